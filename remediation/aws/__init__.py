@@ -1,0 +1,7 @@
+"""The only place that builds AWS clients: sessions, account check, whole answers, the clock."""
+
+from __future__ import annotations
+
+from .accounts import Accounts, Place
+
+__all__ = ["Accounts", "Place"]

@@ -1,0 +1,49 @@
+"""What an error from AWS means, in words: operation, Region, code and what to do."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from ..errors import CutAnswer
+from ..models import Unknown
+
+if TYPE_CHECKING:
+    from .accounts import Place
+
+_DENIED = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError")
+_EXPIRED = ("ExpiredToken", "ExpiredTokenException", "RequestExpired")
+
+Failure = ClientError | BotoCoreError | CutAnswer
+
+
+def code_of(error: Failure) -> str:
+    """AWS's error code, or the name of what went wrong on the way."""
+    if isinstance(error, ClientError):
+        return error.response.get("Error", {}).get("Code", "Unknown")
+    return type(error).__name__
+
+
+def explain(error: Failure, place: Place) -> Unknown:
+    """The error as a reason for not knowing, with the permission that would clear a denial."""
+    code = code_of(error)
+    where = f"in account {place.account_id}, {place.region}"
+    if not isinstance(error, ClientError):
+        return Unknown(unknown=f"{_first_line(error)} {where}; run it again")
+    operation = error.operation_name
+    if code in _DENIED:
+        return Unknown(
+            unknown=f"{operation} {where} was denied ({code})", permission=_action(operation)
+        )
+    if code in _EXPIRED:
+        return Unknown(unknown=f"the credentials expired ({code}) at {operation} {where}; renew them")
+    return Unknown(unknown=f"{operation} {where} failed ({code}); run it again")
+
+
+def _action(operation: str) -> str:
+    return f"kms:{operation}"
+
+
+def _first_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:300]

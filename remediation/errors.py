@@ -1,0 +1,31 @@
+"""The family of errors that people see: one sentence each, never a traceback.
+
+Every error says what is wrong, where, and what mends it; `exit_code` is the contract of the command:
+2 for bad input or usage, 3 for a refusal. In both cases nothing was done.
+"""
+
+from __future__ import annotations
+
+
+class KeysweepError(Exception):
+    """Base of all errors for people; its text is the sentence that the command prints."""
+
+    exit_code = 2
+
+
+class BadInput(KeysweepError):
+    """A file, an option or a value that cannot be used; the text names it, the place and the mend."""
+
+
+class Refused(KeysweepError):
+    """Everything was understood, and is not done for safety: an expired plan, too many keys."""
+
+    exit_code = 3
+
+
+class AccountUnavailable(KeysweepError):
+    """No usable session for an account; becomes a row for each of its keys, and the others go on."""
+
+
+class CutAnswer(KeysweepError):
+    """An answer from AWS that is not whole: shorter than announced, or not parsable (safety rule 6)."""

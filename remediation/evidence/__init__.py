@@ -1,0 +1,169 @@
+"""From key ARNs to evidence: the sources, and the collector that asks them cheapest first.
+
+A source is one module of this package with a `SOURCE`: the piece of `Evidence` that it fills, what
+that costs, the IAM permissions it needs and a function that reads. Nothing is wired up elsewhere:
+the registry finds the modules; order, laziness and the IAM documents derive from the declarations.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Final
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from ..aws import Accounts, Place
+from ..aws.failures import explain
+from ..errors import AccountUnavailable, CutAnswer
+from ..models import PIECES, Cost, Evidence, KeyArn, Unknown
+
+Piece = Any
+"""The value of one field of `Evidence`; the model checks it when it is put there."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where one piece of evidence comes from. Exactly one of `read_key`, `read_place` is given."""
+
+    piece: str
+    """The field of `Evidence` that this source fills."""
+    cost: Cost
+    permissions: tuple[str, ...]
+    """IAM actions that the calls need."""
+    read_key: Callable[[Place, Evidence], Piece] | None = None
+    """Reads one key; an AWS error becomes `Unknown` for that key alone."""
+    read_place: Callable[[Place, Sequence[Evidence]], Mapping[KeyArn, Piece]] | None = None
+    """Reads all asked keys of one account and Region; an AWS error becomes `Unknown` for all."""
+    after: tuple[str, ...] = ()
+    """Pieces that must have been read before, since this source looks at them."""
+
+
+def _discover() -> dict[str, Source]:
+    found: dict[str, Source] = {}
+    for module in pkgutil.iter_modules(__path__):
+        source = getattr(importlib.import_module(f"{__name__}.{module.name}"), "SOURCE", None)
+        if source is None:
+            continue
+        assert source.piece in PIECES, f"no such piece of evidence: {source.piece}"
+        assert source.piece not in found, f"two sources fill {source.piece}"
+        assert (source.read_key is None) != (source.read_place is None), source.piece
+        found[source.piece] = source
+    return found
+
+
+SOURCES: Final = _discover()
+"""The source of each piece, by the piece's name."""
+
+Wanted = Callable[[Evidence], frozenset[str]]
+"""Says which pieces are still wanted of a key; empty when nothing is."""
+
+Progress = Callable[[str, int], None]
+"""Told of each step: what is read now, and of how many keys."""
+
+
+@dataclass
+class Collector:
+    """Reads evidence of many keys: account-Regions in parallel, and the keys within."""
+
+    accounts: Accounts
+    place_workers: int = 8
+    key_workers: int = 16
+    progress: Progress = lambda piece, keys: None
+
+    def collect(self, start: Iterable[Evidence], wanted: Wanted) -> dict[KeyArn, Evidence]:
+        """Ask until nothing is wanted any more, always the cheapest wanted piece first."""
+        all_evidence = {evidence.key_arn: evidence for evidence in start}
+        with (
+            ThreadPoolExecutor(self.place_workers) as places,
+            ThreadPoolExecutor(self.key_workers) as keys,
+        ):
+            asked = list(all_evidence.values())
+            while True:
+                wants = {
+                    e.key_arn: pieces for e in asked if (pieces := _with_prerequisites(e, wanted))
+                }
+                if not wants:
+                    return all_evidence
+                piece = min(frozenset[str]().union(*wants.values()), key=_order)
+                chosen = [all_evidence[arn] for arn, pieces in wants.items() if piece in pieces]
+                self.progress(piece, len(chosen))
+                for updated in self._read(piece, chosen, places, keys):
+                    all_evidence[updated.key_arn] = updated
+                asked = [all_evidence[arn] for arn in wants]
+
+    def _read(
+        self, piece: str, chosen: Sequence[Evidence], places: Executor, keys: Executor
+    ) -> Iterable[Evidence]:
+        by_place: dict[tuple[str, str], list[Evidence]] = {}
+        for evidence in chosen:
+            by_place.setdefault(evidence.key_arn.place, []).append(evidence)
+        futures = [
+            (group, places.submit(self._read_place, piece, group, keys))
+            for group in by_place.values()
+        ]
+        for group, future in futures:
+            values = future.result()
+            for evidence in group:
+                value = values.get(evidence.key_arn)
+                if value is None:
+                    value = Unknown(unknown="the source left this key out")
+                yield _put(evidence, piece, value)
+
+    def _read_place(
+        self, piece: str, group: Sequence[Evidence], keys: Executor
+    ) -> Mapping[KeyArn, Piece]:
+        source = SOURCES.get(piece)
+        if source is None:
+            return _all(group, Unknown(unknown="not read in this version"))
+        try:
+            place = self.accounts.place(group[0].key_arn)
+        except AccountUnavailable as error:
+            return _all(group, Unknown(unknown=str(error)))
+        if source.read_place is not None:
+            try:
+                return source.read_place(place, group)
+            except (ClientError, BotoCoreError, CutAnswer) as error:
+                return _all(group, explain(error, place))
+        assert source.read_key is not None
+        read = source.read_key
+
+        def one(evidence: Evidence) -> Piece:
+            try:
+                return read(place, evidence)
+            except (ClientError, BotoCoreError, CutAnswer) as error:
+                return explain(error, place)
+
+        return dict(zip((e.key_arn for e in group), keys.map(one, group), strict=True))
+
+
+def _order(piece: str) -> tuple[int, str]:
+    source = SOURCES.get(piece)
+    return (Cost.FREE if source is None else source.cost), piece
+
+
+def _with_prerequisites(evidence: Evidence, wanted: Wanted) -> frozenset[str]:
+    """The wanted pieces that can be read now, with what must be read before the others."""
+    ready: set[str] = set()
+    todo = list(wanted(evidence))
+    while todo:
+        piece = todo.pop()
+        source = SOURCES.get(piece)
+        before = [] if source is None else [p for p in source.after if getattr(evidence, p) is None]
+        if before:
+            todo.extend(before)
+        else:
+            ready.add(piece)
+    return frozenset(ready)
+
+
+def _all(group: Sequence[Evidence], value: Unknown) -> dict[KeyArn, Piece]:
+    return {evidence.key_arn: value for evidence in group}
+
+
+def _put(evidence: Evidence, piece: str, value: Piece) -> Evidence:
+    """The evidence with one more piece, checked by the model."""
+    return Evidence.model_validate({**dict(evidence), piece: value})

@@ -1,0 +1,45 @@
+"""What DescribeKey says of a key. Every write rests on it, so it is read again right before."""
+
+from __future__ import annotations
+
+from botocore.exceptions import ClientError
+
+from ..aws import Place
+from ..models import Cost, Evidence, KeyArn, KeyDescription, NotFound
+from . import Source
+
+
+def describe(place: Place, key_arn: KeyArn) -> KeyDescription | NotFound:
+    """One DescribeKey by ARN; botocore's errors pass through, but for NotFoundException."""
+    try:
+        answer = place.client("kms").describe_key(KeyId=str(key_arn))
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "NotFoundException":
+            return NotFound()
+        raise
+    metadata = answer["KeyMetadata"]
+    regions = metadata.get("MultiRegionConfiguration", {})
+    return KeyDescription(
+        key_manager=metadata["KeyManager"],
+        key_state=metadata["KeyState"],
+        origin=metadata["Origin"],
+        key_spec=metadata["KeySpec"],
+        key_usage=metadata["KeyUsage"],
+        creation_date=metadata["CreationDate"],
+        deletion_date=metadata.get("DeletionDate"),
+        pending_window_days=metadata.get("PendingDeletionWindowInDays"),
+        custom_key_store_id=metadata.get("CustomKeyStoreId"),
+        multi_region_type=regions.get("MultiRegionKeyType"),
+        primary=KeyArn.parse(regions["PrimaryKey"]["Arn"]) if regions else None,
+        replicas=tuple(
+            sorted(KeyArn.parse(replica["Arn"]) for replica in regions.get("ReplicaKeys", []))
+        ),
+        description=metadata.get("Description", ""),
+    )
+
+
+def _read(place: Place, evidence: Evidence) -> KeyDescription | NotFound:
+    return describe(place, evidence.key_arn)
+
+
+SOURCE = Source("description", Cost.DESCRIBE, ("kms:DescribeKey",), read_key=_read)

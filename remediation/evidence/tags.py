@@ -1,0 +1,19 @@
+"""The tags of a key, all pages. An ill-formed tag is kept: it may be the one that protects."""
+
+from __future__ import annotations
+
+from ..aws import Place
+from ..models import Cost, Evidence
+from . import Source
+
+
+def _read(place: Place, evidence: Evidence) -> dict[str, str]:
+    pages = place.client("kms").get_paginator("list_resource_tags")
+    return {
+        tag["TagKey"]: tag["TagValue"]
+        for page in pages.paginate(KeyId=str(evidence.key_arn))
+        for tag in page["Tags"]
+    }
+
+
+SOURCE = Source("tags", Cost.KEY_CALL, ("kms:ListResourceTags",), read_key=_read)
