@@ -1,0 +1,33 @@
+# Everything here needs Python 3.11 to 3.13, make and git, and nothing else.
+PYTHON ?= python3
+TOX := .venv/bin/tox run -q
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint clean
+
+help: ## Show this help
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.venv/.ready: tests/requirements-tox.txt
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	  echo "$(PYTHON) has no venv module; on Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || { \
+	  echo "Keysweep needs Python 3.11 to 3.13; say which with: make PYTHON=python3.12 ..."; exit 1; }
+	@$(PYTHON) -m venv --clear .venv
+	@.venv/bin/pip install -q --disable-pip-version-check -r tests/requirements-tox.txt
+	@touch $@
+
+demo: .venv/.ready ## The main job, on an AWS of its own: scan, plan, apply, status, cancel
+	@$(TOX) --notest -e prowler,command
+	@.tox/command/bin/python -P examples/demo.py
+
+test: .venv/.ready ## All tests: the checks in Prowler's environment, the command, and both together
+	@$(TOX) -e prowler,command
+
+lint: .venv/.ready ## What CI runs: ruff, and mypy strict in each environment
+	@$(TOX) -e lint
+	@$(TOX) --notest -e prowler
+	@.tox/prowler/bin/mypy -p keysweep.services
+
+clean: ## Remove what the other targets made
+	@rm -rf .venv .tox build dist demo-run *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

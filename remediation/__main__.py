@@ -1,0 +1,35 @@
+"""The console script. Standard library only, so that it works beside a scanner too.
+
+`path` and `verify` are answered here; every other command needs the libraries of the extra
+`keysweep[remediation]`, and says so in one sentence where they are absent.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+
+LIBRARIES = ("boto3", "click", "jmespath", "pydantic", "yaml", "rich")
+
+
+def main() -> None:
+    """Run the command; ends the process with one of the exit codes of the contract."""
+    arguments = sys.argv[1:]
+    if arguments[:1] and arguments[0] in {"path", "verify"}:
+        from . import pack
+
+        sys.exit(pack.main(arguments))
+    missing = [name for name in LIBRARIES if importlib.util.find_spec(name) is None]
+    if missing:
+        sys.stderr.write(
+            "keysweep: this environment has the checks alone; install the command with: "
+            "pipx install 'keysweep[remediation]'\n"
+        )
+        sys.exit(2)
+    from .cli import run
+
+    sys.exit(run(arguments))
+
+
+if __name__ == "__main__":
+    main()
