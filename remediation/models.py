@@ -351,6 +351,48 @@ class Evidence(Model):
     use_attempts: UseAttempts | Unknown | None = None
 
 
+    def difference(self, before: Evidence) -> tuple[str, ...]:
+        """What is not as it was, among the pieces that both have: one clause each, for people."""
+        found = []
+        for piece in sorted(PIECES):
+            old, new = getattr(before, piece), getattr(self, piece)
+            if old is None or new is None or (isinstance(old, Unknown) and isinstance(new, Unknown)):
+                continue
+            if not _same(old, new):
+                found.append(_difference(piece, old, new))
+        return tuple(found)
+
+
+def _same(old: object, new: object) -> bool:
+    """Whether nothing happened between two readings; a history that only aged is the same."""
+    if isinstance(old, KeyHistory) and isinstance(new, KeyHistory):
+        aged = old.last_change is not None and old.last_change.time < new.since
+        return (new.last_change == old.last_change or (new.last_change is None and aged)) and set(
+            new.rescues
+        ) <= set(old.rescues)
+    if isinstance(old, UseAttempts) and isinstance(new, UseAttempts):
+        return set(new.attempts) <= set(old.attempts)
+    if isinstance(old, References) and isinstance(new, References):
+        return set(new.found) <= set(old.found) and set(new.gaps) <= set(old.gaps)
+    if isinstance(old, KeyDescription) and isinstance(new, KeyDescription):
+        return old.model_copy(update={"description": ""}) == new.model_copy(
+            update={"description": ""}
+        )
+    return old == new
+
+
+def _difference(piece: str, old: object, new: object) -> str:
+    if isinstance(old, KeyDescription) and isinstance(new, KeyDescription):
+        if old.key_state != new.key_state:
+            return f"the key was {old.key_state} and is {new.key_state}"
+        names = [n for n in KeyDescription.model_fields if getattr(old, n) != getattr(new, n)]
+        return f"description: {', '.join(names)}"
+    if isinstance(old, dict) and isinstance(new, dict):
+        names = sorted(name for name in {*old, *new} if old.get(name) != new.get(name))
+        return f"{piece}: {', '.join(names)}"
+    return piece.replace("_", " ")
+
+
 PIECES: Final = frozenset(Evidence.model_fields) - {"key_arn", "finding_time"}
 """The names of the pieces of evidence that sources read."""
 

@@ -1,0 +1,258 @@
+"""The plan: the verdict on every nominated key, in a document that a person reviews.
+
+`build` makes it, `save` and `load` carry it. The digest detects edits and accidents; it is no
+signature. `apply` takes nothing else.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from pydantic import ValidationError
+
+from .errors import BadInput, Refused
+from .evidence import Collector
+from .evidence.owner import owner_of
+from .evidence.rotations import monthly_cost
+from .files import read_text, write_private
+from .findings import Results, newest_by_key, nominates_plan
+from .models import (
+    PIECES,
+    Evidence,
+    Finding,
+    FindingRecord,
+    Hold,
+    KeyArn,
+    KeyDescription,
+    Model,
+    NotFound,
+    PlanItem,
+    PlanSummary,
+    ResultsSource,
+    Time,
+    Unknown,
+    UnusableRecord,
+    VerdictKind,
+)
+from .policy import Policy
+from .rules import Judgement, judge
+
+LIMITS: Final = (
+    "Nobody can prove that a key is dead: data keys already handed out, client-side encryption, "
+    "single objects with their own key, copies and snapshots in other accounts and public keys of "
+    "asymmetric pairs leave no trace that AWS shows.",
+    "Prices are AWS's list prices in US dollars.",
+)
+"""What no evidence shows; every report says so (safety rule 11)."""
+
+FOR_THE_REPORT: Final = frozenset({"rotations"})
+"""Pieces that no rule needs and the report shows, for keys that are to be scheduled."""
+
+
+class Plan(Model):
+    """The document that a person reviews and `apply` carries out."""
+
+    version: Literal[1] = 1
+    digest: str = ""
+    created_at: Time
+    policy: Policy
+    sources: tuple[ResultsSource, ...]
+    warnings: tuple[str, ...] = ()
+    unusable: tuple[UnusableRecord, ...] = ()
+    summary: PlanSummary
+    code_looked_at: bool = False
+    """Whether Terraform states or stacks were given to look the keys up in."""
+    unmapped: tuple[Finding, ...] = ()
+    """Findings of code that lead to no live key."""
+    limits: tuple[str, ...] = LIMITS
+    items: tuple[PlanItem, ...]
+
+    @property
+    def expires_at(self) -> datetime:
+        """The moment from which `apply` refuses the plan."""
+        return self.created_at + timedelta(days=self.policy.plan_expires_days)
+
+    def chosen(self) -> tuple[PlanItem, ...]:
+        """The items to schedule."""
+        return tuple(item for item in self.items if item.verdict is VerdictKind.SCHEDULE)
+
+    def refuse_too_many(self) -> None:
+        """Raise Refused when more keys are to be scheduled than the policy allows (rule 9)."""
+        if len(self.chosen()) > self.policy.max_keys:
+            raise Refused(
+                f"{len(self.chosen())} keys are to be scheduled, and the policy allows "
+                f"{self.policy.max_keys} at once; look at the plan, then plan again with "
+                f"--max-keys {len(self.chosen())}"
+            )
+
+
+def verdict(evidence: Evidence, judgement: Judgement) -> tuple[VerdictKind, tuple[Hold, ...]]:
+    """What the evidence and the rules make of a key: schedule, hold, or skip with its reason."""
+    description = evidence.description
+    if isinstance(description, NotFound):
+        return VerdictKind.SKIP, (Hold(rule="not-found", message="AWS knows no such key"),)
+    if isinstance(description, KeyDescription):
+        if description.key_manager != "CUSTOMER":
+            return VerdictKind.SKIP, (Hold(rule="aws-managed", message="AWS manages this key"),)
+        if description.key_state.startswith("Pending") and description.deletion_date:
+            message = f"already pending deletion, until {description.deletion_date:%Y-%m-%d}"
+            return VerdictKind.SKIP, (Hold(rule="already-pending", message=message),)
+        if description.key_state != "Disabled":
+            message = f"the key is {description.key_state}, not Disabled"
+            return VerdictKind.SKIP, (Hold(rule="not-disabled", message=message),)
+    if judgement.holds:
+        return VerdictKind.HOLD, judgement.holds
+    if description is None or judgement.unasked:
+        missing = ", ".join(sorted(judgement.unasked | {"description"}))
+        return VerdictKind.HOLD, (Hold(rule="not-asked", message=f"not asked: {missing}"),)
+    return VerdictKind.SCHEDULE, ()
+
+
+def build(
+    results: Results,
+    policy: Policy,
+    collector: Collector,
+    *,
+    explain: bool = False,
+    code_looked_at: bool = False,
+) -> Plan:
+    """Nominate from the findings, gather evidence cheapest first, judge, and put it all together.
+
+    With `explain`, every piece of evidence is asked for, even of keys that are held already.
+    """
+    nominating = [finding for finding in results.findings if nominates_plan(finding)]
+    by_key = newest_by_key(nominating)
+    clock = collector.accounts.clock
+
+    def wanted(evidence: Evidence) -> frozenset[str]:
+        if evidence.description is None:
+            free = judge(evidence, policy, clock.now(), ask_all=explain)
+            return frozenset({"description"}) if explain or not free.holds else frozenset()
+        judgement = judge(evidence, policy, clock.now(), ask_all=explain)
+        kind, _ = verdict(evidence, judgement)
+        if explain and not isinstance(evidence.description, NotFound | Unknown):
+            return frozenset(piece for piece in PIECES if getattr(evidence, piece) is None)
+        if kind is VerdictKind.SKIP:
+            return frozenset()
+        if kind is VerdictKind.SCHEDULE:
+            return frozenset(p for p in FOR_THE_REPORT if getattr(evidence, p) is None)
+        return judgement.unasked
+
+    start = [
+        Evidence(
+            key_arn=arn,
+            finding_time=max((f.time for f in found if f.time is not None), default=None),
+        )
+        for arn, found in by_key.items()
+    ]
+    evidence_of = collector.collect(start, wanted)
+    now = clock.now().replace(microsecond=0)
+    items = tuple(
+        _item(evidence_of[arn], by_key[arn], policy, now, explain=explain) for arn in sorted(by_key)
+    )
+    plan = Plan(
+        created_at=now,
+        policy=policy,
+        sources=results.sources,
+        warnings=results.warnings,
+        unusable=results.unusable,
+        summary=_summary(items),
+        code_looked_at=code_looked_at,
+        unmapped=tuple(finding for finding in nominating if finding.key_arn is None),
+        items=items,
+    )
+    return plan.model_copy(update={"digest": _digest(plan.model_dump(mode="json"))})
+
+
+def _item(
+    evidence: Evidence,
+    findings: Sequence[Finding],
+    policy: Policy,
+    now: datetime,
+    *,
+    explain: bool,
+) -> PlanItem:
+    judgement = judge(evidence, policy, now, ask_all=explain)
+    kind, reasons = verdict(evidence, judgement)
+    return PlanItem(
+        key_arn=evidence.key_arn,
+        account_id=evidence.key_arn.account_id,
+        region=evidence.key_arn.region,
+        verdict=kind,
+        reasons=reasons,
+        waived=judgement.waived,
+        pending_window_days=policy.pending_window_days,
+        monthly_cost_usd=monthly_cost(evidence),
+        owner=owner_of(evidence, policy),
+        evidence=evidence,
+        findings=tuple(
+            FindingRecord.model_validate(
+                finding.model_dump(include=set(FindingRecord.model_fields))
+            )
+            for finding in findings
+        ),
+    )
+
+
+def _summary(items: Iterable[PlanItem]) -> PlanSummary:
+    items = tuple(items)
+    count = {kind: sum(item.verdict is kind for item in items) for kind in VerdictKind}
+    return PlanSummary(
+        schedule=count[VerdictKind.SCHEDULE],
+        hold=count[VerdictKind.HOLD],
+        skip=count[VerdictKind.SKIP],
+        monthly_cost_usd=sum(
+            item.monthly_cost_usd for item in items if item.verdict is VerdictKind.SCHEDULE
+        ),
+    )
+
+
+def _digest(document: Mapping[str, Any]) -> str:
+    """SHA-256 over the document without its digest, in one canonical form of JSON."""
+    content = {name: value for name, value in document.items() if name != "digest"}
+    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return f"sha256:{hashlib.sha256(canonical.encode()).hexdigest()}"
+
+
+def to_json(plan: Plan) -> str:
+    """The plan as the JSON document that `load` takes back."""
+    return plan.model_dump_json(indent=2) + "\n"
+
+
+def save(plan: Plan, path: Path) -> None:
+    """Write the plan, readable by its owner alone."""
+    write_private(path, to_json(plan))
+
+
+def load(path: Path) -> Plan:
+    """Read a plan back. Raises BadInput when it is cut off, edited, foreign or of another version."""
+    again = "make a new one with: keysweep plan"
+    try:
+        document = json.loads(read_text(path))
+    except (ValueError, RecursionError) as error:
+        raise BadInput(f"{path}: is no whole JSON document; the plan is cut off; {again}") from error
+    if not isinstance(document, dict) or not isinstance(document.get("digest"), str):
+        raise BadInput(f"{path}: is not a plan of keysweep; {again}")
+    if document.get("version") != 1:
+        raise BadInput(
+            f"{path}: is a plan of version {str(document.get('version'))[:20]}, and this keysweep "
+            f"reads version 1; {again}"
+        )
+    if document["digest"] != _digest(document):
+        raise BadInput(f"{path}: was changed after it was made (its digest differs); {again}")
+    try:
+        return Plan.model_validate(document)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise BadInput(f"{path}: {place}: {first['msg']}; {again}") from error
+
+
+def key_arns(plan: Plan) -> frozenset[KeyArn]:
+    """Every key that the plan schedules."""
+    return frozenset(item.key_arn for item in plan.chosen())

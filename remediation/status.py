@@ -1,0 +1,108 @@
+"""What became of the keys that the journal scheduled: pending until when, saved, or drifted."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
+from typing import Final
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from .aws import Accounts
+from .aws.failures import explain
+from .errors import AccountUnavailable, CutAnswer
+from .evidence.description import describe
+from .journal import History, KeyRecord
+from .models import KeyArn, Model, NotFound, Time
+
+WORKERS: Final = 16
+SAME_DATE: Final = timedelta(minutes=1)
+
+
+class StatusRow(Model):
+    """One key of the journal, as it is now."""
+
+    key_arn: KeyArn
+    state: str
+    """AWS's key state; `deleted` when the key is gone, `unknown` when it cannot be read."""
+    deletion_date: Time | None = None
+    days_left: int | None = None
+    """Whole days until the deletion date."""
+    monthly_cost_usd: float = 0.0
+    """List price a month that is no longer charged: 0 when the deletion does not stand."""
+    drift: str = ""
+    """How the key differs from what the journal says; empty when it does not."""
+
+
+class Status(Model):
+    """All rows, the sums and what is to be said about the journal itself."""
+
+    rows: tuple[StatusRow, ...]
+    pending: int
+    deleted: int
+    drifted: int
+    monthly_cost_usd: float
+    """List price a month saved by the keys that are pending or deleted."""
+    notes: tuple[str, ...] = ()
+
+
+def status(history: History, accounts: Accounts) -> Status:
+    """Read each key of the journal again, and compare."""
+    records = [
+        record
+        for _, record in sorted(history.keys.items())
+        if record.scheduled is not None or record.undecided is not None
+    ]
+    with ThreadPoolExecutor(WORKERS) as workers:
+        rows = tuple(workers.map(lambda record: _row(record, accounts), records))
+    return Status(
+        rows=rows,
+        pending=sum(row.deletion_date is not None and row.state != "deleted" for row in rows),
+        deleted=sum(row.state == "deleted" for row in rows),
+        drifted=sum(bool(row.drift) for row in rows),
+        monthly_cost_usd=sum(row.monthly_cost_usd for row in rows),
+        notes=history.notes,
+    )
+
+
+def _row(record: KeyRecord, accounts: Accounts) -> StatusRow:
+    arn = record.key_arn
+    try:
+        place = accounts.place(arn)
+        seen = describe(place, arn)
+    except AccountUnavailable as error:
+        return StatusRow(key_arn=arn, state="unknown", drift=str(error))
+    except (ClientError, BotoCoreError, CutAnswer) as error:
+        return StatusRow(key_arn=arn, state="unknown", drift=explain(error, place).unknown)
+    now = place.clock.now()
+    cost = record.scheduled.monthly_cost_usd if record.scheduled is not None else None
+    promised = record.scheduled_outcome.deletion_date if record.scheduled_outcome else None
+    if isinstance(seen, NotFound):
+        early = promised is not None and now < promised
+        return StatusRow(
+            key_arn=arn,
+            state="deleted",
+            deletion_date=promised,
+            monthly_cost_usd=cost or 0.0,
+            drift="gone before its date" if early else "",
+        )
+    return StatusRow(
+        key_arn=arn,
+        state=seen.key_state,
+        deletion_date=seen.deletion_date,
+        days_left=None if seen.deletion_date is None else max(0, (seen.deletion_date - now).days),
+        monthly_cost_usd=(cost or 0.0) if seen.key_state == "PendingDeletion" else 0.0,
+        drift=_drift(record, seen.key_state, seen.deletion_date, promised),
+    )
+
+
+def _drift(
+    record: KeyRecord, state: str, date: datetime | None, promised: datetime | None
+) -> str:
+    if record.undecided is not None:
+        return f"{record.undecided.operation} was interrupted: run the same command again"
+    if state in {"Disabled", "Enabled"}:
+        return "somebody else cancelled its deletion"
+    if state == "PendingDeletion" and promised and date and abs(date - promised) > SAME_DATE:
+        return f"its date moved from {promised:%Y-%m-%d}"
+    return ""
