@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from .accounts import Accounts, Place
+from .accounts import Access, Accounts, Place
 
-__all__ = ["Accounts", "Place"]
+__all__ = ["Access", "Accounts", "Place"]

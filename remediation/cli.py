@@ -1,0 +1,423 @@
+"""The commands, thin: parse, call, print. What they do is in the stages beside this module."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from . import apply as apply_stage
+from . import cancel as cancel_stage
+from . import journal as journal_stage
+from . import pack, plan as plan_stage
+from . import policy as policy_stage
+from . import status as status_stage
+from .aws import Access, Accounts
+from .errors import AccountUnavailable, BadInput, KeysweepError, Refused
+from .evidence import Collector
+from .findings import read_results
+from .journal import Journal
+from .models import KeyArn, KeyResult, Outcome
+from .policy import MAX_WINDOW_DAYS, MIN_WINDOW_DAYS, Policy
+from .report import render, tables
+
+Decorated = TypeVar("Decorated", bound=Callable[..., Any])
+
+DONE: Final = 0
+LEFT: Final = 1
+
+_NOT_DONE: Final = frozenset({Outcome.FAILED})
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command; returns its exit code. Errors for people go to standard error."""
+    try:
+        result = keysweep.main(args=list(arguments), prog_name="keysweep", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.ctx.get_help(), err=True) if error.ctx else None
+        return BadInput.exit_code
+    except click.ClickException as error:
+        _say(f"{error.format_message()} (keysweep --help)")
+        return BadInput.exit_code
+    except click.Abort:
+        _say("interrupted; nothing more was done")
+        return LEFT
+    except KeysweepError as error:
+        _say(str(error))
+        return error.exit_code
+    return int(result or DONE)
+
+
+def _say(sentence: str) -> None:
+    from .report.neutral import plain
+
+    click.echo(f"keysweep: {plain(sentence)}", err=True)
+
+
+# --- options that several commands share -------------------------------------------------------
+
+
+def _access_options(command: Decorated) -> Decorated:
+    for option in (
+        click.option("--profile", metavar="NAME", help="Profile of the AWS configuration to use."),
+        click.option("--external-id", metavar="ID", help="External id that the role asks for."),
+        click.option("--role-name", metavar="NAME", help="Role to assume in the keys' accounts."),
+    ):
+        command = option(command)
+    return command
+
+
+def _format_option(*names: str) -> Callable[[Decorated], Decorated]:
+    return click.option(
+        "--format",
+        "form",
+        type=click.Choice(names),
+        default="table",
+        show_default=True,
+        help="How to print; with json, standard output carries nothing else.",
+    )
+
+
+def _journal_option(command: Decorated) -> Decorated:
+    return click.option(
+        "--journal",
+        "journal_path",
+        type=click.Path(path_type=Path, dir_okay=False),
+        metavar="FILE",
+        help=f"The journal.  [default: {journal_stage.DEFAULT_PATH}]",
+    )(command)
+
+
+_yes_option = click.option("--yes", is_flag=True, help="Do not ask; needed without a terminal.")
+
+ALL_FORMATS: Final = ("table", "json", "markdown", "csv")
+
+
+# --- commands ----------------------------------------------------------------------------------
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(version("keysweep"), prog_name="keysweep")
+def keysweep() -> None:
+    """Retire disabled AWS KMS keys without losing one that something still needs.
+
+    \b
+    prowler aws -c kms_cmk_not_disabled -M json-ocsf
+    keysweep plan output/            look: nothing is changed
+    keysweep apply plan.json         schedules what the plan lists
+    keysweep cancel --journal FILE   undo, until the waiting period ends
+    """
+
+
+@keysweep.command()
+@click.argument("results", nargs=-1, required=True, metavar="RESULTS...")
+@click.option(
+    "--policy",
+    "policy_path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Decision policy.  [default: the one that keysweep ships]",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default="plan.json",
+    show_default=True,
+    metavar="FILE",
+    help="Where to write the plan.",
+)
+@click.option(
+    "--pending-window-days",
+    type=click.IntRange(MIN_WINDOW_DAYS, MAX_WINDOW_DAYS),
+    metavar="N",
+    help="Waiting period before a key is deleted, 7 to 30 days.",
+)
+@click.option(
+    "--max-keys", type=click.IntRange(0), metavar="N", help="Most keys to schedule at once."
+)
+@click.option("--explain", is_flag=True, help="Ask everything, of keys that are held already too.")
+@_access_options
+@_format_option(*ALL_FORMATS)
+def plan(
+    results: tuple[str, ...],
+    policy_path: Path | None,
+    out: Path,
+    pending_window_days: int | None,
+    max_keys: int | None,
+    explain: bool,
+    role_name: str | None,
+    external_id: str | None,
+    profile: str | None,
+    form: str,
+) -> int:
+    """Judge the keys that scanner RESULTS name, and write a plan to review.
+
+    RESULTS are files or folders of Prowler's JSON, or - for standard input. Changes nothing.
+
+    Example: keysweep plan output/ --out plan.json
+    """
+    policy = _policy(policy_path, pending_window_days, max_keys)
+    found = read_results(results, sys.stdin.buffer)
+    with _progress("reading evidence") as step:
+        collector = Collector(
+            Accounts(Access(profile, role_name, external_id)),
+            progress=lambda piece, keys: step(f"reading {piece.replace('_', ' ')}, {keys} keys"),
+        )
+        made = plan_stage.build(found, policy, collector, explain=explain)
+    plan_stage.save(made, out)
+    if form == "json":
+        click.echo(plan_stage.to_json(made), nl=False)
+    else:
+        _print(tables.of_plan(made, every_key=form == "csv"), form)
+        if form == "table":
+            click.echo(f"The plan is in {out}; review it, then: keysweep apply {out}")
+    made.refuse_too_many()
+    return LEFT if made.unusable else DONE
+
+
+def _policy(path: Path | None, window: int | None, max_keys: int | None) -> Policy:
+    policy = policy_stage.load(path)
+    changes = {"pending_window_days": window, "max_keys": max_keys}
+    return policy.model_copy(update={k: v for k, v in changes.items() if v is not None})
+
+
+@keysweep.command()
+@click.argument("plan_path", metavar="PLAN", type=click.Path(path_type=Path, dir_okay=False))
+@_journal_option
+@click.option("--ticket", metavar="TEXT", help="Change ticket, for the journal.")
+@click.option("--approved-by", metavar="TEXT", help="Who approved it, for the journal.")
+@_yes_option
+@_access_options
+@_format_option(*ALL_FORMATS)
+def apply(
+    plan_path: Path,
+    journal_path: Path | None,
+    ticket: str | None,
+    approved_by: str | None,
+    yes: bool,
+    role_name: str | None,
+    external_id: str | None,
+    profile: str | None,
+    form: str,
+) -> int:
+    """Schedule the deletion of the keys that PLAN lists, if they are still as reviewed.
+
+    Running it again finishes what was left, and never doubles anything.
+
+    Example: keysweep apply plan.json --ticket OPS-1234
+    """
+    made = plan_stage.load(plan_path)
+    made.refuse_too_many()
+    chosen = [item.key_arn for item in made.chosen()]
+    accounts = Accounts(Access(profile, role_name, external_id))
+    caller = _caller(accounts, chosen)
+    apply_stage.refuse_expired(made, accounts.clock.now())
+    if not chosen:
+        return _report(form, ())
+    _confirm("Schedule the deletion of", chosen, yes=yes)
+    with (
+        Journal(journal_path or journal_stage.DEFAULT_PATH) as journal,
+        _progress("scheduling", len(chosen)) as step,
+    ):
+        journal.begin(
+            accounts.clock.now(),
+            "apply",
+            plan_digest=made.digest,
+            caller=caller,
+            ticket=ticket,
+            approved_by=approved_by,
+        )
+        results = apply_stage.apply(
+            made, Collector(accounts), journal, done=lambda result: step(None)
+        )
+    return _report(form, results)
+
+
+@keysweep.command()
+@click.argument("results", nargs=-1, metavar="[RESULTS...]")
+@_journal_option
+@click.option(
+    "--plan",
+    "plan_path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Cancel for the keys that this plan schedules.",
+)
+@click.option("--key", "keys", multiple=True, metavar="ARN", help="Cancel for this key.")
+@click.option("--keep", is_flag=True, help="Tag the keys so that they are not planned again.")
+@click.option("--enable", is_flag=True, help="Enable the keys afterwards; else they stay Disabled.")
+@_yes_option
+@_access_options
+@_format_option("table", "json")
+def cancel(
+    results: tuple[str, ...],
+    journal_path: Path | None,
+    plan_path: Path | None,
+    keys: tuple[str, ...],
+    keep: bool,
+    enable: bool,
+    yes: bool,
+    role_name: str | None,
+    external_id: str | None,
+    profile: str | None,
+    form: str,
+) -> int:
+    """Cancel deletions: those of a journal, of a plan, of scanner RESULTS, or of single keys.
+
+    Example: keysweep cancel --journal keysweep-journal.jsonl
+    """
+    ways = [bool(results), plan_path is not None, bool(keys)]
+    if sum(ways) > 1 or not (any(ways) or journal_path):
+        raise click.UsageError("give one of RESULTS, --plan, --key, or --journal alone")
+    only_ours = not any(ways)
+    path = journal_path or journal_stage.DEFAULT_PATH
+    chosen: Iterable[KeyArn]
+    if results:
+        found = read_results(results, sys.stdin.buffer)
+        chosen = _nominated(found)
+    elif plan_path is not None:
+        chosen = plan_stage.key_arns(plan_stage.load(plan_path))
+    elif keys:
+        chosen = {_key_arn(text) for text in keys}
+    else:
+        chosen = cancel_stage.batch(journal_stage.read([path]))
+    ordered = sorted(chosen)
+    if not ordered:
+        return _report(form, ())
+    accounts = Accounts(Access(profile, role_name, external_id))
+    caller = _caller(accounts, ordered)
+    _confirm("Cancel the deletion of", ordered, yes=yes)
+    with Journal(path) as journal, _progress("cancelling", len(ordered)) as step:
+        journal.begin(accounts.clock.now(), "cancel", caller=caller)
+        done = cancel_stage.cancel(
+            ordered,
+            accounts,
+            journal,
+            only_ours=only_ours,
+            protected_tag=policy_stage.load().protected_tag if keep else None,
+            enable=enable,
+            done=lambda result: step(None),
+        )
+    return _report(form, done)
+
+
+def _nominated(found: Any) -> set[KeyArn]:
+    from .findings import nominates_cancel
+
+    return {f.key_arn for f in found.findings if nominates_cancel(f) and f.key_arn is not None}
+
+
+def _key_arn(text: str) -> KeyArn:
+    try:
+        return KeyArn.parse(text)
+    except ValueError as error:
+        raise click.UsageError(f"--key: {error}; give the ARN that the plan or AWS shows") from error
+
+
+@keysweep.command()
+@_journal_option
+@_access_options
+@_format_option(*ALL_FORMATS)
+def status(
+    journal_path: Path | None,
+    role_name: str | None,
+    external_id: str | None,
+    profile: str | None,
+    form: str,
+) -> int:
+    """Show what the journal's keys are now: pending until when, saved, drifted.
+
+    Example: keysweep status
+    """
+    history = journal_stage.read([journal_path or journal_stage.DEFAULT_PATH])
+    now = status_stage.status(history, Accounts(Access(profile, role_name, external_id)))
+    if form == "json":
+        click.echo(now.model_dump_json(indent=2))
+    else:
+        _print(tables.of_status(now, every_key=form == "csv"), form)
+    return LEFT if any(row.state == "unknown" for row in now.rows) else DONE
+
+
+@keysweep.command()
+@click.argument("part", type=click.Choice(sorted(pack.FOLDERS)))
+def path(part: str) -> None:
+    """Print the folder to hand to the scanner.
+
+    Example: prowler aws -x "$(keysweep path prowler)"
+    """
+    click.echo(pack.folder(part))
+
+
+# --- printing and asking -----------------------------------------------------------------------
+
+
+def _caller(accounts: Accounts, keys: Sequence[KeyArn]) -> str | None:
+    """Who the given credentials are; unusable ones become the rows of the keys."""
+    try:
+        return accounts.caller(keys[0]) if keys else None
+    except AccountUnavailable:
+        return None
+
+
+def _confirm(what: str, keys: Sequence[KeyArn], *, yes: bool) -> None:
+    counts = Counter(arn.account_id for arn in keys)
+    accounts = ", ".join(f"{count} in account {account}" for account, count in sorted(counts.items()))
+    question = f"{what} {len(keys)} keys ({accounts})?"
+    if yes:
+        return
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise BadInput(f"{question} There is no terminal to ask on: add --yes; nothing was done")
+    if not click.confirm(question, err=True):
+        raise Refused("you said no; nothing was done")
+
+
+def _report(form: str, results: tuple[KeyResult, ...]) -> int:
+    if form == "json":
+        document = {
+            "results": [result.model_dump(mode="json") for result in results],
+            "summary": dict(Counter(result.outcome.value for result in results)),
+        }
+        click.echo(_json(document))
+    else:
+        _print(tables.of_results(results, every_key=form == "csv"), form)
+    return LEFT if any(result.outcome in _NOT_DONE for result in results) else DONE
+
+
+def _json(document: object) -> str:
+    import json
+
+    return json.dumps(document, indent=2)
+
+
+def _print(report: tables.Report, form: str) -> None:
+    if form == "markdown":
+        click.echo(render.markdown(report), nl=False)
+    elif form == "csv":
+        click.echo(render.comma_separated(report), nl=False)
+    else:
+        render.terminal(report, sys.stdout)
+
+
+@contextmanager
+def _progress(what: str, total: int | None = None) -> Iterator[Callable[[str | None], None]]:
+    """A bar on standard error, on a terminal only; each call is a step, or says what is done now."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(what, total=total)
+
+        def step(words: str | None) -> None:
+            if words is None:
+                bar.advance(task)
+            else:
+                bar.update(task, description=words)
+
+        yield step

@@ -1,0 +1,164 @@
+"""What is shown of plans, results and states, as tables of plain values; free of any layout."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from ..models import Evidence, KeyResult, Outcome, PlanItem, VerdictKind
+from ..plan import Plan
+from ..status import Status, StatusRow
+
+READABLE_ROWS = 60
+"""More keys than this are shown to people in groups; JSON, CSV and the plan keep every one."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A heading, the names of the columns and rows of text."""
+
+    heading: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True)
+class Report:
+    """Tables in the order to read them, then lines of plain text."""
+
+    tables: tuple[Table, ...]
+    lines: tuple[str, ...]
+
+
+def money(dollars: float) -> str:
+    """A list price a month: `$3`, or `$1,234`."""
+    return f"${dollars:,.0f}"
+
+
+def name_of(evidence: Evidence) -> str:
+    """How people know a key: its first alias, else nothing."""
+    return evidence.aliases[0] if isinstance(evidence.aliases, tuple) and evidence.aliases else ""
+
+
+def of_plan(plan: Plan, *, every_key: bool = False) -> Report:
+    """The plan: what would be scheduled, what is held and why, what is skipped."""
+    by_verdict = {
+        kind: [item for item in plan.items if item.verdict is kind] for kind in VerdictKind
+    }
+    chosen, held, skipped = (by_verdict[kind] for kind in VerdictKind)
+    tables = []
+    if chosen:
+        heading = f"To schedule: {len(chosen)} keys, {money(plan.summary.monthly_cost_usd)} a month"
+        tables.append(_keys(heading, chosen, every_key=every_key))
+    if held:
+        tables.append(_keys(f"Held: {len(held)} keys", held, every_key=every_key))
+    if skipped:
+        tables.append(_keys(f"Skipped: {len(skipped)} keys", skipped, every_key=every_key))
+    lines = [
+        f"{len(chosen)} to schedule, {len(held)} held, {len(skipped)} skipped; "
+        f"deleting saves {money(plan.summary.monthly_cost_usd)} a month "
+        f"({money(12 * plan.summary.monthly_cost_usd)} a year, list price)."
+    ]
+    waived = Counter((w.rule, w.reason) for item in plan.items for w in item.waived)
+    lines += [
+        f"Waived by the policy: {rule} for {count} keys ({reason})."
+        for (rule, reason), count in sorted(waived.items())
+    ]
+    if plan.unmapped:
+        lines.append(f"{len(plan.unmapped)} findings of code lead to no live key: see the plan.")
+    if not plan.code_looked_at:
+        lines.append("No infrastructure code was given to look the keys up in.")
+    lines += plan.warnings
+    lines += [f"{bad.source}, {bad.place}: {bad.problem}" for bad in plan.unusable]
+    lines += plan.limits
+    return Report(tuple(tables), tuple(lines))
+
+
+def _keys(heading: str, items: Sequence[PlanItem], *, every_key: bool) -> Table:
+    if every_key or len(items) <= READABLE_ROWS:
+        rows = tuple(
+            (
+                item.key_arn.key_id,
+                name_of(item.evidence),
+                item.account_id,
+                item.region,
+                money(item.monthly_cost_usd),
+                item.owner or "",
+                "; ".join(dict.fromkeys(f"{r.rule}: {r.message}" for r in item.reasons)),
+            )
+            for item in items
+        )
+        return Table(
+            heading, ("key", "alias", "account", "Region", "a month", "owner", "why"), rows
+        )
+    groups: dict[tuple[str, str, str], list[PlanItem]] = {}
+    for item in items:
+        rule = item.reasons[0].rule if item.reasons else ""
+        groups.setdefault((item.account_id, item.owner or "", rule), []).append(item)
+    grouped = tuple(
+        (account, owner, rule, str(len(group)), money(sum(i.monthly_cost_usd for i in group)))
+        for (account, owner, rule), group in sorted(groups.items())
+    )
+    return Table(heading, ("account", "owner", "rule", "keys", "a month"), grouped)
+
+
+def of_results(results: Iterable[KeyResult], *, every_key: bool = False) -> Report:
+    """What `apply` or `cancel` did: a row a key, the counts last."""
+    results = tuple(results)
+    counts = Counter(result.outcome for result in results)
+    shown = results
+    lines = []
+    if not every_key and len(results) > READABLE_ROWS:
+        shown = tuple(r for r in results if r.outcome not in {Outcome.SCHEDULED, Outcome.CANCELLED})
+        shown = shown[:READABLE_ROWS]
+        lines.append("Only keys that were not done are listed; --format json lists all.")
+    rows = tuple(
+        (
+            result.key_arn.key_id,
+            result.key_arn.account_id,
+            result.key_arn.region,
+            result.outcome.value,
+            f"{result.deletion_date:%Y-%m-%d %H:%M} UTC" if result.deletion_date else "",
+            result.message,
+        )
+        for result in shown
+    )
+    table = Table(
+        "Results", ("key", "account", "Region", "outcome", "deletion date", "message"), rows
+    )
+    lines.append(", ".join(f"{counts[o]} {o.value}" for o in Outcome if counts[o]) or "no keys")
+    return Report((table,) if rows else (), tuple(lines))
+
+
+def of_status(status: Status, *, every_key: bool = False) -> Report:
+    """The keys of the journal as they are now."""
+    rows = status.rows if every_key else tuple(sorted(status.rows, key=_urgency))[:READABLE_ROWS]
+    table = Table(
+        "Scheduled by this journal",
+        ("key", "account", "Region", "state", "deletion date", "days left", "saves", "drift"),
+        tuple(
+            (
+                row.key_arn.key_id,
+                row.key_arn.account_id,
+                row.key_arn.region,
+                row.state,
+                f"{row.deletion_date:%Y-%m-%d}" if row.deletion_date else "",
+                "" if row.days_left is None else str(row.days_left),
+                money(row.monthly_cost_usd),
+                row.drift,
+            )
+            for row in rows
+        ),
+    )
+    lines = [
+        f"{status.pending} pending, {status.deleted} deleted, {status.drifted} drifted; "
+        f"{money(status.monthly_cost_usd)} a month no longer charged (list price)."
+    ]
+    if len(rows) < len(status.rows):
+        lines.append(f"{len(status.rows) - len(rows)} more keys: --format json lists all.")
+    return Report((table,) if rows else (), (*lines, *status.notes))
+
+
+def _urgency(row: StatusRow) -> tuple[bool, float]:
+    return not row.drift, float("inf") if row.days_left is None else float(row.days_left)
