@@ -7,6 +7,7 @@ All are frozen pydantic models, so that they can be compared (a changed key is a
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import IntEnum, StrEnum
@@ -225,6 +226,29 @@ class Grant(Model):
     operations: tuple[str, ...] = ()
     name: str | None = None
 
+    def outsiders(self, account_id: str) -> Iterator[tuple[str, str]]:
+        """Role and name of whoever in this grant is neither of the account nor an AWS service.
+
+        A principal that names no account (the unique id that is left of a deleted role) counts,
+        since nobody can tell whose it was.
+        """
+        for role, principal in (
+            ("grantee", self.grantee_principal),
+            ("retiring principal", self.retiring_principal),
+            ("issuing account", self.issuing_account),
+        ):
+            if principal is not None and not _at_home(principal, account_id):
+                yield role, principal
+
+
+_SERVICE: Final = re.compile(r"[a-z0-9.-]+\.amazonaws\.com(\.cn)?")
+"""A service principal, regional or not: `rds.amazonaws.com`, `dynamodb.eu-west-1.amazonaws.com`."""
+
+
+def _at_home(principal: str, account_id: str) -> bool:
+    account = principal.split(":")[4] if principal.count(":") >= 5 else principal
+    return account == account_id or _SERVICE.fullmatch(principal) is not None
+
 
 class KeyPolicy(Model):
     """What a key policy says about who else may use the key."""
@@ -233,7 +257,7 @@ class KeyPolicy(Model):
     """Of the policy document, to see that it is the same at apply."""
     outside: tuple[str, ...] = ()
     """Principals of other accounts, or everybody, each with its statement, for people."""
-    account_root: bool = True
+    account_root: bool
     """A statement lets the own account's IAM govern the key; without it a deletion may not be
     cancellable by anyone who is left."""
     problem: str | None = None
@@ -350,13 +374,16 @@ class Evidence(Model):
     last_use: LastUse | Unknown | None = None
     use_attempts: UseAttempts | Unknown | None = None
 
-
     def difference(self, before: Evidence) -> tuple[str, ...]:
         """What is not as it was, among the pieces that both have: one clause each, for people."""
         found = []
         for piece in sorted(PIECES):
             old, new = getattr(before, piece), getattr(self, piece)
-            if old is None or new is None or (isinstance(old, Unknown) and isinstance(new, Unknown)):
+            if (
+                old is None
+                or new is None
+                or (isinstance(old, Unknown) and isinstance(new, Unknown))
+            ):
                 continue
             if not _same(old, new):
                 found.append(_difference(piece, old, new))

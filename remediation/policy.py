@@ -7,6 +7,7 @@ file, the line and the mend. The default is `policies/retirement.yaml`.
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Collection, Iterator
 from datetime import date, datetime
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -16,7 +17,10 @@ import yaml
 from pydantic import Field, ValidationError
 
 from .errors import BadInput
-from .models import Evidence, Model
+from .models import Evidence, KeyArn, Model
+
+ALL: Final = "all"
+"""The word that says on purpose: every key."""
 
 MIN_WINDOW_DAYS: Final = 7
 MAX_WINDOW_DAYS: Final = 30
@@ -41,7 +45,7 @@ class Waiver(Model):
         return (
             self.rule == rule
             and now.date() <= self.until
-            and (self.key == "all" or fnmatchcase(str(evidence.key_arn), self.key))
+            and (self.key == ALL or fnmatchcase(str(evidence.key_arn), self.key))
         )
 
 
@@ -63,6 +67,36 @@ class Scope(Model):
         return name not in self.deny and (not self.allow or name in self.allow)
 
 
+class OverridableDays(Model):
+    """Values that an override may set; one left out stays as it is."""
+
+    pending_window_days: Window | None = None
+    min_age_days: Days | None = None
+    min_days_disabled: Days | None = None
+    min_days_unused: Days | None = None
+    max_finding_age_days: Days | None = None
+
+
+class Override(Model):
+    """Other numbers for some accounts and Regions. Later overrides win over earlier ones."""
+
+    accounts: tuple[str, ...] = ()
+    """Account ids; empty means every account."""
+    regions: tuple[str, ...] = ()
+    """Regions; empty means every Region."""
+    set: OverridableDays
+
+    def covers(self, key_arn: KeyArn) -> bool:
+        """Whether the key is in the accounts and Regions of this override."""
+        return (not self.accounts or key_arn.account_id in self.accounts) and (
+            not self.regions or key_arn.region in self.regions
+        )
+
+    def changes(self) -> dict[str, int]:
+        """The values that this override sets, by name."""
+        return self.set.model_dump(exclude_none=True)
+
+
 class Policy(Model):
     """The effective decision policy. Ages and windows are whole days."""
 
@@ -79,9 +113,39 @@ class Policy(Model):
     """Globs of key ARNs, or of alias names (`alias/...`)."""
     accounts: Scope = Scope()
     regions: Scope = Scope()
+    overrides: tuple[Override, ...] = ()
+    quota_share: Annotated[float, Field(gt=0, le=1)] = 0.8
+    """Share of AWS's request quotas that Keysweep takes at most."""
     owner_tags: tuple[str, ...] = ("owner", "team", "contact")
     accept: tuple[Waiver, ...] = ()
     accept_gaps: tuple[AcceptedGap, ...] = ()
+
+    @property
+    def protects_aliases(self) -> bool:
+        """Whether `protected_keys` names aliases, so that they must be read."""
+        return any("alias/" in glob for glob in self.protected_keys)
+
+    def protecting(self, key_arn: KeyArn, aliases: Collection[str]) -> Iterator[str]:
+        """The entries of `protected_keys` that cover a key with these alias names."""
+        home = f"arn:{key_arn.partition}:kms:{key_arn.region}:{key_arn.account_id}:"
+        names = {str(key_arn), *aliases, *(home + alias for alias in aliases)}
+        for glob in self.protected_keys:
+            if glob == ALL or any(fnmatchcase(name, glob) for name in names):
+                yield glob
+
+    def accepted_gap(self, service: str) -> AcceptedGap | None:
+        """The entry that lets this service of the reference list stay unread."""
+        return next((gap for gap in self.accept_gaps if gap.service == service), None)
+
+    def for_key(self, key_arn: KeyArn) -> Policy:
+        """The policy in force for a key: this one with the overrides of its account and Region."""
+        changes: dict[str, int] = {}
+        for override in self.overrides:
+            if override.covers(key_arn):
+                changes |= override.changes()
+        if not self.overrides:
+            return self
+        return self.model_copy(update={**changes, "overrides": ()})
 
     def waiver(self, rule: str, evidence: Evidence, now: datetime) -> Waiver | None:
         """The waiver that lifts this rule for this key today, if there is one."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from ..models import PIECES, Evidence, Hold, Unknown, Waived
+from ..models import PIECES, Evidence, Hold, NotFound, Unknown, Waived
 from ..policy import Policy
 
 
@@ -28,9 +28,9 @@ class Rule:
     """What lets the key through, when it really is dead."""
     needs: tuple[str, ...]
     """Pieces of evidence; a key is held while one of them is Unknown."""
-    check: Callable[[Evidence, Policy, datetime], Iterable[str | Hold]]
-    """Yields a sentence for each reason; called only when every need is known. The moment is the
-    one to judge at."""
+    check: Callable[[Evidence, Policy, datetime], Iterable[str | Hold | Waived]]
+    """Yields a sentence for each reason, or what the policy lifted of it; called only when every
+    need is known, with the policy in force for this key, and the moment to judge at."""
     needs_if: Callable[[Policy], Collection[str]] | None = None
     """The needs under a policy, where the policy may make one of `needs` superfluous."""
 
@@ -50,13 +50,14 @@ class Judgement:
 
 
 def _discover() -> tuple[Rule, ...]:
-    found = []
+    found: list[Rule] = []
     for module in pkgutil.iter_modules(__path__):
-        found.append(importlib.import_module(f"{__name__}.{module.name}").RULE)
-    ids = [rule.id for rule in found]
-    assert len(set(ids)) == len(ids), f"two rules share an id: {sorted(ids)}"
-    for rule in found:
+        if module.name.startswith("_"):
+            continue
+        rule: Rule = importlib.import_module(f"{__name__}.{module.name}").RULE
+        assert rule.id == module.name.replace("_", "-"), f"{rule.id} is not named as its module"
         assert set(rule.needs) <= PIECES, f"{rule.id} needs evidence that does not exist"
+        found.append(rule)
     return tuple(sorted(found, key=lambda rule: rule.id))
 
 
@@ -84,13 +85,17 @@ def judge(
     if isinstance(evidence.description, Unknown):
         hold = Hold(rule=UNREADABLE, message=f"not readable: {evidence.description.unknown}")
         return Judgement((hold,), (), frozenset())
+    if isinstance(evidence.description, NotFound):
+        hold = Hold(rule=UNREADABLE, message="AWS knows no such key")
+        return Judgement((hold,), (), frozenset())
+    in_force = policy.for_key(evidence.key_arn)
     holds: list[Hold] = []
     waived: list[Waived] = []
     unasked: set[str] = set()
     for rule in rules:
-        needed = rule.needed(policy)
+        needed = rule.needed(in_force)
         missing = {piece for piece in needed if getattr(evidence, piece) is None}
-        waiver = policy.waiver(rule.id, evidence, now)
+        waiver = in_force.waiver(rule.id, evidence, now)
         if waiver is not None:
             waived.append(
                 Waived(rule=rule.id, reason=waiver.reason, until=waiver.until.isoformat())
@@ -101,24 +106,25 @@ def judge(
         if missing:
             unasked |= missing
             continue
-        unknown = [
-            (piece, value)
-            for piece in sorted(needed)
-            if isinstance(value := getattr(evidence, piece), Unknown)
-        ]
-        if unknown:
-            holds.extend(
-                Hold(rule=rule.id, message=_unknown_sentence(piece, value))
-                for piece, value in unknown
-            )
-            continue
-        for reason in rule.check(evidence, policy, now):
-            holds.append(
-                reason if isinstance(reason, Hold) else Hold(rule=rule.id, message=reason)
-            )
+        unknown = _unknown(rule, needed, evidence)
+        holds.extend(unknown)
+        for said in () if unknown else rule.check(evidence, in_force, now):
+            if isinstance(said, Waived):
+                waived.append(said)
+            else:
+                holds.append(said if isinstance(said, Hold) else Hold(rule=rule.id, message=said))
     if holds and not ask_all:
         unasked.clear()
     return Judgement(tuple(holds), tuple(waived), frozenset(unasked))
+
+
+def _unknown(rule: Rule, needed: Collection[str], evidence: Evidence) -> list[Hold]:
+    """A hold for each piece that the rule needs and that could not be read."""
+    return [
+        Hold(rule=rule.id, message=_unknown_sentence(piece, value))
+        for piece in sorted(needed)
+        if isinstance(value := getattr(evidence, piece), Unknown)
+    ]
 
 
 def _unknown_sentence(piece: str, value: Unknown) -> str:

@@ -1,0 +1,30 @@
+"""Keys that infrastructure code owns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from ..models import Evidence, known
+from ..policy import Policy
+from . import Rule
+
+
+def _check(evidence: Evidence, policy: Policy, now: datetime) -> Iterator[str]:
+    for declaration in known(evidence.declarations).found:
+        yield (
+            f"{declaration.tool} owns it: {declaration.owner} ({declaration.source}); "
+            f"{declaration.fix}"
+        )
+
+
+RULE = Rule(
+    id="declared-in-code",
+    sentence=(
+        "Code first: Terraform would create the key again, Ansible cancel its deletion, and "
+        "CloudFormation drift."
+    ),
+    clears="Take the key out of the code, apply that, and plan again.",
+    needs=("declarations",),
+    check=_check,
+)

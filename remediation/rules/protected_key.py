@@ -1,0 +1,30 @@
+"""Keys that the policy protects by ARN or alias."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from datetime import datetime
+
+from ..models import Evidence, known
+from ..policy import Policy
+from . import Rule
+
+
+def _needs(policy: Policy) -> Collection[str]:
+    return ("aliases",) if policy.protects_aliases else ()
+
+
+def _check(evidence: Evidence, policy: Policy, now: datetime) -> Iterator[str]:
+    aliases = known(evidence.aliases) if policy.protects_aliases else ()
+    for glob in policy.protecting(evidence.key_arn, aliases):
+        yield f"the policy protects it: protected_keys has {glob}"
+
+
+RULE = Rule(
+    id="protected-key",
+    sentence="A team lists the keys that nobody may retire, by ARN or by alias.",
+    clears="Take the entry out of `protected_keys` in the policy.",
+    needs=("aliases",),
+    check=_check,
+    needs_if=_needs,
+)

@@ -1,0 +1,25 @@
+"""Keys whose deletion somebody cancelled before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from ..models import Evidence, known
+from ..policy import Policy
+from . import Rule
+from ._words import day
+
+
+def _check(evidence: Evidence, policy: Policy, now: datetime) -> Iterator[str]:
+    for rescue in known(evidence.history).rescues:
+        yield f"{rescue.who or 'somebody'} cancelled its deletion on {day(rescue.time)}"
+
+
+RULE = Rule(
+    id="rescued",
+    sentence="Somebody who cancels a deletion has a reason, and may not have told you.",
+    clears="Ask who cancelled it; then accept the rule for this key.",
+    needs=("history",),
+    check=_check,
+)
