@@ -1,0 +1,18 @@
+"""The checks that Keysweep acts on; records of all others are read over."""
+
+from __future__ import annotations
+
+from typing import Final
+
+OURS: Final = "kms_cmk_not_disabled"
+"""Keysweep's own Prowler check."""
+
+PLAN_CHECKS: Final = frozenset({OURS, "kms_cmk_are_used", "CKV_KEYSWEEP_001", "CKV_AWS_227"})
+"""Failed: the key may be retired."""
+
+CANCEL_CHECKS: Final = frozenset(
+    {"kms_cmk_not_deleted_unintentionally", "kms_cmk_pending_deletion_not_used"}
+)
+"""Failed: the deletion of the key may have to be cancelled."""
+
+ACTED_ON: Final = PLAN_CHECKS | CANCEL_CHECKS
