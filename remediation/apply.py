@@ -34,7 +34,7 @@ from .rules import judge
 from .write import CANCEL, PENDING, SCHEDULE, Write, decide, write
 
 FRESH: Final = timedelta(hours=1)
-"""A plan this young is trusted for the dear evidence; an older one is read again (safety rule 3)."""
+"""A plan this young is trusted for the dear evidence; an older one is read again (rule 3)."""
 
 WORKERS: Final = 16
 
@@ -58,7 +58,7 @@ def apply(
     """Schedule the keys of the plan. One row for each key, whatever happens to the others."""
     records = journal.history().keys
     items = plan.chosen()
-    fresh = _read_dear_again(plan, items, collector, records)
+    fresh = _read_dear_again(plan, items, collector)
 
     def one(item: PlanItem) -> KeyResult:
         result = _one(plan, item, fresh.get(item.key_arn), collector, journal, records)
@@ -136,9 +136,7 @@ def _earlier(plan: Plan, record: KeyRecord, place: Place, journal: Journal) -> K
 def _used_pieces(item: PlanItem) -> frozenset[str]:
     """The pieces of evidence that this item's verdict rests on."""
     return frozenset(
-        piece
-        for piece in PIECES - FOR_THE_REPORT
-        if getattr(item.evidence, piece) is not None
+        piece for piece in PIECES - FOR_THE_REPORT if getattr(item.evidence, piece) is not None
     )
 
 
@@ -150,7 +148,6 @@ def _read_dear_again(
     plan: Plan,
     items: tuple[PlanItem, ...],
     collector: Collector,
-    records: dict[KeyArn, KeyRecord],
 ) -> dict[KeyArn, Evidence]:
     """For a plan older than an hour: references, history and use again, of all keys together."""
     if collector.accounts.clock.now() - plan.created_at < FRESH:
@@ -185,18 +182,14 @@ def _left_alone(
     """The row of a key that is not as it was when it was reviewed; None when it is."""
 
     def row(outcome: Outcome, message: str, date: datetime | None = None) -> KeyResult:
-        return KeyResult(
-            key_arn=item.key_arn, outcome=outcome, deletion_date=date, message=message
-        )
+        return KeyResult(key_arn=item.key_arn, outcome=outcome, deletion_date=date, message=message)
 
     description = now.description
     if isinstance(description, NotFound):
         return row(Outcome.CHANGED, "AWS knows no such key any more")
     assert isinstance(description, KeyDescription)
     if description.key_state in PENDING:
-        return row(
-            Outcome.ALREADY_PENDING, "scheduled by somebody else", description.deletion_date
-        )
+        return row(Outcome.ALREADY_PENDING, "scheduled by somebody else", description.deletion_date)
     for piece in sorted(_used_pieces(item)):
         value = getattr(now, piece)
         if isinstance(value, Unknown) and not isinstance(getattr(item.evidence, piece), Unknown):

@@ -118,7 +118,7 @@ def _afterwards(
     *,
     enable: bool,
 ) -> KeyResult:
-    """Tag and enable a cancelled key; its outcome stays `cancelled`, trouble goes to the message."""
+    """Tag and enable a cancelled key; trouble with that makes its row `failed`, and says so."""
     arn = result.key_arn
     place = accounts.place(arn)
     told = [result.message] if result.message else []

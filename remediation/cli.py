@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -17,17 +18,19 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from . import apply as apply_stage
 from . import cancel as cancel_stage
 from . import journal as journal_stage
-from . import pack, plan as plan_stage
+from . import pack
+from . import plan as plan_stage
 from . import policy as policy_stage
 from . import status as status_stage
 from .aws import Access, Accounts
 from .errors import AccountUnavailable, BadInput, KeysweepError, Refused
 from .evidence import Collector
-from .findings import read_results
+from .findings import Results, nominates_cancel, read_results
 from .journal import Journal
 from .models import KeyArn, KeyResult, Outcome
 from .policy import MAX_WINDOW_DAYS, MIN_WINDOW_DAYS, Policy
 from .report import render, tables
+from .report.neutral import plain
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
@@ -42,7 +45,7 @@ def run(arguments: Sequence[str]) -> int:
     try:
         result = keysweep.main(args=list(arguments), prog_name="keysweep", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
-        click.echo(error.ctx.get_help(), err=True) if error.ctx else None
+        click.echo(error.format_message(), err=True)
         return BadInput.exit_code
     except click.ClickException as error:
         _say(f"{error.format_message()} (keysweep --help)")
@@ -57,8 +60,6 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _say(sentence: str) -> None:
-    from .report.neutral import plain
-
     click.echo(f"keysweep: {plain(sentence)}", err=True)
 
 
@@ -309,9 +310,7 @@ def cancel(
     return _report(form, done)
 
 
-def _nominated(found: Any) -> set[KeyArn]:
-    from .findings import nominates_cancel
-
+def _nominated(found: Results) -> set[KeyArn]:
     return {f.key_arn for f in found.findings if nominates_cancel(f) and f.key_arn is not None}
 
 
@@ -319,7 +318,9 @@ def _key_arn(text: str) -> KeyArn:
     try:
         return KeyArn.parse(text)
     except ValueError as error:
-        raise click.UsageError(f"--key: {error}; give the ARN that the plan or AWS shows") from error
+        raise click.UsageError(
+            f"--key: {error}; give the ARN that the plan or AWS shows"
+        ) from error
 
 
 @keysweep.command()
@@ -369,7 +370,9 @@ def _caller(accounts: Accounts, keys: Sequence[KeyArn]) -> str | None:
 
 def _confirm(what: str, keys: Sequence[KeyArn], *, yes: bool) -> None:
     counts = Counter(arn.account_id for arn in keys)
-    accounts = ", ".join(f"{count} in account {account}" for account, count in sorted(counts.items()))
+    accounts = ", ".join(
+        f"{count} in account {account}" for account, count in sorted(counts.items())
+    )
     question = f"{what} {len(keys)} keys ({accounts})?"
     if yes:
         return
@@ -385,16 +388,10 @@ def _report(form: str, results: tuple[KeyResult, ...]) -> int:
             "results": [result.model_dump(mode="json") for result in results],
             "summary": dict(Counter(result.outcome.value for result in results)),
         }
-        click.echo(_json(document))
+        click.echo(json.dumps(document, indent=2))
     else:
         _print(tables.of_results(results, every_key=form == "csv"), form)
     return LEFT if any(result.outcome in _NOT_DONE for result in results) else DONE
-
-
-def _json(document: object) -> str:
-    import json
-
-    return json.dumps(document, indent=2)
 
 
 def _print(report: tables.Report, form: str) -> None:
@@ -408,10 +405,12 @@ def _print(report: tables.Report, form: str) -> None:
 
 @contextmanager
 def _progress(what: str, total: int | None = None) -> Iterator[Callable[[str | None], None]]:
-    """A bar on standard error, on a terminal only; each call is a step, or says what is done now."""
+    """A bar on standard error, on a terminal only; a call is a step, or says what is done now."""
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     console = Console(stderr=True)
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as bar:
         task = bar.add_task(what, total=total)
 
         def step(words: str | None) -> None:

@@ -1,6 +1,6 @@
 """The family of errors that people see: one sentence each, never a traceback.
 
-Every error says what is wrong, where, and what mends it; `exit_code` is the contract of the command:
+Every error says what is wrong, where, and what mends it; `exit_code` is the command's contract:
 2 for bad input or usage, 3 for a refusal. In both cases nothing was done.
 """
 
@@ -14,7 +14,7 @@ class KeysweepError(Exception):
 
 
 class BadInput(KeysweepError):
-    """A file, an option or a value that cannot be used; the text names it, the place and the mend."""
+    """A file, an option or a value that cannot be used, named with its place and the mend."""
 
 
 class Refused(KeysweepError):
@@ -24,8 +24,8 @@ class Refused(KeysweepError):
 
 
 class AccountUnavailable(KeysweepError):
-    """No usable session for an account; becomes a row for each of its keys, and the others go on."""
+    """No usable session for an account: a row for each of its keys, and the others go on."""
 
 
 class CutAnswer(KeysweepError):
-    """An answer from AWS that is not whole: shorter than announced, or not parsable (safety rule 6)."""
+    """An answer from AWS that is shorter than announced, or does not parse (safety rule 6)."""

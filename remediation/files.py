@@ -17,7 +17,9 @@ def write_private(path: Path, text: str) -> None:
     try:
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     except OSError as error:
-        raise BadInput(f"{path}: cannot be written: {error.strerror}; choose another place") from error
+        raise BadInput(
+            f"{path}: cannot be written: {error.strerror}; choose another place"
+        ) from error
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(text)
@@ -26,7 +28,9 @@ def write_private(path: Path, text: str) -> None:
         Path(name).replace(path)
     except OSError as error:
         Path(name).unlink(missing_ok=True)
-        raise BadInput(f"{path}: cannot be written: {error.strerror}; choose another place") from error
+        raise BadInput(
+            f"{path}: cannot be written: {error.strerror}; choose another place"
+        ) from error
 
 
 def read_text(path: Path) -> str:
@@ -36,5 +40,6 @@ def read_text(path: Path) -> str:
     except OSError as error:
         raise BadInput(f"{path}: cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        raise BadInput(f"{path}: is not UTF-8 text (byte {error.start}); give the file as keysweep "
-                       "wrote it") from error
+        raise BadInput(
+            f"{path}: is not UTF-8 text (byte {error.start}); give the file as keysweep wrote it"
+        ) from error

@@ -312,8 +312,8 @@ class Journal:
                 ) from error
             if written != len(data):
                 raise BadInput(
-                    f"{self.path}: the journal took only {written} of {len(data)} bytes; make room, "
-                    "then run the same command again"
+                    f"{self.path}: the journal took only {written} of {len(data)} bytes; make "
+                    "room, then run the same command again"
                 )
 
 

@@ -106,7 +106,7 @@ class FindingStatus(StrEnum):
     PASS = "PASS"  # noqa: S105 - a status, no password
     MANUAL = "MANUAL"
     MUTED = "MUTED"
-    """Muted in Prowler, or suppressed in Checkov: somebody decided that it is not to be acted on."""
+    """Muted in Prowler, or suppressed in Checkov: somebody decided not to act on it."""
 
 
 class CodeLocation(Model):
@@ -122,7 +122,7 @@ class CodeLocation(Model):
 
 
 class Finding(Model):
-    """One scanner record that names a key, or the code that should lead to one. It only nominates."""
+    """One scanner record that names a key, or code that should lead to one. It only nominates."""
 
     scanner: Literal["prowler", "checkov"]
     check_id: str

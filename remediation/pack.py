@@ -1,4 +1,4 @@
-"""Where the pack lies, for the scanners. Standard library only: works in a scanner's environment."""
+"""Where the pack lies, for the scanners. Standard library only: it runs in their environments."""
 
 from __future__ import annotations
 

@@ -230,12 +230,14 @@ def save(plan: Plan, path: Path) -> None:
 
 
 def load(path: Path) -> Plan:
-    """Read a plan back. Raises BadInput when it is cut off, edited, foreign or of another version."""
+    """Read a plan back. Raises BadInput when it is cut off, edited or foreign."""
     again = "make a new one with: keysweep plan"
     try:
         document = json.loads(read_text(path))
     except (ValueError, RecursionError) as error:
-        raise BadInput(f"{path}: is no whole JSON document; the plan is cut off; {again}") from error
+        raise BadInput(
+            f"{path}: is no whole JSON document; the plan is cut off; {again}"
+        ) from error
     if not isinstance(document, dict) or not isinstance(document.get("digest"), str):
         raise BadInput(f"{path}: is not a plan of keysweep; {again}")
     if document.get("version") != 1:

@@ -96,9 +96,7 @@ def _row(record: KeyRecord, accounts: Accounts) -> StatusRow:
     )
 
 
-def _drift(
-    record: KeyRecord, state: str, date: datetime | None, promised: datetime | None
-) -> str:
+def _drift(record: KeyRecord, state: str, date: datetime | None, promised: datetime | None) -> str:
     if record.undecided is not None:
         return f"{record.undecided.operation} was interrupted: run the same command again"
     if state in {"Disabled", "Enabled"}:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -56,10 +57,9 @@ class Place:
         wanted = (service, region or self.region, writes)
         with self._lock:
             if wanted not in self._clients:
-                self._clients[wanted] = client = self.session.client(
-                    service, region_name=wanted[1], config=WRITES if writes else READS
+                self._clients[wanted] = _client(
+                    self.session, service, wanted[1], WRITES if writes else READS
                 )
-                demand_whole_answers(client)
             return self._clients[wanted]
 
 
@@ -151,6 +151,12 @@ class Accounts:
 
 
 def _sts(session: boto3.Session, region: str) -> Any:
-    client = session.client("sts", region_name=region, config=READS)
+    return _client(session, "sts", region, READS)
+
+
+def _client(session: boto3.Session, service: str, region: str, config: Config) -> Any:
+    """The one way to a client. Their types are made at run time: hence Any."""
+    make: Callable[..., Any] = session.client
+    client = make(service, region_name=region, config=config)
     demand_whole_answers(client)
     return client

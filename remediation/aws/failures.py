@@ -37,7 +37,9 @@ def explain(error: Failure, place: Place) -> Unknown:
             unknown=f"{operation} {where} was denied ({code})", permission=_action(operation)
         )
     if code in _EXPIRED:
-        return Unknown(unknown=f"the credentials expired ({code}) at {operation} {where}; renew them")
+        return Unknown(
+            unknown=f"the credentials expired ({code}) at {operation} {where}; renew them"
+        )
     return Unknown(unknown=f"{operation} {where} failed ({code}); run it again")
 
 

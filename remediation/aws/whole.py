@@ -7,7 +7,7 @@ botocore turns a body that was cut off into an empty dict without an exception (
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..errors import CutAnswer
 
@@ -22,25 +22,20 @@ def demand_whole_answers(client: BaseClient) -> None:
     client.meta.events.register("after-call", _check)
 
 
-def _check(
-    http_response: AWSResponse, parsed: dict[str, Any], model: OperationModel, **_: object
-) -> None:
+def _check(http_response: AWSResponse, model: OperationModel, **_: object) -> None:
     if model.has_streaming_output:
         return
     body = http_response.content
     name = f"{model.service_model.service_id} {model.name}"
     announced = http_response.headers.get("Content-Length")
     if announced is not None and announced.isdigit() and int(announced) != len(body):
-        raise CutAnswer(
-            f"the answer to {name} was cut off after {len(body)} of {announced} bytes"
-        )
+        raise CutAnswer(f"the answer to {name} was cut off after {len(body)} of {announced} bytes")
     if not model.service_model.metadata["protocol"].endswith("json"):
         return  # botocore itself raises ResponseParserError on XML that does not parse
-    if http_response.status_code >= 300 or (not body and model.output_shape is None):
+    shape = model.output_shape
+    if http_response.status_code >= 300 or (shape is not None and "payload" in shape.serialization):
         return
-    if not body and not model.output_shape.members:
-        return
-    if model.output_shape is not None and "payload" in model.output_shape.serialization:
+    if not body and (shape is None or not shape.members):
         return
     try:
         whole = isinstance(json.loads(body), dict | list | None)

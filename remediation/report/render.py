@@ -22,9 +22,7 @@ def terminal(report: Report, stream: TextIO) -> None:
     console = Console(file=stream, highlight=False, soft_wrap=False)
     for table in report.tables:
         columns = [
-            index
-            for index in range(len(table.columns))
-            if any(row[index] for row in table.rows)
+            index for index in range(len(table.columns)) if any(row[index] for row in table.rows)
         ]
         drawn = RichTable(box=box.SIMPLE_HEAD, title=Text(plain(table.heading), "bold"))
         drawn.title_justify = "left"
