@@ -1,0 +1,55 @@
+"""`python -P -m embedded_aws [--estate FILE]`: starts the server, prints one JSON line, serves."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+from types import FrameType
+
+from . import estate as schema
+from .server import Server
+from .world import World
+
+
+def main() -> int:
+    """Start, say where, serve until SIGTERM, SIGINT or the end of the parent."""
+    parser = argparse.ArgumentParser(prog="embedded_aws", description=__doc__)
+    parser.add_argument("--estate", type=Path, help="YAML file; without it one empty account")
+    parser.add_argument("--port", type=int, default=0, help="loopback port; 0 takes a free one")
+    parser.add_argument("--quotas", action="store_true", help="throttle as AWS does")
+    parser.add_argument("--exit-with-parent", action="store_true", help="end when stdin is closed")
+    options = parser.parse_args()
+    try:
+        content = schema.load(options.estate) if options.estate else schema.parse(schema.EMPTY)
+        world = World(content, options.quotas)
+    except (OSError, ValueError) as error:
+        print(f"{options.estate}: {error}", file=sys.stderr)
+        return 2
+    server = Server(world, options.port)
+
+    def stop(*_: int | FrameType | None) -> None:
+        threading.Thread(target=server.shutdown, daemon=True).start()
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    if options.exit_with_parent:
+        threading.Thread(target=_wait_for_end_of_stdin, args=(stop,), daemon=True).start()
+    print(json.dumps({"endpoint": server.endpoint, "pid": os.getpid()}), flush=True)
+    server.serve_forever(poll_interval=0.05)
+    return 0
+
+
+def _wait_for_end_of_stdin(stop: object) -> None:
+    while sys.stdin.buffer.read(4096):
+        pass
+    assert callable(stop)
+    stop()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,266 @@
+"""The estate: what exists in the embedded AWS when it starts. README.md shows the schema.
+
+Every date is relative ("days ago"), so that an estate never ages. Unknown names are errors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+Days = Annotated[float, Field(ge=0)]
+KeyState = Literal[
+    "Enabled",
+    "Disabled",
+    "PendingDeletion",
+    "PendingReplicaDeletion",
+    "PendingImport",
+    "Unavailable",
+    "Creating",
+    "Updating",
+]
+AliasName = Annotated[str, StringConstraints(pattern=r"^alias/[A-Za-z0-9:/_{}-]+$")]
+Document = dict[str, Any]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Grant(_Strict):
+    """A grant on a key; `{account}` and `{region}` in principals are filled in."""
+
+    grantee: str | None = None
+    grantee_service: str | None = None
+    retiring: str | None = None
+    operations: tuple[str, ...] = ("Decrypt", "GenerateDataKey")
+    name: str | None = None
+    created_days_ago: Days = 30
+    constraints: Document | None = None
+    count: Annotated[int, Field(ge=1)] = 1
+
+    @model_validator(mode="after")
+    def _one_grantee(self) -> Self:
+        if (self.grantee is None) == (self.grantee_service is None):
+            raise ValueError("a grant names either `grantee` or `grantee_service`")
+        return self
+
+
+class Event(_Strict):
+    """One CloudTrail event of a key's past; `by` is a user or role name, or an ARN."""
+
+    name: str
+    days_ago: Days
+    error: str | None = None
+    message: str | None = None
+    by: str = "operator"
+    with_resources: bool = True
+    """False: the event names the key in requestParameters and errorMessage only."""
+    count: Annotated[int, Field(ge=1)] = 1
+
+
+class LastUse(_Strict):
+    """The last successful cryptographic operation."""
+
+    days_ago: Days
+    operation: str = "Decrypt"
+
+
+class Replica(_Strict):
+    """How a replica differs from its primary; what is not said is as on the primary."""
+
+    state: KeyState = "Enabled"
+    description: str | None = None
+    disabled_days_ago: Days | None = None
+    created_days_ago: Days | None = None
+    scheduled_days_ago: Days = 1
+    window_days: Annotated[int, Field(ge=7, le=30)] = 30
+    tags: dict[str, str] | None = None
+    aliases: tuple[AliasName, ...] = ()
+    last_used: LastUse | None = None
+
+
+class Key(_Strict):
+    """A key, or `count` alike ones whose texts carry `{n}`."""
+
+    name: str
+    count: Annotated[int, Field(ge=1)] = 1
+    state: KeyState = "Enabled"
+    description: str = ""
+    created_days_ago: Days = 400
+    disabled_days_ago: Days | None = None
+    """When DisableKey was called; by default 365 days ago, or with the creation."""
+    disabled_by: str = "operator"
+    rescued_days_ago: Days | None = None
+    """When CancelKeyDeletion was called, which also lands in Disabled."""
+    scheduled_days_ago: Days = 1
+    window_days: Annotated[int, Field(ge=7, le=30)] = 30
+    manager: Literal["CUSTOMER", "AWS"] = "CUSTOMER"
+    origin: Literal["AWS_KMS", "EXTERNAL", "AWS_CLOUDHSM", "EXTERNAL_KEY_STORE"] = "AWS_KMS"
+    custom_key_store: str | None = None
+    valid_for_days: Annotated[float, Field(gt=0)] | None = None
+    spec: str = "SYMMETRIC_DEFAULT"
+    usage: str | None = None
+    tags: dict[str, str] = {}
+    aliases: tuple[AliasName, ...] = ()
+    policy: Document | str | None = None
+    """Key policy; `{account}` and `{region}` in it are filled in. A text is taken as it is."""
+    grants: tuple[Grant, ...] = ()
+    rotations: Annotated[int, Field(ge=0)] = 0
+    rotation_period_days: Annotated[int, Field(ge=90, le=2560)] | None = None
+    multi_region: bool = False
+    replicas: dict[str, Replica] = {}
+    last_used: LastUse | None = None
+    events: tuple[Event, ...] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _shorthands(cls, value: Any) -> Any:
+        if isinstance(value, dict):
+            value = dict(value)
+            if isinstance(value.get("replicas"), list | tuple):
+                value["replicas"] = {region: {} for region in value["replicas"]}
+            if value.get("replicas"):
+                value.setdefault("multi_region", True)
+            if isinstance(value.get("last_used"), int | float):
+                value["last_used"] = {"days_ago": value["last_used"]}
+            if value.get("custom_key_store"):
+                value.setdefault("origin", "AWS_CLOUDHSM")
+        return value
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.count > 1 and "{n}" not in self.name:
+            raise ValueError(f"key {self.name!r}: `count` needs {{n}} in the name")
+        if self.count > 1 and not all("{n}" in alias for alias in self.aliases):
+            raise ValueError(f"key {self.name!r}: `count` needs {{n}} in every alias")
+        if self.replicas and not self.multi_region:
+            raise ValueError(f"key {self.name!r}: only multi-Region keys have replicas")
+        if self.state == "PendingReplicaDeletion" and not self.replicas:
+            raise ValueError(f"key {self.name!r}: PendingReplicaDeletion needs replicas")
+        if self.state == "PendingDeletion" and self.replicas:
+            raise ValueError(
+                f"key {self.name!r}: a primary with replicas cannot be PendingDeletion"
+            )
+        if self.state == "PendingDeletion" and self.scheduled_days_ago >= self.window_days:
+            raise ValueError(f"key {self.name!r}: its waiting period would be over")
+        for field in ("disabled_days_ago", "rescued_days_ago"):
+            value = getattr(self, field)
+            if value is not None and value > self.created_days_ago:
+                raise ValueError(f"key {self.name!r}: {field} lies before its creation")
+        return self
+
+    def expand(self) -> Iterator[Key]:
+        """Yield the key, or its `count` copies with {n} filled in from 1."""
+        if self.count == 1 and "{n}" not in self.name:
+            yield self
+            return
+        for number in range(1, self.count + 1):
+            yield self.model_copy(
+                update={
+                    "name": self.name.replace("{n}", str(number)),
+                    "count": 1,
+                    "description": self.description.replace("{n}", str(number)),
+                    "aliases": tuple(one.replace("{n}", str(number)) for one in self.aliases),
+                    "tags": {k: v.replace("{n}", str(number)) for k, v in self.tags.items()},
+                }
+            )
+
+
+class CustomKeyStore(_Strict):
+    """A custom key store of one Region."""
+
+    name: str
+    type: Literal["AWS_CLOUDHSM", "EXTERNAL_KEY_STORE"] = "AWS_CLOUDHSM"
+    connection: Literal["CONNECTED", "DISCONNECTED", "FAILED"] = "CONNECTED"
+    created_days_ago: Days = 500
+
+
+class Region(_Strict):
+    """One account's Region."""
+
+    keys: tuple[Key, ...] = ()
+    managed: tuple[str, ...] = ()
+    """AWS managed keys that exist here, by service: `ebs` makes the key of alias/aws/ebs."""
+    custom_key_stores: tuple[CustomKeyStore, ...] = ()
+    resources: tuple[dict[str, Any], ...] = ()
+
+    @model_validator(mode="after")
+    def _unique(self) -> Self:
+        names = [key.name for one in self.keys for key in one.expand()]
+        twice = {name for name in names if names.count(name) > 1} if len(names) < 2000 else set()
+        if len(set(names)) != len(names):
+            raise ValueError(f"key names are used twice: {', '.join(sorted(twice)) or '?'}")
+        return self
+
+
+class Role(_Strict):
+    """A role that every account of the estate may assume; without policies it may do all."""
+
+    external_id: str | None = None
+    policies: tuple[Document, ...] | None = None
+
+
+class Account(_Strict):
+    """One account; the Regions named here are the ones it has enabled."""
+
+    name: str | None = None
+    regions: Annotated[dict[str, Region], Field(min_length=1)]
+    roles: dict[str, Role] = {}
+    policies: tuple[Document, ...] | None = None
+    """IAM documents of the operator; without them the operator may do everything."""
+    service_control_policies: tuple[Document, ...] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _shorthands(cls, value: Any) -> Any:
+        if isinstance(value, dict):
+            value = dict(value)
+            if isinstance(value.get("roles"), list | tuple):
+                value["roles"] = {role: {} for role in value["roles"]}
+            if isinstance(value.get("regions"), list | tuple):
+                value["regions"] = {region: {} for region in value["regions"]}
+            elif isinstance(value.get("regions"), dict):
+                value["regions"] = {k: v or {} for k, v in value["regions"].items()}
+        return value
+
+    @model_validator(mode="after")
+    def _replicas_fit(self) -> Self:
+        for home, region in self.regions.items():
+            for key in region.keys:
+                for other in key.replicas:
+                    if other == home or other not in self.regions:
+                        raise ValueError(
+                            f"key {key.name!r} of {home}: {other} is not another Region of the "
+                            "account"
+                        )
+        return self
+
+
+class Estate(_Strict):
+    """Everything that exists at the start."""
+
+    tracking_started_days_ago: Days = 300
+    """When KMS began to record last use; for younger keys it is their creation."""
+    accounts: Annotated[
+        dict[Annotated[str, StringConstraints(pattern=r"^\d{12}$")], Account], Field(min_length=1)
+    ]
+
+
+EMPTY: Document = {"accounts": {"111122223333": {"regions": ["us-east-1"]}}}
+"""What a server starts with when no estate is given: one account, one Region, nothing in it."""
+
+
+def parse(document: object) -> Estate:
+    """Validate an estate; pydantic's ValidationError names place and mistake."""
+    return Estate.model_validate(document)
+
+
+def load(path: Path) -> Estate:
+    """Read an estate from a YAML file."""
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    return parse(yaml.load(path.read_text(encoding="utf-8"), Loader=loader))  # noqa: S506

@@ -1,0 +1,327 @@
+"""Operations that change a key: creation, state, deletion, aliases, tags, policy, rotation."""
+
+from __future__ import annotations
+
+import json
+import re
+import uuid
+
+from .. import names
+from ..clock import wire
+from ..errors import AwsError, constraint, validation
+from . import describing
+from .call import Call, unsupported
+from .keys import Alias, Json, Key
+from .service import keyed, keyless, tags_of
+
+_USAGES = {
+    "SYMMETRIC_DEFAULT": ("ENCRYPT_DECRYPT",),
+    "RSA": ("ENCRYPT_DECRYPT", "SIGN_VERIFY"),
+    "ECC": ("SIGN_VERIFY", "KEY_AGREEMENT"),
+    "SM2": ("SIGN_VERIFY", "ENCRYPT_DECRYPT", "KEY_AGREEMENT"),
+    "HMAC": ("GENERATE_VERIFY_MAC",),
+    "ML_DSA": ("SIGN_VERIFY",),
+    "ML_KEM": ("ENCAPSULATE_DECAPSULATE",),
+}
+SPECS = (
+    *("SYMMETRIC_DEFAULT", "RSA_2048", "RSA_3072", "RSA_4096", "SM2"),
+    *("ECC_NIST_P256", "ECC_NIST_P384", "ECC_NIST_P521", "ECC_SECG_P256K1"),
+    *("ECC_NIST_EDWARDS25519", "HMAC_224", "HMAC_256", "HMAC_384", "HMAC_512"),
+    *("ML_DSA_44", "ML_DSA_65", "ML_DSA_87", "ML_KEM_512", "ML_KEM_768", "ML_KEM_1024"),
+)
+
+
+def usages(spec: str) -> tuple[str, ...]:
+    """Return what a key spec can be used for, the default first."""
+    return next(allowed for prefix, allowed in _USAGES.items() if spec.startswith(prefix))
+
+
+def new_key_id(multi_region: bool) -> str:
+    """Return a random key id."""
+    identifier = uuid.uuid4()
+    return f"mrk-{identifier.hex}" if multi_region else str(identifier)
+
+
+@keyless("CreateKey")
+def create_key(call: Call) -> Json:
+    """Answer CreateKey."""
+    call.authorize(None, "kms:CreateKey")
+    wanted = call.params
+    spec = wanted.get("KeySpec") or wanted.get("CustomerMasterKeySpec") or "SYMMETRIC_DEFAULT"
+    if spec not in SPECS:
+        raise constraint(spec, "keySpec", f"satisfy enum value set: [{', '.join(SPECS)}]")
+    usage = wanted.get("KeyUsage") or ("ENCRYPT_DECRYPT" if spec == "SYMMETRIC_DEFAULT" else None)
+    if usage is None and not spec.startswith(("HMAC", "ML_")):
+        raise validation("You must specify a KeyUsage value for an asymmetric KMS key.")
+    usage = usage or usages(spec)[0]
+    if usage not in usages(spec):
+        raise validation(f"KeyUsage {usage} is not compatible with KeySpec {spec}")
+    origin = wanted.get("Origin", "AWS_KMS")
+    store = wanted.get("CustomKeyStoreId")
+    if store is not None and store not in call.home.stores:
+        raise AwsError("CustomKeyStoreNotFoundException", "The custom key store was not found.")
+    if (origin in ("AWS_CLOUDHSM", "EXTERNAL_KEY_STORE")) != (store is not None):
+        raise validation("Origin and CustomKeyStoreId do not fit each other.")
+    multi_region = bool(wanted.get("MultiRegion"))
+    key = Key(
+        call.identity.account,
+        call.region,
+        new_key_id(multi_region),
+        call.now,
+        description=wanted.get("Description", ""),
+        state="PendingImport" if origin == "EXTERNAL" else "Enabled",
+        origin=origin,
+        spec=spec,
+        usage=usage,
+        primary_region=call.region if multi_region else None,
+        policy=_policy(wanted.get("Policy")),
+        tags=tags_of(wanted.get("Tags")),
+        custom_key_store=store,
+    )
+    call.key = call.home.add(key)
+    return {"KeyMetadata": describing.metadata(call, key)}
+
+
+@keyed("ReplicateKey")
+def replicate_key(call: Call, key: Key) -> Json:
+    """Answer ReplicateKey: the replica is a key of its own that shares id and material."""
+    region = call.text("ReplicaRegion")
+    if key.primary_region != key.region:
+        raise AwsError("UnsupportedOperationException", f"{key.arn} is not a primary key.")
+    target = call.keys.region(key.account, region)
+    if key.id in target.keys:
+        raise AwsError("AlreadyExistsException", f"A replica of {key.arn} exists in {region}.")
+    replica = Key(
+        key.account,
+        region,
+        key.id,
+        call.now,
+        description=call.params.get("Description", ""),
+        state="PendingImport" if key.origin == "EXTERNAL" else "Enabled",
+        origin=key.origin,
+        spec=key.spec,
+        usage=key.usage,
+        primary_region=key.region,
+        policy=_policy(call.params.get("Policy")),
+        tags=tags_of(call.params.get("Tags")),
+    )
+    target.add(replica)
+    return {
+        "ReplicaKeyMetadata": describing.metadata(call, replica),
+        "ReplicaPolicy": replica.policy_document,
+        "ReplicaTags": [{"TagKey": k, "TagValue": v} for k, v in replica.tags.items()],
+    }
+
+
+@keyed("UpdatePrimaryRegion")
+def update_primary_region(call: Call, key: Key) -> Json:
+    """Answer UpdatePrimaryRegion: an existing replica becomes the primary."""
+    region = call.text("PrimaryRegion")
+    if key.primary_region != key.region:
+        raise AwsError("UnsupportedOperationException", f"{key.arn} is not a primary key.")
+    if region not in {one.region for one in call.keys.replicas(key)}:
+        raise AwsError("NotFoundException", f"{key.arn} has no replica in {region}.")
+    for member in call.keys.members(key):
+        member.primary_region = region
+    return {}
+
+
+@keyed("EnableKey")
+def enable_key(call: Call, key: Key) -> Json:
+    """Answer EnableKey; on an unavailable key it takes effect later."""
+    return _switch(key, True)
+
+
+@keyed("DisableKey")
+def disable_key(call: Call, key: Key) -> Json:
+    """Answer DisableKey; on an unavailable key it takes effect later."""
+    return _switch(key, False)
+
+
+def _switch(key: Key, enable: bool) -> Json:
+    if key.state == "Unavailable":
+        key.enable_later = enable
+    else:
+        key.state = "Enabled" if enable else "Disabled"
+    return {}
+
+
+@keyed("ScheduleKeyDeletion")
+def schedule_key_deletion(call: Call, key: Key) -> Json:
+    """Answer ScheduleKeyDeletion: id or ARN, own account only, 7 to 30 days, 30 by default."""
+    window = call.number("PendingWindowInDays", 30, 7, 30)
+    call.keys.schedule(key, window, call.now)
+    shown: Json = {"KeyId": key.arn, "KeyState": key.state, "PendingWindowInDays": window}
+    if key.deletion_date is not None:
+        shown["DeletionDate"] = wire(key.deletion_date)
+    return shown
+
+
+@keyed("CancelKeyDeletion")
+def cancel_key_deletion(call: Call, key: Key) -> Json:
+    """Answer CancelKeyDeletion: the key lands in Disabled."""
+    key.state, key.deletion_date, key.window = "Disabled", None, None
+    return {"KeyId": key.arn}
+
+
+@keyed("UpdateKeyDescription")
+def update_key_description(call: Call, key: Key) -> Json:
+    """Answer UpdateKeyDescription."""
+    description = call.params.get("Description")
+    if not isinstance(description, str) or len(description) > 8192:
+        raise constraint(description, "description", "have length less than or equal to 8192")
+    key.description = description
+    return {}
+
+
+@keyed("TagResource")
+def tag_resource(call: Call, key: Key) -> Json:
+    """Answer TagResource: at most 50 tags a key."""
+    merged = key.tags | tags_of(call.params.get("Tags"))
+    if len(merged) > 50:
+        raise AwsError("LimitExceededException", "A key can have at most 50 tags.")
+    key.tags = merged
+    return {}
+
+
+@keyed("UntagResource")
+def untag_resource(call: Call, key: Key) -> Json:
+    """Answer UntagResource."""
+    gone = call.params.get("TagKeys") or []
+    key.tags = {name: value for name, value in key.tags.items() if name not in gone}
+    return {}
+
+
+def _policy(document: object) -> str | None:
+    """Check a key policy as far as JSON goes."""
+    if document is None:
+        return None
+    try:
+        parsed = json.loads(str(document))
+    except ValueError:
+        parsed = None
+    if not isinstance(parsed, dict) or "Statement" not in parsed:
+        raise AwsError("MalformedPolicyDocumentException", "The policy is not valid JSON.")
+    return str(document)
+
+
+@keyed("PutKeyPolicy")
+def put_key_policy(call: Call, key: Key) -> Json:
+    """Answer PutKeyPolicy."""
+    key.policy = _policy(call.text("Policy"))
+    return {}
+
+
+def _alias_name(call: Call) -> str:
+    name = call.text("AliasName")
+    if not name.startswith("alias/") or not re.fullmatch(r"[a-zA-Z0-9:/_-]+", name):
+        rule = "satisfy regular expression pattern: ^alias/[a-zA-Z0-9/_-]+$"
+        raise constraint(name, "aliasName", rule)
+    if name.startswith("alias/aws/"):
+        raise AwsError("NotAuthorizedException", "Aliases that begin with alias/aws are reserved.")
+    return name
+
+
+@keyed("CreateAlias", parameter="TargetKeyId")
+def create_alias(call: Call, key: Key) -> Json:
+    """Answer CreateAlias."""
+    name = _alias_name(call)
+    if name in call.home.aliases:
+        arn = names.alias_arn(key.account, key.region, name)
+        raise AwsError("AlreadyExistsException", f"An alias with the name {arn} already exists")
+    call.home.aliases[name] = Alias(key.id, call.now, call.now)
+    return {}
+
+
+@keyed("UpdateAlias", parameter="TargetKeyId")
+def update_alias(call: Call, key: Key) -> Json:
+    """Answer UpdateAlias."""
+    name = _alias_name(call)
+    alias = call.home.aliases.get(name)
+    if alias is None:
+        arn = names.alias_arn(key.account, key.region, name)
+        raise AwsError("NotFoundException", f"Alias {arn} is not found.")
+    alias.target, alias.updated = key.id, call.now
+    return {}
+
+
+@keyless("DeleteAlias")
+def delete_alias(call: Call) -> Json:
+    """Answer DeleteAlias: it works in every key state."""
+    name = _alias_name(call)
+    call.key = call.find(name, alias=True, cross_account=False)
+    call.authorize(call.key, "kms:DeleteAlias")
+    del call.home.aliases[name]
+    return {}
+
+
+@keyed("EnableKeyRotation")
+def enable_key_rotation(call: Call, key: Key) -> Json:
+    """Answer EnableKeyRotation: symmetric keys with material of KMS only."""
+    if not describing.rotates(key) or key.origin != "AWS_KMS":
+        raise unsupported(key)
+    key.rotation_period = call.number("RotationPeriodInDays", 365, 90, 2560)
+    key.rotation_since = call.now
+    return {}
+
+
+@keyed("DisableKeyRotation")
+def disable_key_rotation(call: Call, key: Key) -> Json:
+    """Answer DisableKeyRotation."""
+    if not describing.rotates(key):
+        raise unsupported(key)
+    key.rotation_period = None
+    return {}
+
+
+@keyed("RotateKeyOnDemand")
+def rotate_key_on_demand(call: Call, key: Key) -> Json:
+    """Answer RotateKeyOnDemand."""
+    if not describing.rotates(key):
+        raise unsupported(key)
+    key.rotations.append((call.now, "ON_DEMAND"))
+    return {"KeyId": key.id}
+
+
+@keyed("GetParametersForImport")
+def get_parameters_for_import(call: Call, key: Key) -> Json:
+    """Answer GetParametersForImport with a token and a wrapping key."""
+    from . import crypto
+
+    if key.origin != "EXTERNAL":
+        raise unsupported(key)
+    return {
+        "KeyId": key.arn,
+        "ImportToken": crypto.encode(key.id.encode()),
+        "PublicKey": crypto.encode(crypto.rsa_wrapping_key()),
+        "ParametersValidTo": wire(call.now + 86_400),
+    }
+
+
+@keyed("ImportKeyMaterial")
+def import_key_material(call: Call, key: Key) -> Json:
+    """Answer ImportKeyMaterial: the key becomes Enabled; the material itself is not looked at."""
+    if key.origin != "EXTERNAL":
+        raise unsupported(key)
+    if call.blob("ImportToken") != key.id.encode():
+        raise AwsError("InvalidImportTokenException", "The import token is not of this key.")
+    call.blob("EncryptedKeyMaterial")
+    expires = call.params.get("ExpirationModel", "KEY_MATERIAL_EXPIRES") == "KEY_MATERIAL_EXPIRES"
+    valid_to = call.params.get("ValidTo")
+    if expires and valid_to is None:
+        raise validation("ValidTo is required when the key material expires.")
+    key.valid_to = float(valid_to) if expires else None
+    key.material_imported = True
+    if key.state == "PendingImport":
+        key.state = "Enabled"
+    return {"KeyId": key.arn}
+
+
+@keyed("DeleteImportedKeyMaterial")
+def delete_imported_key_material(call: Call, key: Key) -> Json:
+    """Answer DeleteImportedKeyMaterial: the key waits for its material again."""
+    if key.origin != "EXTERNAL":
+        raise unsupported(key)
+    key.material_imported, key.valid_to = False, None
+    key.state = "PendingImport"
+    return {"KeyId": key.arn}

@@ -1,0 +1,85 @@
+"""The table of KMS operations, and how one request is answered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ..errors import AwsError, validation
+from .call import Call
+from .keys import Json, Key
+
+Handler = Callable[[Call, Key], Json]
+KeylessHandler = Callable[[Call], Json]
+
+
+@dataclass(frozen=True)
+class Operation:
+    """How an operation names its key, and from where it may be called."""
+
+    handler: Handler
+    parameter: str = "KeyId"
+    alias: bool = False
+    cross_account: bool = False
+    action: str | None = None
+
+
+_KEYED: dict[str, Operation] = {}
+_KEYLESS: dict[str, KeylessHandler] = {}
+
+
+def keyed(
+    name: str,
+    *,
+    parameter: str = "KeyId",
+    alias: bool = False,
+    cross_account: bool = False,
+    action: str | None = None,
+) -> Callable[[Handler], Handler]:
+    """Register an operation on one key: it is found, authorised and in a fitting state."""
+
+    def register(handler: Handler) -> Handler:
+        _KEYED[name] = Operation(handler, parameter, alias, cross_account, action)
+        return handler
+
+    return register
+
+
+def keyless(name: str) -> Callable[[KeylessHandler], KeylessHandler]:
+    """Register an operation that names no key, or finds its keys itself."""
+
+    def register(handler: KeylessHandler) -> KeylessHandler:
+        _KEYLESS[name] = handler
+        return handler
+
+    return register
+
+
+def answer(call: Call) -> Json:
+    """Answer a KMS request, or raise AwsError."""
+    operation = _KEYED.get(call.operation)
+    if operation is None:
+        handler = _KEYLESS.get(call.operation)
+        if handler is None:
+            raise AwsError("UnknownOperationException", "")
+        return handler(call)
+    name = call.text(operation.parameter)
+    key = call.key = call.find(name, operation.alias, operation.cross_account)
+    call.authorize(key, operation.action or f"kms:{call.operation}")
+    call.check_state(key)
+    return operation.handler(call, key)
+
+
+def tags_of(items: object) -> dict[str, str]:
+    """Return a request's Tags as a dictionary."""
+    if not isinstance(items, list):
+        return {}
+    found: dict[str, str] = {}
+    for item in items:
+        name = item.get("TagKey", "")
+        if not name or len(name) > 128 or len(item.get("TagValue", "")) > 256:
+            raise validation("1 validation error detected: tag key or value has a wrong length")
+        if name.lower().startswith("aws:"):
+            raise AwsError("TagException", "The tag key must not begin with aws:")
+        found[name] = item.get("TagValue", "")
+    return found

@@ -1,0 +1,194 @@
+"""Starts the embedded AWS as a process, for tests and demo, and talks to its control API."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from . import names
+
+Json = dict[str, Any]
+
+
+class EmbeddedAws:
+    """Context manager around one server process.
+
+    `estate` is a YAML file or the same content as a mapping; without it there is one empty
+    account. `quotas` throttles as AWS does.
+    """
+
+    def __init__(
+        self, estate: Path | str | Mapping[str, Any] | None = None, *, quotas: bool = False
+    ) -> None:
+        self._estate = estate
+        self._quotas = quotas
+        self._process: subprocess.Popen[bytes] | None = None
+        self._arns: dict[tuple[str, str, str], str] | None = None
+        self.endpoint = ""
+        """URL for AWS_ENDPOINT_URL."""
+
+    def start(self) -> Self:
+        """Start the process and wait until it serves; raise RuntimeError with its words if not."""
+        command = [sys.executable, "-P", "-m", "embedded_aws", "--exit-with-parent"]
+        if isinstance(self._estate, Path | str):
+            command += ["--estate", str(self._estate)]
+        if self._quotas:
+            command.append("--quotas")
+        folder = str(Path(__file__).resolve().parent.parent)
+        self._process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env={**os.environ, "PYTHONPATH": folder},
+        )
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            raise RuntimeError(f"the embedded AWS did not start (exit {self._process.wait()})")
+        self.endpoint = json.loads(line)["endpoint"]
+        if isinstance(self._estate, Mapping):
+            self.reset(self._estate)
+            if self._quotas:
+                self.quotas(True)
+        return self
+
+    def stop(self) -> None:
+        """End the process."""
+        if self._process is None:
+            return
+        self._process.terminate()
+        self._process.communicate()
+        self._process = None
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def environment(self, account: str, region: str = "us-east-1") -> dict[str, str]:
+        """Return the variables that make AWS clients talk to this server as the operator.
+
+        Nothing in them can reach the real AWS: no profile, no shared files, no metadata service.
+        """
+        key, secret = names.access_key(account)
+        return {
+            "AWS_ENDPOINT_URL": self.endpoint,
+            "AWS_ACCESS_KEY_ID": key,
+            "AWS_SECRET_ACCESS_KEY": secret,
+            "AWS_DEFAULT_REGION": region,
+            "AWS_REGION": region,
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "AWS_CONFIG_FILE": os.devnull,
+            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+            "AWS_STS_REGIONAL_ENDPOINTS": "regional",
+            "NO_PROXY": "127.0.0.1",
+            "no_proxy": "127.0.0.1",
+        }
+
+    def client_arguments(self, account: str, region: str = "us-east-1") -> dict[str, str]:
+        """Return the keyword arguments of `boto3.client` for the operator of an account."""
+        key, secret = names.access_key(account)
+        return {
+            "endpoint_url": self.endpoint,
+            "aws_access_key_id": key,
+            "aws_secret_access_key": secret,
+            "region_name": region,
+        }
+
+    def reset(self, estate: Mapping[str, Any] | None = None) -> None:
+        """Begin anew, with another estate or the present one: clock, keys, logs, faults, quotas."""
+        self._arns = None
+        self._ask("POST", "reset", {} if estate is None else {"estate": estate})
+
+    def now(self) -> float:
+        """Return the embedded time in seconds since the epoch."""
+        return float(self._ask("GET", "clock")["now"])
+
+    def advance(self, *, days: float = 0, hours: float = 0, seconds: float = 0) -> float:
+        """Move the embedded clock forward and return the new time."""
+        body = {"days": days, "hours": hours, "seconds": seconds}
+        return float(self._ask("POST", "clock/advance", body)["now"])
+
+    def keys(self) -> list[Json]:
+        """Return the truth about every existing key: arn, account, region, name, state, dates."""
+        found: list[Json] = self._ask("GET", "keys")
+        return found
+
+    def key(self, arn: str) -> Json | None:
+        """Return the truth about one key, or None if it does not exist (any more)."""
+        return next((one for one in self.keys() if one["arn"] == arn), None)
+
+    def key_arn(self, account: str, region: str, name: str) -> str:
+        """Return the ARN of the estate's key of that name, even after its deletion."""
+        if self._arns is None:
+            self._arns = {
+                (one["account"], one["region"], one["name"]): one["arn"]
+                for one in self._ask("GET", "arns")
+            }
+        return self._arns[account, region, name]
+
+    def set_state(self, arn: str, state: str) -> None:
+        """Put a key into a state as AWS itself would."""
+        self._ask("POST", "keys/state", {"arn": arn, "state": state})
+
+    def calls(self, *, service: str | None = None, operation: str | None = None) -> list[Json]:
+        """Return the log of calls, oldest first; optionally of one service or operation."""
+        calls: list[Json] = self._ask("GET", "calls")
+        return [
+            call
+            for call in calls
+            if service in (None, call["service"]) and operation in (None, call["operation"])
+        ]
+
+    def clear_calls(self) -> None:
+        """Forget the log of calls."""
+        self._ask("DELETE", "calls")
+
+    def fault(self, kind: str, **where: object) -> Json:
+        """Make matching calls fail: see `faults.Fault` for the kinds and fields."""
+        added: Json = self._ask("POST", "faults", {"kind": kind, **where})
+        return added
+
+    def faults(self) -> list[Json]:
+        """Return all faults with how often they were seen and hit."""
+        found: list[Json] = self._ask("GET", "faults")
+        return found
+
+    def clear_faults(self) -> None:
+        """Forget all faults; calls that hang are let go."""
+        self._ask("DELETE", "faults")
+
+    def quotas(self, on: bool, limits: Mapping[str, float] | None = None) -> None:
+        """Switch throttling; limits are calls a second by `service:Operation`."""
+        self._ask("POST", "quotas", {"on": on, "limits": dict(limits or {})})
+
+    def expire_sessions(self) -> int:
+        """Make every assumed role's session so far expired; return how many there were."""
+        return int(self._ask("POST", "sessions/expire")["expired"])
+
+    def _ask(self, method: str, path: str, body: object = None) -> Any:
+        request = urllib.request.Request(
+            f"{self.endpoint}/_embedded_aws/{path}",
+            method=method,
+            data=None if body is None else json.dumps(body).encode(),
+        )
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        try:
+            with opener.open(request, timeout=120) as response:
+                return json.load(response)
+        except urllib.error.HTTPError as error:
+            raise ValueError(json.load(error)["error"]) from None

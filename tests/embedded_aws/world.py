@@ -1,0 +1,60 @@
+"""Everything one embedded AWS knows, made anew from an estate by `reset`."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from .clock import Clock
+from .estate import Estate
+from .faults import Faults
+from .identity import Identities
+from .kms.keys import Keys
+from .quotas import Quotas
+from .seed import Seeder
+from .trail import Trail
+
+
+@dataclass(slots=True, frozen=True)
+class LoggedCall:
+    """One call as the control API reports it; time on the embedded clock."""
+
+    time: float
+    account: str | None
+    region: str
+    service: str
+    operation: str
+    key: str | None
+    outcome: str
+    """`ok`, AWS's error code, or the fault that hit it, as `fault:drop_before`."""
+    principal: str | None
+    status: int
+
+
+class World:
+    """One estate at one time; `lock` guards the keys."""
+
+    def __init__(self, estate: Estate, quotas_on: bool = False) -> None:
+        self.lock = threading.RLock()
+        self.clock = Clock()
+        self.estate = estate
+        self.keys = Keys()
+        self.trail = Trail()
+        self.identities = Identities(estate)
+        self.faults = Faults()
+        self.quotas = Quotas()
+        self.quotas.on = quotas_on
+        self.calls: list[LoggedCall] = []
+        now = self.clock.now()
+        self.tracking_started = now - estate.tracking_started_days_ago * 86_400
+        seeder = Seeder(self.keys, self.trail, now)
+        seeder.seed(estate)
+        self.key_arns: Mapping[tuple[str, str, str], str] = seeder.arns
+        self.keys.settle(now)
+
+    def now(self) -> float:
+        """Return the embedded time, after deleting every key whose time is over."""
+        now = self.clock.now()
+        self.keys.settle(now)
+        return now
