@@ -5,6 +5,7 @@ Every date is relative ("days ago"), so that an estate never ages. Unknown names
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -143,9 +144,7 @@ class Key(_Strict):
         if self.state == "PendingReplicaDeletion" and not self.replicas:
             raise ValueError(f"key {self.name!r}: PendingReplicaDeletion needs replicas")
         if self.state == "PendingDeletion" and self.replicas:
-            raise ValueError(
-                f"key {self.name!r}: a primary with replicas cannot be PendingDeletion"
-            )
+            raise ValueError(f"key {self.name!r}: with replicas it is PendingReplicaDeletion")
         if self.state == "PendingDeletion" and self.scheduled_days_ago >= self.window_days:
             raise ValueError(f"key {self.name!r}: its waiting period would be over")
         for field in ("disabled_days_ago", "rescued_days_ago"):
@@ -191,10 +190,10 @@ class Region(_Strict):
 
     @model_validator(mode="after")
     def _unique(self) -> Self:
-        names = [key.name for one in self.keys for key in one.expand()]
-        twice = {name for name in names if names.count(name) > 1} if len(names) < 2000 else set()
-        if len(set(names)) != len(names):
-            raise ValueError(f"key names are used twice: {', '.join(sorted(twice)) or '?'}")
+        used = Counter(key.name for one in self.keys for key in one.expand())
+        twice = sorted(name for name, times in used.items() if times > 1)
+        if twice:
+            raise ValueError(f"key names are used twice: {', '.join(twice)}")
         return self
 
 
@@ -263,4 +262,4 @@ def parse(document: object) -> Estate:
 def load(path: Path) -> Estate:
     """Read an estate from a YAML file."""
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    return parse(yaml.load(path.read_text(encoding="utf-8"), Loader=loader))  # noqa: S506
+    return parse(yaml.load(path.read_text(encoding="utf-8"), Loader=loader))

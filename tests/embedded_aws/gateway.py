@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 import traceback
 import uuid
 from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from . import sts
@@ -16,7 +19,7 @@ from .http_message import Reply, Request
 from .identity import Identity
 from .kms import crypto, describing, granting, lifecycle, service
 from .kms.call import Call
-from .kms.keys import Use
+from .kms.keys import Key, Use
 from .kms.states import CRYPTOGRAPHIC
 from .trail import Event
 from .world import LoggedCall, World
@@ -75,6 +78,27 @@ _SENTENCES = {
 }
 
 
+@dataclass
+class Visit:
+    """One request on its way through the gateway."""
+
+    request: Request
+    identity: Identity | None = None
+    key: str | None = None
+    fault: Fault | None = None
+    request_id: str = field(default_factory=lambda: str(uuid.uuid4()))
+
+    @property
+    def service(self) -> str:
+        """Signing name of the service."""
+        return self.request.service or "unsigned"
+
+    @cached_property
+    def operation(self) -> str:
+        """Name of the operation, or method and path where it is not known."""
+        return self.request.operation or f"{self.request.method} {self.request.path}"
+
+
 class Gateway:
     """Answers AWS requests from a world; other services than KMS and STS are moto's."""
 
@@ -93,117 +117,101 @@ class Gateway:
 
     def answer(self, request: Request) -> Reply:
         """Answer one request; whatever goes wrong inside becomes AWS's internal error."""
-        request_id = str(uuid.uuid4())
-        service_name, operation = self._what(request)
-        identity: Identity | None = None
-        key: str | None = None
-        fault: Fault | None = None
-        world = self.world
+        visit = Visit(request)
         try:
-            identity = self._who(request)
-            key = self._key_of(request, identity)
-            fault = world.faults.take(
-                service_name, operation, identity.account, request.region, key
-            )
-            if fault is not None and fault.kind in _CODES:
-                raise self._fault_error(fault, request, identity, operation, key)
-            if fault is not None and fault.kind in ("drop_before", "hang_before"):
-                reply = Reply(200)
-            else:
-                if not world.quotas.allows(
-                    service_name, operation, identity.account, request.region
-                ):
-                    raise self._common("throttle", request)
-                reply, key = self._dispatch(request, identity, operation, request_id, key)
-            outcome = reply.headers.get("x-amzn-ErrorType", "ok" if reply.status < 400 else "error")
+            reply = self._serve(visit)
+            outcome = "ok" if reply.status < 400 else _error_type(reply)
         except AwsError as error:
-            if error.code == "ExpiredTokenException":
-                error = self._common("expire", request)
-            headers, body = render(error, request.protocol, request_id)
-            reply, outcome = Reply(error.status, headers, body), error.code
-        except Exception:
-            traceback.print_exc()
-            error = AwsError("InternalFailure", "the embedded AWS failed: see its stderr", 500)
-            headers, body = render(error, request.protocol, request_id)
-            reply, outcome = Reply(500, headers, body), "InternalFailure"
-        reply.headers.setdefault("x-amzn-RequestId", request_id)
+            reply, outcome = self._refuse(visit, error)
+        except Exception as trouble:  # noqa: BLE001 - the client must get an answer
+            traceback.print_exception(trouble)
+            words = "the embedded AWS failed: see its stderr"
+            reply, outcome = self._refuse(visit, AwsError("InternalFailure", words, 500))
+        reply.headers.setdefault("x-amzn-RequestId", visit.request_id)
+        fault = visit.fault
         if fault is not None and fault.kind not in _CODES:
             reply.cut = fault.kind
             outcome = f"fault:{fault.kind}" if outcome == "ok" else outcome
-        world.calls.append(
-            LoggedCall(
-                world.clock.now(),
-                identity.account if identity else None,
-                request.region,
-                service_name,
-                operation,
-                key,
-                outcome,
-                identity.arn(request.region) if identity else None,
-                reply.status,
-            )
-        )
+        self._log(visit, outcome, reply.status)
         if fault is not None and fault.kind.startswith("hang"):
-            world.faults.released.wait(fault.seconds)
+            self.world.faults.released.wait(fault.seconds)
         return reply
 
-    def _what(self, request: Request) -> tuple[str, str]:
-        name = request.service or "unsigned"
-        return name, request.operation or f"{request.method} {request.path}"
-
-    def _who(self, request: Request) -> Identity:
-        identity = self.world.identities.find(request.access_key)
+    def _serve(self, visit: Visit) -> Reply:
+        request, world = visit.request, self.world
+        identity = world.identities.find(request.access_key)
         if identity is None:
-            raise self._common("unknown", request)
-        return identity
+            raise _common("unknown", request)
+        visit.identity = identity
+        visit.key = self._key_of(request, identity)
+        where = (visit.service, visit.operation, identity.account, request.region)
+        fault = visit.fault = world.faults.take(*where, visit.key)
+        if fault is not None and fault.kind in _CODES:
+            raise self._fault_error(visit, fault, identity)
+        if fault is not None and fault.kind in ("drop_before", "hang_before"):
+            return Reply(200)
+        if not world.quotas.allows(*where):
+            raise _common("throttle", request)
+        return self._dispatch(visit, identity)
 
-    def _common(self, kind: str, request: Request) -> AwsError:
-        code, status = _CODES[kind][request.protocol]
-        return AwsError(code, _SENTENCES[kind], status)
+    def _refuse(self, visit: Visit, error: AwsError) -> tuple[Reply, str]:
+        if error.code == "ExpiredTokenException":
+            error = _common("expire", visit.request)
+        headers, body = render(error, visit.request.protocol, visit.request_id)
+        return Reply(error.status, headers, body), error.code
 
-    def _fault_error(
-        self, fault: Fault, request: Request, identity: Identity, operation: str, key: str | None
-    ) -> AwsError:
+    def _log(self, visit: Visit, outcome: str, status: int) -> None:
+        identity, region = visit.identity, visit.request.region
+        self.world.calls.append(
+            LoggedCall(
+                self.world.clock.now(),
+                identity.account if identity else None,
+                region,
+                visit.service,
+                visit.operation,
+                visit.key,
+                outcome,
+                identity.arn(region) if identity else None,
+                status,
+            )
+        )
+
+    def _fault_error(self, visit: Visit, fault: Fault, identity: Identity) -> AwsError:
+        request = visit.request
         code, status = _CODES[fault.kind][request.protocol]
         if fault.kind == "error_500" and request.service == "kms":
             code = "KMSInternalException"
         message = fault.message or _SENTENCES[fault.kind].format(
             who=identity.arn(request.region),
-            action=f"{request.service}:{operation}",
-            resource=key or "*",
+            action=f"{request.service}:{visit.operation}",
+            resource=visit.key or "*",
         )
         error = AwsError(fault.code or code, message, status)
         if fault.kind == "deny" and request.service == "kms":
             call = self._kms_call(request, identity)
-            call.key = self._find(call)
+            call.key = _find(call)
             self._record(call, error)
         return error
 
-    def _dispatch(
-        self,
-        request: Request,
-        identity: Identity,
-        operation: str,
-        request_id: str,
-        key: str | None,
-    ) -> tuple[Reply, str | None]:
+    def _dispatch(self, visit: Visit, identity: Identity) -> Reply:
+        request = visit.request
         if request.service == "kms":
-            return self._kms(request, identity)
+            return self._kms(visit, identity)
         if request.service == "sts":
             text = sts.answer(
-                operation,
+                visit.operation,
                 request.form or request.query,
                 identity,
                 request.region,
                 self.world.identities,
-                request_id,
+                visit.request_id,
             )
-            return Reply(200, {"Content-Type": "text/xml"}, text.encode()), key
-        if request.service == "ec2" and operation == "DescribeRegions":
+            return Reply(200, {"Content-Type": "text/xml"}, text.encode())
+        if request.service == "ec2" and visit.operation == "DescribeRegions":
             enabled = list(self.world.estate.accounts[identity.account].regions)
-            text = sts.describe_regions(request.form, enabled, request_id)
-            return Reply(200, {"Content-Type": "text/xml"}, text.encode()), key
-        return self._other(request, identity), key
+            text = sts.describe_regions(request.form, enabled, visit.request_id)
+            return Reply(200, {"Content-Type": "text/xml"}, text.encode())
+        return self._other(request, identity)
 
     def _kms_call(self, request: Request, identity: Identity) -> Call:
         try:
@@ -223,10 +231,10 @@ class Gateway:
             world.tracking_started,
         )
 
-    def _kms(self, request: Request, identity: Identity) -> tuple[Reply, str | None]:
-        world = self.world
+    def _kms(self, visit: Visit, identity: Identity) -> Reply:
+        world, request = self.world, visit.request
         if request.region not in world.estate.accounts[identity.account].regions:
-            raise self._common("unknown", request)
+            raise _common("unknown", request)
         with world.lock:
             call = self._kms_call(request, identity)
             try:
@@ -235,9 +243,9 @@ class Gateway:
                 self._record(call, error)
                 raise
             self._record(call, None)
+        visit.key = call.key.arn if call.key else visit.key
         headers = {"Content-Type": JSON_TYPE, "x-amzn-RequestId": call.request_id}
-        arn = call.key.arn if call.key else None
-        return Reply(200, headers, json.dumps(result).encode()), arn
+        return Reply(200, headers, json.dumps(result).encode())
 
     def _record(self, call: Call, error: AwsError | None) -> None:
         """Write a KMS call into the trail of its caller, and a use into its keys."""
@@ -266,25 +274,16 @@ class Gateway:
         if request.service != "kms":
             return None
         call = self._kms_call(request, identity)
-        key = self._find(call)
+        key = _find(call)
         if key is not None:
             return key.arn
         named = call.params.get("KeyId") or call.params.get("TargetKeyId")
         return named if isinstance(named, str) else None
 
-    def _find(self, call: Call) -> Any:
-        named = call.params.get("KeyId") or call.params.get("TargetKeyId")
-        if not isinstance(named, str):
-            return None
-        try:
-            return call.find(named, alias=True, cross_account=True)
-        except AwsError:
-            return None
-
     def _other(self, request: Request, identity: Identity) -> Reply:
         with self._moto_lock:
             if self._moto is None:
-                from .moto_bridge import Moto
+                from .moto_bridge import Moto  # noqa: PLC0415 - it costs a second
 
                 self._moto = Moto(self)
             reply: Reply = self._moto.answer(request, identity.account)
@@ -302,3 +301,29 @@ def _trail_code(error: AwsError | None) -> str | None:
     if error is None:
         return None
     return "AccessDenied" if error.code == "AccessDeniedException" else error.code
+
+
+def _find(call: Call) -> Key | None:
+    """Return the key that a request names, if it does and the key exists."""
+    named = call.params.get("KeyId") or call.params.get("TargetKeyId")
+    if not isinstance(named, str):
+        return None
+    try:
+        return call.find(named, alias=True, cross_account=True)
+    except AwsError:
+        return None
+
+
+def _common(kind: str, request: Request) -> AwsError:
+    """Return one of the errors that every service has, in the words of its protocol."""
+    code, status = _CODES[kind][request.protocol]
+    return AwsError(code, _SENTENCES[kind], status)
+
+
+def _error_type(reply: Reply) -> str:
+    """Return the error code in a reply of moto."""
+    for name, value in reply.headers.items():
+        if name.lower() == "x-amzn-errortype":
+            return value
+    found = re.search(rb'<Code>(.*?)</Code>|"__type": ?"(?:[^"#]*#)?([^"]*)"', reply.body)
+    return (found[1] or found[2]).decode() if found else f"http {reply.status}"

@@ -80,11 +80,12 @@ class Identities:
     def find(self, access_key: str) -> Identity | None:
         """Return the caller an access key belongs to; raise if its session has expired."""
         found = self._known.get(access_key)
-        if found and found.expires is not None:
-            if access_key in self._stale or found.expires <= time.time():
-                raise AwsError(
-                    "ExpiredTokenException", "The security token included in the request is expired"
-                )
+        if found is None or found.expires is None:
+            return found
+        if access_key in self._stale or found.expires <= time.time():
+            raise AwsError(
+                "ExpiredTokenException", "The security token included in the request is expired"
+            )
         return found
 
     def expire_sessions(self) -> int:

@@ -112,9 +112,9 @@ class Seeder:
             store.aliases[alias] = Alias(key.id, key.created, key.created)
 
     def _replica(self, primary: Key, region: str, replica: schema.Replica, one: schema.Key) -> None:
-        days = (
-            one.created_days_ago if replica.created_days_ago is None else replica.created_days_ago
-        )
+        days = replica.created_days_ago
+        if days is None:
+            days = one.created_days_ago
         key = Key(
             primary.account,
             region,

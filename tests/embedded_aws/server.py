@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 from email.utils import formatdate
 from http import HTTPStatus
@@ -47,8 +48,6 @@ class Handler(BaseHTTPRequestHandler):
         if not self.raw_requestline or not self.parse_request():
             self.close_connection = True
             return
-        if self.headers.get("Expect", "").lower() == "100-continue":
-            pass  # parse_request has answered it
         headers = {name.lower(): value for name, value in self.headers.items()}
         request = Request(self.command, self.path, headers, self._body(headers))
         if request.path.startswith(PREFIX):
@@ -93,10 +92,8 @@ class Handler(BaseHTTPRequestHandler):
 
     def _close(self) -> None:
         self.close_connection = True
-        try:
+        with contextlib.suppress(OSError):  # the client may have been faster
             self.connection.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass  # the client was faster
 
-    def log_message(self, format: str, *args: Any) -> None:
+    def log_message(self, *args: Any) -> None:
         """Say nothing: the control API has the log of calls."""

@@ -54,7 +54,7 @@ def answer(
 
 def describe_regions(params: Mapping[str, str], enabled: list[str], request_id: str) -> str:
     """Answer EC2's DescribeRegions: an account has the Regions that the estate gives it."""
-    regions = {name: "opt-in-not-required" for name in enabled}
+    regions = dict.fromkeys(enabled, "opt-in-not-required")
     if params.get("AllRegions") == "true":
         regions |= {name: "not-opted-in" for name in _NOT_OPTED_IN if name not in regions}
     wanted = {value for name, value in params.items() if name.startswith("RegionName.")}

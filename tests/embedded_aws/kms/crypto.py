@@ -14,6 +14,11 @@ import os
 import struct
 from typing import Any
 
+from cryptography.exceptions import InvalidSignature, InvalidTag
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa, utils
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
 from ..errors import AwsError, constraint, validation
 from . import describing
 from .call import Call, unsupported
@@ -29,7 +34,6 @@ def encode(blob: bytes) -> str:
 
 
 def _seal(key: Key, plaintext: bytes, context: object) -> bytes:
-    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
     header = json.dumps([key.account, key.region, key.id]).encode()
     nonce = os.urandom(12)
@@ -39,9 +43,9 @@ def _seal(key: Key, plaintext: bytes, context: object) -> bytes:
 
 def _open(call: Call, blob: bytes) -> tuple[Key, bytes, bytes]:
     """Return the key a blob was made with, its nonce and the sealed rest."""
+    if not blob.startswith(_MAGIC):
+        raise AwsError("InvalidCiphertextException", "")
     try:
-        if not blob.startswith(_MAGIC):
-            raise ValueError
         (length,) = struct.unpack(">H", blob[4:6])
         account, region, identifier = json.loads(blob[6 : 6 + length])
     except (ValueError, struct.error):
@@ -59,8 +63,6 @@ def _open(call: Call, blob: bytes) -> tuple[Key, bytes, bytes]:
 
 
 def _unseal(key: Key, nonce: bytes, sealed: bytes, context: object) -> bytes:
-    from cryptography.exceptions import InvalidTag
-    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
     try:
         return AESGCM(key.material).decrypt(nonce, sealed, _aad(context))
@@ -191,7 +193,6 @@ def generate_data_key_without_plaintext(call: Call, key: Key) -> Json:
 
 def _data_key_pair(call: Call, key: Key) -> tuple[bytes, Json]:
     _expect(key, "ENCRYPT_DECRYPT", symmetric=True)
-    from cryptography.hazmat.primitives import serialization
 
     spec = call.text("KeyPairSpec")
     private = _new_private_key(spec)
@@ -233,18 +234,17 @@ def generate_random(call: Call) -> Json:
 
 def _new_private_key(spec: str) -> Any:
     """Return a private key of a key spec; none for specs this library does not have."""
-    from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
     if spec.startswith("RSA_"):
         return rsa.generate_private_key(public_exponent=65537, key_size=int(spec[4:]))
-    curves = {
-        "ECC_NIST_P256": ec.SECP256R1,
-        "ECC_NIST_P384": ec.SECP384R1,
-        "ECC_NIST_P521": ec.SECP521R1,
-        "ECC_SECG_P256K1": ec.SECP256K1,
+    curves: dict[str, ec.EllipticCurve] = {
+        "ECC_NIST_P256": ec.SECP256R1(),
+        "ECC_NIST_P384": ec.SECP384R1(),
+        "ECC_NIST_P521": ec.SECP521R1(),
+        "ECC_SECG_P256K1": ec.SECP256K1(),
     }
     if spec in curves:
-        return ec.generate_private_key(curves[spec]())
+        return ec.generate_private_key(curves[spec])
     if spec == "ECC_NIST_EDWARDS25519":
         return ed25519.Ed25519PrivateKey.generate()
     return None
@@ -259,7 +259,6 @@ def _private_key(key: Key) -> Any:
 
 
 def _public_bytes(private: Any) -> bytes:
-    from cryptography.hazmat.primitives import serialization
 
     blob: bytes = private.public_key().public_bytes(
         serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
@@ -290,8 +289,6 @@ def get_public_key(call: Call, key: Key) -> Json:
 
 def _signing(call: Call, key: Key) -> tuple[str, tuple[Any, ...]]:
     """Return the algorithm and the scheme arguments of cryptography's sign and verify."""
-    from cryptography.hazmat.primitives import hashes
-    from cryptography.hazmat.primitives.asymmetric import ec, padding, utils
 
     _expect(key, "SIGN_VERIFY")
     algorithm = call.text("SigningAlgorithm")
@@ -299,11 +296,12 @@ def _signing(call: Call, key: Key) -> tuple[str, tuple[Any, ...]]:
         raise AwsError("InvalidKeyUsageException", f"{algorithm} is not valid for {key.arn}.")
     if algorithm.startswith("ED25519"):
         return algorithm, ()
-    chosen = {
-        "256": hashes.SHA256,
-        "384": hashes.SHA384,
-        "512": hashes.SHA512,
-    }[algorithm[-3:]]()
+    known: dict[str, hashes.HashAlgorithm] = {
+        "256": hashes.SHA256(),
+        "384": hashes.SHA384(),
+        "512": hashes.SHA512(),
+    }
+    chosen = known[algorithm[-3:]]
     digest: Any = chosen
     if call.params.get("MessageType") == "DIGEST":
         digest = utils.Prehashed(chosen)
@@ -326,7 +324,6 @@ def sign(call: Call, key: Key) -> Json:
 @keyed("Verify", alias=True, cross_account=True)
 def verify(call: Call, key: Key) -> Json:
     """Answer Verify; a wrong signature is an error."""
-    from cryptography.exceptions import InvalidSignature
 
     algorithm, scheme = _signing(call, key)
     public = _private_key(key).public_key()
@@ -366,8 +363,6 @@ def verify_mac(call: Call, key: Key) -> Json:
 @keyed("DeriveSharedSecret", alias=True, cross_account=True)
 def derive_shared_secret(call: Call, key: Key) -> Json:
     """Answer DeriveSharedSecret (ECDH)."""
-    from cryptography.hazmat.primitives import serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
 
     _expect(key, "KEY_AGREEMENT")
     peer = serialization.load_der_public_key(call.blob("PublicKey"))

@@ -148,7 +148,7 @@ class Region:
             del self.aliases[name]
 
     def page(self, after: str | None, limit: int) -> tuple[list[str], bool]:
-        """Return up to `limit` key ids after one in the listing's order, and whether more follow."""
+        """Return up to `limit` key ids that follow one, and whether there are more."""
         if self._ordered is None:
             self._ordered = sorted(self.keys)
         start = 0 if after is None else bisect.bisect_right(self._ordered, after)

@@ -9,7 +9,7 @@ import uuid
 from .. import names
 from ..clock import wire
 from ..errors import AwsError, constraint, validation
-from . import describing
+from . import crypto, describing
 from .call import Call, unsupported
 from .keys import Alias, Json, Key
 from .service import keyed, keyless, tags_of
@@ -286,8 +286,6 @@ def rotate_key_on_demand(call: Call, key: Key) -> Json:
 @keyed("GetParametersForImport")
 def get_parameters_for_import(call: Call, key: Key) -> Json:
     """Answer GetParametersForImport with a token and a wrapping key."""
-    from . import crypto
-
     if key.origin != "EXTERNAL":
         raise unsupported(key)
     return {
@@ -308,9 +306,11 @@ def import_key_material(call: Call, key: Key) -> Json:
     call.blob("EncryptedKeyMaterial")
     expires = call.params.get("ExpirationModel", "KEY_MATERIAL_EXPIRES") == "KEY_MATERIAL_EXPIRES"
     valid_to = call.params.get("ValidTo")
-    if expires and valid_to is None:
-        raise validation("ValidTo is required when the key material expires.")
-    key.valid_to = float(valid_to) if expires else None
+    key.valid_to = None
+    if expires:
+        if not isinstance(valid_to, int | float):
+            raise validation("ValidTo is required when the key material expires.")
+        key.valid_to = float(valid_to)
     key.material_imported = True
     if key.state == "PendingImport":
         key.state = "Enabled"
