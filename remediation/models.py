@@ -260,6 +260,8 @@ class KeyPolicy(Model):
     account_root: bool
     """A statement lets the own account's IAM govern the key; without it a deletion may not be
     cancellable by anyone who is left."""
+    undo_denied: tuple[str, ...] = ()
+    """Statements that deny a cancellation, and not the scheduling."""
     problem: str | None = None
     """Why the document cannot be judged: no JSON, or `NotPrincipal`."""
 
@@ -307,6 +309,8 @@ class UseAttempts(Model):
 
     since: Time
     attempts: tuple[UseAttempt, ...] = ()
+    all_read: bool = True
+    """False: older events were not read any more, since the newest ones decide."""
 
 
 class Reference(Model):

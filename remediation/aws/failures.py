@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -25,8 +26,11 @@ def code_of(error: Failure) -> str:
     return type(error).__name__
 
 
-def explain(error: Failure, place: Place) -> Unknown:
-    """The error as a reason for not knowing, with the permission that would clear a denial."""
+def explain(error: Failure, place: Place, permissions: Collection[str] = ()) -> Unknown:
+    """The error as a reason for not knowing, with the permission that would clear a denial.
+
+    `permissions` are the IAM actions that the failed calls are known to need.
+    """
     code = code_of(error)
     where = f"in account {place.account_id}, {place.region}"
     if not isinstance(error, ClientError):
@@ -34,7 +38,8 @@ def explain(error: Failure, place: Place) -> Unknown:
     operation = error.operation_name
     if code in _DENIED:
         return Unknown(
-            unknown=f"{operation} {where} was denied ({code})", permission=_action(operation)
+            unknown=f"{operation} {where} was denied ({code})",
+            permission=_action(operation, permissions),
         )
     if code in _EXPIRED:
         return Unknown(
@@ -43,8 +48,8 @@ def explain(error: Failure, place: Place) -> Unknown:
     return Unknown(unknown=f"{operation} {where} failed ({code}); run it again")
 
 
-def _action(operation: str) -> str:
-    return f"kms:{operation}"
+def _action(operation: str, permissions: Collection[str]) -> str:
+    return next((p for p in permissions if p.endswith(f":{operation}")), f"kms:{operation}")
 
 
 def _first_line(error: Exception) -> str:

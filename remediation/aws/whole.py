@@ -7,7 +7,7 @@ botocore turns a body that was cut off into an empty dict without an exception (
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..errors import CutAnswer
 
@@ -22,7 +22,9 @@ def demand_whole_answers(client: BaseClient) -> None:
     client.meta.events.register("after-call", _check)
 
 
-def _check(http_response: AWSResponse, model: OperationModel, **_: object) -> None:
+def _check(
+    http_response: AWSResponse, parsed: dict[str, Any], model: OperationModel, **_: object
+) -> None:
     if model.has_streaming_output:
         return
     body = http_response.content
@@ -30,6 +32,9 @@ def _check(http_response: AWSResponse, model: OperationModel, **_: object) -> No
     announced = http_response.headers.get("Content-Length")
     if announced is not None and announced.isdigit() and int(announced) != len(body):
         raise CutAnswer(f"the answer to {name} was cut off after {len(body)} of {announced} bytes")
+    if parsed.get("Truncated") is True and not parsed.get("NextMarker"):
+        # KMS's paginators end there without a word.
+        raise CutAnswer(f"the answer to {name} has more pages, and does not say where")
     if not model.service_model.metadata["protocol"].endswith("json"):
         return  # botocore itself raises ResponseParserError on XML that does not parse
     shape = model.output_shape

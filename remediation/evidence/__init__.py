@@ -11,7 +11,7 @@ import importlib
 import pkgutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -72,7 +72,9 @@ class Collector:
     accounts: Accounts
     place_workers: int = 8
     key_workers: int = 16
-    progress: Progress = lambda piece, keys: None
+    progress: Progress = lambda _piece, _keys: None
+    sources: Mapping[str, Source] = field(default_factory=lambda: SOURCES)
+    """The source of each piece; another one than `SOURCES` where the user names one."""
 
     def collect(self, start: Iterable[Evidence], wanted: Wanted) -> dict[KeyArn, Evidence]:
         """Ask until nothing is wanted any more, always the cheapest wanted piece first."""
@@ -83,12 +85,10 @@ class Collector:
         ):
             asked = list(all_evidence.values())
             while True:
-                wants = {
-                    e.key_arn: pieces for e in asked if (pieces := _with_prerequisites(e, wanted))
-                }
+                wants = {e.key_arn: pieces for e in asked if (pieces := self._ready(e, wanted))}
                 if not wants:
                     return all_evidence
-                piece = min(frozenset[str]().union(*wants.values()), key=_order)
+                piece = min(frozenset[str]().union(*wants.values()), key=self._order)
                 chosen = [all_evidence[arn] for arn, pieces in wants.items() if piece in pieces]
                 self.progress(piece, len(chosen))
                 for updated in self._read(piece, chosen, places, keys):
@@ -98,7 +98,7 @@ class Collector:
     def read_one(self, evidence: Evidence, pieces: Iterable[str]) -> Evidence:
         """Read these pieces of one key again, in this thread, whatever was known of them."""
         with ThreadPoolExecutor(1) as keys:
-            for piece in sorted(pieces, key=_order):
+            for piece in sorted(pieces, key=self._order):
                 value = self._read_place(piece, [evidence], keys).get(evidence.key_arn)
                 if value is None:
                     value = Unknown(unknown="the source left this key out")
@@ -126,7 +126,7 @@ class Collector:
     def _read_place(
         self, piece: str, group: Sequence[Evidence], keys: Executor
     ) -> Mapping[KeyArn, Piece]:
-        source = SOURCES.get(piece)
+        source = self.sources.get(piece)
         if source is None:
             return _all(group, Unknown(unknown="not read in this version"))
         try:
@@ -134,40 +134,46 @@ class Collector:
         except AccountUnavailable as error:
             return _all(group, Unknown(unknown=str(error)))
         if source.read_place is not None:
-            try:
-                return source.read_place(place, group)
-            except (ClientError, BotoCoreError, CutAnswer) as error:
-                return _all(group, explain(error, place))
+            read_place = source.read_place
+            values = _attempt(source, place, lambda: read_place(place, group))
+            return _all(group, values) if isinstance(values, Unknown) else values
         assert source.read_key is not None
-        read = source.read_key
+        read_key = source.read_key
+        pieces = keys.map(lambda e: _attempt(source, place, lambda: read_key(place, e)), group)
+        return dict(zip((e.key_arn for e in group), pieces, strict=True))
 
-        def one(evidence: Evidence) -> Piece:
-            try:
-                return read(place, evidence)
-            except (ClientError, BotoCoreError, CutAnswer) as error:
-                return explain(error, place)
+    def _order(self, piece: str) -> tuple[int, str]:
+        source = self.sources.get(piece)
+        return (Cost.FREE if source is None else source.cost), piece
 
-        return dict(zip((e.key_arn for e in group), keys.map(one, group), strict=True))
+    def _ready(self, evidence: Evidence, wanted: Wanted) -> frozenset[str]:
+        """The wanted pieces that can be read now, with what must be read before the others."""
+        ready: set[str] = set()
+        todo = list(wanted(evidence))
+        while todo:
+            piece = todo.pop()
+            source = self.sources.get(piece)
+            after = () if source is None else source.after
+            before = [p for p in after if getattr(evidence, p) is None]
+            if before:
+                todo.extend(before)
+            else:
+                ready.add(piece)
+        return frozenset(ready)
 
 
-def _order(piece: str) -> tuple[int, str]:
-    source = SOURCES.get(piece)
-    return (Cost.FREE if source is None else source.cost), piece
-
-
-def _with_prerequisites(evidence: Evidence, wanted: Wanted) -> frozenset[str]:
-    """The wanted pieces that can be read now, with what must be read before the others."""
-    ready: set[str] = set()
-    todo = list(wanted(evidence))
-    while todo:
-        piece = todo.pop()
-        source = SOURCES.get(piece)
-        before = [] if source is None else [p for p in source.after if getattr(evidence, p) is None]
-        if before:
-            todo.extend(before)
-        else:
-            ready.add(piece)
-    return frozenset(ready)
+def _attempt(source: Source, place: Place, read: Callable[[], Piece]) -> Piece:
+    """What a source reads, or why it could not: AWS's errors, and answers of another shape."""
+    try:
+        return read()
+    except (ClientError, BotoCoreError, CutAnswer) as error:
+        return explain(error, place, source.permissions)
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        odd = f"{type(error).__name__}: {error}"
+        return Unknown(
+            unknown=f"AWS answered in account {place.account_id}, {place.region} in a way that is "
+            f"not understood ({odd[:200]})"
+        )
 
 
 def _all(group: Sequence[Evidence], value: Unknown) -> dict[KeyArn, Piece]:

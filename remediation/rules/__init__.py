@@ -118,6 +118,14 @@ def judge(
     return Judgement(tuple(holds), tuple(waived), frozenset(unasked))
 
 
+def pieces_used(evidence: Evidence, policy: Policy, now: datetime) -> frozenset[str]:
+    """The pieces that the rules in force look at for this key; waived rules look at nothing."""
+    in_force = policy.for_key(evidence.key_arn)
+    return frozenset[str]().union(
+        *(rule.needed(in_force) for rule in RULES if not in_force.waiver(rule.id, evidence, now))
+    )
+
+
 def _unknown(rule: Rule, needed: Collection[str], evidence: Evidence) -> list[Hold]:
     """A hold for each piece that the rule needs and that could not be read."""
     return [

@@ -16,7 +16,7 @@ def _told(grant: Grant) -> str:
     return f"{grant.grantee_principal} ({operations or 'no operation'})"
 
 
-def _check(evidence: Evidence, policy: Policy, now: datetime) -> Iterator[str]:
+def _check(evidence: Evidence, _policy: Policy, _now: datetime) -> Iterator[str]:
     grants = known(evidence.grants)
     if grants:
         count = "a grant" if len(grants) == 1 else f"{len(grants)} grants"

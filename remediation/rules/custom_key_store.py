@@ -13,7 +13,7 @@ ORIGINS = frozenset({"AWS_CLOUDHSM", "EXTERNAL_KEY_STORE"})
 """Origins of keys in a custom key store ("DescribeKey", AWS KMS API Reference)."""
 
 
-def _check(evidence: Evidence, policy: Policy, now: datetime) -> Iterator[str]:
+def _check(evidence: Evidence, _policy: Policy, _now: datetime) -> Iterator[str]:
     description = known(evidence.description)
     store = description.custom_key_store_id
     if store is not None or description.origin in ORIGINS:

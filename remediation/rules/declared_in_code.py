@@ -10,7 +10,7 @@ from ..policy import Policy
 from . import Rule
 
 
-def _check(evidence: Evidence, policy: Policy, now: datetime) -> Iterator[str]:
+def _check(evidence: Evidence, _policy: Policy, _now: datetime) -> Iterator[str]:
     for declaration in known(evidence.declarations).found:
         yield (
             f"{declaration.tool} owns it: {declaration.owner} ({declaration.source}); "

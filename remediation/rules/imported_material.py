@@ -11,7 +11,7 @@ from . import Rule
 from .custom_key_store import ORIGINS
 
 
-def _check(evidence: Evidence, policy: Policy, now: datetime) -> Iterator[str]:
+def _check(evidence: Evidence, _policy: Policy, _now: datetime) -> Iterator[str]:
     origin = known(evidence.description).origin
     if origin != "AWS_KMS" and origin not in ORIGINS:
         yield f"its material was imported (Origin {origin}); only its owner knows about copies"

@@ -13,7 +13,7 @@ from ._words import named
 ID = "in-use"
 
 
-def _check(evidence: Evidence, policy: Policy, now: datetime) -> Iterator[str | Hold | Waived]:
+def _check(evidence: Evidence, policy: Policy, _now: datetime) -> Iterator[str | Hold | Waived]:
     references = known(evidence.references)
     for reference in references.found:
         yield (

@@ -10,12 +10,17 @@ from ..policy import Policy
 from . import Rule
 
 
-def _check(evidence: Evidence, policy: Policy, now: datetime) -> Iterator[str]:
-    if not known(evidence.key_policy).account_root:
+def _check(evidence: Evidence, _policy: Policy, _now: datetime) -> Iterator[str]:
+    key_policy = known(evidence.key_policy)
+    if key_policy.problem is not None:
+        yield f"its key policy cannot be judged: {key_policy.problem}"
+    elif not key_policy.account_root:
         yield (
             "no statement of its key policy lets the account's IAM policies govern it: a deletion "
             "might not be cancellable"
         )
+    for statement in key_policy.undo_denied:
+        yield f"its key policy denies kms:CancelKeyDeletion, but not the scheduling: {statement}"
 
 
 RULE = Rule(

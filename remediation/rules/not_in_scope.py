@@ -10,7 +10,7 @@ from ..policy import Policy
 from . import Rule
 
 
-def _check(evidence: Evidence, policy: Policy, now: datetime) -> Iterator[str]:
+def _check(evidence: Evidence, policy: Policy, _now: datetime) -> Iterator[str]:
     key = evidence.key_arn
     if not policy.accounts.admits(key.account_id):
         yield f"account {key.account_id} is outside the policy's accounts"

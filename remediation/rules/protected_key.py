@@ -14,7 +14,7 @@ def _needs(policy: Policy) -> Collection[str]:
     return ("aliases",) if policy.protects_aliases else ()
 
 
-def _check(evidence: Evidence, policy: Policy, now: datetime) -> Iterator[str]:
+def _check(evidence: Evidence, policy: Policy, _now: datetime) -> Iterator[str]:
     aliases = known(evidence.aliases) if policy.protects_aliases else ()
     for glob in policy.protecting(evidence.key_arn, aliases):
         yield f"the policy protects it: protected_keys has {glob}"

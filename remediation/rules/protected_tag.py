@@ -19,7 +19,7 @@ def _plain(tag: str) -> str:
     return "".join(visible).casefold()
 
 
-def _check(evidence: Evidence, policy: Policy, now: datetime) -> Iterator[str]:
+def _check(evidence: Evidence, policy: Policy, _now: datetime) -> Iterator[str]:
     wanted = _plain(policy.protected_tag)
     for name, value in sorted(known(evidence.tags).items()):
         if _plain(name) == wanted:

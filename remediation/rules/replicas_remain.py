@@ -11,7 +11,7 @@ from . import Rule
 from ._words import named
 
 
-def _check(evidence: Evidence, policy: Policy, now: datetime) -> Iterator[str]:
+def _check(evidence: Evidence, _policy: Policy, _now: datetime) -> Iterator[str]:
     description = known(evidence.description)
     if description.replicas and description.multi_region_type != "REPLICA":
         regions = named(sorted(replica.region for replica in description.replicas), 5)

@@ -11,7 +11,7 @@ from . import Rule
 from ._words import day
 
 
-def _check(evidence: Evidence, policy: Policy, now: datetime) -> Iterator[str]:
+def _check(evidence: Evidence, _policy: Policy, _now: datetime) -> Iterator[str]:
     for rescue in known(evidence.history).rescues:
         yield f"{rescue.who or 'somebody'} cancelled its deletion on {day(rescue.time)}"
 

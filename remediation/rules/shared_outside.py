@@ -10,7 +10,7 @@ from ..policy import Policy
 from . import Rule
 
 
-def _check(evidence: Evidence, policy: Policy, now: datetime) -> Iterator[str]:
+def _check(evidence: Evidence, _policy: Policy, _now: datetime) -> Iterator[str]:
     key_policy = known(evidence.key_policy)
     if key_policy.problem is not None:
         yield f"its key policy cannot be judged: {key_policy.problem}"

@@ -16,12 +16,14 @@ LEAST_DAYS = 90
 
 def _check(evidence: Evidence, policy: Policy, now: datetime) -> Iterator[str]:
     horizon = now - timedelta(days=max(policy.min_days_unused, LEAST_DAYS))
-    recent = [a for a in known(evidence.use_attempts).attempts if a.time >= horizon]
+    seen = known(evidence.use_attempts)
+    recent = [attempt for attempt in seen.attempts if attempt.time >= horizon]
     if not recent:
         return
     last = max(recent, key=lambda attempt: attempt.time)
     refused = f" and was refused ({last.error})" if last.error else ""
     times = "once" if len(recent) == 1 else f"{len(recent)} times"
+    times = times if seen.all_read else f"at least {times}"
     yield (
         f"somebody tried to use it {times} since {day(horizon)}: last {last.who or 'somebody'} "
         f"with {last.event} on {day(last.time)}{refused}"

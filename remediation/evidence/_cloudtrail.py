@@ -1,0 +1,136 @@
+"""Events of KMS as CloudTrail's event history shows them: 90 days, one attribute a question."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from ..aws import Place
+from ..models import Evidence, StateChange, UseAttempt
+
+KEPT: Final = timedelta(days=90)
+"""How far the event history reaches back ("Working with CloudTrail event history", CloudTrail User
+Guide)."""
+
+STATE_CHANGES: Final = (
+    "CreateKey",
+    "EnableKey",
+    "DisableKey",
+    "CancelKeyDeletion",
+    "ReplicateKey",
+    "ImportKeyMaterial",
+)
+"""Operations that set the state of a key; the latest one dates today's state."""
+
+RESCUE: Final = "CancelKeyDeletion"
+
+USES: Final = (
+    "CreateGrant",
+    "Decapsulate",
+    "Decrypt",
+    "DeriveSharedSecret",
+    "Encapsulate",
+    "Encrypt",
+    "GenerateDataKey",
+    "GenerateDataKeyPair",
+    "GenerateDataKeyPairWithoutPlaintext",
+    "GenerateDataKeyWithoutPlaintext",
+    "GenerateMac",
+    "ReEncrypt",
+    "Sign",
+    "Verify",
+    "VerifyMac",
+)
+"""Cryptographic operations ("Cryptographic operations", AWS KMS Developer Guide) and CreateGrant.
+Reads, tags and EnableKey are no use."""
+
+_KEY_IN_TEXT: Final = re.compile(r"arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:(?:key|alias)/[\w/:-]+")
+
+
+@dataclass(frozen=True)
+class TrailEvent:
+    """One event of KMS, with every name of a key that it mentions."""
+
+    name: str
+    time: datetime
+    who: str | None
+    error: str | None
+    mentions: frozenset[str]
+
+    def about(self, evidence: Evidence) -> bool:
+        """Whether it mentions the key: by ARN, by id, or by an alias that it has today."""
+        return not self.mentions.isdisjoint(names_of(evidence))
+
+    def change(self) -> StateChange:
+        """The event as a change of state."""
+        return StateChange(event=self.name, time=self.time, who=self.who)
+
+    def attempt(self) -> UseAttempt:
+        """The event as an attempt to use the key."""
+        return UseAttempt(event=self.name, time=self.time, who=self.who, error=self.error)
+
+
+def names_of(evidence: Evidence) -> frozenset[str]:
+    """Every name that a request in the key's own account and Region may call it by."""
+    key = evidence.key_arn
+    aliases = evidence.aliases if isinstance(evidence.aliases, tuple) else ()
+    home = f"arn:{key.partition}:kms:{key.region}:{key.account_id}:"
+    return frozenset({str(key), key.key_id, *aliases, *(home + alias for alias in aliases)})
+
+
+def lookup(place: Place, attribute: str, value: str) -> Iterator[list[TrailEvent]]:
+    """Pages of KMS's events with this attribute, newest first, of one account and Region.
+
+    A record that cannot be read is a ValueError: what it says is unknown, not nothing.
+    """
+    pages = place.client("cloudtrail").get_paginator("lookup_events")
+    wish = [{"AttributeKey": attribute, "AttributeValue": value}]
+    for page in pages.paginate(LookupAttributes=wish):
+        yield [
+            parse(record)
+            for record in page["Events"]
+            if record.get("EventSource", "kms.amazonaws.com") == "kms.amazonaws.com"
+        ]
+
+
+def parse(record: dict[str, Any]) -> TrailEvent:
+    """One record of LookupEvents. Raises ValueError when its event is no JSON object."""
+    detail = json.loads(record["CloudTrailEvent"])
+    if not isinstance(detail, dict):
+        raise ValueError(  # noqa: TRY004 - AWS's data, not our types
+            f"CloudTrail's event {record.get('EventId')} is not a JSON object"
+        )
+    identity = detail.get("userIdentity") or {}
+    return TrailEvent(
+        name=record["EventName"],
+        time=record["EventTime"],
+        who=identity.get("arn") or identity.get("invokedBy") or record.get("Username"),
+        error=detail.get("errorCode"),
+        mentions=frozenset(
+            {resource["ResourceName"] for resource in record.get("Resources", ())}
+            | set(_mentioned(detail))
+        ),
+    )
+
+
+def _mentioned(detail: dict[str, Any]) -> Iterator[str]:
+    for resource in detail.get("resources") or ():
+        if arn := resource.get("ARN"):
+            yield arn
+    request = detail.get("requestParameters") or {}
+    answer = detail.get("responseElements") or {}
+    new_key = answer.get("keyMetadata") or {}
+    for name in (
+        request.get("keyId"),
+        request.get("sourceKeyId"),
+        request.get("destinationKeyId"),
+        answer.get("keyId"),
+        new_key.get("arn"),
+    ):
+        if isinstance(name, str):
+            yield name
+    yield from _KEY_IN_TEXT.findall(detail.get("errorMessage") or "")

@@ -1,0 +1,22 @@
+"""The aliases of keys: one listing for all keys of an account and Region."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from ..aws import Place
+from ..models import Cost, Evidence, KeyArn
+from . import Source
+
+
+def _read(place: Place, group: Sequence[Evidence]) -> Mapping[KeyArn, tuple[str, ...]]:
+    by_id: dict[str, set[str]] = {}
+    for page in place.client("kms").get_paginator("list_aliases").paginate():
+        for alias in page["Aliases"]:
+            # AWS reserves names for keys that do not exist yet: those have no target.
+            if target := alias.get("TargetKeyId"):
+                by_id.setdefault(target, set()).add(alias["AliasName"])
+    return {e.key_arn: tuple(sorted(by_id.get(e.key_arn.key_id, ()))) for e in group}
+
+
+SOURCE = Source("aliases", Cost.KEY_CALL, ("kms:ListAliases",), read_place=_read)

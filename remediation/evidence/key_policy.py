@@ -1,0 +1,215 @@
+"""What a key policy says: whom it lets in from outside, and whether a deletion can be undone.
+
+Reads the one policy that a key has. What cannot be understood for certain is a problem, and holds.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Sequence
+from fnmatch import fnmatchcase
+from typing import Any, Final
+
+from ..aws import Place
+from ..models import Cost, Evidence, KeyArn, KeyPolicy
+from . import Source
+
+ELEMENTS: Final = frozenset(
+    {
+        "Sid",
+        "Effect",
+        "Principal",
+        "NotPrincipal",
+        "Action",
+        "NotAction",
+        "Resource",
+        "NotResource",
+        "Condition",
+    }
+)
+"""The elements of a statement ("Grammar of the IAM JSON policy language", IAM User Guide)."""
+
+NARROWING_OPERATORS: Final = frozenset({"StringEquals", "StringEqualsIgnoreCase", "StringLike"})
+"""Operators that are false when the condition key is absent. `...IfExists` and `ForAllValues:...`
+are true then, so they narrow nothing."""
+
+NARROWING_KEYS: Final = frozenset(
+    {"kms:calleraccount", "aws:principalaccount", "aws:sourceaccount"}
+)
+"""Condition keys that name the caller's account, in lower case, as condition keys ignore case."""
+
+CANCEL: Final = "kms:cancelkeydeletion"
+SCHEDULE: Final = "kms:schedulekeydeletion"
+
+_ARN: Final = re.compile(r"arn:aws[a-z-]*:(iam|sts)::(?P<account>[^:]*):.+")
+_ACCOUNT: Final = re.compile(r"[0-9]{12}", re.ASCII)
+
+
+class _Unclear(ValueError):
+    """The document says something that this module does not understand for certain."""
+
+
+def understand(document: str, key_arn: KeyArn) -> KeyPolicy:
+    """What a key policy document says about a key of this ARN. Never raises: see `problem`."""
+    digest = hashlib.sha256(document.encode()).hexdigest()
+    try:
+        statements = list(_statements(document))
+        allows = [s for s in statements if s["Effect"] == "Allow"]
+        return KeyPolicy(
+            sha256=digest,
+            outside=tuple(text for s in allows for text in _outside(s, key_arn.account_id)),
+            account_root=any(_governs(s, key_arn) for s in allows),
+            undo_denied=tuple(
+                s["Sid"] for s in statements if s["Effect"] == "Deny" and _forbids_undo(s)
+            ),
+        )
+    except _Unclear as error:
+        return KeyPolicy(sha256=digest, account_root=False, problem=str(error))
+
+
+def _statements(document: str) -> Iterator[dict[str, Any]]:
+    """The statements, each a well-formed one with its name in `Sid`."""
+    try:
+        policy = json.loads(document, object_pairs_hook=_no_duplicates)
+    except (ValueError, RecursionError) as error:
+        if isinstance(error, _Unclear):
+            raise
+        raise _Unclear("it is not JSON") from error
+    if not isinstance(policy, dict) or "Statement" not in policy:
+        raise _Unclear("it has no Statement")
+    for number, statement in enumerate(_as_list(policy["Statement"]), 1):
+        if not isinstance(statement, dict):
+            raise _Unclear(f"statement {number} is not an object")
+        name = f'statement "{statement["Sid"]}"' if statement.get("Sid") else f"statement {number}"
+        if unknown := sorted(set(statement) - ELEMENTS):
+            raise _Unclear(f"{name} has the unknown element {unknown[0]}")
+        if statement.get("Effect") not in {"Allow", "Deny"}:
+            raise _Unclear(f"{name} neither allows nor denies")
+        if "NotPrincipal" in statement:
+            raise _Unclear(f"{name} uses NotPrincipal")
+        if ("Action" in statement) == ("NotAction" in statement):
+            raise _Unclear(f"{name} does not have exactly one of Action and NotAction")
+        if not isinstance(statement.get("Condition", {}), dict):
+            raise _Unclear(f"{name} has a Condition that is not an object")
+        yield {**statement, "Sid": name}
+
+
+def _no_duplicates(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    content = dict(pairs)
+    if len(content) != len(pairs):
+        raise _Unclear("it has a name twice in one object")
+    return content
+
+
+def _as_list(value: object) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def _outside(statement: dict[str, Any], account_id: str) -> Iterator[str]:
+    """The principals of an allowing statement that are not of the account, for people."""
+    name = statement["Sid"]
+    for kind, principal in _principals(statement):
+        if kind == "Service":
+            continue
+        if principal == "*":
+            if not _narrowed(statement, account_id):
+                yield f"everybody ({name})"
+        elif kind == "Federated":
+            if _account_of(principal) != account_id:
+                yield f"federated {principal} ({name})"
+        elif kind != "AWS" or _account_of(principal) != account_id:
+            yield f"{principal} ({name})"
+
+
+def _principals(statement: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Each principal with its kind (AWS, Service, Federated, CanonicalUser)."""
+    name = statement["Sid"]
+    principal = statement.get("Principal")
+    if isinstance(principal, str):
+        principal = {"AWS": principal}
+    if not isinstance(principal, dict) or not principal:
+        raise _Unclear(f"{name} has no principal")
+    for kind, names in principal.items():
+        for one in _as_list(names):
+            if not isinstance(one, str) or not one:
+                raise _Unclear(f"{name} has a principal that is not a text")
+            yield kind, one
+
+
+def _account_of(principal: str) -> str | None:
+    """The account of a principal: an account id, or an ARN of IAM or STS; None: nobody can tell.
+
+    A unique id, like AROA..., is what is left of a deleted user or role.
+    """
+    if _ACCOUNT.fullmatch(principal):
+        return principal
+    match = _ARN.fullmatch(principal)
+    return match["account"] if match else None
+
+
+def _narrowed(statement: dict[str, Any], account_id: str) -> bool:
+    """Whether a condition lets only callers of the own account pass."""
+    return any(
+        _is_own_account(operator, key, values, account_id)
+        for operator, tests in statement.get("Condition", {}).items()
+        if isinstance(tests, dict)
+        for key, values in tests.items()
+    )
+
+
+def _is_own_account(operator: str, key: str, values: object, account_id: str) -> bool:
+    allowed = [str(value) for value in _as_list(values)]
+    return (
+        operator in NARROWING_OPERATORS
+        and key.lower() in NARROWING_KEYS
+        and bool(allowed)
+        and all(value == account_id for value in allowed)
+    )
+
+
+def _governs(statement: dict[str, Any], key_arn: KeyArn) -> bool:
+    """Whether this allowing statement lets the account's own IAM policies allow a cancellation."""
+    account = key_arn.account_id
+    roots = {account, f"arn:{key_arn.partition}:iam::{account}:root", "*"}
+    conditions = [
+        (operator, key, values)
+        for operator, tests in statement.get("Condition", {}).items()
+        for key, values in (tests.items() if isinstance(tests, dict) else [("", tests)])
+    ]
+    return (
+        any(kind == "AWS" and principal in roots for kind, principal in _principals(statement))
+        and _covers(statement, CANCEL)
+        and set(_as_list(statement.get("Resource"))) <= {"*", str(key_arn)}
+        and "NotResource" not in statement
+        and all(
+            key.lower() != "aws:sourceaccount" and _is_own_account(operator, key, values, account)
+            for operator, key, values in conditions
+        )
+    )
+
+
+def _forbids_undo(statement: dict[str, Any]) -> bool:
+    """Whether a denying statement stops somebody from cancelling whom it lets schedule."""
+    return _covers(statement, CANCEL) and not _covers(statement, SCHEDULE)
+
+
+def _covers(statement: dict[str, Any], action: str) -> bool:
+    """Whether Action, or NotAction, of a statement covers an action given in lower case."""
+    element = "Action" if "Action" in statement else "NotAction"
+    patterns = _as_list(statement[element])
+    if not all(isinstance(pattern, str) for pattern in patterns):
+        raise _Unclear(f"{statement['Sid']} has an {element} that is not a text")
+    # IAM knows * and ? alone; fnmatch would read brackets as a set of characters.
+    matches = any(fnmatchcase(action, p.lower().replace("[", "[[]")) for p in patterns)
+    return matches == (element == "Action")
+
+
+def _read(place: Place, evidence: Evidence) -> KeyPolicy:
+    # A key has exactly one policy, and that is its name ("GetKeyPolicy", AWS KMS API Reference).
+    answer = place.client("kms").get_key_policy(KeyId=str(evidence.key_arn), PolicyName="default")
+    return understand(answer["Policy"], evidence.key_arn)
+
+
+SOURCE = Source("key_policy", Cost.KEY_CALL, ("kms:GetKeyPolicy",), read_key=_read)

@@ -1,0 +1,36 @@
+"""When a key was last used, as KMS itself tracks it: GetKeyLastUsage, since 23 April 2026."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import boto3
+
+from ..aws import Place
+from ..models import Cost, Evidence, LastUse, Unknown
+from . import Source
+
+SINCE_BOTO3: Final = "1.42.97"
+"""The first version that knows the operation."""
+
+
+def _read(place: Place, evidence: Evidence) -> LastUse | Unknown:
+    kms = place.client("kms")
+    if not hasattr(kms, "get_key_last_usage"):
+        return Unknown(
+            unknown=f"boto3 {boto3.__version__} does not know GetKeyLastUsage; "
+            f"install boto3 {SINCE_BOTO3} or later"
+        )
+    answer = kms.get_key_last_usage(KeyId=str(evidence.key_arn))
+    usage = answer.get("KeyLastUsage") or {}
+    if not usage:
+        never = answer["KeyCreationDate"] >= answer["TrackingStartDate"]
+        return LastUse(tracking_start=answer["TrackingStartDate"], never=never)
+    return LastUse(
+        used=usage["Timestamp"],
+        operation=usage.get("Operation"),
+        tracking_start=answer["TrackingStartDate"],
+    )
+
+
+SOURCE = Source("last_use", Cost.LAST_USE, ("kms:GetKeyLastUsage",), read_key=_read)

@@ -1,0 +1,25 @@
+"""Who tried to use a key, allowed or refused: CloudTrail by key, the dearest evidence.
+
+The history is asked by the key's ARN. Whether CloudTrail files every refused call under its key is
+not documented: presence is proof, absence is weak.
+"""
+
+from __future__ import annotations
+
+from ..aws import Place
+from ..models import Cost, Evidence, UseAttempts
+from . import Source
+from ._cloudtrail import KEPT, USES, lookup
+
+
+def _read(place: Place, evidence: Evidence) -> UseAttempts:
+    since = place.clock.now() - KEPT
+    for page in lookup(place, "ResourceName", str(evidence.key_arn)):
+        attempts = tuple(event.attempt() for event in page if event.name in USES)
+        if attempts:
+            # The newest decide; a key in heavy use has millions of older ones, at 100 a second.
+            return UseAttempts(since=since, attempts=attempts, all_read=False)
+    return UseAttempts(since=since)
+
+
+SOURCE = Source("use_attempts", Cost.EVENT_KEY, ("cloudtrail:LookupEvents",), read_key=_read)
