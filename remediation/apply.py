@@ -16,7 +16,6 @@ from .evidence import SOURCES, Collector
 from .evidence.description import describe
 from .journal import Journal, KeyRecord
 from .models import (
-    PIECES,
     Cost,
     Evidence,
     KeyArn,
@@ -28,9 +27,9 @@ from .models import (
     Unknown,
     VerdictKind,
 )
-from .plan import FOR_THE_REPORT, Plan, verdict
+from .plan import Plan, verdict
 from .policy import Policy
-from .rules import judge
+from .rules import judge, pieces_used
 from .write import CANCEL, PENDING, SCHEDULE, Write, decide, write
 
 FRESH: Final = timedelta(hours=1)
@@ -87,11 +86,12 @@ def _one(
         earlier = _earlier(plan, record, place, journal)
         if earlier is not None:
             return earlier
+    used = _used_pieces(plan, item)
     try:
-        now = _read_cheap_again(item, dear, collector, place)
+        now = _read_cheap_again(used, item, dear, collector, place)
     except (ClientError, BotoCoreError, CutAnswer) as error:
         return KeyResult(key_arn=arn, outcome=Outcome.FAILED, message=explain(error, place).unknown)
-    left_alone = _left_alone(item, now, plan.policy, place.clock.now())
+    left_alone = _left_alone(used, item, now, plan.policy, place.clock.now())
     if left_alone is not None:
         return left_alone
     assert isinstance(now.description, KeyDescription)
@@ -133,11 +133,12 @@ def _earlier(plan: Plan, record: KeyRecord, place: Place, journal: Journal) -> K
     return None
 
 
-def _used_pieces(item: PlanItem) -> frozenset[str]:
-    """The pieces of evidence that this item's verdict rests on."""
-    return frozenset(
-        piece for piece in PIECES - FOR_THE_REPORT if getattr(item.evidence, piece) is not None
-    )
+def _used_pieces(plan: Plan, item: PlanItem) -> frozenset[str]:
+    """The pieces of evidence that this item's verdict rests on, under the plan's policy."""
+    used = {"description"} | pieces_used(item.evidence, plan.policy, plan.created_at)
+    for piece in tuple(used & SOURCES.keys()):
+        used.update(SOURCES[piece].after)
+    return frozenset(piece for piece in used if getattr(item.evidence, piece) is not None)
 
 
 def _is_dear(piece: str) -> bool:
@@ -152,7 +153,7 @@ def _read_dear_again(
     """For a plan older than an hour: references, history and use again, of all keys together."""
     if collector.accounts.clock.now() - plan.created_at < FRESH:
         return {}
-    dear = {item.key_arn: frozenset(filter(_is_dear, _used_pieces(item))) for item in items}
+    dear = {item.key_arn: frozenset(filter(_is_dear, _used_pieces(plan, item))) for item in items}
     start = [
         item.evidence.model_copy(update=dict.fromkeys(dear[item.key_arn]))
         for item in items
@@ -165,19 +166,16 @@ def _read_dear_again(
 
 
 def _read_cheap_again(
-    item: PlanItem, dear: Evidence | None, collector: Collector, place: Place
+    used: frozenset[str], item: PlanItem, dear: Evidence | None, collector: Collector, place: Place
 ) -> Evidence:
     """The evidence as it is now; DescribeKey comes last, right before the call."""
-    pieces = _used_pieces(item)
-    evidence = collector.read_one(
-        dear or item.evidence,
-        {piece for piece in pieces if not _is_dear(piece)} - {"description"},
-    )
+    cheap = {piece for piece in used if not _is_dear(piece)} - {"description"}
+    evidence = collector.read_one(dear or item.evidence, cheap)
     return evidence.model_copy(update={"description": describe(place, item.key_arn)})
 
 
 def _left_alone(
-    item: PlanItem, now: Evidence, policy: Policy, moment: datetime
+    used: frozenset[str], item: PlanItem, now: Evidence, policy: Policy, moment: datetime
 ) -> KeyResult | None:
     """The row of a key that is not as it was when it was reviewed; None when it is."""
 
@@ -190,7 +188,7 @@ def _left_alone(
     assert isinstance(description, KeyDescription)
     if description.key_state in PENDING:
         return row(Outcome.ALREADY_PENDING, "scheduled by somebody else", description.deletion_date)
-    for piece in sorted(_used_pieces(item)):
+    for piece in sorted(used):
         value = getattr(now, piece)
         if isinstance(value, Unknown) and not isinstance(getattr(item.evidence, piece), Unknown):
             return row(Outcome.FAILED, f"{piece.replace('_', ' ')} not readable: {value.unknown}")

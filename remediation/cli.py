@@ -186,8 +186,9 @@ def plan(
 
 def _policy(path: Path | None, window: int | None, max_keys: int | None) -> Policy:
     policy = policy_stage.load(path)
-    changes = {"pending_window_days": window, "max_keys": max_keys}
-    return policy.model_copy(update={k: v for k, v in changes.items() if v is not None})
+    if max_keys is not None:
+        policy = policy.model_copy(update={"max_keys": max_keys})
+    return policy if window is None else policy.with_window(window)
 
 
 @keysweep.command()

@@ -50,8 +50,11 @@ LIMITS: Final = (
 )
 """What no evidence shows; every report says so (safety rule 11)."""
 
-FOR_THE_REPORT: Final = frozenset({"rotations"})
-"""Pieces that no rule needs and the report shows, for keys that are to be scheduled."""
+FOR_PEOPLE: Final = frozenset({"aliases"})
+"""Pieces that the report shows of every key that is not skipped, asked for by a rule or not."""
+
+FOR_THE_PRICE: Final = frozenset({"rotations"})
+"""Pieces that the report needs of the keys that are to be scheduled."""
 
 
 class Plan(Model):
@@ -139,9 +142,8 @@ def build(
             return frozenset(piece for piece in PIECES if getattr(evidence, piece) is None)
         if kind is VerdictKind.SKIP:
             return frozenset()
-        if kind is VerdictKind.SCHEDULE:
-            return frozenset(p for p in FOR_THE_REPORT if getattr(evidence, p) is None)
-        return judgement.unasked
+        shown = FOR_PEOPLE | (FOR_THE_PRICE if kind is VerdictKind.SCHEDULE else frozenset())
+        return judgement.unasked | {p for p in shown if getattr(evidence, p) is None}
 
     start = [
         Evidence(
@@ -186,7 +188,7 @@ def _item(
         verdict=kind,
         reasons=reasons,
         waived=judgement.waived,
-        pending_window_days=policy.pending_window_days,
+        pending_window_days=policy.for_key(evidence.key_arn).pending_window_days,
         monthly_cost_usd=monthly_cost(evidence),
         owner=owner_of(evidence, policy),
         evidence=evidence,

@@ -147,6 +147,14 @@ class Policy(Model):
             return self
         return self.model_copy(update={**changes, "overrides": ()})
 
+    def with_window(self, days: int) -> Policy:
+        """This policy with one waiting period for every key, overrides or not."""
+        overrides = tuple(
+            o.model_copy(update={"set": o.set.model_copy(update={"pending_window_days": None})})
+            for o in self.overrides
+        )
+        return self.model_copy(update={"pending_window_days": days, "overrides": overrides})
+
     def waiver(self, rule: str, evidence: Evidence, now: datetime) -> Waiver | None:
         """The waiver that lifts this rule for this key today, if there is one."""
         return next((w for w in self.accept if w.covers(rule, evidence, now)), None)

@@ -1,0 +1,181 @@
+"""The embedded AWS and the real command as a process, for the tests of the command."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from embedded_aws.process import EmbeddedAws
+
+SHOP = "111122223333"
+DATA = "444455556666"
+
+STATE_ONLY_RULES = (
+    "active-grant",
+    "declared-in-code",
+    "disabled-too-recently",
+    "in-use",
+    "not-cancellable",
+    "rescued",
+    "shared-outside",
+    "use-attempted",
+    "used-recently",
+)
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a run of the command left."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def document(self) -> Any:
+        """Standard output as JSON: it must hold nothing else."""
+        return json.loads(self.out)
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[EmbeddedAws]:
+    """One process for the session; each test begins with an estate of its own."""
+    with EmbeddedAws() as aws:
+        yield aws
+
+
+@pytest.fixture
+def estate(server: EmbeddedAws) -> Callable[[Mapping[str, Any]], EmbeddedAws]:
+    """Begin anew with these accounts."""
+
+    def begin(accounts: Mapping[str, Any]) -> EmbeddedAws:
+        server.reset({"accounts": accounts})
+        return server
+
+    return begin
+
+
+@pytest.fixture
+def aws(estate: Callable[[Mapping[str, Any]], EmbeddedAws]) -> EmbeddedAws:
+    """Two accounts with dead keys and some that are not."""
+    dead = {"state": "Disabled", "created_days_ago": 900, "disabled_days_ago": 400}
+    return estate(
+        {
+            SHOP: {
+                "regions": {
+                    "eu-west-1": {
+                        "managed": ["ebs"],
+                        "keys": [
+                            {"name": "dead-{n}", "count": 3, "aliases": ["alias/dead-{n}"], **dead},
+                            {"name": "kept", "tags": {"keysweep:keep": ""}, **dead},
+                            {"name": "alive"},
+                            {"name": "pending", "state": "PendingDeletion"},
+                        ],
+                    },
+                    "us-east-1": {"keys": [{"name": "dead-far", **dead}]},
+                }
+            },
+            DATA: {
+                "roles": ["KeysweepOperator"],
+                "regions": {"eu-west-1": {"keys": [{"name": "dead-other", **dead}]}},
+            },
+        }
+    )
+
+
+@pytest.fixture
+def keysweep(server: EmbeddedAws, tmp_path: Path) -> Callable[..., Done]:
+    """Run the real command, as the operator of an account, in the test's own folder."""
+
+    def run(
+        *arguments: str | Path, account: str = SHOP, stdin: str = "", **environment: str
+    ) -> Done:
+        keep = {k: v for k, v in os.environ.items() if not k.startswith("AWS_")}
+        done = subprocess.run(
+            [sys.executable, "-P", "-m", "keysweep.remediation", *map(str, arguments)],
+            cwd=tmp_path,
+            env={**keep, **server.environment(account), "COLUMNS": "160", **environment},
+            input=stdin,
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            check=False,
+            timeout=120,
+        )
+        assert "Traceback" not in done.stderr, done.stderr
+        return Done(done.returncode, done.stdout, done.stderr)
+
+    return run
+
+
+def prowler_record(arn: str, time: float, **changes: Any) -> dict[str, Any]:
+    """A record of our check as Prowler 5.46.0 writes it, with the fields that are read."""
+    _, _, _, region, account, _ = arn.split(":")
+    return {
+        "metadata": {
+            "event_code": "kms_cmk_not_disabled",
+            "product": {"name": "Prowler", "version": "5.46.0", "vendor_name": "Prowler"},
+            "version": "1.4.0",
+        },
+        "class_uid": 2004,
+        "class_name": "Detection Finding",
+        "status": "New",
+        "status_code": "FAIL",
+        "time": int(time),
+        "cloud": {"account": {"uid": account}, "provider": "aws", "region": region},
+        "resources": [{"uid": arn, "region": region, "data": {"details": "", "metadata": {}}}],
+        "finding_info": {"uid": f"prowler-aws-kms_cmk_not_disabled-{account}-{region}-x"},
+        **changes,
+    }
+
+
+@pytest.fixture
+def results(server: EmbeddedAws, tmp_path: Path) -> Callable[..., Path]:
+    """Write a results file that names these keys; by default every disabled customer key."""
+
+    def write(*arns: str, name: str = "results.ocsf.json") -> Path:
+        chosen = arns or tuple(
+            key["arn"]
+            for key in server.keys()
+            if key["state"] == "Disabled" and key["manager"] == "CUSTOMER"
+        )
+        path = tmp_path / name
+        path.write_text(
+            json.dumps([prowler_record(arn, server.now()) for arn in chosen]), encoding="utf-8"
+        )
+        return path
+
+    return write
+
+
+@pytest.fixture
+def state_only(tmp_path: Path) -> Path:
+    """A policy that judges by DescribeKey and tags alone, to test what follows judgement."""
+    path = tmp_path / "state-only.yaml"
+    waivers = "".join(
+        f"  - {{key: all, rule: {rule}, reason: test, until: 2099-01-01}}\n"
+        for rule in STATE_ONLY_RULES
+    )
+    path.write_text(f"version: 1\naccept:\n{waivers}", encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def planned(
+    aws: EmbeddedAws,
+    keysweep: Callable[..., Done],
+    results: Callable[..., Path],
+    state_only: Path,
+) -> Path:
+    """A plan of the two accounts' dead keys, by the state-only policy."""
+    done = keysweep("plan", results(), "--policy", state_only, "--role-name", "KeysweepOperator")
+    assert done.code == 0, done.err
+    return Path(results().parent / "plan.json")

@@ -1,0 +1,352 @@
+"""plan, apply, status and cancel as processes against the embedded AWS: the contract's core."""
+
+from __future__ import annotations
+
+import json
+import stat
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from embedded_aws.process import EmbeddedAws
+
+SHOP = "111122223333"
+DATA = "444455556666"
+ROLE = ("--role-name", "KeysweepOperator")
+DEAD = {"dead-1", "dead-2", "dead-3", "dead-far", "dead-other"}
+
+
+def names(aws: EmbeddedAws, state: str) -> set[str]:
+    """The names of the customer keys in this state, in truth."""
+    return {
+        key["name"] for key in aws.keys() if key["state"] == state and key["manager"] == "CUSTOMER"
+    }
+
+
+def outcomes(aws: EmbeddedAws, document: Any) -> dict[str, str]:
+    """Outcome by key name, of a JSON report."""
+    named = {key["arn"]: key["name"] for key in aws.keys()}
+    return {named[row["key_arn"]]: row["outcome"] for row in document["results"]}
+
+
+def mutations(aws: EmbeddedAws) -> set[str]:
+    """The calls of the command that change something."""
+    writes = {"ScheduleKeyDeletion", "CancelKeyDeletion", "EnableKey", "DisableKey", "TagResource"}
+    return {call["operation"] for call in aws.calls()} & writes
+
+
+def test_plan_changes_nothing_and_says_what_it_would_do(planned: Path, aws: EmbeddedAws) -> None:
+    plan = json.loads(planned.read_text(encoding="utf-8"))
+    arns = {key["arn"]: key["name"] for key in aws.keys()}
+    verdicts = {arns[item["key_arn"]]: item["verdict"] for item in plan["items"]}
+    assert verdicts == {**dict.fromkeys(DEAD, "schedule"), "kept": "hold"}
+    reasons = {r["rule"] for item in plan["items"] for r in item["reasons"]}
+    assert reasons == {"protected-tag"}
+    assert plan["summary"] == {"schedule": 5, "hold": 1, "skip": 0, "monthly_cost_usd": 5.0}
+    assert {item["pending_window_days"] for item in plan["items"]} == {30}
+    assert stat.S_IMODE(planned.stat().st_mode) == 0o600
+    assert mutations(aws) == set()
+    assert names(aws, "Disabled") == {*DEAD, "kept"}
+
+
+def test_apply_schedules_exactly_the_plan_and_status_shows_it(
+    planned: Path, aws: EmbeddedAws, keysweep: Callable[..., Any]
+) -> None:
+    done = keysweep("apply", planned, "--yes", "--format", "json", "--ticket", "OPS-7", *ROLE)
+    assert (done.code, done.err) == (0, "")
+    assert outcomes(aws, done.document) == dict.fromkeys(DEAD, "scheduled")
+    assert done.document["summary"] == {"scheduled": 5}
+    assert names(aws, "PendingDeletion") == {*DEAD, "pending"}
+    assert all(row["deletion_date"] for row in done.document["results"])
+    shown = keysweep("status", "--format", "json", *ROLE)
+    assert shown.code == 0
+    assert shown.document["pending"] == 5
+    assert shown.document["monthly_cost_usd"] == 5.0
+    assert {row["days_left"] for row in shown.document["rows"]} <= {29, 30}
+    journal = [
+        json.loads(line)
+        for line in (planned.parent / "keysweep-journal.jsonl").read_text("utf-8").splitlines()
+    ]
+    assert journal[0]["ticket"] == "OPS-7"
+    assert journal[0]["caller"].startswith(f"arn:aws:iam::{SHOP}:")
+
+
+def test_apply_again_doubles_nothing(
+    planned: Path, aws: EmbeddedAws, keysweep: Callable[..., Any]
+) -> None:
+    keysweep("apply", planned, "--yes", *ROLE)
+    dates = {key["name"]: key["deletion_date"] for key in aws.keys()}
+    aws.clear_calls()
+    aws.advance(days=2)
+    again = keysweep("apply", planned, "--yes", "--format", "json", *ROLE)
+    assert again.code == 0
+    assert outcomes(aws, again.document) == dict.fromkeys(DEAD, "scheduled")
+    assert mutations(aws) == set()
+    assert {key["name"]: key["deletion_date"] for key in aws.keys()} == dates
+
+
+def test_cancel_undoes_exactly_the_batch(
+    planned: Path, aws: EmbeddedAws, keysweep: Callable[..., Any]
+) -> None:
+    keysweep("apply", planned, "--yes", *ROLE)
+    aws.advance(days=12)
+    done = keysweep(
+        "cancel", "--journal", "keysweep-journal.jsonl", "--yes", "--format", "json", *ROLE
+    )
+    assert done.code == 0
+    assert outcomes(aws, done.document) == dict.fromkeys(DEAD, "cancelled")
+    assert names(aws, "Disabled") == {*DEAD, "kept"}
+    assert names(aws, "PendingDeletion") == {"pending"}
+    again = keysweep("apply", planned, "--yes", "--format", "json", *ROLE)
+    assert again.code == 3, "the plan has expired by then"
+
+
+def test_a_cancelled_key_is_not_scheduled_again_by_the_same_plan(
+    planned: Path, aws: EmbeddedAws, keysweep: Callable[..., Any]
+) -> None:
+    keysweep("apply", planned, "--yes", *ROLE)
+    arn = aws.key_arn(SHOP, "eu-west-1", "dead-1")
+    assert keysweep("cancel", "--key", arn, "--yes").code == 0
+    again = keysweep("apply", planned, "--yes", "--format", "json", *ROLE)
+    assert outcomes(aws, again.document)["dead-1"] == "changed"
+    assert names(aws, "Disabled") == {"dead-1", "kept"}
+
+
+def test_cancel_keep_tags_and_enable_enables(
+    planned: Path, aws: EmbeddedAws, keysweep: Callable[..., Any]
+) -> None:
+    keysweep("apply", planned, "--yes", *ROLE)
+    arn = aws.key_arn(SHOP, "eu-west-1", "dead-1")
+    done = keysweep("cancel", "--key", arn, "--keep", "--enable", "--yes", "--format", "json")
+    assert done.document["results"][0]["outcome"] == "cancelled"
+    key = aws.key(arn)
+    assert key is not None
+    assert key["state"] == "Enabled"
+    assert set(key["tags"]) == {"keysweep:keep"}
+
+
+def test_cancel_by_plan_takes_its_keys_without_a_journal(
+    planned: Path, aws: EmbeddedAws, keysweep: Callable[..., Any]
+) -> None:
+    keysweep("apply", planned, "--yes", *ROLE)
+    (planned.parent / "keysweep-journal.jsonl").unlink()
+    done = keysweep("cancel", "--plan", planned, "--yes", "--format", "json", *ROLE)
+    assert outcomes(aws, done.document) == dict.fromkeys(DEAD, "cancelled")
+
+
+def test_the_end_of_the_window_deletes_and_status_says_so(
+    planned: Path, aws: EmbeddedAws, keysweep: Callable[..., Any]
+) -> None:
+    keysweep("apply", planned, "--yes", *ROLE)
+    arn = aws.key_arn(SHOP, "us-east-1", "dead-far")
+    keysweep("cancel", "--key", arn, "--yes")
+    aws.advance(days=31)
+    shown = keysweep("status", "--format", "json", *ROLE).document
+    assert shown["deleted"] == 4
+    assert {row["state"] for row in shown["rows"]} == {"deleted"}
+    assert shown["monthly_cost_usd"] == 4.0
+    late = keysweep("cancel", "--plan", planned, "--yes", "--format", "json", *ROLE).document
+    assert {row["outcome"] for row in late["results"]} == {"not_pending"}
+
+
+def _race(aws: EmbeddedAws, what: str) -> None:
+    import boto3
+
+    arn = aws.key_arn(SHOP, "eu-west-1", "dead-1")
+    kms = boto3.client("kms", **aws.client_arguments(SHOP, "eu-west-1"))
+    if what == "enabled":
+        kms.enable_key(KeyId=arn)
+    elif what == "tagged":
+        kms.tag_resource(KeyId=arn, Tags=[{"TagKey": "keysweep:keep", "TagValue": "x"}])
+    elif what == "other tag":
+        kms.tag_resource(KeyId=arn, Tags=[{"TagKey": "team", "TagValue": "x"}])
+
+
+@pytest.mark.parametrize("what", ["enabled", "tagged", "other tag"])
+def test_a_key_that_changed_since_the_plan_is_left_alone(
+    what: str, planned: Path, aws: EmbeddedAws, keysweep: Callable[..., Any]
+) -> None:
+    _race(aws, what)
+    done = keysweep("apply", planned, "--yes", "--format", "json", *ROLE)
+    assert done.code == 0
+    assert outcomes(aws, done.document) == {
+        **dict.fromkeys(DEAD, "scheduled"),
+        "dead-1": "changed",
+    }
+    assert "dead-1" not in names(aws, "PendingDeletion")
+
+
+def test_a_key_that_somebody_else_scheduled_is_not_ours(
+    planned: Path, aws: EmbeddedAws, keysweep: Callable[..., Any]
+) -> None:
+    import boto3
+
+    arn = aws.key_arn(SHOP, "eu-west-1", "dead-1")
+    boto3.client("kms", **aws.client_arguments(SHOP, "eu-west-1")).schedule_key_deletion(
+        KeyId=arn, PendingWindowInDays=7
+    )
+    done = keysweep("apply", planned, "--yes", "--format", "json", *ROLE)
+    assert outcomes(aws, done.document)["dead-1"] == "already_pending"
+    keysweep("cancel", "--journal", "keysweep-journal.jsonl", "--yes", *ROLE)
+    assert names(aws, "PendingDeletion") == {"dead-1", "pending"}
+
+
+def test_credentials_of_another_account_write_nothing(
+    planned: Path, aws: EmbeddedAws, keysweep: Callable[..., Any]
+) -> None:
+    done = keysweep("apply", planned, "--yes", "--format", "json", account=DATA)
+    assert done.code == 1
+    by_name = outcomes(aws, done.document)
+    assert by_name == {**dict.fromkeys(DEAD - {"dead-other"}, "failed"), "dead-other": "scheduled"}
+    messages = {row["message"] for row in done.document["results"] if row["outcome"] == "failed"}
+    assert messages == {
+        f"the credentials are of account {DATA}, not of {SHOP}; "
+        "use credentials of that account, or --role-name"
+    }
+    assert names(aws, "PendingDeletion") == {"dead-other", "pending"}
+
+
+def test_without_a_terminal_a_write_needs_yes(
+    planned: Path, aws: EmbeddedAws, keysweep: Callable[..., Any]
+) -> None:
+    done = keysweep("apply", planned, *ROLE)
+    assert done.code == 2
+    assert done.out == ""
+    assert f"4 in account {SHOP}" in done.err
+    assert "add --yes" in done.err
+    assert mutations(aws) == set()
+
+
+def test_an_expired_plan_is_refused(
+    planned: Path, aws: EmbeddedAws, keysweep: Callable[..., Any]
+) -> None:
+    aws.advance(days=7)
+    done = keysweep("apply", planned, "--yes", *ROLE)
+    assert done.code == 3
+    assert "the plan expired on" in done.err
+    assert mutations(aws) == set()
+
+
+def test_too_many_keys_are_refused_and_the_plan_can_still_be_read(
+    aws: EmbeddedAws,
+    keysweep: Callable[..., Any],
+    results: Callable[..., Path],
+    state_only: Path,
+    tmp_path: Path,
+) -> None:
+    done = keysweep(
+        "plan", results(), "--policy", state_only, "--max-keys", "2", "--out", "p.json", *ROLE
+    )
+    assert done.code == 3
+    assert "--max-keys 5" in done.err
+    assert json.loads((tmp_path / "p.json").read_text("utf-8"))["summary"]["schedule"] == 5
+    refused = keysweep("apply", "p.json", "--yes", *ROLE)
+    assert refused.code == 3
+    assert mutations(aws) == set()
+
+
+@pytest.mark.parametrize("days", ["6", "31", "7.5", "abc", "", "-7"])
+def test_a_waiting_period_that_aws_refuses_is_a_usage_error_before_any_call(
+    days: str, aws: EmbeddedAws, keysweep: Callable[..., Any], results: Callable[..., Path]
+) -> None:
+    path = results()
+    aws.clear_calls()
+    done = keysweep("plan", path, f"--pending-window-days={days}")
+    assert done.code == 2
+    assert "--pending-window-days" in done.err
+    assert len(done.err.splitlines()) == 1
+    assert aws.calls() == []
+
+
+def test_the_waiting_period_is_always_sent(
+    aws: EmbeddedAws, keysweep: Callable[..., Any], results: Callable[..., Path], state_only: Path
+) -> None:
+    path = results(aws.key_arn(SHOP, "eu-west-1", "dead-1"))
+    keysweep("plan", path, "--policy", state_only, "--pending-window-days", "7")
+    done = keysweep("apply", "plan.json", "--yes", "--format", "json")
+    assert done.code == 0
+    key = aws.key(aws.key_arn(SHOP, "eu-west-1", "dead-1"))
+    assert key is not None
+    assert key["window_days"] == 7
+
+
+BAD_PLANS = {
+    "cut off": lambda text: text[: len(text) // 2],
+    "edited": lambda text: text.replace('"pending_window_days": 30', '"pending_window_days": 7'),
+    "foreign": lambda text: "[]",
+    "another version": lambda text: text.replace('"version": 1', '"version": 2', 1),
+    "no digest": lambda text: text.replace('"digest"', '"digests"'),
+    "empty": lambda text: "",
+    "binary": lambda text: "\x00\x01\x02",
+}
+
+
+@pytest.mark.parametrize("mistake", BAD_PLANS)
+def test_a_bad_plan_is_refused_in_one_sentence(
+    mistake: str, planned: Path, aws: EmbeddedAws, keysweep: Callable[..., Any]
+) -> None:
+    planned.write_text(BAD_PLANS[mistake](planned.read_text("utf-8")), encoding="utf-8")
+    aws.clear_calls()
+    done = keysweep("apply", planned, "--yes", *ROLE)
+    assert done.code == 2
+    assert len(done.err.splitlines()) == 1
+    assert "plan.json" in done.err
+    assert "keysweep plan" in done.err
+    assert aws.calls() == []
+
+
+BAD_RESULTS = {
+    "missing": None,
+    "empty": b"",
+    "cut off": b'[{"class_uid": 2004, "metadata": {"event_code": "kms_cmk',
+    "binary": bytes(range(256)),
+    "another format": b"a,b,c\n1,2,3\n",
+    "another document": b'{"hello": "world"}',
+}
+
+
+@pytest.mark.parametrize("mistake", BAD_RESULTS)
+def test_bad_results_are_refused_in_one_sentence(
+    mistake: str, aws: EmbeddedAws, keysweep: Callable[..., Any], tmp_path: Path
+) -> None:
+    content = BAD_RESULTS[mistake]
+    if content is not None:
+        (tmp_path / "bad.json").write_bytes(content)
+    aws.clear_calls()
+    done = keysweep("plan", "bad.json")
+    assert done.code == 2, done.err
+    assert len(done.err.splitlines()) == 1
+    assert "bad.json" in done.err
+    assert not (tmp_path / "plan.json").exists()
+    assert aws.calls() == []
+
+
+def test_a_torn_journal_is_read_up_to_the_tear_and_said(
+    planned: Path, aws: EmbeddedAws, keysweep: Callable[..., Any]
+) -> None:
+    keysweep("apply", planned, "--yes", *ROLE)
+    journal = planned.parent / "keysweep-journal.jsonl"
+    journal.write_bytes(journal.read_bytes()[:-20])
+    shown = keysweep("status", *ROLE)
+    assert shown.code == 0
+    assert "the last line is torn" in shown.out
+    done = keysweep("cancel", "--journal", journal, "--yes", "--format", "json", *ROLE)
+    assert outcomes(aws, done.document) == dict.fromkeys(DEAD, "cancelled")
+
+
+def test_no_module_but_write_names_a_mutating_operation() -> None:
+    """One write: nothing else in the package can change anything in AWS."""
+    import keysweep.remediation.write as module
+
+    folder = Path(module.__file__).parent
+    words = {operation.method for operation in module.OPERATIONS} | {
+        f'"{operation.method}"' for operation in module.OPERATIONS
+    }
+    found = {
+        str(path.relative_to(folder))
+        for path in folder.rglob("*.py")
+        if any(word in path.read_text(encoding="utf-8") for word in words)
+    }
+    assert found == {"write.py"}
