@@ -283,7 +283,7 @@ class Gateway:
     def _other(self, request: Request, identity: Identity) -> Reply:
         with self._moto_lock:
             if self._moto is None:
-                from .moto_bridge import Moto  # noqa: PLC0415 - it costs a second
+                from .moto_bridge import Moto
 
                 self._moto = Moto(self)
             reply: Reply = self._moto.answer(request, identity.account)
