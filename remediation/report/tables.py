@@ -6,12 +6,16 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from ..models import Evidence, KeyResult, Outcome, PlanItem, VerdictKind
+from ..models import Evidence, Gap, KeyArn, KeyResult, Outcome, PlanItem, VerdictKind
 from ..plan import Plan
 from ..status import Status, StatusRow
 
 READABLE_ROWS = 60
 """More keys than this are shown to people in groups; JSON, CSV and the plan keep every one."""
+
+
+MANY_ALIKE = 3
+"""A reason that holds so many keys, word for word, is told once."""
 
 
 @dataclass(frozen=True)
@@ -47,15 +51,17 @@ def of_plan(plan: Plan, *, every_key: bool = False) -> Report:
         kind: [item for item in plan.items if item.verdict is kind] for kind in VerdictKind
     }
     chosen, held, skipped = (by_verdict[kind] for kind in VerdictKind)
+    notes = _Notes(plan.items)
     tables = []
     if chosen:
         heading = f"To schedule: {len(chosen)} keys, {money(plan.summary.monthly_cost_usd)} a month"
-        tables.append(_keys(heading, chosen, every_key=every_key))
+        tables.append(_keys(heading, chosen, notes, every_key=every_key))
     if held:
-        tables.append(_keys(f"Held: {len(held)} keys", held, every_key=every_key))
+        tables.append(_keys(f"Held: {len(held)} keys", held, notes, every_key=every_key))
     if skipped:
-        tables.append(_keys(f"Skipped: {len(skipped)} keys", skipped, every_key=every_key))
-    lines = [
+        tables.append(_keys(f"Skipped: {len(skipped)} keys", skipped, notes, every_key=every_key))
+    lines = notes.lines() + _gaps(plan.items)
+    lines += [
         f"{len(chosen)} to schedule, {len(held)} held, {len(skipped)} skipped; "
         f"deleting saves {money(plan.summary.monthly_cost_usd)} a month "
         f"({money(12 * plan.summary.monthly_cost_usd)} a year, list price)."
@@ -75,7 +81,57 @@ def of_plan(plan: Plan, *, every_key: bool = False) -> Report:
     return Report(tuple(tables), tuple(lines))
 
 
-def _keys(heading: str, items: Sequence[PlanItem], *, every_key: bool) -> Table:
+def _gaps(items: Iterable[PlanItem]) -> list[str]:
+    """Services that could not be asked: where, why, how many keys that holds, how to go on."""
+    held: dict[str, set[KeyArn]] = {}
+    gaps: dict[str, set[Gap]] = {}
+    for item in items:
+        for gap in (gap for reason in item.reasons for gap in reason.gaps):
+            held.setdefault(gap.service, set()).add(item.key_arn)
+            gaps.setdefault(gap.service, set()).add(gap)
+    lines = []
+    for service, found in sorted(gaps.items()):
+        regions = ", ".join(sorted({gap.region for gap in found}))
+        whys = "; ".join(sorted({gap.why for gap in found}))
+        allow = sorted({gap.permission for gap in found if gap.permission})
+        cure = f"allow {', '.join(allow)}, or " if allow else ""
+        lines.append(
+            f"Not asked: {service} in {regions} ({whys}); holds {len(held[service])} keys. To go "
+            f"on, {cure}add to the policy: accept_gaps: [{{service: {service}, reason: ...}}]"
+        )
+    return lines
+
+
+class _Notes:
+    """Reasons that hold many keys alike, told once below the tables and numbered in the rows."""
+
+    def __init__(self, items: Iterable[PlanItem]) -> None:
+        self._keys = Counter(
+            message for item in items for message in {reason.message for reason in item.reasons}
+        )
+        self._numbers: dict[str, int] = {}
+
+    def why(self, item: PlanItem) -> str:
+        """The reasons of one key, each cause once, with the rules that it sets off."""
+        rules: dict[str, list[str]] = {}
+        for reason in item.reasons:
+            rules.setdefault(reason.message, []).append(reason.rule)
+        return "; ".join(f"{', '.join(ids)}{self._told(message)}" for message, ids in rules.items())
+
+    def _told(self, message: str) -> str:
+        if self._keys[message] < MANY_ALIKE:
+            return f": {message}"
+        return f" [{self._numbers.setdefault(message, len(self._numbers) + 1)}]"
+
+    def lines(self) -> list[str]:
+        """The numbered reasons, with how many keys each holds."""
+        return [
+            f"[{number}] {message} ({self._keys[message]} keys)"
+            for message, number in self._numbers.items()
+        ]
+
+
+def _keys(heading: str, items: Sequence[PlanItem], notes: _Notes, *, every_key: bool) -> Table:
     if every_key or len(items) <= READABLE_ROWS:
         rows = tuple(
             (
@@ -85,7 +141,7 @@ def _keys(heading: str, items: Sequence[PlanItem], *, every_key: bool) -> Table:
                 item.region,
                 money(item.monthly_cost_usd),
                 item.owner or "",
-                "; ".join(dict.fromkeys(f"{r.rule}: {r.message}" for r in item.reasons)),
+                notes.why(item),
             )
             for item in items
         )

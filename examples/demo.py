@@ -1,0 +1,141 @@
+"""The demo: the whole loop with the real scanner and the real command, on an AWS of its own.
+
+`make demo` runs it. Nothing leaves this machine and no AWS account is needed. Everything that it
+makes is in the folder that it names at the end.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "tests"))
+
+from embedded_aws.process import EmbeddedAws  # noqa: E402
+
+FOLDER = ROOT / "demo-run"
+ESTATE = ROOT / "examples" / "estate.yaml"
+PROWLER = ROOT / ".tox" / "prowler" / "bin" / "prowler"
+KEYSWEEP = Path(sys.executable).with_name("keysweep")
+
+SHOP, ANALYTICS = "111122223333", "444455556666"
+REGIONS = ("eu-west-1", "eu-central-1", "us-east-1")
+ROLE = ("--role-name", "KeysweepOperator")
+
+
+def tell(heading: str, text: str = "") -> None:
+    """Print the next part of the story."""
+    print(f"\n\033[1m{heading}\033[0m" if sys.stdout.isatty() else f"\n{heading}")
+    if text:
+        print(text)
+    sys.stdout.flush()
+
+
+def show(*words: str) -> None:
+    """Print a command as a person would type it."""
+    print(f"\n  $ {' '.join(words)}", flush=True)
+
+
+class Story:
+    """The commands, run as the operator of the shop's account."""
+
+    def __init__(self, aws: EmbeddedAws) -> None:
+        self.aws = aws
+        keep = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+        self.environment = {**keep, **aws.environment(SHOP), "PYTHONSAFEPATH": "1"}
+        self.environment.setdefault("COLUMNS", "120")
+
+    def keysweep(self, *arguments: str, expect: int = 0) -> None:
+        """Run the command in the demo's folder, and insist on its exit code."""
+        show("keysweep", *arguments)
+        done = subprocess.run(
+            [KEYSWEEP, *arguments], cwd=FOLDER, env=self.environment, check=False
+        )
+        if done.returncode != expect:
+            sys.exit(f"demo: keysweep ended with {done.returncode}, expected {expect}")
+
+    def prowler(self, *scans: tuple[str, ...]) -> None:
+        """Scan several accounts at once with the real Prowler; exit 3 says that keys failed."""
+        running = []
+        for arguments in scans:
+            command = (
+                *("aws", "--checks", "kms_cmk_not_disabled", "--region", *REGIONS),
+                *("--output-formats", "json-ocsf", "--output-directory", "results"),
+                *("--no-banner", "--no-color", *arguments),
+            )
+            show("prowler", *command)
+            running.append(
+                subprocess.Popen(
+                    [PROWLER, *command],
+                    cwd=FOLDER,
+                    env=self.environment,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT,
+                    text=True,
+                    encoding="utf-8",
+                )
+            )
+        for process in running:
+            text, _ = process.communicate(timeout=170)
+            if process.returncode != 3:
+                sys.exit(f"demo: prowler ended with {process.returncode}:\n{text}")
+
+    def arn(self, account: str, region: str, name: str) -> str:
+        """The ARN of a key of the estate."""
+        return self.aws.key_arn(account, region, name)
+
+
+def main() -> None:
+    """Tell the story."""
+    shutil.rmtree(FOLDER, ignore_errors=True)
+    FOLDER.mkdir()
+    with EmbeddedAws(ESTATE) as aws:
+        customer = [key for key in aws.keys() if key["manager"] == "CUSTOMER"]
+        tell(
+            "1. The estate",
+            f"Two AWS accounts, three Regions, {len(customer)} customer managed keys. "
+            f"{sum(key['state'] == 'Disabled' for key in customer)} are disabled, and each of them "
+            "costs from $1 a month until it is deleted.\n"
+            "(An AWS of the demo's own, on this machine; examples/estate.yaml describes it.)",
+        )
+        story = Story(aws)
+        tell("2. The scan: Prowler, with the Keysweep pack installed beside it, once per account")
+        story.prowler(
+            ("--output-filename", "shop"),
+            (
+                *("--output-filename", "analytics", "--role"),
+                f"arn:aws:iam::{ANALYTICS}:role/KeysweepOperator",
+            ),
+        )
+        tell("3. The plan: every nominated key is looked at in AWS, and held on any doubt")
+        story.keysweep("plan", "results", *ROLE)
+        tell("4. Somebody has read the plan. Apply it: each key is read again, then scheduled")
+        story.keysweep("apply", "plan.json", "--yes", "--ticket", "OPS-1234", *ROLE)
+        tell("5. Where things stand: nothing is gone, everything can be cancelled")
+        story.keysweep("status", *ROLE)
+        aws.advance(days=12)
+        tell("6. Twelve days later two teams ask for their keys back. Cancel, and keep them")
+        story.keysweep(
+            *("cancel", "--key", story.arn(SHOP, "eu-west-1", "old-newsletter")),
+            *("--key", story.arn(ANALYTICS, "eu-west-1", "notebook-2"), "--keep", "--yes", *ROLE),
+        )
+        story.keysweep("status", *ROLE)
+        aws.advance(days=19)
+        tell("7. The waiting period is over: AWS has deleted the rest")
+        story.keysweep("status", *ROLE)
+        left = {key["name"] for key in aws.keys() if key["state"] == "Disabled"}
+        if not {"old-newsletter", "notebook-2", "tax-archive", "partner-exchange"} <= left:
+            sys.exit("demo: a key is gone that should have been kept")
+    tell(
+        "What is left",
+        f"In {FOLDER.relative_to(ROOT)}/ are the scanner's results (results/), the plan that was "
+        "reviewed (plan.json) and\nthe journal of all that was done (keysweep-journal.jsonl).",
+    )
+
+
+if __name__ == "__main__":
+    main()
