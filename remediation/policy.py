@@ -7,17 +7,21 @@ file, the line and the mend. The default is `policies/retirement.yaml`.
 from __future__ import annotations
 
 import importlib.util
+import pkgutil
+import re
 from collections.abc import Collection, Iterator
 from datetime import date, datetime
 from fnmatch import fnmatchcase
+from functools import cache
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal, Self
 
 import yaml
-from pydantic import Field, ValidationError
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
 
 from .errors import BadInput
 from .models import Evidence, KeyArn, Model
+from .strict_yaml import read
 
 ALL: Final = "all"
 """The word that says on purpose: every key."""
@@ -26,18 +30,125 @@ MIN_WINDOW_DAYS: Final = 7
 MAX_WINDOW_DAYS: Final = 30
 """AWS's bounds ("ScheduleKeyDeletion", AWS KMS API Reference); botocore lets 1 to 365 through."""
 
-Days = Annotated[int, Field(strict=True, ge=0)]
+MAX_DAYS: Final = 36_500
+"""A hundred years; more is a typing error."""
+
+_ACCOUNT: Final = re.compile(r"[0-9]{12}", re.ASCII)
+_REGION: Final = re.compile(r"[a-z]{2,}(-[a-z]+)+-[0-9]+", re.ASCII)
+_PROBES: Final = tuple(
+    f"arn:{partition}:kms:{region}:{digit * 12}:key/{key_id}"
+    for partition in ("aws", "aws-cn", "aws-us-gov")
+    for region, digit, key_id in (
+        ("us-east-1", "1", "11111111-1111-1111-1111-111111111111"),
+        ("eu-north-2", "9", "99999999-9999-9999-9999-999999999999"),
+        ("ap-south-3", "8", "mrk-" + "8" * 32),
+    )
+)
+"""Keys that have nothing in common but what every key of a partition has."""
+
+
+def _account(text: str) -> str:
+    if not _ACCOUNT.fullmatch(text):
+        raise ValueError(f"{text!r} is not an account id; write its 12 digits in quotes")
+    return text
+
+
+def _region(text: str) -> str:
+    if not _REGION.fullmatch(text):
+        raise ValueError(f"{text!r} is not a Region; write its code, for example eu-west-1")
+    return text
+
+
+def _day(value: object) -> object:
+    """Only what is plainly a day: pydantic would take numbers for seconds since 1970."""
+    if isinstance(value, datetime) or not isinstance(value, date | str):
+        raise ValueError(  # noqa: TRY004 - pydantic turns ValueError alone into its own
+            f"{str(value)!r} is not a day; write it as 2026-12-31"
+        )
+    return value
+
+
+def _key_glob(glob: str) -> str:
+    """An entry that names keys by ARN: it must be able to match, and not match all by accident."""
+    if glob == ALL:
+        return glob
+    if any(
+        all(fnmatchcase(probe, glob) for probe in _PROBES if probe.startswith(f"arn:{partition}:"))
+        for partition in ("aws", "aws-cn", "aws-us-gov")
+    ):
+        raise ValueError(f"{glob!r} matches every key; write {ALL} if that is meant")
+    parts = glob.split(":")
+    wild = [part for part in parts if set(part) & set("*?[")]
+    literal = re.split(r"[*?[]", glob, maxsplit=1)[0]
+    if not wild:
+        _literal_arn(glob)
+    elif parts[0] == "arn" and len(parts) > 2 and parts[2] not in {"kms", *wild}:
+        raise ValueError(f"{glob!r} matches no key; ARNs of keys begin with arn:aws:kms:")
+    elif not literal.startswith("arn:") and not "arn:".startswith(literal):
+        raise ValueError(f"{glob!r} matches no key; write an ARN, or begin with *:key/")
+    return glob
+
+
+def _literal_arn(text: str) -> None:
+    try:
+        KeyArn.parse(text)
+    except ValueError as error:
+        raise ValueError(f"{error}; write the whole ARN, or a glob of ARNs") from error
+
+
+def _protected(glob: str) -> str:
+    """The same, and aliases: `alias/NAME` or the ARN of an alias, with globs."""
+    if glob.startswith("alias/") or ":alias/" in glob:
+        return glob
+    return _key_glob(glob)
+
+
+def _rule(rule: str) -> str:
+    known = rule_ids()
+    if rule == "unreadable-key":
+        raise ValueError(
+            "nobody can accept unreadable-key: what cannot be read is not scheduled; "
+            "allow kms:DescribeKey instead"
+        )
+    if rule not in known:
+        raise ValueError(f"there is no rule {rule!r} to accept; rules are {', '.join(known)}")
+    return rule
+
+
+def _service(service: str) -> str:
+    known = reference_services()
+    if service not in known:
+        raise ValueError(
+            f"there is no service {service!r} in key_references.yaml; it has {', '.join(known)}"
+        )
+    return service
+
+
+Days = Annotated[int, Field(strict=True, ge=0, le=MAX_DAYS)]
 Window = Annotated[int, Field(strict=True, ge=MIN_WINDOW_DAYS, le=MAX_WINDOW_DAYS)]
+Text = Annotated[str, Field(min_length=1, pattern=r"\S")]
+AccountId = Annotated[str, AfterValidator(_account)]
+Region = Annotated[str, AfterValidator(_region)]
+KeyGlob = Annotated[str, AfterValidator(_key_glob)]
+ProtectedGlob = Annotated[str, AfterValidator(_protected)]
 
 
-class Waiver(Model):
+class _Written(Model):
+    """A part of the file that people write; the docstrings of its fields are their meaning."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+
+class Waiver(_Written):
     """One rule lifted for one key, or for the keys of a glob, until a date."""
 
-    key: str
+    key: KeyGlob
     """Key ARN or glob of ARNs; the word `all` means every key."""
-    rule: str
-    reason: str = Field(min_length=1)
-    until: date
+    rule: Annotated[str, AfterValidator(_rule)]
+    """Id of the rule."""
+    reason: Text
+    """Why, for whoever reads the plan."""
+    until: Annotated[date, BeforeValidator(_day)]
     """The last day (UTC) on which the waiver counts."""
 
     def covers(self, rule: str, evidence: Evidence, now: datetime) -> bool:
@@ -49,25 +160,46 @@ class Waiver(Model):
         )
 
 
-class AcceptedGap(Model):
+class AcceptedGap(_Written):
     """A service of the reference list that may stay unread."""
 
-    service: str
-    reason: str = Field(min_length=1)
+    service: Annotated[str, AfterValidator(_service)]
+    """Name of the service, as the reference list has it."""
+    reason: Text
+    """Why, for whoever reads the plan."""
 
 
-class Scope(Model):
-    """An allow list and a deny list; an empty allow list allows everything."""
+class AccountScope(_Written):
+    """Accounts whose keys may be scheduled; an empty allow list allows every account."""
 
-    allow: tuple[str, ...] = ()
-    deny: tuple[str, ...] = ()
+    allow: tuple[AccountId, ...] = ()
+    """These alone."""
+    deny: tuple[AccountId, ...] = ()
+    """Never these; wins over allow."""
 
-    def admits(self, name: str) -> bool:
-        """Whether the lists let this name through."""
-        return name not in self.deny and (not self.allow or name in self.allow)
+    def admits(self, account_id: str) -> bool:
+        """Whether the lists let this account through."""
+        return _admits(account_id, self.allow, self.deny)
 
 
-class OverridableDays(Model):
+class RegionScope(_Written):
+    """Regions whose keys may be scheduled; an empty allow list allows every Region."""
+
+    allow: tuple[Region, ...] = ()
+    """These alone."""
+    deny: tuple[Region, ...] = ()
+    """Never these; wins over allow."""
+
+    def admits(self, region: str) -> bool:
+        """Whether the lists let this Region through."""
+        return _admits(region, self.allow, self.deny)
+
+
+def _admits(name: str, allow: Collection[str], deny: Collection[str]) -> bool:
+    return name not in deny and (not allow or name in allow)
+
+
+class OverridableDays(_Written):
     """Values that an override may set; one left out stays as it is."""
 
     pending_window_days: Window | None = None
@@ -77,19 +209,28 @@ class OverridableDays(Model):
     max_finding_age_days: Days | None = None
 
 
-class Override(Model):
+class Override(_Written):
     """Other numbers for some accounts and Regions. Later overrides win over earlier ones."""
 
-    accounts: tuple[str, ...] = ()
-    """Account ids; empty means every account."""
-    regions: tuple[str, ...] = ()
-    """Regions; empty means every Region."""
+    accounts: Annotated[tuple[AccountId, ...], Field(min_length=1)] | None = None
+    """Account ids; left out: every account."""
+    regions: Annotated[tuple[Region, ...], Field(min_length=1)] | None = None
+    """Regions; left out: every Region."""
     set: OverridableDays
+    """The values in force there."""
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if self.accounts is None and self.regions is None:
+            raise ValueError("names neither accounts nor regions; set the values at the top then")
+        if not self.changes():
+            raise ValueError("sets nothing; name a value under `set`")
+        return self
 
     def covers(self, key_arn: KeyArn) -> bool:
         """Whether the key is in the accounts and Regions of this override."""
-        return (not self.accounts or key_arn.account_id in self.accounts) and (
-            not self.regions or key_arn.region in self.regions
+        return (self.accounts is None or key_arn.account_id in self.accounts) and (
+            self.regions is None or key_arn.region in self.regions
         )
 
     def changes(self) -> dict[str, int]:
@@ -97,28 +238,43 @@ class Override(Model):
         return self.set.model_dump(exclude_none=True)
 
 
-class Policy(Model):
+class Policy(_Written):
     """The effective decision policy. Ages and windows are whole days."""
 
-    version: Annotated[int, Field(strict=True, ge=1, le=1)] = 1
+    version: Literal[1] = 1
+    """Version of the format."""
     pending_window_days: Window = 30
+    """Days between scheduling and deletion, in which it can be cancelled."""
     max_keys: Annotated[int, Field(strict=True, ge=0)] = 25
+    """A plan that would schedule more keys is refused."""
     min_age_days: Days = 30
+    """A key must be at least this old."""
     min_days_disabled: Days = 30
+    """A key must have been disabled for at least this long."""
     min_days_unused: Days = 90
+    """The last successful use of a key must be at least this long ago."""
     plan_expires_days: Days = 7
+    """A plan can be applied for this long."""
     max_finding_age_days: Days = 7
-    protected_tag: str = Field(default="keysweep:keep", min_length=1)
-    protected_keys: tuple[str, ...] = ()
-    """Globs of key ARNs, or of alias names (`alias/...`)."""
-    accounts: Scope = Scope()
-    regions: Scope = Scope()
+    """Older findings nominate no key."""
+    protected_tag: Text = "keysweep:keep"
+    """A key with this tag is kept, whatever the tag's value."""
+    protected_keys: tuple[ProtectedGlob, ...] = ()
+    """Keys that nobody may retire: ARNs, globs of ARNs, or aliases as `alias/NAME`; or `all`."""
+    accounts: AccountScope = AccountScope()
+    """Accounts whose keys may be scheduled."""
+    regions: RegionScope = RegionScope()
+    """Regions whose keys may be scheduled."""
     overrides: tuple[Override, ...] = ()
-    quota_share: Annotated[float, Field(gt=0, le=1)] = 0.8
+    """Other numbers for some accounts and Regions."""
+    quota_share: Annotated[float, Field(strict=True, gt=0, le=1)] = 0.8
     """Share of AWS's request quotas that Keysweep takes at most."""
-    owner_tags: tuple[str, ...] = ("owner", "team", "contact")
+    owner_tags: tuple[Text, ...] = ("owner", "team", "contact")
+    """Tags that name a key's owner, best first."""
     accept: tuple[Waiver, ...] = ()
+    """One rule lifted for one key, or for the keys of a glob, until a day."""
     accept_gaps: tuple[AcceptedGap, ...] = ()
+    """Services whose resources may stay unread."""
 
     @property
     def protects_aliases(self) -> bool:
@@ -139,12 +295,12 @@ class Policy(Model):
 
     def for_key(self, key_arn: KeyArn) -> Policy:
         """The policy in force for a key: this one with the overrides of its account and Region."""
+        if not self.overrides:
+            return self
         changes: dict[str, int] = {}
         for override in self.overrides:
             if override.covers(key_arn):
                 changes |= override.changes()
-        if not self.overrides:
-            return self
         return self.model_copy(update={**changes, "overrides": ()})
 
     def with_window(self, days: int) -> Policy:
@@ -153,11 +309,18 @@ class Policy(Model):
             o.model_copy(update={"set": o.set.model_copy(update={"pending_window_days": None})})
             for o in self.overrides
         )
-        return self.model_copy(update={"pending_window_days": days, "overrides": overrides})
+        kept = tuple(override for override in overrides if override.changes())
+        return self.model_copy(update={"pending_window_days": days, "overrides": kept})
 
     def waiver(self, rule: str, evidence: Evidence, now: datetime) -> Waiver | None:
         """The waiver that lifts this rule for this key today, if there is one."""
         return next((w for w in self.accept if w.covers(rule, evidence, now)), None)
+
+
+class _PolicyFile(Policy):
+    """The file says its version itself, so that a foreign file is not taken for a policy."""
+
+    version: Literal[1]
 
 
 def policies_folder() -> Path:
@@ -168,18 +331,27 @@ def policies_folder() -> Path:
     return Path(next(iter(spec.submodule_search_locations)))
 
 
+@cache
+def rule_ids() -> tuple[str, ...]:
+    """The ids of all rules: a rule's module is named for it, so this imports none of them."""
+    folder = Path(__file__).with_name("rules")
+    return tuple(
+        sorted(
+            module.name.replace("_", "-")
+            for module in pkgutil.iter_modules([str(folder)])
+            if not module.name.startswith("_")
+        )
+    )
+
+
+@cache
+def reference_services() -> tuple[str, ...]:
+    """The services of the reference list, by name."""
+    text = (policies_folder() / "key_references.yaml").read_text(encoding="utf-8")
+    return tuple(sorted({entry["service"] for entry in yaml.safe_load(text)["entries"]}))
+
+
 def load(path: Path | None = None) -> Policy:
-    """Read a policy file, or the default one. Raises BadInput with file, place and mend."""
-    path = path or policies_folder() / "retirement.yaml"
-    try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise BadInput(f"{path}: cannot be read: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise BadInput(f"{path}: is not YAML: {' '.join(str(error).split())}") from error
-    try:
-        return Policy.model_validate(document)
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"]) or "the document"
-        raise BadInput(f"{path}: {place}: {first['msg']}") from error
+    """Read a policy file, or the default one. Raises BadInput with file, line and mend."""
+    read_in = read(path or policies_folder() / "retirement.yaml", _PolicyFile)
+    return Policy.model_construct(**dict(read_in))

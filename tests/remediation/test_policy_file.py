@@ -1,0 +1,319 @@
+"""The decision policy as people write it: what is refused, where, and what the default says."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from keysweep.remediation import policy as stage
+from keysweep.remediation.errors import BadInput
+from keysweep.remediation.models import Evidence, KeyArn
+from keysweep.remediation.policy import OverridableDays, Override, Policy, load, rule_ids
+from keysweep.remediation.rules import RULES
+
+KEY = KeyArn.parse("arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab")
+OTHER = KeyArn.parse("arn:aws:kms:us-east-1:444455556666:key/mrk-1234abcd12ab34cd56ef1234567890ab")
+NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def write(tmp_path: Path):
+    """A policy file with these lines after its version."""
+
+    def make(lines: str, head: str = "version: 1\n") -> Path:
+        path = tmp_path / "team.yaml"
+        path.write_text(head + lines, encoding="utf-8")
+        return path
+
+    return make
+
+
+def test_the_default_file_says_what_the_model_says() -> None:
+    assert load() == Policy()
+
+
+def test_every_value_of_the_default_file_has_a_comment_before_it() -> None:
+    lines = (stage.policies_folder() / "retirement.yaml").read_text(encoding="utf-8").splitlines()
+    named = {
+        n: i for i, line in enumerate(lines) if (n := line.split(":")[0]) in Policy.model_fields
+    }
+    assert set(named) == set(Policy.model_fields)
+    assert all(lines[index - 1].startswith("# ") for index in named.values())
+
+
+REFUSED = {
+    "unknown name": ("max_key: 3", 2, "did you mean max_keys?"),
+    "unknown nested name": ("regions: {alow: [eu-west-1]}", 2, "did you mean allow?"),
+    "name with nothing near": ("colour: red", 2, "known are accept, "),
+    "text for number": ('max_keys: "3"', 2, "max_keys: must be a whole number, not '3'"),
+    "truth for number": ("max_keys: yes", 2, "must be a whole number, not True"),
+    "fraction for days": ("min_age_days: 7.5", 2, "must be a whole number, not 7.5"),
+    "nothing for number": ("max_keys:", 2, "must be a whole number, not nothing"),
+    "window of 5": ("pending_window_days: 5", 2, "must be at least 7, not 5"),
+    "window of 31": ("pending_window_days: 31", 2, "must be at most 30, not 31"),
+    "negative age": ("min_age_days: -1", 2, "must be at least 0, not -1"),
+    "days beyond sense": ("min_days_unused: 999999999999", 2, "must be at most 36500"),
+    "octal": ("min_age_days: 030", 2, "YAML does not read 030 as you do"),
+    "sexagesimal": ("min_age_days: 1:30", 2, "YAML does not read 1:30 as you do"),
+    "tab": ("accounts:\n\tallow: []", 3, "a tab; YAML indents with blanks"),
+    "name twice": ("max_keys: 1\n\nmax_keys: 2", 4, "stands here twice, first on line 2"),
+    "nested name twice": ("regions:\n  deny: []\n  deny: []", 4, "first on line 3"),
+    "alias of YAML": ("max_keys: &n 3\nmin_age_days: *n", 3, "write the value out"),
+    "second document": ("---\nversion: 1", 2, "a second document"),
+    "not YAML": ("max_keys: 3 4: 5", 2, "not YAML"),
+    "name that is a list": ("? [a]\n: 3", 2, "a name must be a plain text"),
+    "foreign tag": ("protected_tag: !!python/name:os.system x", 2, "no value here"),
+    "list for names": ("accounts: []", 2, "accounts: must hold names with values"),
+    "text for list": ("protected_keys: alias/x", 2, "must be a list, not 'alias/x'"),
+    "blank tag": ('protected_tag: " "', 2, "must not be blank"),
+    "number for tag": ("owner_tags: [1]", 2, "owner_tags[1]: must be a text; put 1 in quotes"),
+    "share of nothing": ("quota_share: 0", 2, "must be more than 0"),
+    "share above all": ("quota_share: 1.5", 2, "must be at most 1"),
+    "share that is no number": ("quota_share: .nan", 2, "quota_share"),
+    "protects all by accident": ('protected_keys: ["*"]', 2, "matches every key; write all"),
+    "protects a partition": ("protected_keys: ['arn:aws:kms:*']", 2, "matches every key"),
+    "protects China": ("protected_keys: ['arn:aws-cn:*:key/*']", 2, "matches every key"),
+    "bare id": (f"protected_keys: [{KEY.key_id}]", 2, "write the whole ARN"),
+    "glob of a bare id": ("protected_keys: [1234abcd-*]", 2, "matches no key"),
+    "another service's ARN": ("protected_keys: ['arn:aws:s3:::*']", 2, "matches no key"),
+    "account as number": ("accounts: {allow: [111122223333]}", 2, "put 111122223333 in quotes"),
+    "account as octal": ("accounts: {deny: [011122223333]}", 2, "put an account id in quotes"),
+    "account too short": ("accounts: {deny: ['1234']}", 2, "is not an account id"),
+    "no Region": ("regions: {deny: [Ireland]}", 2, "'Ireland' is not a Region"),
+    "override of all": ("overrides: [{set: {min_age_days: 3}}]", 2, "set the values at the top"),
+    "override of no account": (
+        "overrides: [{accounts: [], set: {min_age_days: 3}}]",
+        2,
+        "overrides[1].accounts: must not be empty",
+    ),
+    "override of nothing": ("overrides: [{regions: [eu-west-1], set: {}}]", 2, "sets nothing"),
+    "override of a plan's value": (
+        "overrides:\n- regions: [eu-west-1]\n  set:\n    max_keys: 3",
+        5,
+        "unknown name 'max_keys'",
+    ),
+    "override out of range": (
+        "overrides:\n- regions: [eu-west-1]\n  set:\n    pending_window_days: 6",
+        5,
+        "overrides[1].set.pending_window_days: must be at least 7",
+    ),
+    "unknown service": ("accept_gaps: [{service: s4, reason: x}]", 2, "there is no service 's4'"),
+    "gap without reason": ("accept_gaps: [{service: s3}]", 2, "accept_gaps[1].reason: missing"),
+}
+
+
+@pytest.mark.parametrize(("lines", "line", "words"), REFUSED.values(), ids=REFUSED)
+def test_refused_with_file_line_and_mend(write, lines: str, line: int, words: str) -> None:
+    path = write(lines)
+    with pytest.raises(BadInput) as refusal:
+        load(path)
+    sentence = str(refusal.value)
+    assert sentence.startswith(f"{path}:{line}: ")
+    assert words in sentence
+    assert "\n" not in sentence
+    assert refusal.value.exit_code == 2
+
+
+WAIVER = {"key": "all", "rule": "in-use", "reason": "checked", "until": "2026-12-31"}
+REFUSED_WAIVERS = {
+    "key": ("*", "matches every key; write all if that is meant"),
+    "rule": ("in-used", "there is no rule 'in-used'"),
+    "reason": ("''", "must not be empty"),
+    "until": ("20261231", "'20261231' is not a day"),
+}
+
+
+@pytest.mark.parametrize("part", REFUSED_WAIVERS)
+def test_a_waiver_is_refused_for_each_part(write, part: str) -> None:
+    value, words = REFUSED_WAIVERS[part]
+    waiver = {**WAIVER, part: "'*'" if value == "*" else value}
+    path = write(
+        "accept:\n"
+        + "".join(f"  {'-' if n == 'key' else ' '} {n}: {v}\n" for n, v in waiver.items())
+    )
+    with pytest.raises(BadInput, match=re.escape(words)) as refusal:
+        load(path)
+    assert str(refusal.value).startswith(
+        f"{path}:{3 + list(WAIVER).index(part)}: accept[1].{part}: "
+    )
+
+
+@pytest.mark.parametrize("missing", WAIVER)
+def test_a_waiver_needs_each_part(write, missing: str) -> None:
+    parts = ", ".join(f"{name}: {value}" for name, value in WAIVER.items() if name != missing)
+    with pytest.raises(BadInput, match=rf"accept\[1\]\.{missing}: missing"):
+        load(write(f"accept: [{{{parts}}}]"))
+
+
+@pytest.mark.parametrize("until", ["2026-12-31T00:00:00Z", "1798675200", "yes", "2026-13-01"])
+def test_a_waiver_ends_on_a_plain_day(write, until: str) -> None:
+    path = write(f"accept: [{{key: all, rule: in-use, reason: x, until: {until}}}]")
+    with pytest.raises(BadInput, match="is not a day|is no value here"):
+        load(path)
+
+
+def test_the_unreadable_key_cannot_be_waived(write) -> None:
+    path = write("accept: [{key: all, rule: unreadable-key, reason: x, until: 2026-12-31}]")
+    with pytest.raises(BadInput, match=r"nobody can accept unreadable-key.*kms:DescribeKey"):
+        load(path)
+
+
+@pytest.mark.parametrize("text", ["", "# nothing but a comment\n", "\n\n"])
+def test_an_empty_file_is_no_policy(write, text: str) -> None:
+    with pytest.raises(BadInput, match="empty; is this the right"):
+        load(write("", head=text))
+
+
+@pytest.mark.parametrize(
+    ("head", "words"),
+    [
+        ("max_keys: 3\n", "version: missing"),
+        ("version: 2\n", "version: must be 1, not 2"),
+        ("- 1\n", "the document: must hold names with values"),
+        ("just words\n", "the document: must hold names with values"),
+    ],
+)
+def test_a_file_of_another_kind_is_refused(write, head: str, words: str) -> None:
+    with pytest.raises(BadInput, match=words):
+        load(write("", head=head))
+
+
+def test_a_missing_and_a_binary_file_are_named(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=r"absent\.yaml: cannot be read"):
+        load(tmp_path / "absent.yaml")
+    (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(BadInput, match=r"binary\.yaml: is not UTF-8"):
+        load(tmp_path / "binary.yaml")
+    (tmp_path / "null.yaml").write_bytes(b"version: 1\n\x00")
+    with pytest.raises(BadInput, match=r"null\.yaml:2: .*U\+0000"):
+        load(tmp_path / "null.yaml")
+
+
+def test_more_than_one_mistake_tells_the_first_and_counts_the_others(write) -> None:
+    path = write("max_keys: x\nmin_age_days: y\nmin_days_unused: z")
+    with pytest.raises(BadInput, match=r":2: max_keys: .* \(and 2 more\)$"):
+        load(path)
+
+
+@given(st.text(max_size=200))
+def test_no_text_is_anything_but_a_policy_or_a_refusal(tmp_path_factory, text: str) -> None:
+    path = tmp_path_factory.mktemp("any") / "any.yaml"
+    path.write_text(text, encoding="utf-8")
+    with contextlib.suppress(BadInput):
+        assert isinstance(load(path), Policy)
+
+
+def test_the_word_all_says_it_on_purpose(write) -> None:
+    policy = load(write("protected_keys: [all]"))
+    assert list(policy.protecting(KEY, ())) == ["all"]
+    policy = load(write("accept: [{key: all, rule: in-use, reason: x, until: 2026-12-31}]"))
+    assert policy.waiver("in-use", Evidence(key_arn=OTHER), NOW)
+
+
+GLOBS = {
+    str(KEY): {KEY},
+    "arn:aws:kms:*:111122223333:key/*": {KEY},
+    "arn:aws:kms:us-east-1:*:key/*": {OTHER},
+    "*:key/mrk-*": {OTHER},
+    "arn:aws:kms:*:key/[12]*": {KEY},
+    "alias/prod-*": {KEY},
+    "arn:aws:kms:eu-west-1:*:alias/prod-shop": {KEY},
+    "alias/prod": set(),
+}
+
+
+@pytest.mark.parametrize("glob", GLOBS)
+def test_protected_keys_match(write, glob: str) -> None:
+    policy = load(write(f"protected_keys: ['{glob}']"))
+    aliases = {KEY: ("alias/prod-shop",), OTHER: ()}
+    assert {k for k, names in aliases.items() if list(policy.protecting(k, names))} == GLOBS[glob]
+    assert policy.protects_aliases == ("alias/" in glob)
+
+
+def test_a_waiver_counts_on_its_last_day_and_not_after(write) -> None:
+    policy = load(write("accept: [{key: all, rule: in-use, reason: x, until: 2026-06-01}]"))
+    evidence = Evidence(key_arn=KEY)
+    assert policy.waiver("in-use", evidence, datetime(2026, 6, 1, 23, 59, tzinfo=UTC))
+    assert policy.waiver("in-use", evidence, datetime(2026, 6, 2, tzinfo=UTC)) is None
+    assert policy.waiver("rescued", evidence, NOW) is None
+
+
+def test_the_ids_without_an_import_are_the_ids_of_the_rules() -> None:
+    assert rule_ids() == tuple(rule.id for rule in RULES)
+
+
+def test_overrides_count_where_they_name_the_key_and_later_ones_win(write) -> None:
+    policy = load(
+        write(
+            "min_age_days: 1\n"
+            "overrides:\n"
+            "- accounts: ['111122223333']\n"
+            "  set: {min_age_days: 2, pending_window_days: 7}\n"
+            "- regions: [us-east-1]\n"
+            "  set: {min_age_days: 3}\n"
+            "- accounts: ['111122223333']\n"
+            "  regions: [eu-west-1]\n"
+            "  set: {min_age_days: 4}\n"
+        )
+    )
+    here, there = policy.for_key(KEY), policy.for_key(OTHER)
+    assert (here.min_age_days, here.pending_window_days) == (4, 7)
+    assert (there.min_age_days, there.pending_window_days) == (3, 30)
+    assert here.for_key(KEY) == here
+
+
+def test_an_override_can_set_every_number_that_belongs_to_a_key() -> None:
+    of_the_plan = {"version", "max_keys", "plan_expires_days"}
+    numbers = {n for n in Policy.model_fields if isinstance(getattr(Policy(), n), int)}
+    assert set(OverridableDays.model_fields) == numbers - of_the_plan
+    assert set(Override.model_fields) == {"accounts", "regions", "set"}
+
+
+def test_one_window_for_every_key_beats_the_overrides(write) -> None:
+    policy = load(
+        write(
+            "overrides:\n"
+            "- {regions: [eu-west-1], set: {pending_window_days: 7, min_age_days: 3}}\n"
+            "- {regions: [us-east-1], set: {pending_window_days: 7}}\n"
+        )
+    ).with_window(14)
+    assert policy.for_key(KEY).pending_window_days == 14
+    assert policy.for_key(KEY).min_age_days == 3
+    assert Policy.model_validate_json(policy.model_dump_json()) == policy
+
+
+def test_a_policy_survives_the_plan_document(write) -> None:
+    policy = load(
+        write(
+            "accept: [{key: all, rule: in-use, reason: x, until: 2026-12-31}]\n"
+            "overrides: [{regions: [eu-west-1], set: {min_age_days: 3}}]\n"
+            "quota_share: 0.5\n"
+        )
+    )
+    assert Policy.model_validate_json(policy.model_dump_json()) == policy
+
+
+SCOPES = {
+    "accounts: {allow: ['111122223333']}": {KEY},
+    "accounts: {deny: ['111122223333']}": {OTHER},
+    "accounts: {allow: ['111122223333'], deny: ['111122223333']}": set(),
+    "regions: {allow: [us-east-1]}": {OTHER},
+    "regions: {deny: [us-east-1]}": {KEY},
+}
+
+
+@pytest.mark.parametrize("lines", SCOPES)
+def test_accounts_and_regions_are_admitted(write, lines: str) -> None:
+    policy = load(write(lines))
+    admitted = {
+        key
+        for key in (KEY, OTHER)
+        if policy.accounts.admits(key.account_id) and policy.regions.admits(key.region)
+    }
+    assert admitted == SCOPES[lines]
