@@ -154,7 +154,7 @@ def test_a_waiver_needs_each_part(write, missing: str) -> None:
 @pytest.mark.parametrize("until", ["2026-12-31T00:00:00Z", "1798675200", "yes", "2026-13-01"])
 def test_a_waiver_ends_on_a_plain_day(write, until: str) -> None:
     path = write(f"accept: [{{key: all, rule: in-use, reason: x, until: {until}}}]")
-    with pytest.raises(BadInput, match="is not a day|is no value here"):
+    with pytest.raises(BadInput, match=r"is not a day|is no value here"):
         load(path)
 
 

@@ -1,0 +1,98 @@
+"""A key that is dead beyond doubt, as evidence: every rule of the default policy lets it through.
+
+Tests change one thing about it and say what must follow.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from keysweep.remediation.models import (
+    Declarations,
+    Evidence,
+    KeyArn,
+    KeyDescription,
+    KeyHistory,
+    KeyPolicy,
+    LastUse,
+    References,
+    StateChange,
+    UseAttempts,
+)
+from keysweep.remediation.policy import Policy
+from keysweep.remediation.rules import RULES, Judgement, judge
+
+NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
+ACCOUNT = "111122223333"
+OUTSIDER = "999988887777"
+ARN = KeyArn.parse(f"arn:aws:kms:eu-west-1:{ACCOUNT}:key/1234abcd-12ab-34cd-56ef-1234567890ab")
+PRIMARY = KeyArn.parse(f"arn:aws:kms:eu-west-1:{ACCOUNT}:key/mrk-1234abcd12ab34cd56ef1234567890ab")
+REPLICA = KeyArn("aws", ACCOUNT, "us-east-1", PRIMARY.key_id)
+BEGIN_OF_HISTORY = NOW - timedelta(days=90)
+TRACKING_START = datetime(2026, 4, 23, tzinfo=UTC)
+
+DEAD = Evidence(
+    key_arn=ARN,
+    finding_time=NOW - timedelta(hours=1),
+    description=KeyDescription(
+        key_manager="CUSTOMER",
+        key_state="Disabled",
+        origin="AWS_KMS",
+        key_spec="SYMMETRIC_DEFAULT",
+        key_usage="ENCRYPT_DECRYPT",
+        creation_date=NOW - timedelta(days=900),
+    ),
+    tags={"team": "shop"},
+    aliases=("alias/old-shop",),
+    grants=(),
+    key_policy=KeyPolicy(sha256="0" * 64, account_root=True),
+    rotations=0,
+    declarations=Declarations(),
+    references=References(services=50),
+    history=KeyHistory(since=BEGIN_OF_HISTORY),
+    last_use=LastUse(tracking_start=TRACKING_START),
+    use_attempts=UseAttempts(since=BEGIN_OF_HISTORY),
+)
+
+
+def days_ago(days: float) -> datetime:
+    """The moment so many days before NOW."""
+    return NOW - timedelta(days=days)
+
+
+def changed(**pieces: object) -> Evidence:
+    """The dead key with other pieces of evidence; a dict changes parts of a piece."""
+    now = dict(DEAD)
+    for name, value in pieces.items():
+        piece = now[name]
+        part_of = isinstance(value, dict) and hasattr(piece, "model_copy")
+        now[name] = type(piece).model_validate({**dict(piece), **value}) if part_of else value
+    return Evidence.model_validate(now)
+
+
+def event(name: str, days: float, who: str | None = "alice") -> StateChange:
+    """A change of state so many days ago."""
+    return StateChange(event=name, time=days_ago(days), who=who)
+
+
+def policy(**values: object) -> Policy:
+    """The default policy with other values."""
+    return Policy.model_validate(values)
+
+
+def judged(evidence: Evidence, under: Policy | None = None) -> Judgement:
+    """The judgement of all rules at NOW."""
+    return judge(evidence, under or Policy(), NOW)
+
+
+def held_by(evidence: Evidence, under: Policy | None = None, *, without: str = "") -> set[str]:
+    """The ids of the rules that hold the key, with one rule left out if wished."""
+    rules = tuple(rule for rule in RULES if rule.id != without)
+    judgement = judge(evidence, under or Policy(), NOW, rules=rules)
+    assert judgement.unasked == frozenset() or judgement.holds
+    return {hold.rule for hold in judgement.holds}
+
+
+def said_by(rule: str, evidence: Evidence, under: Policy | None = None) -> list[str]:
+    """What one rule says about the key."""
+    return [hold.message for hold in judged(evidence, under).holds if hold.rule == rule]

@@ -1,0 +1,37 @@
+"""The rules about what a key is: custom-key-store, imported-material, replicas-remain."""
+
+from __future__ import annotations
+
+import pytest
+from dead_key import PRIMARY, REPLICA, changed, held_by, said_by
+
+
+@pytest.mark.parametrize("origin", ["AWS_CLOUDHSM", "EXTERNAL_KEY_STORE"])
+@pytest.mark.parametrize("store", ["cks-1234567890abcdef0", None])
+def test_a_custom_key_store_holds(origin: str, store: str | None) -> None:
+    key = changed(description={"origin": origin, "custom_key_store_id": store})
+    assert held_by(key) == {"custom-key-store"}
+    assert origin in said_by("custom-key-store", key)[0]
+
+
+def test_a_store_holds_whatever_the_origin_says() -> None:
+    assert held_by(changed(description={"custom_key_store_id": "cks-1"})) == {"custom-key-store"}
+
+
+@pytest.mark.parametrize("origin", ["EXTERNAL", "SOMETHING_NEW"])
+def test_material_that_is_not_of_kms_holds(origin: str) -> None:
+    assert held_by(changed(description={"origin": origin})) == {"imported-material"}
+
+
+def test_a_primary_with_replicas_holds_and_names_their_regions() -> None:
+    primary = {"multi_region_type": "PRIMARY", "primary": PRIMARY, "replicas": (REPLICA,)}
+    key = changed(key_arn=PRIMARY, description=primary)
+    assert held_by(key) == {"replicas-remain"}
+    assert "us-east-1" in said_by("replicas-remain", key)[0]
+
+
+def test_a_primary_alone_and_a_replica_may_go() -> None:
+    alone = {"multi_region_type": "PRIMARY", "primary": PRIMARY, "replicas": ()}
+    assert held_by(changed(key_arn=PRIMARY, description=alone)) == set()
+    replica = {"multi_region_type": "REPLICA", "primary": PRIMARY, "replicas": (REPLICA,)}
+    assert held_by(changed(key_arn=REPLICA, description=replica)) == set()

@@ -1,0 +1,199 @@
+"""The rules about who else needs a key: grants, other accounts, code, resources, attempts."""
+
+from __future__ import annotations
+
+import pytest
+from dead_key import ACCOUNT, OUTSIDER, changed, days_ago, event, held_by, judged, policy, said_by
+
+from keysweep.remediation.models import (
+    Declaration,
+    Declarations,
+    Gap,
+    Grant,
+    Reference,
+    References,
+    UseAttempt,
+    Waived,
+)
+
+ROLE = f"arn:aws:iam::{ACCOUNT}:role/reporting"
+GRANT = Grant(
+    grant_id="g1",
+    grantee_principal=ROLE,
+    issuing_account=f"arn:aws:iam::{ACCOUNT}:root",
+    operations=("Decrypt", "GenerateDataKey"),
+)
+
+
+def grant(**values: object) -> Grant:
+    return Grant.model_validate({**dict(GRANT), **values})
+
+
+def test_any_grant_holds_and_is_named() -> None:
+    assert held_by(changed(grants=(GRANT,))) == {"active-grant"}
+    assert said_by("active-grant", changed(grants=(GRANT,))) == [
+        f"it has a grant: {ROLE} (Decrypt, GenerateDataKey)"
+    ]
+
+
+def test_many_grants_are_counted_and_the_first_named() -> None:
+    many = tuple(grant(grant_id=f"g{n}", operations=()) for n in range(5))
+    said = said_by("active-grant", changed(grants=many))
+    assert said == [f"it has 5 grants: {', '.join([f'{ROLE} (no operation)'] * 3)} and 2 more"]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"grantee_principal": f"arn:aws:iam::{OUTSIDER}:role/partner"},
+        {"grantee_principal": f"arn:aws:sts::{OUTSIDER}:assumed-role/partner/session"},
+        {"grantee_principal": OUTSIDER},
+        {"grantee_principal": "AROAEXAMPLEUNIQUEID12"},
+        {"retiring_principal": f"arn:aws:iam::{OUTSIDER}:user/partner"},
+        {"issuing_account": f"arn:aws:iam::{OUTSIDER}:root"},
+        {"issuing_account": OUTSIDER},
+    ],
+)
+def test_a_grant_of_another_account_is_shared_outside(values: dict[str, str]) -> None:
+    key = changed(grants=(grant(**values),))
+    assert held_by(key) == {"active-grant", "shared-outside"}
+    assert next(iter(values.values())) in said_by("shared-outside", key)[0]
+
+
+@pytest.mark.parametrize(
+    "principal",
+    [
+        ROLE,
+        ACCOUNT,
+        f"arn:aws:sts::{ACCOUNT}:assumed-role/reporting/session",
+        "rds.amazonaws.com",
+        "dynamodb.eu-west-1.amazonaws.com",
+        "ec2.amazonaws.com.cn",
+    ],
+)
+def test_a_grant_of_the_account_or_of_a_service_is_not(principal: str) -> None:
+    key = changed(grants=(grant(grantee_principal=principal, retiring_principal=principal),))
+    assert held_by(key) == {"active-grant"}
+
+
+def test_what_only_looks_like_a_service_is_outside() -> None:
+    key = changed(grants=(grant(grantee_principal="rds.amazonaws.com.evil.example"),))
+    assert held_by(key) == {"active-grant", "shared-outside"}
+
+
+def test_outsiders_of_the_key_policy_hold() -> None:
+    key = changed(key_policy={"outside": ("everybody (statement 2)",)})
+    assert held_by(key) == {"shared-outside"}
+    assert said_by("shared-outside", key) == ["its key policy lets in everybody (statement 2)"]
+
+
+def test_a_key_policy_that_cannot_be_judged_holds_by_both_of_its_rules() -> None:
+    key = changed(key_policy={"problem": "it is not JSON", "account_root": False})
+    assert held_by(key) == {"shared-outside", "not-cancellable"}
+    for rule in ("shared-outside", "not-cancellable"):
+        assert said_by(rule, key) == ["its key policy cannot be judged: it is not JSON"]
+
+
+def test_without_the_account_root_a_deletion_might_stay() -> None:
+    assert held_by(changed(key_policy={"account_root": False})) == {"not-cancellable"}
+
+
+def test_a_denied_cancellation_is_named() -> None:
+    key = changed(key_policy={"undo_denied": ('statement "NoWayBack"',)})
+    assert held_by(key) == {"not-cancellable"}
+    assert 'statement "NoWayBack"' in said_by("not-cancellable", key)[0]
+
+
+def test_code_that_declares_the_key_holds_with_its_fix() -> None:
+    declaration = Declaration(
+        tool="terraform",
+        owner="module.shop.aws_kms_key.old[0]",
+        source="prod.tfstate",
+        fix="remove the block and apply",
+    )
+    key = changed(declarations=Declarations(found=(declaration,)))
+    assert held_by(key) == {"declared-in-code"}
+    assert said_by("declared-in-code", key) == [
+        "terraform owns it: module.shop.aws_kms_key.old[0] (prod.tfstate); "
+        "remove the block and apply"
+    ]
+
+
+VOLUME = Reference(service="ec2", resource="vol-1", region="eu-west-1", field="KmsKeyId")
+GAPS = (
+    Gap(service="fsx", region="eu-west-1", why="denied", permission="fsx:DescribeFileSystems"),
+    Gap(service="s3", region="eu-west-1", why="timed out"),
+)
+
+
+def test_a_resource_that_names_the_key_holds() -> None:
+    key = changed(references=References(found=(VOLUME,)))
+    assert held_by(key) == {"in-use"}
+    assert said_by("in-use", key) == ["ec2 vol-1 in eu-west-1 names it (KmsKeyId)"]
+
+
+def test_a_service_that_could_not_be_asked_holds_as_one_line() -> None:
+    key = changed(references=References(gaps=GAPS))
+    assert held_by(key) == {"in-use"}
+    (hold,) = judged(key).holds
+    assert hold.gaps == GAPS
+    assert "fsx, s3" in hold.message
+
+
+def test_an_accepted_gap_is_shown_and_lets_through() -> None:
+    key = changed(references=References(gaps=GAPS))
+    both = policy(accept_gaps=[{"service": s, "reason": f"no {s}"} for s in ("fsx", "s3")])
+    judgement = judged(key, both)
+    assert judgement.holds == ()
+    assert judgement.waived == (
+        Waived(rule="in-use", reason="fsx not read: no fsx"),
+        Waived(rule="in-use", reason="s3 not read: no s3"),
+    )
+
+
+def test_one_accepted_gap_of_two_is_not_enough() -> None:
+    key = changed(references=References(gaps=GAPS))
+    judgement = judged(key, policy(accept_gaps=[{"service": "s3", "reason": "none"}]))
+    assert [hold.gaps for hold in judgement.holds] == [GAPS[:1]]
+
+
+def test_an_accepted_gap_accepts_no_resource() -> None:
+    key = changed(references=References(found=(VOLUME,)))
+    assert held_by(key, policy(accept_gaps=[{"service": "ec2", "reason": "none"}])) == {"in-use"}
+
+
+def test_a_rescue_holds_however_long_ago() -> None:
+    long_ago = event("CancelKeyDeletion", 80)
+    key = changed(history={"last_change": long_ago, "rescues": (long_ago,)})
+    assert held_by(key) == {"rescued"}
+    assert said_by("rescued", key) == ["alice cancelled its deletion on 2026-08-13"]
+
+
+def attempt(days: float, **values: object) -> UseAttempt:
+    return UseAttempt.model_validate(
+        {"event": "Decrypt", "time": days_ago(days), "who": ROLE, **values}
+    )
+
+
+def test_an_attempt_holds_allowed_or_refused() -> None:
+    for error in (None, "DisabledException", "AccessDenied"):
+        key = changed(use_attempts={"attempts": (attempt(80, error=error),)})
+        assert held_by(key) == {"use-attempted"}
+
+
+def test_the_last_attempt_is_told() -> None:
+    attempts = (attempt(3, error="DisabledException"), attempt(9), attempt(5))
+    key = changed(use_attempts={"attempts": attempts, "all_read": False})
+    assert said_by("use-attempted", key) == [
+        f"somebody tried to use it at least 3 times since 2026-08-03: last {ROLE} with Decrypt on "
+        "2026-10-29 and was refused (DisabledException)"
+    ]
+
+
+@pytest.mark.parametrize(("days", "wanted", "held"), [(91, 90, 0), (91, 200, 1), (80, 0, 1)])
+def test_attempts_count_for_ninety_days_or_as_long_as_use_does(
+    days: int, wanted: int, held: int
+) -> None:
+    key = changed(use_attempts={"attempts": (attempt(days),), "since": days_ago(400)})
+    under = policy(min_days_unused=wanted)
+    assert ("use-attempted" in held_by(key, under)) == bool(held)

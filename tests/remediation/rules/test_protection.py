@@ -1,0 +1,90 @@
+"""The rules by which people protect keys: not-in-scope, protected-key, protected-tag."""
+
+from __future__ import annotations
+
+import pytest
+from dead_key import ACCOUNT, ARN, DEAD, changed, held_by, policy, said_by
+
+from keysweep.remediation.models import Unknown
+from keysweep.remediation.rules import RULES
+
+
+@pytest.mark.parametrize(
+    ("values", "held"),
+    [
+        ({"accounts": {"allow": [ACCOUNT]}}, False),
+        ({"accounts": {"allow": ["444455556666"]}}, True),
+        ({"accounts": {"deny": [ACCOUNT]}}, True),
+        ({"accounts": {"allow": [ACCOUNT], "deny": [ACCOUNT]}}, True),
+        ({"regions": {"allow": ["eu-west-1"]}}, False),
+        ({"regions": {"allow": ["us-east-1"]}}, True),
+        ({"regions": {"deny": ["eu-west-1"]}}, True),
+    ],
+)
+def test_scope(values: dict[str, object], held: bool) -> None:
+    assert held_by(DEAD, policy(**values)) == ({"not-in-scope"} if held else set())
+
+
+def test_scope_names_what_is_outside() -> None:
+    both = policy(accounts={"deny": [ACCOUNT]}, regions={"deny": ["eu-west-1"]})
+    assert said_by("not-in-scope", DEAD, both) == [
+        f"account {ACCOUNT} is outside the policy's accounts",
+        "Region eu-west-1 is outside the policy's regions",
+    ]
+
+
+@pytest.mark.parametrize(
+    "entry", [str(ARN), f"arn:aws:kms:*:{ACCOUNT}:key/*", "all", "alias/old-*", "alias/old-shop"]
+)
+def test_protected_keys_hold(entry: str) -> None:
+    under = policy(protected_keys=[entry])
+    assert held_by(DEAD, under) == {"protected-key"}
+    assert entry in said_by("protected-key", DEAD, under)[0]
+
+
+@pytest.mark.parametrize("entry", ["alias/new-shop", "arn:aws:kms:us-east-1:*:key/*"])
+def test_other_protected_keys_do_not_hold(entry: str) -> None:
+    assert held_by(DEAD, policy(protected_keys=[entry])) == set()
+
+
+def test_aliases_are_needed_only_when_the_policy_names_some() -> None:
+    unread = changed(aliases=Unknown(unknown="denied"))
+    assert held_by(unread) == set()
+    assert held_by(unread, policy(protected_keys=[f"arn:aws:kms:*:{ACCOUNT}:key/*"])) == {
+        "protected-key"
+    }
+    assert held_by(unread, policy(protected_keys=["alias/other"])) == {"protected-key"}
+    rule = next(rule for rule in RULES if rule.id == "protected-key")
+    assert rule.needed(policy()) == frozenset()
+    assert rule.needed(policy(protected_keys=["alias/x"])) == {"aliases"}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "keysweep:keep",
+        "Keysweep:Keep",
+        "KEYSWEEP:KEEP",
+        " keysweep:keep ",
+        "keysweep: keep",
+        "keysweep:\u00a0keep",
+        "keysweep:keep\u200b",
+        "\uff4beysweep:keep",
+    ],
+)
+@pytest.mark.parametrize("value", ["", "true", "false", "no", "until 2026-13-45"])
+def test_the_tag_protects_however_it_is_typed_and_whatever_it_says(name: str, value: str) -> None:
+    assert held_by(changed(tags={"team": "shop", name: value})) == {"protected-tag"}
+
+
+@pytest.mark.parametrize("name", ["keysweep", "keep", "keysweep:keeper", "xkeysweep:keep"])
+def test_another_tag_does_not_protect(name: str) -> None:
+    assert held_by(changed(tags={name: "keysweep:keep"})) == set()
+
+
+def test_the_tag_is_the_policys() -> None:
+    tagged = changed(tags={"Retain": "yes"})
+    assert held_by(tagged, policy(protected_tag="retain")) == {"protected-tag"}
+    assert said_by("protected-tag", tagged, policy(protected_tag="retain")) == [
+        "it is tagged 'Retain' with the value 'yes'"
+    ]
