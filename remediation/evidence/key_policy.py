@@ -91,6 +91,9 @@ def _statements(document: str) -> Iterator[dict[str, Any]]:
             raise _Unclear(f"{name} uses NotPrincipal")
         if ("Action" in statement) == ("NotAction" in statement):
             raise _Unclear(f"{name} does not have exactly one of Action and NotAction")
+        actions = _as_list(statement.get("Action", statement.get("NotAction")))
+        if not all(isinstance(action, str) for action in actions):
+            raise _Unclear(f"{name} has an Action that is not a text")
         if not isinstance(statement.get("Condition", {}), dict):
             raise _Unclear(f"{name} has a Condition that is not an object")
         yield {**statement, "Sid": name}
@@ -198,11 +201,9 @@ def _forbids_undo(statement: dict[str, Any]) -> bool:
 def _covers(statement: dict[str, Any], action: str) -> bool:
     """Whether Action, or NotAction, of a statement covers an action given in lower case."""
     element = "Action" if "Action" in statement else "NotAction"
-    patterns = _as_list(statement[element])
-    if not all(isinstance(pattern, str) for pattern in patterns):
-        raise _Unclear(f"{statement['Sid']} has an {element} that is not a text")
     # IAM knows * and ? alone; fnmatch would read brackets as a set of characters.
-    matches = any(fnmatchcase(action, p.lower().replace("[", "[[]")) for p in patterns)
+    patterns = [pattern.lower().replace("[", "[[]") for pattern in _as_list(statement[element])]
+    matches = any(fnmatchcase(action, pattern) for pattern in patterns)
     return matches == (element == "Action")
 
 

@@ -1,0 +1,299 @@
+"""Key policies in every form: who is let in from outside, and whether a deletion can be undone."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from keysweep.remediation.evidence.key_policy import understand
+from keysweep.remediation.models import KeyArn, KeyPolicy
+
+HOME = "111122223333"
+AWAY = "999988887777"
+ARN = KeyArn.parse(f"arn:aws:kms:eu-west-1:{HOME}:key/1234abcd-12ab-34cd-56ef-1234567890ab")
+ROOT = {
+    "Sid": "Root",
+    "Effect": "Allow",
+    "Principal": {"AWS": f"arn:aws:iam::{HOME}:root"},
+    "Action": "kms:*",
+    "Resource": "*",
+}
+
+
+def use(principal: object, **elements: object) -> dict[str, object]:
+    """A statement that lets a principal use the key."""
+    return {
+        "Sid": "Use",
+        "Effect": "Allow",
+        "Principal": principal,
+        "Action": ["kms:Decrypt", "kms:GenerateDataKey"],
+        "Resource": "*",
+        **elements,
+    }
+
+
+def read(*statements: object) -> KeyPolicy:
+    return understand(json.dumps({"Version": "2012-10-17", "Statement": statements}), ARN)
+
+
+def test_the_policy_that_aws_gives_a_key_lets_nobody_else_in() -> None:
+    seen = read(ROOT)
+    assert (seen.outside, seen.account_root, seen.undo_denied, seen.problem) == ((), True, (), None)
+
+
+INSIDE = {
+    "role": {"AWS": f"arn:aws:iam::{HOME}:role/shop"},
+    "user and bare account": {"AWS": [f"arn:aws:iam::{HOME}:user/ann", HOME]},
+    "session": {"AWS": f"arn:aws:sts::{HOME}:assumed-role/shop/ann"},
+    "service": {"Service": "rds.amazonaws.com"},
+    "services": {"Service": ["logs.eu-west-1.amazonaws.com", "sns.amazonaws.com"]},
+    "own identity provider": {"Federated": f"arn:aws:iam::{HOME}:saml-provider/corp"},
+}
+
+
+@pytest.mark.parametrize("name", INSIDE)
+def test_principals_of_the_account_and_services_are_inside(name: str) -> None:
+    assert read(ROOT, use(INSIDE[name])).outside == ()
+
+
+OUTSIDE = {
+    "account root": ({"AWS": f"arn:aws:iam::{AWAY}:root"}, f"arn:aws:iam::{AWAY}:root"),
+    "bare account id": ({"AWS": AWAY}, AWAY),
+    "role": ({"AWS": f"arn:aws:iam::{AWAY}:role/x"}, f"arn:aws:iam::{AWAY}:role/x"),
+    "session": ({"AWS": f"arn:aws:sts::{AWAY}:assumed-role/x/y"}, "assumed-role/x/y"),
+    "one of a list": ({"AWS": [HOME, AWAY]}, AWAY),
+    "another partition": ({"AWS": f"arn:aws-us-gov:iam::{AWAY}:root"}, AWAY),
+    "what is left of a deleted role": ({"AWS": "AROAEXAMPLEID"}, "AROAEXAMPLEID"),
+    "web identity": ({"Federated": "accounts.google.com"}, "federated accounts.google.com"),
+    "other provider": ({"Federated": f"arn:aws:iam::{AWAY}:saml-provider/c"}, "federated arn"),
+    "canonical user": ({"CanonicalUser": "79a59df900b949e5"}, "79a59df900b949e5"),
+    "unknown kind": ({"Robot": HOME}, HOME),
+    "everybody": ("*", "everybody"),
+    "everybody of AWS": ({"AWS": "*"}, "everybody"),
+    "everybody in a list": ({"AWS": [HOME, "*"]}, "everybody"),
+    "federated everybody": ({"Federated": "*"}, "everybody"),
+    "mixed kinds": ({"Service": "s3.amazonaws.com", "AWS": AWAY}, AWAY),
+}
+
+
+@pytest.mark.parametrize("name", OUTSIDE)
+def test_anybody_else_is_outside_and_named_with_the_statement(name: str) -> None:
+    principal, words = OUTSIDE[name]
+    (said,) = read(ROOT, use(principal)).outside
+    assert words in said
+    assert said.endswith('(statement "Use")')
+
+
+def test_a_statement_without_a_name_is_named_by_its_number() -> None:
+    nameless = {k: v for k, v in use({"AWS": AWAY}).items() if k != "Sid"}
+    assert read(ROOT, nameless).outside == (f"{AWAY} (statement 2)",)
+
+
+def test_a_single_statement_need_not_be_a_list() -> None:
+    document = json.dumps({"Statement": use({"AWS": AWAY})})
+    assert understand(document, ARN).outside == (f'{AWAY} (statement "Use")',)
+
+
+NARROW = {
+    "caller": {"StringEquals": {"kms:CallerAccount": HOME}},
+    "principal": {"StringEquals": {"aws:PrincipalAccount": [HOME]}},
+    "source": {"StringEquals": {"aws:SourceAccount": HOME}},
+    "another case": {"StringEquals": {"KMS:calleraccount": HOME}},
+    "as a number": {"StringEquals": {"kms:CallerAccount": int(HOME)}},
+    "like, without a wildcard": {"StringLike": {"kms:CallerAccount": HOME}},
+    "ignoring case": {"StringEqualsIgnoreCase": {"kms:CallerAccount": HOME}},
+    "beside others": {
+        "StringLike": {"kms:ViaService": "ec2.*.amazonaws.com"},
+        "StringEquals": {"kms:CallerAccount": HOME},
+    },
+}
+
+
+@pytest.mark.parametrize("name", NARROW)
+@pytest.mark.parametrize("principal", ["*", {"AWS": "*"}])
+def test_everybody_of_the_own_account_is_not_outside(name: str, principal: object) -> None:
+    assert read(ROOT, use(principal, Condition=NARROW[name])).outside == ()
+
+
+WIDE = {
+    "if it exists": {"StringEqualsIfExists": {"kms:CallerAccount": HOME}},
+    "for all values": {"ForAllValues:StringEquals": {"aws:PrincipalAccount": HOME}},
+    "another account": {"StringEquals": {"kms:CallerAccount": AWAY}},
+    "another account too": {"StringEquals": {"kms:CallerAccount": [HOME, AWAY]}},
+    "no account": {"StringEquals": {"kms:CallerAccount": []}},
+    "a wildcard": {"StringLike": {"kms:CallerAccount": "1111*"}},
+    "a variable": {"StringEquals": {"kms:CallerAccount": "${aws:PrincipalAccount}"}},
+    "not": {"StringNotEquals": {"kms:CallerAccount": HOME}},
+    "an organisation": {"StringEquals": {"aws:PrincipalOrgID": "o-1234567890"}},
+    "a service": {"StringEquals": {"kms:ViaService": "ec2.eu-west-1.amazonaws.com"}},
+    "an address": {"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}},
+    "nothing": {},
+}
+
+
+@pytest.mark.parametrize("name", WIDE)
+def test_other_conditions_leave_everybody_outside(name: str) -> None:
+    (said,) = read(ROOT, use("*", Condition=WIDE[name])).outside
+    assert said.startswith("everybody")
+
+
+def test_a_named_outsider_is_outside_whatever_the_condition() -> None:
+    assert read(ROOT, use({"AWS": AWAY}, Condition=NARROW["caller"])).outside
+
+
+def test_denials_let_nobody_in() -> None:
+    assert read(ROOT, use("*", Effect="Deny")).outside == ()
+
+
+PROBLEMS = {
+    "not JSON": ("{", "it is not JSON"),
+    "empty": ("", "it is not JSON"),
+    "cut off": (json.dumps({"Statement": [ROOT]})[:-3], "it is not JSON"),
+    "a list": ("[]", "it has no Statement"),
+    "no statement": ("{}", "it has no Statement"),
+    "a text for a statement": ('{"Statement": ["x"]}', "statement 1 is not an object"),
+    "a name twice": (
+        '{"Statement": [], "Statement": []}',
+        "it has a name twice in one object",
+    ),
+    "deeply nested": ("[" * 100_000, "it is not JSON"),
+}
+
+
+@pytest.mark.parametrize("name", PROBLEMS)
+def test_a_document_that_is_no_policy_is_a_problem(name: str) -> None:
+    document, problem = PROBLEMS[name]
+    seen = understand(document, ARN)
+    assert seen.problem == problem
+    assert not seen.account_root
+
+
+BAD_STATEMENTS = {
+    "everybody but one": (
+        {**ROOT, "NotPrincipal": {"AWS": AWAY}},
+        'statement "Root" uses NotPrincipal',
+    ),
+    "denied to everybody but one": (
+        {"Effect": "Deny", "NotPrincipal": {"AWS": HOME}, "Action": "kms:*", "Resource": "*"},
+        "statement 2 uses NotPrincipal",
+    ),
+    "no principal": ({**ROOT, "Principal": {}}, 'statement "Root" has no principal'),
+    "principal is nothing": ({**ROOT, "Principal": None}, 'statement "Root" has no principal'),
+    "principal is a number": ({**ROOT, "Principal": {"AWS": 7}}, "principal that is not a text"),
+    "lower case element": ({**ROOT, "principal": "*"}, "the unknown element principal"),
+    "another effect": ({**ROOT, "Effect": "allow"}, "neither allows nor denies"),
+    "no action": ({k: v for k, v in ROOT.items() if k != "Action"}, "exactly one of Action"),
+    "two actions": ({**ROOT, "NotAction": "kms:Get*"}, "exactly one of Action"),
+    "action is a number": ({**ROOT, "Action": 7}, "has an Action that is not a text"),
+    "condition is a text": ({**ROOT, "Condition": "x"}, "Condition that is not an object"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_STATEMENTS)
+def test_a_statement_that_is_not_understood_is_a_problem(name: str) -> None:
+    statement, problem = BAD_STATEMENTS[name]
+    seen = read(ROOT, statement)
+    assert seen.problem is not None
+    assert problem in seen.problem
+
+
+GOVERNS = {
+    "bare account": {**ROOT, "Principal": {"AWS": HOME}},
+    "everybody of the account": {**ROOT, "Principal": "*", "Condition": NARROW["caller"]},
+    "in a list": {**ROOT, "Principal": {"AWS": [AWAY, HOME]}},
+    "this action alone": {**ROOT, "Action": ["kms:Get*", "kms:CancelKeyDeletion"]},
+    "another case": {**ROOT, "Action": "KMS:cancelkeydeletion"},
+    "with a wildcard": {**ROOT, "Action": "kms:?ancel*"},
+    "all but others": {
+        **{k: v for k, v in ROOT.items() if k != "Action"},
+        "NotAction": ["kms:Decrypt"],
+    },
+    "this key": {**ROOT, "Resource": str(ARN)},
+}
+
+
+@pytest.mark.parametrize("name", GOVERNS)
+def test_the_account_governs_the_key(name: str) -> None:
+    assert read(GOVERNS[name]).account_root
+
+
+GOVERNS_NOT = {
+    "a role alone": {**ROOT, "Principal": {"AWS": f"arn:aws:iam::{HOME}:role/admin"}},
+    "another account": {**ROOT, "Principal": {"AWS": AWAY}},
+    "a service": {**ROOT, "Principal": {"Service": "kms.amazonaws.com"}},
+    "without the action": {**ROOT, "Action": ["kms:Decrypt", "kms:ScheduleKeyDeletion"]},
+    "all but this action": {
+        **{k: v for k, v in ROOT.items() if k != "Action"},
+        "NotAction": ["kms:Cancel*"],
+    },
+    "through a service": {
+        **ROOT,
+        "Condition": {"StringEquals": {"kms:ViaService": "ec2.eu-west-1.amazonaws.com"}},
+    },
+    "from an address": {**ROOT, "Condition": {"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}}},
+    "for a service's resource": {**ROOT, "Condition": NARROW["source"]},
+    "with MFA": {**ROOT, "Condition": {"Bool": {"aws:MultiFactorAuthPresent": "true"}}},
+    "another resource": {**ROOT, "Resource": "arn:aws:kms:eu-west-1:111122223333:key/other"},
+    "denied": {**ROOT, "Effect": "Deny"},
+    "brackets are no wildcard": {**ROOT, "Action": "kms:[c]ancelkeydeletion"},
+}
+
+
+@pytest.mark.parametrize("name", GOVERNS_NOT)
+def test_the_account_does_not_govern_the_key(name: str) -> None:
+    assert not read(GOVERNS_NOT[name]).account_root
+
+
+def test_a_denied_cancellation_is_named_unless_scheduling_is_denied_too() -> None:
+    deny = {"Effect": "Deny", "Principal": "*", "Resource": "*"}
+    assert read(ROOT, {**deny, "Action": "kms:CancelKeyDeletion"}).undo_denied == ("statement 2",)
+    assert read(ROOT, {**deny, "Action": "kms:Cancel*", "Sid": "No"}).undo_denied
+    assert read(ROOT, {**deny, "Action": "kms:*KeyDeletion"}).undo_denied == ()
+    assert read(ROOT, {**deny, "Action": "kms:ScheduleKeyDeletion"}).undo_denied == ()
+    assert read(ROOT, {**deny, "NotAction": "kms:Schedule*"}).undo_denied == ("statement 2",)
+
+
+def test_the_digest_is_of_the_document() -> None:
+    document = json.dumps({"Statement": [ROOT]})
+    assert understand(document, ARN).sha256 == understand(document, ARN).sha256
+    assert understand(document, ARN).sha256 != understand(document + " ", ARN).sha256
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=9) | st.just("*"),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["Statement", "AWS", "Service", "StringEquals", *ROOT, "NotPrincipal"]),
+            inner,
+            max_size=5,
+        )
+    ),
+    max_leaves=20,
+)
+
+
+@given(json_values | st.fixed_dictionaries({"Statement": json_values}))
+def test_no_document_breaks_it_and_doubt_never_reads_as_harmless(value: object) -> None:
+    seen = understand(json.dumps(value), ARN)
+    assert seen.problem is None or not seen.account_root
+
+
+@given(
+    st.lists(
+        st.builds(
+            use,
+            st.sampled_from([p for p, _ in OUTSIDE.values()] + list(INSIDE.values())),
+            Condition=st.sampled_from([*NARROW.values(), *WIDE.values()]),
+            Effect=st.sampled_from(["Allow", "Deny"]),
+        ),
+        max_size=4,
+    )
+)
+def test_statements_are_judged_one_by_one(statements: list[dict[str, object]]) -> None:
+    together = {text.split(" (")[0] for text in read(*statements).outside}
+    apart = {text.split(" (")[0] for s in statements for text in read(s).outside}
+    assert together == apart
