@@ -40,6 +40,7 @@ def main() -> int:
     if options.exit_with_parent:
         threading.Thread(target=_wait_for_end_of_stdin, args=(stop,), daemon=True).start()
     print(json.dumps({"endpoint": server.endpoint, "pid": os.getpid()}), flush=True)
+    sys.stdout = sys.stderr  # the parent reads one line only, and moto prints
     server.serve_forever(poll_interval=0.05)
     return 0
 

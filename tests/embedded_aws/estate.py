@@ -179,6 +179,17 @@ class CustomKeyStore(_Strict):
     created_days_ago: Days = 500
 
 
+class EventDataStore(_Strict):
+    """A CloudTrail Lake event data store."""
+
+    name: str
+    retention_days: Annotated[int, Field(ge=7, le=3653)] = 2557
+    created_days_ago: Days = 1000
+    multi_region: bool = True
+    organization: bool = False
+    """Whether it holds the events of all accounts of the estate."""
+
+
 class Region(_Strict):
     """One account's Region."""
 
@@ -186,6 +197,7 @@ class Region(_Strict):
     managed: tuple[str, ...] = ()
     """AWS managed keys that exist here, by service: `ebs` makes the key of alias/aws/ebs."""
     custom_key_stores: tuple[CustomKeyStore, ...] = ()
+    event_data_stores: tuple[EventDataStore, ...] = ()
     resources: tuple[dict[str, Any], ...] = ()
 
     @model_validator(mode="after")

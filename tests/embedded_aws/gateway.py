@@ -8,11 +8,10 @@ import threading
 import traceback
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from . import sts
+from . import cloudtrail, lake, sts
 from .errors import JSON_TYPE, AwsError, render
 from .faults import Fault
 from .http_message import Reply, Request
@@ -86,6 +85,8 @@ class Visit:
     identity: Identity | None = None
     key: str | None = None
     fault: Fault | None = None
+    model: Any = None
+    """botocore's operation model, where only method and path tell the operation."""
     request_id: str = field(default_factory=lambda: str(uuid.uuid4()))
 
     @property
@@ -93,9 +94,11 @@ class Visit:
         """Signing name of the service."""
         return self.request.service or "unsigned"
 
-    @cached_property
+    @property
     def operation(self) -> str:
         """Name of the operation, or method and path where it is not known."""
+        if self.model is not None:
+            return str(self.model.name)
         return self.request.operation or f"{self.request.method} {self.request.path}"
 
 
@@ -143,6 +146,8 @@ class Gateway:
         if identity is None:
             raise _common("unknown", request)
         visit.identity = identity
+        if request.operation is None:
+            visit.model = self._moto_now().operation(request)
         visit.key = self._key_of(request, identity)
         where = (visit.service, visit.operation, identity.account, request.region)
         fault = visit.fault = world.faults.take(*where, visit.key)
@@ -194,7 +199,7 @@ class Gateway:
         return error
 
     def _dispatch(self, visit: Visit, identity: Identity) -> Reply:
-        request = visit.request
+        world, request = self.world, visit.request
         if request.service == "kms":
             return self._kms(visit, identity)
         if request.service == "sts":
@@ -207,26 +212,30 @@ class Gateway:
                 visit.request_id,
             )
             return Reply(200, {"Content-Type": "text/xml"}, text.encode())
+        if request.service == "cloudtrail" and visit.operation == "LookupEvents":
+            result = cloudtrail.lookup_events(
+                world.trail, identity.account, request.region, request.json(), world.now()
+            )
+            return Reply(200, {"Content-Type": JSON_TYPE}, json.dumps(result).encode())
+        if request.service == "cloudtrail" and visit.operation in lake.OPERATIONS:
+            result = world.lake.answer(
+                visit.operation, identity.account, request.region, request.json(), world.now()
+            )
+            return Reply(200, {"Content-Type": JSON_TYPE}, json.dumps(result).encode())
         if request.service == "ec2" and visit.operation == "DescribeRegions":
             enabled = list(self.world.estate.accounts[identity.account].regions)
             text = sts.describe_regions(request.form, enabled, visit.request_id)
             return Reply(200, {"Content-Type": "text/xml"}, text.encode())
-        return self._other(request, identity)
+        return self._other(request, identity, visit.model)
 
     def _kms_call(self, request: Request, identity: Identity) -> Call:
-        try:
-            params = json.loads(request.body or b"{}")
-        except ValueError:
-            params = None
-        if not isinstance(params, dict):
-            raise AwsError("SerializationException", "")
         world = self.world
         return Call(
             world.keys,
             identity,
             request.region,
             request.operation or "",
-            params,
+            request.json(),
             world.now(),
             world.tracking_started,
         )
@@ -264,10 +273,14 @@ class Gateway:
             _recorded(call.params),
             _trail_code(error),
             error.message if error else None,
-            call.event_id,
             call.request_id,
+            own_id=call.event_id,
         )
         self.world.trail.record(event)
+        owners = {key.account for key in used} - {event.account}
+        if error is None:
+            for owner in owners:
+                self.world.trail.record(replace(event, account=owner))
 
     def _key_of(self, request: Request, identity: Identity) -> str | None:
         """Return the ARN of the key that a KMS request names, or what it says in its place."""
@@ -280,14 +293,18 @@ class Gateway:
         named = call.params.get("KeyId") or call.params.get("TargetKeyId")
         return named if isinstance(named, str) else None
 
-    def _other(self, request: Request, identity: Identity) -> Reply:
+    def _other(self, request: Request, identity: Identity, operation: Any) -> Reply:
+        reply: Reply = self._moto_now().answer(request, identity.account, operation)
+        return reply
+
+    def _moto_now(self) -> Any:
+        """Return moto, which costs a second the first time."""
         with self._moto_lock:
             if self._moto is None:
                 from .moto_bridge import Moto
 
-                self._moto = Moto(self)
-            reply: Reply = self._moto.answer(request, identity.account)
-            return reply
+                self._moto = Moto(lambda: self.world)
+            return self._moto
 
 
 def _recorded(params: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 from urllib.parse import parse_qsl, urlsplit
+
+from .errors import AwsError
 
 _CREDENTIAL = re.compile(r"Credential=([^/,\s]+)/\d{8}/([^/]+)/([^/]+)/aws4_request")
 _REST_XML = frozenset({"s3", "s3-object-lambda", "route53", "cloudfront"})
@@ -37,6 +41,16 @@ class Request:
         if not self.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
             return {}
         return dict(parse_qsl(self.body.decode("utf-8", "replace"), keep_blank_values=True))
+
+    def json(self) -> dict[str, Any]:
+        """Parameters of a JSON body; raise AwsError if it is none."""
+        try:
+            params = json.loads(self.body or b"{}")
+        except ValueError:
+            params = None
+        if not isinstance(params, dict):
+            raise AwsError("SerializationException", "The body is not a JSON object")
+        return params
 
     @cached_property
     def _scope(self) -> tuple[str, str, str]:

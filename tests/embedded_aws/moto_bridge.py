@@ -3,34 +3,64 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable
+import threading
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes, urlsplit
 
 from moto.core.base_backend import BackendDict
+from moto.core.model import OperationModel
 from moto.core.model_instances import reset_model_data
+from moto.core.request import Request as MotoRequest
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
+from . import empty_services, moto_kms, moto_mends, services
 from .http_message import Reply, Request
 
 if TYPE_CHECKING:
-    from .gateway import Gateway
+    from .world import World
+
+_OWN_HEADERS = frozenset({"content-length", "date", "connection", "transfer-encoding"})
 
 
 class Moto:
-    """moto's services behind the gateway."""
+    """moto's services; one call at a time, for moto does not guard its state."""
 
-    def __init__(self, gateway: Gateway) -> None:
-        self._gateway = gateway
-        self._application = DomainDispatcherApplication(create_backend_app)
+    def __init__(self, current: Callable[[], World]) -> None:
+        moto_kms.install(current)
+        self._lock = threading.RLock()
+        self._application = DomainDispatcherApplication(_create_app)
 
     def reset(self) -> None:
         """Forget every resource of every account."""
-        BackendDict.reset()
-        reset_model_data()
+        with self._lock:
+            used: list[dict[str, Any]] = vars(BackendDict)["_instances"]
+            for backends in used:  # quicker than BackendDict.reset, which builds each anew
+                backends.clear()
+            used.clear()
+            reset_model_data()
 
-    def answer(self, request: Request, account: str) -> Reply:
-        """Answer a request in the caller's account."""
+    def operation(self, request: Request) -> OperationModel | None:
+        """Return the operation that a request means."""
+        with self._lock:
+            return services.operation_model(request, MotoRequest(_environ(request, "")))
+
+    def answer(self, request: Request, account: str, operation: OperationModel | None) -> Reply:
+        """Answer a request in the caller's account; what moto lacks, an empty account answers."""
+        operation = operation or self.operation(request)
+        with self._lock:
+            moto_mends.apply(request.service)
+            try:
+                reply = self._call(request, account)
+            except NotImplementedError:
+                reply = None
+            if reply is not None and not (reply.status == 404 and _lacks(reply)):
+                return reply
+        if operation is None:
+            return Reply(404, {"Content-Type": "text/plain"}, b"no AWS service has this operation")
+        return empty_services.answer(operation, request.headers.get("content-type", ""))
+
+    def _call(self, request: Request, account: str) -> Reply:
         status = 0
         headers: list[tuple[str, str]] = []
 
@@ -38,11 +68,28 @@ class Moto:
             nonlocal status, headers
             status, headers = int(line.split(" ", 1)[0]), fields
 
-        chunks: Iterable[bytes] = self._application(_environ(request, account), start_response)
+        chunks = self._application(_environ(request, account), start_response)
         body = b"".join(chunks)
-        skipped = {"content-length", "date", "connection", "transfer-encoding"}
-        kept = {name: value for name, value in headers if name.lower() not in skipped}
+        kept = {name: value for name, value in headers if name.lower() not in _OWN_HEADERS}
+        if request.method == "HEAD":
+            kept |= {k: v for k, v in headers if k.lower() == "content-length"}
         return Reply(status, kept, body)
+
+
+def _create_app(service: Any) -> Any:
+    """Return moto's application of a service; NotImplementedError where moto has none."""
+    if service is None:
+        raise NotImplementedError
+    return create_backend_app(service)
+
+
+def _lacks(reply: Reply) -> bool:
+    """Tell a 404 of moto's own routing from one that a service answers."""
+    return (
+        not reply.body
+        or reply.body.lower().startswith(b"<!doctype html")
+        or (b"Not yet implemented" in reply.body)
+    )
 
 
 def _environ(request: Request, account: str) -> dict[str, Any]:

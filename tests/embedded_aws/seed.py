@@ -215,11 +215,10 @@ class Seeder:
                     key.account,
                     key.region,
                     principal,
-                    None,
-                    (key.arn,) if event.with_resources else (),
-                    {"keyId": key.arn} if parameters is None else parameters,
-                    event.error,
-                    message if event.error else None,
+                    keys=(key.arn,) if event.with_resources else (),
+                    parameters={"keyId": key.arn} if parameters is None else parameters,
+                    error=event.error,
+                    message=message if event.error else None,
                 )
             )
 

@@ -31,7 +31,8 @@ class Lab:
     def client(self, service: str, region: str = "eu-west-1", account: str = ACCOUNT) -> Any:
         """Return a boto3 client of an account's operator."""
         config = Config(retries={"total_max_attempts": 1, "mode": "standard"}, read_timeout=5)
-        return _SESSION.client(service, config=config, **self.aws.client_arguments(account, region))
+        make: Any = _SESSION.client
+        return make(service, config=config, **self.aws.client_arguments(account, region))
 
     def arn(self, name: str, region: str = "eu-west-1", account: str = ACCOUNT) -> str:
         """Return the ARN of the estate's key of that name."""

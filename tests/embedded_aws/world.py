@@ -11,9 +11,10 @@ from .estate import Estate
 from .faults import Faults
 from .identity import Identities
 from .kms.keys import Keys
+from .lake import Lake
 from .quotas import Quotas
 from .seed import Seeder
-from .trail import Trail
+from .trail import Event, Trail
 
 
 @dataclass(slots=True, frozen=True)
@@ -47,6 +48,7 @@ class World:
         self.quotas.on = quotas_on
         self.calls: list[LoggedCall] = []
         now = self.clock.now()
+        self.lake = Lake(estate, self.trail, now)
         self.tracking_started = now - estate.tracking_started_days_ago * 86_400
         seeder = Seeder(self.keys, self.trail, now)
         seeder.seed(estate)
@@ -56,5 +58,16 @@ class World:
     def now(self) -> float:
         """Return the embedded time, after deleting every key whose time is over."""
         now = self.clock.now()
-        self.keys.settle(now)
+        for key in self.keys.settle(now):
+            self.trail.record(
+                Event(
+                    key.deletion_date or now,
+                    "DeleteKey",
+                    key.account,
+                    key.region,
+                    "kms.amazonaws.com",
+                    keys=(key.arn,),
+                    parameters={"keyId": key.id},
+                )
+            )
         return now
