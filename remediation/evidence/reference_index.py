@@ -1,0 +1,121 @@
+"""What was found in an account: which key each resource names, and what could not be looked at.
+
+A field may hold a key id, a key ARN, an alias name or an alias ARN (AWS KMS Developer Guide, "Key
+identifiers (KeyId)"). The members of a multi-Region set share one id, so all of them match.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+from ..models import Gap, KeyArn, Reference, References, Unknown
+
+_ID: Final = r"(?:mrk-[0-9a-f]{32}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"
+_ALIAS: Final = r"alias/[A-Za-z0-9/_-]+"
+_NAME: Final = re.compile(
+    r"(?:arn:aws[a-z-]*:kms:(?P<region>[a-z0-9-]+):(?P<account>[0-9]{12}):)?"
+    rf"(?:(?:key/)?(?P<id>{_ID})|(?P<alias>{_ALIAS}))",
+    re.ASCII | re.IGNORECASE,
+)
+_WITHIN: Final = re.compile(rf"(?<![0-9A-Za-z]){_NAME.pattern}(?![0-9A-Za-z])", _NAME.flags)
+
+
+@dataclass(frozen=True, slots=True)
+class KeyName:
+    """One way to name a key; exactly one of id and alias is set."""
+
+    id: str | None
+    alias: str | None
+    region: str | None
+    account_id: str | None
+
+
+def key_name(value: object) -> KeyName | None:
+    """Read the value of a field. None: it names no key, or one that AWS manages (`alias/aws/`)."""
+    match = _NAME.fullmatch(value.strip()) if isinstance(value, str) else None
+    return None if match is None else _named(match)
+
+
+def key_names_within(text: object) -> Iterator[KeyName]:
+    """Every key that a document, such as a policy in JSON, names."""
+    if not isinstance(text, str):
+        return
+    for match in _WITHIN.finditer(text):
+        if (name := _named(match)) is not None:
+            yield name
+
+
+def _named(match: re.Match[str]) -> KeyName | None:
+    alias, key_id = match["alias"], match["id"]
+    if alias is not None and alias.startswith("alias/aws/"):
+        return None
+    return KeyName(key_id and key_id.lower(), alias, match["region"], match["account"])
+
+
+@dataclass
+class Index:
+    """References by the name that they use, with the gaps. Filled by one scan, then only read."""
+
+    by_id: dict[str, list[Reference]] = field(default_factory=lambda: defaultdict(list))
+    by_alias: dict[str, list[tuple[KeyName, Reference]]] = field(
+        default_factory=lambda: defaultdict(list)
+    )
+    gaps: list[Gap] = field(default_factory=list)
+    read: int = 0
+    """Entries of the reference list that were read."""
+
+    def add(self, name: KeyName, reference: Reference) -> None:
+        """Note that a resource names a key."""
+        if name.id is not None:
+            self.by_id[name.id].append(reference)
+        elif name.alias is not None:
+            self.by_alias[name.alias].append((name, reference))
+
+
+def references_to(
+    key: KeyArn, aliases: tuple[str, ...] | Unknown | None, indexes: Iterable[Index]
+) -> References:
+    """The resources that name a key in any way, and every gap of the indexes."""
+    found: set[tuple[str, str, str, str]] = set()
+    gaps: list[Gap] = []
+    read = 0
+    for index in indexes:
+        gaps += index.gaps
+        read += index.read
+        matches = list(index.by_id.get(key.key_id, ()))
+        if isinstance(aliases, tuple):
+            for alias in aliases:
+                matches += [ref for name, ref in index.by_alias.get(alias, ()) if _means(name, key)]
+        elif index.by_alias:
+            gaps.append(_unresolved(key, index))
+        found |= {(ref.service, ref.resource, ref.region, ref.field) for ref in matches}
+    return References(
+        found=tuple(
+            Reference(service=service, resource=resource, region=region, field=field)
+            for service, resource, region, field in sorted(found)
+        ),
+        gaps=tuple(gaps),
+        services=read,
+    )
+
+
+def _means(name: KeyName, key: KeyArn) -> bool:
+    """Whether an alias of this name can be one of the key's: the same alias elsewhere is another
+    key's, unless the key is a member of a multi-Region set, whose twin it may well be."""
+    if name.account_id is not None and name.account_id != key.account_id:
+        return False
+    return name.region in {None, key.region} or key.key_id.startswith("mrk-")
+
+
+def _unresolved(key: KeyArn, index: Index) -> Gap:
+    resources = sum(len(references) for references in index.by_alias.values())
+    return Gap(
+        service="kms",
+        region=key.region,
+        why=f"{resources} fields name a key by an alias, and the aliases of this key are not known",
+        permission="kms:ListAliases",
+    )
