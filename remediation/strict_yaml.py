@@ -58,7 +58,7 @@ class _Loader(yaml.SafeLoader):
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
-            event = self.peek_event()
+            event = self.peek_event()  # type: ignore[no-untyped-call]
             raise _Refusal(_line(event.start_mark), "a YAML alias; write the value out")
         return super().compose_node(parent, index)
 
@@ -128,7 +128,7 @@ def _value(node: yaml.Node, place: Place, lines: dict[Place, int]) -> Any:
             "or put an account id in quotes",
         )
     try:
-        return yaml.SafeLoader("").construct_object(node)  # type: ignore[no-untyped-call]
+        return yaml.SafeLoader("").construct_object(node)
     except (yaml.YAMLError, ValueError) as error:
         raise _Refusal(_line(node.start_mark), f"{node.value!r} is no value here") from error
 

@@ -1,50 +1,96 @@
 """Answers are whole, or they are errors (safety rule 6).
 
-botocore turns a body that was cut off into an empty dict without an exception (seen with 1.35 to
-1.44): a cut ListGrants would read as "no grants". Every client gets this check.
+botocore turns a JSON body that was cut off into an empty dict without an exception (seen with 1.35
+to 1.44), and an empty body of S3 into an empty list: a cut ListGrants would read as "no grants".
+Every client gets this check, which sees each answer before botocore understands it.
 """
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
+from xml.etree import ElementTree as ET
+
+from botocore.model import StructureShape
 
 from ..errors import CutAnswer
 
 if TYPE_CHECKING:
-    from botocore.awsrequest import AWSResponse
     from botocore.client import BaseClient
-    from botocore.model import OperationModel
+    from botocore.model import OperationModel, Shape
+
+_OUTSIDE_THE_BODY: Final = frozenset({"header", "headers", "statusCode", "uri", "querystring"})
 
 
 def demand_whole_answers(client: BaseClient) -> None:
-    """Make every call of this client raise CutAnswer unless its body is complete."""
-    client.meta.events.register("after-call", _check)
+    """Make every call of this client raise CutAnswer unless its body is complete.
+
+    Answers that stream, like GetObject's, are checked by whoever reads them.
+    """
+    client.meta.events.register("before-parse", _check)
 
 
-def _check(
-    http_response: AWSResponse, parsed: dict[str, Any], model: OperationModel, **_: object
-) -> None:
-    if model.has_streaming_output:
+def _check(operation_model: OperationModel, response_dict: Mapping[str, Any], **_: object) -> None:
+    status: int = response_dict["status_code"]
+    body = response_dict["body"]
+    if status >= 500 or not isinstance(body, bytes) or operation_model.http["method"] == "HEAD":
+        return  # botocore retries the errors of a server, whatever their body says
+    name = f"{operation_model.service_model.service_id} {operation_model.name}"
+    _check_length(name, response_dict["headers"], body)
+    if not body:
+        if status == 200 and _has_body(operation_model.output_shape):
+            raise CutAnswer(f"the answer to {name} is empty")
         return
-    body = http_response.content
-    name = f"{model.service_model.service_id} {model.name}"
-    announced = http_response.headers.get("Content-Length")
-    if announced is not None and announced.isdigit() and int(announced) != len(body):
+    if status < 300 and not _is_document(operation_model.output_shape):
+        return
+    protocol = operation_model.service_model.resolved_protocol
+    if protocol.endswith("json"):
+        _check_json(name, body)
+    elif protocol in {"query", "ec2", "rest-xml"}:
+        _check_xml(name, body)
+
+
+def _check_length(name: str, headers: Mapping[str, str], body: bytes) -> None:
+    announced = headers.get("Content-Length", "")
+    if announced.isdigit() and int(announced) != len(body) and "Content-Encoding" not in headers:
         raise CutAnswer(f"the answer to {name} was cut off after {len(body)} of {announced} bytes")
-    if parsed.get("Truncated") is True and not parsed.get("NextMarker"):
-        # KMS's paginators end there without a word.
-        raise CutAnswer(f"the answer to {name} has more pages, and does not say where")
-    if not model.service_model.metadata["protocol"].endswith("json"):
-        return  # botocore itself raises ResponseParserError on XML that does not parse
-    shape = model.output_shape
-    if http_response.status_code >= 300 or (shape is not None and "payload" in shape.serialization):
-        return
-    if not body and (shape is None or not shape.members):
-        return
+
+
+def _check_json(name: str, body: bytes) -> None:
     try:
-        whole = isinstance(json.loads(body), dict | list | None)
-    except ValueError:
-        whole = False
-    if not whole:
-        raise CutAnswer(f"the answer to {name} is not JSON ({len(body)} bytes)")
+        document = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise CutAnswer(f"the answer to {name} is not JSON ({len(body)} bytes)") from error
+    if not isinstance(document, dict | list | None):
+        raise CutAnswer(f"the answer to {name} is no JSON document ({len(body)} bytes)")
+    if isinstance(document, dict) and document.get("Truncated") and not document.get("NextMarker"):
+        # KMS's way of paging; botocore's paginators end there without a word.
+        raise CutAnswer(f"the answer to {name} has more pages, and does not say where")
+
+
+def _check_xml(name: str, body: bytes) -> None:
+    try:
+        ET.fromstring(body)  # noqa: S314 - botocore parses the same bytes with the same parser
+    except ET.ParseError as error:
+        raise CutAnswer(f"the answer to {name} is not XML ({len(body)} bytes)") from error
+
+
+def _has_body(shape: Shape | None) -> bool:
+    """Whether an answer of this shape has anything in its body."""
+    if not isinstance(shape, StructureShape):
+        return False
+    if (payload := shape.serialization.get("payload")) is not None:
+        return isinstance(shape.members[payload], StructureShape)
+    return any(
+        member.serialization.get("location") not in _OUTSIDE_THE_BODY
+        for member in shape.members.values()
+    )
+
+
+def _is_document(shape: Shape | None) -> bool:
+    """Whether the body is JSON or XML, and not the value of one text or binary member."""
+    if not isinstance(shape, StructureShape):
+        return True
+    payload = shape.serialization.get("payload")
+    return payload is None or isinstance(shape.members[payload], StructureShape)

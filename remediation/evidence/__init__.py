@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 
 from ..aws import Accounts, Place
 from ..aws.failures import explain
@@ -168,7 +169,7 @@ def _attempt(source: Source, place: Place, read: Callable[[], Piece]) -> Piece:
         return read()
     except (ClientError, BotoCoreError, CutAnswer) as error:
         return explain(error, place, source.permissions)
-    except (LookupError, TypeError, ValueError, AttributeError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, ResponseParserError) as error:
         odd = f"{type(error).__name__}: {error}"
         return Unknown(
             unknown=f"AWS answered in account {place.account_id}, {place.region} in a way that is "
