@@ -39,7 +39,8 @@ _COLUMNS = (
     *("userIdentity.accountId", "userIdentity.userName", "userIdentity.invokedBy"),
     *("requestParameters", "resources"),
 )
-_FROM = re.compile(r"\bfrom\s+[\"']?([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})[\"']?", re.IGNORECASE)
+_ID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+_FROM = re.compile(rf"\bfrom\s+[\"']?({_ID})[\"']?", re.IGNORECASE)
 _USER = re.compile(r"\buserIdentity\.(\w+)\b")
 _RESOURCE = re.compile(r"\bresources\[(\d+)\]\.(\w+)")
 

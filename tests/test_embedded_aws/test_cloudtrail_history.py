@@ -1,0 +1,303 @@
+"""LookupEvents over the calls made and the estate's past, and CloudTrail Lake."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from embedded_aws.lake import store_arn
+from embedded_aws.testing import ACCOUNT, OTHER, Lab, outcome
+
+DAY = 86_400
+
+
+def lookup(lab: Lab, key: str | None = None, value: str = "", **more: Any) -> list[dict[str, Any]]:
+    """Return all events, through all pages."""
+    trail, found = lab.client("cloudtrail"), []
+    if key:
+        more["LookupAttributes"] = [{"AttributeKey": key, "AttributeValue": value}]
+    while True:
+        answer = trail.lookup_events(**more)
+        assert len(answer["Events"]) <= 50
+        found += answer["Events"]
+        if "NextToken" not in answer:
+            return found
+        more["NextToken"] = answer["NextToken"]
+
+
+def test_calls_are_recorded_with_caller_key_and_error(lab: Lab) -> None:
+    lab.estate({"name": "dead", "state": "Disabled"})
+    arn = lab.arn("dead")
+    outcome(lab.client("kms").encrypt, KeyId=arn, Plaintext=b"secret")
+    [event] = lookup(lab, "EventName", "Encrypt")
+    assert event["EventSource"] == "kms.amazonaws.com"
+    assert event["Username"] == "operator"
+    assert event["Resources"] == [{"ResourceType": "AWS::KMS::Key", "ResourceName": arn}]
+    record = json.loads(event["CloudTrailEvent"])
+    assert record["errorCode"] == "DisabledException"
+    assert record["errorMessage"] == f"{arn} is disabled."
+    assert record["requestParameters"] == {"keyId": arn}
+    assert record["userIdentity"]["arn"] == f"arn:aws:iam::{ACCOUNT}:user/operator"
+    assert record["resources"] == [{"accountId": ACCOUNT, "type": "AWS::KMS::Key", "ARN": arn}]
+    assert (record["awsRegion"], record["recipientAccountId"]) == ("eu-west-1", ACCOUNT)
+    assert (record["eventID"], record["eventName"]) == (event["EventId"], "Encrypt")
+
+
+def test_secrets_are_not_recorded(lab: Lab) -> None:
+    lab.estate({"name": "key"})
+    lab.client("kms").encrypt(KeyId=lab.arn("key"), Plaintext=b"secret")
+    [event] = lookup(lab, "EventName", "Encrypt")
+    assert "laintext" not in event["CloudTrailEvent"]
+
+
+def test_every_kind_of_outcome_is_recorded(lab: Lab) -> None:
+    lab.estate({"name": "dead", "state": "PendingDeletion"}, {"name": "live"})
+    kms = lab.client("kms")
+    outcome(kms.encrypt, KeyId=lab.arn("dead"), Plaintext=b"x")
+    kms.encrypt(KeyId=lab.arn("live"), Plaintext=b"x")
+    lab.aws.fault("deny", operation="Encrypt")
+    outcome(kms.encrypt, KeyId=lab.arn("live"), Plaintext=b"x")
+    events = [json.loads(one["CloudTrailEvent"]) for one in lookup(lab, "EventName", "Encrypt")]
+    assert [one.get("errorCode") for one in events] == [
+        "AccessDenied",
+        None,
+        "KMSInvalidStateException",
+    ]
+    assert events[2]["errorMessage"].endswith(" is pending deletion.")
+
+
+def test_a_dropped_request_leaves_no_event_and_a_dropped_answer_does(lab: Lab) -> None:
+    for kind, expected in (("drop_before", 0), ("drop_after", 1)):
+        lab.estate()
+        lab.aws.fault(kind, operation="ListKeys")
+        with pytest.raises(Exception, match="Connection"):
+            lab.client("kms").list_keys()
+        assert len(lookup(lab, "EventName", "ListKeys")) == expected
+
+
+def test_the_use_of_a_shared_key_is_in_both_accounts_trails(lab: Lab) -> None:
+    policy = {
+        "Statement": [
+            {"Effect": "Allow", "Principal": "*", "Action": "kms:*", "Resource": "*"},
+        ]
+    }
+    lab.estate({"name": "shared", "policy": policy})
+    lab.client("kms", account=OTHER).encrypt(KeyId=lab.arn("shared"), Plaintext=b"x")
+    for account in (ACCOUNT, OTHER):
+        events = lab.client("cloudtrail", account=account).lookup_events()["Events"]
+        [event] = [one for one in events if one["EventName"] == "Encrypt"]
+        record = json.loads(event["CloudTrailEvent"])
+        assert record["recipientAccountId"] == account
+        assert record["userIdentity"]["accountId"] == OTHER
+
+
+def test_the_estates_past_is_there_and_ends_after_90_days(lab: Lab) -> None:
+    lab.estate(
+        {"name": "old", "state": "Disabled", "disabled_days_ago": 89, "created_days_ago": 200},
+        {"name": "older", "state": "Disabled", "disabled_days_ago": 91, "created_days_ago": 200},
+        {"name": "saved", "state": "Disabled", "rescued_days_ago": 12, "disabled_by": "Janitor"},
+        {
+            "name": "tried",
+            "state": "Disabled",
+            "events": [
+                {
+                    "name": "Decrypt",
+                    "days_ago": 3,
+                    "error": "DisabledException",
+                    "by": "app",
+                    "count": 2,
+                },
+                {
+                    "name": "Decrypt",
+                    "days_ago": 2,
+                    "error": "DisabledException",
+                    "with_resources": False,
+                },
+            ],
+        },
+    )
+
+    def names(name: str) -> list[str]:
+        return [one["EventName"] for one in lookup(lab, "ResourceName", lab.arn(name))]
+
+    assert names("old") == ["DisableKey"]
+    assert names("older") == []
+    assert names("saved") == ["CancelKeyDeletion"]
+    assert names("tried") == ["Decrypt", "Decrypt"]
+    attempts = [json.loads(one["CloudTrailEvent"]) for one in lookup(lab, "EventName", "Decrypt")]
+    assert [one["userIdentity"]["type"] for one in attempts] == [
+        "IAMUser",
+        "AssumedRole",
+        "AssumedRole",
+    ]
+    assert attempts[0]["errorMessage"] == f"{lab.arn('tried')} is disabled."
+    lab.aws.advance(days=2)
+    assert names("old") == []
+
+
+def test_events_come_newest_first_by_50_whatever_happens_between_pages(lab: Lab) -> None:
+    lab.estate({"name": "key"})
+    kms, trail = lab.client("kms"), lab.client("cloudtrail")
+    for _ in range(120):
+        kms.describe_key(KeyId=lab.arn("key"))
+    wanted = {"AttributeKey": "ResourceName", "AttributeValue": lab.arn("key")}
+    first = trail.lookup_events(LookupAttributes=[wanted])
+    kms.describe_key(KeyId=lab.arn("key"))
+    second = trail.lookup_events(LookupAttributes=[wanted], NextToken=first["NextToken"])
+    third = trail.lookup_events(LookupAttributes=[wanted], NextToken=second["NextToken"])
+    assert "NextToken" not in third
+    events = first["Events"] + second["Events"] + third["Events"]
+    assert [len(one["Events"]) for one in (first, second, third)] == [50, 50, 20]
+    assert len({one["EventId"] for one in events}) == 120
+    times = [one["EventTime"] for one in events]
+    assert times == sorted(times, reverse=True)
+
+
+def test_the_time_range_narrows(lab: Lab) -> None:
+    lab.estate({"name": "key", "events": [{"name": "Decrypt", "days_ago": d} for d in (5, 15, 25)]})
+    now = lab.aws.now()
+
+    def ago(days: float) -> datetime:
+        return datetime.fromtimestamp(now - days * DAY, UTC)
+
+    assert len(lookup(lab, "EventName", "Decrypt", StartTime=ago(20))) == 2
+    assert len(lookup(lab, "EventName", "Decrypt", StartTime=ago(20), EndTime=ago(10))) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (
+            {"LookupAttributes": [{"AttributeKey": "EventName", "AttributeValue": "x"}] * 2},
+            "InvalidLookupAttributesException",
+        ),
+        ({"NextToken": "nonsense"}, "InvalidNextTokenException"),
+        ({"StartTime": 2000, "EndTime": 1000}, "InvalidTimeRangeException"),
+    ],
+)
+def test_a_wrong_lookup_is_refused(lab: Lab, arguments: dict[str, Any], code: str) -> None:
+    assert outcome(lab.client("cloudtrail").lookup_events, **arguments) == code
+
+
+def test_a_token_of_another_lookup_is_refused(lab: Lab) -> None:
+    kms, trail = lab.client("kms"), lab.client("cloudtrail")
+    for _ in range(60):
+        kms.list_keys()
+    token = trail.lookup_events()["NextToken"]
+    other = [{"AttributeKey": "EventName", "AttributeValue": "ListKeys"}]
+    code = outcome(trail.lookup_events, LookupAttributes=other, NextToken=token)
+    assert code == "InvalidNextTokenException"
+
+
+def test_regions_and_accounts_have_trails_of_their_own(lab: Lab) -> None:
+    lab.client("kms", "us-east-1").list_keys()
+    assert lookup(lab, "EventName", "ListKeys") == []
+    other = lab.client("cloudtrail", account=OTHER).lookup_events()["Events"]
+    assert other == []
+
+
+def test_the_deletion_itself_is_an_event(lab: Lab) -> None:
+    lab.estate({"name": "dead", "state": "PendingDeletion", "window_days": 7})
+    arn = lab.arn("dead")
+    lab.aws.advance(days=8)
+    [event] = lookup(lab, "EventName", "DeleteKey")
+    assert event["Resources"][0]["ResourceName"] == arn
+
+
+# CloudTrail Lake
+
+
+def ask(lab: Lab, statement: str) -> list[dict[str, str]]:
+    """Run a statement and return its rows as dictionaries."""
+    trail = lab.client("cloudtrail")
+    query = trail.start_query(QueryStatement=statement)["QueryId"]
+    rows: list[dict[str, str]] = []
+    more: dict[str, str] = {}
+    states = []
+    while True:
+        answer = trail.get_query_results(QueryId=query, **more)
+        states.append(answer["QueryStatus"])
+        if states[-1] != "FINISHED":
+            assert answer["QueryResultRows"] == []
+            continue
+        for row in answer["QueryResultRows"]:
+            merged: dict[str, str] = {}
+            for cell in row:
+                merged.update(cell)
+            rows.append(merged)
+        if "NextToken" not in answer:
+            assert "RUNNING" in states
+            return rows
+        more = {"NextToken": answer["NextToken"]}
+
+
+@pytest.fixture
+def store(lab: Lab) -> str:
+    """An estate with two years of events, and an organisation's event data store."""
+    keys = [
+        {
+            "name": "old-{n}",
+            "count": 3,
+            "created_days_ago": 900,
+            "events": [
+                {"name": "Decrypt", "days_ago": 500, "by": "app"},
+                {"name": "Decrypt", "days_ago": 300, "error": "DisabledException"},
+            ],
+        }
+    ]
+    region = {"keys": keys, "event_data_stores": [{"name": "all", "organization": True}]}
+    accounts = {
+        ACCOUNT: {"regions": {"eu-west-1": region, "us-east-1": {}}},
+        OTHER: {"regions": {"us-east-1": {"keys": [{"name": "other", "last_used": 200}]}}},
+    }
+    lab.aws.reset({"accounts": accounts})
+    return store_arn(ACCOUNT, "eu-west-1", "all").rsplit("/", 1)[1]
+
+
+def test_lake_reaches_years_back_over_accounts_and_regions(lab: Lab, store: str) -> None:
+    rows = ask(
+        lab,
+        "SELECT recipientAccountId, awsRegion, resources[1].arn AS arn, max(eventTime) AS last "
+        f"FROM {store} WHERE eventSource = 'kms.amazonaws.com' AND eventName = 'Decrypt' "
+        "GROUP BY recipientAccountId, awsRegion, arn",
+    )
+    found = {(row["recipientAccountId"], row["awsRegion"], row["arn"]) for row in rows}
+    mine = {(ACCOUNT, "eu-west-1", lab.arn(f"old-{n}")) for n in (1, 2, 3)}
+    assert found == mine | {(OTHER, "us-east-1", lab.arn("other", "us-east-1", OTHER))}
+
+
+def test_lake_shows_who_what_and_which_error(lab: Lab, store: str) -> None:
+    since = datetime.fromtimestamp(lab.aws.now() - 400 * DAY, UTC).strftime("%Y-%m-%d %H:%M:%S")
+    rows = ask(
+        lab,
+        "SELECT eventTime, eventName, errorCode, errorMessage, userIdentity.arn, "
+        f"element_at(requestParameters, 'keyId') AS keyId FROM {store} "
+        f"WHERE eventTime > '{since}' AND errorCode IS NOT NULL ORDER BY eventTime DESC",
+    )
+    assert {row["keyId"] for row in rows} == {lab.arn(f"old-{n}") for n in (1, 2, 3)}
+    assert {row["errorCode"] for row in rows} == {"DisabledException"}
+    assert {row["arn"] for row in rows} == {f"arn:aws:iam::{ACCOUNT}:user/operator"}
+    assert all(row["errorMessage"].endswith(" is disabled.") for row in rows)
+
+
+def test_lake_pages_by_a_thousand(lab: Lab, store: str) -> None:
+    kms = lab.client("kms")
+    for _ in range(1005):
+        kms.list_keys()
+    rows = ask(lab, f"SELECT eventID FROM {store} WHERE eventName = 'ListKeys'")
+    assert len({row["eventID"] for row in rows}) == 1005
+
+
+def test_lake_refuses_what_it_does_not_know(lab: Lab, store: str) -> None:
+    call = lab.client("cloudtrail").start_query
+    unknown = "00000000-0000-0000-0000-000000000000"
+    assert outcome(call, QueryStatement=f"SELECT eventID FROM {unknown}") == (
+        "EventDataStoreNotFoundException"
+    )
+    for statement in (f"SELECT nothing FROM {store}", "SELECT eventID FROM events", "nonsense"):
+        assert outcome(call, QueryStatement=statement) == "InvalidQueryStatementException"
+    results = lab.client("cloudtrail").get_query_results
+    assert outcome(results, QueryId=unknown) == "QueryIdNotFoundException"
