@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from .accounts import Access, Accounts, Place
+from .accounts import Access, Accounts, Located, Place
 
-__all__ = ["Access", "Accounts", "Place"]
+__all__ = ["Access", "Accounts", "Located", "Place"]

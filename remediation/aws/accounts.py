@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import boto3
 from botocore.config import Config
@@ -38,6 +38,19 @@ class Access:
     profile: str | None = None
     role_name: str | None = None
     external_id: str | None = None
+
+
+class Located(Protocol):
+    """Whatever lies in one account and Region: the ARN of a key, for example."""
+
+    @property
+    def partition(self) -> str: ...
+    @property
+    def account_id(self) -> str: ...
+    @property
+    def region(self) -> str: ...
+    @property
+    def place(self) -> tuple[str, str]: ...
 
 
 @dataclass(eq=False)
@@ -74,8 +87,11 @@ class Accounts:
         self._sessions: dict[str, boto3.Session | AccountUnavailable] = {}
         self._places: dict[tuple[str, str], Place] = {}
 
-    def place(self, key_arn: KeyArn) -> Place:
-        """The account and Region of a key. Raises AccountUnavailable when it cannot be entered."""
+    def place(self, key_arn: Located) -> Place:
+        """The account and Region of a key, or of another resource that an ARN locates.
+
+        Raises AccountUnavailable when the account cannot be entered.
+        """
         with self._lock:
             if key_arn.place not in self._places:
                 session = self._session(key_arn)
@@ -89,7 +105,7 @@ class Accounts:
         with self._lock:
             return self._base_session(key_arn.region)[2]
 
-    def _session(self, key_arn: KeyArn) -> boto3.Session:
+    def _session(self, key_arn: Located) -> boto3.Session:
         if key_arn.account_id not in self._sessions:
             try:
                 self._sessions[key_arn.account_id] = self._enter(key_arn)
@@ -100,7 +116,7 @@ class Accounts:
             raise session
         return session
 
-    def _enter(self, key_arn: KeyArn) -> boto3.Session:
+    def _enter(self, key_arn: Located) -> boto3.Session:
         account = key_arn.account_id
         base, own_account, _ = self._base_session(key_arn.region)
         if own_account == account:

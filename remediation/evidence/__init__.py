@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -17,7 +17,7 @@ from typing import Any, Final
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
-from ..aws import Accounts, Place
+from ..aws import Accounts, Located, Place
 from ..aws.failures import explain
 from ..errors import AccountUnavailable, CutAnswer
 from ..models import PIECES, Cost, Evidence, KeyArn, Unknown
@@ -39,6 +39,8 @@ class Source:
     """Reads one key; an AWS error becomes `Unknown` for that key alone."""
     read_place: Callable[[Place, Sequence[Evidence]], Mapping[KeyArn, Piece]] | None = None
     """Reads all asked keys of one account and Region; an AWS error becomes `Unknown` for all."""
+    at: Located | None = None
+    """The one place that `read_place` asks about the keys of all places; by default their own."""
     after: tuple[str, ...] = ()
     """Pieces that must have been read before, since this source looks at them."""
 
@@ -109,12 +111,14 @@ class Collector:
     def _read(
         self, piece: str, chosen: Sequence[Evidence], places: Executor, keys: Executor
     ) -> Iterable[Evidence]:
-        by_place: dict[tuple[str, str], list[Evidence]] = {}
+        source = self.sources.get(piece)
+        groups: dict[Hashable, list[Evidence]] = {}
         for evidence in chosen:
-            by_place.setdefault(evidence.key_arn.place, []).append(evidence)
+            one_place = source is not None and source.at is not None
+            groups.setdefault(None if one_place else evidence.key_arn.place, []).append(evidence)
         futures = [
             (group, places.submit(self._read_place, piece, group, keys))
-            for group in by_place.values()
+            for group in groups.values()
         ]
         for group, future in futures:
             values = future.result()
@@ -131,7 +135,7 @@ class Collector:
         if source is None:
             return _all(group, Unknown(unknown="not read in this version"))
         try:
-            place = self.accounts.place(group[0].key_arn)
+            place = self.accounts.place(source.at or group[0].key_arn)
         except AccountUnavailable as error:
             return _all(group, Unknown(unknown=str(error)))
         if source.read_place is not None:

@@ -4,7 +4,8 @@ What the SQL may be: one SELECT FROM <id of the event data store>. The columns a
 eventName, eventSource, awsRegion, recipientAccountId, errorCode, errorMessage, eventID, requestID,
 readOnly, userIdentity.type|arn|accountId|userName|invokedBy, requestParameters and resources. The
 last two are maps and arrays at AWS: `element_at(requestParameters, 'keyId')` and
-`resources[1].arn|accountId|type` work, other array functions do not. eventTime compares with
+`resources[1].arn|accountId|type` or `element_at(resources, 1).arn` work, other array functions do
+not. eventTime compares with
 'YYYY-MM-DD HH:MM:SS'. Everything else is SQLite's: WHERE, IN, LIKE, GROUP BY, max, count, ORDER BY.
 """
 
@@ -42,7 +43,7 @@ _COLUMNS = (
 _ID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 _FROM = re.compile(rf"\bfrom\s+[\"']?({_ID})[\"']?", re.IGNORECASE)
 _USER = re.compile(r"\buserIdentity\.(\w+)\b")
-_RESOURCE = re.compile(r"\bresources\[(\d+)\]\.(\w+)")
+_RESOURCE = re.compile(r"\b(?:resources\[(\d+)\]|element_at\(resources, *(\d+)\))\.(\w+)")
 
 
 @dataclass
@@ -163,6 +164,9 @@ def _described(store: Store) -> Json:
         "OrganizationEnabled": len(store.accounts) > 1,
         "RetentionPeriod": store.retention,
         "CreatedTimestamp": wire(store.created),
+        "AdvancedEventSelectors": [
+            {"FieldSelectors": [{"Field": "eventCategory", "Equals": ["Management"]}]}
+        ],
     }
 
 
@@ -171,7 +175,8 @@ def _translated(statement: str) -> str:
     text = _FROM.sub("FROM events", statement)
     text = _USER.sub(r'"userIdentity.\1"', text)
     text = _RESOURCE.sub(
-        lambda match: f"json_extract(resources, '$[{int(match[1]) - 1}].{match[2]}')", text
+        lambda match: f"json_extract(resources, '$[{int(match[1] or match[2]) - 1}].{match[3]}')",
+        text,
     )
     return re.sub(r"\btimestamp\s+'", "'", text, flags=re.IGNORECASE)
 
