@@ -1,0 +1,135 @@
+"""Real Prowler and the real command as processes, against the embedded AWS."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from embedded_aws.process import EmbeddedAws
+
+REGIONS = ("eu-west-1", "eu-central-1", "us-east-1")
+SHOP, DATA = "111122223333", "444455556666"
+DEAD = {"state": "Disabled", "created_days_ago": 900, "disabled_days_ago": 400}
+
+ESTATE: dict[str, Any] = {
+    "accounts": {
+        SHOP: {
+            "regions": {
+                "eu-west-1": {
+                    "managed": ["ebs"],
+                    "keys": [
+                        {"name": "dead-{n}", "count": 3, "aliases": ["alias/dead-{n}"], **DEAD},
+                        {"name": "kept", "tags": {"keysweep:keep": "law"}, **DEAD},
+                        {"name": "alive"},
+                        {"name": "pending", "state": "PendingDeletion"},
+                        {"name": "waiting", "state": "PendingImport", "origin": "EXTERNAL"},
+                    ],
+                },
+                "eu-central-1": {"keys": [{"name": "dead-far", **DEAD}]},
+                "us-east-1": {
+                    "keys": [
+                        {
+                            "name": "primary",
+                            "multi_region": True,
+                            "replicas": {"eu-west-1": {"state": "Disabled"}},
+                            **DEAD,
+                        }
+                    ]
+                },
+            }
+        },
+        DATA: {
+            "roles": ["KeysweepOperator"],
+            "regions": {
+                "eu-west-1": {"keys": [{"name": "dead-other", **DEAD}, {"name": "alive-other"}]}
+            },
+        },
+    }
+}
+
+
+@dataclass(frozen=True)
+class Scan:
+    """What a run of Prowler left."""
+
+    code: int
+    text: str
+    records: list[dict[str, Any]]
+    folder: Path
+
+
+@pytest.fixture(scope="session")
+def prowler() -> Path:
+    """The real scanner, in the environment that `make` builds first."""
+    path = Path(os.environ.get("KEYSWEEP_PROWLER", ""))
+    assert path.is_file(), "no prowler: run these tests with `make test`"
+    return path
+
+
+@pytest.fixture(scope="module")
+def aws() -> Iterator[EmbeddedAws]:
+    """The estate above, for the tests of one module in their order."""
+    with EmbeddedAws(ESTATE) as server:
+        yield server
+
+
+def environment(aws: EmbeddedAws) -> dict[str, str]:
+    """The operator of the shop's account, and nothing else of AWS."""
+    keep = {k: v for k, v in os.environ.items() if not k.startswith("AWS_")}
+    return {**keep, **aws.environment(SHOP), "COLUMNS": "160", "NO_COLOR": "1"}
+
+
+@pytest.fixture(scope="module")
+def scan(aws: EmbeddedAws, prowler: Path) -> Callable[..., Scan]:
+    """Run the real `prowler aws` with these arguments, results into the folder."""
+
+    def run(folder: Path, *arguments: str) -> Scan:
+        command = [prowler, "aws", *arguments, "--region", *REGIONS, "--no-banner", "--no-color"]
+        outputs = ["--output-formats", "json-ocsf", "--output-directory", str(folder)]
+        done = subprocess.run(
+            [*command, *outputs],
+            env=environment(aws),
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            check=False,
+            timeout=300,
+        )
+        records = [
+            record
+            for path in sorted(folder.glob("*.ocsf.json"))
+            for record in json.loads(path.read_text(encoding="utf-8"))
+        ]
+        return Scan(done.returncode, done.stdout + done.stderr, records, folder)
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def keysweep(aws: EmbeddedAws) -> Callable[..., Any]:
+    """Run the real command; returns its exit code and the JSON on its standard output."""
+
+    def run(folder: Path, *arguments: str) -> tuple[int, Any]:
+        done = subprocess.run(
+            [sys.executable, "-P", "-m", "keysweep.remediation", *arguments, "--format", "json"],
+            env=environment(aws),
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            check=False,
+            timeout=300,
+        )
+        assert "Traceback" not in done.stderr, done.stderr
+        return done.returncode, json.loads(done.stdout) if done.stdout else done.stderr
+
+    return run

@@ -1,0 +1,91 @@
+"""From a real Prowler scan to scheduled, cancelled and deleted keys, under the default policy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from embedded_aws.process import EmbeddedAws
+
+SHOP, DATA = "111122223333", "444455556666"
+ROLE = ("--role-name", "KeysweepOperator")
+
+
+def customer_keys(aws: EmbeddedAws, *states: str) -> dict[str, str]:
+    """Region and name of the customer keys in these states, in truth, by ARN."""
+    return {
+        key["arn"]: f"{key['region']}/{key['name']}"
+        for key in aws.keys()
+        if key["state"] in states and key["manager"] == "CUSTOMER"
+    }
+
+
+def test_the_whole_loop(
+    aws: EmbeddedAws,
+    scan: Callable[..., Any],
+    keysweep: Callable[..., Any],
+    tmp_path: Path,
+) -> None:
+    disabled = customer_keys(aws, "Disabled")
+
+    shop = scan(tmp_path / _made(tmp_path, "shop"), "--checks", "kms_cmk_not_disabled")
+    assert shop.code == 3, shop.text
+    failed = {r["resources"][0]["uid"] for r in shop.records if r["status_code"] == "FAIL"}
+    assert failed == {arn for arn in disabled if SHOP in arn}
+    assert {r["status_code"] for r in shop.records} == {"FAIL", "PASS"}
+    assert {r["metadata"]["event_code"] for r in shop.records} == {"kms_cmk_not_disabled"}
+
+    data = scan(
+        tmp_path / _made(tmp_path, "data"),
+        *("--checks", "kms_cmk_not_disabled"),
+        *("--role", f"arn:aws:iam::{DATA}:role/KeysweepOperator"),
+    )
+    assert data.code == 3, data.text
+
+    code, plan = keysweep(tmp_path, "plan", "shop", "data", *ROLE)
+    assert code == 0
+    verdicts = {disabled[item["key_arn"]]: item["verdict"] for item in plan["items"]}
+    reasons = {
+        disabled[item["key_arn"]]: {reason["rule"] for reason in item["reasons"]}
+        for item in plan["items"]
+        if item["reasons"]
+    }
+    chosen = {name for name, verdict in verdicts.items() if verdict == "schedule"}
+    assert chosen == {
+        *("eu-west-1/dead-1", "eu-west-1/dead-2", "eu-west-1/dead-3"),
+        *("eu-central-1/dead-far", "eu-west-1/dead-other", "eu-west-1/primary"),
+    }, reasons
+    assert reasons == {
+        "eu-west-1/kept": {"protected-tag"},
+        "us-east-1/primary": {"replicas-remain"},
+    }
+
+    code, applied = keysweep(tmp_path, "apply", "plan.json", "--yes", *ROLE)
+    assert code == 0
+    scheduled = {disabled[r["key_arn"]] for r in applied["results"] if r["outcome"] == "scheduled"}
+    assert scheduled == chosen
+
+    code, shown = keysweep(tmp_path, "status", *ROLE)
+    assert code == 0
+    assert {disabled[row["key_arn"]] for row in shown["rows"]} == scheduled
+    assert {row["state"] for row in shown["rows"]} == {"PendingDeletion"}
+
+    aws.advance(days=12)
+    rescued = aws.key_arn(SHOP, "eu-west-1", "dead-2")
+    code, cancelled = keysweep(tmp_path, "cancel", "--key", rescued, "--yes", *ROLE)
+    assert code == 0
+    assert [r["outcome"] for r in cancelled["results"]] == ["cancelled"]
+
+    aws.advance(days=19)
+    assert set(customer_keys(aws, "Disabled").values()) == {
+        *("eu-west-1/dead-2", "eu-west-1/kept", "us-east-1/primary"),
+    }
+    code, shown = keysweep(tmp_path, "status", *ROLE)
+    assert {row["state"] for row in shown["rows"]} == {"deleted"}
+    assert {disabled[row["key_arn"]] for row in shown["rows"]} == chosen - {"eu-west-1/dead-2"}
+
+
+def _made(folder: Path, name: str) -> str:
+    (folder / name).mkdir()
+    return name
