@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
+from pydantic import ValidationError
 
 from ..aws import Accounts, Located, Place
 from ..aws.failures import explain
@@ -187,4 +188,9 @@ def _all(group: Sequence[Evidence], value: Unknown) -> dict[KeyArn, Piece]:
 
 def _put(evidence: Evidence, piece: str, value: Piece) -> Evidence:
     """The evidence with one more piece, checked by the model."""
-    return Evidence.model_validate({**dict(evidence), piece: value})
+    try:
+        return Evidence.model_validate({**dict(evidence), piece: value})
+    except ValidationError as error:
+        odd = error.errors()[0]["msg"]
+        unknown = Unknown(unknown=f"AWS's answer is not understood ({odd})")
+        return evidence.model_copy(update={piece: unknown})

@@ -3,10 +3,10 @@
 What the SQL may be: one SELECT FROM <id of the event data store>. The columns are eventTime,
 eventName, eventSource, awsRegion, recipientAccountId, errorCode, errorMessage, eventID, requestID,
 readOnly, userIdentity.type|arn|accountId|userName|invokedBy, requestParameters and resources. The
-last two are maps and arrays at AWS: `element_at(requestParameters, 'keyId')` and
-`resources[1].arn|accountId|type` or `element_at(resources, 1).arn` work, other array functions do
-not. eventTime compares with
-'YYYY-MM-DD HH:MM:SS'. Everything else is SQLite's: WHERE, IN, LIKE, GROUP BY, max, count, ORDER BY.
+last two are maps and arrays at AWS: `element_at(requestParameters, 'keyId')`, `resources[1].arn`
+and `element_at(resources, 1).arn` work (also accountId and type), other array functions do not.
+eventTime compares with 'YYYY-MM-DD HH:MM:SS'. Everything else is SQLite's: WHERE, IN, LIKE, CASE,
+GROUP BY, max, count, ORDER BY.
 """
 
 from __future__ import annotations

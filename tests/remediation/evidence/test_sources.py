@@ -1,0 +1,591 @@
+"""Each source of evidence against the embedded AWS: values, pages, and reasons for not knowing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from embedded_aws.lake import store_arn
+from embedded_aws.process import EmbeddedAws
+from keysweep.remediation.aws import Accounts
+from keysweep.remediation.errors import BadInput
+from keysweep.remediation.evidence import SOURCES, Collector, Source
+from keysweep.remediation.evidence.declarations import with_code
+from keysweep.remediation.evidence.lake import StoreArn, lake_sources
+from keysweep.remediation.models import (
+    PIECES,
+    Declaration,
+    Declarations,
+    Evidence,
+    KeyArn,
+    KeyDescription,
+    NotFound,
+    Unknown,
+)
+
+SHOP = "111122223333"
+DATA = "444455556666"
+DEAD = {"state": "Disabled", "created_days_ago": 900, "disabled_days_ago": 400}
+
+Read = Callable[..., dict[str, Evidence]]
+
+
+@pytest.fixture
+def aws(estate: Callable[[Mapping[str, Any]], EmbeddedAws], monkeypatch: pytest.MonkeyPatch):
+    """Begin with keys in one Region, or with whole Regions, and be their account's operator."""
+
+    def begin(*keys: Mapping[str, Any], regions: Mapping[str, Any] | None = None) -> EmbeddedAws:
+        regions = regions or {"eu-west-1": {"keys": list(keys)}}
+        embedded = estate({SHOP: {"regions": regions}})
+        for name, value in embedded.environment(SHOP, "eu-west-1").items():
+            monkeypatch.setenv(name, value)
+        return embedded
+
+    return begin
+
+
+def read(
+    embedded: EmbeddedAws,
+    *pieces: str,
+    names: Iterable[str] = (),
+    sources: Mapping[str, Source] = SOURCES,
+    clear: bool = True,
+) -> dict[str, Evidence]:
+    """These pieces of the named keys, or of all, by the key's name."""
+    by_arn = {
+        key["arn"]: key["name"]
+        for key in embedded.keys()
+        if key["account"] == SHOP and (not names or key["name"] in names)
+    }
+    if clear:
+        embedded.clear_calls()
+    collector = Collector(Accounts(), sources=sources)
+    found = collector.collect(
+        [Evidence(key_arn=KeyArn.parse(arn)) for arn in by_arn],
+        lambda e: frozenset(p for p in pieces if getattr(e, p) is None),
+    )
+    return {by_arn[str(arn)]: evidence for arn, evidence in found.items()}
+
+
+def calls(embedded: EmbeddedAws, operation: str) -> int:
+    """How often an operation was called."""
+    return len(embedded.calls(operation=operation))
+
+
+# --- what is there -----------------------------------------------------------------------------
+
+
+def test_description_has_what_the_rules_need(aws) -> None:
+    embedded = aws(
+        regions={
+            "eu-west-1": {
+                "keys": [
+                    {"name": "dead", "description": "Old shop", **DEAD},
+                    {"name": "brought", "origin": "EXTERNAL", **DEAD},
+                    {"name": "set", **DEAD, "replicas": {"us-east-1": {"state": "Disabled"}}},
+                    {"name": "gone", "state": "PendingDeletion"},
+                ]
+            },
+            "us-east-1": {},
+        }
+    )
+    found = {n: e.description for n, e in read(embedded, "description").items()}
+    dead, primary, gone = found["dead"], found["set"], found["gone"]
+    assert isinstance(dead, KeyDescription)
+    assert (dead.key_state, dead.key_manager, dead.description) == (
+        "Disabled",
+        "CUSTOMER",
+        "Old shop",
+    )
+    assert isinstance(found["brought"], KeyDescription)
+    assert found["brought"].origin == "EXTERNAL"
+    assert isinstance(gone, KeyDescription)
+    assert gone.deletion_date is not None
+    homes = {(key["region"], key["name"]): key["arn"] for key in embedded.keys()}
+    assert isinstance(primary, KeyDescription)
+    assert {primary.multi_region_type} <= {"PRIMARY", "REPLICA"}
+    assert {str(primary.primary), *map(str, primary.replicas)} == {
+        arn for (_, name), arn in homes.items() if name.startswith("set")
+    }
+
+
+def test_a_key_that_is_not_there_is_not_found(aws) -> None:
+    aws({"name": "dead", **DEAD})
+    absent = KeyArn("aws", SHOP, "eu-west-1", "00000000-0000-0000-0000-000000000000")
+    found = Collector(Accounts()).collect(
+        [Evidence(key_arn=absent)],
+        lambda e: frozenset({"description"}) if e.description is None else frozenset(),
+    )
+    assert found[absent].description == NotFound()
+
+
+def test_tags_and_aliases_and_grants_come_whole_from_all_pages(aws) -> None:
+    many_tags = {f"tag-{n:02}": str(n) for n in range(50)}
+    embedded = aws(
+        {
+            "name": "rich",
+            "tags": many_tags,
+            "aliases": [f"alias/rich-{n}" for n in range(40)],
+            **DEAD,
+        },
+        {"name": "other", "aliases": [f"alias/other-{n}" for n in range(40)], **DEAD},
+        {"name": "poor", **DEAD},
+        {
+            "name": "lent",
+            "grants": [{"grantee": "arn:aws:iam::{account}:role/x", "count": 120}],
+            **DEAD,
+        },
+    )
+    found = read(embedded, "tags", "aliases", "grants")
+    assert found["rich"].tags == many_tags
+    assert found["rich"].aliases == tuple(sorted(f"alias/rich-{n}" for n in range(40)))
+    assert found["other"].aliases == tuple(sorted(f"alias/other-{n}" for n in range(40)))
+    assert (found["poor"].tags, found["poor"].aliases, found["poor"].grants) == ({}, (), ())
+    assert isinstance(found["lent"].grants, tuple)
+    assert len({grant.grant_id for grant in found["lent"].grants}) == 120
+    assert calls(embedded, "ListAliases") == 2, "one listing of two pages serves all keys"
+
+
+def test_a_grant_says_who_and_what(aws) -> None:
+    embedded = aws(
+        {
+            "name": "lent",
+            "grants": [
+                {
+                    "grantee": f"arn:aws:iam::{DATA}:role/partner",
+                    "retiring": "arn:aws:iam::{account}:role/admin",
+                    "operations": ["Decrypt"],
+                    "name": "nightly",
+                },
+                {"grantee_service": "dynamodb.eu-west-1.amazonaws.com"},
+            ],
+            **DEAD,
+        }
+    )
+    grants = read(embedded, "grants")["lent"].grants
+    assert isinstance(grants, tuple)
+    assert {(g.grantee_principal, g.retiring_principal, g.operations, g.name) for g in grants} == {
+        (
+            f"arn:aws:iam::{DATA}:role/partner",
+            f"arn:aws:iam::{SHOP}:role/admin",
+            ("Decrypt",),
+            "nightly",
+        ),
+        ("dynamodb.eu-west-1.amazonaws.com", None, ("Decrypt", "GenerateDataKey"), None),
+    }
+    outsiders = [pair for grant in grants for pair in grant.outsiders(SHOP)]
+    assert outsiders == [("grantee", f"arn:aws:iam::{DATA}:role/partner")]
+
+
+ODD = {
+    "Effect": "Allow",
+    "NotPrincipal": {"AWS": DATA},
+    "Action": "kms:*",
+    "Resource": "*",
+}
+
+
+def test_key_policies_are_read_as_they_are(aws) -> None:
+    embedded = aws(
+        {"name": "plain", **DEAD},
+        {"name": "odd", "policy": {"Version": "2012-10-17", "Statement": [ODD]}, **DEAD},
+        {
+            "name": "shared",
+            "policy": {
+                "Version": "2012-10-17",
+                "Statement": {
+                    "Effect": "Allow",
+                    "Principal": {"AWS": ["{account}", DATA]},
+                    "Action": "kms:*",
+                    "Resource": "*",
+                },
+            },
+            **DEAD,
+        },
+    )
+    found = {n: e.key_policy for n, e in read(embedded, "key_policy").items()}
+    assert all(policy is not None and not isinstance(policy, Unknown) for policy in found.values())
+    assert (found["plain"].account_root, found["plain"].outside) == (True, ())
+    assert found["odd"].problem == "statement 1 uses NotPrincipal"
+    assert (found["shared"].account_root, found["shared"].outside) == (
+        True,
+        (f"{DATA} (statement 1)",),
+    )
+    assert len({policy.sha256 for policy in found.values()}) == 3
+
+
+def test_rotations_are_counted_where_there_are_any(aws) -> None:
+    embedded = aws(
+        {"name": "never", **DEAD},
+        {"name": "thrice", "rotations": 3, **DEAD},
+        {"name": "signs", "spec": "RSA_2048", "usage": "SIGN_VERIFY", **DEAD},
+        {"name": "macs", "spec": "HMAC_256", "usage": "GENERATE_VERIFY_MAC", **DEAD},
+    )
+    found = read(embedded, "rotations")
+    assert {name: e.rotations for name, e in found.items()} == {
+        "never": 0,
+        "thrice": 3,
+        "signs": 0,
+        "macs": 0,
+    }
+    assert calls(embedded, "ListKeyRotations") == 2
+
+
+def test_last_use_is_read_three_ways(aws, server: EmbeddedAws) -> None:
+    embedded = aws(
+        {"name": "used", "last_used": {"days_ago": 12, "operation": "Sign"}, **DEAD},
+        {"name": "unused", **DEAD},
+        {"name": "young", "state": "Disabled", "created_days_ago": 100, "disabled_days_ago": 90},
+    )
+    found = {name: e.last_use for name, e in read(embedded, "last_use").items()}
+    now = embedded.now()
+    assert not any(isinstance(use, Unknown) for use in found.values())
+    assert found["used"].operation == "Sign"
+    assert abs(found["used"].used.timestamp() - (now - 12 * 86400)) < 3600
+    assert (found["unused"].used, found["unused"].never) == (None, False)
+    assert abs(found["unused"].tracking_start.timestamp() - (now - 300 * 86400)) < 3600
+    assert (found["young"].used, found["young"].never) == (None, True)
+
+
+def test_an_sdk_that_does_not_know_last_use_says_which_does(
+    aws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    embedded = aws({"name": "dead", **DEAD})
+
+    class OldClient:
+        """A client made by an SDK of before April 2026."""
+
+    class OldPlace:
+        def client(self, _: str) -> OldClient:
+            return OldClient()
+
+    reader = SOURCES["last_use"].read_key
+    assert reader is not None
+    arn = KeyArn.parse(embedded.keys()[0]["arn"])
+    value = reader(OldPlace(), Evidence(key_arn=arn))
+    assert isinstance(value, Unknown)
+    assert "install boto3 1.42.97 or later" in value.unknown
+
+
+# --- CloudTrail --------------------------------------------------------------------------------
+
+
+def event(name: str, days_ago: float, **values: object) -> dict[str, object]:
+    return {"name": name, "days_ago": days_ago, **values}
+
+
+def test_the_latest_change_dates_the_state(aws) -> None:
+    embedded = aws(
+        {"name": "long", **DEAD},
+        {"name": "recent", **DEAD, "disabled_days_ago": 10, "disabled_by": "ann"},
+        {
+            "name": "turned",
+            **DEAD,
+            "disabled_days_ago": 20,
+            "events": [event("EnableKey", 30), event("DisableKey", 60)],
+        },
+        {"name": "rescued", "state": "Disabled", "rescued_days_ago": 40},
+    )
+    found = {name: e.history for name, e in read(embedded, "history").items()}
+    assert not any(isinstance(history, Unknown) for history in found.values())
+    assert (found["long"].last_change, found["long"].rescues) == (None, ())
+    assert found["recent"].last_change.event == "DisableKey"
+    assert found["recent"].last_change.who == f"arn:aws:sts::{SHOP}:assumed-role/ann/session"
+    assert found["turned"].last_change.event == "DisableKey"
+    assert [r.event for r in found["rescued"].rescues] == ["CancelKeyDeletion"]
+    age = timedelta(seconds=embedded.now() - found["long"].since.timestamp())
+    assert timedelta(days=89.9) < age < timedelta(days=90.1)
+
+
+def test_a_change_that_failed_changed_nothing(aws) -> None:
+    refused = {"error": "AccessDenied", "message": "no"}
+    embedded = aws(
+        {
+            "name": "tried",
+            **DEAD,
+            "events": [event("EnableKey", 5, **refused), event("CancelKeyDeletion", 4, **refused)],
+        }
+    )
+    history = read(embedded, "history")["tried"].history
+    assert not isinstance(history, Unknown)
+    assert history is not None
+    assert (history.last_change, history.rescues) == (None, ())
+
+
+def test_a_change_is_found_on_the_last_page_and_asked_once_for_all_keys(aws) -> None:
+    busy = {"name": "busy-{n}", "count": 3, "events": [event("DisableKey", 5, count=60)]}
+    embedded = aws(busy, {"name": "dead", **DEAD, "disabled_days_ago": 80})
+    found = read(embedded, "history")
+    assert found["dead"].history.last_change is not None
+    # 180 of DisableKey and one older are four pages; the other five names have one page each.
+    assert calls(embedded, "LookupEvents") == 4 + 5
+
+
+def test_a_change_without_resources_is_matched_by_its_request(aws) -> None:
+    hidden = event("DisableKey", 7, with_resources=False)
+    embedded = aws({"name": "hidden", **DEAD, "events": [hidden]}, {"name": "other", **DEAD})
+    found = read(embedded, "history")
+    assert found["hidden"].history.last_change is not None
+    assert found["other"].history.last_change is None
+
+
+USE = [
+    event("Decrypt", 3),
+    event("Decrypt", 3, error="DisabledException", message="... is disabled."),
+    event("CreateGrant", 3),
+    event("ReEncrypt", 3, by="ec2.amazonaws.com"),
+    event("GenerateMac", 89, error="AccessDenied"),
+]
+NO_USE = [
+    event("DescribeKey", 1, count=20),
+    event("GetKeyPolicy", 1),
+    event("ListGrants", 1),
+    event("ListResourceTags", 1),
+    event("TagResource", 1),
+    event("EnableKey", 1),
+    event("ScheduleKeyDeletion", 1),
+    event("GetPublicKey", 1),
+    event("RetireGrant", 1),
+]
+
+
+@pytest.mark.parametrize("use", USE, ids=lambda e: f"{e['name']}-{e.get('error', 'allowed')}")
+def test_use_is_cryptography_and_grants_allowed_or_refused(aws, use: dict[str, object]) -> None:
+    embedded = aws({"name": "needed", **DEAD, "events": [*NO_USE, use]})
+    attempts = read(embedded, "use_attempts")["needed"].use_attempts
+    assert not isinstance(attempts, Unknown)
+    assert [(a.event, a.error) for a in attempts.attempts] == [(use["name"], use.get("error"))]
+    assert attempts.attempts[0].who
+
+
+def test_reads_tags_and_changes_of_state_are_no_use(aws) -> None:
+    old = event("Decrypt", 95)
+    embedded = aws({"name": "dead", **DEAD, "events": [*NO_USE, old]})
+    attempts = read(embedded, "use_attempts")["dead"].use_attempts
+    assert not isinstance(attempts, Unknown)
+    assert (attempts.attempts, attempts.all_read) == ((), True)
+
+
+def test_use_behind_many_reads_is_found_on_a_later_page(aws) -> None:
+    events = [event("DescribeKey", 1, count=170), event("Decrypt", 2)]
+    embedded = aws({"name": "needed", **DEAD, "events": events})
+    attempts = read(embedded, "use_attempts")["needed"].use_attempts
+    assert [a.event for a in attempts.attempts] == ["Decrypt"]
+    assert calls(embedded, "LookupEvents") == 4
+
+
+def test_the_newest_attempts_are_enough(aws) -> None:
+    embedded = aws({"name": "busy", **DEAD, "events": [event("Decrypt", 2, count=400)]})
+    attempts = read(embedded, "use_attempts")["busy"].use_attempts
+    assert len(attempts.attempts) == 50
+    assert not attempts.all_read
+    assert calls(embedded, "LookupEvents") == 1
+
+
+# --- CloudTrail Lake ---------------------------------------------------------------------------
+
+
+@pytest.fixture
+def with_lake(aws):
+    def begin(*keys: Mapping[str, Any], **store: object) -> tuple[EmbeddedAws, dict[str, Source]]:
+        stores = [{"name": "trail", **store}]
+        regions = {
+            "eu-west-1": {"keys": list(keys), "event_data_stores": stores},
+            "us-east-1": {"keys": [{"name": "far", **DEAD, "disabled_days_ago": 200}]},
+        }
+        embedded = aws(regions=regions)
+        arn = StoreArn.parse(store_arn(SHOP, "eu-west-1", "trail"))
+        return embedded, {**SOURCES, **lake_sources(arn)}
+
+    return begin
+
+
+def test_the_lake_shows_years_of_all_keys_with_one_query(with_lake) -> None:
+    embedded, sources = with_lake(
+        {"name": "dead", **DEAD},
+        {"name": "used", **DEAD, "events": [event("Decrypt", 500, count=30)]},
+        {
+            "name": "refused",
+            **DEAD,
+            "events": [
+                event("Encrypt", 300, error="DisabledException", with_resources=False),
+                event("DescribeKey", 1),
+            ],
+        },
+        {"name": "rescued", **DEAD, "disabled_days_ago": 800, "rescued_days_ago": 600},
+    )
+    found = read(embedded, "history", "use_attempts", sources=sources)
+    assert calls(embedded, "StartQuery") == 2
+    assert calls(embedded, "LookupEvents") == 0
+    assert {name: e.history.last_change.event for name, e in found.items()} == {
+        "dead": "DisableKey",
+        "used": "DisableKey",
+        "refused": "DisableKey",
+        "rescued": "CancelKeyDeletion",
+        "far": "DisableKey",
+    }
+    assert [r.event for r in found["rescued"].history.rescues] == ["CancelKeyDeletion"]
+    assert {
+        name: {(a.event, a.error) for a in e.use_attempts.attempts}
+        for name, e in found.items()
+        if e.use_attempts.attempts
+    } == {"used": {("Decrypt", None)}, "refused": {("Encrypt", "DisabledException")}}
+    assert not found["used"].use_attempts.all_read
+    age = timedelta(seconds=embedded.now() - found["dead"].history.since.timestamp())
+    assert timedelta(days=999) < age < timedelta(days=1001)
+
+
+def test_the_lake_answers_many_rows_in_pages(with_lake) -> None:
+    embedded, sources = with_lake(
+        {"name": "busy", "events": [event("DisableKey", 100, count=2100)]},
+        {"name": "dead", **DEAD},
+    )
+    found = read(embedded, "history", sources=sources)
+    assert found["dead"].history.last_change is not None
+    assert calls(embedded, "GetQueryResults") >= 3
+
+
+def test_a_store_of_one_region_says_nothing_of_another(with_lake) -> None:
+    embedded, sources = with_lake({"name": "dead", **DEAD}, multi_region=False)
+    found = read(embedded, "history", "use_attempts", sources=sources)
+    assert isinstance(found["far"].history, Unknown)
+    assert "holds Region eu-west-1 alone" in found["far"].history.unknown
+    assert not isinstance(found["dead"].history, Unknown)
+    assert isinstance(found["far"].use_attempts, Unknown)
+
+
+def test_a_store_that_is_not_there_is_a_reason_for_every_key(aws) -> None:
+    embedded = aws({"name": "dead", **DEAD})
+    arn = StoreArn.parse(store_arn(SHOP, "eu-west-1", "absent"))
+    found = read(embedded, "history", sources={**SOURCES, **lake_sources(arn)})
+    assert isinstance(found["dead"].history, Unknown)
+    assert "EventDataStoreNotFoundException" in found["dead"].history.unknown
+
+
+@pytest.mark.parametrize(
+    "text", ["trail", "", "arn:aws:s3:::bucket", store_arn(SHOP, "x", "y")[:-1]]
+)
+def test_a_store_is_named_by_its_arn(text: str) -> None:
+    with pytest.raises(BadInput, match="is not the ARN of an event data store"):
+        StoreArn.parse(text)
+
+
+# --- code --------------------------------------------------------------------------------------
+
+
+def test_code_that_was_given_is_looked_into_beside_cloudformation(aws) -> None:
+    embedded = aws({"name": "coded", **DEAD}, {"name": "free", **DEAD})
+    arn = next(key["arn"] for key in embedded.keys() if key["name"] == "coded")
+    block = Declaration(tool="terraform", owner="aws_kms_key.a", source="a.tfstate", fix="remove")
+
+    def declared_in(key: KeyArn) -> list[Declaration]:
+        return [block] if str(key) == arn else []
+
+    sources = {**SOURCES, "declarations": with_code(declared_in)}
+    found = read(embedded, "declarations", sources=sources)
+    assert found["coded"].declarations == Declarations(found=(block,))
+    assert found["free"].declarations == Declarations()
+    assert calls(embedded, "DescribeStackResources") == 2
+
+
+# --- what could not be had ---------------------------------------------------------------------
+
+OPERATIONS = {
+    "description": "DescribeKey",
+    "tags": "ListResourceTags",
+    "aliases": "ListAliases",
+    "grants": "ListGrants",
+    "key_policy": "GetKeyPolicy",
+    "rotations": "ListKeyRotations",
+    "declarations": "DescribeStackResources",
+    "history": "LookupEvents",
+    "last_use": "GetKeyLastUsage",
+    "use_attempts": "LookupEvents",
+}
+
+
+def test_every_source_but_the_references_is_in_this_table() -> None:
+    assert set(OPERATIONS) == PIECES - {"references"} == set(SOURCES) - {"references"}
+
+
+@pytest.mark.parametrize("piece", sorted(OPERATIONS))
+def test_a_denial_is_unknown_and_names_the_permission(aws, piece: str) -> None:
+    embedded = aws({"name": "dead", **DEAD})
+    embedded.fault("deny", operation=OPERATIONS[piece], times=None)
+    value = getattr(read(embedded, piece)["dead"], piece)
+    assert isinstance(value, Unknown)
+    assert value.permission in SOURCES[piece].permissions
+    assert value.permission.endswith(f":{OPERATIONS[piece]}")
+    assert f"in account {SHOP}, eu-west-1" in value.unknown
+
+
+@pytest.mark.parametrize("kind", ["truncate", "truncate_unsized", "truncate_valid_length"])
+@pytest.mark.parametrize("piece", sorted(OPERATIONS))
+def test_a_cut_answer_is_unknown_and_never_empty(aws, piece: str, kind: str) -> None:
+    embedded = aws({"name": "dead", **DEAD})
+    embedded.fault(kind, operation=OPERATIONS[piece], times=None)
+    value = getattr(read(embedded, piece)["dead"], piece)
+    assert isinstance(value, Unknown)
+
+
+@pytest.mark.parametrize("piece", ["aliases", "grants", "history", "use_attempts"])
+def test_a_cut_second_page_is_unknown_too(aws, piece: str) -> None:
+    embedded = aws(
+        {
+            "name": "rich",
+            **DEAD,
+            "grants": [{"grantee": "arn:aws:iam::{account}:role/x", "count": 60}],
+            "aliases": [f"alias/rich-{n}" for n in range(49)],
+            "events": [event("DescribeKey", 1, count=60), event("DisableKey", 2, count=60)],
+        },
+        {"name": "more", "aliases": [f"alias/more-{n}" for n in range(49)], **DEAD},
+    )
+    embedded.fault("truncate", operation=OPERATIONS[piece], skip=1, times=None)
+    value = getattr(read(embedded, piece, names=["rich"])["rich"], piece)
+    assert isinstance(value, Unknown)
+
+
+def test_one_keys_trouble_is_that_keys_row(aws) -> None:
+    embedded = aws({"name": "sick", **DEAD}, {"name": "well", **DEAD})
+    arn = next(key["arn"] for key in embedded.keys() if key["name"] == "sick")
+    embedded.fault("deny", operation="ListGrants", key=arn, times=None)
+    found = read(embedded, "grants")
+    assert isinstance(found["sick"].grants, Unknown)
+    assert found["well"].grants == ()
+
+
+def test_an_account_that_cannot_be_entered_is_unknown(aws) -> None:
+    aws({"name": "dead", **DEAD})
+    foreign = KeyArn("aws", DATA, "eu-west-1", "00000000-0000-0000-0000-000000000000")
+    found = Collector(Accounts()).collect(
+        [Evidence(key_arn=foreign)], lambda e: PIECES - {p for p in PIECES if getattr(e, p)}
+    )
+    assert all(isinstance(getattr(found[foreign], piece), Unknown) for piece in PIECES)
+    assert "--role-name" in found[foreign].description.unknown
+
+
+def test_a_piece_without_a_source_says_so(aws) -> None:
+    embedded = aws({"name": "dead", **DEAD})
+    value = read(embedded, "tags", sources={})["dead"].tags
+    assert value == Unknown(unknown="not read in this version")
+
+
+def test_an_answer_that_is_not_understood_is_unknown(aws) -> None:
+    def odd(*_: object) -> object:
+        return {}["Grants"]
+
+    embedded = aws({"name": "dead", **DEAD})
+    sources = {"grants": Source("grants", SOURCES["grants"].cost, (), read_key=odd)}
+    value = read(embedded, "grants", sources=sources)["dead"].grants
+    assert isinstance(value, Unknown)
+    assert "not understood (KeyError" in value.unknown
+
+
+def test_a_value_of_the_wrong_kind_is_unknown(aws) -> None:
+    embedded = aws({"name": "dead", **DEAD})
+    wrong = Source("grants", SOURCES["grants"].cost, (), read_key=lambda *_: "none")
+    value = read(embedded, "grants", sources={"grants": wrong})["dead"].grants
+    assert isinstance(value, Unknown)
