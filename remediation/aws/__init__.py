@@ -1,7 +1,8 @@
-"""The only place that builds AWS clients: sessions, account check, whole answers, the clock."""
+"""The only place that builds AWS clients: sessions, account check, pace, whole answers, clock."""
 
 from __future__ import annotations
 
 from .accounts import Access, Accounts, Located, Place
+from .clients import Manners
 
-__all__ = ["Access", "Accounts", "Located", "Place"]
+__all__ = ["Access", "Accounts", "Located", "Manners", "Place"]

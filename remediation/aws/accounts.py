@@ -1,43 +1,38 @@
-"""Sessions by account, each checked with GetCallerIdentity, and the clients of each Region."""
+"""Which account and Region a key lives in, and a session there whose account was checked."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Final, Protocol
 
-import boto3
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.session import Session
 
 from ..errors import AccountUnavailable, CutAnswer
+from .clients import Clients, Manners
 from .clock import Clock
 from .failures import code_of
-from .whole import demand_whole_answers
+from .sessions import own_session, role_session
 
-if TYPE_CHECKING:
-    from ..models import KeyArn
-
-READS = Config(
-    retries={"mode": "standard", "total_max_attempts": 5},
-    connect_timeout=10,
-    read_timeout=30,
-    max_pool_connections=32,
-)
-"""Reads are retried by botocore; the mode is explicit, since its default differs by version."""
-
-WRITES = READS.merge(Config(retries={"mode": "standard", "total_max_attempts": 1}))
-"""Writes go out once: a retry would meet its own success (safety rule 5)."""
+SESSION_NAME: Final = "keysweep"
 
 
 @dataclass(frozen=True)
 class Access:
-    """How to get into accounts, from the command's options."""
+    """How to get into accounts, and into which, from the command's options."""
 
     profile: str | None = None
     role_name: str | None = None
     external_id: str | None = None
+    session_name: str = SESSION_NAME
+    """Name of the role's session, which CloudTrail shows."""
+    only: frozenset[str] = frozenset()
+    """Ids of the accounts that may be entered; empty: every account."""
+
+    def admits(self, account_id: str) -> bool:
+        """Whether the account may be entered at all."""
+        return not self.only or account_id in self.only
 
 
 class Located(Protocol):
@@ -60,119 +55,166 @@ class Place:
     account_id: str
     region: str
     partition: str
-    session: boto3.Session
+    session: Session
     clock: Clock
-    _clients: dict[tuple[str, str, bool], Any] = field(default_factory=dict)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
+    clients: Clients = field(default_factory=Clients)
 
     def client(self, service: str, *, region: str | None = None, writes: bool = False) -> Any:
         """A client of this account, for this Region unless another is named; shared by threads."""
-        wanted = (service, region or self.region, writes)
-        with self._lock:
-            if wanted not in self._clients:
-                self._clients[wanted] = _client(
-                    self.session, service, wanted[1], WRITES if writes else READS
-                )
-            return self._clients[wanted]
+        return self.clients.get(
+            self.session, self.account_id, service, region or self.region, writes=writes
+        )
+
+    def turn(self, operation: str) -> None:
+        """Wait until this thread's next request of `service:Operation` may go out at once.
+
+        So nothing has to wait between the last look at a key and the call that rests on it.
+        """
+        self.clients.reserve(self.account_id, self.region, operation)
+
+
+@dataclass(frozen=True)
+class _Own:
+    """The given credentials, as one partition knows them."""
+
+    session: Session
+    account_id: str
+    arn: str
 
 
 class Accounts:
-    """Gives the place of a key; enters each account once, and remembers why one stayed shut."""
+    """Gives the place of a key; enters each account once, and remembers why one stayed shut.
 
-    def __init__(self, access: Access | None = None) -> None:
+    Thread-safe. An account that is slow to enter keeps only those waiting who want it too.
+    """
+
+    def __init__(self, access: Access | None = None, manners: Manners | None = None) -> None:
         self._access = access or Access()
+        self._clients = Clients(manners)
         self.clock = Clock()
-        self._lock = threading.RLock()
-        self._base: tuple[boto3.Session, str, str] | None = None
-        self._sessions: dict[str, boto3.Session | AccountUnavailable] = {}
+        self._lock = threading.Lock()
+        self._account_locks: dict[str, threading.Lock] = {}
+        self._sessions: dict[tuple[str, str], Session] = {}
+        self._shut: dict[tuple[str, str], str] = {}
+        self._own_lock = threading.Lock()
+        self._own_session: Session | None = None
+        self._own: dict[str, _Own | str] = {}
         self._places: dict[tuple[str, str], Place] = {}
 
-    def place(self, key_arn: Located) -> Place:
+    def admits(self, located: Located) -> bool:
+        """Whether the account may be entered at all."""
+        return self._access.admits(located.account_id)
+
+    def place(self, located: Located) -> Place:
         """The account and Region of a key, or of another resource that an ARN locates.
 
         Raises AccountUnavailable when the account cannot be entered.
         """
+        account_id, region = located.place
         with self._lock:
-            if key_arn.place not in self._places:
-                session = self._session(key_arn)
-                self._places[key_arn.place] = Place(
-                    key_arn.account_id, key_arn.region, key_arn.partition, session, self.clock
-                )
-            return self._places[key_arn.place]
+            place = self._places.get(located.place)
+            lock = self._account_locks.setdefault(account_id, threading.Lock())
+        if place is not None:
+            return place
+        with lock:
+            session = self._session(located)
+        made = Place(account_id, region, located.partition, session, self.clock, self._clients)
+        with self._lock:
+            return self._places.setdefault(located.place, made)
 
-    def caller(self, key_arn: KeyArn) -> str:
+    def caller(self, located: Located) -> str:
         """ARN of the identity that the given credentials have, for the journal."""
-        with self._lock:
-            return self._base_session(key_arn.region)[2]
+        return self._own_of(located).arn
 
-    def _session(self, key_arn: Located) -> boto3.Session:
-        if key_arn.account_id not in self._sessions:
+    def _session(self, located: Located) -> Session:
+        """The session of an account; one that could not be entered is not tried again."""
+        account = (located.partition, located.account_id)
+        if account in self._sessions:
+            return self._sessions[account]
+        if located.place not in self._shut:
             try:
-                self._sessions[key_arn.account_id] = self._enter(key_arn)
+                self._sessions[account] = self._enter(located)
+                return self._sessions[account]
             except AccountUnavailable as error:
-                self._sessions[key_arn.account_id] = error
-        session = self._sessions[key_arn.account_id]
-        if isinstance(session, AccountUnavailable):
-            raise session
-        return session
+                self._shut[located.place] = str(error)
+        raise AccountUnavailable(self._shut[located.place])
 
-    def _enter(self, key_arn: Located) -> boto3.Session:
-        account = key_arn.account_id
-        base, own_account, _ = self._base_session(key_arn.region)
-        if own_account == account:
-            return base
+    def _enter(self, located: Located) -> Session:
+        account = located.account_id
+        if not self._access.admits(account):
+            raise AccountUnavailable(
+                f"account {account} is not one of those named with --account: left alone"
+            )
+        own = self._own_of(located)
+        if own.account_id == account:
+            return own.session
         if self._access.role_name is None:
             raise AccountUnavailable(
-                f"the credentials are of account {own_account}, not of {account}; "
+                f"the credentials are of account {own.account_id}, not of {account}; "
                 "use credentials of that account, or --role-name"
             )
-        role = f"arn:{key_arn.partition}:iam::{account}:role/{self._access.role_name}"
-        wish = {"RoleArn": role, "RoleSessionName": "keysweep"}
+        role = f"arn:{located.partition}:iam::{account}:role/{self._access.role_name}"
+        parameters = {"RoleSessionName": self._access.session_name}
         if self._access.external_id is not None:
-            wish["ExternalId"] = self._access.external_id
+            parameters["ExternalId"] = self._access.external_id
+        session = role_session(
+            own.session,
+            self._access.profile,
+            role,
+            parameters,
+            lambda service, **credentials: self._clients.make(
+                own.session, own.account_id, service, located.region, **credentials
+            ),
+        )
         try:
-            answer = _sts(base, key_arn.region).assume_role(**wish)["Credentials"]
+            entered, _ = self._identity(session, account, located.region)
         except (ClientError, BotoCoreError, CutAnswer) as error:
             raise AccountUnavailable(
-                f"account {account} could not be entered: {code_of(error)} when assuming {role}; "
+                f"account {account} could not be entered: {_told(error)} when assuming {role}; "
                 "check the role's trust policy and --external-id"
             ) from error
-        session = boto3.Session(
-            answer["AccessKeyId"], answer["SecretAccessKey"], answer["SessionToken"]
-        )
-        entered = self._identity(session, key_arn.region)[0]
         if entered != account:
             raise AccountUnavailable(f"the role {role} leads to account {entered}, not {account}")
         return session
 
-    def _base_session(self, region: str) -> tuple[boto3.Session, str, str]:
-        if self._base is None:
-            try:
-                session = boto3.Session(profile_name=self._access.profile)
-            except BotoCoreError as error:
-                raise AccountUnavailable(f"{error}; check --profile") from error
-            self._base = (session, *self._identity(session, region))
-        return self._base
+    def _own_of(self, located: Located) -> _Own:
+        """The given credentials; asked for once in a partition, as they are of one alone."""
+        with self._own_lock:
+            if located.partition not in self._own:
+                self._own[located.partition] = self._look_up(located)
+            own = self._own[located.partition]
+        if isinstance(own, str):
+            raise AccountUnavailable(own)
+        return own
 
-    def _identity(self, session: boto3.Session, region: str) -> tuple[str, str]:
+    def _look_up(self, located: Located) -> _Own | str:
+        if self._own_session is None:
+            try:
+                self._own_session = own_session(self._access.profile)
+            except BotoCoreError as error:
+                return f"{_told(error)}; check the AWS configuration and --profile"
         try:
-            answer = _sts(session, region).get_caller_identity()
+            account, arn = self._identity(self._own_session, "", located.region)
         except (ClientError, BotoCoreError, CutAnswer) as error:
-            raise AccountUnavailable(
-                f"the AWS credentials do not work: {code_of(error)} from sts:GetCallerIdentity "
-                f"in {region}; check the environment, --profile and --role-name"
-            ) from error
+            return (
+                f"the AWS credentials do not work: {_told(error)} from sts:GetCallerIdentity in "
+                f"{located.region}; check the environment, --profile and --role-name"
+            )
+        partition = arn.split(":")[1]
+        if partition != located.partition:
+            return f"the AWS credentials are of partition {partition}, not of {located.partition}"
+        return _Own(self._own_session, account, arn)
+
+    def _identity(self, session: Session, account_id: str, region: str) -> tuple[str, str]:
+        """Account and ARN of a session, as AWS says. `account_id` is who the request counts for."""
+        client = self._clients.make(session, account_id, "sts", region)
+        answer = client.get_caller_identity()
         self.clock.observe(answer["ResponseMetadata"]["HTTPHeaders"].get("date"))
         return answer["Account"], answer["Arn"]
 
 
-def _sts(session: boto3.Session, region: str) -> Any:
-    return _client(session, "sts", region, READS)
-
-
-def _client(session: boto3.Session, service: str, region: str, config: Config) -> Any:
-    """The one way to a client. Their types are made at run time: hence Any."""
-    make: Callable[..., Any] = session.client
-    client = make(service, region_name=region, config=config)
-    demand_whole_answers(client)
-    return client
+def _told(error: ClientError | BotoCoreError | CutAnswer) -> str:
+    """What went wrong: AWS's code, or botocore's sentence."""
+    if isinstance(error, ClientError):
+        return code_of(error)
+    return f"{type(error).__name__} ({' '.join(str(error).split())[:200]})"

@@ -19,7 +19,7 @@ from .reference_list import reference_list
 from .reference_scan import REGIONS_PERMISSION, scan_account, scan_region
 
 if TYPE_CHECKING:
-    import boto3
+    from botocore.session import Session
 
 
 class _Scans:
@@ -44,7 +44,7 @@ class _Scans:
         return future.result()
 
 
-_scans: Final[WeakKeyDictionary[boto3.Session, _Scans]] = WeakKeyDictionary()
+_scans: Final[WeakKeyDictionary[Session, _Scans]] = WeakKeyDictionary()
 """By session: a run has one for each account, and a later run looks afresh."""
 _scans_lock: Final = threading.Lock()
 

@@ -1,0 +1,100 @@
+"""The one way to a client: paced, with whole answers, and with retries that are said explicitly."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any, Final
+
+from botocore.config import Config
+from botocore.session import Session
+
+from .limiter import SHARE, Limiter
+from .whole import demand_whole_answers
+
+MOST_CLIENTS: Final = 128
+"""Clients kept at a time; each holds connections, and with TLS a megabyte or more."""
+
+
+@dataclass(frozen=True)
+class Manners:
+    """How a run calls AWS. Times in seconds."""
+
+    quota_share: float = SHARE
+    """Share of AWS's request quotas that is taken at most."""
+    connect_timeout: float = 5
+    read_timeout: float = 30
+    attempts: int = 5
+    """For a read, the first one included. A write always goes out once."""
+
+    def config(self, *, writes: bool) -> Config:
+        """The configuration of a client.
+
+        The retry mode is explicit, since botocore's default differs by version. A write is never
+        retried: a retry would meet its own success (safety rule 5).
+        """
+        return Config(
+            retries={"mode": "standard", "total_max_attempts": 1 if writes else self.attempts},
+            connect_timeout=self.connect_timeout,
+            read_timeout=self.read_timeout,
+            max_pool_connections=32,
+            user_agent_extra=f"keysweep/{version('keysweep')}",  # CloudTrail shows it
+        )
+
+
+class Clients:
+    """Makes clients, and keeps the ones used last. Thread-safe, as its clients are."""
+
+    def __init__(self, manners: Manners | None = None, most: int = MOST_CLIENTS) -> None:
+        self._manners = manners or Manners()
+        self._limiter = Limiter(self._manners.quota_share)
+        self._most = most
+        self._kept: OrderedDict[tuple[Session, str, str, bool], Any] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(
+        self,
+        session: Session,
+        account_id: str,
+        service: str,
+        region: str,
+        *,
+        writes: bool = False,
+    ) -> Any:
+        """A client, kept from before or new."""
+        wanted = (session, service, region, writes)
+        with self._lock:  # no network: a session is not thread-safe, and makes a client in 5 ms
+            client = self._kept.get(wanted)
+            if client is None:
+                client = self._kept[wanted] = self.make(
+                    session, account_id, service, region, writes=writes
+                )
+            self._kept.move_to_end(wanted)
+            old = self._kept.popitem(last=False)[1] if len(self._kept) > self._most else None
+        if old is not None:
+            old.close()  # whoever still calls it only opens a connection of its own
+        return client
+
+    def make(
+        self,
+        session: Session,
+        account_id: str,
+        service: str,
+        region: str,
+        *,
+        writes: bool = False,
+        **credentials: str | None,
+    ) -> Any:
+        """A new client. Their types are made at run time: hence Any."""
+        create: Callable[..., Any] = session.create_client
+        client = create(service, region, config=self._manners.config(writes=writes), **credentials)
+        demand_whole_answers(client)
+        self._limiter.attach(client, account_id)
+        return client
+
+    def reserve(self, account_id: str, region: str, operation: str) -> None:
+        """Wait for the turn of this thread's next request of `service:Operation`."""
+        self._limiter.reserve(account_id, region, operation)
