@@ -45,6 +45,8 @@ def _read(place: Place, evidence: Evidence) -> Declarations:
         raise
     # The answer has the first hundred resources of the stack, not the key alone.
     resources = answer["StackResources"]
+    if not resources:
+        raise LookupError("neither a stack nor a ValidationError")
     own = [r for r in resources if r.get("PhysicalResourceId") in {key_id, str(evidence.key_arn)}]
     if all(resource["ResourceStatus"] in LET_GO for resource in own or resources):
         return Declarations()

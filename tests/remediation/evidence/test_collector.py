@@ -1,0 +1,188 @@
+"""The collector asks the cheapest first, and nothing dearer about a key that is held already."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pytest
+from dead_key import ACCOUNT, ARN, DEAD, NOW, changed, policy
+
+from keysweep.remediation.errors import AccountUnavailable
+from keysweep.remediation.evidence import SOURCES, Collector, Source
+from keysweep.remediation.models import PIECES, Cost, Evidence, Grant, KeyArn, Unknown
+from keysweep.remediation.policy import Policy
+from keysweep.remediation.rules import RULES, judge
+
+
+class NoAccounts:
+    """Every account is open, and there is nothing in it: the sources below know it all."""
+
+    def place(self, key_arn: KeyArn) -> KeyArn:
+        if key_arn.account_id == "000000000000":
+            raise AccountUnavailable("account 000000000000 could not be entered")
+        return key_arn
+
+
+class World:
+    """Sources that answer from memory, and remember what was asked."""
+
+    def __init__(self, *truth: Evidence) -> None:
+        self.truth = {evidence.key_arn: evidence for evidence in truth}
+        self.asked: list[tuple[str, KeyArn]] = []
+
+    def sources(self) -> dict[str, Source]:
+        return {piece: self._source(source) for piece, source in SOURCES.items()}
+
+    def _source(self, source: Source) -> Source:
+        piece = source.piece
+
+        def read_key(_: Any, evidence: Evidence) -> Any:
+            self.asked.append((piece, evidence.key_arn))
+            return getattr(self.truth[evidence.key_arn], piece)
+
+        def read_place(place: Any, group: Sequence[Evidence]) -> Mapping[KeyArn, Any]:
+            return {evidence.key_arn: read_key(place, evidence) for evidence in group}
+
+        if source.read_key is not None:
+            return Source(piece, source.cost, (), read_key=read_key, after=source.after)
+        return Source(piece, source.cost, (), read_place=read_place, after=source.after)
+
+    def collect(self, under: Policy, *, ask_all: bool = False) -> dict[KeyArn, Evidence]:
+        collector = Collector(NoAccounts(), sources=self.sources())
+        return collector.collect(
+            [Evidence(key_arn=arn, finding_time=e.finding_time) for arn, e in self.truth.items()],
+            lambda e: judge(e, under, NOW, ask_all=ask_all).unasked,
+        )
+
+    def pieces(self, arn: KeyArn = ARN) -> list[str]:
+        return [piece for piece, of in self.asked if of == arn]
+
+
+def cost_of(piece: str) -> int:
+    return SOURCES[piece].cost
+
+
+BY_RULES = {piece for rule in RULES for piece in rule.needed(Policy())}
+NEEDED_BY_DEFAULT = BY_RULES.union(*(SOURCES[piece].after for piece in BY_RULES))
+
+
+def test_a_dead_key_is_asked_everything_that_rules_need_and_each_once() -> None:
+    world = World(DEAD)
+    world.collect(Policy())
+    assert Counter(world.pieces()) == Counter(NEEDED_BY_DEFAULT)
+
+
+def test_the_cheapest_come_first() -> None:
+    world = World(DEAD)
+    world.collect(Policy())
+    costs = [cost_of(piece) for piece in world.pieces()]
+    assert costs == sorted(costs)
+
+
+def test_a_key_that_is_held_for_free_is_asked_nothing() -> None:
+    world = World(DEAD)
+    world.collect(policy(accounts={"deny": [ACCOUNT]}))
+    assert world.asked == []
+
+
+@pytest.mark.parametrize(
+    ("evidence", "dearest"),
+    [
+        (changed(description={"origin": "EXTERNAL"}), Cost.DESCRIBE),
+        (changed(grants=(Grant(grant_id="g", grantee_principal=ACCOUNT),)), Cost.KEY_CALL),
+        (changed(history=Unknown(unknown="denied")), Cost.EVENT_NAME),
+        (changed(last_use={"used": NOW}), Cost.LAST_USE),
+    ],
+    ids=["description", "grants", "history", "last-use"],
+)
+def test_nothing_dearer_is_asked_about_a_held_key(evidence: Evidence, dearest: Cost) -> None:
+    world = World(evidence)
+    world.collect(Policy())
+    assert max(cost_of(piece) for piece in world.pieces()) == dearest
+
+
+def test_explaining_asks_everything_even_of_a_held_key() -> None:
+    world = World(changed(tags={"keysweep:keep": ""}))
+    world.collect(policy(protected_keys=["alias/other"]), ask_all=True)
+    assert set(world.pieces()) == PIECES - {"rotations"}
+
+
+def test_a_waived_rule_asks_for_nothing() -> None:
+    waiver = {"key": "all", "rule": "use-attempted", "reason": "x", "until": "2026-12-31"}
+    world = World(DEAD)
+    world.collect(policy(accept=[waiver]))
+    assert set(world.pieces()) == NEEDED_BY_DEFAULT - {"use_attempts"}
+
+
+def test_one_key_does_not_pay_for_another() -> None:
+    other = KeyArn("aws", ACCOUNT, "us-east-1", ARN.key_id)
+    world = World(DEAD, changed(key_arn=other, description={"origin": "EXTERNAL"}))
+    world.collect(Policy())
+    assert world.pieces(other) == ["description"]
+    assert set(world.pieces(ARN)) == NEEDED_BY_DEFAULT
+
+
+def test_an_account_that_stays_shut_is_unknown_for_its_keys_alone() -> None:
+    shut = KeyArn("aws", "000000000000", "eu-west-1", ARN.key_id)
+    world = World(DEAD, changed(key_arn=shut))
+    found = world.collect(Policy())
+    assert found[shut].description == Unknown(unknown="account 000000000000 could not be entered")
+    assert found[ARN].use_attempts == DEAD.use_attempts
+
+
+def test_what_is_read_after_another_waits_for_it() -> None:
+    world = World(DEAD)
+    collector = Collector(NoAccounts(), sources=world.sources())
+    collector.collect(
+        [Evidence(key_arn=ARN)],
+        lambda e: frozenset({"rotations"}) if e.rotations is None else frozenset(),
+    )
+    assert world.pieces() == ["description", "rotations"]
+
+
+def test_a_key_that_a_source_leaves_out_is_unknown() -> None:
+    forgetful = Source("tags", Cost.KEY_CALL, (), read_place=lambda *_: {})
+    found = Collector(NoAccounts(), sources={"tags": forgetful}).collect(
+        [Evidence(key_arn=ARN)],
+        lambda e: frozenset({"tags"}) if e.tags is None else frozenset(),
+    )
+    assert found[ARN].tags == Unknown(unknown="the source left this key out")
+
+
+def test_a_source_of_one_place_is_asked_once_about_the_keys_of_all_places() -> None:
+    groups: list[set[KeyArn]] = []
+    store = KeyArn("aws", ACCOUNT, "eu-central-1", ARN.key_id)
+
+    def read_place(place: Any, group: Sequence[Evidence]) -> Mapping[KeyArn, Any]:
+        assert place == store
+        groups.append({evidence.key_arn for evidence in group})
+        return {evidence.key_arn: DEAD.history for evidence in group}
+
+    far = KeyArn("aws", "444455556666", "us-east-1", ARN.key_id)
+    source = Source("history", Cost.EVENT_NAME, (), read_place=read_place, at=store)
+    Collector(NoAccounts(), sources={"history": source}).collect(
+        [Evidence(key_arn=ARN), Evidence(key_arn=far)],
+        lambda e: frozenset({"history"}) if e.history is None else frozenset(),
+    )
+    assert groups == [{ARN, far}]
+
+
+def test_progress_is_told_what_and_of_how_many() -> None:
+    told: list[tuple[str, int]] = []
+    world = World(DEAD)
+    collector = Collector(
+        NoAccounts(), sources=world.sources(), progress=lambda p, n: told.append((p, n))
+    )
+    collector.collect([Evidence(key_arn=ARN)], lambda e: judge(e, Policy(), NOW).unasked)
+    assert told == [(piece, 1) for piece in world.pieces()]
+
+
+def test_every_source_is_declared_in_full() -> None:
+    assert set(SOURCES) == PIECES
+    for source in SOURCES.values():
+        assert source.permissions, source.piece
+        assert all(action.count(":") == 1 for action in source.permissions)
+        assert source.cost > Cost.FREE
+        assert set(source.after) <= PIECES

@@ -1,0 +1,78 @@
+"""What a key costs by the list, and whom to ask about it."""
+
+from __future__ import annotations
+
+import pytest
+from dead_key import DEAD, changed, event, policy
+
+from keysweep.remediation.evidence.owner import owner_of
+from keysweep.remediation.evidence.rotations import monthly_cost
+from keysweep.remediation.models import Declaration, Declarations, NotFound, Unknown
+
+
+@pytest.mark.parametrize(("rotations", "price"), [(0, 1), (1, 2), (2, 3), (3, 3), (40, 3)])
+@pytest.mark.parametrize("state", ["Enabled", "Disabled", "PendingReplicaDeletion", "Unavailable"])
+def test_a_key_costs_one_to_three_dollars_enabled_or_not(
+    rotations: int, price: int, state: str
+) -> None:
+    key = changed(rotations=rotations, description={"key_state": state})
+    assert monthly_cost(key) == price
+
+
+def test_each_key_of_a_set_costs_by_itself() -> None:
+    for kind in ("PRIMARY", "REPLICA"):
+        assert monthly_cost(changed(description={"multi_region_type": kind})) == 1
+
+
+def test_a_key_that_waits_for_deletion_and_one_of_aws_cost_nothing() -> None:
+    assert monthly_cost(changed(description={"key_state": "PendingDeletion"})) == 0
+    assert monthly_cost(changed(description={"key_manager": "AWS"})) == 0
+
+
+@pytest.mark.parametrize("nothing", [None, NotFound(), Unknown(unknown="denied")])
+def test_what_is_not_known_promises_nothing(nothing: object) -> None:
+    assert monthly_cost(changed(description=nothing)) == 0
+    unread = None if isinstance(nothing, NotFound) else nothing
+    assert monthly_cost(changed(rotations=unread)) == 1
+
+
+STACK = Declaration(tool="cloudformation", owner="shop Key", source="eu-west-1", fix="remove it")
+NAMELESS = changed(tags={}, aliases=())
+LEADS = {
+    "tag": (changed(tags={"owner": "payments", "team": "shop"}), "payments"),
+    "second tag": (changed(tags={"contact": "x", "team": "shop"}), "shop"),
+    "tag in another case": (changed(tags={" Owner ": " payments "}), "payments"),
+    "empty tag": (changed(tags={"owner": " ", "team": "shop"}), "shop"),
+    "code": (
+        changed(tags={}, declarations=Declarations(found=(STACK,))),
+        "cloudformation shop Key",
+    ),
+    "alias": (changed(tags={}), "alias/old-shop"),
+    "who disabled it": (
+        NAMELESS.model_copy(
+            update={
+                "history": changed(history={"last_change": event("DisableKey", 40, "ann")}).history
+            }
+        ),
+        "ann (DisableKey)",
+    ),
+    "nobody": (NAMELESS, None),
+    "nothing known": (
+        changed(
+            **dict.fromkeys(["tags", "aliases", "declarations", "history"], Unknown(unknown="x"))
+        ),
+        None,
+    ),
+}
+
+
+@pytest.mark.parametrize("lead", LEADS)
+def test_the_best_lead_to_an_owner(lead: str) -> None:
+    evidence, owner = LEADS[lead]
+    assert owner_of(evidence, policy()) == owner
+
+
+def test_the_policy_names_the_owner_tags() -> None:
+    tagged = changed(tags={"CostCentre": "4711", "owner": "ann"})
+    assert owner_of(tagged, policy(owner_tags=["costcentre"])) == "4711"
+    assert owner_of(DEAD, policy(owner_tags=[])) == "alias/old-shop"
