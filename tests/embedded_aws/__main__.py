@@ -31,6 +31,12 @@ def main() -> int:
         print(f"{options.estate}: {error}", file=sys.stderr)
         return 2
     server = Server(world, options.port)
+    ready_line, sys.stdout = sys.stdout, sys.stderr  # moto prints, and the parent reads one line
+    try:
+        server.gateway.make_resources()
+    except ValueError as error:
+        print(f"{options.estate}: {error}", file=sys.stderr)
+        return 2
 
     def stop(*_: int | FrameType | None) -> None:
         threading.Thread(target=server.shutdown, daemon=True).start()
@@ -39,8 +45,8 @@ def main() -> int:
     signal.signal(signal.SIGINT, stop)
     if options.exit_with_parent:
         threading.Thread(target=_wait_for_end_of_stdin, args=(stop,), daemon=True).start()
-    print(json.dumps({"endpoint": server.endpoint, "pid": os.getpid()}), flush=True)
-    sys.stdout = sys.stderr  # the parent reads one line only, and moto prints
+    ready = {"endpoint": server.endpoint, "pid": os.getpid()}
+    print(json.dumps(ready), file=ready_line, flush=True)
     server.serve_forever(poll_interval=0.05)
     return 0
 

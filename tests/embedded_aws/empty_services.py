@@ -38,6 +38,11 @@ def answer(operation: OperationModel, content_type: str) -> Reply:
     result |= {name: {} for name in lists if members[name].type_name == "map"}
     for name in shape.required_members if shape else []:
         result.setdefault(name, _nothing(members[name]))
+    return serialize(operation, content_type, result)
+
+
+def serialize(operation: OperationModel, content_type: str, result: object) -> Reply:
+    """Return a result as the operation's protocol writes it."""
     service = operation.service_model
     protocol = determine_request_protocol(service, content_type)
     serializer = get_serializer_class(service.service_name, protocol)(operation)

@@ -179,6 +179,38 @@ class CustomKeyStore(_Strict):
     created_days_ago: Days = 500
 
 
+class Resource(_Strict):
+    """Something of another service that names a key; see resources.py for `type`."""
+
+    type: str | None = None
+    """A recipe, as `ebs_volume`."""
+    call: str | None = None
+    """Any boto3 call, as `ec2.create_volume`, with its arguments in `with`."""
+    answer: str | None = None
+    """A listing, as `fsx.DescribeFileSystems`, whose content is `with`."""
+    content: dict[str, Any] = Field(default_factory=dict, alias="with")
+    """`{key}` in it is replaced by the key."""
+    name: str | None = None
+    key: str | None = None
+    """Name of a key of the estate, or an alias."""
+    key_as: Literal["arn", "id", "alias", "alias_arn"] = "arn"
+    key_region: str | None = None
+    key_account: str | None = None
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if [self.type, self.call, self.answer].count(None) != 2:
+            raise ValueError("a resource has one of `type`, `call` and `answer`")
+        if self.type is not None and self.key is None:
+            raise ValueError(f"resource {self.type} needs a key")
+        if self.type is not None and self.content:
+            raise ValueError(f"resource {self.type} takes no `with`")
+        for dotted in (self.call, self.answer):
+            if dotted is not None and dotted.count(".") != 1:
+                raise ValueError(f"{dotted!r} is not `service.operation`")
+        return self
+
+
 class EventDataStore(_Strict):
     """A CloudTrail Lake event data store."""
 
@@ -198,7 +230,7 @@ class Region(_Strict):
     """AWS managed keys that exist here, by service: `ebs` makes the key of alias/aws/ebs."""
     custom_key_stores: tuple[CustomKeyStore, ...] = ()
     event_data_stores: tuple[EventDataStore, ...] = ()
-    resources: tuple[dict[str, Any], ...] = ()
+    resources: tuple[Resource, ...] = ()
 
     @model_validator(mode="after")
     def _unique(self) -> Self:

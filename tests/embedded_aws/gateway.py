@@ -111,14 +111,23 @@ class Gateway:
         self._moto: Any = None
 
     def replace(self, world: World) -> None:
-        """Begin anew with another world."""
+        """Begin anew with another world and make its resources; ValueError if one fails."""
         self.world.faults.clear()
         with self._moto_lock:
             self.world = world
             if self._moto is not None:
                 self._moto.reset()
+        self.make_resources()
 
-    def answer(self, request: Request) -> Reply:
+    def make_resources(self) -> None:
+        """Make the resources of the world's estate, which costs moto's import."""
+        accounts = self.world.estate.accounts.values()
+        if any(region.resources for one in accounts for region in one.regions.values()):
+            from . import resources
+
+            resources.seed(self, self.world.estate)
+
+    def answer(self, request: Request, logged: bool = True) -> Reply:
         """Answer one request; whatever goes wrong inside becomes AWS's internal error."""
         visit = Visit(request)
         try:
@@ -135,7 +144,8 @@ class Gateway:
         if fault is not None and fault.kind not in _CODES:
             reply.cut = fault.kind
             outcome = f"fault:{fault.kind}" if outcome == "ok" else outcome
-        self._log(visit, outcome, reply.status)
+        if logged:
+            self._log(visit, outcome, reply.status)
         if fault is not None and fault.kind.startswith("hang"):
             self.world.faults.released.wait(fault.seconds)
         return reply
@@ -294,7 +304,17 @@ class Gateway:
         return named if isinstance(named, str) else None
 
     def _other(self, request: Request, identity: Identity, operation: Any) -> Reply:
-        reply: Reply = self._moto_now().answer(request, identity.account, operation)
+        moto = self._moto_now()
+        answers = self.world.answers
+        if answers:
+            operation = operation or moto.operation(request)
+            if operation is not None:
+                service = operation.service_model.service_name
+                where = (identity.account, request.region, service, operation.name)
+                if where in answers:
+                    made: Reply = moto.serialize(request, operation, answers[where])
+                    return made
+        reply: Reply = moto.answer(request, identity.account, operation)
         return reply
 
     def _moto_now(self) -> Any:

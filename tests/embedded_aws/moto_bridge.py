@@ -37,6 +37,9 @@ class Moto:
             used: list[dict[str, Any]] = vars(BackendDict)["_instances"]
             for backends in used:  # quicker than BackendDict.reset, which builds each anew
                 backends.clear()
+                for index in vars(backends).values():  # as S3's of the owners of bucket names
+                    if isinstance(index, dict):
+                        index.clear()
             used.clear()
             reset_model_data()
 
@@ -59,6 +62,10 @@ class Moto:
         if operation is None:
             return Reply(404, {"Content-Type": "text/plain"}, b"no AWS service has this operation")
         return empty_services.answer(operation, request.headers.get("content-type", ""))
+
+    def serialize(self, request: Request, operation: OperationModel, result: object) -> Reply:
+        """Return a result as the operation's protocol writes it."""
+        return empty_services.serialize(operation, request.headers.get("content-type", ""), result)
 
     def _call(self, request: Request, account: str) -> Reply:
         status = 0

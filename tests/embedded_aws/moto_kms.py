@@ -251,6 +251,9 @@ class StackKey(CloudFormationModel):
     ) -> StackKey:
         """Create the key with the properties that moto forgets."""
         properties = cloudformation_json.get("Properties", {})
+        adopted = properties.get("AdoptKeyId")
+        if adopted is not None:  # the estate's own way to give a stack a key that exists
+            return cls(_backend(account_id, region_name).describe_key(adopted))
         policy = properties.get("KeyPolicy")
         view = _backend(account_id, region_name).create_key(
             json.dumps(policy) if isinstance(policy, Mapping) else policy,

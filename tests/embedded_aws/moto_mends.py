@@ -77,7 +77,101 @@ def _stack_of_a_resource() -> None:
     CloudFormationResponse.describe_stack_resources = describe  # type: ignore[method-assign]
 
 
+def _default_key_of_new_volumes() -> None:
+    """GetEbsDefaultKmsKeyId, which moto lets be set but not be read."""
+    from moto.core.responses import ActionResult
+    from moto.ec2.responses.elastic_block_store import ElasticBlockStore
+
+    def get(self: Any) -> ActionResult:
+        key = self.ec2_backend.default_kms_key_id or "alias/aws/ebs"
+        return ActionResult({"KmsKeyId": key})
+
+    ElasticBlockStore.get_ebs_default_kms_key_id = get  # type: ignore[attr-defined]
+
+
+def _images_have_the_devices_they_were_registered_with() -> None:
+    """RegisterImage keeps its block device mappings."""
+    from moto.core.responses import ActionResult
+    from moto.ec2.models.amis import Ami
+    from moto.ec2.responses.amis import AmisResponse
+
+    registered = AmisResponse.register_image
+    derived: Any = Ami.block_device_mappings
+
+    @functools.wraps(registered)
+    def register(self: Any) -> ActionResult:
+        result = registered(self)
+        shown: Any = result.result
+        image = self.ec2_backend.amis[shown["ImageId"] if isinstance(shown, dict) else shown.id]
+        image.devices = self._get_param("BlockDeviceMappings", [])
+        return result
+
+    def mappings(self: Any) -> list[dict[str, Any]]:
+        devices: list[dict[str, Any]] = getattr(self, "devices", None) or derived.fget(self)
+        return devices
+
+    AmisResponse.register_image = register  # type: ignore[method-assign]
+    Ami.block_device_mappings = property(mappings)  # type: ignore[assignment, method-assign]
+
+
+def _warehouse_snapshots_carry_their_key() -> None:
+    """A snapshot of an encrypted Redshift cluster names the cluster's key."""
+    from moto.redshift.models import Snapshot
+
+    original = Snapshot.__init__
+
+    @functools.wraps(original)
+    def init(self: Any, cluster: Any, *args: Any, **kwargs: Any) -> None:
+        original(self, cluster, *args, **kwargs)
+        self.kms_key_id = cluster.kms_key_id
+
+    Snapshot.__init__ = init  # type: ignore[method-assign]
+
+
+def _build_projects_keep_their_key() -> None:
+    """CreateProject keeps encryptionKey."""
+    from moto.codebuild.responses import CodeBuildResponse
+    from moto.core.responses import ActionResult
+
+    original = CodeBuildResponse.create_project
+
+    @functools.wraps(original)
+    def create(self: Any) -> ActionResult:
+        result = original(self)
+        key = self._get_param("encryptionKey")
+        if key:
+            project = self.codebuild_backend.codebuild_projects[self._get_param("name")]
+            project.project_metadata["encryptionKey"] = key
+        return result
+
+    CodeBuildResponse.create_project = create  # type: ignore[method-assign]
+
+
+def _kafka_clusters_keep_their_key() -> None:
+    """CreateClusterV2 keeps encryptionInfo."""
+    from moto.kafka.models import KafkaBackend
+
+    original = KafkaBackend.create_cluster_v2
+
+    @functools.wraps(original)
+    def create(self: Any, *args: Any, **kwargs: Any) -> tuple[str, str, str, str]:
+        made = original(self, *args, **kwargs)
+        provisioned = kwargs.get("provisioned") or {}
+        self.clusters[made[0]].encryption_info = provisioned.get("encryptionInfo")
+        return made
+
+    KafkaBackend.create_cluster_v2 = create  # type: ignore[method-assign]
+
+
 _WAITING: dict[str, tuple[Callable[[], None], ...]] = {
-    "ec2": (_snapshots_carry_their_key, _snapshots_of_their_owners),
+    "ec2": (
+        _snapshots_carry_their_key,
+        _snapshots_of_their_owners,
+        _default_key_of_new_volumes,
+        _images_have_the_devices_they_were_registered_with,
+    ),
+    "redshift": (_warehouse_snapshots_carry_their_key,),
+    "codebuild": (_build_projects_keep_their_key,),
+    "kafka": (_kafka_clusters_keep_their_key,),
     "cloudformation": (_stack_of_a_resource,),
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from .clock import Clock
 from .estate import Estate
@@ -47,6 +48,8 @@ class World:
         self.quotas = Quotas()
         self.quotas.on = quotas_on
         self.calls: list[LoggedCall] = []
+        self.answers: dict[tuple[str, str, str, str], dict[str, Any]] = {}
+        """What listings contain, by account, Region, service (botocore's name) and operation."""
         now = self.clock.now()
         self.lake = Lake(estate, self.trail, now)
         self.tracking_started = now - estate.tracking_started_days_ago * 86_400
