@@ -45,10 +45,10 @@ class Pace:
     A token bucket that begins empty: requests start at the pace, not with a burst.
     """
 
-    def __init__(self, ceiling: float) -> None:
+    def __init__(self, ceiling: float, clock: Clock | None = None) -> None:
         """`ceiling` is the most requests a second."""
         self.ceiling = ceiling
-        self._clock = _Monotonic()
+        self._clock = clock or _Monotonic()
         self._bucket = TokenBucket(ceiling, self._clock, min_rate=min(_SLOWEST, ceiling))
         self._recovery: CubicCalculator | None = None
         self._slowed = 0.0

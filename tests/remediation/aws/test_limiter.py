@@ -1,0 +1,171 @@
+"""The limiter: within AWS's quotas over all clients and threads, slower when throttled."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+from botocore.retries.bucket import Clock
+
+from embedded_aws.process import EmbeddedAws
+from embedded_aws.quotas import PER_SECOND as EMBEDDED
+from keysweep.remediation.aws import Access, Accounts, Manners
+from keysweep.remediation.aws.limiter import Limiter, Pace
+from keysweep.remediation.aws.quotas import OTHERWISE, PER_SECOND, per_second
+from keysweep.remediation.models import KeyArn
+from keysweep.remediation.write import OPERATIONS
+
+SHOP = "111122223333"
+Estate = Callable[[Mapping[str, Any]], EmbeddedAws]
+
+
+class HandClock(Clock):
+    """A clock that a test moves."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def current_time(self) -> float:
+        return self.now
+
+
+def test_a_burst_of_threads_leaves_at_the_pace() -> None:
+    pace = Pace(50)
+    start = time.monotonic()
+    with ThreadPoolExecutor(16) as threads:
+        list(threads.map(lambda _: pace.wait(), range(40)))
+    assert 40 / 50 * 0.95 <= time.monotonic() - start < 8
+
+
+def test_throttling_slows_once_a_second_and_success_recovers() -> None:
+    clock = HandClock()
+    pace = Pace(10, clock)
+    for _ in range(16):  # answers of requests that left together
+        pace.answered(throttled=True)
+    assert pace.rate == pytest.approx(7)
+    clock.now += 1.5
+    pace.answered(throttled=True)
+    assert pace.rate == pytest.approx(4.9)
+    rates = []
+    for _ in range(60):
+        clock.now += 0.5
+        pace.answered(throttled=False)
+        rates.append(pace.rate)
+    assert rates == sorted(rates)
+    assert rates[0] < 7
+    assert rates[-1] == 10
+
+
+def test_throttling_without_end_never_stops_a_pace() -> None:
+    clock = HandClock()
+    pace = Pace(2, clock)
+    for _ in range(100):
+        clock.now += 2
+        pace.answered(throttled=True)
+    assert pace.rate == pytest.approx(0.2)
+
+
+def test_accounts_regions_and_operations_have_paces_of_their_own() -> None:
+    limiter = Limiter(0.5)
+    one = limiter.pace("1", "eu-west-1", "kms:ScheduleKeyDeletion")
+    assert one is limiter.pace("1", "eu-west-1", "kms:ScheduleKeyDeletion")
+    others = {
+        limiter.pace("2", "eu-west-1", "kms:ScheduleKeyDeletion"),
+        limiter.pace("1", "us-east-1", "kms:ScheduleKeyDeletion"),
+        limiter.pace("1", "eu-west-1", "kms:CancelKeyDeletion"),
+    }
+    assert one not in others
+    assert len(others) == 3
+    assert one.ceiling == 7.5
+
+
+def test_an_operation_without_a_known_quota_gets_a_polite_pace() -> None:
+    assert per_second("glue:GetSecurityConfigurations") == OTHERWISE
+
+
+def test_every_write_has_a_quota_and_the_embedded_aws_has_the_same() -> None:
+    writes = {f"kms:{operation.name}" for operation in OPERATIONS}
+    assert writes <= PER_SECOND.keys()
+    shared = PER_SECOND.keys() & EMBEDDED.keys()
+    assert writes | {"kms:GetKeyLastUsage", "cloudtrail:LookupEvents"} <= shared
+    assert {name: PER_SECOND[name] for name in shared} == {name: EMBEDDED[name] for name in shared}
+
+
+def _estate(aws: Estate, count: int, **key: Any) -> tuple[EmbeddedAws, list[KeyArn]]:
+    key = {"name": "k-{n}", "count": count, "state": "Disabled", **key}
+    server = aws({SHOP: {"regions": {"eu-west-1": {"keys": [key]}}}})
+    return server, [KeyArn.parse(one["arn"]) for one in server.keys()]
+
+
+def test_schedules_by_many_threads_and_clients_are_never_throttled(aws: Estate) -> None:
+    server, arns = _estate(aws, 30)
+    server.quotas(True)
+    place = Accounts().place(arns[0])
+    clients = [place.clients.make(place.session, SHOP, "kms", "eu-west-1") for _ in range(3)]
+
+    def schedule(number: int) -> None:
+        clients[number % 3].schedule_key_deletion(KeyId=str(arns[number]), PendingWindowInDays=7)
+
+    start = time.monotonic()
+    with ThreadPoolExecutor(16) as threads:
+        list(threads.map(schedule, range(30)))
+    assert time.monotonic() - start >= 30 / 12 * 0.95
+    outcomes = [call["outcome"] for call in server.calls(operation="ScheduleKeyDeletion")]
+    assert outcomes == ["ok"] * 30
+
+
+def test_a_share_of_the_quota_is_what_the_policy_says(aws: Estate) -> None:
+    _, arns = _estate(aws, 4, state="PendingDeletion")
+    kms = Accounts(manners=Manners(quota_share=0.4)).place(arns[0]).client("kms", writes=True)
+    start = time.monotonic()
+    for arn in arns:
+        kms.cancel_key_deletion(KeyId=str(arn))
+    assert time.monotonic() - start >= 4 / 2 * 0.95
+
+
+def test_each_attempt_of_botocores_own_retries_waits_its_turn(aws: Estate) -> None:
+    server, arns = _estate(aws, 1)
+    server.fault("throttle", operation="ListGrants", times=2)
+    place = Accounts().place(arns[0])
+    waited: list[str] = []
+    pace = place.clients._limiter.pace(SHOP, "eu-west-1", "kms:ListGrants")
+    ordinary = pace.wait
+    pace.wait = lambda: (waited.append("turn"), ordinary())[1]  # type: ignore[method-assign]
+    place.client("kms").list_grants(KeyId=str(arns[0]))
+    assert len(waited) == len(server.calls(operation="ListGrants")) == 3
+    assert pace.rate < pace.ceiling == 80
+
+
+def test_a_reserved_turn_makes_nobody_wait_twice(aws: Estate) -> None:
+    server, arns = _estate(aws, 2, state="PendingDeletion")
+    place = Accounts(manners=Manners(quota_share=0.1)).place(arns[0])
+    place.turn("kms:CancelKeyDeletion")
+    kms = place.client("kms", writes=True)
+    start = time.monotonic()
+    kms.cancel_key_deletion(KeyId=str(arns[0]))
+    assert time.monotonic() - start < 1
+    kms.cancel_key_deletion(KeyId=str(arns[1]))
+    assert time.monotonic() - start >= 1.9
+
+
+@pytest.mark.parametrize("kind", ["throttle", "error_500", "drop_before", "drop_after"])
+def test_a_write_goes_out_once_whatever_comes_back(kind: str, aws: Estate) -> None:
+    server, arns = _estate(aws, 1)
+    server.fault(kind, operation="ScheduleKeyDeletion", times=None)
+    kms = Accounts(Access()).place(arns[0]).client("kms", writes=True)
+    with pytest.raises(Exception):  # noqa: B017 - which one is not the question
+        kms.schedule_key_deletion(KeyId=str(arns[0]), PendingWindowInDays=7)
+    assert len(server.calls(operation="ScheduleKeyDeletion")) == 1
+
+
+def test_a_read_is_tried_as_often_as_said(aws: Estate) -> None:
+    server, arns = _estate(aws, 1)
+    server.fault("error_500", operation="ListGrants", times=None)
+    kms = Accounts(manners=Manners(attempts=2)).place(arns[0]).client("kms")
+    with pytest.raises(ClientError, match="KMSInternalException"):
+        kms.list_grants(KeyId=str(arns[0]))
+    assert len(server.calls(operation="ListGrants")) == 2
