@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
-from ipaddress import ip_address
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from botocore.config import Config
 from botocore.session import Session
@@ -44,18 +41,8 @@ class Manners:
             connect_timeout=self.connect_timeout,
             read_timeout=self.read_timeout,
             max_pool_connections=32,
-            inject_host_prefix=not _endpoint_is_an_address(),
             user_agent_extra=f"keysweep/{version('keysweep')}",  # CloudTrail shows it
         )
-
-
-def _endpoint_is_an_address() -> bool:
-    """Whether AWS_ENDPOINT_URL names an IP address: before one, no service's host prefix can go."""
-    host = urlsplit(os.environ.get("AWS_ENDPOINT_URL", "")).hostname or ""
-    try:
-        return bool(ip_address(host))
-    except ValueError:
-        return host == "localhost"
 
 
 class Clients:
