@@ -10,7 +10,7 @@ import pytest
 
 from embedded_aws.lake import store_arn
 from embedded_aws.process import EmbeddedAws
-from keysweep.remediation.aws import Accounts
+from keysweep.remediation.aws import Accounts, Manners
 from keysweep.remediation.errors import BadInput
 from keysweep.remediation.evidence import SOURCES, Collector, Source
 from keysweep.remediation.evidence.declarations import with_code
@@ -28,6 +28,8 @@ from keysweep.remediation.models import (
 
 SHOP = "111122223333"
 DATA = "444455556666"
+FAST = Manners(quota_share=100)
+"""The embedded AWS counts no requests here, so nothing has to wait for a quota."""
 DEAD = {"state": "Disabled", "created_days_ago": 900, "disabled_days_ago": 400}
 
 Read = Callable[..., dict[str, Evidence]]
@@ -62,7 +64,7 @@ def read(
     }
     if clear:
         embedded.clear_calls()
-    collector = Collector(Accounts(), sources=sources)
+    collector = Collector(Accounts(manners=FAST), sources=sources)
     found = collector.collect(
         [Evidence(key_arn=KeyArn.parse(arn)) for arn in by_arn],
         lambda e: frozenset(p for p in pieces if getattr(e, p) is None),
@@ -115,7 +117,7 @@ def test_description_has_what_the_rules_need(aws) -> None:
 def test_a_key_that_is_not_there_is_not_found(aws) -> None:
     aws({"name": "dead", **DEAD})
     absent = KeyArn("aws", SHOP, "eu-west-1", "00000000-0000-0000-0000-000000000000")
-    found = Collector(Accounts()).collect(
+    found = Collector(Accounts(manners=FAST)).collect(
         [Evidence(key_arn=absent)],
         lambda e: frozenset({"description"}) if e.description is None else frozenset(),
     )
@@ -560,7 +562,7 @@ def test_one_keys_trouble_is_that_keys_row(aws) -> None:
 def test_an_account_that_cannot_be_entered_is_unknown(aws) -> None:
     aws({"name": "dead", **DEAD})
     foreign = KeyArn("aws", DATA, "eu-west-1", "00000000-0000-0000-0000-000000000000")
-    found = Collector(Accounts()).collect(
+    found = Collector(Accounts(manners=FAST)).collect(
         [Evidence(key_arn=foreign)], lambda e: PIECES - {p for p in PIECES if getattr(e, p)}
     )
     assert all(isinstance(getattr(found[foreign], piece), Unknown) for piece in PIECES)
