@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
@@ -15,6 +16,7 @@ from .clock import iso
 from .gateway import Gateway
 from .http_message import Reply, Request
 from .kms.keys import Key
+from .kms.states import STATES
 from .world import World
 
 PREFIX = "/_embedded_aws/"
@@ -52,7 +54,7 @@ class Control:
         if route is None:
             return _reply(404, {"error": f"no {request.method} {request.path}"})
         try:
-            return _reply(200, route(json.loads(request.body or b"{}")))
+            return _reply(200, route(request.query | json.loads(request.body or b"{}")))
         except (ValidationError, ValueError, KeyError, TypeError) as error:
             return _reply(400, {"error": str(error)})
 
@@ -66,13 +68,27 @@ class Control:
             self._world.clock.advance(seconds + body.get("seconds", 0))
             return self._clock({})
 
-    def _keys(self, _: Json) -> list[Json]:
+    def _keys(self, wanted: Json) -> list[Json]:
+        """The truth about all keys, or those of an arn, account, region, name or state."""
+        unknown = set(wanted) - {"arn", "account", "region", "name", "state"}
+        if unknown:
+            raise ValueError(f"keys are not chosen by {', '.join(sorted(unknown))}")
         with self._world.lock:
             self._world.now()
-            return [self._truth(key) for key in self._world.keys]
+            chosen = [
+                key
+                for key in self._world.keys
+                if all(getattr(key, field) == value for field, value in wanted.items())
+            ]
+            aliases = defaultdict(list)
+            for account, region in {(key.account, key.region) for key in chosen}:
+                for name, alias in self._world.keys.region(account, region).aliases.items():
+                    aliases[account, region, alias.target].append(name)
+            return [
+                self._truth(key, sorted(aliases[key.account, key.region, key.id])) for key in chosen
+            ]
 
-    def _truth(self, key: Key) -> Json:
-        aliases = self._world.keys.region(key.account, key.region).aliases
+    def _truth(self, key: Key, aliases: list[str]) -> Json:
         return {
             "arn": key.arn,
             "account": key.account,
@@ -87,7 +103,7 @@ class Control:
             "deletion_date": key.deletion_date,
             "window_days": key.window,
             "tags": key.tags,
-            "aliases": sorted(name for name, one in aliases.items() if one.target == key.id),
+            "aliases": aliases,
             "grants": len(key.grants),
             "last_used": key.last_use.time if key.last_use else None,
         }
@@ -95,11 +111,13 @@ class Control:
     def _set_state(self, body: Json) -> Json:
         """Put a key into a state as AWS itself would, as when a custom key store disconnects."""
         with self._world.lock:
-            key = next(one for one in self._world.keys if one.arn == body["arn"])
+            key = next((one for one in self._world.keys if one.arn == body["arn"]), None)
+            if key is None or body["state"] not in STATES:
+                raise ValueError(f"no key {body['arn']} or no state {body['state']}")
             key.state = body["state"]
             if key.state == "Enabled" and key.enable_later is False:
                 key.state = "Disabled"
-            return self._truth(key)
+            return {}
 
     def _arns(self, _: Json) -> list[Json]:
         return [

@@ -289,6 +289,8 @@ class Estate(_Strict):
 
     tracking_started_days_ago: Days = 300
     """When KMS began to record last use; for younger keys it is their creation."""
+    failed_events_carry_resources: bool = True
+    """Whether CloudTrail's events of refused calls name the key in `resources`."""
     accounts: Annotated[
         dict[Annotated[str, StringConstraints(pattern=r"^\d{12}$")], Account], Field(min_length=1)
     ]

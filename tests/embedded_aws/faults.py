@@ -10,6 +10,7 @@ from typing import Any
 KINDS = (
     *("deny", "throttle", "expire", "error_500", "drop_before", "drop_after"),
     *("truncate", "truncate_unsized", "truncate_valid_length", "hang_before", "hang_after"),
+    *("stale", "meddle"),
 )
 """What can go wrong:
 
@@ -19,6 +20,8 @@ truncate: done; Content-Length says the full length, half the body comes, the co
 truncate_unsized: done; no Content-Length, half the body comes, the connection closes.
 truncate_valid_length: done; half the body with that half's Content-Length.
 hang_before, hang_after: no answer for `seconds`, then the connection closes.
+stale: DescribeKey shows the state before the last change, as KMS may for a while.
+meddle: answered as usual, and then somebody else makes the KMS call `then` on the same key.
 """
 
 
@@ -41,6 +44,8 @@ class Fault:
     message: str | None = None
     code: str | None = None
     """Error code in place of the kind's usual one."""
+    then: dict[str, Any] | None = None
+    """For meddle: a KMS operation's name under `operation`, and its parameters."""
     id: int = 0
     seen: int = 0
     hit: int = 0
@@ -59,12 +64,14 @@ class Faults:
     def add(self, description: dict[str, Any]) -> Fault:
         """Add a fault from JSON; raise ValueError naming what is wrong."""
         known = {"kind", "service", "operation", "account", "region", "key", "skip", "times"}
-        known |= {"seconds", "message", "code"}
+        known |= {"seconds", "message", "code", "then"}
         unknown = set(description) - known
         if unknown:
             raise ValueError(f"a fault has no {', '.join(sorted(unknown))}")
         if description.get("kind") not in KINDS:
             raise ValueError(f"kind is one of {', '.join(KINDS)}")
+        if (description["kind"] == "meddle") != ("operation" in (description.get("then") or {})):
+            raise ValueError("meddle, and only meddle, takes `then` with an `operation`")
         fault = Fault(**description, id=next(self._numbers))
         with self._lock:
             self._faults.append(fault)

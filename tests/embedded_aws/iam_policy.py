@@ -16,6 +16,8 @@ from enum import Enum
 from typing import Any
 
 Document = Mapping[str, Any]
+ANY_RESOURCE = ""
+"""In place of a resource's ARN: which one is not known, so statements on any resource count."""
 
 
 class Effect(Enum):
@@ -73,7 +75,7 @@ def _matches(statement: Document, ask: Ask, denies: bool) -> bool:
     if "NotResource" in statement:
         if _any(statement["NotResource"], ask.resource):
             return False
-    elif not _any(resources, ask.resource):
+    elif ask.resource != ANY_RESOURCE and not _any(resources, ask.resource):
         return False
     return all(
         _condition(operator, key, _list(values), ask.context, denies)

@@ -88,6 +88,10 @@ class Identities:
             )
         return found
 
+    def operator(self, account: str) -> Identity | None:
+        """Return the operator of an account of the estate."""
+        return self._known.get(names.access_key(account)[0])
+
     def expire_sessions(self) -> int:
         """Make every session handed out so far expired; return how many there were."""
         sessions = {key for key, one in self._known.items() if one.expires is not None}

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
@@ -92,6 +93,7 @@ class EmbeddedAws:
             "AWS_DEFAULT_REGION": region,
             "AWS_REGION": region,
             "AWS_EC2_METADATA_DISABLED": "true",
+            "AWS_DISABLE_HOST_PREFIX_INJECTION": "true",
             "AWS_CONFIG_FILE": os.devnull,
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
             "AWS_STS_REGIONAL_ENDPOINTS": "regional",
@@ -123,14 +125,18 @@ class EmbeddedAws:
         body = {"days": days, "hours": hours, "seconds": seconds}
         return float(self._ask("POST", "clock/advance", body)["now"])
 
-    def keys(self) -> list[Json]:
-        """Return the truth about every existing key: arn, account, region, name, state, dates."""
-        found: list[Json] = self._ask("GET", "keys")
+    def keys(self, **wanted: str) -> list[Json]:
+        """Return the truth about existing keys: arn, account, region, name, state, dates, tags.
+
+        They may be chosen by `arn`, `account`, `region`, `name` and `state`.
+        """
+        query = urllib.parse.urlencode(wanted)
+        found: list[Json] = self._ask("GET", f"keys?{query}" if query else "keys")
         return found
 
     def key(self, arn: str) -> Json | None:
         """Return the truth about one key, or None if it does not exist (any more)."""
-        return next((one for one in self.keys() if one["arn"] == arn), None)
+        return next(iter(self.keys(arn=arn)), None)
 
     def key_arn(self, account: str, region: str, name: str) -> str:
         """Return the ARN of the estate's key of that name, even after its deletion."""

@@ -69,6 +69,8 @@ class Handler(BaseHTTPRequestHandler):
 
     def _write(self, reply: Reply) -> None:
         body, cut = reply.body, reply.cut
+        if cut in ("stale", "meddle"):
+            cut = None
         if cut in ("drop_before", "drop_after", "hang_before", "hang_after"):
             self._close()
             return

@@ -61,7 +61,9 @@ class World:
     def now(self) -> float:
         """Return the embedded time, after deleting every key whose time is over."""
         now = self.clock.now()
-        for key in self.keys.settle(now):
+        with self.lock:
+            gone = self.keys.settle(now)
+        for key in gone:
             self.trail.record(
                 Event(
                     key.deletion_date or now,

@@ -32,6 +32,8 @@ class Call:
     now: float
     tracking_started: float
     key: Key | None = None
+    stale: bool = False
+    """Whether DescribeKey lags behind the last change of state."""
     others: list[Key] = field(default_factory=list)
     request_id: str = field(default_factory=lambda: str(uuid.uuid4()))
     event_id: str = field(default_factory=lambda: str(uuid.uuid4()))

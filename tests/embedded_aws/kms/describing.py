@@ -46,15 +46,18 @@ def algorithms(key: Key) -> Json:
 
 def metadata(call: Call, key: Key) -> Json:
     """Return a key's KeyMetadata."""
+    state, deletion_date, window = key.state, key.deletion_date, key.window
+    if call.stale and key.before is not None:
+        state, deletion_date, window = key.before
     shown: Json = {
         "AWSAccountId": key.account,
         "KeyId": key.id,
         "Arn": key.arn,
         "CreationDate": wire(key.created),
-        "Enabled": key.state == "Enabled",
+        "Enabled": state == "Enabled",
         "Description": key.description,
         "KeyUsage": key.usage,
-        "KeyState": key.state,
+        "KeyState": state,
         "Origin": key.origin,
         "KeyManager": key.manager,
         "CustomerMasterKeySpec": key.spec,
@@ -64,10 +67,10 @@ def metadata(call: Call, key: Key) -> Json:
     }
     if key.primary_region is not None:
         shown["MultiRegionConfiguration"] = _set(call, key)
-    if key.state == "PendingDeletion" and key.deletion_date is not None:
-        shown["DeletionDate"] = wire(key.deletion_date)
-    if key.state == "PendingReplicaDeletion":
-        shown["PendingDeletionWindowInDays"] = key.window
+    if state == "PendingDeletion" and deletion_date is not None:
+        shown["DeletionDate"] = wire(deletion_date)
+    if state == "PendingReplicaDeletion":
+        shown["PendingDeletionWindowInDays"] = window
     if key.origin == "EXTERNAL" and key.state != "PendingImport":
         expires = key.valid_to is not None
         shown["ExpirationModel"] = (

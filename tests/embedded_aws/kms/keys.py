@@ -90,6 +90,8 @@ class Key:
     enable_later: bool | None = None
     """What EnableKey or DisableKey asked of an unavailable key."""
     last_use: Use | None = None
+    before: tuple[str, float | None, int | None] | None = None
+    """State, deletion date and window before the last change of state."""
     private_key: Any = None
     """Private half of an asymmetric key, made at its first use since making one is slow."""
 
@@ -97,6 +99,11 @@ class Key:
     def arn(self) -> str:
         """The key's ARN."""
         return names.key_arn(self.account, self.region, self.id)
+
+    def move(self, state: str, date: float | None = None, window: int | None = None) -> None:
+        """Bring the key into another state."""
+        self.before = (self.state, self.deletion_date, self.window)
+        self.state, self.deletion_date, self.window = state, date, window
 
     @property
     def policy_document(self) -> str:
@@ -191,12 +198,12 @@ class Keys:
 
     def schedule(self, key: Key, window: int, now: float) -> None:
         """Start the waiting period, or wait for the replicas of a primary."""
-        key.window = window
         if self.replicas(key):
-            key.state, key.deletion_date = "PendingReplicaDeletion", None
+            key.move("PendingReplicaDeletion", None, window)
             return
-        key.state, key.deletion_date = "PendingDeletion", now + window * DAY
-        heapq.heappush(self._due, (key.deletion_date, key.account, key.region, key.id))
+        date = now + window * DAY
+        key.move("PendingDeletion", date, window)
+        heapq.heappush(self._due, (date, key.account, key.region, key.id))
 
     def settle(self, now: float) -> list[Key]:
         """Delete every key whose waiting period has ended; return what was deleted.

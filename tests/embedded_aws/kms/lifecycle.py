@@ -142,7 +142,7 @@ def _switch(key: Key, enable: bool) -> Json:
     if key.state == "Unavailable":
         key.enable_later = enable
     else:
-        key.state = "Enabled" if enable else "Disabled"
+        key.move("Enabled" if enable else "Disabled")
     return {}
 
 
@@ -160,7 +160,7 @@ def schedule_key_deletion(call: Call, key: Key) -> Json:
 @keyed("CancelKeyDeletion")
 def cancel_key_deletion(call: Call, key: Key) -> Json:
     """Answer CancelKeyDeletion: the key lands in Disabled."""
-    key.state, key.deletion_date, key.window = "Disabled", None, None
+    key.move("Disabled")
     return {"KeyId": key.arn}
 
 
