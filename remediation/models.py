@@ -93,7 +93,8 @@ class KeyArn:
     def __get_pydantic_json_schema__(
         cls, schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
-        return {"type": "string", "pattern": f"^{_KEY_ARN.pattern.replace('?P<', '?<')}$"}
+        nameless = re.sub(r"\?P<\w+>", "?:", _KEY_ARN.pattern)
+        return {"type": "string", "pattern": f"^{nameless}$"}
 
 
 # --- findings ---------------------------------------------------------------------------------

@@ -317,10 +317,11 @@ class Policy(_Written):
         return next((w for w in self.accept if w.covers(rule, evidence, now)), None)
 
 
-class _PolicyFile(Policy):
+class PolicyFile(Policy):
     """The file says its version itself, so that a foreign file is not taken for a policy."""
 
     version: Literal[1]
+    """Version of the format."""
 
 
 def policies_folder() -> Path:
@@ -353,5 +354,5 @@ def reference_services() -> tuple[str, ...]:
 
 def load(path: Path | None = None) -> Policy:
     """Read a policy file, or the default one. Raises BadInput with file, line and mend."""
-    read_in = read(path or policies_folder() / "retirement.yaml", _PolicyFile)
+    read_in = read(path or policies_folder() / "retirement.yaml", PolicyFile)
     return Policy.model_construct(**dict(read_in))

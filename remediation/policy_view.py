@@ -1,0 +1,175 @@
+"""What a policy amounts to, for `keysweep policy`: values, rules with their needs, references."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from .evidence import SOURCES
+from .evidence.reference_list import ReferenceList, reference_list
+from .models import Model
+from .policy import Policy
+from .rules import RULES, Rule
+
+Value = int | float | str | tuple[str, ...]
+
+
+class ValueView(Model):
+    """One setting of the policy."""
+
+    name: str
+    """As in the file; `accounts.allow` for a nested one."""
+    value: Value
+    default: Value
+    meaning: str
+
+
+class WaiverView(Model):
+    """One waiver of a rule, in force or over."""
+
+    key: str
+    reason: str
+    until: str
+    """The last day on which it counts, as 2026-12-31."""
+    state: Literal["in force", "over"]
+
+
+class NeedView(Model):
+    """A piece of evidence that a rule needs, and what reading it takes."""
+
+    piece: str
+    cost: str
+    """The class of cost, cheapest first as in `Cost`; `not read` where no source reads it."""
+    permissions: tuple[str, ...]
+
+
+class RuleView(Model):
+    """A rule under this policy."""
+
+    id: str
+    sentence: str
+    clears: str
+    needs: tuple[NeedView, ...]
+    waivers: tuple[WaiverView, ...]
+
+
+class OverrideView(Model):
+    """Other values for some accounts and Regions; an empty list means all of them."""
+
+    accounts: tuple[str, ...]
+    regions: tuple[str, ...]
+    values: dict[str, int]
+
+
+class GapView(Model):
+    """A service that may stay unread."""
+
+    service: str
+    reason: str
+
+
+class ReferencesView(Model):
+    """The reference list: how much is asked about resources that name a key."""
+
+    services: int
+    entries: int
+    calls: int
+    accepted_gaps: tuple[GapView, ...]
+
+
+class PolicyView(Model):
+    """Everything that `keysweep policy` shows."""
+
+    values: tuple[ValueView, ...]
+    overrides: tuple[OverrideView, ...]
+    rules: tuple[RuleView, ...]
+    references: ReferencesView
+
+
+def describe_policy(policy: Policy, now: datetime) -> PolicyView:
+    """The policy as it counts at a moment, with the rules and references that it steers."""
+    return PolicyView(
+        values=tuple(_values(policy)),
+        overrides=tuple(
+            OverrideView(
+                accounts=override.accounts or (),
+                regions=override.regions or (),
+                values=override.changes(),
+            )
+            for override in policy.overrides
+        ),
+        rules=tuple(_rule(rule, policy, now) for rule in RULES),
+        references=_references(reference_list(), policy),
+    )
+
+
+def _values(policy: Policy) -> list[ValueView]:
+    default = Policy()
+    views = []
+    for name, field in Policy.model_fields.items():
+        value = getattr(policy, name)
+        if name in {"overrides", "accept", "accept_gaps"}:
+            continue
+        if isinstance(value, Model):
+            views += [
+                ValueView(
+                    name=f"{name}.{part}",
+                    value=getattr(value, part),
+                    default=getattr(getattr(default, name), part),
+                    meaning=f"{field.description} {inner.description}",
+                )
+                for part, inner in type(value).model_fields.items()
+            ]
+        else:
+            views.append(
+                ValueView(
+                    name=name,
+                    value=value,
+                    default=getattr(default, name),
+                    meaning=field.description or "",
+                )
+            )
+    return views
+
+
+def _rule(rule: Rule, policy: Policy, now: datetime) -> RuleView:
+    needed = rule.needed(policy)
+    return RuleView(
+        id=rule.id,
+        sentence=rule.sentence,
+        clears=rule.clears,
+        needs=tuple(need(piece) for piece in rule.needs if piece in needed),
+        waivers=tuple(
+            WaiverView(
+                key=waiver.key,
+                reason=waiver.reason,
+                until=waiver.until.isoformat(),
+                state="in force" if now.date() <= waiver.until else "over",
+            )
+            for waiver in policy.accept
+            if waiver.rule == rule.id
+        ),
+    )
+
+
+def need(piece: str) -> NeedView:
+    """What reading a piece of evidence takes."""
+    source = SOURCES.get(piece)
+    if source is None:
+        return NeedView(piece=piece, cost="not read", permissions=())
+    return NeedView(
+        piece=piece,
+        cost=source.cost.name.lower().replace("_", " "),
+        permissions=source.permissions,
+    )
+
+
+def _references(listed: ReferenceList, policy: Policy) -> ReferencesView:
+    return ReferencesView(
+        services=len({entry.service for entry in listed.entries}),
+        entries=len(listed.entries),
+        calls=sum(1 for _ in listed.calls()),
+        accepted_gaps=tuple(
+            GapView(service=gap.service, reason=gap.reason) for gap in policy.accept_gaps
+        ),
+    )
