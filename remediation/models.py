@@ -120,6 +120,15 @@ class CodeLocation(Model):
     last_line: int
     address: str
     """Resource address, for example `module.a.aws_kms_key.b[0]` or `AWS::KMS::Key.Logical`."""
+    absolute_file: str | None = None
+    """The file on the machine that ran Checkov (`file_abs_path`), where it is absolute."""
+    root_file: str | None = None
+    """Of a resource in a Terraform module: the file with the outermost `module` call, absolute
+    (`breadcrumbs.source_module_[0].path`)."""
+    resource_type: str | None = None
+    """Terraform's, from `details`: `kms:resource-type=`. In terraform_json the address lacks it."""
+    actions: tuple[str, ...] = ()
+    """What a Terraform plan would do with it, from `details`: `terraform:actions=`."""
 
 
 class Finding(Model):
@@ -139,6 +148,17 @@ class Finding(Model):
     time: Time | None = None
     """When the scanner looked; Checkov's records carry none."""
     code: CodeLocation | None = None
+
+
+class Unmapped(Model):
+    """A finding of code that leads to no live key: why, and what would resolve it."""
+
+    finding: Finding
+    reason: str
+    step: str
+    """The option to add or the thing to do, for people."""
+    candidates: tuple[str, ...] = ()
+    """What it may be, when it is ambiguous; nothing is done about any of them."""
 
 
 class UnusableRecord(Model):
@@ -346,11 +366,15 @@ class References(Model):
 class Declaration(Model):
     """Infrastructure code or a stack that owns the key."""
 
-    tool: Literal["terraform", "cloudformation"]
+    tool: Literal["terraform", "cloudformation", "ansible", "crossplane"]
     owner: str
     """The resource address, or the stack's name and logical id."""
     source: str
-    """The state file, or the Region that was asked."""
+    """The state file, the Region that was asked, or the results that name the code."""
+    file: str | None = None
+    """The file that declares it, as Checkov names it, where a finding says so."""
+    line: int | None = None
+    """The first line of the declaration in that file."""
     fix: str
     """What to do there before the key may go, for people."""
 
