@@ -1,0 +1,81 @@
+"""Ansible tasks of the KMS key module, under all four names it has had.
+
+Checkov visits tasks and blocks; handlers, pre_tasks and rescue sections never reach a check.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from checkov.ansible.checks.base_ansible_task_check import BaseAnsibleTaskCheck
+from checkov.common.models.enums import CheckResult
+from checkov.yaml_doc.enums import BlockType
+from keysweep_verdicts import CATEGORIES, SEVERITY, STATE, WINDOW, Check
+
+MODULES = ("amazon.aws.kms_key", "community.aws.aws_kms", "kms_key", "aws_kms")
+
+# What Ansible takes for a boolean parameter besides true and false, the numbers 0 and 1 apart.
+WORDS = {
+    **dict.fromkeys(("y", "yes", "on", "1", "true", "t", "1.0"), True),
+    **dict.fromkeys(("n", "no", "off", "0", "false", "f", "0.0"), False),
+}
+
+
+class AnsibleCheck(BaseAnsibleTaskCheck):
+    """Judges one parameter of a KMS key task; the first name that is set counts."""
+
+    def __init__(self, check: Check, *parameters: str) -> None:
+        super().__init__(
+            name=check.name,
+            id=check.id,
+            categories=CATEGORIES,
+            supported_modules=MODULES,
+            block_type=BlockType.ARRAY,
+            guideline=check.guideline,
+        )
+        self.severity = SEVERITY
+        self._check = check
+        self._parameters = parameters
+
+    def scan_entity_conf(
+        self, conf: dict[str, Any], entity_type: str
+    ) -> tuple[CheckResult, dict[str, Any]]:
+        """Find the task's parameters, wherever Ansible lets them stand, and judge one."""
+        self.entity_type = entity_type
+        self.entity_conf = conf
+        if not isinstance(conf, Mapping) or conf.get("when") is False:
+            return CheckResult.UNKNOWN, conf
+        written = next((conf[name] for name in MODULES if conf.get(name) is not None), None)
+        if not isinstance(written, dict):
+            # The one-line form, `alias=a enabled=no`.
+            return CheckResult.UNKNOWN, conf
+        more = conf.get("args")
+        parameters = {**more, **written} if isinstance(more, dict) else written
+        return self._judge(parameters), written
+
+    def scan_conf(self, conf: dict[str, Any]) -> tuple[CheckResult, dict[str, Any]]:
+        """Judge the parameters of a task that has no others."""
+        return self._judge(conf), conf
+
+    def _judge(self, parameters: Mapping[str, object]) -> CheckResult:
+        name = next((p for p in self._parameters if p in parameters), self._parameters[0])
+        self.evaluated_keys = [name]
+        declared = parameters.get(name)
+        if self._check is STATE:
+            if parameters.get("state") not in (None, "present"):
+                return CheckResult.UNKNOWN
+            declared = _boolean(declared)
+        return self._check.judge(declared)
+
+
+def _boolean(declared: object) -> object:
+    if isinstance(declared, str):
+        return WORDS.get(declared.strip().lower(), declared)
+    if isinstance(declared, int | float) and declared in {0, 1}:
+        return bool(declared)
+    return declared
+
+
+AnsibleCheck(STATE, "enabled")
+AnsibleCheck(WINDOW, "pending_window", "deletion_delay")

@@ -1,0 +1,76 @@
+"""Crossplane managed resources, which Checkov reads as Kubernetes manifests.
+
+Checkov selects by `kind` alone, and other clouds have a `Key` as well: the API group decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from checkov.common.models.enums import CheckResult
+from checkov.kubernetes.checks.resource.base_spec_check import BaseK8Check
+from keysweep_verdicts import CATEGORIES, SEVERITY, STATE, WINDOW, Check
+
+UPBOUND = ("kms.aws.upbound.io", "kms.aws.m.upbound.io")
+COMMUNITY = "kms.aws.crossplane.io"
+
+UPBOUND_SETTINGS = {
+    "Key": {STATE.id: "isEnabled", WINDOW.id: "deletionWindowInDays"},
+    **dict.fromkeys(
+        ("ExternalKey", "ReplicaKey", "ReplicaExternalKey"),
+        {STATE.id: "enabled", WINDOW.id: "deletionWindowInDays"},
+    ),
+}
+# (API group, kind) -> check id -> field of spec.forProvider
+SETTINGS = {
+    **{(group, kind): fields for group in UPBOUND for kind, fields in UPBOUND_SETTINGS.items()},
+    (COMMUNITY, "Key"): {STATE.id: "enabled", WINDOW.id: "pendingWindowInDays"},
+}
+
+# Crossplane's management policies that write spec.forProvider to AWS; without one, it is observed.
+WRITING_POLICIES = frozenset({"*", "Create", "Update"})
+
+
+class CrossplaneCheck(BaseK8Check):
+    """Judges one field of a KMS key."""
+
+    def __init__(self, check: Check) -> None:
+        super().__init__(
+            name=check.name,
+            id=check.id,
+            categories=CATEGORIES,
+            supported_entities=sorted({kind for _, kind in SETTINGS}),
+            guideline=check.guideline,
+        )
+        self.severity = SEVERITY
+        self._check = check
+
+    def scan_spec_conf(self, conf: Mapping[str, object]) -> CheckResult:
+        """Judge the field, if the manifest is a KMS key that Crossplane writes to AWS."""
+        version, kind, spec = (conf.get(name) for name in ("apiVersion", "kind", "spec"))
+        if not isinstance(version, str) or not isinstance(kind, str):
+            return CheckResult.UNKNOWN
+        fields = SETTINGS.get((version.partition("/")[0], kind))
+        if fields is None or not isinstance(spec, Mapping) or not _written(spec):
+            return CheckResult.UNKNOWN
+        setting = fields[self.id]
+        self.evaluated_keys = [f"spec/forProvider/{setting}"]
+        provider = spec.get("forProvider")
+        if not isinstance(provider, Mapping):
+            return CheckResult.UNKNOWN
+        initial = spec.get("initProvider")
+        if provider.get(setting) is None and isinstance(initial, Mapping) and setting in initial:
+            # Holds at creation only: what the key is today is not in the code.
+            return CheckResult.UNKNOWN
+        return self._check.judge(provider.get(setting))
+
+
+def _written(spec: Mapping[str, object]) -> bool:
+    policies = spec.get("managementPolicies")
+    if not isinstance(policies, list):
+        return True
+    return any(policy in WRITING_POLICIES for policy in policies if isinstance(policy, str))
+
+
+CrossplaneCheck(STATE)
+CrossplaneCheck(WINDOW)
