@@ -8,9 +8,11 @@ through locals, variables and module calls; otherwise the answer is UNKNOWN.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -101,7 +103,9 @@ class TerraformCheck(BaseResourceCheck):
         """Whether there is such a key at all, and its argument has the value that Checkov found."""
         if "__start_line__" not in conf or self.graph is None:
             # A plan or JSON, where Checkov resolves nothing.
-            return not any(_is_none(conf.get(name)) for name in MULTIPLIERS)
+            return not any(_is_none(conf.get(name)) for name in MULTIPLIERS) and (
+                setting in conf or setting not in _unknown_until_applied(conf)
+            )
         if self._source is None or self._source.graph is not self.graph:
             self._source = _Source(self.graph)
         file = self.entity_path.partition(f":{self.entity_type}:")[0]
@@ -132,8 +136,37 @@ def _is_none(multiplier: object) -> bool:
     """Whether `count` or `for_each` says that there is no instance."""
     value = _single(multiplier)
     if isinstance(value, list | dict | set):
-        return not value
+        # In JSON, Checkov adds line numbers to every object.
+        return all(isinstance(item, str) and item.startswith("__") for item in value)
     return value == "0" or (isinstance(value, int) and value == 0)
+
+
+def _unknown_until_applied(conf: Mapping[str, object]) -> frozenset[str]:
+    """The arguments of a planned resource that Terraform will know only after apply.
+
+    Checkov leaves them out, unless EVAL_TF_PLAN_AFTER_UNKNOWN is set: they would look undeclared.
+    """
+    plan = _single(conf.get("__file__"))
+    if "__change_actions__" not in conf or not isinstance(plan, str):
+        return frozenset()
+    return _unknown_by_address(plan).get(str(conf.get("__address__")), frozenset())
+
+
+@cache
+def _unknown_by_address(plan: str) -> dict[str, frozenset[str]]:
+    try:
+        changes = json.loads(Path(plan).read_text(encoding="utf-8-sig"))["resource_changes"]
+        return {
+            change["address"]: frozenset(
+                name
+                for name, unknown in (change["change"].get("after_unknown") or {}).items()
+                if unknown is True
+            )
+            for change in changes
+        }
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        # Checkov has read the file as a plan, in some older or newer shape.
+        return {}
 
 
 @dataclass(frozen=True)

@@ -52,10 +52,12 @@ def window(declared: object) -> CheckResult:
         return CheckResult.PASSED
     if isinstance(declared, str) and _NUMBER.fullmatch(declared):
         declared = float(declared)
-    if isinstance(declared, bool) or not isinstance(declared, int | float) or math.isnan(declared):
+    if isinstance(declared, bool) or not isinstance(declared, int | float):
         return CheckResult.UNKNOWN
-    if not SHORTEST_WINDOW <= declared <= LONGEST_WINDOW:
+    if declared < SHORTEST_WINDOW or declared > LONGEST_WINDOW:
         return CheckResult.FAILED
+    if isinstance(declared, float) and math.isnan(declared):
+        return CheckResult.UNKNOWN
     # Seven and a half days lie between the two and are still no waiting period.
     return CheckResult.PASSED if declared == int(declared) else CheckResult.UNKNOWN
 
