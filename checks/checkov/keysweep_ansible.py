@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from keysweep_verdicts import CATEGORIES, SEVERITY, STATE, WINDOW, Check
+
 from checkov.ansible.checks.base_ansible_task_check import BaseAnsibleTaskCheck
 from checkov.common.models.enums import CheckResult
 from checkov.yaml_doc.enums import BlockType
-from keysweep_verdicts import CATEGORIES, SEVERITY, STATE, WINDOW, Check
 
 MODULES = ("amazon.aws.kms_key", "community.aws.aws_kms", "kms_key", "aws_kms")
 
@@ -38,13 +39,11 @@ class AnsibleCheck(BaseAnsibleTaskCheck):
         self._check = check
         self._parameters = parameters
 
-    def scan_entity_conf(
-        self, conf: dict[str, Any], entity_type: str
-    ) -> tuple[CheckResult, dict[str, Any]]:
+    def scan_entity_conf(self, conf: Any, entity_type: str) -> tuple[CheckResult, dict[str, Any]]:
         """Find the task's parameters, wherever Ansible lets them stand, and judge one."""
         self.entity_type = entity_type
         self.entity_conf = conf
-        if not isinstance(conf, Mapping) or conf.get("when") is False:
+        if not isinstance(conf, dict) or conf.get("when") is False:
             return CheckResult.UNKNOWN, conf
         written = next((conf[name] for name in MODULES if conf.get(name) is not None), None)
         if not isinstance(written, dict):

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from checkov.cloudformation.checks.resource.base_resource_check import BaseResourceCheck
-from checkov.common.models.enums import CheckResult
 from keysweep_verdicts import CATEGORIES, SEVERITY, STATE, WINDOW, Check
 
+from checkov.cloudformation.checks.resource.base_resource_check import BaseResourceCheck
+from checkov.common.models.enums import CheckResult
+
 RESOURCES = ("AWS::KMS::Key", "AWS::KMS::ReplicaKey")
+
 
 class CloudFormationCheck(BaseResourceCheck):
     """Judges one property of a KMS key."""

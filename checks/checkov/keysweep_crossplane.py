@@ -7,19 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from keysweep_verdicts import CATEGORIES, SEVERITY, STATE, WINDOW, Check
+
 from checkov.common.models.enums import CheckResult
 from checkov.kubernetes.checks.resource.base_spec_check import BaseK8Check
-from keysweep_verdicts import CATEGORIES, SEVERITY, STATE, WINDOW, Check
 
 UPBOUND = ("kms.aws.upbound.io", "kms.aws.m.upbound.io")
 COMMUNITY = "kms.aws.crossplane.io"
 
+UPBOUND_OTHER = {STATE.id: "enabled", WINDOW.id: "deletionWindowInDays"}
 UPBOUND_SETTINGS = {
     "Key": {STATE.id: "isEnabled", WINDOW.id: "deletionWindowInDays"},
-    **dict.fromkeys(
-        ("ExternalKey", "ReplicaKey", "ReplicaExternalKey"),
-        {STATE.id: "enabled", WINDOW.id: "deletionWindowInDays"},
-    ),
+    "ExternalKey": UPBOUND_OTHER,
+    "ReplicaKey": UPBOUND_OTHER,
+    "ReplicaExternalKey": UPBOUND_OTHER,
 }
 # (API group, kind) -> check id -> field of spec.forProvider
 SETTINGS = {

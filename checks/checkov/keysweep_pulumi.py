@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from keysweep_verdicts import CATEGORIES, SEVERITY, STATE, WINDOW, Check
+
 from checkov.common.models.enums import CheckResult
 from checkov.common.typing import _CheckResult, _SkippedCheck
 from checkov.common.util.suppression import collect_suppressions_for_context
 from checkov.yaml_doc.base_yaml_check import BaseYamlCheck
 from checkov.yaml_doc.enums import BlockType
-from keysweep_verdicts import CATEGORIES, SEVERITY, STATE, WINDOW, Check
 
 AWS_KEY = {STATE.id: "isEnabled", WINDOW.id: "deletionWindowInDays"}
 AWS_OTHER = {STATE.id: "enabled", WINDOW.id: "deletionWindowInDays"}
@@ -61,11 +62,9 @@ class PulumiCheck(BaseYamlCheck):
         Checkov counts a resource from its first property on, and would miss a comment above it.
         """
         skip_info = skip_info or _skip_above(scanned_file, entity_configuration, self.id)
-        return super().run(
-            scanned_file, entity_configuration, entity_name, entity_type, skip_info
-        )
+        return super().run(scanned_file, entity_configuration, entity_name, entity_type, skip_info)
 
-    def scan_entity_conf(self, conf: dict[str, Any], entity_type: str) -> CheckResult:
+    def scan_entity_conf(self, conf: Any, entity_type: str) -> CheckResult:
         """Judge the property; a resource that is only looked up (`get`) declares nothing."""
         self.entity_type = entity_type
         if not isinstance(conf, Mapping) or "get" in conf:
@@ -96,7 +95,7 @@ def _skip_above(scanned_file: str, conf: object, check_id: str) -> _SkippedCheck
             break
         comments.append((number, line))
     skips = collect_suppressions_for_context(comments)
-    return next((skip for skip in skips if skip["id"] == check_id), {})
+    return next((skip for skip in skips if skip["id"] == check_id), _SkippedCheck())
 
 
 PulumiCheck(STATE)

@@ -16,14 +16,15 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from keysweep_verdicts import CATEGORIES, SEVERITY, STATE, WINDOW, Check
+
 from checkov.common.models.enums import CheckResult
 from checkov.terraform.checks.resource.base_resource_check import BaseResourceCheck
-from keysweep_verdicts import CATEGORIES, SEVERITY, STATE, WINDOW, Check
 
 try:
     from checkov.terraform.parser_utils import load_or_die_quietly
 except ImportError:  # its place in older versions, Checkov 3.2.10 among them
-    from checkov.terraform.tf_parser import load_or_die_quietly
+    from checkov.terraform.tf_parser import load_or_die_quietly  # type: ignore[attr-defined]
 
 AWS_KEY = {STATE.id: "is_enabled", WINDOW.id: "deletion_window_in_days"}
 AWS_OTHER = {STATE.id: "enabled", WINDOW.id: "deletion_window_in_days"}
@@ -101,13 +102,14 @@ class TerraformCheck(BaseResourceCheck):
 
     def _holds(self, conf: Mapping[str, object], setting: str) -> bool:
         """Whether there is such a key at all, and its argument has the value that Checkov found."""
-        if "__start_line__" not in conf or self.graph is None:
+        graph: Any = getattr(self, "graph", None)  # not before Checkov 3.2
+        if "__start_line__" not in conf or graph is None:
             # A plan or JSON, where Checkov resolves nothing.
             return not any(_is_none(conf.get(name)) for name in MULTIPLIERS) and (
                 setting in conf or setting not in _unknown_until_applied(conf)
             )
-        if self._source is None or self._source.graph is not self.graph:
-            self._source = _Source(self.graph)
+        if self._source is None or self._source.graph is not graph:
+            self._source = _Source(graph)
         file = self.entity_path.partition(f":{self.entity_type}:")[0]
         return all(
             self._source.settled(block, setting) and not self._source.absent(block)

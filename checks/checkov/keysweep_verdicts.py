@@ -11,6 +11,7 @@ import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from checkov.common.bridgecrew.severities import BcSeverities, Severities
 from checkov.common.models.enums import CheckCategories, CheckResult
@@ -21,7 +22,8 @@ LONGEST_WINDOW = 30
 
 # Checkov's closed list of categories has none for cost.
 CATEGORIES = (CheckCategories.CONVENTION,)
-SEVERITY = Severities[BcSeverities.LOW]
+# A Severity; Checkov types the attribute of a check as None.
+SEVERITY: Any = Severities[BcSeverities.LOW]
 
 _NUMBER = re.compile(r"\s*[+-]?[0-9]+(\.[0-9]+)?\s*")
 

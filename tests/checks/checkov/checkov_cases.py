@@ -1,4 +1,4 @@
-"""The fixtures, the verdicts that Checkov gives on them, and the table that the documentation shows.
+"""The fixtures, the verdicts that Checkov gives on them, and the table in the documentation.
 
 A fixture's folder is `fixtures/<framework>/<topic>`, and each key in it is named for what is
 expected of it: pass_*, fail_*, skip_*, or unknown_* where the code alone does not tell. A name
@@ -30,8 +30,14 @@ PEER = "CKV_AWS_227"
 FRAMEWORKS = {
     "terraform": ("checkov.terraform.runner:Runner", "Terraform and OpenTofu"),
     "terraform_plan": ("checkov.terraform.plan_runner:Runner", "Terraform plan (JSON)"),
-    "terraform_json": ("checkov.terraform_json.runner:TerraformJsonRunner", "Terraform JSON, CDK for Terraform"),
-    "cloudformation": ("checkov.cloudformation.runner:Runner", "CloudFormation, SAM, AWS CDK output"),
+    "terraform_json": (
+        "checkov.terraform_json.runner:TerraformJsonRunner",
+        "Terraform JSON, CDK for Terraform",
+    ),
+    "cloudformation": (
+        "checkov.cloudformation.runner:Runner",
+        "CloudFormation, SAM, AWS CDK output",
+    ),
     "serverless": ("checkov.serverless.runner:Runner", "Serverless Framework"),
     "ansible": ("checkov.ansible.runner:Runner", "Ansible"),
     "kubernetes": ("checkov.kubernetes.runner:Runner", "Crossplane"),

@@ -5,9 +5,8 @@ A check that raises makes its finding vanish without a word.
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import math
-from collections.abc import Iterator
 
 import pytest
 from checkov.ansible.checks.registry import registry as ansible_registry
@@ -33,7 +32,7 @@ scalars = (
     | st.text(max_size=20)
     | st.sampled_from(WORDS)
     | st.binary(max_size=5)
-    | st.just(datetime.date(2026, 1, 1))
+    | st.just(dt.date(2026, 1, 1))
 )
 values = st.recursive(
     scalars,
@@ -110,9 +109,8 @@ CASES = {
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _loaded() -> Iterator[None]:
+def _loaded() -> None:
     resource_registry.load_external_checks(str(CHECKS))
-    yield
 
 
 def checks(registry: BaseCheckRegistry, entity: str) -> list[BaseCheck]:

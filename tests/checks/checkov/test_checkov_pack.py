@@ -47,12 +47,7 @@ def test_a_module_only_registers_when_it_is_imported(module) -> None:
         else:
             assert isinstance(
                 node,
-                ast.Import
-                | ast.ImportFrom
-                | ast.Assign
-                | ast.ClassDef
-                | ast.FunctionDef
-                | ast.Try,
+                ast.Import | ast.ImportFrom | ast.Assign | ast.ClassDef | ast.FunctionDef | ast.Try,
             )
 
 
