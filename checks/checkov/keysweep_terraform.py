@@ -205,14 +205,16 @@ class _Source:
             self._add(node)
 
     def _add(self, node: Mapping[str, Any]) -> None:
+        kind = node.get("block_type_")
+        if kind == "resource" and node.get("resource_type") not in SETTINGS:
+            return
         name = str(node.get("block_name_"))
-        place = _Place(
-            str(Path(str(node.get("file_path_"))).parent), node.get("source_module_object_")
-        )
-        match node.get("block_type_"):
-            case "resource" if node.get("resource_type") in SETTINGS:
-                kind, _, label = name.partition(".")
-                path = ("resource", kind, label.partition("[")[0])
+        folder = str(Path(str(node.get("file_path_"))).parent)
+        place = _Place(folder, node.get("source_module_object_"))
+        match kind:
+            case "resource":
+                resource_type, _, label = name.partition(".")
+                path = ("resource", resource_type, label.partition("[")[0])
                 address = str(node.get("__address__"))
                 self._keys.setdefault(address, []).append(_Located(node, place, path))
             case "module":

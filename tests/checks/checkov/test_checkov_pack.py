@@ -11,6 +11,15 @@ from checkov.runner_filter import RunnerFilter
 from checkov.terraform.runner import Runner as TerraformRunner
 from checkov_cases import CHECKS, STATE, WINDOW
 
+DEFINITIONS = (
+    ast.Import,
+    ast.ImportFrom,
+    ast.Assign,
+    ast.AnnAssign,
+    ast.ClassDef,
+    ast.FunctionDef,
+    ast.Try,
+)
 MODULES = sorted(CHECKS.glob("keysweep_*.py"))
 
 
@@ -45,10 +54,7 @@ def test_a_module_only_registers_when_it_is_imported(module) -> None:
         elif isinstance(node, ast.Expr):
             assert isinstance(node.value, ast.Constant)
         else:
-            assert isinstance(
-                node,
-                ast.Import | ast.ImportFrom | ast.Assign | ast.ClassDef | ast.FunctionDef | ast.Try,
-            )
+            assert isinstance(node, DEFINITIONS)
 
 
 def scan(runner, folder):
