@@ -153,7 +153,7 @@ def _page() -> Iterator[str]:
     yield "Generated from the fixtures in `tests/checks/checkov/fixtures`, whose names say what is"
     yield f"right. UNKNOWN leaves no record: the code alone does not tell. {PEER}, which comes with"
     yield "Checkov, covers `aws_kms_key` in Terraform alone; a dash stands where it does not look,"
-    yield "and bold type where it fails or passes a key on a guess."
+    yield "and bold type where the two differ."
     for framework, (_, dialect) in FRAMEWORKS.items():
         yield from ("", f"## {dialect}", "", f"| case | {STATE} | {PEER} |", "|---|---|---|")
         for topic in ("literals", "expressions"):
