@@ -21,13 +21,14 @@ demo: .venv/.ready ## The main job, on an AWS of its own: scan, plan, apply, sta
 	@$(TOX) --notest -e prowler,command
 	@.tox/command/bin/python -P examples/demo.py
 
-test: .venv/.ready ## All tests: the checks in Prowler's environment, the command, and both together
-	@$(TOX) -e prowler,command
+test: .venv/.ready ## All tests: the checks beside their scanners, the command, and all together
+	@$(TOX) -e prowler,checkov,command
 
 lint: .venv/.ready ## What CI runs: ruff, and mypy strict in each environment
 	@$(TOX) -e lint
-	@$(TOX) --notest -e prowler
+	@$(TOX) --notest -e prowler,checkov
 	@.tox/prowler/bin/mypy -p keysweep.services
+	@MYPYPATH=checks/checkov .tox/checkov/bin/mypy --explicit-package-bases checks/checkov
 
 clean: ## Remove what the other targets made
 	@rm -rf .venv .tox build dist demo-run *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -7,6 +7,7 @@ import importlib.util
 import sys
 
 FOLDERS = {
+    "checkov": "keysweep.checkov",
     "prowler": "keysweep.services.kms",
     "policies": "keysweep.policies",
 }
