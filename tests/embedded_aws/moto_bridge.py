@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+import os
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes, urlsplit
 
+from botocore.model import OperationNotFoundError
 from moto.core.base_backend import BackendDict
 from moto.core.model import OperationModel
 from moto.core.model_instances import reset_model_data
@@ -27,9 +30,10 @@ class Moto:
     """moto's services; one call at a time, for moto does not guard its state."""
 
     def __init__(self, current: Callable[[], World]) -> None:
+        os.environ["MOTO_ALLOW_NONEXISTENT_REGION"] = "true"  # services that are new in a Region
         moto_kms.install(current)
         self._lock = threading.RLock()
-        self._application = DomainDispatcherApplication(_create_app)
+        self._application = _Dispatcher(_create_app)
 
     def reset(self) -> None:
         """Forget every resource of every account."""
@@ -55,7 +59,7 @@ class Moto:
             moto_mends.apply(request.service)
             try:
                 reply = self._call(request, account)
-            except NotImplementedError:
+            except (NotImplementedError, OperationNotFoundError):
                 reply = None
             if reply is not None and not (reply.status == 404 and _lacks(reply)):
                 return reply
@@ -81,6 +85,14 @@ class Moto:
         if request.method == "HEAD":
             kept |= {k: v for k, v in headers if k.lower() == "content-length"}
         return Reply(status, kept, body)
+
+
+class _Dispatcher(DomainDispatcherApplication):
+    """moto's dispatcher without its remarks about services that it lacks."""
+
+    def get_backend_for_host(self, host: str | None) -> Any:
+        with contextlib.redirect_stdout(io.StringIO()):
+            return super().get_backend_for_host(host)
 
 
 def _create_app(service: Any) -> Any:

@@ -7,6 +7,7 @@ since importing the service is slow.
 from __future__ import annotations
 
 import functools
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -163,6 +164,17 @@ def _kafka_clusters_keep_their_key() -> None:
     KafkaBackend.create_cluster_v2 = create  # type: ignore[method-assign]
 
 
+def _time_series_are_served_here() -> None:
+    """DescribeEndpoints names this server, and not a host of the real AWS."""
+    from moto.timestreamwrite.responses import TimestreamWriteResponse
+
+    def describe(self: Any) -> str:
+        here = f"http://{self.headers['Host']}"
+        return json.dumps({"Endpoints": [{"Address": here, "CachePeriodInMinutes": 1440}]})
+
+    TimestreamWriteResponse.describe_endpoints = describe  # type: ignore[method-assign]
+
+
 _WAITING: dict[str, tuple[Callable[[], None], ...]] = {
     "ec2": (
         _snapshots_carry_their_key,
@@ -173,5 +185,6 @@ _WAITING: dict[str, tuple[Callable[[], None], ...]] = {
     "redshift": (_warehouse_snapshots_carry_their_key,),
     "codebuild": (_build_projects_keep_their_key,),
     "kafka": (_kafka_clusters_keep_their_key,),
+    "timestream": (_time_series_are_served_here,),
     "cloudformation": (_stack_of_a_resource,),
 }

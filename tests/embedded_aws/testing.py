@@ -30,7 +30,11 @@ class Lab:
 
     def client(self, service: str, region: str = "eu-west-1", account: str = ACCOUNT) -> Any:
         """Return a boto3 client of an account's operator."""
-        config = Config(retries={"total_max_attempts": 1, "mode": "standard"}, read_timeout=5)
+        config = Config(
+            retries={"total_max_attempts": 1, "mode": "standard"},
+            read_timeout=60,
+            inject_host_prefix=False,
+        )
         make: Any = _SESSION.client
         return make(service, config=config, **self.aws.client_arguments(account, region))
 

@@ -69,3 +69,19 @@ def test_a_fault_addresses_an_operation_that_only_its_path_names(lab: Lab) -> No
     client = lab.client("lambda")
     assert outcome(client.list_layers) == "ok"
     assert outcome(client.list_functions) == "AccessDeniedException"
+
+
+def test_an_account_without_a_setup_is_told_so(lab: Lab) -> None:
+    code = outcome(lab.client("auditmanager").get_settings, attribute="ALL")
+    assert code == "AccessDeniedException"
+
+
+def test_a_service_that_is_new_in_a_region_is_empty_there(lab: Lab) -> None:
+    assert lab.client("dsql").list_clusters()["clusters"] == []
+    assert lab.client("mailmanager").list_archives()["Archives"] == []
+
+
+def test_time_series_are_never_looked_for_at_the_real_aws(lab: Lab) -> None:
+    for service in ("timestream-write", "timestream-query"):
+        [endpoint] = lab.client(service).describe_endpoints()["Endpoints"]
+        assert endpoint["Address"] == lab.aws.endpoint
