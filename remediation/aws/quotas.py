@@ -1,8 +1,10 @@
 """AWS's request quotas as data: requests a second, of each operation in an account and Region.
 
 Sources: "Request quotas" (AWS KMS Developer Guide), "Quotas in AWS CloudTrail" (AWS CloudTrail User
-Guide), "IAM and AWS STS quotas" (IAM User Guide). They are defaults, which AWS raises on request,
-and every other caller of the account takes from them too.
+Guide), "IAM and AWS STS quotas" (IAM User Guide), and for the reads of the reference list each
+service's own page of quotas; where AWS publishes none, as for S3, a rate well below what it bears.
+They are defaults, which AWS raises on request, and every other caller of the account takes from
+them too.
 """
 
 from __future__ import annotations
@@ -23,6 +25,20 @@ PER_SECOND: Final[dict[str, float]] = {
     "kms:ScheduleKeyDeletion": 15,
     "kms:TagResource": 10,
     "cloudtrail:LookupEvents": 2,
+    "athena:GetWorkGroup": 5,
+    "connect:ListInstanceStorageConfigs": 2,
+    "dynamodb:DescribeBackup": 10,
+    "dynamodb:DescribeTable": 100,
+    "firehose:DescribeDeliveryStream": 5,
+    "kinesis:DescribeStreamSummary": 20,
+    "lambda:GetFunction": 100,
+    "route53:GetDNSSEC": 4,
+    "route53:ListHostedZones": 1,
+    "s3:GetBucketEncryption": 100,
+    "s3:GetBucketReplication": 100,
+    "s3:ListBucketInventoryConfigurations": 100,
+    "sns:GetTopicAttributes": 30,
+    "sqs:GetQueueAttributes": 100,
     "sts:AssumeRole": 600,
     "sts:GetCallerIdentity": 600,
 }

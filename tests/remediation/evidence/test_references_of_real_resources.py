@@ -16,12 +16,10 @@ import boto3
 import pytest
 
 from embedded_aws.process import EmbeddedAws
-from keysweep.remediation.aws import Place
-from keysweep.remediation.aws.clock import Clock
-from keysweep.remediation.evidence.reference_index import Index, references_to
-from keysweep.remediation.evidence.reference_list import ReferenceList, reference_list
-from keysweep.remediation.evidence.reference_scan import scan_account, scan_region
-from keysweep.remediation.models import KeyArn, Reference
+from keysweep.remediation.aws import Accounts, Manners
+from keysweep.remediation.evidence.reference_list import reference_list
+from keysweep.remediation.evidence.references import SOURCE
+from keysweep.remediation.models import Evidence, KeyArn, References
 
 ACCOUNT, REGION, ELSEWHERE = "111122223333", "eu-west-1", "eu-central-1"
 
@@ -74,7 +72,7 @@ SUBNET = "subnet-0123456789abcdef0"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/service"
 
 
-# --- EC2 --------------------------------------------------------------------------------------------
+# --- EC2 ------------------------------------------------------------------------------------------
 
 
 @case("ec2", "KmsKeyId")
@@ -82,6 +80,11 @@ def ec2_volume(clients: Clients, key: Named) -> None:
     clients("ec2").create_volume(
         AvailabilityZone="eu-west-1a", Size=1, Encrypted=True, KmsKeyId=key.arn
     )
+
+
+@case("ec2", "KmsKeyId")
+def ec2_default_key(clients: Clients, key: Named) -> None:
+    clients("ec2").modify_ebs_default_kms_key_id(KmsKeyId=key.arn)
 
 
 @case("ec2", "KmsKeyId")
@@ -106,7 +109,25 @@ def ec2_old_launch_template_version(clients: Clients, key: Named) -> None:
     )
 
 
-# --- databases --------------------------------------------------------------------------------------
+@case("ec2", "BlockDeviceMappings[].Ebs.KmsKeyId")
+def ec2_image(clients: Clients, key: Named) -> None:
+    disk = {"DeviceName": "/dev/sda1", "Ebs": {"Encrypted": True, "KmsKeyId": key.arn}}
+    clients("ec2").register_image(
+        Name="golden", RootDeviceName="/dev/sda1", BlockDeviceMappings=[disk]
+    )
+
+
+@case("ec2", "KmsKeyId")
+def ec2_snapshot_of_a_deleted_volume(clients: Clients, key: Named) -> None:
+    ec2 = clients("ec2")
+    volume = ec2.create_volume(
+        AvailabilityZone="eu-west-1a", Size=1, Encrypted=True, KmsKeyId=key.arn
+    )["VolumeId"]
+    ec2.create_snapshot(VolumeId=volume)
+    ec2.delete_volume(VolumeId=volume)
+
+
+# --- databases ------------------------------------------------------------------------------------
 
 
 @case("rds", "KmsKeyId")
@@ -200,6 +221,16 @@ def memorydb_cluster(clients: Clients, key: Named) -> None:
     )
 
 
+@case("memorydb", "KmsKeyId")
+def memorydb_snapshot(clients: Clients, key: Named) -> None:
+    memorydb = clients("memorydb")
+    memorydb.create_cluster(
+        ClusterName="brief", NodeType="db.t4g.small", ACLName="open-access", KmsKeyId=key.arn
+    )
+    memorydb.create_snapshot(ClusterName="brief", SnapshotName="brief", KmsKeyId=key.arn)
+    memorydb.delete_cluster(ClusterName="brief")
+
+
 @case("redshift", "KmsKeyId")
 def redshift_cluster(clients: Clients, key: Named) -> None:
     clients("redshift").create_cluster(
@@ -213,10 +244,23 @@ def redshift_cluster(clients: Clients, key: Named) -> None:
 
 
 @case("redshift", "KmsKeyId")
-def redshift_snapshot_copy_grant(clients: Clients, key: Named) -> None:
-    clients("redshift").create_snapshot_copy_grant(
-        SnapshotCopyGrantName="copies", KmsKeyId=key.id
+def redshift_snapshot(clients: Clients, key: Named) -> None:
+    redshift = clients("redshift")
+    redshift.create_cluster(
+        ClusterIdentifier="past",
+        NodeType="ra3.large",
+        MasterUsername="root",
+        MasterUserPassword="Long-enough-1",
+        Encrypted=True,
+        KmsKeyId=key.arn,
     )
+    redshift.create_cluster_snapshot(ClusterIdentifier="past", SnapshotIdentifier="past")
+    redshift.delete_cluster(ClusterIdentifier="past", SkipFinalClusterSnapshot=True)
+
+
+@case("redshift", "KmsKeyId")
+def redshift_snapshot_copy_grant(clients: Clients, key: Named) -> None:
+    clients("redshift").create_snapshot_copy_grant(SnapshotCopyGrantName="copies", KmsKeyId=key.id)
 
 
 @case("timestream-write", "KmsKeyId")
@@ -224,7 +268,25 @@ def timestream_database(clients: Clients, key: Named) -> None:
     clients("timestream-write").create_database(DatabaseName="metrics", KmsKeyId=key.arn)
 
 
-# --- storage and copies -----------------------------------------------------------------------------
+@case(
+    "timestream-write",
+    "MagneticStoreWriteProperties.MagneticStoreRejectedDataLocation.S3Configuration.KmsKeyId",
+)
+def timestream_table(clients: Clients, key: Named) -> None:
+    timestream = clients("timestream-write")
+    timestream.create_database(DatabaseName="sensors")
+    rejected = {"BucketName": "rejected", "EncryptionOption": "SSE_KMS", "KmsKeyId": key.arn}
+    timestream.create_table(
+        DatabaseName="sensors",
+        TableName="readings",
+        MagneticStoreWriteProperties={
+            "EnableMagneticStoreWrites": True,
+            "MagneticStoreRejectedDataLocation": {"S3Configuration": rejected},
+        },
+    )
+
+
+# --- storage and copies ---------------------------------------------------------------------------
 
 
 def bucket(clients: Clients, name: str, region: str = REGION) -> Any:
@@ -237,9 +299,7 @@ def encrypt(s3: Any, name: str, key: str) -> None:
     rule = {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key}
     s3.put_bucket_encryption(
         Bucket=name,
-        ServerSideEncryptionConfiguration={
-            "Rules": [{"ApplyServerSideEncryptionByDefault": rule}]
-        },
+        ServerSideEncryptionConfiguration={"Rules": [{"ApplyServerSideEncryptionByDefault": rule}]},
     )
 
 
@@ -342,14 +402,12 @@ def backup_vault(clients: Clients, key: Named) -> None:
     clients("backup").create_backup_vault(BackupVaultName="safe", EncryptionKeyArn=key.arn)
 
 
-# --- secrets, parameters, configuration -------------------------------------------------------------
+# --- secrets, parameters, configuration -----------------------------------------------------------
 
 
 @case("secretsmanager", "KmsKeyId")
 def secret(clients: Clients, key: Named) -> None:
-    clients("secretsmanager").create_secret(
-        Name="password", SecretString="x", KmsKeyId=key.alias
-    )
+    clients("secretsmanager").create_secret(Name="password", SecretString="x", KmsKeyId=key.alias)
 
 
 @case("secretsmanager", "KmsKeyId")
@@ -395,7 +453,7 @@ def config_delivery_channel(clients: Clients, key: Named) -> None:
     )
 
 
-# --- messages and streams ---------------------------------------------------------------------------
+# --- messages and streams -------------------------------------------------------------------------
 
 
 @case("sqs", "KmsMasterKeyId")
@@ -521,7 +579,7 @@ def event_bus(clients: Clients, key: Named) -> None:
     clients("events").create_event_bus(Name="orders", KmsKeyIdentifier=key.arn)
 
 
-# --- logs and monitoring ----------------------------------------------------------------------------
+# --- logs and monitoring --------------------------------------------------------------------------
 
 
 @case("logs", "kmsKeyId")
@@ -548,7 +606,7 @@ def canary(clients: Clients, key: Named) -> None:
     )
 
 
-# --- compute and delivery of code -------------------------------------------------------------------
+# --- compute and delivery of code -----------------------------------------------------------------
 
 
 def package() -> bytes:
@@ -589,6 +647,14 @@ def ecs_cluster(clients: Clients, key: Named) -> None:
     )
 
 
+@case("ecs", "configuration.managedStorageConfiguration.fargateEphemeralStorageKmsKeyId")
+def ecs_ephemeral_storage(clients: Clients, key: Named) -> None:
+    clients("ecs").create_cluster(
+        clusterName="brief",
+        configuration={"managedStorageConfiguration": {"fargateEphemeralStorageKmsKeyId": key.id}},
+    )
+
+
 @case("ecr", "encryptionConfiguration.kmsKey")
 def ecr_repository(clients: Clients, key: Named) -> None:
     clients("ecr").create_repository(
@@ -597,12 +663,26 @@ def ecr_repository(clients: Clients, key: Named) -> None:
     )
 
 
+@case("codebuild", "encryptionKey")
+def codebuild_project(clients: Clients, key: Named) -> None:
+    clients("codebuild").create_project(
+        name="build",
+        source={"type": "S3", "location": "source/code.zip"},
+        artifacts={"type": "NO_ARTIFACTS"},
+        environment={
+            "type": "LINUX_CONTAINER",
+            "image": "aws/codebuild/standard:7.0",
+            "computeType": "BUILD_GENERAL1_SMALL",
+        },
+        serviceRole=ROLE,
+        encryptionKey=key.arn,
+    )
+
+
 @case("codepipeline", "pipeline.artifactStore.encryptionKey.id")
 def codepipeline_pipeline(clients: Clients, key: Named) -> None:
     trust = {"Statement": [{"Principal": {"Service": "codepipeline.amazonaws.com"}}]}
-    clients("iam").create_role(
-        RoleName="delivers", AssumeRolePolicyDocument=json.dumps(trust)
-    )
+    clients("iam").create_role(RoleName="delivers", AssumeRolePolicyDocument=json.dumps(trust))
 
     def stage(name: str, category: str, provider: str) -> dict[str, Any]:
         kind = {"category": category, "owner": "AWS", "provider": provider, "version": "1"}
@@ -626,7 +706,7 @@ def codepipeline_pipeline(clients: Clients, key: Named) -> None:
     )
 
 
-# --- data and analysis ------------------------------------------------------------------------------
+# --- data and analysis ----------------------------------------------------------------------------
 
 
 @case("opensearch", "EncryptionAtRestOptions.KmsKeyId")
@@ -648,6 +728,18 @@ def opensearch_serverless_policy(clients: Clients, key: Named) -> None:
     )
 
 
+@case("opensearchserverless", "kmsKeyArn")
+def opensearch_serverless_collection(clients: Clients, key: Named) -> None:
+    serverless = clients("opensearchserverless")
+    policy = {
+        "Rules": [{"ResourceType": "collection", "Resource": ["collection/notes"]}],
+        "AWSOwnedKey": False,
+        "KmsARN": key.arn,
+    }
+    serverless.create_security_policy(name="notes", type="encryption", policy=json.dumps(policy))
+    serverless.create_collection(name="notes")
+
+
 @case("osis", "Pipeline.EncryptionAtRestOptions.KmsKeyArn")
 def osis_pipeline(clients: Clients, key: Named) -> None:
     sink = {"s3": {"bucket": "ingested"}}
@@ -661,9 +753,7 @@ def osis_pipeline(clients: Clients, key: Named) -> None:
     )
 
 
-@case(
-    "athena", "WorkGroup.Configuration.ResultConfiguration.EncryptionConfiguration.KmsKey"
-)
+@case("athena", "WorkGroup.Configuration.ResultConfiguration.EncryptionConfiguration.KmsKey")
 def athena_workgroup(clients: Clients, key: Named) -> None:
     clients("athena").create_work_group(
         Name="analysts",
@@ -712,7 +802,7 @@ def dms_replication_instance(clients: Clients, key: Named) -> None:
     )
 
 
-# --- machine learning -------------------------------------------------------------------------------
+# --- machine learning -----------------------------------------------------------------------------
 
 
 @case("sagemaker", "KmsKeyId")
@@ -728,7 +818,9 @@ def sagemaker_notebook(clients: Clients, key: Named) -> None:
 @case("sagemaker", "KmsKeyId")
 def sagemaker_endpoint_configuration(clients: Clients, key: Named) -> None:
     sagemaker = clients("sagemaker")
-    sagemaker.create_model(ModelName="model", ExecutionRoleArn=ROLE, PrimaryContainer={"Image": "i"})
+    sagemaker.create_model(
+        ModelName="model", ExecutionRoleArn=ROLE, PrimaryContainer={"Image": "i"}
+    )
     variant = {
         "VariantName": "one",
         "ModelName": "model",
@@ -752,6 +844,112 @@ def sagemaker_domain(clients: Clients, key: Named) -> None:
     )
 
 
+def monitoring(key: str) -> dict[str, Any]:
+    output = {"S3Uri": "s3://out", "LocalPath": "/opt/out"}
+    return {
+        "JobResources": {
+            "ClusterConfig": {
+                "InstanceCount": 1,
+                "InstanceType": "ml.m5.large",
+                "VolumeSizeInGB": 10,
+                "VolumeKmsKeyId": key,
+            }
+        },
+        "RoleArn": ROLE,
+        "output": {"MonitoringOutputs": [{"S3Output": output}]},
+        "input": {"EndpointInput": {"EndpointName": "e", "LocalPath": "/opt/in"}},
+    }
+
+
+VOLUME = "JobResources.ClusterConfig.VolumeKmsKeyId"
+
+
+@case("sagemaker", VOLUME)
+def sagemaker_data_quality(clients: Clients, key: Named) -> None:
+    parts = monitoring(key.id)
+    clients("sagemaker").create_data_quality_job_definition(
+        JobDefinitionName="data-quality",
+        DataQualityAppSpecification={"ImageUri": "image"},
+        DataQualityJobInput=parts.pop("input"),
+        DataQualityJobOutputConfig=parts.pop("output"),
+        **parts,
+    )
+
+
+@case("sagemaker", VOLUME)
+def sagemaker_model_quality(clients: Clients, key: Named) -> None:
+    parts = monitoring(key.id)
+    clients("sagemaker").create_model_quality_job_definition(
+        JobDefinitionName="model-quality",
+        ModelQualityAppSpecification={"ImageUri": "image"},
+        ModelQualityJobInput={
+            **parts.pop("input"),
+            "GroundTruthS3Input": {"S3Uri": "s3://truth"},
+        },
+        ModelQualityJobOutputConfig=parts.pop("output"),
+        **parts,
+    )
+
+
+@case("sagemaker", VOLUME)
+def sagemaker_model_bias(clients: Clients, key: Named) -> None:
+    parts = monitoring(key.id)
+    clients("sagemaker").create_model_bias_job_definition(
+        JobDefinitionName="bias",
+        ModelBiasAppSpecification={"ImageUri": "image", "ConfigUri": "s3://config"},
+        ModelBiasJobInput={
+            **parts.pop("input"),
+            "GroundTruthS3Input": {"S3Uri": "s3://truth"},
+        },
+        ModelBiasJobOutputConfig=parts.pop("output"),
+        **parts,
+    )
+
+
+@case("sagemaker", VOLUME)
+def sagemaker_model_explainability(clients: Clients, key: Named) -> None:
+    parts = monitoring(key.id)
+    clients("sagemaker").create_model_explainability_job_definition(
+        JobDefinitionName="explained",
+        ModelExplainabilityAppSpecification={"ImageUri": "image", "ConfigUri": "s3://config"},
+        ModelExplainabilityJobInput=parts.pop("input"),
+        ModelExplainabilityJobOutputConfig=parts.pop("output"),
+        **parts,
+    )
+
+
+@case(
+    "sagemaker",
+    "InstanceGroups[].InstanceStorageConfigs[].EbsVolumeConfig.VolumeKmsKeyId",
+)
+def sagemaker_cluster(clients: Clients, key: Named) -> None:
+    volume = {"VolumeSizeInGB": 100, "VolumeKmsKeyId": key.id}
+    clients("sagemaker").create_cluster(
+        ClusterName="training",
+        InstanceGroups=[
+            {
+                "InstanceCount": 1,
+                "InstanceGroupName": "workers",
+                "InstanceType": "ml.p5.48xlarge",
+                "LifeCycleConfig": {"SourceS3Uri": "s3://sagemaker-x", "OnCreate": "run.sh"},
+                "ExecutionRole": ROLE,
+                "ThreadsPerCore": 1,
+                "InstanceStorageConfigs": [{"EbsVolumeConfig": volume}],
+            }
+        ],
+    )
+
+
+@case("sagemaker", "SecurityConfig.KmsKeyId")
+def sagemaker_model_card(clients: Clients, key: Named) -> None:
+    clients("sagemaker").create_model_card(
+        ModelCardName="card",
+        SecurityConfig={"KmsKeyId": key.arn},
+        Content="{}",
+        ModelCardStatus="Draft",
+    )
+
+
 @case("comprehend", "ModelKmsKeyId")
 def comprehend_entity_recognizer(clients: Clients, key: Named) -> None:
     clients("comprehend").create_entity_recognizer(
@@ -766,6 +964,29 @@ def comprehend_entity_recognizer(clients: Clients, key: Named) -> None:
     )
 
 
+@case("comprehend", "ModelKmsKeyId")
+def comprehend_classifier(clients: Clients, key: Named) -> None:
+    clients("comprehend").create_document_classifier(
+        DocumentClassifierName="kinds",
+        DataAccessRoleArn=ROLE,
+        InputDataConfig={"S3Uri": "s3://documents"},
+        LanguageCode="en",
+        ModelKmsKeyId=key.arn,
+    )
+
+
+@case("comprehend", "FlywheelProperties.DataSecurityConfig.DataLakeKmsKeyId")
+def comprehend_flywheel(clients: Clients, key: Named) -> None:
+    clients("comprehend").create_flywheel(
+        FlywheelName="wheel",
+        DataAccessRoleArn=ROLE,
+        DataLakeS3Uri="s3://lake",
+        ModelType="DOCUMENT_CLASSIFIER",
+        TaskConfig={"LanguageCode": "en", "DocumentClassificationConfig": {"Mode": "MULTI_CLASS"}},
+        DataSecurityConfig={"DataLakeKmsKeyId": key.arn},
+    )
+
+
 @case("bedrock-agent", "agent.customerEncryptionKeyArn")
 def bedrock_agent(clients: Clients, key: Named) -> None:
     clients("bedrock-agent").create_agent(
@@ -773,7 +994,47 @@ def bedrock_agent(clients: Clients, key: Named) -> None:
     )
 
 
-# --- people and media -------------------------------------------------------------------------------
+@case("bedrock-agentcore-control", "memory.encryptionKeyArn")
+def bedrock_agentcore_memory(clients: Clients, key: Named) -> None:
+    clients("bedrock-agentcore-control").create_memory(
+        name="memory", eventExpiryDuration=30, encryptionKeyArn=key.arn
+    )
+
+
+@case("bedrock-agentcore-control", "kmsKeyArn")
+def bedrock_agentcore_gateway(clients: Clients, key: Named) -> None:
+    clients("bedrock-agentcore-control").create_gateway(
+        name="gateway",
+        roleArn=ROLE,
+        protocolType="MCP",
+        authorizerType="AWS_IAM",
+        kmsKeyArn=key.arn,
+    )
+
+
+@case(
+    "lexv2-models",
+    "conversationLogSettings.audioLogSettings[].destination.s3Bucket.kmsKeyArn",
+)
+def lex_bot_alias(clients: Clients, key: Named) -> None:
+    lex = clients("lexv2-models")
+    bot = lex.create_bot(
+        botName="talk",
+        roleArn=ROLE,
+        dataPrivacy={"childDirected": False},
+        idleSessionTTLInSeconds=300,
+    )["botId"]
+    logs = {"s3BucketArn": "arn:aws:s3:::talks", "logPrefix": "", "kmsKeyArn": key.arn}
+    lex.create_bot_alias(
+        botId=bot,
+        botAliasName="live",
+        conversationLogSettings={
+            "audioLogSettings": [{"enabled": True, "destination": {"s3Bucket": logs}}]
+        },
+    )
+
+
+# --- people and media -----------------------------------------------------------------------------
 
 
 @case("workspaces", "VolumeEncryptionKey")
@@ -809,11 +1070,29 @@ def workspaces_web_portal(clients: Clients, key: Named) -> None:
     clients("workspaces-web").create_portal(displayName="portal", customerManagedKey=key.arn)
 
 
+@case("workspaces-web", "browserSettings.customerManagedKey")
+def workspaces_web_browser(clients: Clients, key: Named) -> None:
+    clients("workspaces-web").create_browser_settings(
+        browserPolicy="{}", customerManagedKey=key.arn
+    )
+
+
+@case("workspaces-web", "userSettings.customerManagedKey")
+def workspaces_web_user(clients: Clients, key: Named) -> None:
+    off = "Disabled"
+    clients("workspaces-web").create_user_settings(
+        copyAllowed=off,
+        pasteAllowed=off,
+        downloadAllowed=off,
+        uploadAllowed=off,
+        printAllowed=off,
+        customerManagedKey=key.arn,
+    )
+
+
 @case("cognito-idp", "UserPool.LambdaConfig.KMSKeyID")
 def user_pool(clients: Clients, key: Named) -> None:
-    clients("cognito-idp").create_user_pool(
-        PoolName="people", LambdaConfig={"KMSKeyID": key.arn}
-    )
+    clients("cognito-idp").create_user_pool(PoolName="people", LambdaConfig={"KMSKeyID": key.arn})
 
 
 @case("ses", "Actions[].S3Action.KmsKeyArn")
@@ -827,7 +1106,7 @@ def ses_receipt_rule(clients: Clients, key: Named) -> None:
     )
 
 
-# --- protection -------------------------------------------------------------------------------------
+# --- protection -----------------------------------------------------------------------------------
 
 
 @case("network-firewall", "Firewall.EncryptionConfiguration.KeyId")
@@ -839,78 +1118,83 @@ def network_firewall(clients: Clients, key: Named) -> None:
     )
 
 
-# --- the estate and the rows ------------------------------------------------------------------------
+# --- the estate and the rows ----------------------------------------------------------------------
+
+
+UNNAMED = "unnamed"
 
 
 @pytest.fixture(scope="module")
-def clients() -> Iterator[Clients]:
-    keys = [
-        {"name": str(one), "aliases": [f"alias/{one}"]} for one in CASES if one.key_region == REGION
-    ]
-    far = [
-        {"name": str(one), "aliases": [f"alias/{one}"]} for one in CASES if one.key_region != REGION
-    ]
-    with EmbeddedAws() as aws:
-        unnamed = {"name": "unnamed", "aliases": ["alias/unnamed"]}
-        regions = {REGION: {"keys": [*keys, unnamed]}, ELSEWHERE: {"keys": far}}
-        aws.reset({"accounts": {ACCOUNT: {"regions": regions}}})
-        session = boto3.Session()
+def aws() -> Iterator[EmbeddedAws]:
+    """The embedded AWS with a key for each case, one that nothing names, and the way there."""
 
-        def client(service: str, region: str = REGION) -> Any:
-            return session.client(service, **aws.client_arguments(ACCOUNT, region))
+    def keys(region: str) -> list[dict[str, Any]]:
+        names = [str(one) for one in CASES if one.key_region == region] + [UNNAMED] * (
+            region == REGION
+        )
+        return [{"name": name, "aliases": [f"alias/{name}"]} for name in names]
 
-        client.arn = lambda name, region=REGION: aws.key_arn(ACCOUNT, region, name)  # type: ignore[attr-defined]
-        yield client
-
-
-def named(clients: Any, one: Case) -> Named:
-    return Named(clients.arn(str(one), one.key_region), f"alias/{one}")
-
-
-@dataclass(eq=False)
-class LoopbackPlace(Place):
-    """A place whose clients reach the embedded AWS."""
-
-    reach: Clients | None = None
-
-    def client(self, service: str, *, region: str | None = None, writes: bool = False) -> Any:
-        assert self.reach is not None
-        return self.reach(service, region or self.region)
+    with EmbeddedAws() as server, pytest.MonkeyPatch.context() as patch:
+        regions = {region: {"keys": keys(region)} for region in (REGION, ELSEWHERE)}
+        server.reset({"accounts": {ACCOUNT: {"regions": regions}}})
+        for name, value in server.environment(ACCOUNT, REGION).items():
+            patch.setenv(name, value)
+        yield server
 
 
 @pytest.fixture(scope="module")
-def indexes(clients: Clients) -> Mapping[str, tuple[Index, ...]]:
-    """One scan of everything that the cases create."""
-    for one in CASES:
-        one.create(clients, named(clients, one))
-    services = {one.service for one in CASES}
-    whole = reference_list()
-    asked = ReferenceList(
-        version=1,
-        absent=whole.absent,
-        entries=tuple(entry for entry in whole.entries if entry.service in services),
-    )
+def named(aws: EmbeddedAws) -> Callable[[str, str], Named]:
+    def find(name: str, region: str = REGION) -> Named:
+        return Named(aws.key_arn(ACCOUNT, region, name), f"alias/{name}")
+
+    return find
+
+
+@pytest.fixture(scope="module")
+def evidence(aws: EmbeddedAws, named: Callable[[str, str], Named]) -> Mapping[KeyArn, References]:
+    """What the source says of every key, after one run over everything that the cases create."""
     session = boto3.Session()
-    places = {
-        region: LoopbackPlace(ACCOUNT, region, "aws", session, Clock(), reach=clients)
-        for region in (REGION, ELSEWHERE)
-    }
-    account = scan_account(places[REGION], asked)
-    return {region: (scan_region(place, asked), account) for region, place in places.items()}
+
+    def client(service: str, region: str = REGION) -> Any:
+        return session.client(service, region_name=region)
+
+    keys = {str(one): named(str(one), one.key_region) for one in CASES}
+    for one in CASES:
+        one.create(client, keys[str(one)])
+    keys[UNNAMED] = named(UNNAMED, REGION)
+    accounts = Accounts(manners=Manners(quota_share=1))
+    found: dict[KeyArn, References] = {}
+    for region in (REGION, ELSEWHERE):
+        asked = [
+            Evidence(key_arn=KeyArn.parse(key.arn), aliases=(key.alias,))
+            for key in keys.values()
+            if KeyArn.parse(key.arn).region == region
+        ]
+        assert SOURCE.read_place is not None
+        found |= SOURCE.read_place(accounts.place(asked[0].key_arn), asked)
+    return found
 
 
 @pytest.mark.parametrize("one", CASES, ids=str)
 def test_a_real_resource_that_names_a_key_is_found(
-    one: Case, clients: Clients, indexes: Mapping[str, tuple[Index, ...]]
+    one: Case,
+    named: Callable[[str, str], Named],
+    evidence: Mapping[KeyArn, References],
 ) -> None:
-    key = named(clients, one)
-    found = references_to(KeyArn.parse(key.arn), (key.alias,), indexes[one.key_region]).found
+    found = evidence[KeyArn.parse(named(str(one), one.key_region).arn)].found
     assert {ref.service for ref in found} == {one.service}, found
     assert one.field in {ref.field for ref in found}, found
 
 
 def test_a_key_that_nothing_names_has_no_references(
-    clients: Any, indexes: Mapping[str, tuple[Index, ...]]
+    named: Callable[[str, str], Named], evidence: Mapping[KeyArn, References]
 ) -> None:
-    key = KeyArn.parse(clients.arn("unnamed"))
-    assert references_to(key, ("alias/unnamed",), indexes[REGION]).found == ()
+    assert evidence[KeyArn.parse(named(UNNAMED, REGION).arn)].found == ()
+
+
+def test_every_call_of_the_list_is_answered(
+    named: Callable[[str, str], Named], evidence: Mapping[KeyArn, References]
+) -> None:
+    references = evidence[KeyArn.parse(named(UNNAMED, REGION).arn)]
+    assert references.gaps == ()
+    assert references.services >= len(reference_list().entries)

@@ -1,0 +1,294 @@
+"""One entry of the reference list, read in one Region: all pages, all items, all calls below.
+
+A call that AWS does not answer is a gap, never "nothing". Nothing is only: an empty answer, an
+error that the list declares to mean it, an item that is gone again, or a service that the Region
+does not have.
+"""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Final
+
+import boto3
+from botocore import xform_name
+from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
+
+from ..aws import Place
+from ..aws.failures import code_of
+from ..errors import CutAnswer
+from ..models import Gap, Reference
+from .reference_absence import connection_shows_absence, has_no_host
+from .reference_index import KeyName, key_name, key_names_within
+from .reference_list import Call, Entry, ReferenceList, compiled
+from .reference_shapes import next_page, problems
+
+Params = Mapping[str, Any]
+Each = Callable[[Callable[["Item"], None], Iterable["Item"]], Iterable[None]]
+
+FAILURES: Final = (
+    ClientError,
+    BotoCoreError,
+    CutAnswer,
+    ResponseParserError,
+    LookupError,
+    TypeError,
+    ValueError,  # JMESPath's errors are these
+    AttributeError,
+)
+"""AWS's errors, and answers of another shape than expected."""
+
+
+@dataclass(frozen=True)
+class Item:
+    """One item of an answer, as the calls below it need it."""
+
+    value: Any
+    sent: Params
+    """The parameters of the call that showed it."""
+    resource: str
+
+
+_START: Final = Item(None, {}, "")
+
+
+@dataclass(frozen=True)
+class _Failed:
+    call: Call
+    error: Exception
+    resource: str
+
+
+@dataclass
+class Reading:
+    """An entry being read: what it named, and what failed."""
+
+    place: Place
+    references: ReferenceList
+    entry: Entry
+    region: str
+    items: Executor
+    """Makes the calls that follow an item."""
+    found: list[tuple[KeyName, Reference]] = field(default_factory=list)
+    _failures: list[_Failed] = field(default_factory=list)
+    _calls: dict[str, int] = field(default_factory=dict)
+    _clients: dict[str, Any] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def run(self) -> Reading:
+        """Read everything; what goes wrong becomes a gap."""
+        try:
+            client = self._client(self.region)
+            if unknown := problems(self.entry, client.meta.service_model):
+                raise CutAnswer(f"boto3 {boto3.__version__} is too old for it: {unknown[0]}")
+            if not has_no_host(self.place, self.entry.service, self.region, client):
+                self._call(self.entry, _START, each=self.items.map)
+        except FAILURES as error:
+            self._failures.append(_Failed(self.entry, error, ""))
+        return self
+
+    def gaps(self) -> list[Gap]:
+        """The failures, those alike told once with how many they are."""
+        alike: dict[tuple[str, str], list[_Failed]] = {}
+        for failed in self._failures:
+            alike.setdefault((failed.call.operation, _code(failed.error)), []).append(failed)
+        return [self._gap(failures) for failures in alike.values()]
+
+    def _gap(self, failures: list[_Failed]) -> Gap:
+        first = failures[0]
+        why = f"{first.call.operation} {told(first.error)}"
+        if first.resource:
+            of = self._calls[first.call.operation]
+            why += f" for {len(failures)} of {of}, such as {first.resource}"
+        return Gap(
+            service=self.entry.service,
+            region=self.region,
+            why=why,
+            permission=self.entry.permission_of(first.call) if is_denied(first.error) else None,
+        )
+
+    # --- a call, and those below it ---------------------------------------------------------------
+
+    def _call(self, call: Call, parent: Item, *, each: Each) -> None:
+        """Make a call for one item of the call before, then the calls for each of its items.
+
+        `each` runs the calls of the first level below in parallel; deeper ones run one by one in
+        the thread of their item.
+        """
+        for params in _requests(call, parent, self.place.account_id):
+            items = self._ask(call, parent, params)
+            for child in call.then:
+                below = _batches(items, params, child.batch) if child.batch else items
+                for _ in each(partial(self._call, child, each=map), below):
+                    pass
+
+    def _ask(self, call: Call, parent: Item, params: Params) -> list[Item]:
+        """The items of all pages, or of those before a failure, which is noted."""
+        items: list[Item] = []
+        with self._lock:
+            self._calls[call.operation] = self._calls.get(call.operation, 0) + 1
+        try:
+            region = _search(call.in_region, parent.value) or self.region
+            client = self._client(region)
+            for answer in _pages(client, call, params):
+                items += self._read(call, answer, params, parent, region)
+            _demand_all(call, items, parent)
+        except FAILURES as error:
+            if not self._means_nothing(call, error, nested=parent is not _START):
+                with self._lock:
+                    self._failures.append(_Failed(call, error, parent.resource))
+        return items
+
+    def _read(
+        self, call: Call, answer: Any, params: Params, parent: Item, region: str
+    ) -> list[Item]:
+        """The items of a page; the keys that they name are noted."""
+        shown = _search(call.items, answer)
+        items = []
+        for value in shown if isinstance(shown, list) else [shown]:
+            if value is None:
+                continue
+            resource = str(_search(call.resource, value) or parent.resource or call.operation)
+            items.append(Item(value, params, resource))
+            named = [
+                (
+                    name,
+                    Reference(
+                        service=self.entry.service,
+                        resource=resource,
+                        region=region,
+                        field=expression,
+                    ),
+                )
+                for expression, name in _key_names(call, value)
+            ]
+            with self._lock:
+                self.found += named
+        return items
+
+    def _client(self, region: str) -> Any:
+        with self._lock:
+            if region not in self._clients:
+                self._clients[region] = self.place.client(self.entry.service, region=region)
+            return self._clients[region]
+
+    # --- what errors mean -------------------------------------------------------------------------
+
+    def _means_nothing(self, call: Call, error: Exception, *, nested: bool) -> bool:
+        if not isinstance(error, ClientError):
+            return connection_shows_absence(self.place, self.entry.service, self.region, error)
+        code = code_of(error)
+        message = str(error.response.get("Error", {}).get("Message", ""))
+        signs = (*self.references.absent, *call.nothing)
+        if any(sign.shows(code, message) for sign in signs):
+            return True
+        return nested and code in _gone(self._client(self.region), call)
+
+
+def _requests(call: Call, parent: Item, account_id: str) -> Iterator[dict[str, Any]]:
+    """The parameters of each request that a call needs for one item."""
+    params: dict[str, Any] = {
+        name: account_id if value == "{account}" else value for name, value in call.params.items()
+    }
+    params |= {name: parent.sent[name] for name in call.same}
+    for name, expression in call.take.items():
+        if call.batch:
+            params[name] = [_search(expression, item) for item in parent.value]
+        elif (value := _search(expression, parent.value)) is not None:
+            params[name] = value  # an optional one that the item lacks is left out
+    for values in itertools.product(*call.each.values()):
+        yield {**params, **dict(zip(call.each, values, strict=True))}
+
+
+def _batches(items: list[Item], sent: Params, size: int) -> Iterator[Item]:
+    """Items as one: its value is the list of theirs."""
+    for start in range(0, len(items), size):
+        some = items[start : start + size]
+        yield Item([item.value for item in some], sent, some[0].resource)
+
+
+def _pages(client: Any, call: Call, params: Params) -> Iterator[Any]:
+    """All pages of an answer; an error on any page passes through."""
+    method = xform_name(call.operation)
+    if call.page is None and client.can_paginate(method):
+        yield from client.get_paginator(method).paginate(**params)
+        return
+    if call.page is not None:
+        send, take = call.page.send, call.page.take
+    else:
+        send, take = next_page(call, client.meta.service_model) or ("", "`null`")
+    cursor: Any = None
+    while True:
+        answer = getattr(client, method)(**params, **({send: cursor} if cursor else {}))
+        yield answer
+        before, cursor = cursor, _search(take, answer)
+        if not cursor:
+            return
+        if cursor == before:
+            raise CutAnswer(f"{call.operation} gave the same page token twice")
+
+
+def _demand_all(call: Call, items: list[Item], parent: Item) -> None:
+    """A call for many items that leaves one out has not shown its key."""
+    if call.batch and len(items) < len(parent.value):
+        raise CutAnswer(f"the answer has {len(items)} of {len(parent.value)} items")
+
+
+def _key_names(call: Call, item: Any) -> Iterator[tuple[str, KeyName]]:
+    for expression in call.keys:
+        for value in _flat(_search(expression, item)):
+            if (name := key_name(value)) is not None:
+                yield expression, name
+    for expression in call.documents:
+        for text in _flat(_search(expression, item)):
+            for name in key_names_within(text):
+                yield expression, name
+
+
+def _search(expression: str | None, value: Any) -> Any:
+    return None if expression is None else compiled(expression).search(value)
+
+
+def _flat(value: Any) -> Iterator[Any]:
+    if isinstance(value, list):
+        for one in value:
+            yield from _flat(one)
+    else:
+        yield value
+
+
+def _gone(client: Any, call: Call) -> frozenset[str]:
+    """The errors by which an operation says that an item just listed is not there any more."""
+    shapes = client.meta.service_model.operation_model(call.operation).error_shapes
+    names = {name for shape in shapes for name in (shape.name, shape.error_code) if name}
+    words = ("NotFound", "DoesNotExist", "NoSuch")
+    return frozenset(name for name in names if any(word in name for word in words))
+
+
+# --- errors in words ------------------------------------------------------------------------------
+
+
+def told(error: Exception) -> str:
+    """An error as a clause that follows the operation's name."""
+    if isinstance(error, ClientError):
+        return f"{'was denied' if is_denied(error) else 'failed'} ({code_of(error)})"
+    return f"failed ({' '.join(str(error).split())[:300] or type(error).__name__})"
+
+
+def is_denied(error: Exception) -> bool:
+    """Whether a permission is missing, by the codes that AWS's services use for it."""
+    if not isinstance(error, ClientError):
+        return False
+    code = code_of(error)
+    words = ("AccessDenied", "Unauthorized", "NotAuthorized", "AuthorizationError", "Forbidden")
+    return any(word in code for word in words)
+
+
+def _code(error: Exception) -> str:
+    return code_of(error) if isinstance(error, ClientError) else type(error).__name__

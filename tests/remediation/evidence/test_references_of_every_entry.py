@@ -1,0 +1,309 @@
+"""Every entry of the reference list run by the engine, on answers made from the service's model.
+
+What moto cannot create is tried here: requests are built and checked by botocore, answers have the
+shape that AWS declares, come in two pages wherever the operation pages, and name a key of their own
+at every place that the entry claims.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import itertools
+import re
+import uuid
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import boto3
+import pytest
+from botocore import xform_name
+from botocore.model import Shape
+from botocore.session import Session, get_session
+
+from keysweep.remediation.evidence import reference_absence
+from keysweep.remediation.evidence.reference_index import references_to
+from keysweep.remediation.evidence.reference_list import Call, Entry, ReferenceList, compiled
+from keysweep.remediation.evidence.reference_list import reference_list as shipped
+from keysweep.remediation.evidence.reference_scan import scan_account, scan_region
+from keysweep.remediation.evidence.reference_shapes import next_page
+from keysweep.remediation.models import KeyArn
+
+ACCOUNT, REGION = "111122223333", "eu-west-1"
+LIST = shipped()
+
+
+# --- answers made from the model ------------------------------------------------------------------
+
+Answer = dict[str, Any]
+Answering = Callable[[str, Answer], Answer]
+"""From operation and request to the answer; an exception is raised to the caller."""
+
+_CURSORS = frozenset({"token", "marker", "cursor", "position"})
+
+
+class Maker:
+    """Makes whole answers in which every text is different, so that each can be told."""
+
+    def __init__(self, map_keys: Iterable[str]) -> None:
+        self._number = itertools.count(1)
+        self._map_keys = tuple(map_keys)
+
+    def answer(self, shape: Shape, within: tuple[str, ...] = ()) -> Any:
+        """A value of a shape, without page tokens; a structure within itself ends there."""
+        kind = shape.type_name
+        if getattr(shape, "is_document_type", False):
+            return {"KmsARN": self._text(shape)}
+        if kind == "structure":
+            if shape.name in within:
+                return {}
+            return {
+                name: self.answer(member, (*within, shape.name))
+                for name, member in shape.members.items()
+                if within or not is_cursor(name)
+            }
+        if kind == "list":
+            return [self.answer(shape.member, within)]
+        if kind == "map":
+            names = getattr(shape.key, "enum", None) or self._map_keys
+            return {name: self.answer(shape.value, within) for name in names}
+        if kind == "string":
+            return self._text(shape)
+        if kind == "timestamp":
+            return dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+        return {"boolean": False, "blob": b"x", "float": 1.0, "double": 1.0}.get(kind, 1)
+
+    def _text(self, shape: Shape) -> str:
+        text = f"x{next(self._number):05d}-{shape.name}"
+        return text.ljust(shape.metadata.get("min", 0), "x")
+
+
+def is_cursor(name: str) -> bool:
+    """Whether a member of an answer says where the next page begins."""
+    lower = name.lower()
+    return lower.endswith(tuple(_CURSORS)) or lower.startswith("lastevaluated")
+
+
+def texts(value: Any) -> Iterator[str]:
+    """Every text within a value that an expression found."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list):
+        for one in value:
+            yield from texts(one)
+
+
+def replace(answer: Any, wanted: set[str], value: str) -> Any:
+    """The answer with a value in place of certain texts."""
+    if isinstance(answer, dict):
+        return {name: replace(one, wanted, value) for name, one in answer.items()}
+    if isinstance(answer, list):
+        return [replace(one, wanted, value) for one in answer]
+    return value if isinstance(answer, str) and answer in wanted else answer
+
+
+def set_everywhere(answer: Any, name: str, value: Any) -> Any:
+    """The answer with each member of that name set, or left out when the value is None."""
+    if isinstance(answer, dict):
+        kept = {n: set_everywhere(v, name, value) for n, v in answer.items() if n != name}
+        return {**kept, name: value} if name in answer and value is not None else kept
+    if isinstance(answer, list):
+        return [set_everywhere(one, name, value) for one in answer]
+    return answer
+
+
+class StubbedClients:
+    """Real clients, which build and check their requests, but get answers without a network."""
+
+    def __init__(self, answering: Answering) -> None:
+        self.answering = answering
+        self.asked: list[tuple[str, str, Answer]] = []
+        """Service, operation and request of each call."""
+        self._session = boto3.Session("stub", "stub", region_name="eu-west-1")
+        self._clients: dict[str, Any] = {}
+
+    def get(self, service: str) -> Any:
+        """The client of a service, the same for all Regions."""
+        if service not in self._clients:
+            self._clients[service] = self._make(service)
+        return self._clients[service]
+
+    def _make(self, service: str) -> Any:
+        client = self._session.client(service)
+
+        def keep(params: Answer, context: Answer, **_: Any) -> None:
+            context["request"] = dict(params)
+
+        def reply(model: Any, context: Answer, **_: Any) -> tuple[Any, Answer]:
+            self.asked.append((service, model.name, context["request"]))
+            answer = self.answering(model.name, context["request"])
+            return _Ok(), {**answer, "ResponseMetadata": {"HTTPStatusCode": 200}}
+
+        client.meta.events.register("before-parameter-build", keep)
+        client.meta.events.register("before-call", reply)
+        return client
+
+
+class _Ok:
+    status_code = 200
+
+
+# --- one entry as AWS would answer it -------------------------------------------------------------
+
+
+def label(entry: Entry) -> str:
+    operations = [call.operation for call in entry.walk()]
+    return f"{entry.service}-{'-'.join(operations)}-{LIST.entries.index(entry)}"
+
+
+def new_key() -> str:
+    return f"arn:aws:kms:{REGION}:{ACCOUNT}:key/{uuid.uuid4()}"
+
+
+@dataclass
+class Aws:
+    """Answers for one entry; notes which key it named where."""
+
+    client: Any
+    entry: Entry
+    named: set[tuple[str, str]] = field(default_factory=set)
+    unnamed: set[str] = field(default_factory=set)
+    paged: set[str] = field(default_factory=set)
+    regions: tuple[str, ...] = (REGION, "us-east-1")
+
+    def __post_init__(self) -> None:
+        self._calls = {call.operation: call for call in self.entry.walk()}
+        last_names = {key.rpartition(".")[2] for call in self.entry.walk() for key in call.keys}
+        self._maker = Maker(sorted(last_names) or ["some"])
+
+    def answer(self, operation: str, request: Answer) -> Answer:
+        if operation == "DescribeRegions":
+            return {"Regions": [{"RegionName": region} for region in self.regions]}
+        call = self._calls[operation]
+        shape = self.client.meta.service_model.operation_model(operation).output_shape
+        answer = self._maker.answer(shape)
+        for member, wanted in _wanted_by_filters(call.items):
+            answer = set_everywhere(answer, member, wanted)
+        if call.batch is not None:
+            answer = self._as_many_as_asked(call, answer, request)
+        cursor = _cursor(self.client, call)
+        if cursor is not None and not set(cursor.send) & set(request):
+            self.paged.add(operation)
+            return cursor.more(answer)
+        return self._name_keys(call, answer)
+
+    def _as_many_as_asked(self, call: Call, answer: Answer, request: Answer) -> Answer:
+        asked = request[next(iter(call.take))]
+        assert len(asked) <= (call.batch or 0)
+        member = call.items.removesuffix("[]")
+        return {**answer, member: answer[member] * len(asked)}
+
+    def _name_keys(self, call: Call, answer: Answer) -> Answer:
+        for expression in (*call.keys, *call.documents):
+            key = new_key()
+            found = {
+                text
+                for item in _items(call, answer)
+                for text in texts(compiled(expression).search(item))
+            }
+            if fresh := {text for text in found if re.match(r"x\d{5}-", text)}:
+                text = f'{{"kmsKeyId": "{key}"}}' if expression in call.documents else key
+                answer = replace(answer, fresh, text)
+            elif not found:
+                self.unnamed.add(expression)
+        for expression in (*call.keys, *call.documents):
+            for item in _items(call, answer):
+                for text in texts(compiled(expression).search(item)):
+                    if match := re.search(r"arn:aws:kms:[^\"]+", text):
+                        self.named.add((match.group(), expression))
+        return answer
+
+
+def _items(call: Call, answer: Answer) -> list[Any]:
+    shown = compiled(call.items).search(answer)
+    return shown if isinstance(shown, list) else [shown]
+
+
+def _wanted_by_filters(expression: str) -> Iterator[tuple[str, str | None]]:
+    """Members that a filter compares, with the value that passes: made-up texts never do."""
+    for member, text in re.findall(r"\[\?(\w+)==(?:'([^']*)'|`null`)\]", expression):
+        yield member, text or None
+
+
+@dataclass(frozen=True)
+class Cursor:
+    """How an operation pages."""
+
+    send: tuple[str, ...]
+    take: tuple[str, ...]
+    flag: str | None
+
+    def more(self, answer: Answer) -> Answer:
+        """The answer as a page with another to come."""
+        more = {**answer, **dict.fromkeys(self.take, "next-page".ljust(40, "x"))}
+        return {**more, self.flag: True} if self.flag else more
+
+
+def _cursor(client: Any, call: Call) -> Cursor | None:
+    method = xform_name(call.operation)
+    if call.page is not None:
+        return Cursor((call.page.send,), (), call.page.take.partition(" ")[0])
+    if client.can_paginate(method):
+        config = client.get_paginator(method)._pagination_cfg
+        sent, taken = (
+            tuple(config[name]) if isinstance(config[name], list) else (config[name],)
+            for name in ("input_token", "output_token")
+        )
+        return Cursor(sent, taken, config.get("more_results"))
+    if tokens := next_page(call, client.meta.service_model):
+        return Cursor((tokens[0],), (tokens[1],), None)
+    return None
+
+
+@pytest.fixture(scope="module")
+def clients() -> StubbedClients:
+    return StubbedClients(lambda operation, request: {})
+
+
+@pytest.fixture(autouse=True)
+def every_host_exists(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reference_absence, "_resolves", lambda host: True)
+
+
+@dataclass(frozen=True)
+class StubbedPlace:
+    """A place whose clients are answered without a network."""
+
+    clients: StubbedClients
+    account_id: str = ACCOUNT
+    region: str = REGION
+    partition: str = "aws"
+    session: Session = field(default_factory=get_session)
+
+    def client(self, service: str, *, region: str | None = None) -> Any:
+        return self.clients.get(service)
+
+
+@pytest.mark.parametrize("entry", LIST.entries, ids=label)
+def test_each_place_that_an_entry_claims_is_read(entry: Entry, clients: StubbedClients) -> None:
+    aws = Aws(clients.get(entry.service), entry)
+    clients.answering, clients.asked = aws.answer, []
+    place = StubbedPlace(clients)
+    only = ReferenceList(version=1, absent=LIST.absent, entries=(entry,))
+    scan = scan_region if entry.reach == "region" else scan_account
+    index = scan(place, only)
+    assert index.gaps == []
+    found = {
+        (key, ref.field)
+        for key, _ in aws.named
+        for ref in references_to(KeyArn.parse(key), (), [index]).found
+        if ref.service == entry.service and ref.resource
+    }
+    assert found == aws.named
+    claimed = {one for call in entry.walk() for one in (*call.keys, *call.documents)}
+    assert {expression for _, expression in aws.named} == claimed
+    assert aws.unnamed == set()
+    asked = {operation for _, operation, _ in clients.asked} - {"DescribeRegions"}
+    assert asked == {call.operation for call in entry.walk()}
+    for service, operation, _ in clients.asked:
+        assert service in {entry.service, "ec2"}, operation
