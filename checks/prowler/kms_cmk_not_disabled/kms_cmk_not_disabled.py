@@ -86,7 +86,8 @@ class _Key:
 def _judge(key: _Key) -> tuple[str, str]:
     """Return status and sentence for a key.
 
-    Prices and what is charged: AWS Key Management Service pricing, "Key storage".
+    What is charged, and the price in the partition `aws`, the only one that it is known for: AWS
+    Key Management Service pricing, "Key storage".
     """
     name = f"KMS CMK {key.id}"
     if not key.state:
@@ -95,7 +96,8 @@ def _judge(key: _Key) -> tuple[str, str]:
             "and so is whether it is customer managed or AWS managed."
         )
     if key.state == "Disabled":
-        return "FAIL", f"{name} is Disabled and still charged, from $1 a month."
+        price = ", from $1 a month" if key.arn.startswith("arn:aws:") else ""
+        return "FAIL", f"{name} is Disabled and still charged{price}."
     if key.state == "PendingDeletion":
         date = key.deletion_date[:10] or "a date that AWS did not give"
         return (
@@ -136,8 +138,8 @@ class _KmsReading(AWSService):
                 self._unlisted("").failed(NoRegion("Prowler has no Region in which to read KMS"))
                 return
             # Prowler's pool swallows what a worker raises: each worker keeps its own errors.
-            self.__threading_call__(self._list_keys)
-            self.__threading_call__(self._describe_key, self._listed)
+            self.__threading_call__(self._list_keys)  # type: ignore[no-untyped-call]
+            self.__threading_call__(self._describe_key, self._listed)  # type: ignore[no-untyped-call]
         except Exception as error:  # noqa: BLE001  a check that raises is silence in the report
             self._unlisted("").failed(error)
 

@@ -87,6 +87,12 @@ def test_a_key_pending_deletion_without_a_date_says_so(kms, run):
     assert "after a date that AWS did not give" in finding.status_extended
 
 
+@pytest.mark.parametrize("partition", ["aws-cn", "aws-us-gov"])
+def test_no_price_is_claimed_where_none_is_known(partition):
+    key = module._Key("1a", f"arn:{partition}:kms:region:{ACCOUNT}:key/1a", "region", "Disabled")
+    assert module._judge(key) == ("FAIL", "KMS CMK 1a is Disabled and still charged.")
+
+
 def test_the_resource_metadata_tells_all_that_was_read(kms, run):
     arn = kms.key(
         Origin="EXTERNAL",
@@ -296,7 +302,9 @@ def test_cut_off_tags_leave_the_key_disabled_and_say_so(kms, run):
 def test_a_description_that_lacks_what_it_is_judged_by_is_manual(kms, run, lacking):
     arn = kms.key("Enabled")
     del kms.keys[arn][lacking]
-    assert statuses(run()) == {arn: "MANUAL"}
+    finding = run()[arn]
+    assert finding.status == "MANUAL"
+    assert "(IncompleteAnswer)" in finding.status_extended
 
 
 def test_a_description_of_another_key_is_manual(kms, run):
