@@ -25,6 +25,10 @@ _ACTIONS: Mapping[str, str] = {
     "s3:PutBucketReplication": "s3:PutReplicationConfiguration",
     "s3:HeadObject": "s3:GetObject",
     "lambda:Invoke": "lambda:InvokeFunction",
+    "cassandra:ListKeyspaces": "cassandra:Select",
+    "cassandra:ListTables": "cassandra:Select",
+    "cassandra:GetTable": "cassandra:Select",
+    "dms:DescribeInstanceProfiles": "dms:ListInstanceProfiles",
 }
 
 

@@ -212,13 +212,16 @@ def test_it_ends_when_told_and_when_its_parent_goes(tmp_path: Path) -> None:
     estate = {"accounts": {ACCOUNT: {"regions": {"eu-west-1": {"keys": [{"name": "a"}]}}}}}
     file.write_text(yaml.safe_dump(estate), encoding="utf-8")
     told, orphan = run("--estate", str(file)), run("--exit-with-parent")
-    for process in (told, orphan):
+    both = run("--exit-with-parent")
+    for process in (told, orphan, both):
         assert process.stdout is not None
         assert '"endpoint": "http://127.0.0.1:' in process.stdout.readline()
     told.terminate()
-    told.communicate(timeout=10)
-    orphan.communicate(timeout=10)
-    assert (told.returncode, orphan.returncode) == (0, 0)
+    both.terminate()
+    both.wait(timeout=10)
+    for process in (told, orphan, both):
+        _, stderr = process.communicate(timeout=10)
+        assert (process.returncode, stderr) == (0, "")
 
 
 def test_the_environment_reaches_nothing_but_the_server() -> None:

@@ -335,9 +335,20 @@ def test_the_two_guardrail_conditions_deny(lab: Lab) -> None:
     assert outcome(call, KeyId=lab.arn("unused"), PendingWindowInDays=30) == "ok"
 
 
-def test_a_key_policy_that_is_no_json_is_refused(lab: Lab) -> None:
+def test_a_key_policy_that_is_no_json_or_locks_its_caller_out_is_refused(lab: Lab) -> None:
     lab.estate({"name": "key"})
     code = outcome(lab.client("kms").put_key_policy, KeyId=lab.arn("key"), Policy="nonsense")
     assert code == "MalformedPolicyDocumentException"
+    locked = json.dumps(policy(statement({"AWS": f"arn:aws:iam::{OTHER}:root"})))
+    call = lab.client("kms").put_key_policy
+    assert outcome(call, KeyId=lab.arn("key"), Policy=locked) == code
+    waived = {"BypassPolicyLockoutSafetyCheck": True}
+    assert outcome(call, KeyId=lab.arn("key"), Policy=locked, **waived) == "ok"
+    assert outcome(call, KeyId=lab.arn("key"), Policy=locked) == "AccessDeniedException"
+
+
+def test_a_key_policy_is_put_and_shown(lab: Lab) -> None:
+    lab.estate({"name": "key"})
     good = json.dumps(policy(statement({"AWS": f"arn:aws:iam::{ACCOUNT}:root"})))
-    assert outcome(lab.client("kms").put_key_policy, KeyId=lab.arn("key"), Policy=good) == "ok"
+    lab.client("kms").put_key_policy(KeyId=lab.arn("key"), Policy=good)
+    assert lab.client("kms").get_key_policy(KeyId=lab.arn("key"))["Policy"] == good

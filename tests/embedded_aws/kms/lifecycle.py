@@ -9,6 +9,7 @@ import uuid
 from .. import names
 from ..clock import wire
 from ..errors import AwsError, constraint, validation
+from ..iam_policy import ANY_RESOURCE, Ask, Effect, evaluate
 from . import crypto, describing
 from .call import Call, unsupported
 from .keys import Alias, Json, Key
@@ -74,7 +75,7 @@ def create_key(call: Call) -> Json:
         spec=spec,
         usage=usage,
         primary_region=call.region if multi_region else None,
-        policy=_policy(wanted.get("Policy")),
+        policy=_safe_policy(call, wanted.get("Policy")),
         tags=tags_of(wanted.get("Tags")),
         custom_key_store=store,
     )
@@ -102,7 +103,7 @@ def replicate_key(call: Call, key: Key) -> Json:
         spec=key.spec,
         usage=key.usage,
         primary_region=key.region,
-        policy=_policy(call.params.get("Policy")),
+        policy=_safe_policy(call, call.params.get("Policy")),
         tags=tags_of(call.params.get("Tags")),
     )
     target.add(replica)
@@ -192,6 +193,21 @@ def untag_resource(call: Call, key: Key) -> Json:
     return {}
 
 
+def _safe_policy(call: Call, document: object) -> str | None:
+    """Check a key policy: it is JSON, and leaves the caller able to change it (unless waived)."""
+    text = _policy(document)
+    if text is None or call.params.get("BypassPolicyLockoutSafetyCheck"):
+        return text
+    ask = Ask("kms:PutKeyPolicy", ANY_RESOURCE, {"kms:calleraccount": call.identity.account})
+    reach = evaluate(text, ask, call.identity.subject(call.region))
+    if reach not in (Effect.ALLOW, Effect.DELEGATED):
+        raise AwsError(
+            "MalformedPolicyDocumentException",
+            "The new key policy will not allow you to update the key policy in the future.",
+        )
+    return text
+
+
 def _policy(document: object) -> str | None:
     """Check a key policy as far as JSON goes."""
     if document is None:
@@ -208,7 +224,7 @@ def _policy(document: object) -> str | None:
 @keyed("PutKeyPolicy")
 def put_key_policy(call: Call, key: Key) -> Json:
     """Answer PutKeyPolicy."""
-    key.policy = _policy(call.text("Policy"))
+    key.policy = _safe_policy(call, call.text("Policy"))
     return {}
 
 
