@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -14,7 +14,7 @@ from .aws.failures import explain
 from .errors import AccountUnavailable, CutAnswer, Refused
 from .evidence import SOURCES, Collector
 from .evidence.description import describe
-from .journal import Journal, KeyRecord
+from .journal import IntentLine, Journal, KeyRecord
 from .models import (
     Cost,
     Evidence,
@@ -30,21 +30,28 @@ from .models import (
 from .plan import Plan, verdict
 from .policy import Policy
 from .rules import judge, pieces_used
-from .write import CANCEL, PENDING, SCHEDULE, Write, decide, write
+from .work import Stop, Stopped, each_key
+from .write import CANCEL, PENDING, SCHEDULE, Write, await_state, settle, write
 
 FRESH: Final = timedelta(hours=1)
 """A plan this young is trusted for the dear evidence; an older one is read again (rule 3)."""
 
-WORKERS: Final = 16
+FROZEN: Final = frozenset({"tags", "aliases", "grants", "key_policy"})
+"""Pieces that are looked at once more after the call. AWS refuses new tags, aliases and grants for
+a key that is pending deletion ("Key states of AWS KMS keys"), so nothing slips in any more."""
 
 
 def refuse_expired(plan: Plan, now: datetime) -> None:
     """Raise Refused when the plan is older than its policy allows."""
     if now >= plan.expires_at:
-        raise Refused(
-            f"the plan expired on {plan.expires_at:%Y-%m-%d %H:%M} UTC "
-            f"({plan.policy.plan_expires_days} days after it was made); make and review a new one"
-        )
+        raise Refused(f"{_expired(plan)}; make and review a new one")
+
+
+def _expired(plan: Plan) -> str:
+    return (
+        f"the plan expired on {plan.expires_at:%Y-%m-%d %H:%M} UTC "
+        f"({plan.policy.plan_expires_days} days after it was made)"
+    )
 
 
 def apply(
@@ -52,85 +59,142 @@ def apply(
     collector: Collector,
     journal: Journal,
     *,
+    stop: Stop | None = None,
     done: Callable[[KeyResult], None] = lambda result: None,
 ) -> tuple[KeyResult, ...]:
-    """Schedule the keys of the plan. One row for each key, whatever happens to the others."""
+    """Schedule the keys of the plan. One row for each key, whatever happens to the others.
+
+    When the plan has expired, only what an earlier run left open is settled.
+    """
+    stop = stop or Stop()
     records = journal.history().keys
     items = plan.chosen()
-    fresh = _read_dear_again(plan, items, collector)
+    expired = collector.accounts.clock.now() >= plan.expires_at
+    fresh = {} if expired else _read_dear_again(plan, items, records, collector, stop)
 
     def one(item: PlanItem) -> KeyResult:
-        result = _one(plan, item, fresh.get(item.key_arn), collector, journal, records)
-        done(result)
+        record = records.get(item.key_arn)
+        try:
+            place = collector.accounts.place(item.key_arn)
+        except AccountUnavailable as error:
+            return _row(item, Outcome.FAILED, str(error))
+        work = _Work(plan, item, place, collector, journal, stop)
+        return work.run(record, fresh.get(item.key_arn), expired=expired)
+
+    return each_key(items, one, _trouble, stop=stop, done=done)
+
+
+def _trouble(arn: KeyArn, message: str) -> KeyResult:
+    return KeyResult(key_arn=arn, outcome=Outcome.FAILED, message=message)
+
+
+def _row(item: PlanItem, outcome: Outcome, message: str, date: datetime | None = None) -> KeyResult:
+    return KeyResult(key_arn=item.key_arn, outcome=outcome, deletion_date=date, message=message)
+
+
+@dataclass(frozen=True)
+class _Work:
+    """One key of the plan, to be scheduled."""
+
+    plan: Plan
+    item: PlanItem
+    place: Place
+    collector: Collector
+    journal: Journal
+    stop: Stop
+
+    def run(self, record: KeyRecord | None, dear: Evidence | None, *, expired: bool) -> KeyResult:
+        """Settle what was begun before, look again, schedule, and look once more."""
+        open_intent: IntentLine | None = None
+        if record is not None:
+            earlier, open_intent = self._earlier(record)
+            if earlier is not None:
+                return earlier
+        if expired:
+            return _row(self.item, Outcome.FAILED, f"{_expired(self.plan)}: not scheduled")
+        used = _used_pieces(self.plan, self.item)
+        # Everything that waits comes first: between the last look and the call there is nothing.
+        self.place.turn(f"kms:{SCHEDULE.name}")
+        if self.stop.asked:
+            raise Stopped
+        try:
+            now = self._read_again(used, dear)
+        except (ClientError, BotoCoreError, CutAnswer) as error:
+            return _row(self.item, Outcome.FAILED, explain(error, self.place).unknown)
+        left_alone = _left_alone(used, self.item, now, self.plan.policy, self._now())
+        if left_alone is not None:
+            return left_alone
+        assert isinstance(now.description, KeyDescription)
+        change = Write(
+            SCHEDULE,
+            self.item.key_arn,
+            {"PendingWindowInDays": self.item.pending_window_days},
+            pending_window_days=self.item.pending_window_days,
+            monthly_cost_usd=self.item.monthly_cost_usd,
+            earlier=open_intent,
+        )
+        result = write(self.place, self.journal, change, now.description)
+        if result.outcome is Outcome.SCHEDULED and used & FROZEN:
+            return self._look_once_more(used & FROZEN, now, result)
         return result
 
-    with ThreadPoolExecutor(WORKERS) as workers:
-        return tuple(workers.map(one, items))
+    def _now(self) -> datetime:
+        return self.place.clock.now()
 
+    def _earlier(self, record: KeyRecord) -> tuple[KeyResult | None, IntentLine | None]:
+        """The row of a key that earlier runs are done with, or an intent that is still open."""
+        intent = record.undecided
+        if intent is not None and intent.operation == SCHEDULE.name:
+            settled = settle(self.place, self.journal, intent, SCHEDULE)
+            if settled.result.outcome is not Outcome.FAILED:
+                return settled.result, None
+            if not settled.final:
+                return None, intent
+        if intent is not None and intent.operation == CANCEL.name:
+            settled = settle(self.place, self.journal, intent, CANCEL)
+            if settled.result.outcome is Outcome.CANCELLED:
+                return settled.result.model_copy(update={"outcome": Outcome.CHANGED}), None
+        if record.cancelled is not None and record.cancelled.time >= self.plan.created_at:
+            message = "its deletion was cancelled after the plan was made"
+            return _row(self.item, Outcome.CHANGED, message), None
+        standing = record.scheduled_outcome
+        if standing is not None and _is_done(self.plan, record):
+            message = "scheduled by an earlier run of this plan"
+            return _row(self.item, Outcome.SCHEDULED, message, standing.deletion_date), None
+        return None, None
 
-def _one(
-    plan: Plan,
-    item: PlanItem,
-    dear: Evidence | None,
-    collector: Collector,
-    journal: Journal,
-    records: dict[KeyArn, KeyRecord],
-) -> KeyResult:
-    arn = item.key_arn
-    try:
-        place = collector.accounts.place(arn)
-    except AccountUnavailable as error:
-        return KeyResult(key_arn=arn, outcome=Outcome.FAILED, message=str(error))
-    record = records.get(arn)
-    if record is not None:
-        earlier = _earlier(plan, record, place, journal)
-        if earlier is not None:
-            return earlier
-    used = _used_pieces(plan, item)
-    try:
-        now = _read_cheap_again(used, item, dear, collector, place)
-    except (ClientError, BotoCoreError, CutAnswer) as error:
-        return KeyResult(key_arn=arn, outcome=Outcome.FAILED, message=explain(error, place).unknown)
-    left_alone = _left_alone(used, item, now, plan.policy, place.clock.now())
-    if left_alone is not None:
-        return left_alone
-    assert isinstance(now.description, KeyDescription)
-    change = Write(
-        SCHEDULE,
-        arn,
-        {"PendingWindowInDays": item.pending_window_days},
-        pending_window_days=item.pending_window_days,
-        monthly_cost_usd=item.monthly_cost_usd,
-    )
-    return write(place, journal, change, now.description)
+    def _read_again(self, used: frozenset[str], dear: Evidence | None) -> Evidence:
+        """The evidence as it is now; DescribeKey comes last, right before the call."""
+        cheap = {piece for piece in used if not _is_dear(piece)} - {"description"}
+        evidence = self.collector.read_one(dear or self.item.evidence, cheap)
+        seen = describe(self.place, self.item.key_arn)
+        return evidence.model_copy(update={"description": seen})
 
-
-def _earlier(plan: Plan, record: KeyRecord, place: Place, journal: Journal) -> KeyResult | None:
-    """What an earlier run of this plan left for this key; None: it is to be done (again)."""
-    if record.undecided is not None and record.undecided.operation == SCHEDULE.name:
-        result = decide(place, journal, record.undecided, SCHEDULE, None)
-        return None if result.outcome is Outcome.FAILED else result
-    if record.undecided is not None and record.undecided.operation == CANCEL.name:
-        result = decide(place, journal, record.undecided, CANCEL, None)
-        if result.outcome is Outcome.CANCELLED:
-            return result.model_copy(update={"outcome": Outcome.CHANGED})
-    last = record.last
-    if last is None:
-        return None
-    if last.outcome is Outcome.CANCELLED and last.time >= plan.created_at:
-        return KeyResult(
-            key_arn=record.key_arn,
-            outcome=Outcome.CHANGED,
-            message="its deletion was cancelled after the plan was made",
-        )
-    if last.outcome is Outcome.SCHEDULED and record.last_digest == plan.digest:
-        return KeyResult(
-            key_arn=record.key_arn,
-            outcome=Outcome.SCHEDULED,
-            deletion_date=last.deletion_date,
-            message="scheduled by an earlier run of this plan",
-        )
-    return None
+    def _look_once_more(
+        self, pieces: frozenset[str], before: Evidence, result: KeyResult
+    ) -> KeyResult:
+        """Cancel at once when something changed between the last look and the call."""
+        now = self.collector.read_one(before, pieces)
+        unread = [p for p in sorted(pieces) if isinstance(getattr(now, p), Unknown)]
+        if unread:
+            told = f"{', '.join(unread)} could not be looked at once more after the call"
+            return result.model_copy(
+                update={"message": "; ".join(filter(None, (result.message, told)))}
+            )
+        changed = now.difference(before)
+        if not changed:
+            return result
+        why = f"changed while it was being scheduled ({'; '.join(changed)})"
+        seen = await_state(self.place, self.item.key_arn, PENDING)
+        if seen is None:
+            told = f"{why}, and DescribeKey does not answer"
+        else:
+            cancelled = write(self.place, self.journal, Write(CANCEL, self.item.key_arn), seen)
+            if cancelled.outcome in {Outcome.CANCELLED, Outcome.NOT_PENDING}:
+                return _row(self.item, Outcome.CHANGED, f"{why}: its deletion was cancelled")
+            told = f"{why}, and could not be cancelled ({cancelled.message})"
+        cure = f"run: keysweep cancel --key {self.item.key_arn}"
+        return _row(self.item, Outcome.FAILED, f"{told}; {cure}", result.deletion_date)
 
 
 def _used_pieces(plan: Plan, item: PlanItem) -> frozenset[str]:
@@ -148,30 +212,36 @@ def _is_dear(piece: str) -> bool:
 def _read_dear_again(
     plan: Plan,
     items: tuple[PlanItem, ...],
+    records: Mapping[KeyArn, KeyRecord],
     collector: Collector,
+    stop: Stop,
 ) -> dict[KeyArn, Evidence]:
     """For a plan older than an hour: references, history and use again, of all keys together."""
     if collector.accounts.clock.now() - plan.created_at < FRESH:
         return {}
-    dear = {item.key_arn: frozenset(filter(_is_dear, _used_pieces(plan, item))) for item in items}
+    dear = {
+        item.key_arn: frozenset(filter(_is_dear, _used_pieces(plan, item)))
+        for item in items
+        if not _is_done(plan, records.get(item.key_arn))
+    }
     start = [
         item.evidence.model_copy(update=dict.fromkeys(dear[item.key_arn]))
         for item in items
-        if dear[item.key_arn]
+        if dear.get(item.key_arn)
     ]
-    return collector.collect(
-        start,
-        lambda e: frozenset(p for p in dear[e.key_arn] if getattr(e, p) is None),
+
+    def wanted(evidence: Evidence) -> frozenset[str]:
+        pieces = frozenset[str]() if stop.asked else dear[evidence.key_arn]
+        return frozenset(piece for piece in pieces if getattr(evidence, piece) is None)
+
+    return collector.collect(start, wanted)
+
+
+def _is_done(plan: Plan, record: KeyRecord | None) -> bool:
+    """Whether an earlier run of this plan has scheduled the key."""
+    return record is not None and (
+        record.scheduled_outcome is not None and record.plan_digest == plan.digest
     )
-
-
-def _read_cheap_again(
-    used: frozenset[str], item: PlanItem, dear: Evidence | None, collector: Collector, place: Place
-) -> Evidence:
-    """The evidence as it is now; DescribeKey comes last, right before the call."""
-    cheap = {piece for piece in used if not _is_dear(piece)} - {"description"}
-    evidence = collector.read_one(dear or item.evidence, cheap)
-    return evidence.model_copy(update={"description": describe(place, item.key_arn)})
 
 
 def _left_alone(
@@ -180,7 +250,7 @@ def _left_alone(
     """The row of a key that is not as it was when it was reviewed; None when it is."""
 
     def row(outcome: Outcome, message: str, date: datetime | None = None) -> KeyResult:
-        return KeyResult(key_arn=item.key_arn, outcome=outcome, deletion_date=date, message=message)
+        return _row(item, outcome, message, date)
 
     description = now.description
     if isinstance(description, NotFound):

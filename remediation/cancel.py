@@ -5,9 +5,11 @@ A cancelled key lands in Disabled, as it was before (table of key states, AWS KM
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
-from typing import Final
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -15,23 +17,66 @@ from .aws import Accounts, Place
 from .aws.failures import explain
 from .errors import AccountUnavailable, CutAnswer
 from .evidence.description import describe
-from .journal import History, Journal, KeyRecord
-from .models import KeyArn, KeyDescription, KeyResult, NotFound, Outcome
-from .write import CANCEL, ENABLE, PENDING, SCHEDULE, TAG, Operation, Write, decide, write
+from .journal import AGAIN, History, Journal, KeyRecord, different, read
+from .models import KeyArn, KeyResult, NotFound, Outcome
+from .work import Stop, each_key
+from .write import (
+    CANCEL,
+    ENABLE,
+    OPERATIONS,
+    PENDING,
+    SCHEDULE,
+    TAG,
+    Operation,
+    Write,
+    await_state,
+    settle,
+    write,
+)
 
-WORKERS: Final = 5
-"""CancelKeyDeletion's quota is 5 requests a second for an account and Region."""
+_ALIVE: Final = frozenset({"Disabled", "Enabled"})
 
 
-def batch(history: History) -> tuple[KeyArn, ...]:
-    """The keys that this journal scheduled, or may have scheduled; never `already_pending`."""
+def batch(history: History, *, cancelled_too: bool = False) -> tuple[KeyArn, ...]:
+    """The keys that this journal scheduled, or may have scheduled; never `already_pending`.
+
+    With `cancelled_too`, also those that it cancelled: an interrupted run may have left their tag
+    or their enabling to be done.
+    """
     return tuple(
         sorted(
             arn
             for arn, record in history.keys.items()
-            if record.scheduled is not None or _undecided_schedule(record)
+            if record.scheduled_outcome is not None
+            or _undecided_schedule(record)
+            or (cancelled_too and record.cancelled is not None)
         )
     )
+
+
+def batches(
+    paths: Iterable[Path], *, cancelled_too: bool = False
+) -> Mapping[Path, Collection[KeyArn]]:
+    """The batch of each journal, where what all of them say together counts.
+
+    A key that several journals name goes to the one that scheduled it last, so that its
+    cancellation stands beside its deletion.
+    """
+    journals = {path: read([path]) for path in different(paths)}
+    alone = {path: set(batch(one, cancelled_too=cancelled_too)) for path, one in journals.items()}
+    found: dict[Path, list[KeyArn]] = {path: [] for path in journals}
+    for arn in batch(read([*journals]), cancelled_too=cancelled_too):
+        holders = [path for path in journals if arn in alone[path]]
+        if holders:
+            found[max(holders, key=lambda path: _touched(journals[path], arn))].append(arn)
+    return found
+
+
+def _touched(history: History, arn: KeyArn) -> datetime:
+    """When a journal last said something of a key."""
+    record = history.keys[arn]
+    lines = (record.undecided, record.scheduled, record.last)
+    return max(line.time for line in lines if line is not None)
 
 
 def cancel(
@@ -42,6 +87,7 @@ def cancel(
     only_ours: bool,
     protected_tag: str | None = None,
     enable: bool = False,
+    stop: Stop | None = None,
     done: Callable[[KeyResult], None] = lambda result: None,
 ) -> tuple[KeyResult, ...]:
     """Cancel the deletion of these keys; a row for each.
@@ -50,49 +96,132 @@ def cancel(
     `protected_tag` tags the keys so that they are not planned again; `enable` enables them.
     """
     records = journal.history().keys
+    wishes = _Wishes(only_ours, protected_tag, enable)
 
-    def one(arn: KeyArn) -> KeyResult:
-        result = _one(arn, accounts, journal, records.get(arn), only_ours=only_ours)
+    def one(key: _Key) -> KeyResult:
+        arn = key.key_arn
+        try:
+            place = accounts.place(arn)
+        except AccountUnavailable as error:
+            return _failed(arn, str(error))
+        record = records.get(arn) or KeyRecord(arn)
+        return _Work(arn, place, journal, record, wishes).run()
+
+    return each_key([_Key(arn) for arn in keys], one, _failed, stop=stop, done=done)
+
+
+def _failed(arn: KeyArn, message: str) -> KeyResult:
+    return KeyResult(key_arn=arn, outcome=Outcome.FAILED, message=message)
+
+
+@dataclass(frozen=True)
+class _Key:
+    key_arn: KeyArn
+
+
+@dataclass(frozen=True)
+class _Wishes:
+    """What the user asked for."""
+
+    only_ours: bool
+    protected_tag: str | None
+    enable: bool
+
+    @property
+    def afterwards(self) -> frozenset[str]:
+        """The operations that follow a cancellation."""
+        wanted = {TAG.name: self.protected_tag is not None, ENABLE.name: self.enable}
+        return frozenset(name for name, wish in wanted.items() if wish)
+
+
+@dataclass(frozen=True)
+class _Work:
+    """One key, to be cancelled."""
+
+    arn: KeyArn
+    place: Place
+    journal: Journal
+    record: KeyRecord
+    wishes: _Wishes
+
+    def run(self) -> KeyResult:
+        """Settle what was begun before, cancel, and do what is wished afterwards."""
+        result = self._settled() or self._cancel()
         if result.outcome is Outcome.CANCELLED:
-            result = _afterwards(result, accounts, journal, protected_tag, enable=enable)
-        done(result)
+            return self._afterwards(result)
         return result
 
-    with ThreadPoolExecutor(WORKERS) as workers:
-        return tuple(workers.map(one, keys))
-
-
-def _one(
-    arn: KeyArn,
-    accounts: Accounts,
-    journal: Journal,
-    record: KeyRecord | None,
-    *,
-    only_ours: bool,
-) -> KeyResult:
-    try:
-        place = accounts.place(arn)
-    except AccountUnavailable as error:
-        return KeyResult(key_arn=arn, outcome=Outcome.FAILED, message=str(error))
-    if record is not None and record.undecided is not None:
-        earlier = decide(place, journal, record.undecided, _operation(record), None)
-        if earlier.outcome is Outcome.CANCELLED:
+    def _settled(self) -> KeyResult | None:
+        """The row, when what was begun before says it; None: go on."""
+        intent = self.record.undecided
+        if intent is None:
+            return None
+        settled = settle(self.place, self.journal, intent, _operation(intent.operation))
+        earlier = settled.result
+        if intent.operation == CANCEL.name and earlier.outcome is Outcome.CANCELLED:
             return earlier
-        if only_ours and record.scheduled is None and earlier.outcome is not Outcome.SCHEDULED:
-            return _not_ours(earlier)
-    try:
-        seen = describe(place, arn)
-    except (ClientError, BotoCoreError, CutAnswer) as error:
-        return KeyResult(key_arn=arn, outcome=Outcome.FAILED, message=explain(error, place).unknown)
-    if isinstance(seen, NotFound):
-        return KeyResult(
-            key_arn=arn, outcome=Outcome.NOT_PENDING, message="AWS knows no such key (any more)"
-        )
-    if seen.key_state not in PENDING:
-        return KeyResult(
-            key_arn=arn, outcome=Outcome.NOT_PENDING, message=f"the key is {seen.key_state}"
-        )
-    return write(place, journal, Write(CANCEL, arn), seen)
+        if intent.operation == SCHEDULE.name and earlier.outcome is not Outcome.SCHEDULED:
+            if not settled.final:
+                # The deletion may begin yet: to say now that it is not pending would be wrong.
+                return earlier
+            if self.wishes.only_ours and self.record.scheduled_outcome is None:
+                return _not_ours(earlier)
+        return None
+
+    def _cancel(self) -> KeyResult:
+        try:
+            seen = describe(self.place, self.arn)
+        except (ClientError, BotoCoreError, CutAnswer) as error:
+            return _failed(self.arn, explain(error, self.place).unknown)
+        if isinstance(seen, NotFound):
+            return self._row(Outcome.NOT_PENDING, "AWS knows no such key (any more)")
+        if seen.key_state in PENDING:
+            undecided = self.record.undecided
+            again = undecided is not None and undecided.operation == CANCEL.name
+            change = Write(CANCEL, self.arn, earlier=undecided if again else None)
+            return write(self.place, self.journal, change, seen)
+        if self.record.cancelled is not None and self.wishes.afterwards:
+            return self._row(Outcome.CANCELLED, "cancelled by an earlier run")
+        return self._row(Outcome.NOT_PENDING, f"the key is {seen.key_state}")
+
+    def _row(self, outcome: Outcome, message: str) -> KeyResult:
+        return KeyResult(key_arn=self.arn, outcome=outcome, message=message)
+
+    def _afterwards(self, result: KeyResult) -> KeyResult:
+        """Tag and enable a cancelled key; trouble with that makes its row `failed`, and says so."""
+        told = [result.message] if result.message else []
+        earlier = self.record.cancelled is not None and self.record.scheduled_outcome is None
+        done_before = self.record.afterwards if earlier else frozenset()
+        outcome = Outcome.CANCELLED
+        for operation, parameters, words in self._wanted():
+            if operation.name in done_before:
+                continue
+            failed = self._try(operation, parameters)
+            told.append(words if failed is None else f"not {words}: {failed}")
+            outcome = outcome if failed is None else Outcome.FAILED
+        if outcome is Outcome.FAILED:
+            told.insert(0, "cancelled")
+            told.append(AGAIN)
+        return result.model_copy(update={"outcome": outcome, "message": "; ".join(told)})
+
+    def _wanted(self) -> Iterable[tuple[Operation, dict[str, Any], str]]:
+        if self.wishes.protected_tag is not None:
+            tag = {
+                "TagKey": self.wishes.protected_tag,
+                "TagValue": f"cancelled {self.place.clock.now():%Y-%m-%d}",
+            }
+            yield TAG, {"Tags": [tag]}, f"tagged {self.wishes.protected_tag}"
+        if self.wishes.enable:
+            yield ENABLE, {}, "enabled"
+
+    def _try(self, operation: Operation, parameters: dict[str, Any]) -> str | None:
+        seen = await_state(self.place, self.arn, _ALIVE)
+        if seen is None:
+            return "DescribeKey does not answer"
+        if operation is ENABLE and seen.key_state == "Enabled":
+            return None
+        result = write(self.place, self.journal, Write(operation, self.arn, parameters), seen)
+        return None if result.outcome is Outcome.CANCELLED else result.message
 
 
 def _not_ours(earlier: KeyResult) -> KeyResult:
@@ -101,48 +230,9 @@ def _not_ours(earlier: KeyResult) -> KeyResult:
     return earlier.model_copy(update={"message": "pending by somebody else's request: left alone"})
 
 
-def _operation(record: KeyRecord) -> Operation:
-    assert record.undecided is not None
-    return next(o for o in (SCHEDULE, CANCEL, ENABLE, TAG) if o.name == record.undecided.operation)
+def _operation(name: str) -> Operation:
+    return next(operation for operation in OPERATIONS if operation.name == name)
 
 
 def _undecided_schedule(record: KeyRecord) -> bool:
     return record.undecided is not None and record.undecided.operation == SCHEDULE.name
-
-
-def _afterwards(
-    result: KeyResult,
-    accounts: Accounts,
-    journal: Journal,
-    protected_tag: str | None,
-    *,
-    enable: bool,
-) -> KeyResult:
-    """Tag and enable a cancelled key; trouble with that makes its row `failed`, and says so."""
-    arn = result.key_arn
-    place = accounts.place(arn)
-    told = [result.message] if result.message else []
-    wishes: list[tuple[Write, str]] = []
-    if protected_tag is not None:
-        tag = {"TagKey": protected_tag, "TagValue": f"cancelled {place.clock.now():%Y-%m-%d}"}
-        wishes.append((Write(TAG, arn, {"Tags": [tag]}), f"tagged {protected_tag}"))
-    if enable:
-        wishes.append((Write(ENABLE, arn), "enabled"))
-    outcome = Outcome.CANCELLED
-    for wish, words in wishes:
-        failed = _try(place, journal, wish)
-        told.append(words if failed is None else f"not {words}: {failed}")
-        outcome = outcome if failed is None else Outcome.FAILED
-    if outcome is Outcome.FAILED:
-        told.insert(0, "cancelled")
-    return result.model_copy(update={"outcome": outcome, "message": "; ".join(told)})
-
-
-def _try(place: Place, journal: Journal, wish: Write) -> str | None:
-    try:
-        seen = describe(place, wish.key_arn)
-    except (ClientError, BotoCoreError, CutAnswer) as error:
-        return explain(error, place).unknown
-    assert isinstance(seen, KeyDescription)
-    result = write(place, journal, wish, seen)
-    return None if result.outcome is Outcome.CANCELLED else result.message

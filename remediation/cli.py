@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from functools import wraps
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 
 import click
 from rich.console import Console
@@ -22,15 +24,19 @@ from . import pack
 from . import plan as plan_stage
 from . import policy as policy_stage
 from . import status as status_stage
-from .aws import Access, Accounts
+from .aws import Access, Accounts, Manners
+from .aws.accounts import SESSION_NAME
 from .errors import AccountUnavailable, BadInput, KeysweepError, Refused
 from .evidence import Collector
+from .files import locked
 from .findings import Results, nominates_cancel, read_results
+from .interrupt import at_once, orderly
 from .journal import Journal
 from .models import KeyArn, KeyResult, Outcome
 from .policy import MAX_WINDOW_DAYS, MIN_WINDOW_DAYS, Policy
 from .report import render, tables
 from .report.neutral import plain
+from .work import Stop
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
@@ -67,13 +73,71 @@ def _say(sentence: str) -> None:
 
 
 def _access_options(command: Decorated) -> Decorated:
+    """The options about accounts; the command gets them together, as `access`."""
+
+    @wraps(command)
+    def with_access(
+        *arguments: Any,
+        profile: str | None,
+        role_name: str | None,
+        external_id: str | None,
+        role_session_name: str,
+        accounts: tuple[str, ...],
+        **others: Any,
+    ) -> Any:
+        access = Access(profile, role_name, external_id, role_session_name, frozenset(accounts))
+        return command(*arguments, access=access, **others)
+
     for option in (
         click.option("--profile", metavar="NAME", help="Profile of the AWS configuration to use."),
+        click.option(
+            "--account",
+            "accounts",
+            multiple=True,
+            metavar="ID",
+            callback=_account_ids,
+            help="Touch no account but this one; may be given again.",
+        ),
+        click.option(
+            "--role-session-name",
+            metavar="NAME",
+            default=SESSION_NAME,
+            show_default=True,
+            callback=_named(r"[\w+=,.@-]{2,64}", "2 to 64 letters, digits and +=,.@-_"),
+            help="Name of the role's session, which CloudTrail shows.",
+        ),
         click.option("--external-id", metavar="ID", help="External id that the role asks for."),
-        click.option("--role-name", metavar="NAME", help="Role to assume in the keys' accounts."),
+        click.option(
+            "--role-name",
+            metavar="NAME",
+            callback=_named(r"[\w+=,.@/-]{1,576}", "the role's name, with its path, and no ARN"),
+            help="Role to assume in the keys' accounts.",
+        ),
     ):
-        command = option(command)
-    return command
+        with_access = option(with_access)
+    return cast(Decorated, with_access)
+
+
+def _named(
+    pattern: str, wanted: str
+) -> Callable[[click.Context, click.Parameter, str | None], str | None]:
+    """A check of a name by AWS's pattern ("AssumeRole", AWS STS API Reference)."""
+
+    def check(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(pattern, value, re.ASCII):
+            raise click.BadParameter(f"{value!r} is not {wanted}", context, parameter)
+        return value
+
+    return check
+
+
+def _account_ids(
+    context: click.Context, parameter: click.Parameter, values: tuple[str, ...]
+) -> tuple[str, ...]:
+    for value in values:
+        if not re.fullmatch("[0-9]{12}", value, re.ASCII):
+            raise click.BadParameter(f"{value!r} is no account id of 12 digits", context, parameter)
+    return values
 
 
 def _format_option(*names: str) -> Callable[[Decorated], Decorated]:
@@ -87,14 +151,16 @@ def _format_option(*names: str) -> Callable[[Decorated], Decorated]:
     )
 
 
-def _journal_option(command: Decorated) -> Decorated:
+def _journal_option(*, many: bool = False) -> Callable[[Decorated], Decorated]:
+    again = "; may be given again" if many else ""
     return click.option(
         "--journal",
-        "journal_path",
+        "journals" if many else "journal_path",
+        multiple=many,
         type=click.Path(path_type=Path, dir_okay=False),
         metavar="FILE",
-        help=f"The journal.  [default: {journal_stage.DEFAULT_PATH}]",
-    )(command)
+        help=f"The journal{again}.  [default: {journal_stage.DEFAULT_PATH}]",
+    )
 
 
 _yes_option = click.option("--yes", is_flag=True, help="Do not ask; needed without a terminal.")
@@ -154,9 +220,7 @@ def plan(
     pending_window_days: int | None,
     max_keys: int | None,
     explain: bool,
-    role_name: str | None,
-    external_id: str | None,
-    profile: str | None,
+    access: Access,
     form: str,
 ) -> int:
     """Judge the keys that scanner RESULTS name, and write a plan to review.
@@ -167,9 +231,9 @@ def plan(
     """
     policy = _policy(policy_path, pending_window_days, max_keys)
     found = read_results(results, sys.stdin.buffer)
-    with _progress("reading evidence") as step:
+    with at_once(), _progress("reading evidence") as step:
         collector = Collector(
-            Accounts(Access(profile, role_name, external_id)),
+            Accounts(access, Manners(policy.quota_share)),
             progress=lambda piece, keys: step(f"reading {piece.replace('_', ' ')}, {keys} keys"),
         )
         made = plan_stage.build(found, policy, collector, explain=explain)
@@ -193,7 +257,7 @@ def _policy(path: Path | None, window: int | None, max_keys: int | None) -> Poli
 
 @keysweep.command()
 @click.argument("plan_path", metavar="PLAN", type=click.Path(path_type=Path, dir_okay=False))
-@_journal_option
+@_journal_option()
 @click.option("--ticket", metavar="TEXT", help="Change ticket, for the journal.")
 @click.option("--approved-by", metavar="TEXT", help="Who approved it, for the journal.")
 @_yes_option
@@ -205,9 +269,7 @@ def apply(
     ticket: str | None,
     approved_by: str | None,
     yes: bool,
-    role_name: str | None,
-    external_id: str | None,
-    profile: str | None,
+    access: Access,
     form: str,
 ) -> int:
     """Schedule the deletion of the keys that PLAN lists, if they are still as reviewed.
@@ -218,15 +280,20 @@ def apply(
     """
     made = plan_stage.load(plan_path)
     made.refuse_too_many()
+    accounts = Accounts(access, Manners(made.policy.quota_share))
     chosen = [item.key_arn for item in made.chosen()]
-    accounts = Accounts(Access(profile, role_name, external_id))
     caller = _caller(accounts, chosen)
-    apply_stage.refuse_expired(made, accounts.clock.now())
+    path = journal_path or journal_stage.DEFAULT_PATH
+    if not _left_open(made, path):
+        apply_stage.refuse_expired(made, accounts.clock.now())
     if not chosen:
         return _report(form, ())
-    _confirm("Schedule the deletion of", chosen, yes=yes)
+    _confirm("Schedule the deletion of", chosen, accounts, yes=yes)
+    stop = Stop()
     with (
-        Journal(journal_path or journal_stage.DEFAULT_PATH) as journal,
+        locked(plan_path, "another keysweep is applying this plan"),
+        Journal(path) as journal,
+        orderly(stop),
         _progress("scheduling", len(chosen)) as step,
     ):
         journal.begin(
@@ -236,16 +303,30 @@ def apply(
             caller=caller,
             ticket=ticket,
             approved_by=approved_by,
+            keys=len(chosen),
         )
         results = apply_stage.apply(
-            made, Collector(accounts), journal, done=lambda result: step(None)
+            made, Collector(accounts), journal, stop=stop, done=lambda result: step(None)
         )
-    return _report(form, results)
+    again = f"keysweep apply {plan_path} --journal {path}"
+    return _stopped(stop, again, _report(form, results))
+
+
+def _left_open(made: plan_stage.Plan, path: Path) -> bool:
+    """Whether an earlier run of this plan left something to settle, even after its expiry."""
+    return path.exists() and bool(journal_stage.read([path]).left_open(made.digest))
+
+
+def _stopped(stop: Stop, again: str, code: int) -> int:
+    if not stop.asked:
+        return code
+    _say(f"{stop.reason}; what is left is done by: {again}")
+    return LEFT
 
 
 @keysweep.command()
 @click.argument("results", nargs=-1, metavar="[RESULTS...]")
-@_journal_option
+@_journal_option(many=True)
 @click.option(
     "--plan",
     "plan_path",
@@ -261,15 +342,13 @@ def apply(
 @_format_option("table", "json")
 def cancel(
     results: tuple[str, ...],
-    journal_path: Path | None,
+    journals: tuple[Path, ...],
     plan_path: Path | None,
     keys: tuple[str, ...],
     keep: bool,
     enable: bool,
     yes: bool,
-    role_name: str | None,
-    external_id: str | None,
-    profile: str | None,
+    access: Access,
     form: str,
 ) -> int:
     """Cancel deletions: those of a journal, of a plan, of scanner RESULTS, or of single keys.
@@ -277,38 +356,59 @@ def cancel(
     Example: keysweep cancel --journal keysweep-journal.jsonl
     """
     ways = [bool(results), plan_path is not None, bool(keys)]
-    if sum(ways) > 1 or not (any(ways) or journal_path):
+    if sum(ways) > 1 or not (any(ways) or journals):
         raise click.UsageError("give one of RESULTS, --plan, --key, or --journal alone")
-    only_ours = not any(ways)
-    path = journal_path or journal_stage.DEFAULT_PATH
-    chosen: Iterable[KeyArn]
-    if results:
-        found = read_results(results, sys.stdin.buffer)
-        chosen = _nominated(found)
-    elif plan_path is not None:
-        chosen = plan_stage.key_arns(plan_stage.load(plan_path))
-    elif keys:
-        chosen = {_key_arn(text) for text in keys}
+    if any(ways) and len(journals) > 1:
+        raise click.UsageError("give one --journal to write to")
+    batches: Mapping[Path, Collection[KeyArn]]
+    if any(ways):
+        path = journals[0] if journals else journal_stage.DEFAULT_PATH
+        batches = {path: _chosen(results, plan_path, keys)}
     else:
-        chosen = cancel_stage.batch(journal_stage.read([path]))
-    ordered = sorted(chosen)
+        batches = cancel_stage.batches(journals, cancelled_too=keep or enable)
+    ordered = sorted(arn for chosen in batches.values() for arn in chosen)
     if not ordered:
         return _report(form, ())
-    accounts = Accounts(Access(profile, role_name, external_id))
+    accounts = Accounts(access)
     caller = _caller(accounts, ordered)
-    _confirm("Cancel the deletion of", ordered, yes=yes)
-    with Journal(path) as journal, _progress("cancelling", len(ordered)) as step:
-        journal.begin(accounts.clock.now(), "cancel", caller=caller)
-        done = cancel_stage.cancel(
-            ordered,
-            accounts,
-            journal,
-            only_ours=only_ours,
-            protected_tag=policy_stage.load().protected_tag if keep else None,
-            enable=enable,
-            done=lambda result: step(None),
-        )
-    return _report(form, done)
+    _confirm("Cancel the deletion of", ordered, accounts, yes=yes)
+    stop = Stop()
+    done: list[KeyResult] = []
+    with (
+        ExitStack() as opened,
+        orderly(stop),
+        _progress("cancelling", len(ordered)) as step,
+    ):
+        writing = [
+            opened.enter_context(Journal(path)) for path, chosen in batches.items() if chosen
+        ]
+        for journal in writing:
+            chosen = sorted(batches[journal.path])
+            journal.begin(accounts.clock.now(), "cancel", caller=caller, keys=len(chosen))
+        for journal in writing:
+            done += cancel_stage.cancel(
+                sorted(batches[journal.path]),
+                accounts,
+                journal,
+                only_ours=not any(ways),
+                protected_tag=policy_stage.load().protected_tag if keep else None,
+                enable=enable,
+                stop=stop,
+                done=lambda result: step(None),
+            )
+    done.sort(key=lambda result: result.key_arn)
+    return _stopped(stop, "the same command", _report(form, tuple(done)))
+
+
+def _chosen(
+    results: tuple[str, ...], plan_path: Path | None, keys: tuple[str, ...]
+) -> Collection[KeyArn]:
+    """The keys that the user named in one of three ways."""
+    if results:
+        return _nominated(read_results(results, sys.stdin.buffer))
+    if plan_path is not None:
+        return plan_stage.key_arns(plan_stage.load(plan_path))
+    return {_key_arn(text) for text in keys}
 
 
 def _nominated(found: Results) -> set[KeyArn]:
@@ -325,27 +425,27 @@ def _key_arn(text: str) -> KeyArn:
 
 
 @keysweep.command()
-@_journal_option
+@_journal_option(many=True)
 @_access_options
 @_format_option(*ALL_FORMATS)
 def status(
-    journal_path: Path | None,
-    role_name: str | None,
-    external_id: str | None,
-    profile: str | None,
+    journals: tuple[Path, ...],
+    access: Access,
     form: str,
 ) -> int:
     """Show what the journal's keys are now: pending until when, saved, drifted.
 
     Example: keysweep status
     """
-    history = journal_stage.read([journal_path or journal_stage.DEFAULT_PATH])
-    now = status_stage.status(history, Accounts(Access(profile, role_name, external_id)))
+    history = journal_stage.read(journals or [journal_stage.DEFAULT_PATH])
+    with at_once(), _progress("reading keys"):
+        now = status_stage.status(history, Accounts(access))
     if form == "json":
         click.echo(now.model_dump_json(indent=2))
     else:
         _print(tables.of_status(now, every_key=form == "csv"), form)
-    return LEFT if any(row.state == "unknown" for row in now.rows) else DONE
+    unsure = now.problems or any(row.state == "unknown" for row in now.rows)
+    return LEFT if unsure else DONE
 
 
 @keysweep.command()
@@ -369,12 +469,10 @@ def _caller(accounts: Accounts, keys: Sequence[KeyArn]) -> str | None:
         return None
 
 
-def _confirm(what: str, keys: Sequence[KeyArn], *, yes: bool) -> None:
-    counts = Counter(arn.account_id for arn in keys)
-    accounts = ", ".join(
-        f"{count} in account {account}" for account, count in sorted(counts.items())
-    )
-    question = f"{what} {len(keys)} keys ({accounts})?"
+def _confirm(what: str, keys: Sequence[KeyArn], accounts: Accounts, *, yes: bool) -> None:
+    counts = Counter(arn.account_id for arn in keys if accounts.admits(arn))
+    told = ", ".join(f"{count} in account {account}" for account, count in sorted(counts.items()))
+    question = f"{what} {counts.total()} keys ({told or 'none in the accounts named'})?"
     if yes:
         return
     if not (sys.stdin.isatty() and sys.stderr.isatty()):

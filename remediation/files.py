@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from .errors import BadInput
+from .errors import BadInput, Refused
 
 
 def write_private(path: Path, text: str) -> None:
@@ -26,8 +29,10 @@ def write_private(path: Path, text: str) -> None:
             file.flush()
             os.fsync(file.fileno())
         Path(name).replace(path)
-    except OSError as error:
+    except BaseException as error:
         Path(name).unlink(missing_ok=True)
+        if not isinstance(error, OSError):
+            raise
         raise BadInput(
             f"{path}: cannot be written: {error.strerror}; choose another place"
         ) from error
@@ -43,3 +48,26 @@ def read_text(path: Path) -> str:
         raise BadInput(
             f"{path}: is not UTF-8 text (byte {error.start}); give the file as keysweep wrote it"
         ) from error
+
+
+@contextmanager
+def locked(path: Path, busy: str) -> Iterator[None]:
+    """Hold the operating system's lock on a file, which dies with the process.
+
+    Raises Refused with `busy` while another process holds it. A file system without locks for files
+    that are only read is taken as it is: then the journal's own lock is the only one.
+    """
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as error:
+        raise BadInput(f"{path}: cannot be read: {error.strerror}") from error
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise Refused(f"{path}: {busy}; wait until it has ended") from error
+        except OSError:
+            pass
+        yield
+    finally:
+        os.close(handle)

@@ -2,13 +2,15 @@
 
 A line is on the disk (fsync) before the call that it announces. One process writes at a time: the
 lock is the operating system's and dies with the process. A last line that was torn by a kill is
-read over, and said.
+read over, and said. After a write that failed, nothing is written any more.
 """
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import heapq
+import json
 import os
 import threading
 import uuid
@@ -21,10 +23,21 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from .errors import BadInput, Refused
+from .errors import BadInput, KeysweepError, Refused
 from .models import KeyArn, Model, Outcome, Time
 
 DEFAULT_PATH: Final = Path("keysweep-journal.jsonl")
+
+AGAIN: Final = "run the same command again"
+
+ROOM_FOR_A_KEY: Final = 4096
+"""Bytes that the lines of one key take at most, in one run."""
+
+
+class JournalFailed(KeysweepError):
+    """A line could not be written in the middle of a run: nothing more may be done."""
+
+    exit_code = 1
 
 
 class RunLine(Model):
@@ -88,6 +101,10 @@ class KeyRecord:
     undecided: IntentLine | None = None
     """An intent without outcome: the run was killed or lost the answer."""
     undecided_digest: str | None = None
+    cancelled: OutcomeLine | None = None
+    """The last cancellation, until the key is scheduled again."""
+    afterwards: frozenset[str] = frozenset()
+    """Operations that were done since that cancellation."""
     last: OutcomeLine | None = None
     last_digest: str | None = None
 
@@ -99,22 +116,44 @@ class History:
     keys: dict[KeyArn, KeyRecord]
     notes: tuple[str, ...] = ()
     """What a person should know about the file itself: torn lines."""
+    problems: tuple[str, ...] = ()
+    """What no run of keysweep leaves behind: lines that are missing, doubled or altered."""
+
+    def left_open(self, plan_digest: str) -> frozenset[KeyArn]:
+        """The keys with an intent of this plan whose outcome is not known."""
+        return frozenset(
+            arn
+            for arn, record in self.keys.items()
+            if record.undecided is not None and record.undecided_digest == plan_digest
+        )
+
+
+Lines = list[tuple[int, RunLine | IntentLine | OutcomeLine]]
+"""Lines with their numbers in the file."""
 
 
 def read(paths: Sequence[Path]) -> History:
     """Read journals and merge them by time. Raises BadInput naming file and line when damaged."""
     journals: list[list[tuple[datetime, RunLine | IntentLine | OutcomeLine]]] = []
     notes: list[str] = []
-    for path in paths:
+    problems: list[str] = []
+    for path in different(paths):
         try:
             data = path.read_bytes()
         except OSError as error:
             raise BadInput(
                 f"{path}: the journal cannot be read: {error.strerror}; name it with --journal"
             ) from error
-        journals.append(_dated(_parse(path, data, notes)))
+        lines = list(_parse(path, data, notes))
+        problems += [f"{path}: {problem}" for problem in _problems(lines)]
+        journals.append(_dated(line for _, line in lines))
     merged = heapq.merge(*journals, key=lambda dated: dated[0])
-    return History(_fold([line for _, line in merged]), tuple(notes))
+    return History(_fold([line for _, line in merged]), tuple(notes), tuple(problems))
+
+
+def different(paths: Iterable[Path]) -> tuple[Path, ...]:
+    """The paths without those that lead to a file named before."""
+    return tuple({path.resolve(): path for path in reversed([*paths])}.values())[::-1]
 
 
 def _dated(
@@ -131,7 +170,7 @@ def _dated(
 
 def _parse(
     path: Path, data: bytes, notes: list[str]
-) -> Iterator[RunLine | IntentLine | OutcomeLine]:
+) -> Iterator[tuple[int, RunLine | IntentLine | OutcomeLine]]:
     torn: int | None = None
     for number, raw in enumerate(data.splitlines(), start=1):
         if not raw.strip():
@@ -139,6 +178,10 @@ def _parse(
         try:
             line = _LINE.validate_json(raw)
         except ValidationError as error:
+            if _is_newer(raw):
+                raise BadInput(
+                    f"{path}: line {number} was written by a newer keysweep; update this one"
+                ) from error
             if torn is not None:
                 raise _damaged(path, torn) from error
             torn = number
@@ -149,9 +192,18 @@ def _parse(
                 raise _damaged(path, torn)
             notes.append(f"{path}: line {torn} is torn and was left out; its run was interrupted")
             torn = None
-        yield line
+        yield number, line
     if torn is not None:
         notes.append(f"{path}: the last line is torn and was left out; the run was interrupted")
+
+
+def _is_newer(raw: bytes) -> bool:
+    try:
+        document = json.loads(raw)
+    except (ValueError, RecursionError):
+        return False
+    version = document.get("version") if isinstance(document, dict) else None
+    return isinstance(version, int) and version > 1
 
 
 def _damaged(path: Path, number: int) -> BadInput:
@@ -159,6 +211,34 @@ def _damaged(path: Path, number: int) -> BadInput:
         f"{path}: line {number} is not a line of a journal of version 1; the file is damaged or "
         "foreign: restore it, or name another with --journal"
     )
+
+
+def _problems(lines: Lines) -> Iterator[str]:
+    """What is wrong between the lines of one file."""
+    runs: set[str] = set()
+    intents: dict[str, IntentLine] = {}
+    decided: set[str] = set()
+    for number, line in lines:
+        if isinstance(line, RunLine):
+            if line.run in runs:
+                yield f"line {number} begins a run that was begun before"
+            runs.add(line.run)
+            continue
+        if line.run not in runs:
+            yield f"line {number} belongs to a run that was never begun: a line is missing"
+        if isinstance(line, IntentLine):
+            if line.id in intents:
+                yield f"line {number} repeats an intent"
+            intents[line.id] = line
+            continue
+        intent = intents.get(line.id)
+        if intent is None:
+            yield f"line {number} is an outcome without intent: a line is missing"
+        elif (intent.key_arn, intent.operation) != (line.key_arn, line.operation):
+            yield f"line {number} is the outcome of another key's or operation's intent"
+        if line.id in decided:
+            yield f"line {number} is a second outcome of one intent"
+        decided.add(line.id)
 
 
 def _fold(lines: Sequence[RunLine | IntentLine | OutcomeLine]) -> dict[KeyArn, KeyRecord]:
@@ -173,15 +253,29 @@ def _fold(lines: Sequence[RunLine | IntentLine | OutcomeLine]) -> dict[KeyArn, K
         if isinstance(line, IntentLine):
             record.undecided, record.undecided_digest = line, digest
             continue
+        intent = intents.get(line.id)
+        if intent is not None:
+            digest = digests.get(intent.run)  # a later run, of no plan, may have decided it
         if record.undecided is not None and record.undecided.id == line.id:
             record.undecided = record.undecided_digest = None
         record.last, record.last_digest = line, digest
-        if line.outcome is Outcome.SCHEDULED:
-            record.scheduled = intents.get(line.id)
-            record.scheduled_outcome, record.plan_digest = line, digest
-        elif line.outcome is Outcome.CANCELLED and line.operation == "CancelKeyDeletion":
-            record.scheduled = record.scheduled_outcome = record.plan_digest = None
+        _stands(record, line, intent, digest)
     return keys
+
+
+def _stands(
+    record: KeyRecord, line: OutcomeLine, intent: IntentLine | None, digest: str | None
+) -> None:
+    """Keep what stands after an outcome: a deletion, or its cancellation."""
+    if line.outcome is Outcome.SCHEDULED:
+        record.scheduled, record.scheduled_outcome = intent, line
+        record.plan_digest = digest
+        record.cancelled, record.afterwards = None, frozenset()
+    elif line.outcome is Outcome.CANCELLED and line.operation == "CancelKeyDeletion":
+        record.scheduled = record.scheduled_outcome = record.plan_digest = None
+        record.cancelled, record.afterwards = line, frozenset()
+    elif line.outcome is Outcome.CANCELLED:
+        record.afterwards |= {line.operation}
 
 
 @dataclass
@@ -190,29 +284,42 @@ class Journal:
 
     path: Path
     run: str = field(default_factory=lambda: uuid.uuid4().hex)
+    failure: str | None = None
+    """Why a line could not be written; nothing is, from then on."""
     _handle: int = -1
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __enter__(self) -> Self:
         flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
         try:
-            new = not self.path.exists()
             self._handle = os.open(self.path, flags, 0o600)
-            if new:
-                _sync_folder(self.path.parent)
         except OSError as error:
-            raise BadInput(
-                f"{self.path}: the journal cannot be written: {error.strerror}; nothing was done, "
-                "name another with --journal"
-            ) from error
+            raise self._unusable(error) from error
         try:
             fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             os.close(self._handle)
-            raise Refused(
-                f"{self.path}: another keysweep is writing this journal; wait until it has ended"
-            ) from error
+            if isinstance(error, BlockingIOError):
+                raise Refused(
+                    f"{self.path}: another keysweep is writing this journal; wait until it has "
+                    "ended"
+                ) from error
+            raise self._unusable(error) from error
+        try:
+            # Even when the file is not new: a run that was killed may have made it a moment ago.
+            _sync_folder(self.path.absolute().parent)
+            _sync_folder(self.path.absolute().parent.parent)
+        except OSError as error:
+            os.close(self._handle)
+            raise self._unusable(error) from error
         return self
+
+    def _unusable(self, error: OSError) -> BadInput:
+        what = "is a link, which is not followed" if error.errno == errno.ELOOP else error.strerror
+        return BadInput(
+            f"{self.path}: the journal cannot be written: {what}; nothing was done, name another "
+            "with --journal"
+        )
 
     def __exit__(
         self,
@@ -235,22 +342,39 @@ class Journal:
         caller: str | None = None,
         ticket: str | None = None,
         approved_by: str | None = None,
+        keys: int = 0,
     ) -> None:
-        """Write the line that starts this run; a torn end of the file is closed off before it."""
-        size = os.fstat(self._handle).st_size
-        if size and os.pread(self._handle, 1, size - 1) != b"\n":
-            self._append(b"\n")
-        self._write(
-            RunLine(
-                run=self.run,
-                time=now,
-                command=command,
-                plan_digest=plan_digest,
-                caller=caller,
-                ticket=ticket,
-                approved_by=approved_by,
-            )
+        """Write the line that starts this run; a torn end of the file is closed off before it.
+
+        Raises BadInput when it cannot be written, or has no room for the lines of so many keys.
+        """
+        line = RunLine(
+            run=self.run,
+            time=now,
+            command=command,
+            plan_digest=plan_digest,
+            caller=caller,
+            ticket=ticket,
+            approved_by=approved_by,
         )
+        try:
+            self._demand_room(keys * ROOM_FOR_A_KEY)
+            size = os.fstat(self._handle).st_size
+            torn = size > 0 and os.pread(self._handle, 1, size - 1) != b"\n"
+            self._append((b"\n" if torn else b"") + _json(line))
+        except OSError as error:
+            raise self._unusable(error) from error
+        except JournalFailed as error:
+            raise BadInput(f"{error}; nothing was done") from error
+
+    def _demand_room(self, size: int) -> None:
+        disk = os.fstatvfs(self._handle)
+        room = disk.f_bavail * disk.f_frsize
+        if size > room:
+            raise BadInput(
+                f"{self.path}: the journal needs {size // 1024} KB for this run, and its disk has "
+                f"{room // 1024} KB; nothing was done, make room or name another with --journal"
+            )
 
     def intent(
         self,
@@ -298,28 +422,39 @@ class Journal:
         )
 
     def _write(self, line: RunLine | IntentLine | OutcomeLine) -> None:
-        self._append(line.model_dump_json(exclude_none=True).encode() + b"\n")
+        self._append(_json(line))
 
     def _append(self, data: bytes) -> None:
         with self._lock:
-            try:
-                written = os.write(self._handle, data)
-                os.fsync(self._handle)
-            except OSError as error:
-                raise BadInput(
-                    f"{self.path}: the journal cannot be written: {error.strerror}; make room or "
-                    "repair it, then run the same command again"
-                ) from error
-            if written != len(data):
-                raise BadInput(
-                    f"{self.path}: the journal took only {written} of {len(data)} bytes; make "
-                    "room, then run the same command again"
+            if self.failure is None:
+                try:
+                    written = os.write(self._handle, data)
+                    os.fsync(self._handle)
+                    if written != len(data):
+                        self.failure = f"only {written} of {len(data)} bytes were written"
+                except OSError as error:
+                    self.failure = error.strerror or str(error)
+            if self.failure is not None:
+                raise JournalFailed(
+                    f"{self.path}: the journal cannot be written: {self.failure}; make room or "
+                    f"repair it, then {AGAIN}"
                 )
 
 
+def _json(line: RunLine | IntentLine | OutcomeLine) -> bytes:
+    return line.model_dump_json(exclude_none=True).encode() + b"\n"
+
+
 def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    """Put the names in a folder on the disk, where the file system can and we may."""
+    try:
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except PermissionError:
+        return  # it may be entered, but not read
     try:
         os.fsync(handle)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # a file system that does not know this
+            raise
     finally:
         os.close(handle)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -14,8 +13,8 @@ from .errors import AccountUnavailable, CutAnswer
 from .evidence.description import describe
 from .journal import History, KeyRecord
 from .models import KeyArn, Model, NotFound, Time
+from .work import each_key
 
-WORKERS: Final = 16
 SAME_DATE: Final = timedelta(minutes=1)
 
 
@@ -44,6 +43,8 @@ class Status(Model):
     monthly_cost_usd: float
     """List price a month saved by the keys that are pending or deleted."""
     notes: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
+    """What is wrong with the journal's own lines; empty when it is whole."""
 
 
 def status(history: History, accounts: Accounts) -> Status:
@@ -51,10 +52,9 @@ def status(history: History, accounts: Accounts) -> Status:
     records = [
         record
         for _, record in sorted(history.keys.items())
-        if record.scheduled is not None or record.undecided is not None
+        if record.scheduled_outcome is not None or record.undecided is not None
     ]
-    with ThreadPoolExecutor(WORKERS) as workers:
-        rows = tuple(workers.map(lambda record: _row(record, accounts), records))
+    rows = each_key(records, lambda record: _row(record, accounts), _unknown)
     return Status(
         rows=rows,
         pending=sum(row.deletion_date is not None and row.state != "deleted" for row in rows),
@@ -62,7 +62,12 @@ def status(history: History, accounts: Accounts) -> Status:
         drifted=sum(bool(row.drift) for row in rows),
         monthly_cost_usd=sum(row.monthly_cost_usd for row in rows),
         notes=history.notes,
+        problems=history.problems,
     )
+
+
+def _unknown(arn: KeyArn, why: str) -> StatusRow:
+    return StatusRow(key_arn=arn, state="unknown", drift=why)
 
 
 def _row(record: KeyRecord, accounts: Accounts) -> StatusRow:
@@ -71,9 +76,9 @@ def _row(record: KeyRecord, accounts: Accounts) -> StatusRow:
         place = accounts.place(arn)
         seen = describe(place, arn)
     except AccountUnavailable as error:
-        return StatusRow(key_arn=arn, state="unknown", drift=str(error))
+        return _unknown(arn, str(error))
     except (ClientError, BotoCoreError, CutAnswer) as error:
-        return StatusRow(key_arn=arn, state="unknown", drift=explain(error, place).unknown)
+        return _unknown(arn, explain(error, place).unknown)
     now = place.clock.now()
     cost = record.scheduled.monthly_cost_usd if record.scheduled is not None else None
     promised = record.scheduled_outcome.deletion_date if record.scheduled_outcome else None

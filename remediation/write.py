@@ -18,12 +18,16 @@ from .aws import Place
 from .aws.failures import Failure, code_of, explain
 from .errors import CutAnswer
 from .evidence.description import describe
-from .journal import IntentLine, Journal
+from .journal import AGAIN, IntentLine, Journal, JournalFailed
 from .models import KeyArn, KeyDescription, KeyResult, NotFound, Outcome
 
 READ_BACK_PAUSES: Final = (0.0, 0.5, 1.0, 2.0)
 """Seconds before each look after a lost answer: DescribeKey may lag behind ("ScheduleKeyDeletion",
 AWS KMS API Reference, on eventual consistency)."""
+
+SETTLED_AFTER: Final = timedelta(minutes=5)
+"""Age of an intent from which "nothing happened" is believed: AWS KMS may show a change minutes
+late ("AWS KMS eventual consistency", AWS KMS Developer Guide)."""
 
 OURS_WITHIN: Final = timedelta(hours=1)
 """How near to our intent a deletion must have begun to count as ours (safety rule 7)."""
@@ -118,13 +122,24 @@ class Write:
     """What the call sends besides KeyId."""
     pending_window_days: int | None = None
     monthly_cost_usd: float | None = None
+    earlier: IntentLine | None = None
+    """The same change, tried before, if it is not known what became of it."""
+
+
+@dataclass(frozen=True)
+class Settled:
+    """What is known of an intent."""
+
+    result: KeyResult
+    final: bool = True
+    """False: it stays open in the journal, and a later run will know."""
 
 
 def write(place: Place, journal: Journal, change: Write, seen: KeyDescription) -> KeyResult:
     """Make one change, given the description read right before it.
 
-    Raises nothing of AWS's: whatever happens is the row of this key. Raises BadInput when the
-    journal cannot be written, and then makes no call.
+    Raises nothing of AWS's: whatever happens is the row of this key. Raises JournalFailed when the
+    intent cannot be written, and then makes no call.
     """
     operation, arn = change.operation, change.key_arn
     if seen.key_manager != "CUSTOMER" or seen.key_state not in operation.from_states:
@@ -151,23 +166,86 @@ def write(place: Place, journal: Journal, change: Write, seen: KeyDescription) -
     except (ClientError, BotoCoreError, CutAnswer) as error:
         failure = error
     if failure is None and operation.clean(answer, arn):
-        return _decided(
-            place, journal, intent, operation.done, deletion_date=answer.get("DeletionDate")
-        )
-    return decide(place, journal, intent, operation, failure)
+        date = answer.get("DeletionDate")
+        return _note(place, journal, intent, operation.done, deletion_date=date)
+    return settle(place, journal, intent, operation, failure=failure, earlier=change.earlier).result
 
 
-def decide(
+def settle(
     place: Place,
     journal: Journal,
     intent: IntentLine,
     operation: Operation,
-    failure: Failure | None,
-) -> KeyResult:
-    """Let DescribeKey say what became of an intent whose answer was not clean, or never came."""
+    *,
+    failure: Failure | None = None,
+    earlier: IntentLine | None = None,
+) -> Settled:
+    """Let DescribeKey say what became of an intent whose answer was not clean, or never came.
+
+    A call that AWS refused did nothing. One that got lost is written down as failed only when
+    enough time has passed: until then the intent stays open, so that undo still finds its key.
+    """
     refused = failure is not None and _refused(failure)
+    why = _why(failure, place, operation)
+    seen = _look(place, intent, operation, once=refused)
+    if seen is None and not refused:
+        told = (
+            f"{why}; whether it took effect is not known, since DescribeKey did not answer either"
+        )
+        return Settled(_row(intent, Outcome.FAILED, message=f"{told}: {AGAIN}"), final=False)
+    if seen is None:
+        return Settled(_note(place, journal, intent, Outcome.FAILED, message=why))
+    if isinstance(seen, NotFound):
+        why = f"{why}; AWS knows no such key (any more)"
+        return Settled(_note(place, journal, intent, Outcome.FAILED, message=why))
+    took = operation.took_effect(seen, intent)
+    if refused and operation in {SCHEDULE, CANCEL}:
+        # Then this very call did nothing; the same one from before may have.
+        took = took and earlier is not None and operation.took_effect(seen, earlier)
+    date = seen.deletion_date
+    if took:
+        why = f"{why}; DescribeKey shows that it took effect"
+        return Settled(
+            _note(place, journal, intent, operation.done, deletion_date=date, message=why)
+        )
+    if operation is SCHEDULE and seen.key_state in PENDING:
+        why = "pending deletion by somebody else's request"
+        return Settled(
+            _note(place, journal, intent, Outcome.ALREADY_PENDING, deletion_date=date, message=why)
+        )
+    if operation is CANCEL and refused and seen.key_state not in PENDING:
+        why = f"somebody else cancelled it: the key is {seen.key_state}"
+        return Settled(_note(place, journal, intent, Outcome.NOT_PENDING, message=why))
+    why = f"{why}; the key is {seen.key_state}"
+    if refused or place.clock.now() - intent.time >= SETTLED_AFTER:
+        return Settled(_note(place, journal, intent, Outcome.FAILED, message=why))
+    return Settled(_row(intent, Outcome.FAILED, message=f"{why}: {AGAIN}"), final=False)
+
+
+def await_state(place: Place, arn: KeyArn, states: frozenset[str]) -> KeyDescription | None:
+    """The key as soon as DescribeKey shows it in one of these states, or as it is seen last.
+
+    None when there is no such key, or no answer.
+    """
     seen: KeyDescription | NotFound | None = None
-    for pause in READ_BACK_PAUSES[:1] if refused else READ_BACK_PAUSES:
+    for pause in READ_BACK_PAUSES:
+        time.sleep(pause)
+        try:
+            seen = describe(place, arn)
+        except (ClientError, BotoCoreError, CutAnswer):
+            continue
+        if isinstance(seen, NotFound) or seen.key_state in states:
+            break
+    return seen if isinstance(seen, KeyDescription) else None
+
+
+def _look(
+    place: Place, intent: IntentLine, operation: Operation, *, once: bool
+) -> KeyDescription | NotFound | None:
+    """DescribeKey, again while a change that took effect may not show yet; None: no answer."""
+    old = place.clock.now() - intent.time >= SETTLED_AFTER
+    seen: KeyDescription | NotFound | None = None
+    for pause in READ_BACK_PAUSES[:1] if once or old else READ_BACK_PAUSES:
         time.sleep(pause)
         try:
             seen = describe(place, intent.key_arn)
@@ -175,59 +253,30 @@ def decide(
             continue
         if isinstance(seen, NotFound) or operation.took_effect(seen, intent):
             break
-    why = _why(failure, place, operation)
-    if seen is None:
-        return KeyResult(
-            key_arn=intent.key_arn,
-            outcome=Outcome.FAILED,
-            message=f"{why}; whether it took effect is not known, since DescribeKey did not answer "
-            "either: run the same command again",
-        )
-    if isinstance(seen, NotFound):
-        return _decided(
-            place, journal, intent, Outcome.FAILED, message=f"{why}; AWS knows no such key"
-        )
-    if operation is SCHEDULE and refused and seen.key_state in PENDING:
-        return _decided(
-            place,
-            journal,
-            intent,
-            Outcome.ALREADY_PENDING,
-            deletion_date=seen.deletion_date,
-            message="somebody else scheduled it",
-        )
-    if operation.took_effect(seen, intent) and not (refused and operation is SCHEDULE):
-        return _decided(
-            place,
-            journal,
-            intent,
-            operation.done,
-            deletion_date=seen.deletion_date,
-            message=f"{why}; DescribeKey shows that it took effect",
-        )
-    if operation is SCHEDULE and seen.key_state in PENDING:
-        return _decided(
-            place,
-            journal,
-            intent,
-            Outcome.ALREADY_PENDING,
-            deletion_date=seen.deletion_date,
-            message="pending deletion, by somebody else's request",
-        )
-    return _decided(
-        place, journal, intent, Outcome.FAILED, message=f"{why}; the key is {seen.key_state}"
-    )
+    return seen
 
 
 def _refused(failure: Failure) -> bool:
     """Whether AWS said no: the one call that went out did nothing."""
     if not isinstance(failure, ClientError):
         return False
-    status = failure.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500)
-    return 400 <= int(status) < 500
+    status = int(failure.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500))
+    return 400 <= status < 500 and status != 408
 
 
-def _decided(
+def _row(
+    intent: IntentLine,
+    outcome: Outcome,
+    *,
+    deletion_date: datetime | None = None,
+    message: str = "",
+) -> KeyResult:
+    return KeyResult(
+        key_arn=intent.key_arn, outcome=outcome, deletion_date=deletion_date, message=message
+    )
+
+
+def _note(
     place: Place,
     journal: Journal,
     intent: IntentLine,
@@ -236,12 +285,14 @@ def _decided(
     deletion_date: datetime | None = None,
     message: str = "",
 ) -> KeyResult:
-    journal.outcome(
-        place.clock.now(), intent, outcome, deletion_date=deletion_date, message=message
-    )
-    return KeyResult(
-        key_arn=intent.key_arn, outcome=outcome, deletion_date=deletion_date, message=message
-    )
+    """Write the outcome down. If that fails the row still tells it, and the next run settles it."""
+    try:
+        journal.outcome(
+            place.clock.now(), intent, outcome, deletion_date=deletion_date, message=message
+        )
+    except JournalFailed as error:
+        message = "; ".join(filter(None, (message, f"not written down: {error}")))
+    return _row(intent, outcome, deletion_date=deletion_date, message=message)
 
 
 def _why(failure: Failure | None, place: Place, operation: Operation) -> str:

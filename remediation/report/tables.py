@@ -213,7 +213,7 @@ def of_status(status: Status, *, every_key: bool = False) -> Report:
     ]
     if len(rows) < len(status.rows):
         lines.append(f"{len(status.rows) - len(rows)} more keys: --format json lists all.")
-    return Report((table,) if rows else (), (*lines, *status.notes))
+    return Report((table,) if rows else (), (*lines, *status.problems, *status.notes))
 
 
 def _urgency(row: StatusRow) -> tuple[bool, float]:
