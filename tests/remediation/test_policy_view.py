@@ -1,0 +1,84 @@
+"""What `keysweep policy` shows: effective values, rules with their needs, the reference list."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from keysweep.remediation.evidence.reference_list import reference_list
+from keysweep.remediation.policy import Policy
+from keysweep.remediation.policy_view import PolicyView, describe_policy
+from keysweep.remediation.rules import RULES
+
+NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
+ACCOUNT = "111122223333"
+
+
+def view(**values: object) -> PolicyView:
+    return describe_policy(Policy.model_validate(values), NOW)
+
+
+def test_every_value_is_shown_with_its_default_and_meaning() -> None:
+    shown = {
+        value.name: value for value in view(max_keys=3, regions={"deny": ["us-east-1"]}).values
+    }
+    nested = {"accounts", "regions"}
+    listed = {"overrides", "accept", "accept_gaps"}
+    plain = set(Policy.model_fields) - nested - listed
+    assert set(shown) == plain | {f"{n}.{p}" for n in nested for p in ("allow", "deny")}
+    assert (shown["max_keys"].value, shown["max_keys"].default) == (3, 25)
+    assert (shown["regions.deny"].value, shown["regions.deny"].default) == (("us-east-1",), ())
+    assert all(value.meaning.endswith(".") for value in shown.values())
+
+
+def test_every_rule_is_shown_with_what_it_needs_under_this_policy() -> None:
+    rules = {rule.id: rule for rule in view().rules}
+    assert set(rules) == {rule.id for rule in RULES}
+    assert rules["protected-key"].needs == ()
+    (need,) = rules["used-recently"].needs
+    assert (need.piece, need.cost, need.permissions) == (
+        "last_use",
+        "last use",
+        ("kms:GetKeyLastUsage",),
+    )
+    with_alias = {rule.id: rule for rule in view(protected_keys=["alias/x"]).rules}
+    assert [need.piece for need in with_alias["protected-key"].needs] == ["aliases"]
+
+
+def test_waivers_are_shown_with_their_rule_and_whether_they_are_over() -> None:
+    waivers = [
+        {"key": "all", "rule": "rescued", "reason": "known", "until": "2026-11-01"},
+        {"key": "all", "rule": "rescued", "reason": "old", "until": "2026-10-31"},
+    ]
+    rules = {rule.id: rule.waivers for rule in view(accept=waivers).rules}
+    assert [(w.reason, w.until, w.state) for w in rules.pop("rescued")] == [
+        ("known", "2026-11-01", "in force"),
+        ("old", "2026-10-31", "over"),
+    ]
+    assert set(rules.values()) == {()}
+
+
+def test_overrides_and_gaps_are_shown() -> None:
+    shown = view(
+        overrides=[{"accounts": [ACCOUNT], "set": {"min_age_days": 3}}],
+        accept_gaps=[{"service": "s3", "reason": "none"}],
+    )
+    (override,) = shown.overrides
+    assert (override.accounts, override.regions, override.values) == (
+        (ACCOUNT,),
+        (),
+        {"min_age_days": 3},
+    )
+    assert [(gap.service, gap.reason) for gap in shown.references.accepted_gaps] == [("s3", "none")]
+
+
+def test_the_reference_list_is_counted() -> None:
+    references = view().references
+    listed = reference_list()
+    assert references.services == len({entry.service for entry in listed.entries})
+    assert references.entries == len(listed.entries) >= 45
+    assert references.calls >= references.entries
+
+
+def test_the_view_is_plain_data() -> None:
+    shown = view(protected_keys=["alias/x"])
+    assert PolicyView.model_validate_json(shown.model_dump_json()) == shown
