@@ -83,8 +83,8 @@ def judge(
     With `ask_all`, pieces are named even when a rule already holds, and those of waived rules too.
     """
     if isinstance(evidence.description, Unknown):
-        said = f"not readable: {evidence.description.unknown}{_cure(evidence.description)}"
-        hold = Hold(rule=UNREADABLE, message=said)
+        why = f"not readable: {evidence.description.unknown}{_cure(evidence.description)}"
+        hold = Hold(rule=UNREADABLE, message=why)
         return Judgement((hold,), (), frozenset())
     if isinstance(evidence.description, NotFound):
         hold = Hold(rule=UNREADABLE, message="AWS knows no such key")
