@@ -14,6 +14,9 @@ from rich.text import Text
 from .neutral import for_csv, for_markdown, plain, plain_lines
 from .tables import Report, Table
 
+_WIDE = 120
+"""Terminals of fewer columns get more lines a row instead."""
+
 _RIGHT = frozenset({"a month", "saves", "days left", "keys"})
 
 
@@ -26,7 +29,7 @@ def terminal(report: Report, stream: TextIO) -> None:
         if why is not None and any(row[why] for row in table.rows):
             console.print(_with_reasons(table, why))
         else:
-            console.print(_drawn(table))
+            console.print(_drawn(table if console.width >= _WIDE else _narrowed(table)))
     for line in report.lines:
         console.print(Text(plain(line)))
 
@@ -44,8 +47,23 @@ def _drawn(table: Table) -> RichTable:
             no_wrap=name in {"key", "account", "Region"},
         )
     for row in table.rows:
-        drawn.add_row(*(Text(plain(row[index])) for index in shown))
+        drawn.add_row(*(Text(plain_lines(row[index].split("\n"))) for index in shown))
     return drawn
+
+
+def _narrowed(table: Table) -> Table:
+    """The same rows on fewer columns: a key below its alias, a Region below its account."""
+    names = list(table.columns)
+    rows = [list(row) for row in table.rows]
+    for name, below in (("key", "alias"), ("account", "Region")):
+        if name in names and below in names:
+            at, gone = names.index(name), names.index(below)
+            for row in rows:
+                cells = (row[at], row[gone]) if name == "account" else (row[gone], row[at])
+                row[at] = "\n".join(filter(None, cells))
+                del row[gone]
+            del names[gone]
+    return Table(table.heading, tuple(names), tuple(map(tuple, rows)))
 
 
 def _with_reasons(table: Table, why: int) -> RichTable:
