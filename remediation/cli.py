@@ -30,6 +30,7 @@ from .errors import AccountUnavailable, BadInput, KeysweepError, Refused
 from .evidence import Collector
 from .files import locked
 from .findings import Results, nominates_cancel, read_results
+from .iac import look_at
 from .interrupt import at_once, orderly
 from .journal import Journal
 from .models import KeyArn, KeyResult, Outcome
@@ -210,6 +211,21 @@ def keysweep() -> None:
 @click.option(
     "--max-keys", type=click.IntRange(0), metavar="N", help="Most keys to schedule at once."
 )
+@click.option(
+    "--tfstate",
+    "states",
+    multiple=True,
+    metavar="[DIR=]FILE",
+    help="Terraform's state of the root folder DIR: what terraform show -json prints, or the state "
+    "file; may be given again.",
+)
+@click.option(
+    "--cfn-stack",
+    "stacks",
+    multiple=True,
+    metavar="[TEMPLATE=]NAME[@REGION]",
+    help="CloudFormation's stack, by name or ARN; may be given again.",
+)
 @click.option("--explain", is_flag=True, help="Ask everything, of keys that are held already too.")
 @_access_options
 @_format_option(*ALL_FORMATS)
@@ -219,24 +235,29 @@ def plan(
     out: Path,
     pending_window_days: int | None,
     max_keys: int | None,
+    states: tuple[str, ...],
+    stacks: tuple[str, ...],
     explain: bool,
     access: Access,
     form: str,
 ) -> int:
     """Judge the keys that scanner RESULTS name, and write a plan to review.
 
-    RESULTS are files or folders of Prowler's JSON, or - for standard input. Changes nothing.
+    RESULTS are files or folders of Prowler's and Checkov's JSON, or - for standard input. Checkov's
+    findings lead to keys by the states and stacks that are given. Changes nothing.
 
     Example: keysweep plan output/ --out plan.json
     """
     policy = _policy(policy_path, pending_window_days, max_keys)
     found = read_results(results, sys.stdin.buffer)
     with at_once(), _progress("reading evidence") as step:
+        accounts = Accounts(access, Manners(policy.quota_share))
+        code = look_at(states, stacks, accounts)
         collector = Collector(
-            Accounts(access, Manners(policy.quota_share)),
+            accounts,
             progress=lambda piece, keys: step(f"reading {piece.replace('_', ' ')}, {keys} keys"),
         )
-        made = plan_stage.build(found, policy, collector, explain=explain)
+        made = plan_stage.build(found, policy, collector, explain=explain, code=code)
     plan_stage.save(made, out)
     if form == "json":
         click.echo(plan_stage.to_json(made), nl=False)

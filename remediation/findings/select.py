@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ..models import Finding, FindingStatus, KeyArn
+from ..models import CodeLocation, Finding, FindingStatus, KeyArn
 from .checks import CANCEL_CHECKS, OURS, PLAN_CHECKS
 
 
@@ -25,16 +25,19 @@ def nominates_cancel(finding: Finding) -> bool:
 
 
 def newest_by_key(findings: Iterable[Finding]) -> dict[KeyArn, tuple[Finding, ...]]:
-    """The findings of each key, one a check: of several about one key, the newest one counts."""
-    newest: dict[tuple[KeyArn, str], Finding] = {}
+    """The findings of each key, one a check: of several about one key, the newest one counts.
+
+    A key that stands in the code at several places has a finding for each of them.
+    """
+    newest: dict[tuple[KeyArn, str, CodeLocation | None], Finding] = {}
     for finding in findings:
         if finding.key_arn is None:
             continue
-        place = (finding.key_arn, finding.check_id)
+        place = (finding.key_arn, finding.check_id, finding.code)
         other = newest.get(place)
         if other is None or (finding.time and (other.time is None or finding.time >= other.time)):
             newest[place] = finding
     by_key: dict[KeyArn, list[Finding]] = {}
-    for (key, _), finding in newest.items():
+    for (key, _, _), finding in newest.items():
         by_key.setdefault(key, []).append(finding)
     return {key: tuple(found) for key, found in by_key.items()}

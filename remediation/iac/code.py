@@ -9,7 +9,7 @@ from typing import Final
 
 from ..aws import Accounts
 from ..errors import AccountUnavailable, BadInput
-from ..models import CodeLocation, Declaration, Finding, KeyArn
+from ..models import CodeLocation, Declaration, Finding, KeyArn, Unmapped
 from . import ansible, crossplane, fixes
 from .leads import BY_PROWLER, Nowhere
 from .plans import in_plans, resource_of
@@ -104,6 +104,17 @@ class Traced:
             if finding.code is not None and finding.key_arn is not None:
                 places.setdefault(finding.key_arn, []).append(finding.code)
         object.__setattr__(self, "_places", places)
+
+    @property
+    def unmapped(self) -> Iterable[Unmapped]:
+        """The findings of code that lead to no key."""
+        for number, nowhere in self.nowhere.items():
+            yield Unmapped(
+                finding=self.findings[number],
+                reason=nowhere.reason,
+                step=nowhere.step,
+                candidates=nowhere.candidates,
+            )
 
     def declared_in(self, key: KeyArn) -> tuple[Declaration, ...]:
         """Who declares the key: in all states and stacks, and in the code of the findings."""

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from ..models import Evidence, Gap, KeyArn, KeyResult, Outcome, PlanItem, VerdictKind
+from ..models import Evidence, Gap, KeyArn, KeyResult, Outcome, PlanItem, Unmapped, VerdictKind
 from ..plan import Plan
 from ..status import Status, StatusRow
 
@@ -60,6 +60,8 @@ def of_plan(plan: Plan, *, every_key: bool = False) -> Report:
         tables.append(_keys(f"Held: {len(held)} keys", held, notes, every_key=every_key))
     if skipped:
         tables.append(_keys(f"Skipped: {len(skipped)} keys", skipped, notes, every_key=every_key))
+    if plan.unmapped:
+        tables.append(_unmapped(plan.unmapped if every_key else plan.unmapped[:READABLE_ROWS]))
     lines = notes.lines() + _gaps(plan.items)
     lines += [
         f"{len(chosen)} to schedule, {len(held)} held, {len(skipped)} skipped; "
@@ -71,14 +73,33 @@ def of_plan(plan: Plan, *, every_key: bool = False) -> Report:
         f"Waived by the policy: {rule} for {count} keys ({reason})."
         for (rule, reason), count in sorted(waived.items())
     ]
-    if plan.unmapped:
-        lines.append(f"{len(plan.unmapped)} findings of code lead to no live key: see the plan.")
+    if len(plan.unmapped) > READABLE_ROWS and not every_key:
+        lines.append("More findings of code lead to no live key: --format csv lists all.")
     if not plan.code_looked_at:
-        lines.append("No infrastructure code was given to look the keys up in.")
+        lines.append(
+            "No infrastructure code was given to look the keys up in (--tfstate, --cfn-stack): "
+            "Terraform would create its own keys again."
+        )
     lines += plan.warnings
     lines += [f"{bad.source}, {bad.place}: {bad.problem}" for bad in plan.unusable]
     lines += plan.limits
     return Report(tuple(tables), tuple(lines))
+
+
+def _unmapped(findings: Sequence[Unmapped]) -> Table:
+    """Findings of code without a key: several checks of one place are told once."""
+    rows = dict.fromkeys(
+        (
+            f"{code.file}:{code.first_line}",
+            code.address,
+            one.reason + (f": {', '.join(one.candidates)}" if one.candidates else ""),
+            one.step,
+        )
+        for one in findings
+        if (code := one.finding.code) is not None
+    )
+    heading = f"In code, and no live key known: {len(rows)}"
+    return Table(heading, ("file", "address", "why", "to resolve it"), tuple(rows))
 
 
 def _gaps(items: Iterable[PlanItem]) -> list[str]:
