@@ -71,6 +71,8 @@ class Plan(Model):
     warnings: tuple[str, ...] = ()
     unusable: tuple[UnusableRecord, ...] = ()
     summary: PlanSummary
+    cloudtrail_lake: str | None = None
+    """ARN of the event data store asked in place of the event history; apply asks it too."""
     code_looked_at: bool = False
     """Whether Terraform states or stacks were given to look the keys up in."""
     unmapped: tuple[Unmapped, ...] = ()
@@ -126,11 +128,13 @@ def build(
     *,
     explain: bool = False,
     code: Code = NOTHING,
+    cloudtrail_lake: str | None = None,
 ) -> Plan:
     """Nominate from the findings, gather evidence cheapest first, judge, and put it all together.
 
     Every nominated key is looked up in `code`, whatever else holds it. With `explain`, every piece
-    of evidence is asked for, even of keys that are held already.
+    of evidence is asked for, even of keys that are held already. `cloudtrail_lake` is the store
+    that the collector's sources ask, for the record.
     """
     traced = code.trace(results.findings, collector.accounts)
     by_key = newest_by_key(finding for finding in traced.findings if nominates_plan(finding))
@@ -173,6 +177,7 @@ def build(
         warnings=results.warnings,
         unusable=results.unusable,
         summary=_summary(items),
+        cloudtrail_lake=cloudtrail_lake,
         code_looked_at=code.looked_at,
         unmapped=tuple(one for one in traced.unmapped if nominates_plan(one.finding)),
         items=items,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from ..models import Evidence, Gap, KeyArn, KeyResult, Outcome, PlanItem, Unmapped, VerdictKind
 from ..plan import Plan
+from ..policy_view import PolicyView
 from ..status import Status, StatusRow
 
 READABLE_ROWS = 60
@@ -235,6 +236,64 @@ def of_status(status: Status, *, every_key: bool = False) -> Report:
     if len(rows) < len(status.rows):
         lines.append(f"{len(status.rows) - len(rows)} more keys: --format json lists all.")
     return Report((table,) if rows else (), (*lines, *status.problems, *status.notes))
+
+
+def of_policy(view: PolicyView) -> Report:
+    """What a decision policy amounts to."""
+    values = Table(
+        "Values",
+        ("name", "value", "default", "meaning"),
+        tuple(
+            (
+                one.name,
+                _said(one.value),
+                "" if one.value == one.default else _said(one.default),
+                one.meaning,
+            )
+            for one in view.values
+        ),
+    )
+    rules = Table(
+        "Rules",
+        ("rule", "needs", "why it holds", "what clears it"),
+        tuple(
+            (rule.id, "\n".join(need.piece for need in rule.needs), rule.sentence, rule.clears)
+            for rule in view.rules
+        ),
+    )
+    waivers = Table(
+        "Waivers",
+        ("rule", "key", "until", "state", "reason"),
+        tuple(
+            (rule.id, waiver.key, waiver.until, waiver.state, waiver.reason)
+            for rule in view.rules
+            for waiver in rule.waivers
+        ),
+    )
+    overrides = Table(
+        "Overrides",
+        ("accounts", "Regions", "values"),
+        tuple(
+            (
+                _said(one.accounts) or "all",
+                _said(one.regions) or "all",
+                ", ".join(f"{name}: {value}" for name, value in one.values.items()),
+            )
+            for one in view.overrides
+        ),
+    )
+    asked = view.references
+    lines = [
+        f"{asked.entries} entries about {asked.services} services say which resources name a key: "
+        f"{asked.calls} API calls (policies/key_references.yaml).",
+        *(f"May stay unread: {gap.service} ({gap.reason})." for gap in asked.accepted_gaps),
+    ]
+    shown = (values, rules, waivers, overrides)
+    return Report(tuple(table for table in shown if table.rows), tuple(lines))
+
+
+def _said(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 def _urgency(row: StatusRow) -> tuple[bool, float]:
