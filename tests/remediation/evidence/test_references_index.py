@@ -130,3 +130,30 @@ def test_what_is_no_text_names_no_key(value: object) -> None:
 def test_a_key_is_found_within_any_text_that_names_it_apart(key_id: str, text: str) -> None:
     names = list(key_names_within(f'{text}"{arn(key_id)}"{text}'))
     assert key_id in {name.id for name in names}
+
+
+def many(count: int) -> Index:
+    index = Index()
+    name = key_name(ID)
+    assert name is not None
+    for number in reversed(range(count)):
+        resource = f"snap-{number:04d}"
+        index.add(
+            name, Reference(service="ec2", resource=resource, region=REGION, field="KmsKeyId")
+        )
+    return index
+
+
+def test_very_many_references_are_told_in_short_and_always_the_same() -> None:
+    found = references_to(KEY, (), [many(1234)]).found
+    assert [ref.resource for ref in found[:2]] == ["snap-0000", "snap-0001"]
+    assert len(found) == 21
+    assert found[-1].resource == "1,214 more like these"
+    assert found != references_to(KEY, (), [many(1235)]).found
+    assert len(references_to(KEY, (), [many(20)]).found) == 20
+
+
+def test_gaps_are_told_once_and_always_in_one_order() -> None:
+    gaps = [Gap(service=name, region=REGION, why="denied") for name in ("b", "a", "b")]
+    told = references_to(KEY, (), [Index(gaps=gaps), Index(gaps=gaps[::-1])]).gaps
+    assert [gap.service for gap in told] == ["a", "b"]

@@ -126,8 +126,8 @@ def test_items_that_cannot_be_read_are_counted(stubbed: Stubbed) -> None:
     index = scanned(stubbed(answers(table)), TABLES)
     (gap,) = index.gaps
     assert gap.permission == "dynamodb:DescribeTable"
-    assert gap.why.startswith(
-        "DescribeTable was denied (AccessDeniedException) for 2 of 4, such as closed-"
+    assert gap.why == (
+        "DescribeTable was denied (AccessDeniedException) for 2 of 4, such as closed-1"
     )
     assert named(index) == {("dynamodb", "open-1"), ("dynamodb", "open-2")}
 
@@ -209,11 +209,46 @@ def test_a_denial_is_nothing_only_in_the_declared_words(stubbed: Stubbed) -> Non
         assert len(scanned(stubbed(answers(table)), VOLUMES, absent=absent).gaps) == gaps
 
 
-@pytest.mark.parametrize("code", ["OptInRequired", "SubscriptionRequiredException"])
-def test_a_service_that_was_never_subscribed_to_is_nothing(stubbed: Stubbed, code: str) -> None:
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ("OptInRequired", "You are not subscribed to this service."),
+        ("SubscriptionRequiredException", "The AWS Access Key Id needs a subscription"),
+        ("UnknownOperationException", ""),
+        ("InvalidAction", "Unavailable Operation"),
+        (
+            "UnsupportedOperation",
+            "The functionality you requested is not available in this region.",
+        ),
+        (
+            "AccessDeniedException",
+            "Unable to determine service/operation name to be authorized",
+        ),
+    ],
+)
+def test_a_service_that_was_never_taken_up_or_is_not_offered_is_nothing(
+    stubbed: Stubbed, code: str, message: str
+) -> None:
     absent = references.reference_list().absent
-    table = {"DescribeVolumes": refusal(code)}
+    table = {"DescribeVolumes": refusal(code, message)}
     assert scanned(stubbed(answers(table)), VOLUMES, absent=absent).gaps == []
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ("UnsupportedOperation", "This operation is not supported for the volume."),
+        ("AccessDeniedException", ""),
+        ("AccessDeniedException", "with an explicit deny in a service control policy"),
+        ("UnrecognizedClientException", "The security token included in the request is invalid."),
+        ("InvalidClientTokenId", ""),
+        ("AuthFailure", ""),
+    ],
+)
+def test_what_only_looks_like_it_is_a_gap(stubbed: Stubbed, code: str, message: str) -> None:
+    absent = references.reference_list().absent
+    table = {"DescribeVolumes": refusal(code, message)}
+    assert len(scanned(stubbed(answers(table)), VOLUMES, absent=absent).gaps) == 1
 
 
 def test_an_item_that_is_gone_again_is_nothing(stubbed: Stubbed) -> None:
