@@ -296,7 +296,7 @@ def test_half_an_option_is_refused(text: str) -> None:
 
 
 def test_a_file_that_is_not_there_is_refused() -> None:
-    with pytest.raises(BadInput, match="absent[.]tfstate: cannot be read"):
+    with pytest.raises(BadInput, match=r"absent\.tfstate: cannot be read"):
         look_at(["prod=absent.tfstate"], [], None)  # type: ignore[arg-type]
 
 
