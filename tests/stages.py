@@ -137,7 +137,9 @@ class Stages:
 
     def lines(self) -> list[dict[str, Any]]:
         """The journal's whole lines."""
-        found = []
+        found: list[dict[str, Any]] = []
+        if not self.journal.exists():
+            return found
         for line in self.journal.read_bytes().splitlines():
             try:
                 found.append(json.loads(line))
@@ -146,7 +148,7 @@ class Stages:
         return found
 
 
-_MODELS = create_loader()
+MODELS = create_loader()
 
 
 def share_models(monkeypatch: Any) -> None:
@@ -154,7 +156,7 @@ def share_models(monkeypatch: Any) -> None:
 
     def own_session(profile: str | None) -> Session:
         session = Session(profile=profile)
-        session.register_component("data_loader", _MODELS)
+        session.register_component("data_loader", MODELS)
         session.get_credentials()
         return session
 
@@ -180,7 +182,8 @@ def caller(accounts: Accounts, keys: list[KeyArn]) -> None:
     from keysweep.remediation.errors import AccountUnavailable
 
     try:
-        accounts.caller(keys[0])
+        if keys:
+            accounts.caller(keys[0])
     except AccountUnavailable:
         return
 
