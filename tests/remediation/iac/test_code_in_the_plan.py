@@ -140,6 +140,19 @@ def test_without_code_the_plan_says_so_and_holds_nothing_for_it(
     assert "No infrastructure code was given" in done.out
 
 
+def test_a_key_that_the_policy_lets_go_in_spite_of_the_code_is_scheduled(
+    aws: EmbeddedAws, arns, keysweep, results, state_only: Path, shown
+) -> None:
+    state = shown({"old": arns["dead-1"]})
+    plan = ("plan", results(arns["dead-1"]), "--policy", state_only, "--tfstate", state)
+    assert keysweep(*plan).code == 0
+    done = keysweep("apply", "plan.json", "--yes", "--format", "json")
+    assert [row["outcome"] for row in done.document["results"]] == ["scheduled"], done.out
+    key = aws.key(arns["dead-1"])
+    assert key is not None
+    assert key["state"] == "PendingDeletion"
+
+
 @pytest.mark.parametrize("named", [False, True])
 def test_the_stack_that_owns_a_key_is_named(
     aws: EmbeddedAws, keysweep, results, by_code: Path, tmp_path: Path, named: bool
