@@ -138,17 +138,22 @@ def read(paths: Sequence[Path]) -> History:
     notes: list[str] = []
     problems: list[str] = []
     for path in different(paths):
-        try:
-            data = path.read_bytes()
-        except OSError as error:
-            raise BadInput(
-                f"{path}: the journal cannot be read: {error.strerror}; name it with --journal"
-            ) from error
-        lines = list(_parse(path, data, notes))
+        lines = list(_parse(path, _content(path), notes))
         problems += [f"{path}: {problem}" for problem in _problems(lines)]
         journals.append(_dated(line for _, line in lines))
     merged = heapq.merge(*journals, key=lambda dated: dated[0])
     return History(_fold([line for _, line in merged]), tuple(notes), tuple(problems))
+
+
+def _content(path: Path) -> bytes:
+    try:
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            raise BadInput(f"{path}: is no file, so no journal; name another with --journal")
+        return path.read_bytes()
+    except OSError as error:
+        raise BadInput(
+            f"{path}: the journal cannot be read: {error.strerror}; name it with --journal"
+        ) from error
 
 
 def different(paths: Iterable[Path]) -> tuple[Path, ...]:

@@ -1,4 +1,4 @@
-"""The journal's last word: what is missing or doubled is said, several are merged, failure stops."""
+"""The journal's last word: what is missing is said, several are merged, failure stops."""
 
 from __future__ import annotations
 
@@ -224,7 +224,7 @@ def test_the_folder_is_on_the_disk_before_the_first_line(
     ordinary = os.fsync
 
     def fsync(handle: int) -> None:
-        synced.append(os.readlink(f"/proc/self/fd/{handle}"))
+        synced.append(str(Path(f"/proc/self/fd/{handle}").readlink()))
         ordinary(handle)
 
     monkeypatch.setattr(os, "fsync", fsync)
