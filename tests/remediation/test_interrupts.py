@@ -1,4 +1,4 @@
-"""Ctrl-C, a journal that fails in the middle, two runs at once: what is left is done by the next."""
+"""Ctrl-C, a journal that fails, two runs at once: what is left is done by the next run."""
 
 from __future__ import annotations
 
