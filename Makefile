@@ -18,7 +18,7 @@ help: ## Show this help
 	@touch $@
 
 demo: .venv/.ready ## The main job, on an AWS of its own: scan, plan, apply, status, cancel
-	@$(TOX) --notest -e prowler,command
+	@$(TOX) --notest -e prowler,checkov,command
 	@.tox/command/bin/python -P examples/demo.py
 
 test: .venv/.ready ## All tests: the checks beside their scanners, the command, and all together

@@ -20,6 +20,7 @@ from embedded_aws.process import EmbeddedAws  # noqa: E402
 FOLDER = ROOT / "demo-run"
 ESTATE = ROOT / "examples" / "estate.yaml"
 PROWLER = ROOT / ".tox" / "prowler" / "bin" / "prowler"
+CHECKOV = ROOT / ".tox" / "checkov" / "bin" / "checkov"
 KEYSWEEP = Path(sys.executable).with_name("keysweep")
 
 SHOP, ANALYTICS = "111122223333", "444455556666"
@@ -82,6 +83,29 @@ class Story:
             if process.returncode != 3:
                 sys.exit(f"demo: prowler ended with {process.returncode}:\n{text}")
 
+    def checkov(self) -> None:
+        """Scan the example code with the real Checkov; exit 1 says that checks failed."""
+        checks = subprocess.run(
+            [KEYSWEEP, "path", "checkov"], capture_output=True, text=True, check=True
+        ).stdout.strip()
+        command = (
+            *("--directory", "code", "--external-checks-dir", checks),
+            *("--check", "CKV_KEYSWEEP_001", "--skip-download", "--output", "json"),
+        )
+        shown = ('"$(keysweep path checkov)"' if word == checks else word for word in command)
+        show("checkov", *shown, "> checkov.json")
+        with (FOLDER / "checkov.json").open("w", encoding="utf-8") as results:
+            done = subprocess.run(
+                [CHECKOV, *command],
+                cwd=FOLDER,
+                env=self.environment,
+                stdout=results,
+                stderr=subprocess.DEVNULL,
+                check=False,
+            )
+        if done.returncode != 1:
+            sys.exit(f"demo: checkov ended with {done.returncode}, expected 1")
+
     def arn(self, account: str, region: str, name: str) -> str:
         """The ARN of a key of the estate."""
         return self.aws.key_arn(account, region, name)
@@ -109,29 +133,36 @@ def main() -> None:
                 f"arn:aws:iam::{ANALYTICS}:role/KeysweepOperator",
             ),
         )
-        tell("3. The plan: every nominated key is looked at in AWS, and held on any doubt")
-        story.keysweep("plan", "results", *ROLE)
-        tell("4. Somebody has read the plan. Apply it: each key is read again, then scheduled")
+        tell("3. The code: Checkov, with the same pack, over Terraform, stacks and manifests")
+        shutil.copytree(ROOT / "examples" / "code", FOLDER / "code")
+        shutil.copytree(ROOT / "examples" / "states", FOLDER / "states")
+        story.checkov()
+        tell("4. The plan: every nominated key is looked at in AWS, and held on any doubt")
+        story.keysweep(
+            *("plan", "results", "checkov.json", "--tfstate", "terraform/prod=states/prod.json"),
+            *("--cfn-stack", "pilot@eu-central-1", *ROLE),
+        )
+        tell("5. Somebody has read the plan. Apply it: each key is read again, then scheduled")
         story.keysweep("apply", "plan.json", "--yes", "--ticket", "OPS-1234", *ROLE)
-        tell("5. Where things stand: nothing is gone, everything can be cancelled")
+        tell("6. Where things stand: nothing is gone, everything can be cancelled")
         story.keysweep("status", *ROLE)
         aws.advance(days=12)
-        tell("6. Twelve days later two teams ask for their keys back. Cancel, and keep them")
+        tell("7. Twelve days later two teams ask for their keys back. Cancel, and keep them")
         story.keysweep(
             *("cancel", "--key", story.arn(SHOP, "eu-west-1", "old-newsletter")),
             *("--key", story.arn(ANALYTICS, "eu-west-1", "notebook-2"), "--keep", "--yes", *ROLE),
         )
         story.keysweep("status", *ROLE)
         aws.advance(days=19)
-        tell("7. The waiting period is over: AWS has deleted the rest")
+        tell("8. The waiting period is over: AWS has deleted the rest")
         story.keysweep("status", *ROLE)
         left = {key["name"] for key in aws.keys() if key["state"] == "Disabled"}
         if not {"old-newsletter", "notebook-2", "tax-archive", "partner-exchange"} <= left:
             sys.exit("demo: a key is gone that should have been kept")
     tell(
         "What is left",
-        f"In {FOLDER.relative_to(ROOT)}/ are the scanner's results (results/), the plan that was "
-        "reviewed (plan.json) and\nthe journal of all that was done (keysweep-journal.jsonl).",
+        f"In {FOLDER.relative_to(ROOT)}/ are the scanners' results (results/, checkov.json), the "
+        "plan that was reviewed\n(plan.json) and the journal of all that was done (keysweep-journal.jsonl).",
     )
 
 
