@@ -23,6 +23,7 @@ SECONDS: Final = 300
 """What one run of a scanner may take; about 20 are usual for Prowler, 5 for Checkov."""
 
 _SETTINGS = ("AWS_", "BC_", "BOTO_", "CHECKOV_", "CKV_", "PRISMA_", "PROWLER_")
+_PYTHONS = ("python", "pypy")
 _OTHER_SETTINGS = frozenset({"ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY", "LOG_LEVEL", "NO_PROXY"})
 
 
@@ -77,11 +78,10 @@ def interpreter(program: Path) -> Path | None:
     # A path too long for the first line is run by way of a shell (pip, "distlib" launchers).
     long = re.match(r"""'''exec' (["']?)(.+?)\1 "\$0" """, rest)
     words = [long[2]] if long else first.removeprefix("#!").split()
-    if Path(words[0]).name == "env":
-        words = [word for word in words[1:] if not word.startswith("-") and "=" not in word]
-    if not words or not Path(words[0]).name.startswith(("python", "pypy")):
-        return None
-    found = shutil.which(words[0])
+    if words and Path(words[0]).name == "env":
+        words = [word for word in words if Path(word).name.startswith(_PYTHONS)]
+    named = words and Path(words[0]).name.startswith(_PYTHONS)
+    found = shutil.which(words[0]) if named else None
     return Path(found) if found else None
 
 

@@ -1,0 +1,111 @@
+"""`keysweep verify checkov`: both checks load and fire in the Checkov at hand, a real one."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from keysweep.remediation import pack, verify_checkov
+
+BOTH = "CKV_KEYSWEEP_001 and CKV_KEYSWEEP_002"
+
+
+@pytest.fixture(scope="session")
+def checkov() -> Path:
+    """The real scanner, in the environment that `make` builds first."""
+    path = Path(os.environ.get("KEYSWEEP_CHECKOV", ""))
+    assert path.is_file(), "no checkov: run these tests with `make test`"
+    return path
+
+
+def ask(
+    capsys: pytest.CaptureFixture[str], checkov: Path, *options: str
+) -> tuple[int, dict[str, Any]]:
+    """Run the command; returns the exit code and the one result."""
+    code = pack.main(["verify", "checkov", "--checkov", str(checkov), "--format", "json", *options])
+    [result] = json.loads(capsys.readouterr().out)["results"]
+    assert (code == 0) == result["proven"] == (result["mend"] == "")
+    return code, result
+
+
+def test_both_checks_fire_whatever_the_users_own_settings_are(
+    checkov: Path,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (tmp_path / ".checkov.yaml").write_text("skip-check: [CKV_KEYSWEEP_001]\n", encoding="utf-8")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("CKV_FRAMEWORK", "ansible")
+    monkeypatch.chdir(tmp_path)
+    code, result = ask(capsys, checkov)
+    assert code == 0, result
+    assert result["version"] == "3.3.30"
+    assert result["says"][0].startswith(BOTH)
+    assert f"--external-checks-dir {pack.folder('checkov')}" in result["says"][1]
+
+
+def test_a_configuration_file_is_proven_or_mended(
+    checkov: Path,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As the example has it: a link, which is easily forgotten, and then Checkov says nothing."""
+    monkeypatch.chdir(tmp_path)
+    config = tmp_path / "checkov.yaml"
+    settings = {"external-checks-dir": [".keysweep"], "quiet": True, "soft-fail": True}
+    config.write_text(yaml.safe_dump(settings), encoding="utf-8")
+    code, result = ask(capsys, checkov, "--config-file", "checkov.yaml")
+    assert code == 1
+    assert f"did not run {BOTH}" in result["says"][0]
+    assert pack.folder("checkov") in result["mend"]
+    (tmp_path / ".keysweep").symlink_to(pack.folder("checkov"))
+    code, result = ask(capsys, checkov, "--config-file", "checkov.yaml")
+    assert code == 0
+    assert "--config-file checkov.yaml" in result["says"][1]
+
+
+def made(path: Path, failed: list[dict[str, str]], **report: Any) -> Path:
+    """A Checkov that reports this."""
+    text = json.dumps({"results": {"failed_checks": failed}, **report})
+    path.write_text(f"#!/bin/sh\ncat <<'END'\n{text}\nEND\nexit 1\n", encoding="utf-8")
+    path.chmod(0o755)
+    return path
+
+
+KEY = "aws_kms_key.keysweep_verify"
+ONE, OTHER = sorted(verify_checkov.CHECKS)
+DOES_NOT_PROVE: dict[str, list[dict[str, str]]] = {
+    "nothing": [],
+    "one of two": [{"check_id": ONE, "resource": KEY}],
+    "another key": [{"check_id": one, "resource": "aws_kms_key.x"} for one in (ONE, OTHER)],
+    "other checks": [{"check_id": "CKV_AWS_227", "resource": KEY}],
+    "records without resource": [{"check_id": ONE}],
+}
+
+
+@pytest.mark.parametrize("failed", DOES_NOT_PROVE.values(), ids=DOES_NOT_PROVE.keys())
+def test_less_than_both_checks_on_the_key_proves_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], failed: list[dict[str, str]]
+) -> None:
+    code, result = ask(capsys, made(tmp_path / "checkov", failed))
+    assert code == 1
+    assert OTHER in result["says"][0]
+
+
+@pytest.mark.parametrize("said", ["", "[]", "null", "no JSON", '{"passed": 0}'])
+def test_a_checkov_without_a_report_proves_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], said: str
+) -> None:
+    checkov = made(tmp_path / "checkov", [])
+    checkov.write_text(f"#!/bin/sh\necho '{said}'\necho Sorry >&2\n", encoding="utf-8")
+    code, result = ask(capsys, checkov)
+    assert code == 1
+    assert f"did not run {BOTH}" in result["says"][0]
+    assert "    | Sorry" in result["says"][0]

@@ -1,0 +1,334 @@
+"""`keysweep verify prowler` judges by what a Prowler does, not by what it says of itself.
+
+The Prowlers here are small scripts in environments of their own, since each does something that
+a real one does only when it is old or broken. Real ones: tests/end_to_end.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from keysweep.remediation import pack, verify
+
+CHECK = "kms_cmk_not_disabled"
+
+SCANNER = f"""\
+import json, os, pathlib, sys, time, urllib.error, urllib.request
+
+def kms(operation, **body):
+    headers = {{"X-Amz-Target": "TrentService." + operation}}
+    endpoint = os.environ["AWS_ENDPOINT_URL"]
+    request = urllib.request.Request(endpoint, json.dumps(body).encode(), headers)
+    return json.load(urllib.request.urlopen(request))
+
+def scanned():
+    keys = [key["KeyArn"] for key in kms("ListKeys")["Keys"]]
+    states = {{key: kms("DescribeKey", KeyId=key)["KeyMetadata"]["KeyState"] for key in keys}}
+    return {{key: "FAIL" if state == "Disabled" else "PASS" for key, state in states.items()}}
+
+def write(statuses, check={CHECK!r}):
+    out = pathlib.Path(sys.argv[sys.argv.index("-o") + 1])
+    out.mkdir()
+    records = [
+        {{
+            "metadata": {{"event_code": check}},
+            "status_code": status,
+            "resources": [{{"uid": key}}],
+        }}
+        for key, status in statuses.items()
+    ]
+    (out / "prowler.ocsf.json").write_text(json.dumps(records))
+
+"""
+FIRES = "write(scanned()); sys.exit(3)"
+
+
+class Made:
+    """An environment with a Prowler that does what it is told to."""
+
+    def __init__(self, folder: Path, version: str, does: str, *, installed: bool) -> None:
+        subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
+        [packages] = folder.glob("lib/python3*/site-packages")
+        (packages / "yaml").symlink_to(Path(yaml.__file__).parent)
+        self.prowler = packages / "prowler"
+        self.place = self.prowler / "providers" / "aws" / "services" / "kms" / CHECK
+        self.place.parent.mkdir(parents=True)
+        (self.prowler / "config").mkdir()
+        self.write("__init__.py", "raise ImportError('Prowler is slow to import')\n")
+        self.write("config/config.py", f'import os\nprowler_version = "{version}"\n')
+        self.regions("me-south-1", "me-central-1")
+        self.script = folder / "bin" / "prowler"
+        self.script.write_text(f"#!{folder}/bin/python\n{SCANNER}{textwrap.dedent(does)}\n")
+        self.script.chmod(0o755)
+        if installed:
+            metadata = packages / "keysweep-0.1.0.dist-info"
+            metadata.mkdir()
+            (metadata / "METADATA").write_text("Name: keysweep\nVersion: 0.1.0\n")
+            entry = f"{CHECK} = keysweep.services.kms.{CHECK}.{CHECK}"
+            (metadata / "entry_points.txt").write_text(f"[prowler.checks.aws]\n{entry}\n")
+
+    def write(self, path: str, text: str) -> None:
+        (self.prowler / path).write_text(text, encoding="utf-8")
+
+    def regions(self, *names: str) -> None:
+        self.write("config/config.yaml", yaml.safe_dump({"aws": {"disallowed_regions": names}}))
+
+    def check(self, metadata: dict[str, Any]) -> None:
+        """Put a check of our id among Prowler's own."""
+        self.place.mkdir()
+        (self.place / f"{CHECK}.metadata.json").write_text(json.dumps(metadata))
+
+
+Make = Callable[..., Made]
+Verify = Callable[..., tuple[int, dict[str, Any]]]
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Make:
+    def made(version: str = "5.46.0", does: str = FIRES, *, installed: bool = True) -> Made:
+        return Made(tmp_path / "environment", version, does, installed=installed)
+
+    return made
+
+
+@pytest.fixture
+def ask(capsys: pytest.CaptureFixture[str]) -> Verify:
+    """Run `verify prowler` on a made one; returns the exit code and the one result."""
+
+    def run(made: Made, *options: str) -> tuple[int, dict[str, Any]]:
+        arguments = ["verify", "prowler", "--prowler", str(made.script), "--format", "json"]
+        code = pack.main([*arguments, *options])
+        [result] = json.loads(capsys.readouterr().out)["results"]
+        assert (code == 0) == result["proven"] == (result["mend"] == "")
+        return code, result
+
+    return run
+
+
+def test_a_prowler_that_runs_the_check_is_proven(make: Make, ask: Verify) -> None:
+    code, result = ask(make())
+    assert code == 0
+    assert result["version"] == "5.46.0"
+    assert f"prowler aws -c {CHECK}" in result["says"][-1]
+
+
+DOES_NOT_PROVE = {
+    "ends well without a result": "sys.exit(0)",
+    "claims failures without a result": "sys.exit(3)",
+    "finds nothing": "write({}); sys.exit(0)",
+    "finds it and says that all is well": "write(scanned()); sys.exit(0)",
+    "fails every key": "write(dict.fromkeys(scanned(), 'FAIL')); sys.exit(3)",
+    "passes every key": "write(dict.fromkeys(scanned(), 'PASS')); sys.exit(3)",
+    "fails a key that is not there": (
+        "write({'arn:aws:kms:us-east-1:000000000000:key/other': 'FAIL'}); sys.exit(3)"
+    ),
+    "another check fails the key": "write(scanned(), 'kms_cmk_are_used'); sys.exit(3)",
+    "writes half a file": (
+        "write(scanned()); path = next(pathlib.Path('out').iterdir()); "
+        "path.write_text(path.read_text()[:80]); sys.exit(3)"
+    ),
+    "writes something else": (
+        "write(scanned()); next(pathlib.Path('out').iterdir()).write_text('[1, null]'); sys.exit(3)"
+    ),
+    "crashes": "raise RuntimeError('no such thing')",
+}
+
+
+@pytest.mark.parametrize("does", DOES_NOT_PROVE.values(), ids=DOES_NOT_PROVE.keys())
+def test_nothing_else_proves_it(make: Make, ask: Verify, does: str) -> None:
+    code, result = ask(make(does=does))
+    assert code == 1
+    assert "scanned a disabled key" in result["says"][0]
+
+
+def test_the_last_words_are_shown_without_what_a_terminal_obeys(make: Make, ask: Verify) -> None:
+    _, result = ask(make(does=r"sys.exit('\x1b[31mbroken\x1b[0m \x1b]0;title\x07')"))
+    assert "    | broken ?]0;title?" in result["says"][0]
+
+
+def test_a_prowler_that_hangs_is_stopped(
+    make: Make, ask: Verify, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verify, "SECONDS", 2)
+    code, result = ask(make(does="time.sleep(600)"))
+    assert code == 1
+    assert "was stopped after 2 s" in result["says"][0]
+
+
+@pytest.mark.parametrize("version", ["5.30.0", "5.37.0"])
+def test_it_says_that_a_version_only_lists(make: Make, ask: Verify, version: str) -> None:
+    code, result = ask(make(version, "sys.exit(0)"))
+    assert code == 1
+    assert "only lists" in result["says"][0]
+    assert f"prowler aws -x {pack.folder('prowler')} -c {CHECK}" in result["mend"]
+
+
+def test_a_version_said_to_only_list_is_believed_when_it_runs_the_check(
+    make: Make, ask: Verify
+) -> None:
+    assert ask(make("5.37.0"))[0] == 0
+
+
+MUST_NOT_RUN = "pathlib.Path(sys.argv[0] + '.ran').touch(); " + FIRES
+
+
+@pytest.mark.parametrize("version", ["5.29.9", "5.10.2", "4.6.2", "3.16.17"])
+def test_a_version_that_ignores_packages_is_not_run(make: Make, ask: Verify, version: str) -> None:
+    made = make(version, MUST_NOT_RUN)
+    code, result = ask(made)
+    assert code == 1
+    assert "does not look for checks in packages" in result["says"][0]
+    assert f"-x {pack.folder('prowler')} -c {CHECK}" in result["mend"]
+    assert not Path(f"{made.script}.ran").exists()
+
+
+def test_a_pack_that_is_elsewhere_is_missed(make: Make, ask: Verify) -> None:
+    made = make(does=MUST_NOT_RUN, installed=False)
+    code, result = ask(made)
+    assert code == 1
+    assert "not installed in this Prowler's environment" in result["says"][0]
+    assert f"{made.script.with_name('python')} -m pip install keysweep" in result["mend"]
+    assert not Path(f"{made.script}.ran").exists()
+
+
+def test_a_copy_that_was_left_behind_is_named_for_deletion(make: Make, ask: Verify) -> None:
+    made = make(does=MUST_NOT_RUN)
+    folder = Path(pack.folder("prowler"), CHECK, f"{CHECK}.metadata.json")
+    made.check(json.loads(folder.read_text(encoding="utf-8")))
+    code, result = ask(made)
+    assert code == 1
+    assert "left behind" in result["says"][0]
+    assert f"rm -r {made.place.resolve()}" in result["mend"]
+    assert not Path(f"{made.script}.ran").exists()
+
+
+@pytest.mark.parametrize("options", [(), ("-x",)], ids=["package", "folder"])
+def test_a_check_of_prowlers_own_with_that_id_is_left_alone(
+    make: Make, ask: Verify, options: tuple[str, ...]
+) -> None:
+    made = make(does=MUST_NOT_RUN)
+    made.check({"CheckID": CHECK, "Notes": "Prowler's"})
+    code, result = ask(made, *options)
+    assert code == 1
+    assert "brings a check of its own" in result["says"][0]
+    assert "do not use -x" in result["mend"]
+    assert not Path(f"{made.script}.ran").exists()
+
+
+WITH_FOLDER = "assert sys.argv[sys.argv.index('-x') + 1] == {folder!r}; " + FIRES
+
+
+@pytest.mark.parametrize("version", ["5.46.0", "5.10.2"])
+def test_the_folder_is_proven_without_the_package(make: Make, ask: Verify, version: str) -> None:
+    folder = pack.folder("prowler")
+    made = make(version, "pass", installed=False)
+    botocore = made.prowler.parent / "botocore"
+    botocore.mkdir()
+    (botocore / "__init__.py").touch()
+    (botocore / "session.py").write_text("class Session:\n    create_client = None\n")
+    body = SCANNER + WITH_FOLDER.format(folder=folder)
+    made.script.write_text(f"#!{made.script.with_name('python')}\n{body}\n")
+    code, result = ask(made, "-x")
+    assert code == 0, result
+    assert f"prowler aws -x {folder} -c {CHECK}" in result["says"][-1]
+
+
+def test_a_copy_that_the_proof_itself_leaves_is_named(make: Make, ask: Verify) -> None:
+    made = make(does="pass")
+    body = f"{SCANNER}pathlib.Path({str(made.place)!r}).mkdir(); {FIRES}"
+    made.script.write_text(f"#!{made.script.with_name('python')}\n{body}\n")
+    code, result = ask(made, "-x")
+    assert code == 0
+    assert any(str(made.place.resolve()) in sentence for sentence in result["says"])
+
+
+@pytest.mark.parametrize("version", ["5.14.0", "5.14.1"])
+def test_versions_in_which_folder_and_check_do_not_go_together(
+    make: Make, ask: Verify, version: str
+) -> None:
+    made = make(version, "sys.exit(1)")
+    (made.prowler.parent / "botocore").mkdir()
+    code, result = ask(made, "-x")
+    assert code == 1
+    assert "-x does not go with -c" in result["says"][0]
+
+
+def test_regions_that_scans_leave_out_are_named(
+    make: Make, ask: Verify, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = make()
+    _, result = ask(made)
+    assert any("me-central-1 and me-south-1" in sentence for sentence in result["says"])
+    monkeypatch.setenv("PROWLER_AWS_DISALLOWED_REGIONS", "eu-south-1")
+    _, result = ask(made)
+    assert any("leave out eu-south-1," in sentence for sentence in result["says"])
+    monkeypatch.delenv("PROWLER_AWS_DISALLOWED_REGIONS")
+    made.regions()
+    _, result = ask(made)
+    assert not any("leave out" in sentence for sentence in result["says"])
+
+
+LEAKY = """
+seen = dict(os.environ)
+try:
+    urllib.request.urlopen("https://sts.us-east-1.amazonaws.com/", timeout=20)
+    seen["real"] = "reached"
+except OSError as error:
+    seen["real"] = str(error)
+pathlib.Path(sys.argv[0] + ".seen").write_text(json.dumps(seen))
+sys.exit(0)
+"""
+
+
+def test_the_real_aws_and_the_users_settings_are_out_of_reach(
+    make: Make, ask: Verify, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    theirs = {
+        "AWS_PROFILE": "production",
+        "AWS_SESSION_TOKEN": "token",
+        "AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://169.254.170.23/v1/credentials",
+        "AWS_ENDPOINT_URL_KMS": "https://kms.eu-west-1.amazonaws.com",
+        "AWS_CA_BUNDLE": "/etc/bundle.pem",
+        "PROWLER_AWS_DISALLOWED_REGIONS": "us-east-1",
+        "https_proxy": "http://proxy.example:3128",
+        "no_proxy": "amazonaws.com",
+    }
+    for name, value in theirs.items():
+        monkeypatch.setenv(name, value)
+    made = make(does=LEAKY)
+    assert ask(made)[0] == 1
+    seen = json.loads(Path(f"{made.script}.seen").read_text(encoding="utf-8"))
+    assert "403" in seen["real"]
+    assert {name for name, value in theirs.items() if seen.get(name) == value} == set()
+    assert seen["HOME"] != os.environ["HOME"]
+    assert not Path(seen["HOME"]).exists(), "what the run made is gone"
+    assert seen["AWS_CONFIG_FILE"] == seen["AWS_SHARED_CREDENTIALS_FILE"] == os.devnull
+    assert seen["AWS_ENDPOINT_URL"].startswith("http://127.0.0.1:")
+
+
+def test_what_is_no_prowler_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    wrapper = tmp_path / "prowler"
+    wrapper.write_text("#!/bin/sh\nexec docker run prowler\n", encoding="utf-8")
+    wrapper.chmod(0o755)
+    assert pack.main(["verify", "prowler", "--prowler", str(wrapper)]) == 1
+    said = capsys.readouterr().out
+    assert f"prowler ({wrapper}): NOT PROVEN" in said
+    assert "--prowler PATH" in said
+
+
+def test_python_without_prowler_is_no_prowler(make: Make, ask: Verify, tmp_path: Path) -> None:
+    made = make()
+    made.prowler.rename(tmp_path / "elsewhere")
+    code, result = ask(made)
+    assert code == 1
+    assert "no Python script of an environment that holds Prowler" in result["says"][0]
