@@ -24,7 +24,7 @@ from ..aws import Place
 from ..aws.failures import code_of
 from ..errors import CutAnswer
 from ..models import Gap, Reference
-from .reference_absence import connection_shows_absence, has_no_host
+from .reference_absence import has_no_host
 from .reference_index import KeyName, key_name, key_names_within
 from .reference_list import Call, Entry, ReferenceList, compiled
 from .reference_shapes import next_page, problems
@@ -182,7 +182,7 @@ class Reading:
 
     def _means_nothing(self, call: Call, error: Exception, *, nested: bool) -> bool:
         if not isinstance(error, ClientError):
-            return connection_shows_absence(self.place, self.entry.service, self.region, error)
+            return False
         code = code_of(error)
         message = str(error.response.get("Error", {}).get("Message", ""))
         signs = (*self.references.absent, *call.nothing)

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import re
+import socket
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
-from botocore.exceptions import ClientError, ConnectTimeoutError, EndpointConnectionError
+from botocore.exceptions import (
+    ClientError,
+    ConnectionClosedError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    ProxyConnectionError,
+    ReadTimeoutError,
+    SSLError,
+)
 
 from keysweep.remediation.errors import CutAnswer
 from keysweep.remediation.evidence import reference_absence, references
@@ -275,10 +286,6 @@ def test_a_listing_that_says_not_found_is_a_gap(stubbed: Stubbed) -> None:
 # --- a service that is not there ------------------------------------------------------------------
 
 
-def unreachable(host: str) -> EndpointConnectionError:
-    return EndpointConnectionError(endpoint_url=f"https://{host}/", error="no route")
-
-
 LISTED = VOLUMES
 ELSEWHERE_ONLY = Entry(
     service="timestream-write", operation="ListDatabases", items="Databases[]", keys=("KmsKeyId",)
@@ -291,40 +298,88 @@ UNLISTED = Entry(
 )
 
 
+HOST = "https://some.host/"
+UNREACHABLE = {
+    "no route": EndpointConnectionError(endpoint_url=HOST, error="no route"),
+    "no connection in time": ConnectTimeoutError(endpoint_url=HOST),
+    "no answer in time": ReadTimeoutError(endpoint_url=HOST),
+    "closed": ConnectionClosedError(endpoint_url=HOST),
+    "another's certificate": SSLError(endpoint_url=HOST, error="self-signed certificate"),
+    "the proxy": ProxyConnectionError(proxy_url="http://proxy"),
+}
+
+
+@pytest.mark.parametrize("trouble", UNREACHABLE)
+@pytest.mark.parametrize("entry", [LISTED, ELSEWHERE_ONLY, UNLISTED], ids=lambda e: e.service)
+def test_a_host_that_cannot_be_reached_is_a_gap_wherever_the_service_is_listed(
+    stubbed: Stubbed, monkeypatch: pytest.MonkeyPatch, entry: Entry, trouble: str
+) -> None:
+    place = stubbed(answers({entry.operation: UNREACHABLE[trouble]}), region="eu-west-3")
+    monkeypatch.setattr(reference_absence, "getproxies", dict)
+    (gap,) = scanned(place, entry).gaps
+    assert gap.why.startswith(f"{entry.operation} failed (")
+
+
+def names(monkeypatch: pytest.MonkeyPatch, *, unknown: str, proxies: Answer | None = None) -> None:
+    """A name server that knows every host but those with this pattern in their name."""
+    monkeypatch.setattr(reference_absence, "getproxies", lambda: proxies or {"no": "127.0.0.1"})
+    monkeypatch.setattr(reference_absence, "_resolves", lambda host: not re.search(unknown, host))
+
+
+@pytest.mark.parametrize("entry", [ELSEWHERE_ONLY, UNLISTED], ids=lambda e: e.service)
+def test_a_service_without_a_host_is_nothing_and_not_called(
+    stubbed: Stubbed, monkeypatch: pytest.MonkeyPatch, entry: Entry
+) -> None:
+    place = stubbed(answers({}), region="eu-west-3")
+    client = place.client(entry.service)
+    names(monkeypatch, unknown=urlsplit(client.meta.endpoint_url).hostname or "")
+    assert scanned(place, entry).gaps == []
+    assert place.asked == []
+
+
 @pytest.mark.parametrize(
-    ("entry", "region", "host_exists", "gaps"),
+    ("entry", "unknown", "proxies"),
     [
-        (LISTED, "eu-west-1", True, 1),
-        (LISTED, "eu-west-1", False, 1),
-        (ELSEWHERE_ONLY, "eu-west-3", True, 0),
-        (ELSEWHERE_ONLY, "eu-west-3", False, 0),
-        (UNLISTED, "eu-west-3", True, 1),
-        (UNLISTED, "eu-west-3", False, 0),
+        (LISTED, "ec2.", None),
+        (ELSEWHERE_ONLY, "", None),
+        (UNLISTED, "eu-west-3", None),
+        *((UNLISTED, name, None) for name in ("kms.|docdb", "ec2.|docdb", "dynamodb.|docdb")),
+        (UNLISTED, "docdb-elastic.", {"https": "http://proxy"}),
+    ],
+    ids=[
+        "boto3 lists it",
+        "no name is known",
+        "no name of the Region",
+        "not kms",
+        "not ec2",
+        "not dynamodb",
+        "proxy",
     ],
 )
-def test_only_a_service_that_the_region_lacks_is_nothing_when_it_cannot_be_reached(
+def test_a_name_server_that_does_not_know_a_host_shows_nothing_by_itself(
     stubbed: Stubbed,
     monkeypatch: pytest.MonkeyPatch,
     entry: Entry,
-    region: str,
-    host_exists: bool,
-    gaps: int,
+    unknown: str,
+    proxies: Answer | None,
 ) -> None:
-    place = stubbed(answers({entry.operation: unreachable("some.host")}), region=region)
-    monkeypatch.setattr(reference_absence, "_resolves", lambda host: host_exists)
-    monkeypatch.setattr(reference_absence, "getproxies", lambda: {"https": "proxy"})
-    assert len(scanned(place, entry).gaps) == gaps
-    assert len(place.asked) == 1
+    place = stubbed(answers({entry.operation: UNREACHABLE["no route"]}), region="eu-west-3")
+    names(monkeypatch, unknown=unknown, proxies=proxies)
+    assert len(scanned(place, entry).gaps) == 1
 
 
-def test_a_service_without_a_host_is_not_called_at_all(
-    stubbed: Stubbed, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("number", "known"),
+    [(socket.EAI_NONAME, False), (socket.EAI_AGAIN, True), (socket.EAI_FAIL, True)],
+)
+def test_only_the_answer_that_a_name_does_not_exist_counts(
+    monkeypatch: pytest.MonkeyPatch, number: int, known: bool
 ) -> None:
-    place = stubbed(answers({}), region="eu-west-3")
-    monkeypatch.setattr(reference_absence, "getproxies", lambda: {"no": "127.0.0.1"})
-    monkeypatch.setattr(reference_absence, "_resolves", lambda host: False)
-    assert scanned(place, UNLISTED, ELSEWHERE_ONLY).gaps == []
-    assert place.asked == []
+    def getaddrinfo(*_: object) -> None:
+        raise socket.gaierror(number, "told")
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    assert reference_absence._resolves.__wrapped__("some.host") is known
 
 
 def test_a_region_that_boto3_does_not_list_yet_is_asked(stubbed: Stubbed) -> None:
