@@ -71,11 +71,14 @@ Progress = Callable[[str, int], None]
 
 @dataclass
 class Collector:
-    """Reads evidence of many keys: account-Regions in parallel, and the keys within."""
+    """Reads evidence of many keys: account-Regions in parallel, and a few of the keys within.
+
+    Each account-Region has threads of its own, so that a slow one keeps no other waiting.
+    """
 
     accounts: Accounts
-    place_workers: int = 8
-    key_workers: int = 16
+    place_workers: int = 16
+    key_workers: int = 4
     progress: Progress = lambda _piece, _keys: None
     sources: Mapping[str, Source] = field(default_factory=lambda: SOURCES)
     """The source of each piece; another one than `SOURCES` where the user names one."""
@@ -83,10 +86,7 @@ class Collector:
     def collect(self, start: Iterable[Evidence], wanted: Wanted) -> dict[KeyArn, Evidence]:
         """Ask until nothing is wanted any more, always the cheapest wanted piece first."""
         all_evidence = {evidence.key_arn: evidence for evidence in start}
-        with (
-            ThreadPoolExecutor(self.place_workers) as places,
-            ThreadPoolExecutor(self.key_workers) as keys,
-        ):
+        with ThreadPoolExecutor(self.place_workers) as places:
             asked = list(all_evidence.values())
             while True:
                 wants = {e.key_arn: pieces for e in asked if (pieces := self._ready(e, wanted))}
@@ -95,31 +95,27 @@ class Collector:
                 piece = min(frozenset[str]().union(*wants.values()), key=self._order)
                 chosen = [all_evidence[arn] for arn, pieces in wants.items() if piece in pieces]
                 self.progress(piece, len(chosen))
-                for updated in self._read(piece, chosen, places, keys):
+                for updated in self._read(piece, chosen, places):
                     all_evidence[updated.key_arn] = updated
                 asked = [all_evidence[arn] for arn in wants]
 
     def read_one(self, evidence: Evidence, pieces: Iterable[str]) -> Evidence:
         """Read these pieces of one key again, in this thread, whatever was known of them."""
-        with ThreadPoolExecutor(1) as keys:
-            for piece in sorted(pieces, key=self._order):
-                value = self._read_place(piece, [evidence], keys).get(evidence.key_arn)
-                if value is None:
-                    value = Unknown(unknown="the source left this key out")
-                evidence = _put(evidence, piece, value)
+        for piece in sorted(pieces, key=self._order):
+            value = self._read_place(piece, [evidence]).get(evidence.key_arn)
+            if value is None:
+                value = Unknown(unknown="the source left this key out")
+            evidence = _put(evidence, piece, value)
         return evidence
 
-    def _read(
-        self, piece: str, chosen: Sequence[Evidence], places: Executor, keys: Executor
-    ) -> Iterable[Evidence]:
+    def _read(self, piece: str, chosen: Sequence[Evidence], places: Executor) -> Iterable[Evidence]:
         source = self.sources.get(piece)
         groups: dict[Hashable, list[Evidence]] = {}
         for evidence in chosen:
             one_place = source is not None and source.at is not None
             groups.setdefault(None if one_place else evidence.key_arn.place, []).append(evidence)
         futures = [
-            (group, places.submit(self._read_place, piece, group, keys))
-            for group in groups.values()
+            (group, places.submit(self._read_place, piece, group)) for group in groups.values()
         ]
         for group, future in futures:
             values = future.result()
@@ -129,9 +125,7 @@ class Collector:
                     value = Unknown(unknown="the source left this key out")
                 yield _put(evidence, piece, value)
 
-    def _read_place(
-        self, piece: str, group: Sequence[Evidence], keys: Executor
-    ) -> Mapping[KeyArn, Piece]:
+    def _read_place(self, piece: str, group: Sequence[Evidence]) -> Mapping[KeyArn, Piece]:
         source = self.sources.get(piece)
         if source is None:
             return _all(group, Unknown(unknown="not read in this version"))
@@ -145,8 +139,14 @@ class Collector:
             return _all(group, values) if isinstance(values, Unknown) else values
         assert source.read_key is not None
         read_key = source.read_key
-        pieces = keys.map(lambda e: _attempt(source, place, lambda: read_key(place, e)), group)
-        return dict(zip((e.key_arn for e in group), pieces, strict=True))
+
+        def read(evidence: Evidence) -> Piece:
+            return _attempt(source, place, lambda: read_key(place, evidence))
+
+        if len(group) == 1:
+            return {group[0].key_arn: read(group[0])}
+        with ThreadPoolExecutor(min(self.key_workers, len(group))) as keys:
+            return dict(zip((e.key_arn for e in group), keys.map(read, group), strict=True))
 
     def _order(self, piece: str) -> tuple[int, str]:
         source = self.sources.get(piece)
