@@ -235,6 +235,13 @@ def keysweep() -> None:
     help="Event data store to ask for history and use, instead of the 90 days that CloudTrail "
     "always keeps.",
 )
+@click.option(
+    "--since",
+    "since_path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="PLAN",
+    help="Earlier plan: show the keys that are new, gone or judged otherwise.",
+)
 @click.option("--explain", is_flag=True, help="Ask everything, of keys that are held already too.")
 @_access_options
 @_format_option(*ALL_FORMATS)
@@ -247,6 +254,7 @@ def plan(
     states: tuple[str, ...],
     stacks: tuple[str, ...],
     cloudtrail_lake: str | None,
+    since_path: Path | None,
     explain: bool,
     access: Access,
     form: str,
@@ -259,6 +267,7 @@ def plan(
     Example: keysweep plan output/ --out plan.json
     """
     policy = _policy(policy_path, pending_window_days, max_keys)
+    since = plan_stage.load(since_path) if since_path is not None else None
     found = read_results(results, sys.stdin.buffer)
     with at_once(), _progress("reading evidence") as step:
         accounts = Accounts(access, Manners(policy.quota_share))
@@ -274,6 +283,7 @@ def plan(
             explain=explain,
             code=code,
             cloudtrail_lake=cloudtrail_lake,
+            since=since,
         )
     plan_stage.save(made, out)
     if form == "json":

@@ -44,6 +44,7 @@ from .models import (
 )
 from .policy import Policy
 from .rules import Judgement, judge
+from .since import Since, compare
 
 LIMITS: Final = (
     "Nobody can prove that a key is dead: data keys already handed out, client-side encryption, "
@@ -77,6 +78,8 @@ class Plan(Model):
     """Whether Terraform states or stacks were given to look the keys up in."""
     unmapped: tuple[Unmapped, ...] = ()
     """Findings of code that lead to no live key, with the step that would resolve each."""
+    since: Since | None = None
+    """What differs from the earlier plan that was given."""
     limits: tuple[str, ...] = LIMITS
     items: tuple[PlanItem, ...]
 
@@ -129,12 +132,13 @@ def build(
     explain: bool = False,
     code: Code = NOTHING,
     cloudtrail_lake: str | None = None,
+    since: Plan | None = None,
 ) -> Plan:
     """Nominate from the findings, gather evidence cheapest first, judge, and put it all together.
 
     Every nominated key is looked up in `code`, whatever else holds it. With `explain`, every piece
     of evidence is asked for, even of keys that are held already. `cloudtrail_lake` is the store
-    that the collector's sources ask, for the record.
+    that the collector's sources ask, for the record; `since` is a plan to compare with.
     """
     traced = code.trace(results.findings, collector.accounts)
     by_key = newest_by_key(finding for finding in traced.findings if nominates_plan(finding))
@@ -180,9 +184,14 @@ def build(
         cloudtrail_lake=cloudtrail_lake,
         code_looked_at=code.looked_at,
         unmapped=tuple(one for one in traced.unmapped if nominates_plan(one.finding)),
+        since=None if since is None else _since(since, items),
         items=items,
     )
     return plan.model_copy(update={"digest": _digest(plan.model_dump(mode="json"))})
+
+
+def _since(earlier: Plan, items: Iterable[PlanItem]) -> Since:
+    return compare(earlier.digest, earlier.created_at, earlier.items, items)
 
 
 def _item(

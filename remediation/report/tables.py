@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from ..models import Evidence, Gap, KeyArn, KeyResult, Outcome, PlanItem, Unmapped, VerdictKind
 from ..plan import Plan
 from ..policy_view import PolicyView
+from ..since import Since
 from ..status import Status, StatusRow
 
 READABLE_ROWS = 60
@@ -63,6 +64,8 @@ def of_plan(plan: Plan, *, every_key: bool = False) -> Report:
         tables.append(_keys(f"Skipped: {len(skipped)} keys", skipped, notes, every_key=every_key))
     if plan.unmapped:
         tables.append(_unmapped(plan.unmapped if every_key else plan.unmapped[:READABLE_ROWS]))
+    if plan.since is not None:
+        tables.append(_since(plan, plan.since, every_key=every_key))
     lines = notes.lines() + _gaps(plan.items)
     lines += [
         f"{len(chosen)} to schedule, {len(held)} held, {len(skipped)} skipped; "
@@ -85,6 +88,35 @@ def of_plan(plan: Plan, *, every_key: bool = False) -> Report:
     lines += [f"{bad.source}, {bad.place}: {bad.problem}" for bad in plan.unusable]
     lines += plan.limits
     return Report(tuple(tables), tuple(lines))
+
+
+def _since(plan: Plan, since: Since, *, every_key: bool) -> Table:
+    """What differs from an earlier plan; a key that is now to be scheduled comes first."""
+    differences = sorted(
+        (*since.new, *since.changed, *since.gone),
+        key=lambda one: (one.now is not VerdictKind.SCHEDULE, one.now is None, one.key_arn),
+    )
+    heading = (
+        f"Since the plan of {since.created_at:%Y-%m-%d %H:%M} UTC: {len(since.new)} new, "
+        f"{len(since.gone)} gone, {len(since.changed)} changed"
+    )
+    names = {item.key_arn: name_of(item.evidence) for item in plan.items}
+    shown = differences if every_key else differences[:READABLE_ROWS]
+    return Table(
+        heading,
+        ("key", "alias", "account", "Region", "verdict", "why"),
+        tuple(
+            (
+                one.key_arn.key_id,
+                names.get(one.key_arn, ""),
+                one.key_arn.account_id,
+                one.key_arn.region,
+                f"{one.was.value if one.was else 'new'} -> {one.now.value if one.now else 'gone'}",
+                one.why,
+            )
+            for one in shown
+        ),
+    )
 
 
 def _unmapped(findings: Sequence[Unmapped]) -> Table:
