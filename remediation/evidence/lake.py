@@ -164,7 +164,12 @@ class _Lake:
         return cls(
             place=place,
             store=store,
-            since=max(answer["CreatedTimestamp"], place.clock.now() - kept),
+            since=max(
+                answer["CreatedTimestamp"],
+                # Before a change of its selectors or its retention, it may have held less.
+                answer.get("UpdatedTimestamp", answer["CreatedTimestamp"]),
+                place.clock.now() - kept,
+            ),
             every_region=answer["MultiRegionEnabled"],
             every_account=answer["OrganizationEnabled"],
             problem=_problem(answer),

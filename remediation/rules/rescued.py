@@ -8,11 +8,15 @@ from datetime import datetime
 from ..models import Evidence, known
 from ..policy import Policy
 from . import Rule
+from ._reach import too_short
 from ._words import day
 
 
-def _check(evidence: Evidence, _policy: Policy, _now: datetime) -> Iterator[str]:
-    for rescue in known(evidence.history).rescues:
+def _check(evidence: Evidence, _policy: Policy, now: datetime) -> Iterator[str]:
+    history = known(evidence.history)
+    if short := too_short(history.since, evidence, now, "whether somebody rescued it"):
+        yield short
+    for rescue in history.rescues:
         yield f"{rescue.who or 'somebody'} cancelled its deletion on {day(rescue.time)}"
 
 

@@ -8,15 +8,16 @@ from datetime import datetime, timedelta
 from ..models import Evidence, known
 from ..policy import Policy
 from . import Rule
+from ._reach import LEAST_DAYS, too_short
 from ._words import day
-
-LEAST_DAYS = 90
-"""Attempts of CloudTrail's whole event history count, however short `min_days_unused` is."""
 
 
 def _check(evidence: Evidence, policy: Policy, now: datetime) -> Iterator[str]:
+    # Attempts of CloudTrail's whole event history count, however short `min_days_unused` is.
     horizon = now - timedelta(days=max(policy.min_days_unused, LEAST_DAYS))
     seen = known(evidence.use_attempts)
+    if short := too_short(seen.since, evidence, now, "who tried to use it"):
+        yield short
     recent = [attempt for attempt in seen.attempts if attempt.time >= horizon]
     if not recent:
         return
@@ -34,7 +35,8 @@ RULE = Rule(
     id="use-attempted",
     sentence=(
         "A refused Decrypt is the loudest sign that a disabled key is needed. That none was seen "
-        "is weak evidence: attached volumes may not call KMS for months."
+        "is weak evidence, as attached volumes may not call KMS for months, and none at all when "
+        "less than 90 days could be looked at."
     ),
     clears="Find the caller in CloudTrail and stop it; the event leaves the history after 90 days.",
     needs=("use_attempts",),

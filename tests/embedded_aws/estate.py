@@ -217,6 +217,7 @@ class EventDataStore(_Strict):
     name: str
     retention_days: Annotated[int, Field(ge=7, le=3653)] = 2557
     created_days_ago: Days = 1000
+    updated_days_ago: Days = 1000
     multi_region: bool = True
     organization: bool = False
     """Whether it holds the events of all accounts of the estate."""

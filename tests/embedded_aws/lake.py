@@ -56,6 +56,7 @@ class Store:
     regions: tuple[str, ...] | None
     retention: int
     created: float
+    updated: float
 
     @property
     def id(self) -> str:
@@ -143,6 +144,7 @@ def _stores(estate: Estate, account: str, region: str, content: Account, now: fl
             None if one.multi_region else (region,),
             one.retention_days,
             now - one.created_days_ago * DAY,
+            now - min(one.created_days_ago, one.updated_days_ago) * DAY,
         )
         for one in content.regions[region].event_data_stores
     ]
@@ -164,6 +166,7 @@ def _described(store: Store) -> Json:
         "OrganizationEnabled": len(store.accounts) > 1,
         "RetentionPeriod": store.retention,
         "CreatedTimestamp": wire(store.created),
+        "UpdatedTimestamp": wire(store.updated),
         "AdvancedEventSelectors": [
             {"FieldSelectors": [{"Field": "eventCategory", "Equals": ["Management"]}]}
         ],

@@ -437,6 +437,23 @@ def test_the_lake_shows_years_of_all_keys_with_one_query(with_lake) -> None:
     assert timedelta(days=999) < age < timedelta(days=1001)
 
 
+@pytest.mark.parametrize(
+    ("store", "days"),
+    [
+        ({"created_days_ago": 35}, 35),
+        ({"updated_days_ago": 20}, 20),
+        ({"retention_days": 30}, 30),
+        ({"created_days_ago": 300, "updated_days_ago": 400, "retention_days": 600}, 300),
+    ],
+)
+def test_the_lake_says_since_when_it_holds_everything(with_lake, store, days: int) -> None:
+    embedded, sources = with_lake({"name": "dead", **DEAD}, **store)
+    dead = read(embedded, "history", "use_attempts", sources=sources)["dead"]
+    for piece in (dead.history, dead.use_attempts):
+        age = timedelta(seconds=embedded.now() - piece.since.timestamp())
+        assert abs(age - timedelta(days=days)) < timedelta(minutes=1)
+
+
 def test_the_lake_answers_many_rows_in_pages(with_lake) -> None:
     embedded, sources = with_lake(
         {"name": "busy", "events": [event("DisableKey", 100, count=2100)]},

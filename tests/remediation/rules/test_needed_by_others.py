@@ -197,3 +197,33 @@ def test_attempts_count_for_ninety_days_or_as_long_as_use_does(
     key = changed(use_attempts={"attempts": (attempt(days),), "since": days_ago(400)})
     under = policy(min_days_unused=wanted)
     assert ("use-attempted" in held_by(key, under)) == bool(held)
+
+
+@pytest.mark.parametrize("rule", ["use-attempted", "rescued"])
+@pytest.mark.parametrize(
+    ("since", "born", "held"),
+    [
+        (35, 900, True),
+        (89.9, 900, True),
+        (90 - 1 / 48, 900, False),
+        (90, 900, False),
+        (400, 900, False),
+        (60, 60, False),
+        (50, 60, True),
+    ],
+)
+def test_silence_counts_only_over_ninety_days_or_the_whole_life_of_the_key(
+    rule: str, since: float, born: float, held: bool
+) -> None:
+    piece = {"use-attempted": "use_attempts", "rescued": "history"}[rule]
+    short = {piece: {"since": days_ago(since)}}
+    key = changed(description={"creation_date": days_ago(born)}, **short)
+    assert held_by(key) == ({rule} if held else set())
+
+
+def test_a_record_that_is_too_short_is_told_with_its_first_day() -> None:
+    key = changed(use_attempts={"since": days_ago(35)})
+    assert said_by("use-attempted", key) == [
+        "who tried to use it is known only since 2026-09-27, and wanted since 2026-08-03: the "
+        "event data store holds less than 90 days, or was changed since; plan without it"
+    ]
