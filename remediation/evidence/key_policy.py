@@ -45,6 +45,7 @@ SCHEDULE: Final = "kms:schedulekeydeletion"
 
 _ARN: Final = re.compile(r"arn:aws[a-z-]*:(iam|sts)::(?P<account>[^:]*):.+")
 _ACCOUNT: Final = re.compile(r"[0-9]{12}", re.ASCII)
+_HALF_A_CHARACTER: Final = re.compile(r"[\ud800-\udfff]")
 
 
 class _Unclear(ValueError):
@@ -79,13 +80,15 @@ def _statements(document: str) -> Iterator[dict[str, Any]]:
         raise _Unclear("it is not JSON") from error
     if not isinstance(policy, dict) or "Statement" not in policy:
         raise _Unclear("it has no Statement")
+    if _HALF_A_CHARACTER.search(json.dumps(policy, ensure_ascii=False)):
+        raise _Unclear("it has a surrogate, which is no character")
     for number, statement in enumerate(_as_list(policy["Statement"]), 1):
         if not isinstance(statement, dict):
             raise _Unclear(f"statement {number} is not an object")
         name = f'statement "{statement["Sid"]}"' if statement.get("Sid") else f"statement {number}"
         if unknown := sorted(set(statement) - ELEMENTS):
             raise _Unclear(f"{name} has the unknown element {unknown[0]}")
-        if statement.get("Effect") not in {"Allow", "Deny"}:
+        if statement.get("Effect") not in ("Allow", "Deny"):
             raise _Unclear(f"{name} neither allows nor denies")
         if "NotPrincipal" in statement:
             raise _Unclear(f"{name} uses NotPrincipal")
@@ -94,6 +97,9 @@ def _statements(document: str) -> Iterator[dict[str, Any]]:
         actions = _as_list(statement.get("Action", statement.get("NotAction")))
         if not all(isinstance(action, str) for action in actions):
             raise _Unclear(f"{name} has an Action that is not a text")
+        resources = _as_list(statement.get("Resource", statement.get("NotResource", "*")))
+        if not all(isinstance(resource, str) for resource in resources):
+            raise _Unclear(f"{name} has a Resource that is not a text")
         if not isinstance(statement.get("Condition", {}), dict):
             raise _Unclear(f"{name} has a Condition that is not an object")
         yield {**statement, "Sid": name}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from keysweep.remediation.evidence.key_policy import understand
@@ -155,6 +155,10 @@ PROBLEMS = {
     "a list": ("[]", "it has no Statement"),
     "no statement": ("{}", "it has no Statement"),
     "a text for a statement": ('{"Statement": ["x"]}', "statement 1 is not an object"),
+    "half a character": (
+        json.dumps({"Statement": [{**ROOT, "Sid": "\ud800"}]}),
+        "it has a surrogate, which is no character",
+    ),
     "a name twice": (
         '{"Statement": [], "Statement": []}',
         "it has a name twice in one object",
@@ -185,6 +189,10 @@ BAD_STATEMENTS = {
     "principal is a number": ({**ROOT, "Principal": {"AWS": 7}}, "principal that is not a text"),
     "lower case element": ({**ROOT, "principal": "*"}, "the unknown element principal"),
     "another effect": ({**ROOT, "Effect": "allow"}, "neither allows nor denies"),
+    "a list for an effect": ({**ROOT, "Effect": []}, "neither allows nor denies"),
+    "an object for an effect": ({**ROOT, "Effect": {}}, "neither allows nor denies"),
+    "a list of lists for a resource": ({**ROOT, "Resource": [[]]}, "Resource that is not a text"),
+    "an object for a resource": ({**ROOT, "Resource": {}}, "Resource that is not a text"),
     "no action": ({k: v for k, v in ROOT.items() if k != "Action"}, "exactly one of Action"),
     "two actions": ({**ROOT, "NotAction": "kms:Get*"}, "exactly one of Action"),
     "action is a number": ({**ROOT, "Action": 7}, "has an Action that is not a text"),
@@ -277,6 +285,8 @@ json_values = st.recursive(
 
 
 @given(json_values | st.fixed_dictionaries({"Statement": json_values}))
+@example({"Statement": {"Effect": []}})
+@example({"Statement": {**ROOT, "Resource": [{}]}})
 def test_no_document_breaks_it_and_doubt_never_reads_as_harmless(value: object) -> None:
     seen = understand(json.dumps(value), ARN)
     assert seen.problem is None or not seen.account_root
