@@ -14,7 +14,7 @@ from .aws.failures import explain
 from .errors import AccountUnavailable, CutAnswer, Refused
 from .evidence import SOURCES, Collector
 from .evidence.description import describe
-from .journal import IntentLine, Journal, KeyRecord
+from .journal import IntentLine, Journal, KeyRecord, OutcomeLine
 from .models import (
     Cost,
     Evidence,
@@ -37,13 +37,25 @@ from .write import CANCEL, PENDING, SCHEDULE, Write, await_state, settle, write
 FRESH: Final = timedelta(hours=1)
 """A plan this young is trusted for the dear evidence; an older one is read again (rule 3)."""
 
+ALWAYS_AGAIN: Final = frozenset({"history"})
+"""Dear pieces that are read again however young the plan is: within the hour somebody may have
+enabled and used the key, or cancelled its deletion, and disabled it again."""
+
+CLOCKS_DIFFER: Final = timedelta(minutes=5)
+"""A plan made further in the future than this was made by a wrong clock, and would never age."""
+
 FROZEN: Final = frozenset({"tags", "aliases", "grants", "key_policy"})
 """Pieces that are looked at once more after the call. AWS refuses new tags, aliases and grants for
 a key that is pending deletion ("Key states of AWS KMS keys"), so nothing slips in any more."""
 
 
 def refuse_expired(plan: Plan, now: datetime) -> None:
-    """Raise Refused when the plan is older than its policy allows."""
+    """Raise Refused when the plan is older than its policy allows, or dated in the future."""
+    if plan.created_at > now + CLOCKS_DIFFER:
+        raise Refused(
+            f"the plan is dated {plan.created_at:%Y-%m-%d %H:%M} UTC, and AWS says that it is "
+            f"{now:%Y-%m-%d %H:%M} UTC; set the clock right, then make and review a new plan"
+        )
     if now >= plan.expires_at:
         raise Refused(f"{_expired(plan)}; make and review a new one")
 
@@ -113,7 +125,7 @@ class _Work:
                 return earlier
         if expired:
             return _row(self.item, Outcome.FAILED, f"{_expired(self.plan)}: not scheduled")
-        used = _used_pieces(self.plan, self.item)
+        used = _used_pieces(self.plan, self.item, self._now())
         # Everything that waits comes first: between the last look and the call there is nothing.
         self.place.turn(f"kms:{SCHEDULE.name}")
         if self.stop.asked:
@@ -124,6 +136,10 @@ class _Work:
             return _row(self.item, Outcome.FAILED, explain(error, self.place).unknown)
         left_alone = _left_alone(used, self.item, now, self.plan.policy, self._now())
         if left_alone is not None:
+            ours = record is not None and record.scheduled_outcome is not None
+            if ours and left_alone.outcome is Outcome.ALREADY_PENDING:
+                message = "scheduled by another plan of this journal"
+                return left_alone.model_copy(update={"message": message})
             return left_alone
         assert isinstance(now.description, KeyDescription)
         change = Write(
@@ -160,9 +176,21 @@ class _Work:
             return _row(self.item, Outcome.CHANGED, message), None
         standing = record.scheduled_outcome
         if standing is not None and _is_done(self.plan, record):
-            message = "scheduled by an earlier run of this plan"
-            return _row(self.item, Outcome.SCHEDULED, message, standing.deletion_date), None
+            return self._still_scheduled(standing), None
         return None, None
+
+    def _still_scheduled(self, standing: OutcomeLine) -> KeyResult:
+        """The row of a key that an earlier run scheduled: AWS is asked whether that stands."""
+        try:
+            seen = describe(self.place, self.item.key_arn)
+        except (ClientError, BotoCoreError, CutAnswer) as error:
+            why = f"scheduled by an earlier run; {explain(error, self.place).unknown}"
+            return _row(self.item, Outcome.FAILED, why, standing.deletion_date)
+        if isinstance(seen, KeyDescription) and seen.key_state not in PENDING:
+            message = f"somebody else cancelled its deletion: the key is {seen.key_state}"
+            return _row(self.item, Outcome.CHANGED, message)
+        message = "scheduled by an earlier run of this plan"
+        return _row(self.item, Outcome.SCHEDULED, message, standing.deletion_date)
 
     def _read_again(self, used: frozenset[str], dear: Evidence | None) -> Evidence:
         """The evidence as it is now; DescribeKey comes last, right before the call."""
@@ -179,10 +207,9 @@ class _Work:
         unread = [p for p in sorted(pieces) if isinstance(getattr(now, p), Unknown)]
         if unread:
             names = ", ".join(unread).replace("_", " ")
-            told = f"{names} could not be looked at once more after the call"
-            return result.model_copy(
-                update={"message": "; ".join(filter(None, (result.message, told)))}
-            )
+            told = f"scheduled, but {names} could not be looked at once more after the call"
+            cure = f"look yourself, or run: keysweep cancel --key {self.item.key_arn}"
+            return _row(self.item, Outcome.FAILED, f"{told}; {cure}", result.deletion_date)
         changed = now.difference(before)
         if not changed:
             return result
@@ -199,9 +226,14 @@ class _Work:
         return _row(self.item, Outcome.FAILED, f"{told}; {cure}", result.deletion_date)
 
 
-def _used_pieces(plan: Plan, item: PlanItem) -> frozenset[str]:
-    """The pieces of evidence that this item's verdict rests on, under the plan's policy."""
-    used = {"description"} | pieces_used(item.evidence, plan.policy, plan.created_at)
+def _used_pieces(plan: Plan, item: PlanItem, now: datetime) -> frozenset[str]:
+    """The pieces of evidence that this item's verdict rests on, under the plan's policy.
+
+    Those of a rule whose waiver has ended since count too.
+    """
+    used = {"description"}
+    for moment in (plan.created_at, now):
+        used |= pieces_used(item.evidence, plan.policy, moment)
     for piece in tuple(used & SOURCES.keys()):
         used.update(SOURCES[piece].after)
     return frozenset(piece for piece in used if getattr(item.evidence, piece) is not None)
@@ -218,11 +250,15 @@ def _read_dear_again(
     collector: Collector,
     stop: Stop,
 ) -> dict[KeyArn, Evidence]:
-    """For a plan older than an hour: references, history and use again, of all keys together."""
-    if collector.accounts.clock.now() - plan.created_at < FRESH:
-        return {}
+    """History again, of all keys together; for a plan older than an hour references and use too."""
+    now = collector.accounts.clock.now()
+    young = now - plan.created_at < FRESH
     dear = {
-        item.key_arn: frozenset(filter(_is_dear, _used_pieces(plan, item)))
+        item.key_arn: frozenset(
+            piece
+            for piece in _used_pieces(plan, item, now)
+            if _is_dear(piece) and (piece in ALWAYS_AGAIN or not young)
+        )
         for item in items
         if not _is_done(plan, records.get(item.key_arn))
     }

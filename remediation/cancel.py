@@ -18,13 +18,14 @@ from .aws.failures import explain
 from .errors import AccountUnavailable, CutAnswer
 from .evidence.description import describe
 from .journal import AGAIN, History, Journal, KeyRecord, different, read
-from .models import KeyArn, KeyResult, NotFound, Outcome
+from .models import KeyArn, KeyDescription, KeyResult, NotFound, Outcome
 from .work import Stop, each_key
 from .write import (
     CANCEL,
     ENABLE,
     OPERATIONS,
     PENDING,
+    SAME_DATE,
     SCHEDULE,
     TAG,
     Operation,
@@ -176,6 +177,12 @@ class _Work:
         if isinstance(seen, NotFound):
             return self._row(Outcome.NOT_PENDING, "AWS knows no such key (any more)")
         if seen.key_state in PENDING:
+            if self.wishes.only_ours and not self._is_ours(seen):
+                message = (
+                    "pending by somebody else's request: its date is not the journal's; left "
+                    "alone, and --key cancels it"
+                )
+                return self._row(Outcome.NOT_PENDING, message)
             undecided = self.record.undecided
             again = undecided is not None and undecided.operation == CANCEL.name
             change = Write(CANCEL, self.arn, earlier=undecided if again else None)
@@ -183,6 +190,19 @@ class _Work:
         if self.record.cancelled is not None and self.wishes.afterwards:
             return self._row(Outcome.CANCELLED, "cancelled by an earlier run")
         return self._row(Outcome.NOT_PENDING, f"the key is {seen.key_state}")
+
+    def _is_ours(self, seen: KeyDescription) -> bool:
+        """Whether the deletion that is pending is the one that the journal began."""
+        undecided, standing = self.record.undecided, self.record.scheduled_outcome
+        begun = []
+        if undecided is not None and undecided.operation == SCHEDULE.name:
+            begun.append(undecided)
+        if standing is not None and standing.deletion_date and seen.deletion_date:
+            if abs(standing.deletion_date - seen.deletion_date) <= SAME_DATE:
+                return True
+        elif self.record.scheduled is not None:
+            begun.append(self.record.scheduled)
+        return any(SCHEDULE.took_effect(seen, intent) for intent in begun)
 
     def _row(self, outcome: Outcome, message: str) -> KeyResult:
         return KeyResult(key_arn=self.arn, outcome=outcome, message=message)

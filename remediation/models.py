@@ -513,7 +513,8 @@ class PlanItem(Model):
     verdict: VerdictKind
     reasons: tuple[Hold, ...] = ()
     waived: tuple[Waived, ...] = ()
-    pending_window_days: int
+    pending_window_days: Annotated[int, Field(ge=7, le=30)]
+    """AWS's bounds ("ScheduleKeyDeletion", AWS KMS API Reference)."""
     monthly_cost_usd: float
     """List price in US dollars a month that the key costs until it is deleted."""
     owner: str | None = None

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
-from typing import Final
+from datetime import datetime
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -14,8 +13,7 @@ from .evidence.description import describe
 from .journal import History, KeyRecord
 from .models import KeyArn, Model, NotFound, Time
 from .work import each_key
-
-SAME_DATE: Final = timedelta(minutes=1)
+from .write import SAME_DATE
 
 
 class StatusRow(Model):

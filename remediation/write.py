@@ -29,6 +29,9 @@ SETTLED_AFTER: Final = timedelta(minutes=5)
 """Age of an intent from which "nothing happened" is believed: AWS KMS may show a change minutes
 late ("AWS KMS eventual consistency", AWS KMS Developer Guide)."""
 
+SAME_DATE: Final = timedelta(minutes=1)
+"""Deletion dates this near are one: an answer rounds, and DescribeKey may round otherwise."""
+
 OURS_WITHIN: Final = timedelta(hours=1)
 """How near to our intent a deletion must have begun to count as ours (safety rule 7)."""
 
@@ -151,6 +154,10 @@ def write(place: Place, journal: Journal, change: Write, seen: KeyDescription) -
         )
     if arn.place != (place.account_id, place.region):
         raise AssertionError(f"{arn} is not in account {place.account_id}, {place.region}")
+    if operation is SCHEDULE:
+        window = change.parameters.get("PendingWindowInDays")
+        assert isinstance(window, int), "the waiting period is always sent (safety rule 4)"
+        assert 7 <= window <= 30, f"a waiting period of {window} days reached the write"
     intent = journal.intent(
         place.clock.now(),
         operation.name,

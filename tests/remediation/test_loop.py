@@ -350,3 +350,74 @@ def test_no_module_but_write_names_a_mutating_operation() -> None:
         if any(word in path.read_text(encoding="utf-8") for word in words)
     }
     assert found == {"write.py"}
+
+
+def test_a_deletion_that_somebody_else_began_anew_is_not_undone(
+    planned: Path, aws: EmbeddedAws, keysweep: Callable[..., Any]
+) -> None:
+    import boto3
+
+    keysweep("apply", planned, "--yes", *ROLE)
+    arn = aws.key_arn(SHOP, "eu-west-1", "dead-1")
+    kms = boto3.client("kms", **aws.client_arguments(SHOP, "eu-west-1"))
+    kms.cancel_key_deletion(KeyId=arn)
+    kms.schedule_key_deletion(KeyId=arn, PendingWindowInDays=7)
+    done = keysweep(
+        "cancel", "--journal", "keysweep-journal.jsonl", "--yes", "--format", "json", *ROLE
+    )
+    assert outcomes(aws, done.document) == {
+        **dict.fromkeys(DEAD, "cancelled"),
+        "dead-1": "not_pending",
+    }
+    assert names(aws, "PendingDeletion") == {"dead-1", "pending"}
+
+
+def test_a_rerun_tells_of_a_deletion_that_somebody_cancelled(
+    planned: Path, aws: EmbeddedAws, keysweep: Callable[..., Any]
+) -> None:
+    import boto3
+
+    keysweep("apply", planned, "--yes", *ROLE)
+    arn = aws.key_arn(SHOP, "eu-west-1", "dead-1")
+    boto3.client("kms", **aws.client_arguments(SHOP, "eu-west-1")).cancel_key_deletion(KeyId=arn)
+    again = keysweep("apply", planned, "--yes", "--format", "json", *ROLE)
+    assert outcomes(aws, again.document) == {
+        **dict.fromkeys(DEAD, "scheduled"),
+        "dead-1": "changed",
+    }
+    assert "dead-1" in names(aws, "Disabled")
+
+
+def test_a_rescue_within_the_hour_is_seen_with_another_journal_too(
+    aws: EmbeddedAws, keysweep: Callable[..., Any], results: Callable[..., Path]
+) -> None:
+    import boto3
+
+    arn = aws.key_arn(SHOP, "eu-west-1", "dead-1")
+    assert keysweep("plan", results(arn)).code == 0
+    keysweep("apply", "plan.json", "--yes", "--journal", "one.jsonl")
+    boto3.client("kms", **aws.client_arguments(SHOP, "eu-west-1")).cancel_key_deletion(KeyId=arn)
+    again = keysweep("apply", "plan.json", "--yes", "--journal", "two.jsonl", "--format", "json")
+    assert outcomes(aws, again.document) == {"dead-1": "changed"}
+    assert "dead-1" in names(aws, "Disabled")
+
+
+def test_a_rule_whose_waiver_has_ended_is_judged_on_what_is_true_now(
+    aws: EmbeddedAws, keysweep: Callable[..., Any], results: Callable[..., Path], state_only: Path
+) -> None:
+    from datetime import UTC, datetime
+
+    import boto3
+
+    arn = aws.key_arn(SHOP, "eu-west-1", "dead-1")
+    today = datetime.fromtimestamp(aws.now(), UTC).date()
+    with state_only.open("a", encoding="utf-8") as file:
+        file.write(f"  - {{key: all, rule: protected-tag, reason: test, until: {today}}}\n")
+    assert keysweep("plan", results(arn), "--policy", state_only, "--explain").code == 0
+    aws.advance(days=1)
+    boto3.client("kms", **aws.client_arguments(SHOP, "eu-west-1")).tag_resource(
+        KeyId=arn, Tags=[{"TagKey": "keysweep:keep", "TagValue": ""}]
+    )
+    done = keysweep("apply", "plan.json", "--yes", "--format", "json")
+    assert outcomes(aws, done.document) == {"dead-1": "changed"}
+    assert "dead-1" in names(aws, "Disabled")

@@ -141,12 +141,15 @@ def test_a_change_that_cannot_be_undone_is_that_keys_failure(run: Stages) -> Non
     held.undo_finds_everything(run)
 
 
-def test_a_look_after_the_call_that_fails_is_told(run: Stages) -> None:
+def test_a_look_after_the_call_that_fails_is_a_failure_that_says_how_to_undo(run: Stages) -> None:
     plan = run.plan()
     run.aws.fault("deny", operation="GetKeyPolicy", key=_arn(run), skip=1, times=None)
     rows = run.apply(plan)
-    assert outcomes(rows) == {"raced": "scheduled", "calm": "scheduled"}
-    assert rows["raced"].message == "key policy could not be looked at once more after the call"
+    assert outcomes(rows) == {"raced": "failed", "calm": "scheduled"}
+    assert rows["raced"].message == (
+        "scheduled, but key policy could not be looked at once more after the call; "
+        f"look yourself, or run: keysweep cancel --key {_arn(run)}"
+    )
     assert rows["calm"].message == ""
 
 
