@@ -21,12 +21,17 @@ _LIST: Final = msgspec.json.Decoder(list[msgspec.Raw])
 _VALUES: Final = msgspec.json.Decoder(msgspec.Raw)
 _INVALID: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
+_AGAIN: Final = "copy it whole, or scan again"
+
 _SPACE: Final = b" \t\r\n"
 
 _BRACKET: Final = re.compile(
     rb'(?:[^"\[\]{}]++|"[^"\\]*+(?:\\.[^"\\]*+)*+")*+(?:[\[\]{}"]|\Z)', re.DOTALL
 )
 """Up to a bracket that is in no string; or to a quote whose string does not end in the text."""
+
+_DEEPEST: Final = 1000
+"""Brackets within brackets; the parser gives up at about as many."""
 
 _SEAM: Final = re.compile(rb'\s*\}\s*,?\s*\{\s*"[^"\\]*"')
 """What stands between two records: the layout and the first name tell it from what is inside."""
@@ -56,18 +61,24 @@ class Records:
             yield from self._pieces(window, layout)
 
     def _pieces(self, window: Window, layout: _Layout) -> Iterator[msgspec.Raw]:
+        brackets = _Brackets()
         while True:
-            piece = self._guessed(window, layout) or self._counted(window, layout)
+            piece = self._guessed(window, layout) or self._counted(window, layout, brackets)
             if piece is not None:
                 yield from piece.records
                 self.done += len(piece.records)
                 window.drop(piece.length)
                 if piece.last:
                     return
+                brackets = _Brackets()
             elif window.at_end:
-                raise NotWhole(f"is cut off in record {self.done + 1}")
+                raise NotWhole(f"is cut off in record {self.done + 1}; {_AGAIN}")
             elif window.full:
-                raise NotWhole(f"has more than {LONGEST >> 20} MiB in record {self.done + 1}")
+                raise NotWhole(
+                    f"has more than {LONGEST >> 20} MiB in record {self.done + 1}, more than "
+                    "scanners write; --check CKV_KEYSWEEP_001,CKV_AWS_227 keeps Checkov's reports "
+                    "small"
+                )
             window.fill()
 
     def _guessed(self, window: Window, layout: _Layout) -> _Piece | None:
@@ -79,8 +90,11 @@ class Records:
         except _INVALID:
             return None
 
-    def _counted(self, window: Window, layout: _Layout) -> _Piece | None:
-        ends, stop = _count(window.text, layout.closing)
+    def _counted(self, window: Window, layout: _Layout, brackets: _Brackets) -> _Piece | None:
+        try:
+            ends, stop = brackets.count(window.text, layout.closing)
+        except RecursionError as error:
+            raise self._broken("it is nested too deeply") from error
         last = stop is not None and window.text.startswith(layout.closing, stop)
         if last and stop is not None:
             ends.append(stop)
@@ -108,10 +122,10 @@ class Records:
             except msgspec.DecodeError as error:
                 return self._broken(_reason(error))
             start = end
-        raise AssertionError("a piece is invalid, and each of its records valid")
+        return self._broken("it does not fit together")
 
     def _broken(self, why: str) -> NotWhole:
-        return NotWhole(f"is no valid JSON at record {self.done + 1}: {why}")
+        return NotWhole(f"is no valid JSON at record {self.done + 1}: {why}; {_AGAIN}")
 
 
 # --- pieces -----------------------------------------------------------------------------------
@@ -197,24 +211,36 @@ class _List(_Layout):
         return records[1:]
 
 
-def _count(text: bytes, closing: bytes) -> tuple[list[int], int | None]:
-    """Where lists and objects end; and the bracket outside of any that stopped the counting."""
-    ends: list[int] = []
-    depth = 0
-    for match in _BRACKET.finditer(text):
-        at = match.end() - 1
-        bracket = text[at : at + 1] if match.group() else b""
-        if not depth and bracket in {closing, b"]", b"}"}:
-            return ends, at
-        if bracket in {b"[", b"{"}:
-            depth += 1
-        elif bracket in {b"]", b"}"}:
-            depth -= 1
-            if not depth:
-                ends.append(at + 1)
-        else:
-            break
-    return ends, None
+class _Brackets:
+    """Finds where records end, and goes on where it stopped when the text has grown."""
+
+    def __init__(self) -> None:
+        self._at = 0
+        self._depth = 0
+
+    def count(self, text: bytes, closing: bytes) -> tuple[list[int], int | None]:
+        """Where lists and objects end; and the bracket outside of any that stopped the counting.
+
+        Raises RecursionError for what is nested more deeply than the parser goes.
+        """
+        ends: list[int] = []
+        for match in _BRACKET.finditer(text, self._at):
+            at = match.end() - 1
+            bracket = text[at : at + 1] if match.group() else b""
+            if not self._depth and bracket in {closing, b"]", b"}"}:
+                return ends, at
+            if bracket in {b"[", b"{"}:
+                self._depth += 1
+                if self._depth > _DEEPEST:
+                    raise RecursionError
+            elif bracket in {b"]", b"}"}:
+                self._depth -= 1
+                if not self._depth:
+                    ends.append(at + 1)
+            else:
+                self._at = match.start()
+                break
+        return ends, None
 
 
 def _reason(error: msgspec.DecodeError) -> str:

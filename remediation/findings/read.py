@@ -155,7 +155,7 @@ class _Document:
             for number, record in enumerate(Records(hashed), 1):
                 self._take(record, f"record {number}")
         except NotWhole as error:
-            known = reason_of_text(hashed.start) or f"{error}; copy it whole, or scan again"
+            known = reason_of_text(hashed.start) or str(error)
             raise BadInput(f"{shown(self._name)} {known}") from error
         if self._format is None:
             if not hashed.start.strip():

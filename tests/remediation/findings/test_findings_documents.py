@@ -206,7 +206,9 @@ def test_brackets_are_counted_only_until_the_layout_is_known(layout: str) -> Non
         "lines": lambda: "\n".join(map(json.dumps, records)),
         "indented values": lambda: "\n".join(json.dumps(record, indent=2) for record in records),
     }[layout]()
-    with mock.patch.object(documents, "_count", wraps=documents._count) as count:
+    with mock.patch.object(
+        documents._Brackets, "count", autospec=True, side_effect=documents._Brackets.count
+    ) as count:
         assert read(document.encode(), 5000) == records
     assert count.call_count <= 2
 
@@ -245,10 +247,10 @@ def test_a_record_without_an_end_is_refused_after_a_bounded_read(first: bytes, t
     with (
         mock.patch.object(window, "LONGEST", held),
         mock.patch.object(window, "CHUNK", held >> 6),
-        pytest.raises(NotWhole, match=r"MiB in record \d"),
+        pytest.raises(NotWhole, match=r"MiB in record \d|nested too deeply"),
     ):
         list(Records(stream))
-    assert held <= stream.given <= 2 * held
+    assert stream.given <= 2 * held
 
 
 def test_a_refusal_names_the_record_that_is_at_fault() -> None:

@@ -78,7 +78,7 @@ def changed(**fields: Any) -> dict[str, Any]:
         (b"\x7fELF\x02\x01\x01\x00\x00\x00", "is no valid JSON"),
         (b"\x1f\x8b\x08\x00\x00", "is compressed"),
         (b"<html><body>Forbidden</body></html>", "is HTML"),
-        (b"[" * 200_000, "is cut off in record 1"),
+        (b"[" * 200_000, "is nested too deeply"),
         (b"[" * 200_000 + b"]" * 200_000, "is nested too deeply"),
         (b'{"a":' * 200_000 + b"1" + b"}" * 200_000, "is nested too deeply"),
         (b"[1, 2, null]", "holds no record of Prowler's or Checkov's JSON"),
