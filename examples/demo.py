@@ -52,9 +52,7 @@ class Story:
     def keysweep(self, *arguments: str, expect: int = 0) -> None:
         """Run the command in the demo's folder, and insist on its exit code."""
         show("keysweep", *arguments)
-        done = subprocess.run(
-            [KEYSWEEP, *arguments], cwd=FOLDER, env=self.environment, check=False
-        )
+        done = subprocess.run([KEYSWEEP, *arguments], cwd=FOLDER, env=self.environment, check=False)
         if done.returncode != expect:
             sys.exit(f"demo: keysweep ended with {done.returncode}, expected {expect}")
 

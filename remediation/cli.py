@@ -8,6 +8,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
 from functools import wraps
 from importlib.metadata import version
 from pathlib import Path
@@ -27,13 +28,16 @@ from . import status as status_stage
 from .aws import Access, Accounts, Manners
 from .aws.accounts import SESSION_NAME
 from .errors import AccountUnavailable, BadInput, KeysweepError, Refused
-from .evidence import Collector
+from .evidence import SOURCES, Collector
+from .evidence.lake import StoreArn, lake_sources
 from .files import locked
 from .findings import Results, nominates_cancel, read_results
+from .iac import look_at
 from .interrupt import at_once, orderly
 from .journal import Journal
 from .models import KeyArn, KeyResult, Outcome
 from .policy import MAX_WINDOW_DAYS, MIN_WINDOW_DAYS, Policy
+from .policy_view import describe_policy
 from .report import render, tables
 from .report.neutral import plain
 from .work import Stop
@@ -210,6 +214,27 @@ def keysweep() -> None:
 @click.option(
     "--max-keys", type=click.IntRange(0), metavar="N", help="Most keys to schedule at once."
 )
+@click.option(
+    "--tfstate",
+    "states",
+    multiple=True,
+    metavar="[DIR=]FILE",
+    help="Terraform's state of the root folder DIR: what terraform show -json prints, or the state "
+    "file; may be given again.",
+)
+@click.option(
+    "--cfn-stack",
+    "stacks",
+    multiple=True,
+    metavar="[TEMPLATE=]NAME[@REGION]",
+    help="CloudFormation's stack, by name or ARN; may be given again.",
+)
+@click.option(
+    "--cloudtrail-lake",
+    metavar="ARN",
+    help="Event data store to ask for history and use, instead of the 90 days that CloudTrail "
+    "always keeps.",
+)
 @click.option("--explain", is_flag=True, help="Ask everything, of keys that are held already too.")
 @_access_options
 @_format_option(*ALL_FORMATS)
@@ -219,24 +244,37 @@ def plan(
     out: Path,
     pending_window_days: int | None,
     max_keys: int | None,
+    states: tuple[str, ...],
+    stacks: tuple[str, ...],
+    cloudtrail_lake: str | None,
     explain: bool,
     access: Access,
     form: str,
 ) -> int:
     """Judge the keys that scanner RESULTS name, and write a plan to review.
 
-    RESULTS are files or folders of Prowler's JSON, or - for standard input. Changes nothing.
+    RESULTS are files or folders of Prowler's and Checkov's JSON, or - for standard input. Checkov's
+    findings lead to keys by the states and stacks that are given. Changes nothing.
 
     Example: keysweep plan output/ --out plan.json
     """
     policy = _policy(policy_path, pending_window_days, max_keys)
     found = read_results(results, sys.stdin.buffer)
     with at_once(), _progress("reading evidence") as step:
-        collector = Collector(
-            Accounts(access, Manners(policy.quota_share)),
-            progress=lambda piece, keys: step(f"reading {piece.replace('_', ' ')}, {keys} keys"),
+        accounts = Accounts(access, Manners(policy.quota_share))
+        code = look_at(states, stacks, accounts)
+        collector = _collector(accounts, cloudtrail_lake)
+        collector.progress = lambda piece, keys: step(
+            f"reading {piece.replace('_', ' ')}, {keys} keys"
         )
-        made = plan_stage.build(found, policy, collector, explain=explain)
+        made = plan_stage.build(
+            found,
+            policy,
+            collector,
+            explain=explain,
+            code=code,
+            cloudtrail_lake=cloudtrail_lake,
+        )
     plan_stage.save(made, out)
     if form == "json":
         click.echo(plan_stage.to_json(made), nl=False)
@@ -246,6 +284,13 @@ def plan(
             click.echo(f"The plan is in {out}; review it, then: keysweep apply {out}")
     made.refuse_too_many()
     return LEFT if made.unusable else DONE
+
+
+def _collector(accounts: Accounts, cloudtrail_lake: str | None) -> Collector:
+    """Asks the event history, or the given event data store."""
+    if cloudtrail_lake is None:
+        return Collector(accounts)
+    return Collector(accounts, sources={**SOURCES, **lake_sources(StoreArn.parse(cloudtrail_lake))})
 
 
 def _policy(path: Path | None, window: int | None, max_keys: int | None) -> Policy:
@@ -306,7 +351,11 @@ def apply(
             keys=len(chosen),
         )
         results = apply_stage.apply(
-            made, Collector(accounts), journal, stop=stop, done=lambda result: step(None)
+            made,
+            _collector(accounts, made.cloudtrail_lake),
+            journal,
+            stop=stop,
+            done=lambda result: step(None),
         )
     again = f"keysweep apply {plan_path} --journal {path}"
     return _stopped(stop, again, _report(form, results))
@@ -446,6 +495,26 @@ def status(
         _print(tables.of_status(now, every_key=form == "csv"), form)
     unsure = now.problems or any(row.state == "unknown" for row in now.rows)
     return LEFT if unsure else DONE
+
+
+@keysweep.command()
+@click.argument(
+    "policy_path",
+    metavar="[FILE]",
+    required=False,
+    type=click.Path(path_type=Path, dir_okay=False),
+)
+@_format_option("table", "json")
+def policy(policy_path: Path | None, form: str) -> None:
+    """Check a decision policy, and show what it amounts to: values, rules and what they need.
+
+    Example: keysweep policy retirement.yaml
+    """
+    view = describe_policy(policy_stage.load(policy_path), datetime.now(UTC))
+    if form == "json":
+        click.echo(view.model_dump_json(indent=2))
+    else:
+        _print(tables.of_policy(view), form)
 
 
 @keysweep.command()

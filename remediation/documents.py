@@ -1,4 +1,4 @@
-"""Documents that derive from the declarations: IAM policies, JSON Schemas, two pages of the docs.
+"""Documents that derive from the declarations: IAM policies, JSON Schemas, pages of the docs.
 
 Rules, sources and writes declare what they need; nobody lists it a second time. A test compares the
 files with what this module makes, and `python -m keysweep.remediation.documents FOLDER` writes them
@@ -17,6 +17,9 @@ from pydantic import TypeAdapter
 
 from .evidence import SOURCES
 from .evidence.lake import PERMISSIONS as LAKE
+from .evidence.reference_list import ReferenceList, reference_list
+from .evidence.reference_page import references_page
+from .iac.stacks import PERMISSIONS as STACKS
 from .journal import Line
 from .models import Cost
 from .plan import Plan
@@ -45,6 +48,7 @@ def documents() -> Mapping[str, str]:
         },
         "docs/rules.md": rules_page(),
         "docs/permissions.md": permissions_page(),
+        "docs/references.md": _GENERATED + references_page(reference_list()),
     }
 
 
@@ -54,7 +58,7 @@ def documents() -> Mapping[str, str]:
 def iam_policies() -> dict[str, Json]:
     """The least that each task needs, by name; `plan` and the references change nothing."""
     return {
-        "plan": _policy(_reads()),
+        "plan": _policy([*_reads(), _allow("ReadNamedStacks", STACKS)]),
         **{f"references-{n}": _policy(s) for n, s in enumerate(_references(), 1)},
         "lake": _policy([_allow("AskTheEventDataStore", LAKE)]),
         "apply": _policy([*_reads(), *_schedule()]),
@@ -145,6 +149,10 @@ def schemas() -> dict[str, Json]:
     return {
         "policy": {**PolicyFile.model_json_schema(), "title": "Decision policy of Keysweep"},
         "plan": {**Plan.model_json_schema(mode="serialization"), "title": "Plan of Keysweep"},
+        "key_references": {
+            **ReferenceList.model_json_schema(),
+            "title": "Reference list of Keysweep",
+        },
         "journal-line": {
             **journal.json_schema(mode="serialization"),
             "title": "Line of a journal of Keysweep",
@@ -191,7 +199,7 @@ def rules_page() -> str:
         )
         listed = ", ".join(f"`{permission}`" for permission in permissions) or "none"
         if "references" in rule.needs:
-            listed = "those of the reference list ([permissions](permissions.md))"
+            listed = "those of the [reference list](references.md)"
         page += (
             f"\n## {rule.id}\n\n{rule.sentence}\n\n"
             f"*How to clear it.* {rule.clears}\n\n"

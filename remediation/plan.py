@@ -21,8 +21,10 @@ from .evidence.owner import owner_of
 from .evidence.rotations import monthly_cost
 from .files import read_text, write_private
 from .findings import Results, newest_by_key, nominates_plan
+from .iac import NOTHING, Code
 from .models import (
     PIECES,
+    Declarations,
     Evidence,
     Finding,
     FindingRecord,
@@ -36,6 +38,7 @@ from .models import (
     ResultsSource,
     Time,
     Unknown,
+    Unmapped,
     UnusableRecord,
     VerdictKind,
 )
@@ -68,10 +71,12 @@ class Plan(Model):
     warnings: tuple[str, ...] = ()
     unusable: tuple[UnusableRecord, ...] = ()
     summary: PlanSummary
+    cloudtrail_lake: str | None = None
+    """ARN of the event data store asked in place of the event history; apply asks it too."""
     code_looked_at: bool = False
     """Whether Terraform states or stacks were given to look the keys up in."""
-    unmapped: tuple[Finding, ...] = ()
-    """Findings of code that lead to no live key."""
+    unmapped: tuple[Unmapped, ...] = ()
+    """Findings of code that lead to no live key, with the step that would resolve each."""
     limits: tuple[str, ...] = LIMITS
     items: tuple[PlanItem, ...]
 
@@ -122,19 +127,24 @@ def build(
     collector: Collector,
     *,
     explain: bool = False,
-    code_looked_at: bool = False,
+    code: Code = NOTHING,
+    cloudtrail_lake: str | None = None,
 ) -> Plan:
     """Nominate from the findings, gather evidence cheapest first, judge, and put it all together.
 
-    With `explain`, every piece of evidence is asked for, even of keys that are held already.
+    Every nominated key is looked up in `code`, whatever else holds it. With `explain`, every piece
+    of evidence is asked for, even of keys that are held already. `cloudtrail_lake` is the store
+    that the collector's sources ask, for the record.
     """
-    nominating = [finding for finding in results.findings if nominates_plan(finding)]
-    by_key = newest_by_key(nominating)
+    traced = code.trace(results.findings, collector.accounts)
+    by_key = newest_by_key(finding for finding in traced.findings if nominates_plan(finding))
     clock = collector.accounts.clock
 
     def wanted(evidence: Evidence) -> frozenset[str]:
         if evidence.description is None:
-            free = judge(evidence, policy, clock.now(), ask_all=explain)
+            # What code declares may be gone or enabled by now: that is told by DescribeKey.
+            bare = evidence.model_copy(update={"declarations": None})
+            free = judge(bare, policy, clock.now(), ask_all=explain)
             return frozenset({"description"}) if explain or not free.holds else frozenset()
         judgement = judge(evidence, policy, clock.now(), ask_all=explain)
         kind, _ = verdict(evidence, judgement)
@@ -149,6 +159,9 @@ def build(
         Evidence(
             key_arn=arn,
             finding_time=max((f.time for f in found if f.time is not None), default=None),
+            declarations=Declarations(found=owners)
+            if (owners := traced.declared_in(arn))
+            else None,
         )
         for arn, found in by_key.items()
     ]
@@ -164,8 +177,9 @@ def build(
         warnings=results.warnings,
         unusable=results.unusable,
         summary=_summary(items),
-        code_looked_at=code_looked_at,
-        unmapped=tuple(finding for finding in nominating if finding.key_arn is None),
+        cloudtrail_lake=cloudtrail_lake,
+        code_looked_at=code.looked_at,
+        unmapped=tuple(one for one in traced.unmapped if nominates_plan(one.finding)),
         items=items,
     )
     return plan.model_copy(update={"digest": _digest(plan.model_dump(mode="json"))})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .accounts import Access, Accounts, Located, Place
+from .accounts import Access, Accounts, Located, Place, Spot
 from .clients import Manners
 
-__all__ = ["Access", "Accounts", "Located", "Manners", "Place"]
+__all__ = ["Access", "Accounts", "Located", "Manners", "Place", "Spot"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
@@ -46,6 +47,20 @@ class Located(Protocol):
     def region(self) -> str: ...
     @property
     def place(self) -> tuple[str, str]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """An account and Region, where no resource's ARN says them."""
+
+    partition: str
+    account_id: str
+    region: str
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """The account and Region together."""
+        return self.account_id, self.region
 
 
 @dataclass(eq=False)
@@ -122,6 +137,30 @@ class Accounts:
         with self._lock:
             return self._places.setdefault(located.place, made)
 
+    def own_place(self, region: str | None = None) -> Place:
+        """The own account of the given credentials, in this Region or the configured one.
+
+        Raises AccountUnavailable when the credentials do not work, or when there is no such Region.
+        """
+        try:
+            with self._own_lock:
+                session = self._given()
+            chosen = (
+                region or os.environ.get("AWS_REGION") or session.get_config_variable("region")
+            )
+            if not chosen:
+                raise AccountUnavailable("no Region is configured; name one, or set AWS_REGION")
+            partition = session.get_partition_for_region(chosen)
+        except BotoCoreError as error:
+            raise AccountUnavailable(_told(error)) from error
+        own = self._own_of(Spot(partition, "", chosen))
+        return self.place(Spot(partition, own.account_id, chosen))
+
+    @property
+    def changes_roles(self) -> bool:
+        """Whether a role was named, so that other accounts than the own one can be entered."""
+        return self._access.role_name is not None
+
     def caller(self, located: Located) -> str:
         """ARN of the identity that the given credentials have, for the journal."""
         return self._own_of(located).arn
@@ -187,14 +226,19 @@ class Accounts:
             raise AccountUnavailable(own)
         return own
 
-    def _look_up(self, located: Located) -> _Own | str:
+    def _given(self) -> Session:
+        """The session of the given credentials. Raises BotoCoreError."""
         if self._own_session is None:
-            try:
-                self._own_session = own_session(self._access.profile)
-            except BotoCoreError as error:
-                return f"{_told(error)}; check the AWS configuration and --profile"
+            self._own_session = own_session(self._access.profile)
+        return self._own_session
+
+    def _look_up(self, located: Located) -> _Own | str:
         try:
-            account, arn = self._identity(self._own_session, "", located.region)
+            session = self._given()
+        except BotoCoreError as error:
+            return f"{_told(error)}; check the AWS configuration and --profile"
+        try:
+            account, arn = self._identity(session, "", located.region)
         except (ClientError, BotoCoreError, CutAnswer) as error:
             return (
                 f"the AWS credentials do not work: {_told(error)} from sts:GetCallerIdentity in "
@@ -203,7 +247,7 @@ class Accounts:
         partition = arn.split(":")[1]
         if partition != located.partition:
             return f"the AWS credentials are of partition {partition}, not of {located.partition}"
-        return _Own(self._own_session, account, arn)
+        return _Own(session, account, arn)
 
     def _identity(self, session: Session, account_id: str, region: str) -> tuple[str, str]:
         """Account and ARN of a session, as AWS says. `account_id` is who the request counts for."""

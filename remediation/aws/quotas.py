@@ -33,7 +33,7 @@ PER_SECOND: Final[dict[str, float]] = {
     "kinesis:DescribeStreamSummary": 20,
     "lambda:GetFunction": 100,
     "route53:GetDNSSEC": 4,
-    "route53:ListHostedZones": 1,
+    "route53:ListHostedZones": 4,
     "s3:GetBucketEncryption": 100,
     "s3:GetBucketReplication": 100,
     "s3:ListBucketInventoryConfigurations": 100,

@@ -1,36 +1,18 @@
-"""Who declares a key: the CloudFormation stack that owns it, and the states that the user gave.
+"""Who declares a key: the CloudFormation stack that owns it.
 
-CloudFormation is asked about every key. Terraform cannot be asked: its states come by option.
+CloudFormation is asked about every key that no state or stack given by the user declares. Terraform
+cannot be asked.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import replace
-from typing import Final
-
 from botocore.exceptions import ClientError
 
 from ..aws import Place
-from ..models import Cost, Declaration, Declarations, Evidence, KeyArn
+from ..iac import fixes
+from ..iac.stacks import LET_GO
+from ..models import Cost, Declaration, Declarations, Evidence
 from . import Source
-
-LET_GO: Final = frozenset({"DELETE_COMPLETE", "DELETE_SKIPPED"})
-"""Statuses of a resource that its stack does not own any more: deleted, or retained."""
-
-DeclaredIn = Callable[[KeyArn], Iterable[Declaration]]
-"""Who declares a key, in code that was read before: states and stacks that the user named."""
-
-
-def with_code(declared_in: DeclaredIn) -> Source:
-    """The source that looks into this code too."""
-
-    def read(place: Place, evidence: Evidence) -> Declarations:
-        asked = _read(place, evidence).found
-        given = tuple(d for d in declared_in(evidence.key_arn) if d not in asked)
-        return Declarations(found=(*given, *asked))
-
-    return replace(SOURCE, read_key=read)
 
 
 def _read(place: Place, evidence: Evidence) -> Declarations:
@@ -57,7 +39,7 @@ def _read(place: Place, evidence: Evidence) -> Declarations:
                 tool="cloudformation",
                 owner=f"{stack} {own[0]['LogicalResourceId']}" if own else stack,
                 source=place.region,
-                fix="remove it from the template, with DeletionPolicy Retain, and update the stack",
+                fix=fixes.cloudformation(),
             ),
         )
     )

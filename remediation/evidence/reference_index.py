@@ -10,6 +10,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Final
 
 from ..models import Gap, KeyArn, Reference, References, Unknown
@@ -22,6 +23,10 @@ _NAME: Final = re.compile(
     re.ASCII | re.IGNORECASE,
 )
 _WITHIN: Final = re.compile(rf"(?<![0-9A-Za-z]){_NAME.pattern}(?![0-9A-Za-z])", _NAME.flags)
+
+
+MOST_ALIKE: Final = 20
+"""References of one service, Region and field that are told one by one for a key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +85,7 @@ def references_to(
     key: KeyArn, aliases: tuple[str, ...] | Unknown | None, indexes: Iterable[Index]
 ) -> References:
     """The resources that name a key in any way, and every gap of the indexes."""
-    found: set[tuple[str, str, str, str]] = set()
+    found: set[Reference] = set()
     gaps: list[Gap] = []
     read = 0
     for index in indexes:
@@ -92,15 +97,22 @@ def references_to(
                 matches += [ref for name, ref in index.by_alias.get(alias, ()) if _means(name, key)]
         elif index.by_alias:
             gaps.append(_unresolved(key, index))
-        found |= {(ref.service, ref.resource, ref.region, ref.field) for ref in matches}
+        found |= set(matches)
     return References(
-        found=tuple(
-            Reference(service=service, resource=resource, region=region, field=field)
-            for service, resource, region, field in sorted(found)
-        ),
-        gaps=tuple(gaps),
+        found=tuple(_shortened(found)),
+        gaps=tuple(sorted(set(gaps), key=lambda gap: (gap.service, gap.region, gap.why))),
         services=read,
     )
+
+
+def _shortened(found: Iterable[Reference]) -> Iterator[Reference]:
+    """In one order, and no more than people read: a backup plan makes a snapshot a day."""
+    ordered = sorted(found, key=lambda ref: (ref.service, ref.region, ref.field, ref.resource))
+    for _, alike in groupby(ordered, key=lambda ref: (ref.service, ref.region, ref.field)):
+        references = list(alike)
+        yield from references[:MOST_ALIKE]
+        if (more := len(references) - MOST_ALIKE) > 0:
+            yield references[0].model_copy(update={"resource": f"{more:,} more like these"})
 
 
 def _means(name: KeyName, key: KeyArn) -> bool:

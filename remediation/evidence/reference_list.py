@@ -19,6 +19,7 @@ from jmespath.parser import ParsedResult
 from pydantic import (
     AfterValidator,
     BeforeValidator,
+    ConfigDict,
     Field,
     JsonValue,
     ValidationError,
@@ -60,7 +61,13 @@ def _calls(value: Any) -> Any:
 Expression = Annotated[str, AfterValidator(_expression)]
 
 
-class Sign(Model):
+class Part(Model):
+    """A part of the list; its fields' docstrings go into the JSON Schema."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+
+class Sign(Part):
     """An error that means "there is nothing", and not "you may not see"."""
 
     code: str
@@ -73,10 +80,11 @@ class Sign(Model):
         return self.code == code and (self.saying is None or self.saying in message)
 
 
-Signs = tuple[Annotated[Sign, BeforeValidator(_sign)], ...]
+Signs = tuple[Annotated[Sign, BeforeValidator(_sign, json_schema_input_type=Sign | str)], ...]
+"""A bare text is a code."""
 
 
-class Paging(Model):
+class Paging(Part):
     """How to get the next page where botocore has no paginator and no usual token."""
 
     send: str
@@ -85,7 +93,7 @@ class Paging(Model):
     """Its value, from the answer; null or false after the last page."""
 
 
-class Call(Model):
+class Call(Part):
     """One API call, what it shows, and the calls made for each item that it shows."""
 
     operation: str
@@ -114,7 +122,7 @@ class Call(Model):
     """Errors of this call that mean: there is nothing."""
     permission: str | None = None
     """The IAM action, where it is not the service's prefix and the operation's name."""
-    then: Annotated[tuple[Call, ...], BeforeValidator(_calls)] = ()
+    then: Calls = ()
 
     @model_validator(mode="after")
     def _is_whole(self) -> Call:
@@ -136,6 +144,13 @@ class Call(Model):
         return bool(self.keys or self.documents)
 
 
+Calls = Annotated[
+    tuple[Call, ...],
+    BeforeValidator(_calls, json_schema_input_type="Call | tuple[Call, ...]"),
+]
+"""A single call needs no list."""
+
+
 class Entry(Call):
     """The first call of a service."""
 
@@ -155,7 +170,7 @@ class Entry(Call):
         return call.permission or f"{self.iam or self.service}:{call.operation}"
 
 
-class ReferenceList(Model):
+class ReferenceList(Part):
     """The whole list."""
 
     version: Annotated[int, Field(strict=True, ge=1, le=1)]

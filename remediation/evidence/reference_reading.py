@@ -101,7 +101,7 @@ class Reading:
         return [self._gap(failures) for failures in alike.values()]
 
     def _gap(self, failures: list[_Failed]) -> Gap:
-        first = failures[0]
+        first = min(failures, key=lambda failed: failed.resource)  # the same one in every run
         why = f"{first.call.operation} {told(first.error)}"
         if first.resource:
             of = self._calls[first.call.operation]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Iterable
 
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
@@ -15,6 +16,11 @@ def plain(text: str) -> str:
         else f"\\u{{{ord(character):x}}}"
         for character in text
     )
+
+
+def plain_lines(lines: Iterable[str]) -> str:
+    """Plain texts, each on a line of its own."""
+    return "\n".join(map(plain, lines))
 
 
 def for_csv(text: str) -> str:

@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from ..models import Evidence, Gap, KeyArn, KeyResult, Outcome, PlanItem, VerdictKind
+from ..models import Evidence, Gap, KeyArn, KeyResult, Outcome, PlanItem, Unmapped, VerdictKind
 from ..plan import Plan
+from ..policy_view import PolicyView
 from ..status import Status, StatusRow
 
 READABLE_ROWS = 60
@@ -60,6 +61,8 @@ def of_plan(plan: Plan, *, every_key: bool = False) -> Report:
         tables.append(_keys(f"Held: {len(held)} keys", held, notes, every_key=every_key))
     if skipped:
         tables.append(_keys(f"Skipped: {len(skipped)} keys", skipped, notes, every_key=every_key))
+    if plan.unmapped:
+        tables.append(_unmapped(plan.unmapped if every_key else plan.unmapped[:READABLE_ROWS]))
     lines = notes.lines() + _gaps(plan.items)
     lines += [
         f"{len(chosen)} to schedule, {len(held)} held, {len(skipped)} skipped; "
@@ -71,14 +74,33 @@ def of_plan(plan: Plan, *, every_key: bool = False) -> Report:
         f"Waived by the policy: {rule} for {count} keys ({reason})."
         for (rule, reason), count in sorted(waived.items())
     ]
-    if plan.unmapped:
-        lines.append(f"{len(plan.unmapped)} findings of code lead to no live key: see the plan.")
+    if len(plan.unmapped) > READABLE_ROWS and not every_key:
+        lines.append("More findings of code lead to no live key: --format csv lists all.")
     if not plan.code_looked_at:
-        lines.append("No infrastructure code was given to look the keys up in.")
+        lines.append(
+            "No infrastructure code was given to look the keys up in (--tfstate, --cfn-stack): "
+            "Terraform would create its own keys again."
+        )
     lines += plan.warnings
     lines += [f"{bad.source}, {bad.place}: {bad.problem}" for bad in plan.unusable]
     lines += plan.limits
     return Report(tuple(tables), tuple(lines))
+
+
+def _unmapped(findings: Sequence[Unmapped]) -> Table:
+    """Findings of code without a key: several checks of one place are told once."""
+    rows = dict.fromkeys(
+        (
+            f"{code.file}:{code.first_line}",
+            code.address,
+            one.reason + (f": {', '.join(one.candidates)}" if one.candidates else ""),
+            one.step,
+        )
+        for one in findings
+        if (code := one.finding.code) is not None
+    )
+    heading = f"In code, and no live key known: {len(rows)}"
+    return Table(heading, ("file", "address", "why", "to resolve it"), tuple(rows))
 
 
 def _gaps(items: Iterable[PlanItem]) -> list[str]:
@@ -214,6 +236,64 @@ def of_status(status: Status, *, every_key: bool = False) -> Report:
     if len(rows) < len(status.rows):
         lines.append(f"{len(status.rows) - len(rows)} more keys: --format json lists all.")
     return Report((table,) if rows else (), (*lines, *status.problems, *status.notes))
+
+
+def of_policy(view: PolicyView) -> Report:
+    """What a decision policy amounts to."""
+    values = Table(
+        "Values",
+        ("name", "value", "default", "meaning"),
+        tuple(
+            (
+                one.name,
+                _said(one.value),
+                "" if one.value == one.default else _said(one.default),
+                one.meaning,
+            )
+            for one in view.values
+        ),
+    )
+    rules = Table(
+        "Rules",
+        ("rule", "needs", "why it holds", "what clears it"),
+        tuple(
+            (rule.id, "\n".join(need.piece for need in rule.needs), rule.sentence, rule.clears)
+            for rule in view.rules
+        ),
+    )
+    waivers = Table(
+        "Waivers",
+        ("rule", "key", "until", "state", "reason"),
+        tuple(
+            (rule.id, waiver.key, waiver.until, waiver.state, waiver.reason)
+            for rule in view.rules
+            for waiver in rule.waivers
+        ),
+    )
+    overrides = Table(
+        "Overrides",
+        ("accounts", "Regions", "values"),
+        tuple(
+            (
+                _said(one.accounts) or "all",
+                _said(one.regions) or "all",
+                ", ".join(f"{name}: {value}" for name, value in one.values.items()),
+            )
+            for one in view.overrides
+        ),
+    )
+    asked = view.references
+    lines = [
+        f"{asked.entries} entries about {asked.services} services say which resources name a key: "
+        f"{asked.calls} API calls (policies/key_references.yaml).",
+        *(f"May stay unread: {gap.service} ({gap.reason})." for gap in asked.accepted_gaps),
+    ]
+    shown = (values, rules, waivers, overrides)
+    return Report(tuple(table for table in shown if table.rows), tuple(lines))
+
+
+def _said(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 def _urgency(row: StatusRow) -> tuple[bool, float]:

@@ -83,7 +83,8 @@ def judge(
     With `ask_all`, pieces are named even when a rule already holds, and those of waived rules too.
     """
     if isinstance(evidence.description, Unknown):
-        hold = Hold(rule=UNREADABLE, message=f"not readable: {evidence.description.unknown}")
+        why = f"not readable: {evidence.description.unknown}{_cure(evidence.description)}"
+        hold = Hold(rule=UNREADABLE, message=why)
         return Judgement((hold,), (), frozenset())
     if isinstance(evidence.description, NotFound):
         hold = Hold(rule=UNREADABLE, message="AWS knows no such key")
@@ -136,5 +137,8 @@ def _unknown(rule: Rule, needed: Collection[str], evidence: Evidence) -> list[Ho
 
 
 def _unknown_sentence(piece: str, value: Unknown) -> str:
-    cure = f"; allow {value.permission}" if value.permission else ""
-    return f"{piece.replace('_', ' ')} not known: {value.unknown}{cure}, or accept the rule"
+    return f"{piece.replace('_', ' ')} not known: {value.unknown}{_cure(value)}, or accept the rule"
+
+
+def _cure(value: Unknown) -> str:
+    return f"; allow {value.permission}" if value.permission else ""

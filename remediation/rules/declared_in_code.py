@@ -12,10 +12,10 @@ from . import Rule
 
 def _check(evidence: Evidence, _policy: Policy, _now: datetime) -> Iterator[str]:
     for declaration in known(evidence.declarations).found:
-        yield (
-            f"{declaration.tool} owns it: {declaration.owner} ({declaration.source}); "
-            f"{declaration.fix}"
-        )
+        where = declaration.source
+        if declaration.file is not None:
+            where += f", {declaration.file}:{declaration.line}"
+        yield f"{declaration.tool} owns it: {declaration.owner} ({where}); {declaration.fix}"
 
 
 RULE = Rule(

@@ -13,12 +13,9 @@ from embedded_aws.process import EmbeddedAws
 from keysweep.remediation.aws import Accounts, Manners
 from keysweep.remediation.errors import BadInput
 from keysweep.remediation.evidence import SOURCES, Collector, Source
-from keysweep.remediation.evidence.declarations import with_code
 from keysweep.remediation.evidence.lake import StoreArn, lake_sources
 from keysweep.remediation.models import (
     PIECES,
-    Declaration,
-    Declarations,
     Evidence,
     KeyArn,
     KeyDescription,
@@ -473,24 +470,6 @@ def test_a_store_that_is_not_there_is_a_reason_for_every_key(aws) -> None:
 def test_a_store_is_named_by_its_arn(text: str) -> None:
     with pytest.raises(BadInput, match="is not the ARN of an event data store"):
         StoreArn.parse(text)
-
-
-# --- code --------------------------------------------------------------------------------------
-
-
-def test_code_that_was_given_is_looked_into_beside_cloudformation(aws) -> None:
-    embedded = aws({"name": "coded", **DEAD}, {"name": "free", **DEAD})
-    arn = next(key["arn"] for key in embedded.keys() if key["name"] == "coded")
-    block = Declaration(tool="terraform", owner="aws_kms_key.a", source="a.tfstate", fix="remove")
-
-    def declared_in(key: KeyArn) -> list[Declaration]:
-        return [block] if str(key) == arn else []
-
-    sources = {**SOURCES, "declarations": with_code(declared_in)}
-    found = read(embedded, "declarations", sources=sources)
-    assert found["coded"].declarations == Declarations(found=(block,))
-    assert found["free"].declarations == Declarations()
-    assert calls(embedded, "DescribeStackResources") == 2
 
 
 # --- what could not be had ---------------------------------------------------------------------

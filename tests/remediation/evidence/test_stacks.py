@@ -10,8 +10,8 @@ from botocore.exceptions import ClientError
 from botocore.stub import Stubber
 from dead_key import ARN, DEAD
 
-from keysweep.remediation.evidence.declarations import SOURCE, with_code
-from keysweep.remediation.models import Declaration, Declarations
+from keysweep.remediation.evidence.declarations import SOURCE
+from keysweep.remediation.models import Declarations
 
 
 class Place:
@@ -113,17 +113,3 @@ def test_any_other_error_is_no_answer(place: Place, code: str, message: str) -> 
 def test_an_answer_without_resources_is_no_answer(place: Place) -> None:
     with pytest.raises(LookupError):
         place.answers()
-
-
-def test_what_both_name_is_named_once(place: Place) -> None:
-    (asked,) = place.answers(resource()).found
-    place.stub.add_response("describe_stack_resources", {"StackResources": [resource()]})
-    block = Declaration(tool="terraform", owner="aws_kms_key.a", source="a.tfstate", fix="remove")
-    source = with_code(lambda _: [block, asked])
-    assert source.read_key is not None
-    assert source.read_key(place, DEAD) == Declarations(found=(block, asked))
-    assert (source.piece, source.cost, source.permissions) == (
-        SOURCE.piece,
-        SOURCE.cost,
-        SOURCE.permissions,
-    )

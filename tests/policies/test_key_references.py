@@ -1,0 +1,338 @@
+"""The reference list against botocore's service models: nothing in it is claimed that AWS lacks."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from botocore.exceptions import DataNotFoundError
+from botocore.model import ServiceModel
+from botocore.session import get_session
+from jsonschema import Draft202012Validator
+
+from keysweep.remediation.documents import schemas
+from keysweep.remediation.errors import BadInput
+from keysweep.remediation.evidence.reference_list import (
+    FILE,
+    Call,
+    Entry,
+    ReferenceList,
+    load,
+    reference_list,
+)
+from keysweep.remediation.evidence.reference_shapes import next_page, problems
+from keysweep.remediation.evidence.references import SOURCE
+from keysweep.remediation.policy import policies_folder
+
+LIST = reference_list()
+SESSION = get_session()
+
+
+def model(service: str) -> ServiceModel:
+    return SESSION.get_service_model(service)
+
+
+def label(entry: Entry) -> str:
+    return f"{entry.service}-{entry.operation}-{LIST.entries.index(entry)}"
+
+
+# --- every entry ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("entry", LIST.entries, ids=label)
+def test_the_service_model_knows_all_that_an_entry_claims(entry: Entry) -> None:
+    assert problems(entry, model(entry.service)) == []
+
+
+@pytest.mark.parametrize("entry", LIST.entries, ids=label)
+def test_every_operation_that_pages_is_read_to_its_end(entry: Entry) -> None:
+    """An answer with a member that tells of more needs a way to get it."""
+    service = model(entry.service)
+    for call in entry.walk():
+        output = service.operation_model(call.operation).output_shape
+        tells = [name for name in output.members if _tells_of_more(name)]
+        ways = (
+            call.page is not None,
+            _has_paginator(entry.service, call.operation),
+            next_page(call, service) is not None,
+        )
+        assert any(ways) or not tells, f"{call.operation}: {tells}"
+
+
+def _tells_of_more(name: str) -> bool:
+    lower = name.lower()
+    cursor = lower.endswith("token") and "next" in lower
+    return cursor or lower.endswith("marker") or lower.startswith(("hasmore", "istruncated"))
+
+
+def _has_paginator(service: str, operation: str) -> bool:
+    try:
+        SESSION.get_paginator_model(service).get_paginator(operation)
+    except (ValueError, DataNotFoundError):  # not of this operation, or of none
+        return False
+    return True
+
+
+def test_no_call_is_listed_twice_with_the_same_request() -> None:
+    def request(entry: Entry, call: Call) -> str:
+        asked = (entry.service, call.operation, call.params, call.items, call.take)
+        return json.dumps(asked, sort_keys=True)
+
+    counted = Counter(request(entry, call) for entry, call in LIST.calls())
+    assert {one for one, times in counted.items() if times > 1} == set()
+
+
+def test_only_reading_operations_are_listed() -> None:
+    verbs = ("Describe", "List", "Get", "BatchGet")
+    assert {c.operation for _, c in LIST.calls() if not c.operation.startswith(verbs)} == set()
+
+
+def test_answers_that_show_all_regions_come_from_global_services() -> None:
+    once = {entry.service for entry in LIST.entries if entry.reach == "account"}
+    assert once == {"s3", "route53"}
+
+
+def test_a_region_to_call_is_taken_from_the_item() -> None:
+    with_region = {c.operation for _, c in LIST.calls() if c.in_region}
+    assert with_region == {
+        "GetBucketEncryption",
+        "GetBucketReplication",
+        "ListBucketInventoryConfigurations",
+    }
+
+
+# --- what is covered ------------------------------------------------------------------------------
+
+KNOWN = {
+    "ec2": "DescribeVolumes DescribeSnapshots DescribeImages DescribeLaunchTemplateVersions "
+    "GetEbsDefaultKmsKeyId",
+    "rds": "DescribeDBInstances DescribeDBClusters DescribeDBSnapshots DescribeDBClusterSnapshots "
+    "DescribeDBInstanceAutomatedBackups",
+    "secretsmanager": "ListSecrets",
+    "ssm": "DescribeParameters",
+    "efs": "DescribeFileSystems",
+    "fsx": "DescribeFileSystems",
+    "logs": "DescribeLogGroups",
+    "lambda": "ListFunctions",
+    "redshift": "DescribeClusters DescribeClusterSnapshots",
+    "elasticache": "DescribeReplicationGroups DescribeSnapshots",
+    "kafka": "ListClustersV2",
+    "ecr": "DescribeRepositories",
+    "backup": "ListBackupVaults ListRecoveryPointsByBackupVault",
+    "dms": "DescribeReplicationInstances DescribeEndpoints",
+    "cloudtrail": "DescribeTrails",
+    "glue": "GetSecurityConfigurations GetDataCatalogEncryptionSettings",
+    "codeartifact": "ListDomains",
+    "redshift-serverless": "ListNamespaces ListSnapshots",
+    "memorydb": "DescribeClusters",
+    "workspaces": "DescribeWorkspaces",
+    "sagemaker": "DescribeNotebookInstance DescribeEndpointConfig DescribeDomain",
+    "s3": "GetBucketEncryption GetBucketReplication",
+    "route53": "GetDNSSEC",
+    "dynamodb": "DescribeTable",
+    "sqs": "GetQueueAttributes",
+    "sns": "GetTopicAttributes",
+    "kinesis": "DescribeStreamSummary",
+    "firehose": "DescribeDeliveryStream",
+    "opensearch": "DescribeDomains",
+    "eks": "DescribeCluster",
+    "codebuild": "BatchGetProjects",
+}
+"""The calls that are known to name keys, before any were found in botocore's models."""
+
+
+@pytest.mark.parametrize("service", KNOWN)
+def test_each_call_that_is_known_to_name_keys_is_listed(service: str) -> None:
+    listed = {c.operation for e, c in LIST.calls() if e.service == service and c.names_keys}
+    assert set(KNOWN[service].split()) <= listed
+
+
+@pytest.mark.parametrize(
+    "reach",
+    [
+        ("s3", "account"),
+        ("route53", "account"),
+        ("cloudtrail", "every-region"),
+        ("dlm", "every-region"),
+        ("codepipeline", "every-region"),
+    ],
+)
+def test_keys_of_other_regions_are_looked_for(reach: tuple[str, str]) -> None:
+    assert reach in {(entry.service, entry.reach) for entry in LIST.entries}
+
+
+SPARED = {
+    ("ec2", "DescribeVolumes"),
+    ("ssm", "DescribeParameters"),
+    ("rds", "DescribeDBInstances"),
+    ("logs", "DescribeLogGroups"),
+    ("efs", "DescribeFileSystems"),
+}
+
+
+def test_what_a_listing_shows_is_not_asked_item_by_item() -> None:
+    leading = {(e.service, e.operation) for e in LIST.entries if e.then}
+    assert leading & SPARED == set()
+
+
+# --- permissions ----------------------------------------------------------------------------------
+
+OTHER_NAMES = {
+    "s3:ListAllMyBuckets",
+    "s3:GetEncryptionConfiguration",
+    "s3:GetReplicationConfiguration",
+    "s3:GetInventoryConfiguration",
+    "cassandra:Select",
+    "dms:ListInstanceProfiles",
+}
+"""Actions that are not named as their operation ("Actions, resources, and condition keys for AWS
+services", Service Authorization Reference)."""
+
+
+@pytest.mark.parametrize("entry", LIST.entries, ids=label)
+def test_the_iam_prefix_is_the_name_that_requests_are_signed_with(entry: Entry) -> None:
+    """True of every service listed ("Actions, resources, and condition keys for AWS services",
+    Service Authorization Reference)."""
+    prefixes = {entry.permission_of(call).split(":")[0] for call in entry.walk()}
+    assert prefixes == {model(entry.service).signing_name}
+
+
+def test_actions_are_named_as_operations_or_were_looked_up() -> None:
+    named = {entry.permission_of(call) for entry, call in LIST.calls()}
+    derived = {f"{e.iam or e.service}:{c.operation}" for e, c in LIST.calls()}
+    assert named - derived == OTHER_NAMES
+
+
+def test_the_source_declares_every_permission_of_the_list() -> None:
+    needed = {entry.permission_of(call) for entry, call in LIST.calls()}
+    assert needed | {"ec2:DescribeRegions", "timestream:DescribeEndpoints"} == set(
+        SOURCE.permissions
+    )
+
+
+# --- a wrong entry is caught ----------------------------------------------------------------------
+
+TABLES: dict[str, Any] = {
+    "service": "dynamodb",
+    "operation": "ListTables",
+    "items": "TableNames[]",
+    "then": [
+        {
+            "operation": "DescribeTable",
+            "take": {"TableName": "@"},
+            "resource": "Table.TableArn",
+            "keys": ["Table.SSEDescription.KMSMasterKeyArn"],
+        }
+    ],
+}
+
+
+def changed(change: Callable[[dict[str, Any]], object]) -> list[str]:
+    content = json.loads(json.dumps(TABLES))
+    change(content)
+    return problems(Entry.model_validate(content), model("dynamodb"))
+
+
+def test_the_right_entry_has_no_problem() -> None:
+    assert changed(lambda entry: None) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        (lambda e: e.update(operation="ListTable"), "no such operation"),
+        (lambda e: e.update(items="Tables[]"), "no member Tables"),
+        (lambda e: e.update(params={"Owner": "self"}), "no parameter Owner"),
+        (lambda e: e.update(page={"send": "Next", "take": "TableNames[-1]"}), "no parameter Next"),
+        (lambda e: e.update(page={"send": "Limit", "take": "Nope"}), "no member Nope"),
+        (lambda e: e["then"][0].update(take={}), "TableName is required"),
+        (lambda e: e["then"][0].update(take={"TableName": "Name"}), "no member Name"),
+        (lambda e: e["then"][0].update(same=["Limit"]), "Limit was not sent"),
+        (lambda e: e["then"][0].update(in_region="Region"), "no member Region"),
+        (lambda e: e["then"][0].update(resource="Table.Arn"), "no member Arn"),
+        (lambda e: e["then"][0].update(keys=["Table.KMSMasterKeyArn"]), "no member KMSMaster"),
+        (lambda e: e["then"][0].update(keys=["Table.SSEDescription"]), "not end in a string"),
+        (lambda e: e["then"][0].update(keys=["Table.TableSizeBytes"]), "not end in a string"),
+        (lambda e: e["then"][0].update(keys=["Table.*.KMSMasterKeyArn"]), "value_projection"),
+        (lambda e: e["then"][0].update(keys=["Table.Replicas[?Nope].KMSMasterKeyId"]), "Nope"),
+        (lambda e: e["then"][0].update(keys=["values(Table)[]"]), "needs a map"),
+    ],
+)
+def test_an_entry_that_claims_too_much_is_told(
+    change: Callable[[dict[str, Any]], object], problem: str
+) -> None:
+    assert problem in "\n".join(changed(change))
+
+
+# --- the file -------------------------------------------------------------------------------------
+
+
+def written(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / FILE
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("version: 2\nabsent: []\nentries: []\n", "version"),
+        ("version: 1\nentries: []\n", "absent"),
+        ("version: 1\nabsent: [\n", "is not YAML"),
+        (
+            "version: 1\nabsent: []\nentries:\n"
+            "  - {service: a, operation: B, keys: [K], colour: red}\n",
+            "entries.0.colour",
+        ),
+        (
+            "version: 1\nabsent: []\nentries:\n  - {service: a, operation: B, keys: ['K[']}\n",
+            "is not JMESPath",
+        ),
+        ("version: 1\nabsent: []\nentries:\n  - {service: a, operation: B}\n", "names no key"),
+        (
+            "version: 1\nabsent: []\nentries:\n"
+            "  - {service: a, operation: B, keys: [K], batch: 5}\n",
+            "exactly one parameter",
+        ),
+    ],
+)
+def test_a_list_that_cannot_be_used_is_told_with_file_and_place(
+    tmp_path: Path, text: str, told: str
+) -> None:
+    path = written(tmp_path, text)
+    with pytest.raises(BadInput) as caught:
+        load(path)
+    assert str(path) in str(caught.value)
+    assert told in str(caught.value)
+
+
+def test_a_list_that_is_not_there_is_told(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="cannot be read"):
+        load(tmp_path / FILE)
+
+
+def test_the_shipped_list_is_as_its_schema_says() -> None:
+    content = yaml.safe_load((policies_folder() / FILE).read_text(encoding="utf-8"))
+    validator = Draft202012Validator(schemas()["key_references"])
+    assert [error.message for error in validator.iter_errors(content)] == []
+    content["entries"][0]["colour"] = "red"
+    assert not validator.is_valid(content)
+
+
+def test_a_new_service_is_five_lines(tmp_path: Path) -> None:
+    entry = (
+        "  - service: efs\n"
+        "    operation: DescribeFileSystems\n"
+        "    items: FileSystems[]\n"
+        "    resource: FileSystemArn\n"
+        "    keys: [KmsKeyId]\n"
+    )
+    made = load(written(tmp_path, f"version: 1\nabsent: []\nentries:\n{entry}"))
+    assert isinstance(made, ReferenceList)
+    assert [problems(one, model(one.service)) for one in made.entries] == [[]]
+    assert made.permissions() == ("efs:DescribeFileSystems",)

@@ -1,0 +1,73 @@
+"""AWS without a network: real clients, whose requests botocore builds and checks."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from botocore.session import Session, get_session
+
+from keysweep.remediation.evidence import reference_absence
+
+ACCOUNT, REGION = "111122223333", "eu-west-1"
+
+Answer = dict[str, Any]
+Answering = Callable[[str, Answer], Answer]
+"""From operation and request to the answer; what it raises is raised to the caller."""
+
+_SESSION = get_session()
+_SESSION.set_credentials("stub", "stub")
+_MADE: dict[tuple[str, str], Any] = {}
+"""Clients by service and Region: making one takes longer than what is tested."""
+
+
+@dataclass
+class StubbedPlace:
+    """A place whose clients are answered by a function."""
+
+    answering: Answering
+    account_id: str = ACCOUNT
+    region: str = REGION
+    partition: str = "aws"
+    session: Session = field(default_factory=lambda: _SESSION)
+    asked: list[tuple[str, str, Answer]] = field(default_factory=list)
+    """Region, operation and request of each call, in order."""
+
+    def client(self, service: str, *, region: str | None = None) -> Any:
+        """A client of a service in a Region, this one unless another is named."""
+        where = (service, region or self.region)
+        if where not in _MADE:
+            _MADE[where] = _SESSION.create_client(service, where[1])
+            _MADE[where].meta.events.register("before-parameter-build", _keep)
+            _MADE[where].meta.events.register("before-call", _reply)
+        _ANSWERING.append(self)
+        return _MADE[where]
+
+
+_ANSWERING: deque[StubbedPlace] = deque(maxlen=1)
+"""The place of the running test."""
+
+
+def _keep(params: Answer, context: Answer, **_: Any) -> None:
+    context["request"] = dict(params)
+
+
+def _reply(model: Any, context: Answer, request_signer: Any, **_: Any) -> tuple[Any, Answer]:
+    place = _ANSWERING[0]
+    place.asked.append((request_signer.region_name, model.name, context["request"]))
+    answer = place.answering(model.name, context["request"])
+    return _Ok(), {**answer, "ResponseMetadata": {"HTTPStatusCode": 200}}
+
+
+class _Ok:
+    status_code = 200
+
+
+@pytest.fixture
+def stubbed(monkeypatch: pytest.MonkeyPatch) -> Callable[..., StubbedPlace]:
+    """Make a place of an answering function. Every host has an address, unless a test says not."""
+    monkeypatch.setattr(reference_absence, "_resolves", lambda host: True)
+    return StubbedPlace

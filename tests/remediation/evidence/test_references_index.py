@@ -1,0 +1,159 @@
+"""By which names a key is found, and by which it is not."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from keysweep.remediation.evidence.reference_index import (
+    Index,
+    key_name,
+    key_names_within,
+    references_to,
+)
+from keysweep.remediation.models import Gap, KeyArn, Reference, Unknown
+
+ACCOUNT, REGION = "111122223333", "eu-west-1"
+ID = "0a1b2c3d-1111-2222-3333-444455556666"
+SHARED = "mrk-0123456789abcdef0123456789abcdef"
+ALIASES = ("alias/shop", "alias/shop-2")
+
+
+def arn(key_id: str = ID, region: str = REGION, account: str = ACCOUNT) -> str:
+    return f"arn:aws:kms:{region}:{account}:key/{key_id}"
+
+
+KEY, TWIN = KeyArn.parse(arn()), KeyArn.parse(arn(SHARED))
+
+
+def index_of(value: str) -> Index:
+    index = Index()
+    name = key_name(value)
+    if name is not None:
+        index.add(name, Reference(service="s3", resource="b", region=REGION, field="KmsKeyId"))
+    return index
+
+
+def is_found(value: str, key: KeyArn = KEY) -> bool:
+    return bool(references_to(key, ALIASES, [index_of(value)]).found)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        ID,
+        ID.upper(),
+        f" {ID} ",
+        f"key/{ID}",
+        arn(),
+        arn().replace("arn:aws:", "arn:aws-us-gov:"),
+        "alias/shop",
+        "alias/shop-2",
+        f"arn:aws:kms:{REGION}:{ACCOUNT}:alias/shop",
+    ],
+)
+def test_a_key_is_found_by_each_form_of_its_name(value: str) -> None:
+    assert is_found(value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "",
+        "AWS_OWNED_KMS_KEY",
+        "alias/aws/ebs",
+        f"arn:aws:kms:{REGION}:{ACCOUNT}:alias/aws/s3",
+        ID.replace("0a1b", "0a1c"),
+        f"{ID}0",
+        "alias/shop-3",
+        f"arn:aws:kms:us-east-1:{ACCOUNT}:alias/shop",
+        f"arn:aws:kms:{REGION}:444455556666:alias/shop",
+        f"arn:aws:s3:::{ID}",
+    ],
+)
+def test_a_key_is_not_found_by_another_name(value: str) -> None:
+    assert not is_found(value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [SHARED, arn(SHARED, "us-east-1"), f"arn:aws:kms:us-east-1:{ACCOUNT}:alias/shop"],
+)
+def test_a_member_of_a_multi_region_set_is_found_by_its_twins_names(value: str) -> None:
+    assert is_found(value, TWIN)
+
+
+def test_the_same_alias_of_another_account_is_no_twins() -> None:
+    assert not is_found("arn:aws:kms:us-east-1:444455556666:alias/shop", TWIN)
+
+
+@pytest.mark.parametrize("aliases", [Unknown(unknown="denied"), None])
+def test_fields_that_use_aliases_are_a_gap_while_the_keys_aliases_are_not_known(
+    aliases: Unknown | None,
+) -> None:
+    (gap,) = references_to(KEY, aliases, [index_of("alias/other")]).gaps
+    assert (gap.service, gap.permission) == ("kms", "kms:ListAliases")
+    assert references_to(KEY, aliases, [index_of(ID)]).gaps == ()
+    assert references_to(KEY, aliases, [index_of(ID)]).found
+
+
+def test_indexes_are_joined_and_every_gap_is_told() -> None:
+    first, second = index_of(ID), index_of(arn())
+    second.by_id[ID].append(
+        Reference(service="ec2", resource="vol-1", region=REGION, field="KmsKeyId")
+    )
+    first.gaps.append(Gap(service="rds", region=REGION, why="denied"))
+    second.gaps.append(Gap(service="route53", region=REGION, why="denied"))
+    first.read, second.read = 3, 4
+    joined = references_to(KEY, (), [first, second])
+    assert [(ref.service, ref.resource) for ref in joined.found] == [("ec2", "vol-1"), ("s3", "b")]
+    assert {gap.service for gap in joined.gaps} == {"rds", "route53"}
+    assert joined.services == 7
+
+
+def test_every_key_within_a_document_is_named() -> None:
+    other = "ffffffff-1111-2222-3333-444455556666"
+    document = f'{{"a": "{arn()}", "b": ["alias/shop", "alias/aws/s3"], "c": "{other}"}}'
+    names = list(key_names_within(document))
+    assert {name.id for name in names} == {ID, other, None}
+    assert {name.alias for name in names} == {"alias/shop", None}
+
+
+@pytest.mark.parametrize("value", [None, 3, ["x"], {}])
+def test_what_is_no_text_names_no_key(value: object) -> None:
+    assert key_name(value) is None
+    assert list(key_names_within(value)) == []
+
+
+@given(key_id=st.uuids().map(str) | st.from_regex(r"\Amrk-[0-9a-f]{32}\Z"), text=st.text())
+def test_a_key_is_found_within_any_text_that_names_it_apart(key_id: str, text: str) -> None:
+    names = list(key_names_within(f'{text}"{arn(key_id)}"{text}'))
+    assert key_id in {name.id for name in names}
+
+
+def many(count: int) -> Index:
+    index = Index()
+    name = key_name(ID)
+    assert name is not None
+    for number in reversed(range(count)):
+        resource = f"snap-{number:04d}"
+        index.add(
+            name, Reference(service="ec2", resource=resource, region=REGION, field="KmsKeyId")
+        )
+    return index
+
+
+def test_very_many_references_are_told_in_short_and_always_the_same() -> None:
+    found = references_to(KEY, (), [many(1234)]).found
+    assert [ref.resource for ref in found[:2]] == ["snap-0000", "snap-0001"]
+    assert len(found) == 21
+    assert found[-1].resource == "1,214 more like these"
+    assert found != references_to(KEY, (), [many(1235)]).found
+    assert len(references_to(KEY, (), [many(20)]).found) == 20
+
+
+def test_gaps_are_told_once_and_always_in_one_order() -> None:
+    gaps = [Gap(service=name, region=REGION, why="denied") for name in ("b", "a", "b")]
+    told = references_to(KEY, (), [Index(gaps=gaps), Index(gaps=gaps[::-1])]).gaps
+    assert [gap.service for gap in told] == ["a", "b"]

@@ -1,0 +1,569 @@
+"""The engine: what counts as nothing, what is a gap, and how often AWS is asked."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError, ConnectTimeoutError, EndpointConnectionError
+
+from keysweep.remediation.errors import CutAnswer
+from keysweep.remediation.evidence import reference_absence, references
+from keysweep.remediation.evidence.reference_index import Index
+from keysweep.remediation.evidence.reference_list import Entry, ReferenceList, Sign
+from keysweep.remediation.evidence.reference_scan import scan_account, scan_region
+from keysweep.remediation.models import Evidence, KeyArn
+
+REGION = "eu-west-1"
+KEY = "arn:aws:kms:eu-west-1:111122223333:key/0a1b2c3d-1111-2222-3333-444455556666"
+
+Answer = dict[str, Any]
+Stubbed = Callable[..., Any]
+
+VOLUMES = Entry(
+    service="ec2",
+    operation="DescribeVolumes",
+    items="Volumes[]",
+    resource="VolumeId",
+    keys=("KmsKeyId",),
+)
+TABLES = Entry.model_validate(
+    {
+        "service": "dynamodb",
+        "operation": "ListTables",
+        "items": "TableNames[]",
+        "resource": "@",
+        "then": {
+            "operation": "DescribeTable",
+            "take": {"TableName": "@"},
+            "keys": ["Table.SSEDescription.KMSMasterKeyArn"],
+        },
+    }
+)
+
+
+def listing(*entries: Entry, absent: tuple[Sign, ...] = ()) -> ReferenceList:
+    return ReferenceList(version=1, absent=absent, entries=entries)
+
+
+def refusal(code: str, message: str = "", operation: str = "Op") -> ClientError:
+    return ClientError({"Error": {"Code": code, "Message": message}}, operation)
+
+
+def answers(table: Mapping[str, Any]) -> Callable[[str, Answer], Answer]:
+    """Answer operations from a table of answers, errors or functions."""
+
+    def answer(operation: str, request: Answer) -> Answer:
+        found = table[operation]
+        found = found(request) if callable(found) else found
+        if isinstance(found, Exception):
+            raise found
+        return dict(found)
+
+    return answer
+
+
+def scanned(place: Any, *entries: Entry, absent: tuple[Sign, ...] = ()) -> Index:
+    return scan_region(place, listing(*entries, absent=absent))
+
+
+def named(index: Index) -> set[tuple[str, str]]:
+    return {(ref.service, ref.resource) for refs in index.by_id.values() for ref in refs}
+
+
+def volume(name: str) -> Answer:
+    return {"VolumeId": name, "KmsKeyId": KEY}
+
+
+# --- gaps -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "code", ["AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError"]
+)
+def test_a_denial_is_a_gap_with_the_permission_that_clears_it(stubbed: Stubbed, code: str) -> None:
+    table = {"DescribeVolumes": refusal(code), "ListTables": {"TableNames": []}}
+    index = scanned(stubbed(answers(table)), VOLUMES, TABLES)
+    (gap,) = index.gaps
+    assert (gap.service, gap.region, gap.permission) == ("ec2", REGION, "ec2:DescribeVolumes")
+    assert gap.why == f"DescribeVolumes was denied ({code})"
+    assert index.read == 2
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        refusal("InternalError"),
+        refusal("ExpiredToken"),
+        refusal("UnrecognizedClientException"),
+        refusal("ThrottlingException"),
+        CutAnswer("the answer was cut off after 3 of 9 bytes"),
+        ConnectTimeoutError(endpoint_url="https://ec2.eu-west-1.amazonaws.com"),
+        EndpointConnectionError(endpoint_url="https://ec2.eu-west-1.amazonaws.com"),
+    ],
+    ids=lambda error: str(error)[:40],
+)
+def test_every_other_trouble_is_a_gap_without_a_permission(
+    stubbed: Stubbed, error: Exception
+) -> None:
+    (gap,) = scanned(stubbed(answers({"DescribeVolumes": error})), VOLUMES).gaps
+    assert gap.permission is None
+    assert gap.why.startswith("DescribeVolumes failed (")
+
+
+def test_items_that_cannot_be_read_are_counted(stubbed: Stubbed) -> None:
+    def describe(request: Answer) -> Any:
+        name = request["TableName"]
+        if name.startswith("closed"):
+            return refusal("AccessDeniedException")
+        return {"Table": {"SSEDescription": {"KMSMasterKeyArn": KEY}}}
+
+    names = ["open-1", "closed-1", "open-2", "closed-2"]
+    table = {"ListTables": {"TableNames": names}, "DescribeTable": describe}
+    index = scanned(stubbed(answers(table)), TABLES)
+    (gap,) = index.gaps
+    assert gap.permission == "dynamodb:DescribeTable"
+    assert gap.why == (
+        "DescribeTable was denied (AccessDeniedException) for 2 of 4, such as closed-1"
+    )
+    assert named(index) == {("dynamodb", "open-1"), ("dynamodb", "open-2")}
+
+
+def test_different_troubles_of_one_call_are_different_gaps(stubbed: Stubbed) -> None:
+    codes = {"a": "AccessDeniedException", "b": "InternalServerError"}
+    table = {
+        "ListTables": {"TableNames": list(codes)},
+        "DescribeTable": lambda request: refusal(codes[request["TableName"]]),
+    }
+    gaps = scanned(stubbed(answers(table)), TABLES).gaps
+    assert {gap.permission for gap in gaps} == {"dynamodb:DescribeTable", None}
+
+
+def test_what_was_read_before_a_page_failed_counts_and_the_rest_is_a_gap(stubbed: Stubbed) -> None:
+    def describe(request: Answer) -> Any:
+        if "NextToken" in request:
+            return CutAnswer("cut off")
+        return {"Volumes": [volume("vol-1")], "NextToken": "more"}
+
+    index = scanned(stubbed(answers({"DescribeVolumes": describe})), VOLUMES)
+    assert named(index) == {("ec2", "vol-1")}
+    assert [gap.why for gap in index.gaps] == ["DescribeVolumes failed (cut off)"]
+
+
+def test_pages_that_go_round_in_circles_are_a_gap(stubbed: Stubbed) -> None:
+    entry = Entry(
+        service="fsx",
+        operation="DescribeFileCaches",
+        items="FileCaches[]",
+        keys=("KmsKeyId",),
+    )
+    again = {"FileCaches": [], "NextToken": "again"}
+    (gap,) = scanned(stubbed(answers({"DescribeFileCaches": again})), entry).gaps
+    assert "same page token twice" in gap.why
+
+
+def test_an_answer_of_another_shape_is_a_gap(stubbed: Stubbed) -> None:
+    entry = VOLUMES.model_copy(update={"items": "Volumes[?starts_with(VolumeId, 'vol-')]"})
+    index = scanned(stubbed(answers({"DescribeVolumes": {"Volumes": [{"VolumeId": 3}]}})), entry)
+    assert [gap.service for gap in index.gaps] == ["ec2"]
+
+
+def test_a_field_that_this_boto3_does_not_know_is_a_gap_and_nothing_is_asked(
+    stubbed: Stubbed,
+) -> None:
+    place = stubbed(answers({}))
+    (gap,) = scanned(place, VOLUMES.model_copy(update={"keys": ("KeyOfTheFuture",)})).gaps
+    assert "too old" in gap.why
+    assert "Volume has no member KeyOfTheFuture" in gap.why
+    assert place.asked == []
+
+
+def test_a_service_that_this_boto3_does_not_know_is_a_gap(stubbed: Stubbed) -> None:
+    (gap,) = scanned(stubbed(answers({})), VOLUMES.model_copy(update={"service": "ec99"})).gaps
+    assert "ec99" in gap.why
+
+
+# --- nothing --------------------------------------------------------------------------------------
+
+
+def test_an_empty_answer_is_nothing_and_leads_to_no_further_call(stubbed: Stubbed) -> None:
+    place = stubbed(answers({"ListTables": {"TableNames": []}}))
+    index = scanned(place, TABLES)
+    assert (index.gaps, named(index)) == ([], set())
+    assert [operation for _, operation, _ in place.asked] == ["ListTables"]
+
+
+def test_a_declared_error_is_nothing(stubbed: Stubbed) -> None:
+    entry = VOLUMES.model_copy(update={"nothing": (Sign(code="NoneHere"),)})
+    assert scanned(stubbed(answers({"DescribeVolumes": refusal("NoneHere")})), entry).gaps == []
+    assert scanned(stubbed(answers({"DescribeVolumes": refusal("NoneThere")})), entry).gaps
+
+
+def test_a_denial_is_nothing_only_in_the_declared_words(stubbed: Stubbed) -> None:
+    absent = (Sign(code="AccessDeniedException", saying="is not enabled"),)
+    for message, gaps in (("X is not enabled.", 0), ("not authorized", 1), ("", 1)):
+        table = {"DescribeVolumes": refusal("AccessDeniedException", message)}
+        assert len(scanned(stubbed(answers(table)), VOLUMES, absent=absent).gaps) == gaps
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ("OptInRequired", "You are not subscribed to this service."),
+        ("SubscriptionRequiredException", "The AWS Access Key Id needs a subscription"),
+        ("UnknownOperationException", ""),
+        ("InvalidAction", "Unavailable Operation"),
+        (
+            "UnsupportedOperation",
+            "The functionality you requested is not available in this region.",
+        ),
+        (
+            "AccessDeniedException",
+            "Unable to determine service/operation name to be authorized",
+        ),
+    ],
+)
+def test_a_service_that_was_never_taken_up_or_is_not_offered_is_nothing(
+    stubbed: Stubbed, code: str, message: str
+) -> None:
+    absent = references.reference_list().absent
+    table = {"DescribeVolumes": refusal(code, message)}
+    assert scanned(stubbed(answers(table)), VOLUMES, absent=absent).gaps == []
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ("UnsupportedOperation", "This operation is not supported for the volume."),
+        ("AccessDeniedException", ""),
+        ("AccessDeniedException", "with an explicit deny in a service control policy"),
+        ("UnrecognizedClientException", "The security token included in the request is invalid."),
+        ("InvalidClientTokenId", ""),
+        ("AuthFailure", ""),
+    ],
+)
+def test_what_only_looks_like_it_is_a_gap(stubbed: Stubbed, code: str, message: str) -> None:
+    absent = references.reference_list().absent
+    table = {"DescribeVolumes": refusal(code, message)}
+    assert len(scanned(stubbed(answers(table)), VOLUMES, absent=absent).gaps) == 1
+
+
+def test_an_item_that_is_gone_again_is_nothing(stubbed: Stubbed) -> None:
+    table = {
+        "ListTables": {"TableNames": ["brief"]},
+        "DescribeTable": refusal("ResourceNotFoundException"),
+    }
+    assert scanned(stubbed(answers(table)), TABLES).gaps == []
+
+
+@pytest.mark.parametrize("operation", ["ListTables", "DescribeTable"])
+def test_a_not_found_that_the_operation_does_not_declare_is_a_gap(
+    stubbed: Stubbed, operation: str
+) -> None:
+    table = {"ListTables": {"TableNames": ["t"]}, operation: refusal("HostNotFoundException")}
+    assert [gap.service for gap in scanned(stubbed(answers(table)), TABLES).gaps] == ["dynamodb"]
+
+
+def test_a_listing_that_says_not_found_is_a_gap(stubbed: Stubbed) -> None:
+    table = {"ListTables": refusal("ResourceNotFoundException")}
+    assert len(scanned(stubbed(answers(table)), TABLES).gaps) == 1
+
+
+# --- a service that is not there ------------------------------------------------------------------
+
+
+def unreachable(host: str) -> EndpointConnectionError:
+    return EndpointConnectionError(endpoint_url=f"https://{host}/", error="no route")
+
+
+LISTED = VOLUMES
+ELSEWHERE_ONLY = Entry(
+    service="timestream-write", operation="ListDatabases", items="Databases[]", keys=("KmsKeyId",)
+)
+UNLISTED = Entry(
+    service="docdb-elastic",
+    operation="ListClusters",
+    items="clusters[]",
+    keys=("clusterName",),
+)
+
+
+@pytest.mark.parametrize(
+    ("entry", "region", "host_exists", "gaps"),
+    [
+        (LISTED, "eu-west-1", True, 1),
+        (LISTED, "eu-west-1", False, 1),
+        (ELSEWHERE_ONLY, "eu-west-3", True, 0),
+        (ELSEWHERE_ONLY, "eu-west-3", False, 0),
+        (UNLISTED, "eu-west-3", True, 1),
+        (UNLISTED, "eu-west-3", False, 0),
+    ],
+)
+def test_only_a_service_that_the_region_lacks_is_nothing_when_it_cannot_be_reached(
+    stubbed: Stubbed,
+    monkeypatch: pytest.MonkeyPatch,
+    entry: Entry,
+    region: str,
+    host_exists: bool,
+    gaps: int,
+) -> None:
+    place = stubbed(answers({entry.operation: unreachable("some.host")}), region=region)
+    monkeypatch.setattr(reference_absence, "_resolves", lambda host: host_exists)
+    monkeypatch.setattr(reference_absence, "getproxies", lambda: {"https": "proxy"})
+    assert len(scanned(place, entry).gaps) == gaps
+    assert len(place.asked) == 1
+
+
+def test_a_service_without_a_host_is_not_called_at_all(
+    stubbed: Stubbed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = stubbed(answers({}), region="eu-west-3")
+    monkeypatch.setattr(reference_absence, "getproxies", lambda: {"no": "127.0.0.1"})
+    monkeypatch.setattr(reference_absence, "_resolves", lambda host: False)
+    assert scanned(place, UNLISTED, ELSEWHERE_ONLY).gaps == []
+    assert place.asked == []
+
+
+def test_a_region_that_boto3_does_not_list_yet_is_asked(stubbed: Stubbed) -> None:
+    table = {"ListDatabases": {"Databases": [{"KmsKeyId": KEY}]}}
+    index = scanned(stubbed(answers(table), region="eu-west-3"), ELSEWHERE_ONLY)
+    assert named(index) == {("timestream-write", "ListDatabases")}
+
+
+def test_an_error_of_aws_in_a_region_without_the_service_is_a_gap(stubbed: Stubbed) -> None:
+    table = {"ListDatabases": refusal("AccessDeniedException")}
+    index = scanned(stubbed(answers(table), region="eu-west-3"), ELSEWHERE_ONLY)
+    assert len(index.gaps) == 1
+
+
+# --- what is asked --------------------------------------------------------------------------------
+
+
+def test_requests_take_repeat_and_multiply_parameters(stubbed: Stubbed) -> None:
+    entry = Entry.model_validate(
+        {
+            "service": "connect",
+            "operation": "ListInstances",
+            "items": "InstanceSummaryList[]",
+            "resource": "Arn",
+            "then": {
+                "operation": "ListInstanceStorageConfigs",
+                "take": {"InstanceId": "Id"},
+                "each": {"ResourceType": ["CALL_RECORDINGS", "ATTACHMENTS"]},
+                "items": "StorageConfigs[]",
+                "keys": ["S3Config.EncryptionConfig.KeyId"],
+            },
+        }
+    )
+    config = {"S3Config": {"EncryptionConfig": {"KeyId": KEY}}}
+    table = {
+        "ListInstances": {"InstanceSummaryList": [{"Id": "one", "Arn": "arn:one"}]},
+        "ListInstanceStorageConfigs": {"StorageConfigs": [config]},
+    }
+    place = stubbed(answers(table))
+    assert named(scanned(place, entry)) == {("connect", "arn:one")}
+    assert [request for _, operation, request in place.asked[1:]] == [
+        {"InstanceId": "one", "ResourceType": "CALL_RECORDINGS"},
+        {"InstanceId": "one", "ResourceType": "ATTACHMENTS"},
+    ]
+
+
+DOMAINS = Entry.model_validate(
+    {
+        "service": "opensearch",
+        "iam": "es",
+        "operation": "ListDomainNames",
+        "items": "DomainNames[]",
+        "resource": "DomainName",
+        "then": {
+            "operation": "DescribeDomains",
+            "batch": 5,
+            "take": {"DomainNames": "DomainName"},
+            "items": "DomainStatusList[]",
+            "resource": "DomainName",
+            "keys": ["EncryptionAtRestOptions.KmsKeyId"],
+        },
+    }
+)
+
+
+def domains(count: int, *, lost: str = "") -> dict[str, Any]:
+    def describe(request: Answer) -> Answer:
+        asked = request["DomainNames"]
+        status = [
+            {"DomainName": name, "EncryptionAtRestOptions": {"KmsKeyId": KEY}}
+            for name in asked
+            if name != lost
+        ]
+        return {"DomainStatusList": status}
+
+    names = [{"DomainName": f"domain-{number}"} for number in range(count)]
+    return {"ListDomainNames": {"DomainNames": names}, "DescribeDomains": describe}
+
+
+def test_items_go_into_batches(stubbed: Stubbed) -> None:
+    place = stubbed(answers(domains(12)))
+    assert len(named(scanned(place, DOMAINS))) == 12
+    sizes = sorted(len(request["DomainNames"]) for _, _, request in place.asked[1:])
+    assert sizes == [2, 5, 5]
+
+
+def test_a_batch_that_leaves_an_item_out_is_a_gap(stubbed: Stubbed) -> None:
+    index = scanned(stubbed(answers(domains(3, lost="domain-1"))), DOMAINS)
+    (gap,) = index.gaps
+    assert "2 of 3 items" in gap.why
+    assert named(index) == {("opensearch", "domain-0"), ("opensearch", "domain-2")}
+
+
+def test_an_item_is_asked_in_its_own_region(stubbed: Stubbed) -> None:
+    entry = next(e for e in references.reference_list().entries if e.operation == "ListBuckets")
+    buckets = [{"Name": "near"}, {"Name": "far", "BucketRegion": "us-west-2"}]
+    missing = refusal("ReplicationConfigurationNotFoundError")
+    table = {
+        "ListBuckets": {"Buckets": buckets},
+        "GetBucketEncryption": {"ServerSideEncryptionConfiguration": {"Rules": []}},
+        "GetBucketReplication": missing,
+        "ListBucketInventoryConfigurations": {"InventoryConfigurationList": []},
+    }
+    place = stubbed(answers(table))
+    index = scan_account(place, listing(entry))
+    assert index.gaps == []
+    asked = {(request.get("Bucket"), region) for region, _, request in place.asked}
+    assert asked == {(None, REGION), ("near", REGION), ("far", "us-west-2")}
+
+
+# --- every Region ---------------------------------------------------------------------------------
+
+TRAILS = Entry(
+    service="cloudtrail",
+    operation="DescribeTrails",
+    items="trailList[]",
+    resource="TrailARN",
+    keys=("KmsKeyId",),
+    reach="every-region",
+)
+ZONES = Entry(
+    service="secretsmanager",
+    operation="ListSecrets",
+    items="SecretList[]",
+    keys=("KmsKeyId",),
+    reach="account",
+)
+
+
+def test_each_entry_is_asked_where_its_reach_says(stubbed: Stubbed) -> None:
+    table = {
+        "DescribeRegions": {"Regions": [{"RegionName": "us-east-1"}, {"RegionName": REGION}]},
+        "DescribeTrails": {"trailList": []},
+        "ListSecrets": {"SecretList": []},
+        "DescribeVolumes": {"Volumes": []},
+    }
+    place = stubbed(answers(table))
+    all_three = listing(VOLUMES, TRAILS, ZONES)
+    scan_region(place, all_three)
+    assert {(operation, region) for region, operation, _ in place.asked} == {
+        ("DescribeVolumes", REGION)
+    }
+    place.asked.clear()
+    scan_account(place, all_three)
+    assert {(operation, region) for region, operation, _ in place.asked} == {
+        ("DescribeRegions", REGION),
+        ("DescribeTrails", REGION),
+        ("DescribeTrails", "us-east-1"),
+        ("ListSecrets", REGION),
+    }
+
+
+def test_unknown_regions_are_a_gap_of_each_service_that_needs_them(stubbed: Stubbed) -> None:
+    table = {
+        "DescribeRegions": refusal("UnauthorizedOperation"),
+        "DescribeTrails": {"trailList": []},
+        "ListSecrets": {"SecretList": []},
+    }
+    place = stubbed(answers(table))
+    (gap,) = scan_account(place, listing(TRAILS, ZONES)).gaps
+    assert (gap.service, gap.permission) == ("cloudtrail", "ec2:DescribeRegions")
+    assert ("DescribeTrails", REGION) in {(op, region) for region, op, _ in place.asked}
+
+
+# --- the source -----------------------------------------------------------------------------------
+
+
+def evidence(region: str, number: int) -> Evidence:
+    key_id = f"0a1b2c3d-1111-2222-3333-{number:012d}"
+    return Evidence(
+        key_arn=KeyArn.parse(f"arn:aws:kms:{region}:111122223333:key/{key_id}"), aliases=()
+    )
+
+
+@pytest.fixture
+def scans(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
+    """The source with counted scans in place of the engine; returns where they looked."""
+    done: list[tuple[str, str]] = []
+    lock = threading.Lock()
+
+    def scan(kind: str) -> Callable[..., Index]:
+        def run(place: Any, whole: ReferenceList) -> Index:
+            assert whole is references.reference_list()
+            with lock:
+                done.append((kind, place.region))
+            return Index(read=1)
+
+        return run
+
+    monkeypatch.setattr(references, "scan_region", scan("region"))
+    monkeypatch.setattr(references, "scan_account", scan("account"))
+    return done
+
+
+class Session:
+    """Anything that can be told from another and let go."""
+
+
+def test_the_index_is_built_once_a_region_and_once_an_account(
+    stubbed: Stubbed, scans: list[tuple[str, str]]
+) -> None:
+    session = Session()
+    places = [stubbed(answers({}), region=region, session=session) for region in (REGION, "x-y-1")]
+    read = references.SOURCE.read_place
+    assert read is not None
+    with ThreadPoolExecutor(8) as threads:
+        asked = [(place, evidence(REGION, number)) for place in places for number in range(20)]
+        found = list(threads.map(lambda one: read(one[0], [one[1]]), asked))
+    assert all(next(iter(one.values())).services == 2 for one in found)
+    assert sorted(kind for kind, _ in scans) == ["account", "region", "region"]
+
+
+def test_another_run_looks_afresh(stubbed: Stubbed, scans: list[tuple[str, str]]) -> None:
+    read = references.SOURCE.read_place
+    assert read is not None
+    for session in (Session(), Session()):
+        read(stubbed(answers({}), session=session), [evidence(REGION, 1)])
+    assert len(scans) == 4
+
+
+def test_every_key_that_was_asked_gets_an_answer(
+    stubbed: Stubbed, scans: list[tuple[str, str]]
+) -> None:
+    read = references.SOURCE.read_place
+    assert read is not None
+    asked = [evidence(REGION, number) for number in range(3)]
+    assert set(read(stubbed(answers({}), session=Session()), asked)) == {e.key_arn for e in asked}
+
+
+def test_a_scan_that_breaks_breaks_for_all_who_wait_for_it(
+    stubbed: Stubbed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(place: Any, whole: ReferenceList) -> Index:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(references, "scan_region", broken)
+    read = references.SOURCE.read_place
+    assert read is not None
+    place = stubbed(answers({}), session=Session())
+    for _ in range(2):
+        with pytest.raises(RuntimeError, match="a bug"):
+            read(place, [evidence(REGION, 1)])
