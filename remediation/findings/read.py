@@ -134,6 +134,7 @@ class _Document:
         self._name = name
         self._format: Format[Any] | None = None
         self._digest = ""
+        self._on_code: set[Finding] = set()
 
     @property
     def scanner(self) -> str:
@@ -178,13 +179,22 @@ class _Document:
             for reading in self._format.read(record, self._name, place):
                 match reading:
                     case Finding():
-                        self.findings.append(reading)
+                        self._add(reading)
                     case UnusableRecord():
                         self.unusable.append(reading)
                     case Notice():
                         self.warnings[reading.text] = None
         except (Unusable, msgspec.DecodeError) as error:
             self._unusable(place, shown(error, SENTENCE))
+
+    def _add(self, finding: Finding) -> None:
+        """Keep a finding; one on code only once, since with two `-d` Checkov repeats reports."""
+        if finding.code is not None:
+            known = len(self._on_code)
+            self._on_code.add(finding.model_copy(update={"place": ""}))
+            if len(self._on_code) == known:
+                return
+        self.findings.append(finding)
 
     def _unusable(self, place: str, problem: str) -> None:
         self.unusable.append(UnusableRecord(source=self._name, place=place, problem=problem))

@@ -33,21 +33,29 @@ def addresses(results: Results, status: FindingStatus) -> set[str]:
 @pytest.mark.parametrize("shape", ["object", "list", "concatenated"])
 def test_failed_passed_and_suppressed_records_are_told_apart(shape: str) -> None:
     results = read(shape)
-    assert addresses(results, FindingStatus.FAIL) == {"terraform:aws_kms_key.dead"}
+    stack = {"cloudformation:AWS::KMS::Key.Dead"} if shape != "object" else set()
+    assert addresses(results, FindingStatus.FAIL) == {"terraform:aws_kms_key.dead", *stack}
     assert addresses(results, FindingStatus.PASS) == {"terraform:aws_kms_key.alive"}
     assert addresses(results, FindingStatus.MUTED) == {"terraform:aws_kms_key.meant"}
-    assert {finding.check_id for finding in results.findings} == {"CKV_AWS_227"}
-    assert not results.unusable
+    assert {f.check_id for f in results.findings} == {"CKV_KEYSWEEP_001", "CKV_AWS_227"}
+    assert results.unusable == ()
+
+
+def test_reports_that_checkov_repeats_count_once() -> None:
+    findings = read("concatenated").findings
+    places = [(finding.check_id, finding.code) for finding in findings]
+    assert len(set(places)) == len(places)
+    assert {place.split(",")[0] for place in (f.place for f in findings)} > {"record 1"}
 
 
 def test_with_quiet_only_the_failed_records_are_there() -> None:
     results = read("quiet")
     assert addresses(results, FindingStatus.FAIL) == {"terraform:aws_kms_key.dead"}
-    assert len(results.findings) == 1
+    assert {finding.status for finding in results.findings} == {FindingStatus.FAIL}
 
 
 def test_a_finding_says_where_in_the_code_it_is() -> None:
-    (failed,) = (f for f in read("object").findings if f.status is FindingStatus.FAIL)
+    failed = next(f for f in read("object").findings if f.status is FindingStatus.FAIL)
     assert failed.code == CodeLocation(
         framework="terraform",
         file="/terraform/keys.tf",
@@ -66,9 +74,20 @@ def test_files_that_checkov_could_not_parse_are_reported() -> None:
     assert any("could not parse 1 files" in warning for warning in read("quiet").warnings)
 
 
-@pytest.mark.parametrize("shape", ["object", "nothing"])
-def test_that_our_check_never_ran_is_reported(shape: str) -> None:
-    assert any("no record of CKV_KEYSWEEP_001" in warning for warning in read(shape).warnings)
+@pytest.mark.parametrize(("shape", "ran"), [("stock", False), ("nothing", False), ("list", True)])
+def test_that_our_check_never_ran_is_reported(shape: str, ran: bool) -> None:
+    reported = any("no record of CKV_KEYSWEEP_001" in warning for warning in read(shape).warnings)
+    assert reported is not ran
+
+
+def test_a_plan_names_the_live_key_and_the_instance() -> None:
+    ours, stock = sorted(read("plan").findings, key=lambda f: f.check_id, reverse=True)
+    assert (str(ours.key_arn), stock.key_arn) == (KEY, None)
+    for finding in (ours, stock):
+        assert finding.code is not None
+        assert finding.code.framework == "terraform_plan"
+        assert finding.code.address == "module.shop.aws_kms_key.dead[0]"
+    assert set(map(str, nominated([ours, stock], nominates_plan))) == {KEY}
 
 
 def test_a_scan_that_matched_nothing_is_a_whole_result() -> None:
@@ -98,15 +117,6 @@ def report(**changes: Any) -> dict[str, Any]:
 
 def read_report(document: object) -> Results:
     return read_results(["-"], io.BytesIO(json.dumps(document).encode()))
-
-
-def test_a_plan_names_the_live_key_and_the_instance() -> None:
-    (finding,) = read_report(report()).findings
-    assert str(finding.key_arn) == KEY
-    assert finding.code is not None
-    assert finding.code.address == "module.shop.aws_kms_key.dead[0]"
-    assert set(map(str, nominated([finding], nominates_plan))) == {KEY}
-    assert read_report(report()).warnings == ()
 
 
 @pytest.mark.parametrize(
