@@ -3,10 +3,10 @@ PYTHON ?= python3
 TOX := .venv/bin/tox run -q
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint clean
+.PHONY: help demo test test-kills lint clean
 
 help: ## Show this help
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .venv/.ready: tests/requirements-tox.txt
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
@@ -23,6 +23,9 @@ demo: .venv/.ready ## The main job, on an AWS of its own: scan, plan, apply, sta
 
 test: .venv/.ready ## All tests: the checks beside their scanners, the command, and all together
 	@$(TOX) -e prowler,checkov,command
+
+test-kills: .venv/.ready ## Two hundred runs of apply and cancel that are killed at a random moment
+	@$(TOX) -e command -- -n 0 -m kills tests/remediation/test_kills.py
 
 lint: .venv/.ready ## What CI runs: ruff, and mypy strict in each environment
 	@$(TOX) -e lint

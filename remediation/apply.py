@@ -24,6 +24,7 @@ from .models import (
     NotFound,
     Outcome,
     PlanItem,
+    References,
     Unknown,
     VerdictKind,
 )
@@ -259,9 +260,9 @@ def _left_alone(
     if description.key_state in PENDING:
         return row(Outcome.ALREADY_PENDING, "scheduled by somebody else", description.deletion_date)
     for piece in sorted(used):
-        value = getattr(now, piece)
-        if isinstance(value, Unknown) and not isinstance(getattr(item.evidence, piece), Unknown):
-            return row(Outcome.FAILED, f"{piece.replace('_', ' ')} not readable: {value.unknown}")
+        why = _unreadable(getattr(now, piece), getattr(item.evidence, piece))
+        if why is not None:
+            return row(Outcome.FAILED, f"{piece.replace('_', ' ')} not readable: {why}")
     differing = now.difference(item.evidence)
     if differing:
         return row(Outcome.CHANGED, f"changed since the plan: {'; '.join(differing)}")
@@ -270,4 +271,15 @@ def _left_alone(
     kind, reasons = verdict(now, judgement)
     if kind is not VerdictKind.SCHEDULE:
         return row(Outcome.CHANGED, "; ".join(f"{r.rule}: {r.message}" for r in reasons))
+    return None
+
+
+def _unreadable(now: object, before: object) -> str | None:
+    """Why a piece that the plan had could not be read again, whole; None when it could."""
+    if isinstance(now, Unknown) and not isinstance(before, Unknown):
+        return now.unknown
+    if isinstance(now, References) and isinstance(before, References):
+        gaps = [gap for gap in now.gaps if gap not in before.gaps]
+        if gaps and set(now.found) <= set(before.found):
+            return "; ".join(f"{gap.service} in {gap.region}: {gap.why}" for gap in gaps[:3])
     return None

@@ -6,7 +6,7 @@ import json
 import re
 import sys
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from functools import wraps
@@ -358,7 +358,7 @@ def apply(
             done=lambda result: step(None),
         )
     again = f"keysweep apply {plan_path} --journal {path}"
-    return _stopped(stop, again, _report(form, results))
+    return _stopped(stop, [journal], again, _report(form, results))
 
 
 def _left_open(made: plan_stage.Plan, path: Path) -> bool:
@@ -366,7 +366,11 @@ def _left_open(made: plan_stage.Plan, path: Path) -> bool:
     return path.exists() and bool(journal_stage.read([path]).left_open(made.digest))
 
 
-def _stopped(stop: Stop, again: str, code: int) -> int:
+def _stopped(stop: Stop, journals: Iterable[Journal], again: str, code: int) -> int:
+    """The exit code, after saying why the run ended early and what does the rest."""
+    for journal in journals:
+        if journal.failure is not None:
+            stop.ask(f"{journal.path}: the journal cannot be written: {journal.failure}")
     if not stop.asked:
         return code
     _say(f"{stop.reason}; what is left is done by: {again}")
@@ -446,7 +450,7 @@ def cancel(
                 done=lambda result: step(None),
             )
     done.sort(key=lambda result: result.key_arn)
-    return _stopped(stop, "the same command", _report(form, tuple(done)))
+    return _stopped(stop, writing, "the same command", _report(form, tuple(done)))
 
 
 def _chosen(

@@ -370,7 +370,7 @@ class Declaration(Model):
     owner: str
     """The resource address, or the stack's name and logical id."""
     source: str
-    """The state file, the Region that was asked, or the results that name the code."""
+    """The state file, the Region that was asked, or the code itself."""
     file: str | None = None
     """The file that declares it, as Checkov names it, where a finding says so."""
     line: int | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -176,7 +177,7 @@ def look_at(states: Sequence[str], stacks: Sequence[str], accounts: Accounts) ->
 
 def _given(text: str) -> GivenState:
     folder, equals, file = text.partition("=")
-    if not equals or Path(text).exists():
+    if not equals or os.path.exists(text):  # noqa: PTH110 - Path.exists raises on odd names
         return GivenState(None, read_state(Path(text)))
     if not folder or not file:
         raise BadInput(f"--tfstate {text!r}: write it as FILE, or as DIR=FILE")
@@ -213,7 +214,7 @@ def _in_its_own_words(code: CodeLocation) -> Declaration | None:
         {
             "tool": tool,
             "owner": code.address,
-            "source": code.framework,
+            "source": code.file,
             "file": code.file,
             "line": code.first_line,
             "fix": fix,

@@ -100,7 +100,7 @@ def _unmapped(findings: Sequence[Unmapped]) -> Table:
         if (code := one.finding.code) is not None
     )
     heading = f"In code, and no live key known: {len(rows)}"
-    return Table(heading, ("file", "address", "why", "to resolve it"), tuple(rows))
+    return Table(heading, ("file", "address", "reason", "to resolve it"), tuple(rows))
 
 
 def _gaps(items: Iterable[PlanItem]) -> list[str]:

@@ -12,10 +12,12 @@ from . import Rule
 
 def _check(evidence: Evidence, _policy: Policy, _now: datetime) -> Iterator[str]:
     for declaration in known(evidence.declarations).found:
-        where = declaration.source
+        where = [declaration.source]
         if declaration.file is not None:
-            where += f", {declaration.file}:{declaration.line}"
-        yield f"{declaration.tool} owns it: {declaration.owner} ({where}); {declaration.fix}"
+            place = f"{declaration.file}:{declaration.line}"
+            where = [place] if declaration.source == declaration.file else [*where, place]
+        told = f"{declaration.owner} ({', '.join(where)})"
+        yield f"{declaration.tool} owns it: {told}; {declaration.fix}"
 
 
 RULE = Rule(

@@ -141,7 +141,7 @@ def test_each_attempt_of_botocores_own_retries_waits_its_turn(aws: Estate) -> No
 
 
 def test_a_reserved_turn_makes_nobody_wait_twice(aws: Estate) -> None:
-    server, arns = _estate(aws, 2, state="PendingDeletion")
+    _, arns = _estate(aws, 2, state="PendingDeletion")
     place = Accounts(manners=Manners(quota_share=0.1)).place(arns[0])
     place.turn("kms:CancelKeyDeletion")
     kms = place.client("kms", writes=True)

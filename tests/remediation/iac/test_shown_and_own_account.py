@@ -1,0 +1,117 @@
+"""The table of findings without a key, and the own account for stacks and aliases."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+from code_findings import finding
+
+from embedded_aws.process import EmbeddedAws
+from keysweep.remediation.aws import Access, Accounts
+from keysweep.remediation.errors import AccountUnavailable
+from keysweep.remediation.models import PlanSummary, Unmapped
+from keysweep.remediation.plan import Plan
+from keysweep.remediation.policy import Policy
+from keysweep.remediation.report import tables
+
+SHOP = "111122223333"
+
+
+def plan(*unmapped: Unmapped) -> Plan:
+    return Plan(
+        created_at=datetime(2026, 11, 1, tzinfo=UTC),
+        policy=Policy(),
+        sources=(),
+        summary=PlanSummary(schedule=0, hold=0, skip=0, monthly_cost_usd=0),
+        unmapped=unmapped,
+        items=(),
+    )
+
+
+def nowhere(number: int = 1, **changes: object) -> Unmapped:
+    return Unmapped.model_validate(
+        {
+            "finding": finding(f"aws_kms_key.k{number}", "/prod/main.tf", line=number),
+            "reason": "no state of its root folder was given",
+            "step": "add --tfstate prod=state.json",
+            **changes,
+        }
+    )
+
+
+def test_a_finding_without_a_key_is_shown_with_place_reason_candidates_and_step() -> None:
+    vague = nowhere(2, reason="ambiguous", candidates=("a[0]", "a[1]"))
+    theirs = nowhere(finding=finding("aws_kms_key.k1", "/prod/main.tf", check="CKV_AWS_227"))
+    (table,) = tables.of_plan(plan(nowhere(), theirs, vague)).tables
+    assert table.heading == "In code, and no live key known: 2"
+    assert table.rows == (
+        (
+            "/prod/main.tf:1",
+            "aws_kms_key.k1",
+            "no state of its root folder was given",
+            "add --tfstate prod=state.json",
+        ),
+        (
+            "/prod/main.tf:2",
+            "aws_kms_key.k2",
+            "ambiguous: a[0], a[1]",
+            "add --tfstate prod=state.json",
+        ),
+    )
+
+
+def test_more_than_people_read_are_in_the_csv() -> None:
+    many = plan(*(nowhere(number) for number in range(1, 200)))
+    short = tables.of_plan(many)
+    assert len(short.tables[0].rows) == tables.READABLE_ROWS
+    assert any("--format csv" in line for line in short.lines)
+    assert len(tables.of_plan(many, every_key=True).tables[0].rows) == 199
+
+
+@pytest.fixture
+def own(server: EmbeddedAws, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    server.reset({"accounts": {SHOP: {"regions": ["eu-west-1", "us-east-1"]}}})
+    for name, value in server.environment(SHOP).items():
+        monkeypatch.setenv(name, value)
+    return monkeypatch
+
+
+def test_the_own_account_is_that_of_the_credentials(own: pytest.MonkeyPatch) -> None:
+    place = Accounts(Access()).own_place("eu-west-1")
+    assert (place.account_id, place.region, place.partition) == (SHOP, "eu-west-1", "aws")
+
+
+@pytest.mark.parametrize(
+    ("variables", "region"),
+    [
+        ({"AWS_REGION": "eu-west-1", "AWS_DEFAULT_REGION": "us-east-1"}, "eu-west-1"),
+        ({"AWS_DEFAULT_REGION": "us-east-1"}, "us-east-1"),
+    ],
+)
+def test_without_a_region_the_configured_one_counts(own, variables, region: str) -> None:
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
+        own.delenv(name)
+    for name, value in variables.items():
+        own.setenv(name, value)
+    assert Accounts(Access()).own_place().region == region
+
+
+def test_no_region_and_no_such_region_are_told(own: pytest.MonkeyPatch) -> None:
+    with pytest.raises(AccountUnavailable, match="mars-east-1"):
+        Accounts(Access()).own_place("mars-east-1")
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
+        own.delenv(name)
+    with pytest.raises(AccountUnavailable, match="no Region is configured"):
+        Accounts(Access()).own_place()
+
+
+def test_credentials_that_do_not_work_are_told(own: pytest.MonkeyPatch) -> None:
+    own.setenv("AWS_ACCESS_KEY_ID", "AKIAUNKNOWN")
+    with pytest.raises(AccountUnavailable, match="credentials do not work"):
+        Accounts(Access()).own_place("eu-west-1")
+
+
+def test_other_accounts_are_entered_by_a_role_alone() -> None:
+    assert not Accounts(Access()).changes_roles
+    assert Accounts(Access(role_name="Sweeper")).changes_roles

@@ -1,0 +1,289 @@
+"""Everything that can go wrong, at every operation, in plan, apply and cancel.
+
+One flow for each kind of fault: plan under faults, a clean plan, apply under faults, apply again,
+cancel under faults, cancel again. Each operation fails for keys of its own, so that it is seen in
+the same run that the other keys go on. docs/reliability.md has what happens as tables, and each
+of their cells is compared here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import stages as held
+from stages import DATA, DEAD, QUICK, ROLE, SHOP, Stages, outcomes, share_models, state_only
+
+from embedded_aws.process import EmbeddedAws
+from keysweep.remediation import policy as policy_stage
+from keysweep.remediation import write as write_stage
+from keysweep.remediation.aws import Manners
+from keysweep.remediation.evidence import reference_list, references
+from keysweep.remediation.evidence.reference_list import ReferenceList
+
+LOGS = "777788889999"
+DOCS = Path(__file__).parents[2] / "docs" / "reliability.md"
+
+KEY_READS = (
+    "DescribeKey",
+    "ListResourceTags",
+    "ListGrants",
+    "GetKeyPolicy",
+    "ListKeyRotations",
+    "GetKeyLastUsage",
+)
+"""Of one key each; the key has the operation's name."""
+
+PLACE_READS = {
+    "ListAliases": "eu-west-2",
+    "DescribeStackResources": "eu-west-3",
+    "LookupEvents": "eu-central-1",
+}
+"""Of a whole account and Region, or of calls that name no key: each in a Region of its own."""
+
+REFERENCES = {
+    "rds": "DescribeDBClusters",
+    "lambda": "ListFunctions",
+    "s3": "ListBuckets",
+    "secretsmanager": "ListSecrets",
+    "sqs": "ListQueues",
+}
+"""One service for each protocol of AWS, instead of the hundred of the list."""
+
+PLAN = {*KEY_READS, *PLACE_READS, "references"}
+APPLY = {"DescribeKey", "ListResourceTags", "ListGrants", "GetKeyPolicy", *PLACE_READS}
+APPLY |= {"GetKeyLastUsage", "references", "ScheduleKeyDeletion"}
+BOTH = "ScheduleKeyDeletion and DescribeKey"
+CANCEL = {"DescribeKey", "CancelKeyDeletion", "TagResource", "EnableKey"}
+BOTH_OF_CANCEL = "CancelKeyDeletion and DescribeKey"
+SOUND = {"sound", "sound-2"}
+
+REFUSED = ("throttle", "deny", "expire", "error_500")
+"""AWS says that it did nothing, or that something is wrong with itself."""
+LOST = ("drop_before", "hang_before")
+"""The call never reached AWS."""
+UNANSWERED = (
+    *("drop_after", "hang_after"),
+    *("truncate", "truncate_unsized", "truncate_valid_length"),
+)
+"""The call was carried out, and its answer came cut or not at all."""
+KINDS = (*REFUSED, *LOST, *UNANSWERED)
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[EmbeddedAws]:
+    with EmbeddedAws() as aws:
+        yield aws
+
+
+@pytest.fixture
+def run(server: EmbeddedAws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stages:
+    names = {*KEY_READS, *CANCEL, "ScheduleKeyDeletion", BOTH, BOTH_OF_CANCEL, "sound"}
+    regions: dict[str, Any] = {"eu-west-1": {"keys": [{"name": name, **DEAD} for name in names]}}
+    for name, region in PLACE_READS.items():
+        regions[region] = {"keys": [{"name": name, **DEAD}]}
+    # A secret that names a key by an alias: without ListAliases nobody knows which one.
+    secret = {"Name": "s", "KmsKeyId": "alias/some-key"}
+    regions[PLACE_READS["ListAliases"]]["resources"] = [
+        {"call": "secretsmanager.create_secret", "with": secret}
+    ]
+    queue = {"call": "sqs.create_queue", "with": {"QueueName": "q"}}
+    server.reset(
+        {
+            "accounts": {
+                SHOP: {"regions": regions},
+                DATA: {
+                    "regions": {"eu-west-1": {"keys": [{"name": "sound-2", **DEAD}]}},
+                    "roles": [ROLE],
+                },
+                LOGS: {
+                    "regions": {
+                        "us-east-1": {
+                            "keys": [{"name": "references", **DEAD}],
+                            "resources": [queue],
+                        }
+                    },
+                    "roles": [ROLE],
+                },
+            }
+        }
+    )
+    for name, value in server.environment(SHOP).items():
+        monkeypatch.setenv(name, value)
+    share_models(monkeypatch)
+    whole = reference_list.reference_list()
+    few = ReferenceList(
+        version=1,
+        absent=whole.absent,
+        entries=tuple(e for e in whole.entries if REFERENCES.get(e.service) == e.operation),
+    )
+    assert {entry.service for entry in few.entries} == set(REFERENCES)
+    monkeypatch.setattr(references, "reference_list", lambda: few)
+    monkeypatch.setattr(write_stage, "READ_BACK_PAUSES", (0.0, 0.05))
+    return Stages(server, tmp_path, policy_stage.load())
+
+
+def _fail(run: Stages, kind: str, names: set[str]) -> None:
+    """Make the operations fail for the keys that are named for them, whenever they are asked."""
+
+    def fault(operation: str, **where: Any) -> None:
+        run.aws.fault(kind, operation=operation, times=None, seconds=30, **where)
+
+    for name in names:
+        if name == "references":
+            for operation in (*REFERENCES.values(), "GetQueueAttributes"):
+                fault(operation, account=LOGS)
+        elif name in PLACE_READS:
+            fault(name, region=PLACE_READS[name])
+        else:
+            arn = run.aws.key_arn(SHOP, "eu-west-1", name)
+            for operation in name.split(" and "):
+                fault(operation, key=arn)
+    if kind.startswith("hang"):
+        run.manners = Manners(quota_share=100, connect_timeout=5, read_timeout=1, attempts=1)
+
+
+def _mend(run: Stages) -> None:
+    """All faults end, and some minutes pass."""
+    run.aws.clear_faults()
+    run.aws.advance(seconds=600)
+    run.manners = QUICK
+
+
+def _check(run: Stages, plan: Any) -> None:
+    held.every_write_was_announced(run, plan)
+    held.scheduled_once(run)
+    held.undo_finds_everything(run)
+
+
+def _documented(command: str, operation: str, kind: str) -> str:
+    """What docs/reliability.md says of an operation in a command under a kind of fault."""
+    column = next(n for n, kinds in enumerate((REFUSED, LOST, UNANSWERED)) if kind in kinds)
+    text = DOCS.read_text(encoding="utf-8")
+    table = text.partition(f"<!-- faults: {command} -->")[2].partition("<!-- end -->")[0]
+    for line in table.splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if cells[0] == operation:
+            return cells[1:][column]
+    raise AssertionError(f"{DOCS} has no row for {operation} in {command}")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_one_kind_of_fault_through_the_whole_loop(kind: str, run: Stages) -> None:
+    every = run.state("Disabled")
+
+    # --- plan ---
+    _fail(run, kind, PLAN)
+    under = run.plan()
+    held.nothing_on_cut_evidence(run, under, every)
+    verdicts = {name: item.verdict.value for name, item in run.items(under).items()}
+    price_only = {"ListKeyRotations"}
+    fine = every - PLAN | price_only
+    assert verdicts == {**dict.fromkeys(PLAN, "hold"), **dict.fromkeys(fine, "schedule")}
+    gaps = run.items(under)["references"].evidence.references
+    assert {gap.service for gap in gaps.gaps} == set(REFERENCES), gaps
+    for name in PLAN:
+        words = "schedule, at the lower price" if name in price_only else "hold"
+        assert _documented("plan", name, kind) == words
+    _mend(run)
+    plan = run.plan()
+    assert {item.verdict.value for item in plan.items} == {"schedule"}
+    assert run.aws.calls(operation="ScheduleKeyDeletion") == []
+
+    # --- apply, when the plan is older than an hour, so that all evidence is read again ---
+    run.aws.advance(hours=2)
+    _fail(run, kind, {*APPLY, BOTH})
+    first = run.apply(plan)
+    held.every_key_is_told(first, every)
+    _check(run, plan)
+    expected = dict.fromkeys(every, "scheduled") | dict.fromkeys({*APPLY, BOTH}, "failed")
+    if kind in UNANSWERED:
+        expected["ScheduleKeyDeletion"] = "scheduled"
+    assert outcomes(first) == expected
+    _mend(run)
+    again = run.apply(plan)
+    assert outcomes(again) == dict.fromkeys(every, "scheduled")
+    assert run.state("PendingDeletion") == every
+    held.nothing_is_open(run)
+    _check(run, plan)
+    for name in {*APPLY, BOTH}:
+        assert _documented("apply", name, kind) == _then(expected[name], "scheduled")
+
+    # --- cancel, which tags and enables too ---
+    wishes = {"protected_tag": "keysweep:keep", "enable": True}
+    _fail(run, kind, {*CANCEL, BOTH_OF_CANCEL})
+    first = run.cancel(**wishes)
+    held.every_key_is_told(first, every)
+    _check(run, plan)
+    expected = dict.fromkeys(every, "cancelled")
+    expected |= dict.fromkeys({*CANCEL, BOTH_OF_CANCEL}, "failed")
+    if kind in UNANSWERED:
+        expected |= dict.fromkeys({"CancelKeyDeletion", "EnableKey"}, "cancelled")
+    assert outcomes(first) == expected
+    _mend(run)
+    again = run.cancel(**wishes)
+    assert outcomes(again) == dict.fromkeys(every, "cancelled")
+    assert run.state("Enabled") == every
+    assert all("keysweep:keep" in key["tags"] for key in run.aws.keys())
+    held.nothing_is_open(run)
+    _check(run, plan)
+    for name in {*CANCEL, BOTH_OF_CANCEL}:
+        assert _documented("cancel", name, kind) == _then(expected[name], "cancelled")
+
+
+def _then(first: str, then: str) -> str:
+    return first if first == then else f"{first}, then {then}"
+
+
+ENTRIES = {
+    "AssumeRole": {"operation": "AssumeRole"},
+    "GetCallerIdentity": {"operation": "GetCallerIdentity", "account": DATA},
+    "GetCallerIdentity of the given credentials": {"operation": "GetCallerIdentity"},
+}
+"""What an account is entered with."""
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_accounts_that_cannot_be_entered_for_a_while(
+    kind: str, run: Stages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run.policy = state_only()
+    for name, where in ENTRIES.items():
+        run.journal.unlink(missing_ok=True)
+        run.aws.reset()
+        arns = [
+            run.aws.key_arn(SHOP, "eu-west-1", "sound"),
+            run.aws.key_arn(DATA, "eu-west-1", "sound-2"),
+        ]
+        hit = SOUND if name.endswith("credentials") else {"sound-2"}
+
+        def fault(where: dict[str, str] = where) -> None:
+            run.aws.fault(kind, times=None, seconds=30, **where)
+            if kind.startswith("hang"):
+                run.manners = Manners(quota_share=100, read_timeout=1, attempts=1)
+
+        fault()
+        under = run.plan(arns)
+        held.nothing_on_cut_evidence(run, under, SOUND)
+        verdicts = {name: item.verdict.value for name, item in run.items(under).items()}
+        assert verdicts == {n: "hold" if n in hit else "schedule" for n in SOUND}
+        _mend(run)
+        plan = run.plan(arns)
+        fault()
+        assert outcomes(run.apply(plan)) == {
+            n: "failed" if n in hit else "scheduled" for n in SOUND
+        }
+        _check(run, plan)
+        _mend(run)
+        assert outcomes(run.apply(plan)) == dict.fromkeys(SOUND, "scheduled")
+        fault()
+        assert outcomes(run.cancel()) == {n: "failed" if n in hit else "cancelled" for n in SOUND}
+        _mend(run)
+        assert outcomes(run.cancel()) == dict.fromkeys(hit, "cancelled")
+        assert run.state("Disabled") >= SOUND
+        held.nothing_is_open(run)
+        for command, then in (("plan", "hold"), ("apply", "scheduled"), ("cancel", "cancelled")):
+            words = then if command == "plan" else f"failed, then {then}"
+            assert _documented(command, name, kind) == words

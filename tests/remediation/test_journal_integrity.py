@@ -1,0 +1,250 @@
+"""The journal's last word: what is missing or doubled is said, several are merged, failure stops."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from keysweep.remediation.cancel import batch, batches
+from keysweep.remediation.errors import BadInput, Refused
+from keysweep.remediation.files import locked
+from keysweep.remediation.journal import Journal, JournalFailed, read
+from keysweep.remediation.models import KeyArn, Outcome
+
+NOW = datetime(2026, 11, 1, 12, 0, tzinfo=UTC)
+ONE = KeyArn.parse("arn:aws:kms:eu-west-1:111122223333:key/11111111-1111-4111-8111-111111111111")
+TWO = KeyArn.parse("arn:aws:kms:eu-west-1:111122223333:key/22222222-2222-4222-8222-222222222222")
+
+
+def write(
+    path: Path,
+    operation: str,
+    arn: KeyArn,
+    outcome: Outcome | None,
+    *,
+    hours: float = 0,
+    plan: str | None = "sha256:1",
+) -> None:
+    now = NOW + timedelta(hours=hours)
+    with Journal(path) as journal:
+        journal.begin(now, "apply", plan_digest=plan)
+        intent = journal.intent(now, operation, arn, pending_window_days=30)
+        if outcome is not None:
+            journal.outcome(now, intent, outcome, deletion_date=now + timedelta(days=30))
+
+
+SCHEDULE, CANCEL = "ScheduleKeyDeletion", "CancelKeyDeletion"
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A whole journal of two keys, in one run."""
+    path = tmp_path / "journal.jsonl"
+    with Journal(path) as journal:
+        journal.begin(NOW, "apply", plan_digest="sha256:1")
+        for arn in (ONE, TWO):
+            intent = journal.intent(NOW, SCHEDULE, arn, pending_window_days=30)
+            journal.outcome(NOW, intent, Outcome.SCHEDULED)
+    return path
+
+
+def _lines(path: Path) -> list[str]:
+    return path.read_text(encoding="utf-8").splitlines()
+
+
+def _without(number: int) -> Callable[[list[str]], list[str]]:
+    return lambda lines: lines[: number - 1] + lines[number:]
+
+
+def _twice(number: int) -> Callable[[list[str]], list[str]]:
+    return lambda lines: [*lines, lines[number - 1]]
+
+
+def _swapped_key(lines: list[str]) -> list[str]:
+    return [*lines[:2], lines[2].replace(str(ONE), str(TWO)), *lines[3:]]
+
+
+TAMPERED = {
+    "an outcome without intent": (_without(2), "outcome without intent"),
+    "lines without their run": (_without(1), "never begun"),
+    "an intent twice": (_twice(2), "repeats an intent"),
+    "an outcome twice": (_twice(3), "second outcome"),
+    "a run twice": (_twice(1), "begun before"),
+    "the outcome of another key": (_swapped_key, "another key's"),
+}
+
+
+@pytest.mark.parametrize("what", TAMPERED)
+def test_lines_that_no_run_leaves_behind_are_said(what: str, path: Path) -> None:
+    assert read([path]).problems == ()
+    change, words = TAMPERED[what]
+    path.write_text("\n".join(change(_lines(path))) + "\n", encoding="utf-8")
+    problems = read([path]).problems
+    assert problems
+    assert all(problem.startswith(f"{path}: line ") for problem in problems)
+    assert any(words in problem for problem in problems)
+
+
+def test_undo_takes_a_scheduled_key_even_when_its_intent_is_missing(path: Path) -> None:
+    path.write_text("\n".join(_without(2)(_lines(path))) + "\n", encoding="utf-8")
+    assert set(batch(read([path]))) == {ONE, TWO}
+
+
+def test_a_journal_of_a_newer_keysweep_says_so(path: Path) -> None:
+    lines = _lines(path)
+    newer = {**json.loads(lines[1]), "version": 2, "line": "intention"}
+    path.write_text("\n".join([lines[0], json.dumps(newer)]) + "\n", encoding="utf-8")
+    with pytest.raises(BadInput, match=r"line 2 was written by a newer keysweep; update"):
+        read([path])
+
+
+def test_several_journals_are_merged_by_time(tmp_path: Path) -> None:
+    a, b = tmp_path / "a.jsonl", tmp_path / "b.jsonl"
+    write(a, SCHEDULE, ONE, Outcome.SCHEDULED)
+    write(b, SCHEDULE, TWO, Outcome.SCHEDULED)
+    write(b, CANCEL, ONE, Outcome.CANCELLED, hours=2, plan=None)
+    for order in ([a, b], [b, a]):
+        history = read(order)
+        assert history.problems == ()
+        assert set(batch(history)) == {TWO}
+        assert history.keys[ONE].cancelled is not None
+    assert set(batch(read([a]))) == {ONE}
+
+
+def test_a_journal_named_twice_is_read_once(tmp_path: Path, path: Path) -> None:
+    link = tmp_path / "link.jsonl"
+    link.symlink_to(path)
+    assert set(batches([path, link, path])) == {path}
+
+
+def test_each_key_is_cancelled_in_the_journal_that_has_its_deletion(tmp_path: Path) -> None:
+    a, b = tmp_path / "a.jsonl", tmp_path / "b.jsonl"
+    write(a, SCHEDULE, ONE, Outcome.SCHEDULED)
+    write(a, SCHEDULE, TWO, Outcome.SCHEDULED)
+    write(b, CANCEL, TWO, Outcome.CANCELLED, hours=1, plan=None)
+    write(b, SCHEDULE, TWO, Outcome.SCHEDULED, hours=2, plan="sha256:2")
+    assert batches([a, b]) == {a: [ONE], b: [TWO]}
+    assert batches([a]) == {a: [ONE, TWO]}
+
+
+def test_an_outcome_written_by_a_later_run_counts_for_the_plan_of_the_intent(path: Path) -> None:
+    write(path, SCHEDULE, ONE, None, hours=1, plan="sha256:2")
+    assert read([path]).left_open("sha256:2") == {ONE}
+    record = read([path]).keys[ONE]
+    assert record.undecided is not None
+    with Journal(path) as journal:
+        journal.begin(NOW + timedelta(hours=2), "cancel")
+        journal.outcome(NOW + timedelta(hours=2), record.undecided, Outcome.SCHEDULED)
+    after = read([path])
+    assert after.left_open("sha256:2") == frozenset()
+    assert after.keys[ONE].plan_digest == "sha256:2"
+    assert after.problems == ()
+
+
+# --- writing -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def room() -> Iterator[Callable[[int], None]]:
+    """Set how many bytes a file may have; more is refused as on a full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def set_room(size: int) -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+
+    yield set_room
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_after_a_write_that_failed_nothing_is_written_any_more(
+    tmp_path: Path, room: Callable[[int], None]
+) -> None:
+    path = tmp_path / "journal.jsonl"
+    with Journal(path) as journal:
+        journal.begin(NOW, "apply")
+        room(path.stat().st_size + 40)
+        with pytest.raises(JournalFailed, match=r"run the same command again"):
+            journal.intent(NOW, SCHEDULE, ONE)
+        room(resource.RLIM_INFINITY)
+        with pytest.raises(JournalFailed):
+            journal.intent(NOW, SCHEDULE, TWO)
+        assert journal.failure is not None
+    assert read([path]).keys == {}, "the torn line is the last one"
+    write(path, SCHEDULE, ONE, Outcome.SCHEDULED)
+    assert set(batch(read([path]))) == {ONE}
+
+
+def test_a_disk_without_room_for_the_run_is_refused_before_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "journal.jsonl"
+    disk = os.statvfs(tmp_path)
+    fields = list(disk)
+    fields[4] = 10  # f_bavail
+    monkeypatch.setattr(os, "fstatvfs", lambda handle: os.statvfs_result(fields))
+    with Journal(path) as journal, pytest.raises(BadInput, match=r"needs 4000 KB .*make room"):
+        journal.begin(NOW, "apply", keys=1000)
+    assert path.read_bytes() == b""
+
+
+def test_a_folder_that_takes_no_files_is_refused(tmp_path: Path) -> None:
+    missing = tmp_path / "none" / "journal.jsonl"
+    with pytest.raises(BadInput, match=r"none.*nothing was done"), Journal(missing):
+        pass
+    with pytest.raises(BadInput, match="nothing was done"), Journal(Path("/proc/journal.jsonl")):
+        pass
+
+
+def test_a_link_is_named_as_such(tmp_path: Path) -> None:
+    link = tmp_path / "link.jsonl"
+    link.symlink_to(tmp_path / "elsewhere.jsonl")
+    with pytest.raises(BadInput, match="is a link, which is not followed"), Journal(link):
+        pass
+    assert not (tmp_path / "elsewhere.jsonl").exists()
+
+
+def test_a_pipe_is_no_journal(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with Journal(pipe) as journal, pytest.raises(BadInput, match="cannot be written"):
+        journal.begin(NOW, "apply")
+
+
+def test_the_folder_is_on_the_disk_before_the_first_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """fsync of the folder each time: a run that was killed may have made the file just now."""
+    synced: list[str] = []
+    ordinary = os.fsync
+
+    def fsync(handle: int) -> None:
+        synced.append(os.readlink(f"/proc/self/fd/{handle}"))
+        ordinary(handle)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    path = tmp_path / "journal.jsonl"
+    for _ in range(2):
+        synced.clear()
+        write(path, SCHEDULE, ONE, Outcome.FAILED)
+        assert synced[:2] == [str(tmp_path), str(tmp_path.parent)]
+        assert synced[2:] == [str(path)] * 3
+
+
+def test_one_plan_is_applied_by_one_process_at_a_time(tmp_path: Path) -> None:
+    plan = tmp_path / "plan.json"
+    plan.write_text("{}", encoding="utf-8")
+    busy = "another keysweep is applying this plan"
+    with (
+        locked(plan, busy),
+        pytest.raises(Refused, match=f"{busy}; wait until it has ended"),
+        locked(plan, busy),
+    ):
+        pass
+    with locked(plan, busy):
+        pass

@@ -1,0 +1,248 @@
+"""SIGKILL at a random moment of apply and of cancel: one more run finishes, and nothing is lost.
+
+Twenty kills in an ordinary run, two hundred more with `make test-kills`. The seed is the test's
+number; the moment is drawn from the time that a whole run takes here.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import random
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import pytest
+import stages as held
+from stages import DATA, DEAD, ROLE, SHOP, Stages, outcomes, share_models, state_only
+
+from embedded_aws.process import EmbeddedAws
+from keysweep.remediation import plan as plan_stage
+from keysweep.remediation import write as write_stage
+
+ORDINARY, MORE = 20, 200
+WISHES = {"protected_tag": "keysweep:keep", "enable": True}
+
+
+def _child(
+    what: str, environment: dict[str, str], endpoint: str, folder: str, told: Connection
+) -> None:
+    """A run of a stage in a process of its own; says when it begins and when it has ended."""
+    os.environ.update(environment)
+    with pytest.MonkeyPatch.context() as patch:
+        share_models(patch)
+        patch.setattr(write_stage, "READ_BACK_PAUSES", (0.0, 0.1, 0.3))
+        aws = EmbeddedAws()
+        aws.endpoint = endpoint
+        run = Stages(aws, Path(folder), state_only())
+        plan = plan_stage.load(run.folder / "plan.json")
+        told.send("begin")
+        if what == "apply":
+            run.apply(plan)
+        else:
+            run.cancel(**WISHES)
+        told.send("end")
+
+
+class Children:
+    """Processes that begin quickly: they are forked from one that has imported everything."""
+
+    def __init__(self) -> None:
+        self._context = multiprocessing.get_context("forkserver")
+        self._context.set_forkserver_preload(["stages", "stages_warm"])
+        self.seconds: dict[str, float] = {}
+        """How long a whole run takes, at the quickest."""
+
+    def run(self, what: str, run: Stages, kill_after: float | None) -> bool:
+        """Run a stage; kill it so many seconds after its begin. Returns whether it was killed."""
+        ours, theirs = self._context.Pipe(duplex=False)
+        arguments = (what, run.aws.environment(SHOP), run.aws.endpoint, str(run.folder), theirs)
+        process = self._context.Process(target=_child, args=arguments)
+        process.start()
+        theirs.close()
+        try:
+            assert ours.recv() == "begin"
+            start = time.monotonic()
+            ended = ours.poll(kill_after)
+            process.kill()
+            process.join()
+            if ended and kill_after is None:
+                took = time.monotonic() - start
+                self.seconds[what] = min(took, self.seconds.get(what, took))
+        finally:
+            process.kill()
+            process.join()
+            ours.close()
+        return not ended
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[EmbeddedAws]:
+    with EmbeddedAws() as aws:
+        yield aws
+
+
+def _estate(server: EmbeddedAws) -> None:
+    here = {"keys": [{"name": "here-{n}", "count": 6, **DEAD}]}
+    there = {"keys": [{"name": "there-{n}", "count": 6, **DEAD}]}
+    server.reset(
+        {
+            "accounts": {
+                SHOP: {"regions": {"eu-west-1": here}},
+                DATA: {"regions": {"eu-west-1": there}, "roles": [ROLE]},
+            }
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def children(server: EmbeddedAws, tmp_path_factory: pytest.TempPathFactory) -> Children:
+    """With the time that whole runs take, measured on some."""
+    made = Children()
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in server.environment(SHOP).items():
+            patch.setenv(name, value)
+        share_models(patch)
+        for _ in range(3):
+            _estate(server)
+            run = Stages(server, tmp_path_factory.mktemp("measure"), state_only())
+            run.plan()
+            assert not made.run("apply", run, None)
+            assert not made.run("cancel", run, None)
+    return made
+
+
+@pytest.fixture(scope="module")
+def figures(request: pytest.FixtureRequest) -> Iterator[Counter[str]]:
+    """What the kills met, told at the end."""
+    counted: Counter[str] = Counter()
+    yield counted
+    reporter = request.config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is not None and counted:
+        told = ", ".join(f"{counted[name]} {name}" for name in sorted(counted))
+        reporter.write_line(f"\nkills: {told}")
+
+
+@pytest.fixture
+def run(server: EmbeddedAws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stages:
+    _estate(server)
+    for name, value in server.environment(SHOP).items():
+        monkeypatch.setenv(name, value)
+    share_models(monkeypatch)
+    monkeypatch.setattr(write_stage, "READ_BACK_PAUSES", (0.0, 0.1, 0.3))
+    return Stages(server, tmp_path, state_only())
+
+
+def _check(run: Stages, plan: Any) -> None:
+    held.every_write_was_announced(run, plan)
+    held.scheduled_once(run)
+    held.undo_finds_everything(run)
+
+
+SEEDS = [
+    *range(ORDINARY),
+    *(pytest.param(seed, marks=pytest.mark.kills) for seed in range(ORDINARY, ORDINARY + MORE)),
+]
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_killed_run_is_finished_by_the_next(
+    seed: int, run: Stages, children: Children, figures: Counter[str]
+) -> None:
+    moment = random.Random(seed)
+
+    def kill(what: str) -> None:
+        killed = children.run(what, run, moment.uniform(0, children.seconds[what]))
+        figures[f"of {what}" if killed else f"of {what} came too late"] += 1
+        records = run.history().keys.values() if run.journal.exists() else ()
+        left_open = [str(one.key_arn) for one in records if one.undecided is not None]
+        done = {"apply": "PendingDeletion", "cancel": "Disabled"}[what]
+        states = {key["arn"]: key["state"] for key in run.aws.keys()}
+        figures["intents without outcome"] += len(left_open)
+        figures["of these whose call had taken effect"] += sum(
+            states[arn] == done for arn in left_open
+        )
+
+    every = run.state("Disabled")
+    plan = run.plan()
+
+    kill("apply")
+    _check(run, plan)
+    assert outcomes(run.apply(plan)) == dict.fromkeys(every, "scheduled")
+    assert run.state("PendingDeletion") == every
+    held.nothing_is_open(run)
+    _check(run, plan)
+
+    kill("cancel")
+    _check(run, plan)
+    assert outcomes(run.cancel(**WISHES)) == dict.fromkeys(every, "cancelled")
+    assert run.state("Enabled") == every
+    assert all("keysweep:keep" in key["tags"] for key in run.aws.keys())
+    held.nothing_is_open(run)
+    _check(run, plan)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_cancel_after_a_killed_apply_undoes_all_of_it(
+    seed: int, run: Stages, children: Children
+) -> None:
+    every = run.state("Disabled")
+    plan = run.plan()
+    children.run("apply", run, random.Random(seed).uniform(0, children.seconds["apply"]))
+    run.aws.advance(seconds=600)
+    if run.journal.exists():
+        rows = run.cancel()
+        assert {row.outcome.value for row in rows.values()} <= {"cancelled", "not_pending"}
+        held.nothing_is_open(run)
+    assert run.state("Disabled") == every
+    _check(run, plan)
+
+
+def _command(run: Stages, *arguments: str) -> subprocess.Popen[str]:
+    keep = {k: v for k, v in os.environ.items() if not k.startswith("AWS_")}
+    return subprocess.Popen(
+        [sys.executable, "-P", "-m", "keysweep.remediation", *arguments],
+        cwd=run.folder,
+        env={**keep, **run.aws.environment(SHOP)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
+    )
+
+
+def _wait_for(what: Callable[[], object]) -> None:
+    end = time.monotonic() + 60
+    while not what():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("reached", [True, False])
+def test_the_command_killed_while_it_waits_for_an_answer(reached: bool, run: Stages) -> None:
+    plan = run.plan([run.aws.key_arn(SHOP, "eu-west-1", "here-1")])
+    kind = "hang_after" if reached else "hang_before"
+    run.aws.fault(kind, operation="ScheduleKeyDeletion", times=None, seconds=60)
+    apply = ("apply", "plan.json", "--yes", "--journal", "journal.jsonl", "--format", "json")
+    process = _command(run, *apply)
+    _wait_for(lambda: run.aws.calls(operation="ScheduleKeyDeletion"))
+    process.kill()
+    process.communicate()
+    assert [line["line"] for line in run.lines()] == ["run", "intent"]
+    run.aws.clear_faults()
+    _check(run, plan)
+    again = _command(run, *apply)
+    out, err = again.communicate(timeout=120)
+    assert (again.returncode, err) == (0, "")
+    (row,) = json.loads(out)["results"]
+    assert row["outcome"] == "scheduled"
+    assert run.state("PendingDeletion") == {"here-1"}
+    held.nothing_is_open(run)
+    _check(run, plan)

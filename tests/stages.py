@@ -1,0 +1,257 @@
+"""The stages of the command in this process against an embedded AWS, and what must always hold.
+
+Quicker than the command as a process, which test_loop.py tries; what is run is the same.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from botocore.loaders import create_loader
+from botocore.session import Session
+
+from embedded_aws.process import EmbeddedAws
+from keysweep.remediation import apply as apply_stage
+from keysweep.remediation import cancel as cancel_stage
+from keysweep.remediation import journal as journal_stage
+from keysweep.remediation import plan as plan_stage
+from keysweep.remediation.aws import Access, Accounts, Manners, accounts
+from keysweep.remediation.evidence import Collector
+from keysweep.remediation.findings import read_results
+from keysweep.remediation.journal import Journal
+from keysweep.remediation.models import KeyArn, KeyResult, Outcome, PlanItem, Unknown, VerdictKind
+from keysweep.remediation.plan import Plan
+from keysweep.remediation.policy import Policy, Waiver
+from keysweep.remediation.rules import RULES
+from keysweep.remediation.work import Stop
+
+SHOP, DATA = "111122223333", "444455556666"
+ROLE = "KeysweepOperator"
+DEAD: Mapping[str, Any] = {"state": "Disabled", "created_days_ago": 900, "disabled_days_ago": 400}
+QUICK = Manners(quota_share=100, connect_timeout=5, read_timeout=20, attempts=2)
+"""The embedded AWS counts no requests unless told to, so nothing has to wait for a quota."""
+
+AS_OPERATOR = Access(role_name=ROLE)
+
+WRITES = {"ScheduleKeyDeletion", "CancelKeyDeletion", "TagResource", "EnableKey"}
+
+
+def record(arn: str, time: float) -> dict[str, Any]:
+    """A record of our check as Prowler writes it, with the fields that are read."""
+    _, _, _, region, account, _ = arn.split(":")
+    return {
+        "metadata": {
+            "event_code": "kms_cmk_not_disabled",
+            "product": {"name": "Prowler", "version": "5.46.0", "vendor_name": "Prowler"},
+            "version": "1.4.0",
+        },
+        "class_uid": 2004,
+        "class_name": "Detection Finding",
+        "status": "New",
+        "status_code": "FAIL",
+        "time": int(time),
+        "cloud": {"account": {"uid": account}, "provider": "aws", "region": region},
+        "resources": [{"uid": arn, "region": region, "data": {"details": "", "metadata": {}}}],
+        "finding_info": {"uid": f"prowler-aws-kms_cmk_not_disabled-{account}-{region}-x"},
+    }
+
+
+@dataclass
+class Stages:
+    """One estate, one journal, and the stages over them."""
+
+    aws: EmbeddedAws
+    folder: Path
+    policy: Policy
+    manners: Manners = QUICK
+    access: Access = AS_OPERATOR
+    journal: Path = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.journal = self.folder / "journal.jsonl"
+
+    def results(self, arns: Iterable[str] | None = None) -> Path:
+        """A results file that names these keys; by default every disabled one."""
+        if arns is None:
+            arns = [key["arn"] for key in self.aws.keys() if key["state"] == "Disabled"]
+        path = self.folder / "results.json"
+        now = self.aws.now()
+        path.write_text(json.dumps([record(arn, now) for arn in arns]), encoding="utf-8")
+        return path
+
+    def collector(self) -> Collector:
+        return Collector(Accounts(self.access, self.manners))
+
+    def plan(self, arns: Iterable[str] | None = None) -> Plan:
+        found = read_results([str(self.results(arns))], None)  # type: ignore[arg-type]
+        plan = plan_stage.build(found, self.policy, self.collector())
+        plan_stage.save(plan, self.folder / "plan.json")
+        return plan_stage.load(self.folder / "plan.json")
+
+    def apply(self, plan: Plan, stop: Stop | None = None) -> dict[str, KeyResult]:
+        collector = self.collector()
+        caller(collector.accounts, [item.key_arn for item in plan.chosen()])
+        with Journal(self.journal) as journal:
+            now = collector.accounts.clock.now()
+            journal.begin(now, "apply", plan_digest=plan.digest, keys=len(plan.chosen()))
+            rows = apply_stage.apply(plan, collector, journal, stop=stop)
+        return self.by_name(rows)
+
+    def cancel(self, arns: Iterable[KeyArn] | None = None, **wishes: Any) -> dict[str, KeyResult]:
+        """Cancel the journal's batch, or these keys."""
+        entered = Accounts(self.access, self.manners)
+        only_ours = arns is None
+        if arns is None:
+            too = bool(wishes.get("protected_tag") or wishes.get("enable"))
+            arns = cancel_stage.batch(self.history(), cancelled_too=too)
+        keys = sorted(arns)
+        caller(entered, keys)
+        with Journal(self.journal) as journal:
+            journal.begin(entered.clock.now(), "cancel", keys=len(keys))
+            rows = cancel_stage.cancel(keys, entered, journal, only_ours=only_ours, **wishes)
+        return self.by_name(rows)
+
+    def history(self) -> journal_stage.History:
+        return journal_stage.read([self.journal])
+
+    def names(self) -> dict[str, str]:
+        """Key names by ARN."""
+        return {key["arn"]: key["name"] for key in self.aws.keys()}
+
+    def by_name(self, rows: Iterable[KeyResult]) -> dict[str, KeyResult]:
+        names = self.names()
+        return {names[str(row.key_arn)]: row for row in rows}
+
+    def items(self, plan: Plan) -> dict[str, PlanItem]:
+        names = self.names()
+        return {names[str(item.key_arn)]: item for item in plan.items}
+
+    def state(self, *states: str) -> set[str]:
+        """Names of the keys in these states, in truth."""
+        return {key["name"] for key in self.aws.keys() if key["state"] in states}
+
+    def lines(self) -> list[dict[str, Any]]:
+        """The journal's whole lines."""
+        found: list[dict[str, Any]] = []
+        if not self.journal.exists():
+            return found
+        for line in self.journal.read_bytes().splitlines():
+            try:
+                found.append(json.loads(line))
+            except ValueError:
+                continue  # torn
+        return found
+
+
+MODELS = create_loader()
+
+
+def share_models(monkeypatch: Any) -> None:
+    """Let every run of a test share the service models of botocore: reading them takes longest."""
+
+    def own_session(profile: str | None) -> Session:
+        session = Session(profile=profile)
+        session.register_component("data_loader", MODELS)
+        session.get_credentials()
+        return session
+
+    monkeypatch.setattr(accounts, "own_session", own_session)
+
+
+def state_only() -> Policy:
+    """A policy that judges by DescribeKey and tags alone, to test what follows judgement."""
+    waived = {
+        rule.id
+        for rule in RULES
+        if set(rule.needs) - {"description", "tags"} or rule.id == "stale-finding"
+    }
+    return Policy(
+        accept=tuple(
+            Waiver(key="all", rule=rule, reason="test", until=date(2099, 1, 1)) for rule in waived
+        )
+    )
+
+
+def caller(accounts: Accounts, keys: list[KeyArn]) -> None:
+    """As the command does, which also sets the clock; trouble becomes the keys' rows."""
+    from keysweep.remediation.errors import AccountUnavailable
+
+    try:
+        if keys:
+            accounts.caller(keys[0])
+    except AccountUnavailable:
+        return
+
+
+def outcomes(rows: Mapping[str, KeyResult]) -> dict[str, str]:
+    """Outcome by key name."""
+    return {name: row.outcome.value for name, row in rows.items()}
+
+
+# --- what must hold after whatever went wrong ---------------------------------------------------
+
+
+def nothing_on_cut_evidence(stages: Stages, plan: Plan, nominated: set[str]) -> None:
+    """Every nominated key has a verdict, and `schedule` only where all that rules need was read."""
+    items = stages.items(plan)
+    assert set(items) == nominated
+    for name, item in items.items():
+        if item.verdict is not VerdictKind.SCHEDULE:
+            assert item.reasons, name
+            continue
+        used = apply_stage._used_pieces(plan, item) | {"description", "tags"}
+        unknown = {p for p in used if isinstance(getattr(item.evidence, p), Unknown | None)}
+        assert not unknown, (name, unknown)
+
+
+def every_write_was_announced(stages: Stages, plan: Plan) -> None:
+    """No write without an intent line before it, and none of a key outside of the plan."""
+    planned = {str(item.key_arn) for item in plan.chosen()}
+    intents = {(line["operation"], line["key_arn"]) for line in lines_of(stages, "intent")}
+    for call in stages.aws.calls(service="kms"):
+        if call["operation"] in WRITES and call["principal"] is not None:
+            assert call["key"] in planned, call
+            assert (call["operation"], call["key"]) in intents, call
+
+
+def lines_of(stages: Stages, kind: str) -> list[dict[str, Any]]:
+    return [line for line in stages.lines() if line["line"] == kind]
+
+
+def every_key_is_told(rows: Mapping[str, KeyResult], names: Iterable[str]) -> None:
+    """A row for every key."""
+    assert set(rows) == set(names)
+
+
+def nothing_is_open(stages: Stages) -> None:
+    """No intent whose outcome nobody knows, and nothing wrong with the journal's lines."""
+    history = stages.history()
+    assert {str(arn) for arn, one in history.keys.items() if one.undecided is not None} == set()
+    assert history.problems == ()
+
+
+def scheduled_once(stages: Stages) -> None:
+    """No key's deletion was begun twice."""
+    began: dict[str, int] = {}
+    for call in stages.aws.calls(operation="ScheduleKeyDeletion"):
+        if call["status"] == 200 and not call["outcome"].endswith("_before"):
+            began[call["key"]] = began.get(call["key"], 0) + 1
+    assert {arn: count for arn, count in began.items() if count > 1} == {}
+
+
+def undo_finds_everything(stages: Stages) -> None:
+    """Whatever is pending deletion because of us is in the batch that `cancel` would take."""
+    pending = {key["arn"] for key in stages.aws.keys() if key["state"] == "PendingDeletion"}
+    ours = {line["key_arn"] for line in lines_of(stages, "intent")}
+    others = {
+        line["key_arn"]
+        for line in lines_of(stages, "outcome")
+        if line["outcome"] == Outcome.ALREADY_PENDING.value
+    }
+    batch = {str(arn) for arn in cancel_stage.batch(stages.history())}
+    assert pending & ours - others <= batch

@@ -1,0 +1,12 @@
+"""Imported by the process that test_kills.py forks its children from: what they need is read once."""
+
+from __future__ import annotations
+
+from botocore.session import Session
+from stages import MODELS
+
+_session = Session()
+_session.register_component("data_loader", MODELS)
+_session.set_credentials("warm", "up")
+for _service in ("kms", "sts"):
+    _session.create_client(_service, "eu-west-1")
