@@ -34,7 +34,8 @@ def newest_by_key(findings: Iterable[Finding]) -> dict[KeyArn, tuple[Finding, ..
     """The findings that still count, by key, in the order given; those without a key are left out.
 
     * Of several records of a check about one key the newest counts, whatever it says: a key that
-      was enabled since passes in the newer one. Of records of the same moment, all count.
+      was enabled since passes in the newer one. Of records of the same moment, all count that
+      differ: a run's OCSF and ASFF say the same once, and code says it at each of its places.
     * `kms_cmk_not_disabled` and Prowler's `kms_cmk_are_used` ask the same of a key: a failure of
       one does not count when the other spoke later; nor when ours is muted: somebody decided.
     """
@@ -78,7 +79,8 @@ def _newest(answers: list[Finding]) -> list[Finding]:
 
 def _of_latest(findings: list[Finding]) -> list[Finding]:
     latest = max(map(_time, findings))
-    return [finding for finding in findings if _time(finding) == latest]
+    newest = (finding for finding in findings if _time(finding) == latest)
+    return list({(finding.status, finding.code): finding for finding in newest}.values())
 
 
 def _time(finding: Finding) -> datetime:

@@ -8,6 +8,7 @@ live key in `details` as `kms:arn=...`.
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Iterator
 from typing import Final
 
@@ -20,6 +21,8 @@ from ..format import Format, Notice, Reading, Unusable, refuse_ambiguous
 from ..shown import SENTENCE, shown
 
 _ARN: Final = "kms:arn="
+_RESOURCE_TYPE: Final = "kms:resource-type="
+_ACTIONS: Final = "terraform:actions="
 
 
 class _Summary(Struct):
@@ -59,9 +62,18 @@ class _Record(_Check):
     resource: str
     file_path: str
     file_line_range: tuple[int, int] = (0, 0)
-    repo_file_path: str | None = None
+    file_abs_path: str | None = None
     resource_address: str | None = None
     details: list[str] | None = None
+    breadcrumbs: msgspec.Raw = msgspec.Raw()
+
+
+class _Call(Struct):
+    path: str
+
+
+class _Breadcrumbs(Struct):
+    source_module_: list[_Call]
 
 
 _CHECK: Final = msgspec.json.Decoder(_Check)
@@ -90,25 +102,47 @@ def _finding(
     refuse_ambiguous(raw)
     record = msgspec.json.decode(raw, type=_Record)
     first, last = record.file_line_range
+    absolute = record.file_abs_path or ""
+    details = record.details or []
+    types = list(_stated(details, _RESOURCE_TYPE))
+    actions = ",".join(_stated(details, _ACTIONS))
     return Finding(
         scanner="checkov",
         check_id=record.check_id,
         status=status,
         source=source,
         place=place,
-        key_arn=_key_arn(record.details or []),
+        key_arn=_key_arn(details),
         code=CodeLocation(
             framework=framework,
-            file=record.repo_file_path or record.file_path,
+            file=record.file_path,
             first_line=first,
             last_line=last,
             address=record.resource_address or record.resource,
+            absolute_file=absolute if posixpath.isabs(absolute) else None,
+            root_file=_root_file(record.breadcrumbs),
+            resource_type=types[0] if types else None,
+            actions=tuple(actions.split(",")) if actions else (),
         ),
     )
 
 
+def _root_file(breadcrumbs: msgspec.Raw) -> str | None:
+    """The file with the outermost `module` call of a resource that is in a Terraform module."""
+    try:
+        calls = msgspec.json.decode(breadcrumbs, type=_Breadcrumbs).source_module_
+    except msgspec.DecodeError:
+        return None
+    return calls[0].path if calls else None
+
+
+def _stated(details: list[str], name: str) -> Iterator[str]:
+    """What Keysweep's check says under a name: its details are `name=value`."""
+    return (line.removeprefix(name) for line in details if line.startswith(name))
+
+
 def _key_arn(details: list[str]) -> KeyArn | None:
-    named = {line.removeprefix(_ARN) for line in details if line.startswith(_ARN)}
+    named = set(_stated(details, _ARN))
     if len(named) > 1:
         raise Unusable(f"its details name {len(named)} keys")
     try:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from keysweep.remediation.findings import Results, nominated, nominates_plan, read_results
-from keysweep.remediation.models import CodeLocation, FindingStatus
+from keysweep.remediation.models import CodeLocation, Finding, FindingStatus
 
 FIXTURES = Path(__file__).resolve().parents[2] / "fixtures" / "results"
 VERSION = "checkov-3.3.30"
@@ -20,6 +20,10 @@ KEY = "arn:aws:kms:eu-west-1:111122223333:key/2f94b26d-630d-533b-be64-3de28d3014
 
 def read(name: str) -> Results:
     return read_results([str(FIXTURES / f"{VERSION}-{name}.json")], io.BytesIO())
+
+
+def ours(finding: Finding) -> bool:
+    return finding.check_id == "CKV_KEYSWEEP_001"
 
 
 def addresses(results: Results, status: FindingStatus) -> set[str]:
@@ -55,15 +59,17 @@ def test_with_quiet_only_the_failed_records_are_there() -> None:
 
 
 def test_a_finding_says_where_in_the_code_it_is() -> None:
-    failed = next(f for f in read("object").findings if f.status is FindingStatus.FAIL)
+    failed = next(f for f in read("object").findings if f.status is FindingStatus.FAIL and ours(f))
     assert failed.code == CodeLocation(
         framework="terraform",
-        file="/terraform/keys.tf",
+        file="/keys.tf",
         first_line=1,
         last_line=3,
         address="aws_kms_key.dead",
+        absolute_file="/source/terraform/keys.tf",
+        resource_type="aws_kms_key",
     )
-    assert failed.place == "record 1, failed check 1"
+    assert failed.place == "record 1, failed check 2"
     assert failed.key_arn is None
     assert failed.time is None
     assert nominates_plan(failed)
@@ -80,14 +86,32 @@ def test_that_our_check_never_ran_is_reported(shape: str, ran: bool) -> None:
     assert reported is not ran
 
 
+def test_a_resource_in_a_module_names_the_root_that_calls_it() -> None:
+    places = {f.code for f in read("module").findings if f.code is not None and ours(f)}
+    assert places == {
+        CodeLocation(
+            framework="terraform",
+            file="/modules/key/key.tf",
+            first_line=1,
+            last_line=3,
+            address="module.shop.aws_kms_key.dead",
+            absolute_file="/source/calls/modules/key/key.tf",
+            root_file="/source/calls/main.tf",
+            resource_type="aws_kms_key",
+        )
+    }
+
+
 def test_a_plan_names_the_live_key_and_the_instance() -> None:
-    ours, stock = sorted(read("plan").findings, key=lambda f: f.check_id, reverse=True)
-    assert (str(ours.key_arn), stock.key_arn) == (KEY, None)
-    for finding in (ours, stock):
+    own, stock = sorted(read("plan").findings, key=lambda f: f.check_id, reverse=True)
+    assert (str(own.key_arn), stock.key_arn) == (KEY, None)
+    for finding in (own, stock):
         assert finding.code is not None
         assert finding.code.framework == "terraform_plan"
         assert finding.code.address == "module.shop.aws_kms_key.dead[0]"
-    assert set(map(str, nominated([ours, stock], nominates_plan))) == {KEY}
+    assert own.code is not None
+    assert own.code.actions == ("no-op",)
+    assert set(map(str, nominated([own, stock], nominates_plan))) == {KEY}
 
 
 def test_a_scan_that_matched_nothing_is_a_whole_result() -> None:
