@@ -178,7 +178,8 @@ class _Work:
         now = self.collector.read_one(before, pieces)
         unread = [p for p in sorted(pieces) if isinstance(getattr(now, p), Unknown)]
         if unread:
-            told = f"{', '.join(unread)} could not be looked at once more after the call"
+            names = ", ".join(unread).replace("_", " ")
+            told = f"{names} could not be looked at once more after the call"
             return result.model_copy(
                 update={"message": "; ".join(filter(None, (result.message, told)))}
             )

@@ -30,7 +30,7 @@ from .aws.accounts import SESSION_NAME
 from .errors import AccountUnavailable, BadInput, KeysweepError, Refused
 from .evidence import SOURCES, Collector
 from .evidence.lake import StoreArn, lake_sources
-from .files import locked
+from .files import ascii_json, locked
 from .findings import Results, nominates_cancel, read_results
 from .iac import look_at
 from .interrupt import at_once, orderly
@@ -281,7 +281,7 @@ def plan(
     else:
         _print(tables.of_plan(made, every_key=form == "csv"), form)
         if form == "table":
-            click.echo(f"The plan is in {out}; review it, then: keysweep apply {out}")
+            click.echo(plain(f"The plan is in {out}; review it, then: keysweep apply {out}"))
     made.refuse_too_many()
     return LEFT if made.unusable else DONE
 
@@ -494,7 +494,7 @@ def status(
     with at_once(), _progress("reading keys"):
         now = status_stage.status(history, Accounts(access))
     if form == "json":
-        click.echo(now.model_dump_json(indent=2))
+        click.echo(ascii_json(now.model_dump_json(indent=2)))
     else:
         _print(tables.of_status(now, every_key=form == "csv"), form)
     unsure = now.problems or any(row.state == "unknown" for row in now.rows)
@@ -516,7 +516,7 @@ def policy(policy_path: Path | None, form: str) -> None:
     """
     view = describe_policy(policy_stage.load(policy_path), datetime.now(UTC))
     if form == "json":
-        click.echo(view.model_dump_json(indent=2))
+        click.echo(ascii_json(view.model_dump_json(indent=2)))
     else:
         _print(tables.of_policy(view), form)
 

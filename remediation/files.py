@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -36,6 +38,11 @@ def write_private(path: Path, text: str) -> None:
         raise BadInput(
             f"{path}: cannot be written: {error.strerror}; choose another place"
         ) from error
+
+
+def ascii_json(document: str) -> str:
+    """The same JSON in ASCII: a terminal that shows it obeys nothing, and reorders nothing."""
+    return re.sub("[^\n -~]", lambda found: json.dumps(found[0])[1:-1], document)
 
 
 def read_text(path: Path) -> str:

@@ -24,6 +24,7 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import Field, TypeAdapter, ValidationError
 
 from .errors import BadInput, KeysweepError, Refused
+from .files import ascii_json
 from .models import KeyArn, Model, Outcome, Time
 
 DEFAULT_PATH: Final = Path("keysweep-journal.jsonl")
@@ -138,17 +139,22 @@ def read(paths: Sequence[Path]) -> History:
     notes: list[str] = []
     problems: list[str] = []
     for path in different(paths):
-        try:
-            data = path.read_bytes()
-        except OSError as error:
-            raise BadInput(
-                f"{path}: the journal cannot be read: {error.strerror}; name it with --journal"
-            ) from error
-        lines = list(_parse(path, data, notes))
+        lines = list(_parse(path, _content(path), notes))
         problems += [f"{path}: {problem}" for problem in _problems(lines)]
         journals.append(_dated(line for _, line in lines))
     merged = heapq.merge(*journals, key=lambda dated: dated[0])
     return History(_fold([line for _, line in merged]), tuple(notes), tuple(problems))
+
+
+def _content(path: Path) -> bytes:
+    try:
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            raise BadInput(f"{path}: is no file, so no journal; name another with --journal")
+        return path.read_bytes()
+    except OSError as error:
+        raise BadInput(
+            f"{path}: the journal cannot be read: {error.strerror}; name it with --journal"
+        ) from error
 
 
 def different(paths: Iterable[Path]) -> tuple[Path, ...]:
@@ -182,8 +188,8 @@ def _parse(
                 raise BadInput(
                     f"{path}: line {number} was written by a newer keysweep; update this one"
                 ) from error
-            if torn is not None:
-                raise _damaged(path, torn) from error
+            if torn is not None or not _is_torn(raw):
+                raise _damaged(path, torn or number) from error
             torn = number
             continue
         if torn is not None:
@@ -195,6 +201,17 @@ def _parse(
         yield number, line
     if torn is not None:
         notes.append(f"{path}: the last line is torn and was left out; the run was interrupted")
+
+
+_BEGINNING: Final = b'{"version":1,"line":"'
+"""Of every line, as it is written."""
+
+
+def _is_torn(raw: bytes) -> bool:
+    """Whether this is the beginning of a line, and not something else; a disk that lost its power
+    may end it with zeros."""
+    begun = raw.rstrip(b"\0")
+    return begun.startswith(_BEGINNING) or _BEGINNING.startswith(begun)
 
 
 def _is_newer(raw: bytes) -> bool:
@@ -442,7 +459,7 @@ class Journal:
 
 
 def _json(line: RunLine | IntentLine | OutcomeLine) -> bytes:
-    return line.model_dump_json(exclude_none=True).encode() + b"\n"
+    return ascii_json(line.model_dump_json(exclude_none=True)).encode("ascii") + b"\n"
 
 
 def _sync_folder(folder: Path) -> None:

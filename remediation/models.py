@@ -429,12 +429,17 @@ def _same(old: object, new: object) -> bool:
     if isinstance(old, UseAttempts) and isinstance(new, UseAttempts):
         return set(new.attempts) <= set(old.attempts)
     if isinstance(old, References) and isinstance(new, References):
-        return set(new.found) <= set(old.found) and set(new.gaps) <= set(old.gaps)
+        return set(new.found) <= set(old.found) and _unread(new) <= _unread(old)
     if isinstance(old, KeyDescription) and isinstance(new, KeyDescription):
         return old.model_copy(update={"description": ""}) == new.model_copy(
             update={"description": ""}
         )
     return old == new
+
+
+def _unread(references: References) -> set[tuple[str, str, str | None]]:
+    """The gaps without their words, in which a mere count may move."""
+    return {(gap.service, gap.region, gap.permission) for gap in references.gaps}
 
 
 def _difference(piece: str, old: object, new: object) -> str:

@@ -19,7 +19,7 @@ from .errors import BadInput, Refused
 from .evidence import Collector
 from .evidence.owner import owner_of
 from .evidence.rotations import monthly_cost
-from .files import read_text, write_private
+from .files import ascii_json, read_text, write_private
 from .findings import Results, newest_by_key, nominates_plan
 from .iac import NOTHING, Code
 from .models import (
@@ -237,7 +237,7 @@ def _digest(document: Mapping[str, Any]) -> str:
 
 def to_json(plan: Plan) -> str:
     """The plan as the JSON document that `load` takes back."""
-    return plan.model_dump_json(indent=2) + "\n"
+    return ascii_json(plan.model_dump_json(indent=2)) + "\n"
 
 
 def save(plan: Plan, path: Path) -> None:

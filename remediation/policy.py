@@ -165,6 +165,8 @@ class AcceptedGap(_Written):
 
     service: Annotated[str, AfterValidator(_service)]
     """Name of the service, as the reference list has it."""
+    regions: Annotated[tuple[Region, ...], Field(min_length=1)] | None = None
+    """Regions where it may; left out: every Region."""
     reason: Text
     """Why, for whoever reads the plan."""
 
@@ -289,9 +291,16 @@ class Policy(_Written):
             if glob == ALL or any(fnmatchcase(name, glob) for name in names):
                 yield glob
 
-    def accepted_gap(self, service: str) -> AcceptedGap | None:
-        """The entry that lets this service of the reference list stay unread."""
-        return next((gap for gap in self.accept_gaps if gap.service == service), None)
+    def accepted_gap(self, service: str, region: str) -> AcceptedGap | None:
+        """The entry that lets this service of the reference list stay unread in this Region."""
+        return next(
+            (
+                gap
+                for gap in self.accept_gaps
+                if gap.service == service and (gap.regions is None or region in gap.regions)
+            ),
+            None,
+        )
 
     def for_key(self, key_arn: KeyArn) -> Policy:
         """The policy in force for a key: this one with the overrides of its account and Region."""

@@ -1,4 +1,4 @@
-"""Imported by the process that test_kills.py forks its children from: what they need is read once."""
+"""Imported by the process that test_kills.py forks its children from: reads what they need."""
 
 from __future__ import annotations
 

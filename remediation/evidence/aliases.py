@@ -1,4 +1,4 @@
-"""The aliases of keys: one listing for all keys of an account and Region."""
+"""The aliases of keys: one listing for all keys of an account and Region, or of one key alone."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from . import Source
 
 def _read(place: Place, group: Sequence[Evidence]) -> Mapping[KeyArn, tuple[str, ...]]:
     by_id: dict[str, set[str]] = {}
-    for page in place.client("kms").get_paginator("list_aliases").paginate():
+    # `apply` looks at each key again by itself: then the listing of all would be made once a key.
+    of_one = {"KeyId": str(group[0].key_arn)} if len(group) == 1 else {}
+    for page in place.client("kms").get_paginator("list_aliases").paginate(**of_one):
         for alias in page["Aliases"]:
             # AWS reserves names for keys that do not exist yet: those have no target.
             if target := alias.get("TargetKeyId"):

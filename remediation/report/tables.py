@@ -119,7 +119,8 @@ def _gaps(items: Iterable[PlanItem]) -> list[str]:
         cure = f"allow {', '.join(allow)}, or " if allow else ""
         lines.append(
             f"Not asked: {service} in {regions} ({whys}); holds {len(held[service])} keys. To go "
-            f"on, {cure}add to the policy: accept_gaps: [{{service: {service}, reason: ...}}]"
+            f"on, {cure}add to the policy: accept_gaps: "
+            f"[{{service: {service}, regions: [{regions}], reason: ...}}]"
         )
     return lines
 

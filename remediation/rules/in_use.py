@@ -23,7 +23,7 @@ def _check(evidence: Evidence, policy: Policy, _now: datetime) -> Iterator[str |
     open_gaps: list[Gap] = []
     lifted: dict[str, str] = {}
     for gap in references.gaps:
-        accepted = policy.accepted_gap(gap.service)
+        accepted = policy.accepted_gap(gap.service, gap.region)
         if accepted is None:
             open_gaps.append(gap)
         else:

@@ -175,6 +175,20 @@ def _time_series_are_served_here() -> None:
     TimestreamWriteResponse.describe_endpoints = describe  # type: ignore[method-assign]
 
 
+def _keys_are_found_by_their_tags() -> None:
+    """GetResources shows tagged keys though nobody asked moto's own KMS before."""
+    from moto.kms.models import kms_backends
+    from moto.resourcegroupstaggingapi import models
+
+    original = models.iter_taggable_backends
+
+    def backends(account_id: str, region_name: str) -> Any:
+        kms_backends[account_id][region_name]  # which moto thereby counts as in use
+        return original(account_id, region_name)
+
+    models.iter_taggable_backends = backends
+
+
 _WAITING: dict[str, tuple[Callable[[], None], ...]] = {
     "ec2": (
         _snapshots_carry_their_key,
@@ -185,6 +199,7 @@ _WAITING: dict[str, tuple[Callable[[], None], ...]] = {
     "redshift": (_warehouse_snapshots_carry_their_key,),
     "codebuild": (_build_projects_keep_their_key,),
     "kafka": (_kafka_clusters_keep_their_key,),
+    "tagging": (_keys_are_found_by_their_tags,),
     "timestream": (_time_series_are_served_here,),
     "cloudformation": (_stack_of_a_resource,),
 }

@@ -14,14 +14,24 @@ from typing import Any
 
 import pytest
 import stages as held
-from stages import DATA, DEAD, QUICK, ROLE, SHOP, Stages, outcomes, share_models, state_only
+from stages import (
+    DATA,
+    DEAD,
+    QUICK,
+    REFERENCES,
+    ROLE,
+    SHOP,
+    Stages,
+    few_references,
+    outcomes,
+    share_models,
+    state_only,
+)
 
 from embedded_aws.process import EmbeddedAws
 from keysweep.remediation import policy as policy_stage
 from keysweep.remediation import write as write_stage
 from keysweep.remediation.aws import Manners
-from keysweep.remediation.evidence import reference_list, references
-from keysweep.remediation.evidence.reference_list import ReferenceList
 
 LOGS = "777788889999"
 DOCS = Path(__file__).parents[2] / "docs" / "reliability.md"
@@ -42,15 +52,6 @@ PLACE_READS = {
     "LookupEvents": "eu-central-1",
 }
 """Of a whole account and Region, or of calls that name no key: each in a Region of its own."""
-
-REFERENCES = {
-    "rds": "DescribeDBClusters",
-    "lambda": "ListFunctions",
-    "s3": "ListBuckets",
-    "secretsmanager": "ListSecrets",
-    "sqs": "ListQueues",
-}
-"""One service for each protocol of AWS, instead of the hundred of the list."""
 
 PLAN = {*KEY_READS, *PLACE_READS, "references"}
 APPLY = {"DescribeKey", "ListResourceTags", "ListGrants", "GetKeyPolicy", *PLACE_READS}
@@ -113,14 +114,7 @@ def run(server: EmbeddedAws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     for name, value in server.environment(SHOP).items():
         monkeypatch.setenv(name, value)
     share_models(monkeypatch)
-    whole = reference_list.reference_list()
-    few = ReferenceList(
-        version=1,
-        absent=whole.absent,
-        entries=tuple(e for e in whole.entries if REFERENCES.get(e.service) == e.operation),
-    )
-    assert {entry.service for entry in few.entries} == set(REFERENCES)
-    monkeypatch.setattr(references, "reference_list", lambda: few)
+    few_references(monkeypatch)
     monkeypatch.setattr(write_stage, "READ_BACK_PAUSES", (0.0, 0.05))
     return Stages(server, tmp_path, policy_stage.load())
 

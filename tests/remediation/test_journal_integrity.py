@@ -1,4 +1,4 @@
-"""The journal's last word: what is missing or doubled is said, several are merged, failure stops."""
+"""The journal's last word: what is missing is said, several are merged, failure stops."""
 
 from __future__ import annotations
 
@@ -224,7 +224,7 @@ def test_the_folder_is_on_the_disk_before_the_first_line(
     ordinary = os.fsync
 
     def fsync(handle: int) -> None:
-        synced.append(os.readlink(f"/proc/self/fd/{handle}"))
+        synced.append(str(Path(f"/proc/self/fd/{handle}").readlink()))
         ordinary(handle)
 
     monkeypatch.setattr(os, "fsync", fsync)
@@ -248,3 +248,24 @@ def test_one_plan_is_applied_by_one_process_at_a_time(tmp_path: Path) -> None:
         pass
     with locked(plan, busy):
         pass
+
+
+@pytest.mark.parametrize("content", [b"{", b"\x00\x01", b"hello", b'{"version":1}', b"[]", b'""'])
+def test_one_line_that_is_none_of_a_journal_is_not_taken_for_a_torn_one(
+    content: bytes, tmp_path: Path
+) -> None:
+    path = tmp_path / "journal.jsonl"
+    path.write_bytes(content)
+    if content == b"{":
+        assert "torn" in read([path]).notes[0]
+        return
+    with pytest.raises(BadInput, match="line 1 is not a line of a journal"):
+        read([path])
+
+
+def test_a_line_that_lost_power_ends_in_zeros(path: Path) -> None:
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-40] + b"\x00" * 400)
+    assert "torn" in read([path]).notes[0]
+    write(path, SCHEDULE, TWO, Outcome.SCHEDULED, hours=1)
+    assert set(batch(read([path]))) == {ONE, TWO}

@@ -238,3 +238,11 @@ def test_a_mistake_in_a_resource_is_named(
     with pytest.raises(ValueError, match=complaint):
         estate(lab, resource)
     lab.estate()
+
+
+def test_keys_are_found_by_their_tags_though_nothing_else_was_asked(lab: Lab) -> None:
+    red = {"name": "red", "tags": {"team": "red"}}
+    lab.estate(red, {"name": "blue", "tags": {"team": "blue"}}, {"name": "bare"})
+    tagging = lab.client("resourcegroupstaggingapi")
+    found = tagging.get_resources(TagFilters=[{"Key": "team", "Values": ["red"]}])
+    assert {one["ResourceARN"] for one in found["ResourceTagMappingList"]} == {lab.arn("red")}

@@ -1,0 +1,139 @@
+"""`keysweep verify`: does the scanner at hand run the checks? Proven by running it.
+
+A listed check proves nothing: Prowler 5.30.0 to 5.37.0 lists checks of packages and never runs
+them, and Checkov says nothing about a folder that it cannot load. So each scanner scans, as a
+process, something made for this purpose that fails the checks, and its own results are read.
+Nothing of the user's is read or changed by that: home, AWS and scanner settings are empty ones.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import site
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+SECONDS: Final = 300
+"""What one run of a scanner may take; about 20 are usual for Prowler, 5 for Checkov."""
+
+_SETTINGS = ("AWS_", "BC_", "BOTO_", "CHECKOV_", "CKV_", "PRISMA_", "PROWLER_")
+_OTHER_SETTINGS = frozenset({"ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY", "LOG_LEVEL", "NO_PROXY"})
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What came out for one scanner: `says` are whole sentences, `mend` is what to do if any."""
+
+    scanner: str
+    program: Path
+    version: str
+    proven: bool
+    says: tuple[str, ...]
+    mend: str = ""
+
+
+@dataclass(frozen=True)
+class Run:
+    """How a scanner ended: `code` is None when it was stopped after SECONDS."""
+
+    code: int | None
+    output: str
+    errors: str
+
+    def last_words(self, lines: int = 5) -> str:
+        """What it said last, each line on its own, with nothing that a terminal obeys."""
+        said = [line.rstrip() for line in (self.output + "\n" + self.errors).splitlines()]
+        return "\n".join(f"    | {harmless(line)}" for line in list(filter(None, said))[-lines:])
+
+    def ended(self) -> str:
+        """How it ended, for a sentence."""
+        return f"was stopped after {SECONDS} s" if self.code is None else f"exit {self.code}"
+
+
+def find(scanner: str, given: str | None) -> Path | None:
+    """The scanner's program: the one given, the one on PATH, or the one beside this Python."""
+    beside = os.pathsep.join([os.environ.get("PATH", os.defpath), str(Path(sys.executable).parent)])
+    found = shutil.which(given or scanner, path=beside)
+    return Path(found).absolute() if found else None
+
+
+def interpreter(program: Path) -> Path | None:
+    """The Python that runs a console script: named in its first line, or lying beside it.
+
+    None for what is no Python script, such as a wrapper in another language.
+    """
+    with program.open("rb") as file:
+        start = file.read(1024)
+    if not start.startswith(b"#!"):
+        beside = program.resolve().with_name("python.exe" if os.name == "nt" else "python")
+        return beside if beside.is_file() else None
+    first, _, rest = os.fsdecode(start).partition("\n")
+    # A path too long for the first line is run by way of a shell (pip, "distlib" launchers).
+    long = re.match(r"""'''exec' (["']?)(.+?)\1 "\$0" """, rest)
+    words = [long[2]] if long else first.removeprefix("#!").split()
+    if Path(words[0]).name == "env":
+        words = [word for word in words[1:] if not word.startswith("-") and "=" not in word]
+    if not words or not Path(words[0]).name.startswith(("python", "pypy")):
+        return None
+    found = shutil.which(words[0])
+    return Path(found) if found else None
+
+
+def environment(home: Path, settings: Mapping[str, str]) -> dict[str, str]:
+    """Variables for a run that neither reads nor changes what is the user's.
+
+    Packages that were installed for the user alone are still found.
+    """
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.upper().startswith(_SETTINGS) and name.upper() not in _OTHER_SETTINGS
+    }
+    return {
+        **kept,
+        "HOME": str(home),
+        "USERPROFILE": str(home),
+        "PYTHONUSERBASE": site.getuserbase(),
+        "NO_COLOR": "1",
+        **settings,
+    }
+
+
+def run(
+    command: Sequence[str | Path], folder: Path, variables: Mapping[str, str], given: str = ""
+) -> Run:
+    """Run a scanner, or its Python, to its end; it is stopped after SECONDS."""
+    try:
+        done = subprocess.run(
+            command,
+            cwd=folder,
+            env=dict(variables),
+            input=given,
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        return Run(None, _text(error.stdout), _text(error.stderr))
+    except OSError as error:
+        return Run(127, "", f"{command[0]}: {error.strerror}")
+    return Run(done.returncode, done.stdout, done.stderr)
+
+
+def harmless(text: str) -> str:
+    """The text without colours, and with every other control character as a question mark."""
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", text)
+    return "".join(character if character.isprintable() else "?" for character in plain)
+
+
+def _text(output: bytes | str | None) -> str:
+    return output.decode("utf-8", "replace") if isinstance(output, bytes) else output or ""

@@ -1,0 +1,143 @@
+"""Just enough of AWS for one scan: an account with a disabled key and an enabled one.
+
+Answers on the loopback address, and refuses everything else that is asked of it, as a proxy too:
+with it as the proxy of a process, that process cannot reach the real AWS.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import urllib.parse
+import uuid
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+from typing import ClassVar, Final, Self
+
+ACCOUNT: Final = "000000000000"
+REGION: Final = "us-east-1"
+
+_IDENTITY = f"""<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/">
+<GetCallerIdentityResult><Arn>arn:aws:iam::{ACCOUNT}:user/keysweep-verify</Arn>
+<UserId>AIDAKEYSWEEPVERIFY</UserId><Account>{ACCOUNT}</Account></GetCallerIdentityResult>
+</GetCallerIdentityResponse>"""
+_REGIONS = f"""<DescribeRegionsResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/">
+<regionInfo><item><regionName>{REGION}</regionName>
+<optInStatus>opt-in-not-required</optInStatus></item></regionInfo></DescribeRegionsResponse>"""
+_ANSWERS = {"GetCallerIdentity": _IDENTITY, "DescribeRegions": _REGIONS}
+_REFUSAL = (
+    "<ErrorResponse><Error><Code>AccessDenied</Code><Message>not here</Message></Error>"
+    "</ErrorResponse>"
+)
+
+
+class Aws:
+    """Context manager around the server; its two keys have ids of their own every time."""
+
+    def __init__(self) -> None:
+        self.disabled, self.enabled = (
+            f"arn:aws:kms:{REGION}:{ACCOUNT}:key/{uuid.uuid4()}" for _ in range(2)
+        )
+        self.asked: list[str] = []
+        """The KMS operations that were called, in order."""
+        handler = type("Handler", (_Handler,), {"kms": staticmethod(self.answer)})
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        self.endpoint = f"http://127.0.0.1:{self._server.server_port}"
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    def variables(self) -> dict[str, str]:
+        """What makes AWS clients of a process talk to this server, and to nothing else."""
+        return {
+            "AWS_ENDPOINT_URL": self.endpoint,
+            "AWS_ACCESS_KEY_ID": "AKIAKEYSWEEPVERIFY00",
+            "AWS_SECRET_ACCESS_KEY": "none",
+            "AWS_DEFAULT_REGION": REGION,
+            "AWS_REGION": REGION,
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "AWS_MAX_ATTEMPTS": "2",
+            "HTTP_PROXY": self.endpoint,
+            "HTTPS_PROXY": self.endpoint,
+            "http_proxy": self.endpoint,
+            "https_proxy": self.endpoint,
+            "NO_PROXY": "127.0.0.1",
+            "no_proxy": "127.0.0.1",
+        }
+
+    def answer(self, operation: str, request: dict[str, object]) -> dict[str, object] | None:
+        """Answer a KMS call, or None to refuse it."""
+        self.asked.append(operation)
+        keys = {arn.rpartition("/")[2]: arn for arn in (self.disabled, self.enabled)}
+        if operation == "ListKeys":
+            listed = [{"KeyId": name, "KeyArn": arn} for name, arn in keys.items()]
+            return {"Keys": listed, "Truncated": False}
+        name = str(request.get("KeyId")).rpartition("/")[2]
+        if name not in keys:
+            return None
+        if operation == "ListResourceTags":
+            return {"Tags": [], "Truncated": False}
+        if operation != "DescribeKey":
+            return None
+        enabled = keys[name] == self.enabled
+        return {
+            "KeyMetadata": {
+                "AWSAccountId": ACCOUNT,
+                "KeyId": name,
+                "Arn": keys[name],
+                "CreationDate": 1_700_000_000,  # 2023-11-14T22:13:20Z
+                "Enabled": enabled,
+                "KeyState": "Enabled" if enabled else "Disabled",
+                "Description": "made by keysweep verify",
+                "KeyUsage": "ENCRYPT_DECRYPT",
+                "Origin": "AWS_KMS",
+                "KeyManager": "CUSTOMER",
+                "KeySpec": "SYMMETRIC_DEFAULT",
+                "MultiRegion": False,
+            }
+        }
+
+
+class _Handler(BaseHTTPRequestHandler):
+    """One request; `kms` is given by the account."""
+
+    protocol_version = "HTTP/1.1"
+
+    kms: ClassVar[Callable[[str, dict[str, object]], dict[str, object] | None]]
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        service, _, operation = self.headers.get("X-Amz-Target", "").partition(".")
+        if service == "TrentService":
+            answer = self.kms(operation, json.loads(body))
+            refusal = {"__type": "AccessDeniedException", "message": "not here"}
+            return self._reply(400 if answer is None else 200, json.dumps(answer or refusal))
+        form = urllib.parse.parse_qs(body.decode("utf-8", "replace"))
+        action = form.get("Action", [""])[0]
+        return self._reply(200 if action in _ANSWERS else 403, _ANSWERS.get(action, _REFUSAL))
+
+    def do_GET(self) -> None:
+        self._reply(403, _REFUSAL)
+
+    do_PUT = do_HEAD = do_DELETE = do_CONNECT = do_GET  # noqa: N815
+
+    def _reply(self, status: int, body: str) -> None:
+        content = body.encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002
+        """Say nothing."""

@@ -1,0 +1,218 @@
+"""Proves that a Prowler runs the check: by its own command, on an AWS made for this test.
+
+What its versions do with packages of checks was run and seen; the table is in docs/prowler.md.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from . import verify
+from .verify import Proof, Run
+from .verify_aws import REGION, Aws
+
+CHECK: Final = "kms_cmk_not_disabled"
+
+KNOWS_PACKAGES: Final = (5, 30, 0)
+RUNS_PACKAGES: Final = (5, 37, 1)
+"""Between the two, Prowler lists the checks of packages and does not run them."""
+
+OLDEST_TRIED: Final = (5, 10, 2)
+"""The oldest Prowler that was seen to run the check by `-x`."""
+
+NO_FOLDER_WITH_CHECK: Final = ((5, 14, 0), (5, 14, 1))
+"""In these `-x` does not go with `-c`."""
+
+HEEDS_ENDPOINT: Final = (5, 30, 0)
+"""Before, Prowler names AWS's own STS endpoint whatever AWS_ENDPOINT_URL says."""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What Prowler's own Python tells: see `verify_inside.look`."""
+
+    version: str
+    place: str
+    holder: str
+    entry_points: list[str]
+    regions: list[str]
+
+    @property
+    def number(self) -> tuple[int, ...]:
+        """The version's figures."""
+        return tuple(int(figure) for figure in re.findall(r"\d+", self.version)[:3])
+
+
+def prove(program: Path, pack: Path, folder: Path | None) -> Proof:
+    """Prove the pack installed beside Prowler, or with `folder` the way of `prowler -x FOLDER`.
+
+    `pack` is the folder to name where `-x` is advised. Takes as long as a scan of Prowler's,
+    unless what is installed tells already that the check cannot run.
+    """
+    python = verify.interpreter(program)
+    facts = _look(python) if python else None
+    if python is None or facts is None:
+        says = f"{program} is no Python script of an environment that holds Prowler."
+        mend = "name the script in Prowler's own environment with --prowler PATH"
+        return Proof("prowler", program, "", proven=False, says=(says,), mend=mend)
+    proven, says, mend = _hindered(facts, python, pack, folder) or _tried(
+        program, facts, pack, folder
+    )
+    return Proof("prowler", program, facts.version, proven, says, mend)
+
+
+_Outcome = tuple[bool, tuple[str, ...], str]
+
+
+def _look(python: Path) -> Facts | None:
+    source = Path(__file__).with_name("verify_inside.py").read_text(encoding="utf-8")
+    with tempfile.TemporaryDirectory(prefix="keysweep-verify-") as temporary:
+        variables = verify.environment(Path(temporary), {})
+        done = verify.run([python, "-", CHECK], Path(temporary), variables, source)
+    try:
+        answer = json.loads(done.output)
+    except ValueError:
+        return None
+    return Facts(**answer) if answer else None
+
+
+def _hindered(facts: Facts, python: Path, pack: Path, folder: Path | None) -> _Outcome | None:
+    """What is known to keep the check from running, before anything is run."""
+    advised = f"or hand the folder over: {_command(pack)}"
+    if facts.holder == "prowler":
+        return _not(
+            f"Prowler {facts.version} brings a check of its own named {CHECK}, which takes the "
+            "place of this one, and which -x would destroy.",
+            "do not use -x; look for a newer Keysweep, or uninstall it here",
+        )
+    if folder:
+        return None
+    if facts.holder == "keysweep":
+        return _not(
+            f"A copy that a run with -x left behind, {facts.place}, is run in the place of the "
+            "installed check.",
+            f"delete that folder: {shlex.join(['rm', '-r', facts.place])}",
+        )
+    if facts.number < KNOWS_PACKAGES:
+        return _not(
+            f"Prowler {facts.version} is too old: before 5.30.0 it does not look for checks in "
+            "packages.",
+            f"upgrade to 5.37.1 or later, {advised}",
+        )
+    if not facts.entry_points:
+        return _not(
+            "Keysweep is not installed in this Prowler's environment.",
+            f"pipx inject prowler keysweep, or {shlex.quote(str(python))} -m pip install "
+            f"keysweep, {advised}",
+        )
+    return None
+
+
+def _tried(program: Path, facts: Facts, pack: Path, folder: Path | None) -> _Outcome:
+    """Scan with the program, and judge by its results alone."""
+    with tempfile.TemporaryDirectory(prefix="keysweep-verify-") as temporary, Aws() as aws:
+        done = _scan(program, facts, aws, Path(temporary), folder)
+        found = _results(Path(temporary, "out"))
+    left = ()
+    if folder and Path(facts.place).is_dir():
+        left = (f"The run left its copy behind: delete {facts.place}.",)
+    if done.code != 3 or found != {aws.disabled: "FAIL", aws.enabled: "PASS"}:
+        proven, says, mend = _failed(facts, done, found, pack, folder)
+        return proven, says + left, mend
+    says = (
+        f"{CHECK} was run by this Prowler on a disabled and an enabled key, and failed the "
+        "disabled one alone.",
+        *left,
+        *_left_out(facts),
+        f"Run it: {_command(folder)}",
+    )
+    return True, says, ""
+
+
+def _scan(program: Path, facts: Facts, aws: Aws, work: Path, folder: Path | None) -> Run:
+    settings = aws.variables()
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        settings[name] = os.devnull
+    if facts.number < HEEDS_ENDPOINT:
+        mend = Path(__file__).with_name("verify_endpoint.py").read_text(encoding="utf-8")
+        Path(work, "sitecustomize.py").write_text(mend, encoding="utf-8")
+        paths = [str(work), os.environ.get("PYTHONPATH", "")]
+        settings["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
+    command = [program, "aws", *(["-x", folder] if folder else []), "-c", CHECK]
+    command += ["--region", REGION, "-M", "json-ocsf", "-o", str(work / "out")]
+    command += ["--no-banner", "--no-color"]
+    return verify.run(command, work, verify.environment(work, settings))
+
+
+def _results(folder: Path) -> dict[str, str]:
+    """Status by ARN of this check's records; empty when there are none to be read."""
+    try:
+        records = [
+            record
+            for path in folder.glob("*.ocsf.json")
+            for record in json.loads(path.read_text(encoding="utf-8"))
+        ]
+        return {
+            record["resources"][0]["uid"]: record["status_code"]
+            for record in records
+            if record["metadata"]["event_code"] == CHECK
+        }
+    except (ValueError, KeyError, TypeError, IndexError):
+        return {}
+
+
+def _failed(
+    facts: Facts, done: Run, found: dict[str, str], pack: Path, folder: Path | None
+) -> _Outcome:
+    """Why the scan did not fail the disabled key, as far as it is known."""
+    happened = f"Prowler scanned a disabled key ({done.ended()}) and "
+    happened += f"reported {sorted(found.values())}." if found else "reported nothing."
+    if not folder and KNOWS_PACKAGES <= facts.number < RUNS_PACKAGES:
+        return _not(
+            f"Prowler {facts.version} is too old and only lists the check: from 5.30.0 to 5.37.0 "
+            'it never runs checks of packages, and ends with exit 0 and "no findings".',
+            f"upgrade to 5.37.1 or later, or hand the folder over: {_command(pack)}",
+            happened,
+        )
+    if folder and facts.number in NO_FOLDER_WITH_CHECK:
+        return _not(
+            f"In Prowler {facts.version} -x does not go with -c.",
+            "upgrade, or leave -c away",
+            happened,
+        )
+    if folder and facts.number < OLDEST_TRIED:
+        return _not(
+            f"Prowler {facts.version} is older than 5.10.2, the oldest that -x was tried with.",
+            "upgrade",
+            happened,
+        )
+    return _not(f"{happened}\n{done.last_words()}", "see what Prowler says above")
+
+
+def _not(says: str, mend: str, *more: str) -> _Outcome:
+    return False, (says, *more), mend
+
+
+def _left_out(facts: Facts) -> tuple[str, ...]:
+    """The Regions that a scan leaves out unasked: Prowler's environment goes before its file."""
+    stated = os.environ.get("PROWLER_AWS_DISALLOWED_REGIONS", "").split(",")
+    regions = sorted(filter(None, map(str.strip, stated))) or facts.regions
+    if not regions:
+        return ()
+    return (
+        f"Scans leave out {' and '.join(map(verify.harmless, regions))}, even when --region names "
+        "them. If keys are there, give a configuration with other disallowed_regions "
+        "(--config-file).",
+    )
+
+
+def _command(folder: Path | None) -> str:
+    handed = ["-x", str(folder)] if folder else []
+    return shlex.join(["prowler", "aws", *handed, "-c", CHECK])

@@ -1,0 +1,325 @@
+"""Texts that others wrote, on their way to a terminal, a Markdown page, a spreadsheet; and secrets.
+
+The commands run in this process, which is quicker; what they print is the same.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import logging
+import os
+import stat
+import unicodedata
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+from stages import DATA, DEAD, ROLE, SHOP, record, share_models, state_only
+
+from embedded_aws.process import EmbeddedAws
+from keysweep.remediation import cli
+from keysweep.remediation.errors import BadInput
+from keysweep.remediation.files import write_private
+from keysweep.remediation.report.neutral import for_csv, for_markdown, plain
+
+ESCAPES = "\x1b[31mred\x07 \x9b2J \u202egpj.exe\u2066 \u200b\u2028"
+MARKUP = "<img src=x onerror=alert(1)> [a](javascript:b) |c| `d` **e** &lt; ~~f~~"
+FORMULAS = ("=1+1", "+1+1", "-1+1", "@SUM(A1)", " =1+1", "\t=1+1", "\r=1+1")
+HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+
+Command = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[EmbeddedAws]:
+    with EmbeddedAws() as aws:
+        yield aws
+
+
+@pytest.fixture
+def keysweep(
+    server: EmbeddedAws,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Command:
+    """Run a command in this process: its exit code, standard output and error."""
+    for name, value in {**server.environment(SHOP), "COLUMNS": "200"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(tmp_path)
+    share_models(monkeypatch)
+    policy = state_only().model_dump(mode="json", include={"accept", "version"})
+    (tmp_path / "policy.yaml").write_text(yaml.safe_dump(policy), encoding="utf-8")
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        capsys.readouterr()
+        code = cli.run(arguments)
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    return run
+
+
+def _results(server: EmbeddedAws, path: Path) -> Path:
+    keys = [key for key in server.keys() if key["state"] == "Disabled"]
+    records = [record(key["arn"], server.now()) for key in keys]
+    path.write_text(json.dumps(records), encoding="utf-8")
+    return path
+
+
+def _hidden(text: str) -> set[str]:
+    return {c for c in text if c != "\n" and unicodedata.category(c) in HIDDEN}
+
+
+# --- the three ways to make a text harmless ------------------------------------------------------
+
+
+@given(st.text())
+def test_plain_text_has_nothing_hidden(text: str) -> None:
+    assert not _hidden(plain(text))
+    assert "\n" not in plain(text)
+
+
+@given(st.text())
+def test_no_cell_is_a_formula_whatever_spreadsheet_reads_it(text: str) -> None:
+    cell = for_csv(text)
+    assert cell.lstrip()[:1] not in set("=+-@")
+    assert not _hidden(cell)
+
+
+@pytest.mark.parametrize("formula", FORMULAS)
+def test_a_formula_is_marked_as_text(formula: str) -> None:
+    assert for_csv(formula).startswith(("'", "\\u{"))
+
+
+@given(st.text())
+def test_no_text_is_markup_in_markdown(text: str) -> None:
+    shown = for_markdown(text)
+    bare = shown.replace("\\\\", "")
+    for mark in "`*_[]<>|&":
+        assert f"\\{mark}" in bare or mark not in bare
+    assert not _hidden(shown)
+
+
+# --- through the command -------------------------------------------------------------------------
+
+
+@pytest.fixture
+def hostile(server: EmbeddedAws) -> EmbeddedAws:
+    keys = [
+        {
+            "name": f"key-{number}",
+            "description": f"{text} {ESCAPES} {MARKUP}",
+            "tags": {"owner": f"{text}{ESCAPES}{MARKUP}"[:250], f"{text} x": ESCAPES},
+            **DEAD,
+        }
+        for number, text in enumerate(FORMULAS)
+    ]
+    server.reset({"accounts": {SHOP: {"regions": {"eu-west-1": {"keys": keys}}}}})
+    return server
+
+
+@pytest.mark.parametrize("form", ["table", "markdown", "csv", "json"])
+def test_nothing_of_it_reaches_a_report(
+    form: str, hostile: EmbeddedAws, keysweep: Command, tmp_path: Path
+) -> None:
+    folder = tmp_path / f"in\x1b[2J\u202e{form}<b>"
+    folder.mkdir()
+    results = str(_results(hostile, folder / "=r\u2066.json"))
+    plan = f"=plan\x1b[1m\u202e{form}.json"
+    code, out, err = keysweep(
+        "plan", results, "--policy", "policy.yaml", "--out", plan, "--format", form
+    )
+    assert code == 0, err
+    reports = [out]
+    apply = ("apply", plan, "--yes", "--format", form, "--journal", f"j\x1b[1m{form}")
+    code, out, err = keysweep(*apply)
+    assert code == 0, err
+    reports.append(out)
+    reports.append(keysweep("status", "--journal", f"j\x1b[1m{form}", "--format", form)[1])
+    for text in (report.replace("\r\n", "\n") for report in reports):
+        if form == "json":
+            json.loads(text)
+            assert not {c for c in text if c != "\n" and unicodedata.category(c) == "Cc"}
+            continue
+        assert not _hidden(text), _hidden(text)
+        if form == "markdown":
+            assert "<img" not in text.replace("\\<", "")
+            assert "](javascript" not in text.replace("\\]", "").replace("\\(", "")
+        if form == "csv":
+            cells = [cell for row in csv.reader(io.StringIO(text)) for cell in row]
+            assert not [cell for cell in cells if cell.lstrip()[:1] in set("=+-@")]
+
+
+def test_nothing_of_it_reaches_an_error(
+    hostile: EmbeddedAws, keysweep: Command, tmp_path: Path
+) -> None:
+    name = "bad\x1b[31m\u202e\n\x07.json"
+    (tmp_path / name).write_text("{", encoding="utf-8")
+    (tmp_path / name).write_text("[1]", encoding="utf-8")
+    for arguments in (
+        ("plan", name),
+        ("apply", name, "--yes"),
+        ("status", "--journal", name),
+        ("cancel", "--journal", name, "--yes"),
+        ("plan", "x", "--policy", name),
+        ("cancel", "--key", name),
+        (name,),
+        ("plan", "x", "--account", name),
+        ("plan", "x", "--role-name", name),
+    ):
+        code, out, err = keysweep(*arguments)
+        assert (code, out) == (2, ""), arguments
+        assert not _hidden(err), (arguments, _hidden(err))
+        assert err.startswith("keysweep: ")
+        assert err.count("\n") == 1, err
+
+
+# --- files ---------------------------------------------------------------------------------------
+
+
+def test_what_is_written_is_the_owners_and_replaces_links(tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("kept", encoding="utf-8")
+    link = tmp_path / "plan.json"
+    link.symlink_to(victim)
+    write_private(link, "new")
+    assert victim.read_text(encoding="utf-8") == "kept"
+    assert not link.is_symlink()
+    assert link.read_text(encoding="utf-8") == "new"
+    assert stat.S_IMODE(link.stat().st_mode) == 0o600
+    open_to_all = tmp_path / "open.json"
+    open_to_all.touch(mode=0o666)
+    write_private(open_to_all, "new")
+    assert stat.S_IMODE(open_to_all.stat().st_mode) == 0o600
+
+
+def test_a_file_that_cannot_be_written_leaves_nothing_behind(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    with pytest.raises(BadInput, match=r"folder: cannot be written: Is a directory; choose"):
+        write_private(folder, "new")
+    with pytest.raises(BadInput, match="cannot be written: No such file or directory"):
+        write_private(tmp_path / "none" / "plan.json", "new")
+    with pytest.raises(UnicodeEncodeError):
+        write_private(tmp_path / "plan.json", "\ud800")
+    assert {path.name for path in tmp_path.iterdir()} == {"folder"}
+
+
+def test_files_of_a_run_are_the_owners_whatever_the_umask(
+    hostile: EmbeddedAws, keysweep: Command, tmp_path: Path
+) -> None:
+    results = str(_results(hostile, tmp_path / "results.json"))
+    before = os.umask(0)
+    try:
+        assert keysweep("plan", results, "--policy", "policy.yaml")[0] == 0
+        assert keysweep("apply", "plan.json", "--yes")[0] == 0
+    finally:
+        os.umask(before)
+    for name in ("plan.json", "keysweep-journal.jsonl"):
+        assert stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        "!!python/object/apply:os.system ['touch pwned']",
+        "accept: !!python/object/new:os.system ['touch pwned']",
+        "version: 1\nprotected_keys: !include /etc/passwd",
+    ],
+)
+def test_a_policy_runs_nothing_and_opens_nothing(
+    document: str, hostile: EmbeddedAws, keysweep: Command, tmp_path: Path
+) -> None:
+    (tmp_path / "evil.yaml").write_text(document, encoding="utf-8")
+    results = str(_results(hostile, tmp_path / "results.json"))
+    code, out, err = keysweep("plan", results, "--policy", "evil.yaml")
+    assert (code, out) == (2, "")
+    assert "evil.yaml" in err
+    assert "root:" not in err
+    assert not (tmp_path / "pwned").exists()
+
+
+# --- secrets -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("trouble", [None, "deny", "expire", "truncate", "drop_after"])
+def test_no_credential_is_written_or_shown(
+    trouble: str | None,
+    server: EmbeddedAws,
+    keysweep: Command,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO)
+    keys = {"keys": [{"name": "k", **DEAD}]}
+    server.reset(
+        {
+            "accounts": {
+                SHOP: {"regions": {"eu-west-1": keys}},
+                DATA: {
+                    "regions": {"eu-west-1": keys},
+                    "roles": {ROLE: {"external_id": "external-canary"}},
+                },
+            }
+        }
+    )
+    results = str(_results(server, tmp_path / "results.json"))
+    access = ("--role-name", ROLE, "--external-id", "external-canary")
+    said = [keysweep("plan", results, "--policy", "policy.yaml", *access, "--format", "json")]
+    if trouble is not None:
+        server.fault(trouble, operation="ScheduleKeyDeletion", times=None)
+        server.fault(trouble, operation="AssumeRole", times=None)
+    for command in (
+        ("apply", "plan.json", "--yes"),
+        ("status",),
+        ("cancel", "--journal", "keysweep-journal.jsonl", "--yes"),
+    ):
+        said.append(keysweep(*command, *access))
+        said.append(keysweep(*command, *access, "--format", "json"))
+    environment = server.environment(SHOP)
+    secrets = {environment["AWS_SECRET_ACCESS_KEY"], "external-canary"}
+    secrets |= {environment["AWS_ACCESS_KEY_ID"], "session-ASIA", "ASIA"}
+    files = [path.read_text(encoding="utf-8") for path in tmp_path.rglob("*") if path.is_file()]
+    assert len(files) == 4
+    shown = [*files, *(text for _, out, err in said for text in (out, err)), caplog.text]
+    assert {secret for secret in secrets for text in shown if secret in text} == set()
+
+
+def test_keys_of_accounts_that_were_not_named_are_told_and_left_alone(
+    server: EmbeddedAws, keysweep: Command, tmp_path: Path
+) -> None:
+    keys: dict[str, Any] = {"keys": [{"name": "k-{n}", "count": 2, **DEAD}]}
+    server.reset(
+        {
+            "accounts": {
+                SHOP: {"regions": {"eu-west-1": keys}},
+                DATA: {"regions": {"eu-west-1": keys}, "roles": [ROLE]},
+            }
+        }
+    )
+    results = str(_results(server, tmp_path / "results.json"))
+    access = ("--role-name", ROLE, "--role-session-name", "friday", "--format", "json")
+    code, out, _ = keysweep("plan", results, "--policy", "policy.yaml", "--account", DATA, *access)
+    plan = json.loads(out)
+    verdicts = {(item["account_id"], item["verdict"]) for item in plan["items"]}
+    assert (code, verdicts) == (0, {(SHOP, "hold"), (DATA, "schedule")})
+    keysweep("plan", results, "--policy", "policy.yaml", *access)
+    server.clear_calls()
+    code, out, err = keysweep("apply", "plan.json", "--account", SHOP, *access)
+    assert (code, out) == (2, "")
+    assert f"2 keys (2 in account {SHOP})?" in err
+    code, out, _ = keysweep("apply", "plan.json", "--yes", "--account", SHOP, *access)
+    rows = {(row["key_arn"].split(":")[4], row["outcome"]) for row in json.loads(out)["results"]}
+    assert (code, rows) == (1, {(SHOP, "scheduled"), (DATA, "failed")})
+    assert {call["account"] for call in server.calls(service="kms")} == {SHOP}
+    code, out, _ = keysweep("apply", "plan.json", "--yes", *access)
+    assert code == 0
+    principals = {call["principal"] for call in server.calls(operation="ScheduleKeyDeletion")}
+    assert f"arn:aws:sts::{DATA}:assumed-role/{ROLE}/friday" in principals

@@ -1,0 +1,298 @@
+"""Ctrl-C, a journal that fails, two runs at once: what is left is done by the next run."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import stages as held
+from stages import DEAD, SHOP, Stages, outcomes, share_models, state_only
+
+from embedded_aws.process import EmbeddedAws
+from keysweep.remediation import write as write_stage
+from keysweep.remediation.journal import Journal
+from keysweep.remediation.models import KeyResult
+from keysweep.remediation.work import Stop
+
+ALL = {f"key-{number}" for number in range(1, 9)}
+APPLY = ("apply", "plan.json", "--yes", "--journal", "journal.jsonl", "--format", "json")
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[EmbeddedAws]:
+    with EmbeddedAws() as aws:
+        yield aws
+
+
+@pytest.fixture
+def run(server: EmbeddedAws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stages:
+    for name, value in server.environment(SHOP).items():
+        monkeypatch.setenv(name, value)
+    share_models(monkeypatch)
+    monkeypatch.setattr(write_stage, "READ_BACK_PAUSES", (0.0, 0.05))
+    keys = [{"name": "key-{n}", "count": 8, **DEAD}]
+    server.reset({"accounts": {SHOP: {"regions": {"eu-west-1": {"keys": keys}}}}})
+    return Stages(server, tmp_path, state_only())
+
+
+def _start(run: Stages, *arguments: str, **options: Any) -> subprocess.Popen[str]:
+    keep = {k: v for k, v in os.environ.items() if not k.startswith("AWS_")}
+    return subprocess.Popen(
+        [sys.executable, "-P", "-m", "keysweep.remediation", *arguments],
+        cwd=run.folder,
+        env={**keep, **run.aws.environment(SHOP)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
+        **options,
+    )
+
+
+def _wait_for(what: Callable[[], object]) -> None:
+    end = time.monotonic() + 90
+    while not what():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def _in_flight(run: Stages, kind: str) -> subprocess.Popen[str]:
+    """A run of apply that waits for its first answers."""
+    run.plan()
+    run.aws.fault(kind, operation="ScheduleKeyDeletion", times=None, seconds=60)
+    process = _start(run, *APPLY)
+    _wait_for(lambda: len(run.aws.calls(operation="ScheduleKeyDeletion")) == 4)
+    return process
+
+
+def _rows(run: Stages, out: str) -> dict[str, KeyResult]:
+    return run.by_name(KeyResult.model_validate(row) for row in json.loads(out)["results"])
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_once_it_ends_the_calls_in_flight(number: int, run: Stages) -> None:
+    process = _in_flight(run, "hang_after")
+    process.send_signal(number)
+    assert process.stderr is not None
+    assert "press Ctrl-C again to stop at once" in process.stderr.readline()
+    run.aws.clear_faults()
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert err == (
+        "keysweep: stopped by hand; what is left is done by: "
+        "keysweep apply plan.json --journal journal.jsonl\n"
+    )
+    rows = _rows(run, out)
+    assert set(rows) == ALL
+    begun = {name for name, row in rows.items() if row.outcome.value == "scheduled"}
+    assert len(begun) == 4
+    assert run.state("PendingDeletion") == begun
+    assert {rows[name].message for name in ALL - begun} == {
+        "not begun: stopped by hand; run the same command again"
+    }
+    held.nothing_is_open(run)
+    again = _start(run, *APPLY)
+    out, err = again.communicate(timeout=120)
+    assert (again.returncode, err) == (0, "")
+    assert outcomes(_rows(run, out)) == dict.fromkeys(ALL, "scheduled")
+
+
+def test_interrupted_twice_it_ends_at_once_and_loses_nothing(run: Stages) -> None:
+    process = _in_flight(run, "hang_after")
+    assert process.stderr is not None
+    process.send_signal(signal.SIGINT)
+    process.stderr.readline()
+    start = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert time.monotonic() - start < 20, "it did not wait for the calls in flight"
+    assert (process.returncode, out) == (1, "")
+    assert "the journal has what was begun" in err
+    run.aws.clear_faults()
+    assert len(held.lines_of(run, "intent")) == 4
+    held.undo_finds_everything(run)
+    plan = json.loads((run.folder / "plan.json").read_text("utf-8"))
+    assert plan["summary"]["schedule"] == 8
+    again = _start(run, *APPLY)
+    out, _ = again.communicate(timeout=120)
+    assert outcomes(_rows(run, out)) == dict.fromkeys(ALL, "scheduled")
+    held.nothing_is_open(run)
+
+
+def test_plan_ends_at_once_since_it_changes_nothing(run: Stages) -> None:
+    run.results()
+    run.aws.fault("hang_before", operation="DescribeKey", times=None, seconds=60)
+    process = _start(run, "plan", "results.json")
+    _wait_for(lambda: run.aws.calls(operation="DescribeKey"))
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (1, "")
+    assert err == "keysweep: interrupted; nothing was changed\n"
+    run.aws.clear_faults()
+
+
+def test_a_second_apply_of_the_plan_refuses_whatever_its_journal(run: Stages) -> None:
+    process = _in_flight(run, "hang_after")
+    for journal in ("journal.jsonl", "other.jsonl"):
+        second = _start(run, *APPLY[:4], journal, "--format", "json")
+        out, err = second.communicate(timeout=120)
+        assert (second.returncode, out) == (3, "")
+        assert "wait until it has ended" in err
+        assert len(err.splitlines()) == 1
+    run.aws.clear_faults()
+    out, _ = process.communicate(timeout=120)
+    assert process.returncode == 0
+    assert outcomes(_rows(run, out)) == dict.fromkeys(ALL, "scheduled")
+    held.scheduled_once(run)
+
+
+def test_a_disk_that_fills_up_stops_the_run_in_one_sentence(run: Stages) -> None:
+    plan = run.plan()
+
+    def little_room() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (2000, resource.RLIM_INFINITY))
+
+    process = _start(run, *APPLY, preexec_fn=little_room)
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert len(err.splitlines()) == 1, err
+    assert "the journal cannot be written" in err
+    assert "journal.jsonl" in err
+    rows = _rows(run, out)
+    assert set(rows) == ALL
+    held.every_write_was_announced(run, plan)
+    held.undo_finds_everything(run)
+    assert run.state("PendingDeletion") < ALL
+    again = _start(run, *APPLY)
+    out, err = again.communicate(timeout=120)
+    assert (again.returncode, err) == (0, "")
+    assert outcomes(_rows(run, out)) == dict.fromkeys(ALL, "scheduled")
+    held.nothing_is_open(run)
+    held.scheduled_once(run)
+
+
+def _no_room() -> None:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
+
+
+@pytest.mark.parametrize(
+    ("journal", "options", "words"),
+    [
+        ("journal.jsonl", {"preexec_fn": _no_room}, "File too large"),
+        ("/proc/journal.jsonl", {}, "nothing was done"),
+        ("/dev/full", {}, "is no file"),
+        ("none/journal.jsonl", {}, "nothing was done"),
+    ],
+)
+def test_a_place_that_takes_no_journal_is_refused_before_any_write(
+    journal: str, options: dict[str, Any], words: str, run: Stages
+) -> None:
+    run.plan()
+    process = _start(run, *APPLY[:4], journal, **options)
+    out, err = process.communicate(timeout=120)
+    assert (process.returncode, out) == (2, "")
+    assert len(err.splitlines()) == 1
+    assert journal in err
+    assert words in err
+    assert run.aws.calls(operation="ScheduleKeyDeletion") == []
+
+
+def test_an_expired_plan_still_settles_what_was_left_open(run: Stages) -> None:
+    plan = run.plan()
+    one = run.aws.key_arn(SHOP, "eu-west-1", "key-1")
+    two = run.aws.key_arn(SHOP, "eu-west-1", "key-2")
+    run.aws.fault("drop_after", operation="ScheduleKeyDeletion", key=one)
+    run.aws.fault("deny", operation="DescribeKey", key=one, skip=1, times=None)
+    run.aws.fault("deny", operation="ScheduleKeyDeletion", key=two)
+    first = run.apply(plan)
+    assert outcomes(first) == {
+        **dict.fromkeys(ALL, "scheduled"),
+        "key-1": "failed",
+        "key-2": "failed",
+    }
+    run.aws.clear_faults()
+    run.aws.advance(days=8)
+    process = _start(run, *APPLY)
+    out, _ = process.communicate(timeout=120)
+    rows = _rows(run, out)
+    assert outcomes(rows) == {**dict.fromkeys(ALL, "scheduled"), "key-2": "failed"}
+    assert "the plan expired on" in rows["key-2"].message
+    assert process.returncode == 1
+    assert run.state("Disabled") == {"key-2"}
+    held.nothing_is_open(run)
+    process = _start(run, *APPLY)
+    out, err = process.communicate(timeout=120)
+    assert (process.returncode, out) == (3, "")
+    assert "the plan expired on" in err
+
+
+# --- in this process ------------------------------------------------------------------------------
+
+
+def test_a_run_that_is_stopped_before_it_begins_does_nothing(run: Stages) -> None:
+    plan = run.plan()
+    stop = Stop()
+    stop.ask("stopped by hand")
+    stop.ask("another reason")
+    rows = run.apply(plan, stop)
+    assert {row.message for row in rows.values()} == {
+        "not begun: stopped by hand; run the same command again"
+    }
+    assert set(rows) == ALL
+    assert held.lines_of(run, "intent") == []
+
+
+def test_a_journal_that_fails_once_stops_all_threads(
+    run: Stages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = run.plan()
+    ordinary = os.fsync
+    syncs = 0
+
+    def fsync(handle: int) -> None:
+        nonlocal syncs
+        syncs += 1
+        if syncs == 7:
+            raise OSError(5, "Input/output error")
+        ordinary(handle)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    stop = Stop()
+    rows = run.apply(plan, stop)
+    assert set(rows) == ALL
+    assert stop.asked or any("not written down" in row.message for row in rows.values())
+    monkeypatch.undo()
+    for name, value in run.aws.environment(SHOP).items():
+        monkeypatch.setenv(name, value)
+    held.every_write_was_announced(run, plan)
+    held.undo_finds_everything(run)
+    assert len(run.aws.calls(operation="ScheduleKeyDeletion")) < len(ALL)
+    assert outcomes(run.apply(plan)) == dict.fromkeys(ALL, "scheduled")
+    held.scheduled_once(run)
+    held.nothing_is_open(run)
+
+
+def test_trouble_of_our_own_is_one_keys_row(run: Stages, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = run.plan()
+    odd = run.aws.key_arn(SHOP, "eu-west-1", "key-3")
+    ordinary = Journal.intent
+
+    def intent(self: Journal, now: Any, operation: str, key_arn: Any, **more: Any) -> Any:
+        if str(key_arn) == odd:
+            raise RuntimeError("surprise")
+        return ordinary(self, now, operation, key_arn, **more)
+
+    monkeypatch.setattr(Journal, "intent", intent)
+    rows = run.apply(plan)
+    assert outcomes(rows) == {**dict.fromkeys(ALL, "scheduled"), "key-3": "failed"}
+    assert "an error of keysweep itself (RuntimeError: surprise)" in rows["key-3"].message
+    assert run.state("Disabled") == {"key-3"}

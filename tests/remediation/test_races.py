@@ -1,0 +1,241 @@
+"""Somebody else changes a key: between plan and apply, and between the last look and the call.
+
+`meddle` is a fault of the embedded AWS: the call is answered, and then somebody else makes another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+import stages as held
+from stages import DEAD, SHOP, Stages, few_references, outcomes, share_models, state_only
+
+from embedded_aws.process import EmbeddedAws
+from keysweep.remediation import policy as policy_stage
+from keysweep.remediation import write as write_stage
+from keysweep.remediation.policy import Policy
+
+OTHER_POLICY = (
+    '{"Version":"2012-10-17","Statement":[{"Sid":"own","Effect":"Allow","Principal":'
+    f'{{"AWS":"arn:aws:iam::{SHOP}:root"}},"Action":"kms:*","Resource":"*"}}]}}'
+)
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[EmbeddedAws]:
+    with EmbeddedAws() as aws:
+        yield aws
+
+
+@pytest.fixture
+def run(server: EmbeddedAws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stages:
+    for name, value in server.environment(SHOP).items():
+        monkeypatch.setenv(name, value)
+    share_models(monkeypatch)
+    few_references(monkeypatch)
+    monkeypatch.setattr(write_stage, "READ_BACK_PAUSES", (0.0, 0.05))
+    keys = [
+        {"name": "raced", "grants": [{"grantee": f"arn:aws:iam::{SHOP}:role/x"}], **DEAD},
+        {"name": "calm", **DEAD},
+    ]
+    server.reset({"accounts": {SHOP: {"regions": {"eu-west-1": {"keys": keys}}}}})
+    policy = policy_stage.load()
+    grants = [{"key": "all", "rule": "active-grant", "reason": "test", "until": "2099-01-01"}]
+    return Stages(server, tmp_path, Policy.model_validate({**dict(policy), "accept": grants}))
+
+
+def _kms(run: Stages) -> Any:
+    return boto3.client("kms", **run.aws.client_arguments(SHOP, "eu-west-1"))
+
+
+def _arn(run: Stages) -> str:
+    return run.aws.key_arn(SHOP, "eu-west-1", "raced")
+
+
+def _grant_it(run: Stages) -> None:
+    kms, arn = _kms(run), _arn(run)
+    kms.enable_key(KeyId=arn)
+    kms.create_grant(
+        KeyId=arn, GranteePrincipal="arn:aws:iam::999988887777:role/y", Operations=["Decrypt"]
+    )
+    kms.disable_key(KeyId=arn)
+
+
+CHANGES: dict[str, Callable[[Stages], object]] = {
+    "state": lambda run: _kms(run).enable_key(KeyId=_arn(run)),
+    "protected tag": lambda run: _kms(run).tag_resource(
+        KeyId=_arn(run), Tags=[{"TagKey": "keysweep:keep", "TagValue": ""}]
+    ),
+    "any tag": lambda run: _kms(run).tag_resource(
+        KeyId=_arn(run), Tags=[{"TagKey": "team", "TagValue": "x"}]
+    ),
+    "alias": lambda run: _kms(run).create_alias(AliasName="alias/new", TargetKeyId=_arn(run)),
+    "key policy": lambda run: _kms(run).put_key_policy(
+        KeyId=_arn(run), PolicyName="default", Policy=OTHER_POLICY
+    ),
+    "grant": _grant_it,
+}
+
+
+@pytest.mark.parametrize("what", CHANGES)
+def test_a_change_between_plan_and_apply_leaves_the_key_alone(what: str, run: Stages) -> None:
+    if what == "grant":
+        run.policy = run.policy.model_copy(update={"accept": ()})
+        for grant in _kms(run).list_grants(KeyId=_arn(run))["Grants"]:
+            _kms(run).revoke_grant(KeyId=_arn(run), GrantId=grant["GrantId"])
+    plan = run.plan()
+    assert {item.verdict.value for item in plan.items} == {"schedule"}
+    CHANGES[what](run)
+    rows = run.apply(plan)
+    assert outcomes(rows) == {"raced": "changed", "calm": "scheduled"}
+    assert run.state("PendingDeletion") == {"calm"}
+    assert "raced" not in str(held.lines_of(run, "intent"))
+
+
+MEDDLING: dict[str, tuple[str, dict[str, Any]]] = {
+    "protected tag": (
+        "ListResourceTags",
+        {"operation": "TagResource", "Tags": [{"TagKey": "keysweep:keep", "TagValue": ""}]},
+    ),
+    "alias": ("ListAliases", {"operation": "CreateAlias", "AliasName": "alias/new"}),
+    "key policy": ("GetKeyPolicy", {"operation": "PutKeyPolicy", "Policy": OTHER_POLICY}),
+}
+"""After which answer to apply somebody makes which call."""
+
+
+@pytest.mark.parametrize("what", MEDDLING)
+def test_a_change_after_the_last_look_is_seen_after_the_call_and_cancelled(
+    what: str, run: Stages
+) -> None:
+    plan = run.plan()
+    operation, then = MEDDLING[what]
+    named = {"TargetKeyId" if what == "alias" else "KeyId": _arn(run)}
+    run.aws.fault("meddle", operation=operation, key=_arn(run), then={**then, **named})
+    rows = run.apply(plan)
+    assert outcomes(rows) == {"raced": "changed", "calm": "scheduled"}
+    assert "changed while it was being scheduled" in rows["raced"].message
+    assert run.state("PendingDeletion") == {"calm"}
+    assert run.state("Disabled") == {"raced"}
+    held.nothing_is_open(run)
+    made = [(line["operation"], line["outcome"]) for line in held.lines_of(run, "outcome")]
+    assert ("CancelKeyDeletion", "cancelled") in made
+    again = run.apply(plan)
+    assert outcomes(again) == {"raced": "changed", "calm": "scheduled"}
+    assert run.state("Disabled") == {"raced"}
+
+
+def test_a_change_that_cannot_be_undone_is_that_keys_failure(run: Stages) -> None:
+    plan = run.plan()
+    then = {"operation": "TagResource", "Tags": [{"TagKey": "keysweep:keep", "TagValue": ""}]}
+    run.aws.fault(
+        "meddle", operation="ListResourceTags", key=_arn(run), then={**then, "KeyId": _arn(run)}
+    )
+    run.aws.fault("deny", operation="CancelKeyDeletion", times=None)
+    rows = run.apply(plan)
+    assert outcomes(rows) == {"raced": "failed", "calm": "scheduled"}
+    assert rows["raced"].message.endswith(f"run: keysweep cancel --key {_arn(run)}")
+    held.undo_finds_everything(run)
+
+
+def test_a_look_after_the_call_that_fails_is_told(run: Stages) -> None:
+    plan = run.plan()
+    run.aws.fault("deny", operation="GetKeyPolicy", key=_arn(run), skip=1, times=None)
+    rows = run.apply(plan)
+    assert outcomes(rows) == {"raced": "scheduled", "calm": "scheduled"}
+    assert rows["raced"].message == "key policy could not be looked at once more after the call"
+    assert rows["calm"].message == ""
+
+
+def test_the_state_alone_costs_two_requests_a_key(run: Stages) -> None:
+    run.policy = state_only(tags=False)
+    plan = run.plan()
+    run.aws.clear_calls()
+    run.apply(plan)
+    assert sorted(call["operation"] for call in run.aws.calls(service="kms")) == [
+        *["DescribeKey"] * 2,
+        *["ScheduleKeyDeletion"] * 2,
+    ]
+
+
+def test_a_key_that_others_schedule_in_between_is_theirs(run: Stages) -> None:
+    run.policy = state_only()
+    plan = run.plan()
+    then = {"operation": "ScheduleKeyDeletion", "KeyId": _arn(run), "PendingWindowInDays": 30}
+    run.aws.fault("meddle", operation="DescribeKey", key=_arn(run), then=then)
+    rows = run.apply(plan)
+    assert outcomes(rows) == {"raced": "already_pending", "calm": "scheduled"}
+    held.nothing_is_open(run)
+    run.cancel()
+    assert run.state("PendingDeletion") == {"raced"}
+
+
+def test_a_key_that_others_cancel_in_between_is_not_ours_to_cancel(run: Stages) -> None:
+    run.policy = state_only()
+    plan = run.plan()
+    run.apply(plan)
+    then = {"operation": "CancelKeyDeletion", "KeyId": _arn(run)}
+    run.aws.fault("meddle", operation="DescribeKey", key=_arn(run), then=then)
+    rows = run.cancel()
+    assert outcomes(rows) == {"raced": "not_pending", "calm": "cancelled"}
+    assert run.state("Disabled") == {"raced", "calm"}
+    held.nothing_is_open(run)
+
+
+def test_the_one_window_that_is_left_open_is_the_state(run: Stages) -> None:
+    """Enabled between the last DescribeKey and the call: AWS deletes enabled keys too, and no
+    answer shows what a key was before. docs/reliability.md says so; one cancel undoes it."""
+    run.policy = state_only()
+    plan = run.plan()
+    then = {"operation": "EnableKey", "KeyId": _arn(run)}
+    run.aws.fault("meddle", operation="DescribeKey", key=_arn(run), then=then)
+    assert outcomes(run.apply(plan))["raced"] == "scheduled"
+    calls = [call["operation"] for call in run.aws.calls(service="kms") if call["key"] == _arn(run)]
+    last_look = max(n for n, name in enumerate(calls) if name == "ScheduleKeyDeletion") - 1
+    assert calls[last_look] in {"DescribeKey", "EnableKey"}, "nothing waits or reads in between"
+    assert outcomes(run.cancel())["raced"] == "cancelled"
+
+
+# --- DescribeKey may show for a while what was ---------------------------------------------------
+
+
+def test_a_schedule_that_is_lost_and_shows_late_is_still_found_by_undo(run: Stages) -> None:
+    run.policy = state_only()
+    plan = run.plan()
+    run.aws.fault("drop_after", operation="ScheduleKeyDeletion", key=_arn(run))
+    run.aws.fault("stale", operation="DescribeKey", key=_arn(run), skip=1, times=None)
+    rows = run.apply(plan)
+    assert outcomes(rows) == {"raced": "failed", "calm": "scheduled"}
+    held.undo_finds_everything(run)
+    run.aws.clear_faults()
+    rows = run.cancel()
+    assert outcomes(rows) == {"raced": "cancelled", "calm": "cancelled"}
+    assert run.state("Disabled") == {"raced", "calm"}
+    held.nothing_is_open(run)
+
+
+def test_a_schedule_that_is_lost_and_shows_late_is_ours_in_the_next_run(run: Stages) -> None:
+    run.policy = state_only()
+    plan = run.plan()
+    run.aws.fault("drop_after", operation="ScheduleKeyDeletion", key=_arn(run))
+    run.aws.fault("stale", operation="DescribeKey", key=_arn(run), skip=1, times=3)
+    assert outcomes(run.apply(plan))["raced"] == "failed"
+    # The next run still sees it Disabled when it settles, and asks AWS, who knows better.
+    rows = run.apply(plan)
+    assert outcomes(rows) == {"raced": "scheduled", "calm": "scheduled"}
+    held.nothing_is_open(run)
+    held.undo_finds_everything(run)
+    assert outcomes(run.cancel()) == {"raced": "cancelled", "calm": "cancelled"}
+
+
+def test_cancel_waits_for_the_state_that_it_made(run: Stages) -> None:
+    run.policy = state_only()
+    plan = run.plan()
+    run.apply(plan)
+    run.aws.fault("stale", operation="DescribeKey", key=_arn(run), skip=1, times=1)
+    rows = run.cancel(protected_tag="keysweep:keep", enable=True)
+    assert outcomes(rows) == {"raced": "cancelled", "calm": "cancelled"}
+    assert run.state("Enabled") == {"raced", "calm"}
