@@ -1,18 +1,19 @@
 """Scanner results -> findings: Prowler's and Checkov's JSON, recognised from the content.
 
-`read_results` reads; `nominates_plan`, `nominates_cancel` and `newest_by_key` choose among what was
+`read_results` reads; `nominates_plan`, `nominates_cancel` and `nominated` choose among what was
 read. A finding only nominates: nothing here is a basis for acting.
 """
 
 from __future__ import annotations
 
 from .read import STDIN, Results, read_results
-from .select import newest_by_key, nominates_cancel, nominates_plan
+from .select import newest_by_key, nominated, nominates_cancel, nominates_plan
 
 __all__ = [
     "STDIN",
     "Results",
     "newest_by_key",
+    "nominated",
     "nominates_cancel",
     "nominates_plan",
     "read_results",

@@ -7,7 +7,13 @@ from typing import Final
 OURS: Final = "kms_cmk_not_disabled"
 """Keysweep's own Prowler check."""
 
-PLAN_CHECKS: Final = frozenset({OURS, "kms_cmk_are_used", "CKV_KEYSWEEP_001", "CKV_AWS_227"})
+STOCK: Final = "kms_cmk_are_used"
+"""Prowler's own check of the same; it fails for every key that is neither enabled nor pending."""
+
+OURS_IN_CODE: Final = "CKV_KEYSWEEP_001"
+"""Keysweep's own Checkov check."""
+
+PLAN_CHECKS: Final = frozenset({OURS, STOCK, OURS_IN_CODE, "CKV_AWS_227"})
 """Failed: the key may be retired."""
 
 CANCEL_CHECKS: Final = frozenset(

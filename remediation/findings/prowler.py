@@ -1,47 +1,61 @@
-"""What all of Prowler's formats have in common: one check, one resource, one status."""
+"""What all of Prowler's formats have in common: one check, one resource, one status, one time."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Final
 
-from ..models import Finding, FindingStatus, KeyArn, UnusableRecord
-from .checks import ACTED_ON
-from .format import Notice, Reading
-from .shown import shown
+from ..models import Finding, FindingStatus, KeyArn
+from .format import Notice, Reading, Unusable
+from .shown import SENTENCE, shown
+
+Moment = int | float | str | None
+"""Seconds since 1970 as a number or in digits (`--unix-timestamp`), or a time in ISO 8601."""
+
+_MILLISECONDS: Final = 1e11
+"""OCSF's own unit is the millisecond; Prowler writes seconds. No scan ran after the year 5138."""
 
 
 @dataclass(frozen=True)
 class ProwlerRecord:
     """The fields of one record, as far as its format has them."""
 
-    check_id: str | None
+    check_id: str
     status: FindingStatus | None
-    resource: str | None
-    """What Prowler gives as the ARN of the resource."""
-    stated: tuple[tuple[str, str | None], ...]
-    """`account`, `Region` and `partition` as stated beside the ARN, which alone is believed."""
-    time: datetime | None
-    detail: str | None
-    """Prowler's sentence about the resource (status_extended)."""
+    """None: a word that Prowler is not known to write."""
+    resource: str
+    """What Prowler gives as the resource's ARN."""
+    accounts: tuple[str | None, ...]
+    """Account, Region and partition as stated beside the ARN, which alone is believed."""
+    regions: tuple[str | None, ...]
+    partitions: tuple[str | None, ...]
+    time: Moment
+    detail: str
+    """Prowler's sentence about the resource (`status_extended`)."""
     key_state: str | None = None
 
 
-def read_record(record: ProwlerRecord, source: str, place: str) -> Iterator[Reading]:
-    """The finding of a record; nothing for the checks that Keysweep does not act on."""
-    if record.check_id not in ACTED_ON:
-        return
+def findings(record: ProwlerRecord, source: str, place: str) -> Iterator[Reading]:
+    """What a record of a check that Keysweep acts on says."""
+    if record.status is None:
+        raise Unusable("its status is no word that Prowler is known to write")
     try:
-        if record.status is None:
-            raise ValueError("its status is none that Prowler writes")
-        key = _key(record)
+        key = KeyArn.parse(record.resource)
     except ValueError as error:
-        if record.status is FindingStatus.MANUAL and record.resource != "":
-            yield Notice(_unlistable(record))
+        if record.status is FindingStatus.MANUAL:
+            yield Notice(_not_looked_at(record))
             return
-        yield UnusableRecord(source=source, place=place, problem=f"{record.check_id}: {error}")
-        return
+        if record.status is FindingStatus.MUTED:
+            return
+        raise Unusable(str(error)) from error
+    _compare("account", key.account_id, record.accounts, key)
+    _compare("Region", key.region, record.regions, key)
+    _compare("partition", key.partition, record.partitions, key)
+    time, certain = _moment(record.time)
+    if not certain:
+        yield Notice(f"{shown(source)} gives times without their zone; they are read as UTC")
     yield Finding(
         scanner="prowler",
         check_id=record.check_id,
@@ -49,30 +63,36 @@ def read_record(record: ProwlerRecord, source: str, place: str) -> Iterator[Read
         source=source,
         place=place,
         key_arn=key,
-        key_state=record.key_state,
-        time=record.time,
+        key_state=record.key_state or None,
+        time=time,
     )
 
 
-def _key(record: ProwlerRecord) -> KeyArn:
-    key = KeyArn.parse(record.resource)
-    of_arn = {"account": key.account_id, "Region": key.region, "partition": key.partition}
-    for name, value in record.stated:
-        if value is not None and value != of_arn[name]:
-            raise ValueError(f"it states the {name} {shown(value)}, and its ARN is {key}")
-    return key
+def _compare(name: str, of_arn: str, stated: tuple[str | None, ...], key: KeyArn) -> None:
+    for value in stated:
+        if value and value != of_arn:
+            raise Unusable(f"it states the {name} {shown(value)}, and its ARN is {key}")
 
 
-def _unlistable(record: ProwlerRecord) -> str:
-    where = ", ".join(f"{name} {shown(value)}" for name, value in record.stated if value)
-    return f"{record.check_id} could not look everywhere ({where}): {shown(record.detail or '')}"
+def _not_looked_at(record: ProwlerRecord) -> str:
+    """A Region that could not be listed, in words: nobody may take its silence for "no keys"."""
+    account = next((account for account in record.accounts if account), "unknown")
+    return f"account {shown(account)}, {record.check_id}: {shown(record.detail, SENTENCE)}"
 
 
-def epoch(value: object) -> datetime | None:
-    """A moment from seconds since 1970 (OCSF's own milliseconds are told by their size)."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
+def _moment(value: Moment) -> tuple[datetime, bool]:
+    """The time of a record, and whether its zone is known."""
     try:
-        return datetime.fromtimestamp(value / 1000 if abs(value) > 1e11 else value, UTC)
+        if isinstance(value, str) and not value.replace(".", "", 1).isdigit():
+            time = datetime.fromisoformat(value)
+            return (
+                (time.astimezone(UTC), True) if time.tzinfo else (time.replace(tzinfo=UTC), False)
+            )
+        if value is not None:
+            seconds = float(value)
+            if abs(seconds) > _MILLISECONDS:
+                seconds /= 1000
+            return datetime.fromtimestamp(seconds, UTC), True
     except (ValueError, OverflowError, OSError):
-        return None
+        pass
+    raise Unusable(f"its time is {shown(value)}, which is no time")

@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO, Final
+
+import msgspec
 
 from ..errors import BadInput
 from ..models import Finding, ResultsSource, UnusableRecord
-from .documents import records
-from .format import Format, Notice
+from .checks import OURS_IN_CODE
+from .documents import Records
+from .format import Format, Notice, Unusable
 from .formats import recognise
-from .shown import path_text, shown
+from .refused import reason, reason_of_text
+from .shown import SENTENCE, path_text, shown
+from .window import NotWhole
 
-STDIN = "-"
-_SUFFIXES = (".json", ".ndjson")
+STDIN: Final = "-"
+"""The path that means standard input."""
+
+_SUFFIXES: Final = (".json", ".ndjson")
+
+_MOST_UNUSABLE: Final = 10_000
+"""Unusable records of one document; with more it is none of a scanner's."""
 
 
 @dataclass(frozen=True)
@@ -26,113 +36,185 @@ class Results:
 
     sources: tuple[ResultsSource, ...]
     findings: tuple[Finding, ...]
+    """Records of the checks that Keysweep acts on, whatever their status, in the order read."""
     unusable: tuple[UnusableRecord, ...]
     warnings: tuple[str, ...]
+    """Sentences; without control characters, whatever names the files hold."""
 
 
 def read_results(paths: Sequence[str], stdin: BinaryIO) -> Results:
-    """Read results files, folders (`*.json` and `*.ndjson` below them) and `-`, standard input.
+    """Read results files, folders and `-`, standard input; a file that is named twice is read once.
 
-    Raises BadInput for a path that cannot be read, a document that is not whole, and one without a
-    single record of a known scanner.
+    Below a folder, every `*.json` and `*.ndjson` is read, and one that is of no scanner is passed
+    over with a warning. Raises BadInput for a path that cannot be read, a document that is cut off
+    or no JSON, a named document without a single record of a known scanner, and a folder without a
+    results file.
     """
-    sources: list[ResultsSource] = []
-    findings: list[Finding] = []
-    unusable: list[UnusableRecord] = []
-    warnings: list[str] = []
-    for path in _files(paths):
-        try:
-            if path == STDIN:
-                read = _Document(path).read(stdin)
-            else:
-                with Path(path).open("rb") as stream:
-                    read = _Document(path_text(path)).read(stream)
-        except OSError as error:
-            raise BadInput(f"{shown(path)} cannot be read: {error.strerror}") from error
-        sources.append(read.source())
-        findings += read.findings
-        unusable += read.unusable
-        warnings += read.warnings
-    return Results(tuple(sources), tuple(findings), tuple(unusable), tuple(warnings))
+    documents: dict[str, _Document] = {}
+    passed_over: list[str] = []
+    for path in paths:
+        is_folder = path != STDIN and os.path.isdir(path)  # noqa: PTH112 - no text, maybe
+        found = False
+        for file in _files(path) if is_folder else (path,):
+            identity = file if file == STDIN else os.path.realpath(file)
+            try:
+                if identity not in documents:
+                    documents[identity] = _read(file, stdin)
+                found = True
+            except _Foreign as error:
+                if not is_folder:
+                    raise
+                passed_over.append(f"passed over: {error}")
+        if not found:
+            raise BadInput(f"{shown(path)} is a folder without a results file (*.json, *.ndjson)")
+    read = documents.values()
+    warnings = dict.fromkeys(warning for document in read for warning in document.warnings)
+    return Results(
+        sources=tuple(document.source() for document in read),
+        findings=tuple(finding for document in read for finding in document.findings),
+        unusable=tuple(record for document in read for record in document.unusable),
+        warnings=(*passed_over, *warnings, *_silent_checks(read)),
+    )
 
 
-def _files(paths: Sequence[str]) -> Iterator[str]:
-    for path in dict.fromkeys(paths):
-        if path != STDIN and Path(path).is_dir():
-            inside = sorted(
-                str(file)
-                for file in Path(path).rglob("*")
-                if file.name.endswith(_SUFFIXES) and file.is_file()
-            )
-            if not inside:
-                raise BadInput(f"{shown(path)} is a folder without a *.json or *.ndjson file")
-            yield from inside
-        else:
-            yield path
+def _read(path: str, stdin: BinaryIO) -> _Document:
+    document = _Document(path_text(path))
+    if path == STDIN:
+        return document.read(stdin)
+    try:
+        with open(path, "rb", buffering=0) as stream:  # noqa: PTH123 - no text, maybe
+            return document.read(stream)
+    except OSError as error:
+        raise BadInput(f"{shown(path)} cannot be read: {error.strerror}") from error
+
+
+def _files(folder: str) -> Iterator[str]:
+    """The JSON files below a folder, in the order of their names."""
+
+    def refuse(error: OSError) -> None:
+        raise BadInput(f"{shown(error.filename)} cannot be read: {error.strerror}") from error
+
+    for parent, folders, names in os.walk(folder, onerror=refuse):
+        folders.sort()
+        for name in sorted(names):
+            file = Path(parent, name)
+            if name.endswith(_SUFFIXES) and file.is_file():
+                yield str(file)
+
+
+def _silent_checks(documents: Collection[_Document]) -> Iterator[str]:
+    """Checks of which no record is there: their silence must not read as "no such key"."""
+    prowler = [one for one in documents if one.scanner == "prowler"]
+    if prowler and not any(one.findings for one in prowler):
+        yield (
+            "no record of a check that Keysweep acts on is in Prowler's results: either the checks "
+            "did not run, or they found no key"
+        )
+    checkov = [one for one in documents if one.scanner == "checkov"]
+    if checkov and not any(
+        finding.check_id == OURS_IN_CODE for one in checkov for finding in one.findings
+    ):
+        yield (
+            f"no record of {OURS_IN_CODE} is in Checkov's results: either the pack was not loaded "
+            "(--external-checks-dir), the check was not selected, or the code declares no key"
+        )
+
+
+class _Foreign(BadInput):
+    """A whole JSON document that is no results file."""
 
 
 class _Document:
-    """One document while it is read."""
+    """One results document, while it is read and after."""
 
     def __init__(self, name: str) -> None:
-        self.name = name
         self.findings: list[Finding] = []
         self.unusable: list[UnusableRecord] = []
-        self.warnings: list[str] = []
-        self._format: Format | None = None
-        self._digest = hashlib.sha256()
+        self.warnings: dict[str, None] = {}
+        self._name = name
+        self._format: Format[Any] | None = None
+        self._digest = ""
+        self._on_code: set[Finding] = set()
 
-    def read(self, stream: BinaryIO) -> _Document:
-        for place, raw in records(_Hashing(stream, self._digest.update), self.name):  # type: ignore[arg-type]
-            self._take(place, raw)
-        if self._format is None:
-            raise BadInput(
-                f"{shown(self.name)} holds no record that Prowler or Checkov wrote as JSON"
-            )
-        return self
-
-    def _take(self, place: str, raw: bytes) -> None:
-        try:
-            record = json.loads(raw)
-        except (ValueError, RecursionError) as error:
-            self._unusable(place, str(error))
-            return
-        found = recognise(record) if isinstance(record, dict) else None
-        if found is None:
-            self._unusable(place, "no record of a known scanner")
-            return
-        self._format = found
-        for reading in found.read(record, self.name, place):
-            match reading:
-                case Finding():
-                    self.findings.append(reading)
-                case UnusableRecord():
-                    self.unusable.append(reading)
-                case Notice():
-                    self.warnings.append(reading.text)
-
-    def _unusable(self, place: str, problem: str) -> None:
-        self.unusable.append(UnusableRecord(source=self.name, place=place, problem=problem))
+    @property
+    def scanner(self) -> str:
+        return self._format.scanner if self._format else ""
 
     def source(self) -> ResultsSource:
         assert self._format is not None, "read first"
         return ResultsSource(
-            path=self.name,
-            sha256=self._digest.hexdigest(),
+            path=self._name,
+            sha256=self._digest,
             format=self._format.name,
             scanner=self._format.scanner,
             findings=len(self.findings),
         )
 
+    def read(self, stream: BinaryIO) -> _Document:
+        hashed = _Hashed(stream)
+        try:
+            for number, record in enumerate(Records(hashed), 1):
+                self._take(record, f"record {number}")
+        except NotWhole as error:
+            known = reason_of_text(hashed.start) or str(error)
+            raise BadInput(f"{shown(self._name)} {known}") from error
+        if self._format is None:
+            if not hashed.start.strip():
+                raise BadInput(f"{shown(self._name)} is empty; scan again")
+            raise _Foreign(f"{shown(self._name)} holds no record of Prowler's or Checkov's JSON")
+        self._digest = hashed.digest.hexdigest()
+        return self
 
-class _Hashing:
-    """A stream whose every byte is also handed to a digest."""
+    def _take(self, record: msgspec.Raw, place: str) -> None:
+        recognised = recognise(record, self._format)
+        if recognised is None:
+            if why := reason(record):
+                raise _Foreign(f"{shown(self._name)} {why}")
+            self._unusable(place, "no record of a known scanner")
+            return
+        self._format, head = recognised
+        if not self._format.concerns(head):
+            return
+        try:
+            for reading in self._format.read(record, self._name, place):
+                match reading:
+                    case Finding():
+                        self._add(reading)
+                    case UnusableRecord():
+                        self.unusable.append(reading)
+                    case Notice():
+                        self.warnings[reading.text] = None
+        except (Unusable, msgspec.DecodeError) as error:
+            self._unusable(place, shown(error, SENTENCE))
 
-    def __init__(self, stream: BinaryIO, update) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+    def _add(self, finding: Finding) -> None:
+        """Keep a finding; one on code only once, since with two `-d` Checkov repeats reports."""
+        if finding.code is not None:
+            known = len(self._on_code)
+            self._on_code.add(finding.model_copy(update={"place": ""}))
+            if len(self._on_code) == known:
+                return
+        self.findings.append(finding)
+
+    def _unusable(self, place: str, problem: str) -> None:
+        self.unusable.append(UnusableRecord(source=self._name, place=place, problem=problem))
+        if len(self.unusable) > _MOST_UNUSABLE:
+            raise _Foreign(
+                f"{shown(self._name)} has more than {_MOST_UNUSABLE} unusable records, so it is no "
+                f"results file; the first is {self.unusable[0].place}: {self.unusable[0].problem}"
+            )
+
+
+class _Hashed:
+    """A stream of which the digest and the first bytes are kept."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self.digest = hashlib.sha256()
+        self.start = b""
         self._stream = stream
-        self._update = update
 
-    def read(self, size: int = -1) -> bytes:
-        chunk = self._stream.read(size)
-        self._update(chunk)
-        return chunk
+    def read(self, size: int, /) -> bytes:
+        part = self._stream.read(size) or b""
+        self.digest.update(part)
+        self.start = self.start or part[:200]
+        return part

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 from typing import Final
 
-LONGEST: Final = 200
+NAME: Final = 200
+SENTENCE: Final = 1000
 
 
-def shown(text: object) -> str:
-    """`text` with everything that is not printable escaped, cut at 200 characters."""
+def shown(text: object, longest: int = NAME) -> str:
+    """`text` with everything that is not printable escaped, cut after `longest` characters."""
     raw = str(text)
-    cut = raw if len(raw) <= LONGEST else f"{raw[:LONGEST]}..."
+    cut = raw if len(raw) <= longest else f"{raw[:longest]}..."
     return "".join(
         letter if letter.isprintable() else letter.encode("unicode_escape").decode()
         for letter in cut

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from typing import Final
+from typing import Any, Final
+
+import msgspec
 
 from ..format import Format
-from ..lookup import JsonObject
 
 
-def _discover() -> tuple[Format, ...]:
+def _discover() -> tuple[Format[Any], ...]:
     return tuple(
         importlib.import_module(f"{__name__}.{module.name}").FORMAT
         for module in pkgutil.iter_modules(__path__)
@@ -23,6 +24,14 @@ def _discover() -> tuple[Format, ...]:
 FORMATS: Final = _discover()
 
 
-def recognise(record: JsonObject) -> Format | None:
-    """The format that a record is written in, told from its content."""
-    return next((known for known in FORMATS if known.recognises(record)), None)
+def recognise(
+    record: msgspec.Raw, likely: Format[Any] | None = None
+) -> tuple[Format[Any], Any] | None:
+    """The format that a record is written in, told from its content, and the record's head.
+
+    `likely` is the format to try first: that of the record before.
+    """
+    for known in (likely, *FORMATS) if likely else FORMATS:
+        if (head := known.recognise(record)) is not None:
+            return known, head
+    return None

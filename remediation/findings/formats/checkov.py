@@ -1,0 +1,172 @@
+"""Checkov's JSON (`-o json`): a report for each framework. Read in results of Checkov 3.3.30.
+
+One report is an object, several are a list, and `-d` given twice writes them after one another. A
+scan that matched nothing writes the bare summary. With `--quiet` only the failed checks are there.
+Records carry neither account, Region nor time; from Terraform plans, Keysweep's check names the
+live key in `details` as `kms:arn=...`.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterator
+from typing import Final
+
+import msgspec
+from msgspec import Struct, field
+
+from ...models import CodeLocation, Finding, FindingStatus, KeyArn, UnusableRecord
+from ..checks import ACTED_ON
+from ..format import Format, Notice, Reading, Unusable, refuse_ambiguous
+from ..shown import SENTENCE, shown
+
+_ARN: Final = "kms:arn="
+_RESOURCE_TYPE: Final = "kms:resource-type="
+_ACTIONS: Final = "terraform:actions="
+
+
+class _Summary(Struct):
+    checkov_version: str
+    parsing_errors: int = 0
+
+
+class _Head(Struct, kw_only=True):
+    """A report, or the bare summary."""
+
+    check_type: str = ""
+    summary: _Summary | None = None
+    checkov_version: str = ""
+
+    def __post_init__(self) -> None:
+        if not (self.checkov_version or (self.check_type and self.summary)):
+            raise ValueError("no report of Checkov's")
+
+
+class _Results(Struct):
+    passed_checks: list[msgspec.Raw] = []
+    failed_checks: list[msgspec.Raw] = []
+    skipped_checks: list[msgspec.Raw] = []
+    parsing_errors: list[str] = []
+
+
+class _Report(_Head, kw_only=True):
+    results: _Results = field(default_factory=_Results)
+    parsing_errors: int = 0
+
+
+class _Check(Struct):
+    check_id: str
+
+
+class _Record(_Check):
+    resource: str
+    file_path: str
+    file_line_range: tuple[int, int] = (0, 0)
+    file_abs_path: str | None = None
+    resource_address: str | None = None
+    details: list[str] | None = None
+    breadcrumbs: msgspec.Raw = msgspec.Raw()
+
+
+class _Call(Struct):
+    path: str
+
+
+class _Breadcrumbs(Struct):
+    source_module_: list[_Call]
+
+
+_CHECK: Final = msgspec.json.Decoder(_Check)
+
+
+def _read(raw: msgspec.Raw, source: str, place: str) -> Iterator[Reading]:
+    report = msgspec.json.decode(raw, type=_Report)
+    for kind, status, records in (
+        ("passed", FindingStatus.PASS, report.results.passed_checks),
+        ("failed", FindingStatus.FAIL, report.results.failed_checks),
+        ("skipped", FindingStatus.MUTED, report.results.skipped_checks),
+    ):
+        for number, record in enumerate(records, 1):
+            inside = f"{place}, {kind} check {number}"
+            try:
+                if _CHECK.decode(record).check_id in ACTED_ON:
+                    yield _finding(record, report.check_type, status, source, inside)
+            except (Unusable, msgspec.DecodeError) as error:
+                yield UnusableRecord(source=source, place=inside, problem=shown(error, SENTENCE))
+    yield from _parsing_errors(report, source)
+
+
+def _finding(
+    raw: msgspec.Raw, framework: str, status: FindingStatus, source: str, place: str
+) -> Finding:
+    refuse_ambiguous(raw)
+    record = msgspec.json.decode(raw, type=_Record)
+    first, last = record.file_line_range
+    absolute = record.file_abs_path or ""
+    details = record.details or []
+    types = list(_stated(details, _RESOURCE_TYPE))
+    actions = ",".join(_stated(details, _ACTIONS))
+    return Finding(
+        scanner="checkov",
+        check_id=record.check_id,
+        status=status,
+        source=source,
+        place=place,
+        key_arn=_key_arn(details),
+        code=CodeLocation(
+            framework=framework,
+            file=record.file_path,
+            first_line=first,
+            last_line=last,
+            address=record.resource_address or record.resource,
+            absolute_file=absolute if posixpath.isabs(absolute) else None,
+            root_file=_root_file(record.breadcrumbs),
+            resource_type=types[0] if types else None,
+            actions=tuple(actions.split(",")) if actions else (),
+        ),
+    )
+
+
+def _root_file(breadcrumbs: msgspec.Raw) -> str | None:
+    """The file with the outermost `module` call of a resource that is in a Terraform module."""
+    try:
+        calls = msgspec.json.decode(breadcrumbs, type=_Breadcrumbs).source_module_
+    except msgspec.DecodeError:
+        return None
+    return calls[0].path if calls else None
+
+
+def _stated(details: list[str], name: str) -> Iterator[str]:
+    """What Keysweep's check says under a name: its details are `name=value`."""
+    return (line.removeprefix(name) for line in details if line.startswith(name))
+
+
+def _key_arn(details: list[str]) -> KeyArn | None:
+    named = set(_stated(details, _ARN))
+    if len(named) > 1:
+        raise Unusable(f"its details name {len(named)} keys")
+    try:
+        return next((KeyArn.parse(arn) for arn in named), None)
+    except ValueError as error:
+        raise Unusable(f"its details: {error}") from error
+
+
+def _parsing_errors(report: _Report, source: str) -> Iterator[Notice]:
+    """Files that Checkov could not parse: what they declare was not looked at."""
+    files = report.results.parsing_errors
+    in_summary = report.summary.parsing_errors if report.summary else report.parsing_errors
+    if files:
+        named = ", ".join(shown(file) for file in files[:5])
+        more = f" and {len(files) - 5} more" if len(files) > 5 else ""
+        yield Notice(f"{shown(source)}: Checkov could not parse {named}{more}")
+    elif in_summary:
+        yield Notice(f"{shown(source)}: Checkov could not parse {in_summary} files")
+
+
+FORMAT: Final = Format(
+    name="Checkov JSON",
+    scanner="checkov",
+    head=_Head,
+    concerns=lambda head: True,  # a report may hold any check
+    read=_read,
+)

@@ -1,0 +1,169 @@
+"""Checkov's JSON in every shape that it writes."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from keysweep.remediation.findings import Results, nominated, nominates_plan, read_results
+from keysweep.remediation.models import CodeLocation, Finding, FindingStatus
+
+FIXTURES = Path(__file__).resolve().parents[2] / "fixtures" / "results"
+VERSION = "checkov-3.3.30"
+
+KEY = "arn:aws:kms:eu-west-1:111122223333:key/2f94b26d-630d-533b-be64-3de28d30146d"
+
+
+def read(name: str) -> Results:
+    return read_results([str(FIXTURES / f"{VERSION}-{name}.json")], io.BytesIO())
+
+
+def ours(finding: Finding) -> bool:
+    return finding.check_id == "CKV_KEYSWEEP_001"
+
+
+def addresses(results: Results, status: FindingStatus) -> set[str]:
+    return {
+        f"{finding.code.framework}:{finding.code.address}"
+        for finding in results.findings
+        if finding.code is not None and finding.status is status
+    }
+
+
+@pytest.mark.parametrize("shape", ["object", "list", "concatenated"])
+def test_failed_passed_and_suppressed_records_are_told_apart(shape: str) -> None:
+    results = read(shape)
+    stack = {"cloudformation:AWS::KMS::Key.Dead"} if shape != "object" else set()
+    assert addresses(results, FindingStatus.FAIL) == {"terraform:aws_kms_key.dead", *stack}
+    assert addresses(results, FindingStatus.PASS) == {"terraform:aws_kms_key.alive"}
+    assert addresses(results, FindingStatus.MUTED) == {"terraform:aws_kms_key.meant"}
+    assert {f.check_id for f in results.findings} == {"CKV_KEYSWEEP_001", "CKV_AWS_227"}
+    assert results.unusable == ()
+
+
+def test_reports_that_checkov_repeats_count_once() -> None:
+    findings = read("concatenated").findings
+    places = [(finding.check_id, finding.code) for finding in findings]
+    assert len(set(places)) == len(places)
+    assert {place.split(",")[0] for place in (f.place for f in findings)} > {"record 1"}
+
+
+def test_with_quiet_only_the_failed_records_are_there() -> None:
+    results = read("quiet")
+    assert addresses(results, FindingStatus.FAIL) == {"terraform:aws_kms_key.dead"}
+    assert {finding.status for finding in results.findings} == {FindingStatus.FAIL}
+
+
+def test_a_finding_says_where_in_the_code_it_is() -> None:
+    failed = next(f for f in read("object").findings if f.status is FindingStatus.FAIL and ours(f))
+    assert failed.code == CodeLocation(
+        framework="terraform",
+        file="/keys.tf",
+        first_line=1,
+        last_line=3,
+        address="aws_kms_key.dead",
+        absolute_file="/source/terraform/keys.tf",
+        resource_type="aws_kms_key",
+    )
+    assert failed.place == "record 1, failed check 2"
+    assert failed.key_arn is None
+    assert failed.time is None
+    assert nominates_plan(failed)
+
+
+def test_files_that_checkov_could_not_parse_are_reported() -> None:
+    assert any("could not parse /source/terraform/broken.tf" in w for w in read("object").warnings)
+    assert any("could not parse 1 files" in warning for warning in read("quiet").warnings)
+
+
+@pytest.mark.parametrize(("shape", "ran"), [("stock", False), ("nothing", False), ("list", True)])
+def test_that_our_check_never_ran_is_reported(shape: str, ran: bool) -> None:
+    reported = any("no record of CKV_KEYSWEEP_001" in warning for warning in read(shape).warnings)
+    assert reported is not ran
+
+
+def test_a_resource_in_a_module_names_the_root_that_calls_it() -> None:
+    places = {f.code for f in read("module").findings if f.code is not None and ours(f)}
+    assert places == {
+        CodeLocation(
+            framework="terraform",
+            file="/modules/key/key.tf",
+            first_line=1,
+            last_line=3,
+            address="module.shop.aws_kms_key.dead",
+            absolute_file="/source/calls/modules/key/key.tf",
+            root_file="/source/calls/main.tf",
+            resource_type="aws_kms_key",
+        )
+    }
+
+
+def test_a_plan_names_the_live_key_and_the_instance() -> None:
+    own, stock = sorted(read("plan").findings, key=lambda f: f.check_id, reverse=True)
+    assert (str(own.key_arn), stock.key_arn) == (KEY, None)
+    for finding in (own, stock):
+        assert finding.code is not None
+        assert finding.code.framework == "terraform_plan"
+        assert finding.code.address == "module.shop.aws_kms_key.dead[0]"
+    assert own.code is not None
+    assert own.code.actions == ("no-op",)
+    assert set(map(str, nominated([own, stock], nominates_plan))) == {KEY}
+
+
+def test_a_scan_that_matched_nothing_is_a_whole_result() -> None:
+    results = read("nothing")
+    assert results.findings == ()
+    assert {source.scanner for source in results.sources} == {"checkov"}
+
+
+def report(**changes: Any) -> dict[str, Any]:
+    """A report with one failed record of Keysweep's check, from a Terraform plan."""
+    record = {
+        "check_id": "CKV_KEYSWEEP_001",
+        "check_result": {"result": "FAILED", "evaluated_keys": ["is_enabled"]},
+        "file_path": "/tfplan.json",
+        "repo_file_path": "/plans/tfplan.json",
+        "file_line_range": [12, 30],
+        "resource": "module.shop.aws_kms_key.dead",
+        "resource_address": "module.shop.aws_kms_key.dead[0]",
+        "details": ["resource type: aws_kms_key", f"kms:arn={KEY}"],
+    }
+    return {
+        "check_type": "terraform_plan",
+        "results": {"passed_checks": [], "failed_checks": [{**record, **changes}]},
+        "summary": {"passed": 0, "failed": 1, "parsing_errors": 0, "checkov_version": "3.3.30"},
+    }
+
+
+def read_report(document: object) -> Results:
+    return read_results(["-"], io.BytesIO(json.dumps(document).encode()))
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"details": ["kms:arn=arn:aws:s3:::bucket"]}, "is not the ARN of a KMS key"),
+        ({"details": [f"kms:arn={KEY}\n"]}, "is not the ARN of a KMS key"),
+        ({"details": [f"kms:arn={KEY}", f"kms:arn={KEY[:-1]}e"]}, "name 2 keys"),
+        ({"file_line_range": "12-30"}, "file_line_range"),
+        ({"resource": 7}, "resource"),
+    ],
+)
+def test_a_bad_record_is_named_and_the_others_are_used(
+    changes: dict[str, Any], problem: str
+) -> None:
+    results = read_report([report(**changes), report()])
+    (unusable,) = results.unusable
+    assert unusable.place == "record 1, failed check 1"
+    assert problem in unusable.problem
+    assert unusable.problem.isprintable()
+    assert [finding.place for finding in results.findings] == ["record 2, failed check 1"]
+
+
+def test_records_of_other_checks_are_read_over() -> None:
+    assert read_report(report(check_id="CKV_KEYSWEEP_0011")).findings == ()
+    assert read_report(report(check_id="CKV_AWS_7")).findings == ()
