@@ -31,6 +31,9 @@ ELEMENTS: Final = frozenset(
 )
 """The elements of a statement ("Grammar of the IAM JSON policy language", IAM User Guide)."""
 
+TEXTS: Final = frozenset({"Action", "NotAction", "Resource", "NotResource"})
+"""The elements that are texts, or lists of texts."""
+
 NARROWING_OPERATORS: Final = frozenset({"StringEquals", "StringEqualsIgnoreCase", "StringLike"})
 """Operators that are false when the condition key is absent. `...IfExists` and `ForAllValues:...`
 are true then, so they narrow nothing."""
@@ -40,11 +43,15 @@ NARROWING_KEYS: Final = frozenset(
 )
 """Condition keys that name the caller's account, in lower case, as condition keys ignore case."""
 
+SOURCES: Final = ("aws:sourceaccount", "aws:sourcearn", "aws:sourceorg", "kms:encryptioncontext")
+"""How the condition keys begin, in lower case, that say for whom a service may use the key."""
+
 CANCEL: Final = "kms:cancelkeydeletion"
 SCHEDULE: Final = "kms:schedulekeydeletion"
 
 _ARN: Final = re.compile(r"arn:aws[a-z-]*:(iam|sts)::(?P<account>[^:]*):.+")
 _ACCOUNT: Final = re.compile(r"[0-9]{12}", re.ASCII)
+_ACCOUNT_WITHIN: Final = re.compile(r"(?<![0-9])[0-9]{12}(?![0-9])", re.ASCII)
 _HALF_A_CHARACTER: Final = re.compile(r"[\ud800-\udfff]")
 
 
@@ -94,12 +101,9 @@ def _statements(document: str) -> Iterator[dict[str, Any]]:
             raise _Unclear(f"{name} uses NotPrincipal")
         if ("Action" in statement) == ("NotAction" in statement):
             raise _Unclear(f"{name} does not have exactly one of Action and NotAction")
-        actions = _as_list(statement.get("Action", statement.get("NotAction")))
-        if not all(isinstance(action, str) for action in actions):
-            raise _Unclear(f"{name} has an Action that is not a text")
-        resources = _as_list(statement.get("Resource", statement.get("NotResource", "*")))
-        if not all(isinstance(resource, str) for resource in resources):
-            raise _Unclear(f"{name} has a Resource that is not a text")
+        for element in TEXTS & set(statement):
+            if not all(isinstance(one, str) for one in _as_list(statement[element])):
+                raise _Unclear(f"{name} has {element} that is not a text")
         if not isinstance(statement.get("Condition", {}), dict):
             raise _Unclear(f"{name} has a Condition that is not an object")
         yield {**statement, "Sid": name}
@@ -121,8 +125,9 @@ def _outside(statement: dict[str, Any], account_id: str) -> Iterator[str]:
     name = statement["Sid"]
     for kind, principal in _principals(statement):
         if kind == "Service":
-            continue
-        if principal == "*":
+            for source in _foreign_sources(statement, account_id):
+                yield f"{principal} for {source} ({name})"
+        elif principal == "*":
             if not _narrowed(statement, account_id):
                 yield f"everybody ({name})"
         elif kind == "Federated":
@@ -158,13 +163,45 @@ def _account_of(principal: str) -> str | None:
     return match["account"] if match else None
 
 
+def _foreign_sources(statement: dict[str, Any], account_id: str) -> Iterator[str]:
+    """For whom else than the account itself the conditions let a service use the key.
+
+    A condition that excludes some accounts lets in the others, and counts as well.
+    """
+    for operator, key, values in _conditions(statement):
+        lowered = key.lower()
+        if operator == "Null" or not lowered.startswith(SOURCES):
+            continue
+        for value in map(str, _as_list(values)):
+            accounts = {*_ACCOUNT_WITHIN.findall(value), *_account_field(value)}
+            if (
+                accounts - {account_id}
+                or (lowered == "aws:sourceaccount" and value != account_id)
+                or ("Not" in operator and accounts)
+                or lowered.startswith("aws:sourceorg")
+            ):
+                yield f"{key} {value}"
+
+
+def _account_field(arn: str) -> Iterator[str]:
+    """The account of an ARN, or the pattern of accounts; one that is left out says nothing."""
+    parts = arn.split(":")
+    if len(parts) > 5 and parts[4].strip("*"):
+        yield parts[4]
+
+
+def _conditions(statement: dict[str, Any]) -> Iterator[tuple[str, str, Any]]:
+    """Operator, condition key and values of each condition; the key is empty in an odd one."""
+    for operator, tests in statement.get("Condition", {}).items():
+        for key, values in tests.items() if isinstance(tests, dict) else [("", tests)]:
+            yield operator, key, values
+
+
 def _narrowed(statement: dict[str, Any], account_id: str) -> bool:
     """Whether a condition lets only callers of the own account pass."""
     return any(
         _is_own_account(operator, key, values, account_id)
-        for operator, tests in statement.get("Condition", {}).items()
-        if isinstance(tests, dict)
-        for key, values in tests.items()
+        for operator, key, values in _conditions(statement)
     )
 
 
@@ -182,11 +219,6 @@ def _governs(statement: dict[str, Any], key_arn: KeyArn) -> bool:
     """Whether this allowing statement lets the account's own IAM policies allow a cancellation."""
     account = key_arn.account_id
     roots = {account, f"arn:{key_arn.partition}:iam::{account}:root", "*"}
-    conditions = [
-        (operator, key, values)
-        for operator, tests in statement.get("Condition", {}).items()
-        for key, values in (tests.items() if isinstance(tests, dict) else [("", tests)])
-    ]
     return (
         any(kind == "AWS" and principal in roots for kind, principal in _principals(statement))
         and _covers(statement, CANCEL)
@@ -194,7 +226,7 @@ def _governs(statement: dict[str, Any], key_arn: KeyArn) -> bool:
         and "NotResource" not in statement
         and all(
             key.lower() != "aws:sourceaccount" and _is_own_account(operator, key, values, account)
-            for operator, key, values in conditions
+            for operator, key, values in _conditions(statement)
         )
     )
 

@@ -97,6 +97,62 @@ def test_a_single_statement_need_not_be_a_list() -> None:
     assert understand(document, ARN).outside == (f'{AWAY} (statement "Use")',)
 
 
+FOREIGN_SOURCES = {
+    "account": {"StringEquals": {"aws:SourceAccount": AWAY}},
+    "one of the accounts": {"StringEquals": {"aws:SourceAccount": [HOME, AWAY]}},
+    "account as a number": {"StringEquals": {"AWS:sourceaccount": int(AWAY)}},
+    "accounts by pattern": {"StringLike": {"aws:SourceAccount": "9999*"}},
+    "every account but": {"StringNotEquals": {"aws:SourceAccount": HOME}},
+    "ARN": {"ArnLike": {"aws:SourceArn": f"arn:aws:cloudtrail:*:{AWAY}:trail/*"}},
+    "one of the ARNs": {
+        "ArnLike": {
+            "aws:SourceArn": [f"arn:aws:sns:*:{HOME}:a", f"arn:aws:sns:eu-west-1:{AWAY}:b"],
+        }
+    },
+    "ARN of accounts by pattern": {"StringLike": {"aws:SourceArn": "arn:aws:sns:*:99998888*:b"}},
+    "ARN of every account but": {"ArnNotLike": {"aws:SourceArn": f"arn:aws:sns:*:{HOME}:b"}},
+    "if it exists": {"StringEqualsIfExists": {"aws:SourceAccount": AWAY}},
+    "organisation": {"StringEquals": {"aws:SourceOrgID": "o-1234567890"}},
+    "part of an organisation": {"StringLike": {"aws:SourceOrgPaths": "o-1234567890/*"}},
+    "encryption context": {
+        "StringLike": {
+            "kms:EncryptionContext:aws:cloudtrail:arn": f"arn:aws:cloudtrail:*:{AWAY}:trail/*"
+        }
+    },
+    "own account, with another's context": {
+        "StringEquals": {"aws:SourceAccount": HOME, "kms:EncryptionContext:account": AWAY}
+    },
+}
+
+
+@pytest.mark.parametrize("name", FOREIGN_SOURCES)
+def test_a_service_that_acts_for_another_account_is_outside(name: str) -> None:
+    service = {"Service": "cloudtrail.amazonaws.com"}
+    (said,) = read(ROOT, use(service, Condition=FOREIGN_SOURCES[name])).outside
+    assert said.startswith("cloudtrail.amazonaws.com for ")
+    assert said.endswith('(statement "Use")')
+    assert read(ROOT, use(service, Effect="Deny", Condition=FOREIGN_SOURCES[name])).outside == ()
+
+
+OWN_SOURCES = {
+    "account": {"StringEquals": {"aws:SourceAccount": [HOME]}},
+    "ARN": {"ArnLike": {"aws:SourceArn": f"arn:aws:cloudtrail:*:{HOME}:trail/*"}},
+    "ARN without an account": {"ArnLike": {"aws:SourceArn": "arn:aws:s3:::logs"}},
+    "ARN of whatever account": {"ArnLike": {"aws:SourceArn": "arn:aws:sns:*:*:a"}},
+    "context": {"StringEquals": {"kms:EncryptionContext:SecretARN": f"arn:aws:x:y:{HOME}:s"}},
+    "another context": {"StringEquals": {"kms:EncryptionContext:department": "pay"}},
+    "that there is one": {"Null": {"aws:SourceAccount": "false"}},
+    "service": {"StringEquals": {"kms:ViaService": "s3.eu-west-1.amazonaws.com"}},
+    "nothing": {},
+}
+
+
+@pytest.mark.parametrize("name", OWN_SOURCES)
+def test_a_service_that_acts_for_the_account_is_not(name: str) -> None:
+    service = {"Service": "cloudtrail.amazonaws.com"}
+    assert read(ROOT, use(service, Condition=OWN_SOURCES[name])).outside == ()
+
+
 NARROW = {
     "caller": {"StringEquals": {"kms:CallerAccount": HOME}},
     "principal": {"StringEquals": {"aws:PrincipalAccount": [HOME]}},
