@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -20,7 +20,7 @@ from .evidence import Collector
 from .evidence.owner import owner_of
 from .evidence.rotations import monthly_cost
 from .files import ascii_json, read_text, write_private
-from .findings import Results, newest_by_key, nominates_plan
+from .findings import Results, nominated, nominates_plan
 from .iac import NOTHING, Code
 from .models import (
     PIECES,
@@ -141,7 +141,7 @@ def build(
     that the collector's sources ask, for the record; `since` is a plan to compare with.
     """
     traced = code.trace(results.findings, collector.accounts)
-    by_key = newest_by_key(finding for finding in traced.findings if nominates_plan(finding))
+    by_key = nominated(traced.findings, nominates_plan)
     clock = collector.accounts.clock
 
     def wanted(evidence: Evidence) -> frozenset[str]:
@@ -187,7 +187,7 @@ def build(
         since=None if since is None else _since(since, items),
         items=items,
     )
-    return plan.model_copy(update={"digest": _digest(plan.model_dump(mode="json"))})
+    return plan.model_copy(update={"digest": _digest(plan)})
 
 
 def _since(earlier: Plan, items: Iterable[PlanItem]) -> Since:
@@ -237,11 +237,29 @@ def _summary(items: Iterable[PlanItem]) -> PlanSummary:
     )
 
 
-def _digest(document: Mapping[str, Any]) -> str:
-    """SHA-256 over the document without its digest, in one canonical form of JSON."""
-    content = {name: value for name, value in document.items() if name != "digest"}
-    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-    return f"sha256:{hashlib.sha256(canonical.encode()).hexdigest()}"
+def _digest(plan: Plan, *, as_read: bool = False) -> str:
+    """SHA-256 over the plan's JSON without its digest, in one canonical form, item by item.
+
+    With `as_read` it covers what the file had, and no field that came to the format later.
+    """
+    digest = hashlib.sha256()
+    names = plan.model_fields_set if as_read else Plan.model_fields.keys()
+    for number, name in enumerate(sorted(names - {"digest"})):
+        digest.update(f'{"," if number else "{"}"{name}":'.encode())
+        if name == "items":
+            for place, item in enumerate(plan.items):
+                digest.update(b"," if place else b"[")
+                digest.update(_canonical(item.model_dump(mode="json", exclude_unset=as_read)))
+            digest.update(b"]" if plan.items else b"[]")
+        else:
+            part = plan.model_dump(mode="json", include={name}, exclude_unset=as_read)
+            digest.update(_canonical(part[name]))
+    digest.update(b"}")
+    return f"sha256:{digest.hexdigest()}"
+
+
+def _canonical(content: Any) -> bytes:
+    return json.dumps(content, sort_keys=True, separators=(",", ":")).encode()
 
 
 def to_json(plan: Plan) -> str:
@@ -254,30 +272,37 @@ def save(plan: Plan, path: Path) -> None:
     write_private(path, to_json(plan))
 
 
+AGAIN: Final = "make a new one with: keysweep plan"
+
+
 def load(path: Path) -> Plan:
     """Read a plan back. Raises BadInput when it is cut off, edited or foreign."""
-    again = "make a new one with: keysweep plan"
+    text = read_text(path)
     try:
-        document = json.loads(read_text(path))
-    except (ValueError, RecursionError) as error:
-        raise BadInput(
-            f"{path}: is no whole JSON document; the plan is cut off; {again}"
-        ) from error
-    if not isinstance(document, dict) or not isinstance(document.get("digest"), str):
-        raise BadInput(f"{path}: is not a plan of keysweep; {again}")
-    if document.get("version") != 1:
-        raise BadInput(
-            f"{path}: is a plan of version {str(document.get('version'))[:20]}, and this keysweep "
-            f"reads version 1; {again}"
-        )
-    if document["digest"] != _digest(document):
-        raise BadInput(f"{path}: was changed after it was made (its digest differs); {again}")
-    try:
-        return Plan.model_validate(document)
+        plan = Plan.model_validate_json(text)
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise BadInput(f"{path}: {place}: {first['msg']}; {again}") from error
+        raise BadInput(f"{path}: {_why_not(text, error)}; {AGAIN}") from error
+    if not plan.digest:
+        raise BadInput(f"{path}: is not a plan of keysweep; {AGAIN}")
+    if plan.digest != _digest(plan, as_read=True):
+        raise BadInput(f"{path}: was changed after it was made (its digest differs); {AGAIN}")
+    return plan
+
+
+def _why_not(text: str, error: ValidationError) -> str:
+    """Why a text is no plan, as a clause."""
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError):
+        return "is no whole JSON document; the plan is cut off"
+    if not isinstance(document, dict) or not isinstance(document.get("digest"), str):
+        return "is not a plan of keysweep"
+    if document.get("version") != 1:
+        version = str(document.get("version"))[:20]
+        return f"is a plan of version {version}, and this keysweep reads version 1"
+    first = error.errors()[0]
+    place = ".".join(str(part) for part in first["loc"])
+    return f"was changed after it was made: {place}: {first['msg']}"
 
 
 def key_arns(plan: Plan) -> frozenset[KeyArn]:

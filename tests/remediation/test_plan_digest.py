@@ -1,0 +1,118 @@
+"""The plan's digest: any edit of the document shows, and a field that came later does not."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from dead_key import DEAD, NOW
+
+from keysweep.remediation import plan as plan_stage
+from keysweep.remediation.errors import BadInput
+from keysweep.remediation.models import PlanItem, PlanSummary
+from keysweep.remediation.plan import Plan
+from keysweep.remediation.policy import Policy
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    items = tuple(
+        PlanItem(
+            key_arn=DEAD.key_arn,
+            account_id=DEAD.key_arn.account_id,
+            region=DEAD.key_arn.region,
+            verdict="schedule",
+            pending_window_days=30,
+            monthly_cost_usd=1.0,
+            evidence=DEAD,
+        )
+        for _ in range(2)
+    )
+    summary = PlanSummary(schedule=2, hold=0, skip=0, monthly_cost_usd=2.0)
+    plan = Plan(created_at=NOW, policy=Policy(), sources=(), summary=summary, items=items)
+    digest = plan_stage._digest(plan)
+    plan_stage.save(plan.model_copy(update={"digest": digest}), tmp_path / "plan.json")
+    return tmp_path / "plan.json"
+
+
+def _document(path: Path) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return document
+
+
+def _sign(document: dict[str, Any]) -> str:
+    """The digest as its description says, computed over the whole document."""
+    content = {name: value for name, value in document.items() if name != "digest"}
+    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    return f"sha256:{hashlib.sha256(canonical.encode()).hexdigest()}"
+
+
+def test_the_digest_is_over_the_canonical_form_of_the_whole_document(path: Path) -> None:
+    assert _document(path)["digest"] == _sign(_document(path))
+    assert len(plan_stage.load(path).items) == 2
+
+
+def test_a_plan_of_an_earlier_keysweep_lacks_fields_and_is_read(path: Path) -> None:
+    document = _document(path)
+    for name in ("since", "limits", "code_looked_at"):
+        del document[name]
+    for item in document["items"]:
+        del item["waived"]
+        del item["evidence"]["use_attempts"]
+    document["digest"] = _sign(document)
+    path.write_text(json.dumps(document), encoding="utf-8")
+    assert plan_stage.load(path).digest == document["digest"]
+
+
+def _leaves(value: Any, place: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    if isinstance(value, dict):
+        return [leaf for name, one in value.items() for leaf in _leaves(one, (*place, name))]
+    if isinstance(value, list):
+        return [leaf for number, one in enumerate(value) for leaf in _leaves(one, (*place, number))]
+    return [place]
+
+
+def test_every_change_of_one_value_is_refused(path: Path) -> None:
+    original = path.read_text(encoding="utf-8")
+    places = _leaves(json.loads(original))
+    assert len(places) > 90
+    for place in places:
+        document = json.loads(original)
+        *way, last = place
+        inner = document
+        for step in way:
+            inner = inner[step]
+        value = inner[last]
+        inner[last] = (
+            not value
+            if isinstance(value, bool)
+            else value + 1
+            if isinstance(value, int | float)
+            else "2020-01-01T00:00:00Z"
+            if value is None or value[:2] == "20"
+            else value + "x"
+        )
+        path.write_text(json.dumps(document), encoding="utf-8")
+        with pytest.raises(BadInput, match="keysweep plan"):
+            plan_stage.load(path)
+
+
+def test_a_removed_and_an_added_field_are_refused(path: Path) -> None:
+    original = path.read_text(encoding="utf-8")
+    for change in (
+        lambda document: document["items"].pop(),
+        lambda document: document["items"][0].pop("waived"),
+        lambda document: document.pop("limits"),
+        lambda document: document.update(extra=1),
+        lambda document: document["items"][0].update(reasons=[{"rule": "x", "message": "y"}]),
+        lambda document: document.update(digest=""),
+        lambda document: document.pop("digest"),
+    ):
+        document = json.loads(original)
+        change(document)
+        path.write_text(json.dumps(document), encoding="utf-8")
+        with pytest.raises(BadInput, match="keysweep plan"):
+            plan_stage.load(path)
