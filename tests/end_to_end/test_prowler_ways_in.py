@@ -1,0 +1,178 @@
+"""Every row of prowler_ways_in.yaml whose Prowler is at hand: scanned, listed and verified.
+
+`make test` has the pinned Prowler, `make test-versions` the older ones.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import prowler_ways
+import pytest
+from prowler_ways import CHECK, Row
+
+from embedded_aws.process import EmbeddedAws
+from keysweep.remediation import verify_prowler
+
+Variables = dict[str, str]
+
+ACCOUNT = "111122223333"
+PROWLERS = prowler_ways.at_hand()
+ROWS = [row for row in prowler_ways.rows() if row.prowler in PROWLERS or not PROWLERS]
+FOLDER = subprocess.run(
+    [sys.executable, "-P", "-m", "keysweep.remediation", "path", "prowler"],
+    capture_output=True,
+    text=True,
+    encoding="utf-8",
+    check=True,
+).stdout.strip()
+
+ESTATE: dict[str, Any] = {
+    "accounts": {
+        ACCOUNT: {
+            "regions": {
+                "eu-west-1": {
+                    "managed": ["ebs"],
+                    "keys": [
+                        {"name": "off", "state": "Disabled", "tags": {"team": "red"}},
+                        {"name": "on"},
+                        {"name": "going", "state": "PendingDeletion"},
+                        {"name": "waiting", "state": "PendingImport", "origin": "EXTERNAL"},
+                    ],
+                },
+                "eu-central-1": {"keys": [{"name": "off-far", "state": "Disabled"}]},
+            }
+        }
+    }
+}
+
+
+@pytest.fixture(scope="module")
+def aws() -> Iterator[EmbeddedAws]:
+    with EmbeddedAws(ESTATE) as server:
+        yield server
+
+
+@pytest.fixture
+def variables(row: Row, aws: EmbeddedAws, tmp_path_factory: pytest.TempPathFactory) -> Variables:
+    """The operator's environment; older Prowlers are led to the embedded AWS's STS as well."""
+    keep = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    settings = {**keep, **aws.environment(ACCOUNT), "COLUMNS": "160"}
+    if tuple(map(int, row.prowler.split("."))) < verify_prowler.HEEDS_ENDPOINT:
+        leads = tmp_path_factory.mktemp("leads")
+        source = Path(verify_prowler.__file__).with_name("verify_endpoint.py")
+        (leads / "sitecustomize.py").write_text(source.read_text("utf-8"), encoding="utf-8")
+        settings["PYTHONPATH"] = str(leads)
+    return settings
+
+
+@pytest.fixture(scope="module")
+def program(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Row], Path]:
+    """Return the Prowler for a row: with the pack installed beside it, or without."""
+    bare: dict[str, Path] = {}
+
+    def find(row: Row) -> Path:
+        assert PROWLERS, "no prowler: run these tests with `make test` or `make test-versions`"
+        if row.way != "folder":
+            return PROWLERS[row.prowler]
+        if row.prowler not in bare:
+            folder = tmp_path_factory.mktemp(f"prowler-{row.prowler}") / "environment"
+            bare[row.prowler] = prowler_ways.without_pack(PROWLERS[row.prowler], folder)
+        return bare[row.prowler]
+
+    return find
+
+
+def each(chosen: Callable[[Row], bool]) -> pytest.MarkDecorator:
+    """Parametrize over rows; those of one Prowler share its files and follow each other."""
+    marked = [
+        pytest.param(row, id=str(row), marks=pytest.mark.xdist_group(row.prowler))
+        for row in ROWS
+        if chosen(row)
+    ]
+    return pytest.mark.parametrize("row", marked)
+
+
+def handed(row: Row) -> list[str]:
+    return [] if row.way == "package" else ["-x", FOLDER]
+
+
+def copy_in(prowler: Path) -> Path:
+    services = prowler_ways.packages_of(prowler) / "prowler" / "providers" / "aws" / "services"
+    return services / "kms" / CHECK
+
+
+def test_every_prowler_at_hand_has_rows() -> None:
+    assert set(PROWLERS) == {row.prowler for row in ROWS}
+
+
+@each(lambda row: True)
+def test_a_scan_reports_what_the_table_says(
+    row: Row,
+    aws: EmbeddedAws,
+    program: Callable[[Row], Path],
+    variables: Variables,
+    tmp_path: Path,
+) -> None:
+    prowler = program(row)
+    # Prowler's own checks of the chosen service are none of this test's.
+    options = [*handed(row), *row.options, "--excluded-checks", "kms_cmk_are_used"]
+    options += ["--region", "eu-west-1", "eu-central-1"]
+    left = prowler_ways.scan(prowler, options, variables, tmp_path)
+    assert left.code == row.exit, left.text
+    disabled = {key["arn"] for key in aws.keys(state="Disabled")}
+    failed = {arn for arn, status in left.statuses().items() if status == "FAIL"}
+    assert failed == (disabled if row.reported == "all" else set()), left.text
+    assert left.checks() <= {CHECK}
+    assert not copy_in(prowler).exists(), "Prowler left its copy of the check behind"
+
+
+@each(lambda row: row.lists is not None)
+def test_a_listing_names_the_check_or_not(
+    row: Row, program: Callable[[Row], Path], variables: Variables, tmp_path: Path
+) -> None:
+    options = [*handed(row), "--list-checks", "--service", "kms", "--severity", "low"]
+    left = prowler_ways.scan(program(row), options, variables, tmp_path)
+    assert left.code == 0, left.text
+    assert (f"[{CHECK}]" in left.text) == row.lists
+
+
+@each(lambda row: row.verify is not None)
+def test_verify_says_what_the_scan_showed(
+    row: Row, program: Callable[[Row], Path], tmp_path: Path
+) -> None:
+    prowler = program(row)
+    command = [sys.executable, "-P", "-m", "keysweep.remediation", "verify", "prowler"]
+    options = ["--prowler", str(prowler), "--format", "json", *handed(row)]
+    home = tmp_path / "home"
+    home.mkdir()
+    done = subprocess.run(
+        [*command, *options],
+        cwd=home,
+        env={**os.environ, "HOME": str(home)},
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        check=False,
+        timeout=400,
+    )
+    [result] = json.loads(done.stdout)["results"]
+    assert result["version"] == row.prowler
+    assert result["proven"] == (row.reported == "all") == (row.verify == "proven"), result
+    assert done.returncode == (0 if result["proven"] else 1)
+    assert result["proven"] or row.verify in result["says"][0]
+    assert result["proven"] or f"-x {FOLDER}" in result["mend"]
+    assert not copy_in(prowler).exists()
+    assert list(home.iterdir()) == [], "it writes to the user's folders"
+
+
+def test_the_table_in_the_documentation_is_current() -> None:
+    assert len(set(prowler_ways.page())) == 1, (
+        "docs/prowler.md is out of date: run python -P tests/prowler_ways.py"
+    )
