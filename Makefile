@@ -1,12 +1,13 @@
 # Everything here needs Python 3.11 to 3.13, make and git, and nothing else.
 PYTHON ?= python3
 TOX := .venv/bin/tox run -q
+OLDER_PROWLERS := 5.37.1 5.37.0 5.30.0 5.10.2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-kills lint clean
+.PHONY: help demo test test-kills test-versions lint clean
 
 help: ## Show this help
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .venv/.ready: tests/requirements-tox.txt
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
@@ -27,10 +28,15 @@ test: .venv/.ready ## All tests: the checks beside their scanners, the command, 
 test-kills: .venv/.ready ## Two hundred runs of apply and cancel that are killed at a random moment
 	@$(TOX) -e command -- -n 0 -m kills tests/remediation/test_kills.py
 
+test-versions: .venv/.ready ## The ways into older Prowlers, each in an environment of its own
+	@$(TOX) --notest -e command,$$(echo $(OLDER_PROWLERS:%=prowler-%) | tr ' ' ,)
+	@KEYSWEEP_PROWLERS=$$(echo $(OLDER_PROWLERS:%=.tox/prowler-%/bin/prowler) | tr ' ' :) \
+	  .tox/command/bin/python -P -m pytest -n 2 --dist loadgroup tests/end_to_end/test_prowler_ways_in.py
+
 lint: .venv/.ready ## What CI runs: ruff, and mypy strict in each environment
 	@$(TOX) -e lint
 	@$(TOX) --notest -e prowler,checkov
-	@.tox/prowler/bin/mypy -p keysweep.services
+	@MYPYPATH=checks/prowler .tox/prowler/bin/mypy --explicit-package-bases checks/prowler
 	@MYPYPATH=checks/checkov .tox/checkov/bin/mypy --explicit-package-bases checks/checkov
 
 clean: ## Remove what the other targets made
