@@ -197,6 +197,8 @@ class _Work:
         begun = []
         if undecided is not None and undecided.operation == SCHEDULE.name:
             begun.append(undecided)
+        if standing is not None and standing.deletion_date is None:
+            return True  # a primary that waited for its replicas: its date came later
         if standing is not None and standing.deletion_date and seen.deletion_date:
             if abs(standing.deletion_date - seen.deletion_date) <= SAME_DATE:
                 return True

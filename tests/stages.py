@@ -186,10 +186,11 @@ def few_references(monkeypatch: Any) -> None:
     monkeypatch.setattr(references, "reference_list", lambda: few)
 
 
-def state_only(*, tags: bool = True) -> Policy:
+def state_only(*, tags: bool = True, also: Iterable[str] = ()) -> Policy:
     """A policy that judges by DescribeKey, and tags, alone, to test what follows judgement."""
     needs = {"description", "tags"} if tags else {"description"}
     waived = {rule.id for rule in RULES if set(rule.needs) - needs or rule.id == "stale-finding"}
+    waived |= {*also}
     return Policy(
         accept=tuple(
             Waiver(key="all", rule=rule, reason="test", until=date(2099, 1, 1)) for rule in waived
@@ -224,7 +225,7 @@ def nothing_on_cut_evidence(stages: Stages, plan: Plan, nominated: set[str]) -> 
         if item.verdict is not VerdictKind.SCHEDULE:
             assert item.reasons, name
             continue
-        used = apply_stage._used_pieces(plan, item) | {"description", "tags"}
+        used = apply_stage._used_pieces(plan, item, plan.created_at) | {"description", "tags"}
         unknown = {p for p in used if isinstance(getattr(item.evidence, p), Unknown | None)}
         assert not unknown, (name, unknown)
 

@@ -242,3 +242,21 @@ def test_cancel_waits_for_the_state_that_it_made(run: Stages) -> None:
     rows = run.cancel(protected_tag="keysweep:keep", enable=True)
     assert outcomes(rows) == {"raced": "cancelled", "calm": "cancelled"}
     assert run.state("Enabled") == {"raced", "calm"}
+
+
+def test_a_primary_whose_date_came_later_is_undone_too(run: Stages) -> None:
+    replica = {"state": "Disabled"}
+    primary = {"name": "primary", "multi_region": True, "replicas": {"us-east-1": replica}, **DEAD}
+    regions: dict[str, Any] = {"eu-west-1": {"keys": [primary]}, "us-east-1": {}}
+    run.aws.reset({"accounts": {SHOP: {"regions": regions}}})
+    run.policy = state_only(also=("replicas-remain",))
+    arn = run.aws.key_arn(SHOP, "eu-west-1", "primary")
+    plan = run.plan([arn])
+    assert outcomes(run.apply(plan)) == {"primary": "scheduled"}
+    assert run.aws.key(arn)["state"] == "PendingReplicaDeletion"  # type: ignore[index]
+    far = boto3.client("kms", **run.aws.client_arguments(SHOP, "us-east-1"))
+    far.schedule_key_deletion(KeyId=arn.replace("eu-west-1", "us-east-1"), PendingWindowInDays=7)
+    run.aws.advance(days=8)
+    assert run.aws.key(arn)["state"] == "PendingDeletion"  # type: ignore[index]
+    assert outcomes(run.cancel()) == {"primary": "cancelled"}
+    assert run.aws.key(arn)["state"] == "Disabled"  # type: ignore[index]
