@@ -25,12 +25,13 @@ def _read(place: Place, evidence: Evidence) -> Declarations:
         if said["Code"] == "ValidationError" and "does not exist" in said.get("Message", ""):
             return Declarations()
         raise
-    # The answer has the first hundred resources of the stack, not the key alone.
+    # The answer has the first hundred resources of the stack, not the key alone. Without the key's
+    # own row nothing says that the stack let it go.
     resources = answer["StackResources"]
     if not resources:
         raise LookupError("neither a stack nor a ValidationError")
     own = [r for r in resources if r.get("PhysicalResourceId") in {key_id, str(evidence.key_arn)}]
-    if all(resource["ResourceStatus"] in LET_GO for resource in own or resources):
+    if own and all(resource["ResourceStatus"] in LET_GO for resource in own):
         return Declarations()
     stack = resources[0]["StackName"]
     return Declarations(

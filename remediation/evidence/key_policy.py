@@ -31,7 +31,7 @@ ELEMENTS: Final = frozenset(
 )
 """The elements of a statement ("Grammar of the IAM JSON policy language", IAM User Guide)."""
 
-TEXTS: Final = frozenset({"Action", "NotAction", "Resource", "NotResource"})
+TEXTS: Final = ("Action", "NotAction", "Resource", "NotResource")
 """The elements that are texts, or lists of texts."""
 
 NARROWING_OPERATORS: Final = frozenset({"StringEquals", "StringEqualsIgnoreCase", "StringLike"})
@@ -101,12 +101,17 @@ def _statements(document: str) -> Iterator[dict[str, Any]]:
             raise _Unclear(f"{name} uses NotPrincipal")
         if ("Action" in statement) == ("NotAction" in statement):
             raise _Unclear(f"{name} does not have exactly one of Action and NotAction")
-        for element in TEXTS & set(statement):
-            if not all(isinstance(one, str) for one in _as_list(statement[element])):
-                raise _Unclear(f"{name} has {element} that is not a text")
+        _demand_texts(statement, name)
         if not isinstance(statement.get("Condition", {}), dict):
             raise _Unclear(f"{name} has a Condition that is not an object")
         yield {**statement, "Sid": name}
+
+
+def _demand_texts(statement: dict[str, Any], name: str) -> None:
+    for element in TEXTS:
+        for one in _as_list(statement.get(element, "")):
+            if not isinstance(one, str):
+                raise _Unclear(f"{name} has {element} values that are not texts")
 
 
 def _no_duplicates(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
@@ -232,8 +237,13 @@ def _governs(statement: dict[str, Any], key_arn: KeyArn) -> bool:
 
 
 def _forbids_undo(statement: dict[str, Any]) -> bool:
-    """Whether a denying statement stops somebody from cancelling whom it lets schedule."""
-    return _covers(statement, CANCEL) and not _covers(statement, SCHEDULE)
+    """Whether a denying statement may stop a cancellation where it lets somebody schedule.
+
+    A condition may be met by the one call and not by the other: the waiting period that is asked
+    for, the days without use, the time, the address.
+    """
+    conditional = "Condition" in statement and statement["Condition"] != {}
+    return _covers(statement, CANCEL) and (conditional or not _covers(statement, SCHEDULE))
 
 
 def _covers(statement: dict[str, Any], action: str) -> bool:

@@ -6,24 +6,27 @@ identifiers (KeyId)"). The members of a multi-Region set share one id, so all of
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import Final
 
 from ..models import Gap, KeyArn, Reference, References, Unknown
 
 _ID: Final = r"(?:mrk-[0-9a-f]{32}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"
-_ALIAS: Final = r"alias/[A-Za-z0-9/_-]+"
+_ALIAS: Final = r"alias/[A-Za-z0-9:/_-]+"
+"""KMS's pattern of an alias ("CreateAlias", AWS KMS API Reference)."""
 _NAME: Final = re.compile(
     r"(?:arn:aws[a-z-]*:kms:(?P<region>[a-z0-9-]+):(?P<account>[0-9]{12}):)?"
     rf"(?:(?:key/)?(?P<id>{_ID})|(?P<alias>{_ALIAS}))",
     re.ASCII | re.IGNORECASE,
 )
 _WITHIN: Final = re.compile(rf"(?<![0-9A-Za-z]){_NAME.pattern}(?![0-9A-Za-z])", _NAME.flags)
-
+_ESCAPE: Final = re.compile(r"\\+(?:u(?P<code>[0-9a-f]{4})|(?P<sign>.))", re.IGNORECASE | re.DOTALL)
+_BLANKS: Final = frozenset("bfnrt")
 
 MOST_ALIKE: Final = 20
 """References of one service, Region and field that are told one by one for a key."""
@@ -49,9 +52,29 @@ def key_names_within(text: object) -> Iterator[KeyName]:
     """Every key that a document, such as a policy in JSON, names."""
     if not isinstance(text, str):
         return
-    for match in _WITHIN.finditer(text):
-        if (name := _named(match)) is not None:
+    for match in itertools.chain(_WITHIN.finditer(text), _WITHIN.finditer(_unescaped(text))):
+        name = _named(match)
+        while name is not None:
             yield name
+            # A colon may be a part of the alias, or end it, as in `alias/shop: decrypt`.
+            shorter, colon, _ = (name.alias or "").rpartition(":")
+            name = replace(name, alias=shorter) if colon else None
+
+
+def _unescaped(text: str) -> str:
+    """The text without the escapes of JSON, which a document within a document has twice."""
+    if "\\" not in text:
+        return ""
+    return _ESCAPE.sub(
+        lambda match: (
+            chr(int(match["code"], 16))
+            if match["code"]
+            else " "
+            if match["sign"] in _BLANKS
+            else match["sign"]
+        ),
+        text,
+    )
 
 
 def _named(match: re.Match[str]) -> KeyName | None:

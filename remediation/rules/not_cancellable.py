@@ -20,7 +20,7 @@ def _check(evidence: Evidence, _policy: Policy, _now: datetime) -> Iterator[str]
             "might not be cancellable"
         )
     for statement in key_policy.undo_denied:
-        yield f"its key policy denies kms:CancelKeyDeletion, but not the scheduling: {statement}"
+        yield (f"its key policy may deny kms:CancelKeyDeletion where it lets schedule: {statement}")
 
 
 RULE = Rule(

@@ -247,11 +247,14 @@ BAD_STATEMENTS = {
     "another effect": ({**ROOT, "Effect": "allow"}, "neither allows nor denies"),
     "a list for an effect": ({**ROOT, "Effect": []}, "neither allows nor denies"),
     "an object for an effect": ({**ROOT, "Effect": {}}, "neither allows nor denies"),
-    "a list of lists for a resource": ({**ROOT, "Resource": [[]]}, "Resource that is not a text"),
-    "an object for a resource": ({**ROOT, "Resource": {}}, "Resource that is not a text"),
+    "a list of lists for a resource": (
+        {**ROOT, "Resource": [[]]},
+        "Resource values that are not texts",
+    ),
+    "an object for a resource": ({**ROOT, "Resource": {}}, "Resource values that are not texts"),
     "no action": ({k: v for k, v in ROOT.items() if k != "Action"}, "exactly one of Action"),
     "two actions": ({**ROOT, "NotAction": "kms:Get*"}, "exactly one of Action"),
-    "action is a number": ({**ROOT, "Action": 7}, "has an Action that is not a text"),
+    "action is a number": ({**ROOT, "Action": 7}, "has Action values that are not texts"),
     "condition is a text": ({**ROOT, "Condition": "x"}, "Condition that is not an object"),
 }
 
@@ -318,6 +321,32 @@ def test_a_denied_cancellation_is_named_unless_scheduling_is_denied_too() -> Non
     assert read(ROOT, {**deny, "Action": "kms:*KeyDeletion"}).undo_denied == ()
     assert read(ROOT, {**deny, "Action": "kms:ScheduleKeyDeletion"}).undo_denied == ()
     assert read(ROOT, {**deny, "NotAction": "kms:Schedule*"}).undo_denied == ("statement 2",)
+
+
+CONDITIONS_OF_ONE_CALL = {
+    "a short waiting period": {
+        "NumericLessThanIfExists": {"kms:ScheduleKeyDeletionPendingWindowInDays": "30"}
+    },
+    "too lately used": {"NumericLessThan": {"kms:TrailingDaysWithoutKeyUsage": "90"}},
+    "from a day on": {"DateGreaterThan": {"aws:CurrentTime": "2026-12-01T00:00:00Z"}},
+}
+
+
+@pytest.mark.parametrize("name", CONDITIONS_OF_ONE_CALL)
+def test_a_condition_may_deny_the_cancellation_alone(name: str) -> None:
+    deny = {
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": ["kms:ScheduleKeyDeletion", "kms:CancelKeyDeletion"],
+        "Resource": "*",
+    }
+    assert read(ROOT, deny).undo_denied == ()
+    assert read(ROOT, {**deny, "Condition": {}}).undo_denied == ()
+    assert read(ROOT, {**deny, "Condition": CONDITIONS_OF_ONE_CALL[name]}).undo_denied == (
+        "statement 2",
+    )
+    alone = {**deny, "Action": "kms:ScheduleKeyDeletion"}
+    assert read(ROOT, {**alone, "Condition": CONDITIONS_OF_ONE_CALL[name]}).undo_denied == ()
 
 
 def test_the_digest_is_of_the_document() -> None:

@@ -120,6 +120,40 @@ def test_every_key_within_a_document_is_named() -> None:
     assert {name.alias for name in names} == {"alias/shop", None}
 
 
+@pytest.mark.parametrize(
+    "document",
+    [
+        '{"key": "alias/team:db"}',
+        r'{"key": "alias\/team:db"}',
+        r'"{\"key\": \"alias\\/team:db\"}"',
+        r'{"key": "alias\u002fteam:db"}',
+        r'"keys:\nalias/team:db\n"',
+        f'{{"key": "arn:aws:kms:{REGION}:{ACCOUNT}:alias/team:db"}}',
+        "alias/team:db: decrypt",
+    ],
+)
+def test_an_alias_is_found_however_the_document_writes_it(document: str) -> None:
+    assert "alias/team:db" in {name.alias for name in key_names_within(document)}
+
+
+@pytest.mark.parametrize(
+    "document", [rf'"arn:aws:kms:{REGION}:{ACCOUNT}:key\/{ID}"', rf'"\n{ID}\n"', rf'"\"{ID}\""']
+)
+def test_a_key_id_is_found_however_the_document_writes_it(document: str) -> None:
+    assert ID in {name.id for name in key_names_within(document)}
+
+
+def test_a_colon_may_also_end_an_alias() -> None:
+    assert {name.alias for name in key_names_within("alias/shop: decrypt")} >= {"alias/shop"}
+    assert {name.alias for name in key_names_within("alias/a:b:c")} >= {"alias/a", "alias/a:b"}
+
+
+def test_a_field_holds_an_alias_with_a_colon_whole() -> None:
+    name = key_name("alias/team:db")
+    assert name is not None
+    assert name.alias == "alias/team:db"
+
+
 @pytest.mark.parametrize("value", [None, 3, ["x"], {}])
 def test_what_is_no_text_names_no_key(value: object) -> None:
     assert key_name(value) is None

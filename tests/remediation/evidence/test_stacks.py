@@ -85,8 +85,11 @@ def test_a_stack_that_let_the_key_go_does_not(place: Place, status: str) -> None
     assert place.answers(resource(status=status), resource("role-1")) == Declarations()
 
 
-def test_a_stack_of_more_than_a_hundred_resources_owns_what_it_does_not_list(place: Place) -> None:
-    (declaration,) = place.answers(*(resource(f"role-{n}") for n in range(100))).found
+@pytest.mark.parametrize("status", ["CREATE_COMPLETE", "DELETE_COMPLETE", "DELETE_SKIPPED"])
+def test_a_stack_of_more_than_a_hundred_resources_owns_what_it_does_not_list(
+    place: Place, status: str
+) -> None:
+    (declaration,) = place.answers(*(resource(f"role-{n}", status) for n in range(100))).found
     assert declaration.owner == "shop"
 
 
