@@ -11,6 +11,7 @@ from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from functools import wraps
 from importlib.metadata import version
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any, Final, TypeVar, cast
 
@@ -31,7 +32,7 @@ from .errors import AccountUnavailable, BadInput, KeysweepError, Refused
 from .evidence import SOURCES, Collector
 from .evidence.lake import StoreArn, lake_sources
 from .files import ascii_json, locked
-from .findings import Results, nominates_cancel, read_results
+from .findings import Results, nominated, nominates_cancel, read_results
 from .iac import look_at
 from .interrupt import at_once, orderly
 from .journal import Journal
@@ -52,6 +53,9 @@ _NOT_DONE: Final = frozenset({Outcome.FAILED})
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command; returns its exit code. Errors for people go to standard error."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a name must not stop a report
     try:
         result = keysweep.main(args=list(arguments), prog_name="keysweep", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
@@ -66,6 +70,11 @@ def run(arguments: Sequence[str]) -> int:
     except KeysweepError as error:
         _say(str(error))
         return error.exit_code
+    except OSError as error:
+        # Files that we read and write raise errors of our own: what is left is standard output.
+        _say(f"the output could not be written ({error.strerror}); the journal has what was done")
+        sys.stdout = None  # type: ignore[assignment]  # nothing is left to be flushed at the end
+        return LEFT
     return int(result or DONE)
 
 
@@ -167,6 +176,14 @@ def _journal_option(*, many: bool = False) -> Callable[[Decorated], Decorated]:
     )
 
 
+_policy_option = click.option(
+    "--policy",
+    "policy_path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Decision policy.  [default: the plan's, or the one that keysweep ships]",
+)
+
 _yes_option = click.option("--yes", is_flag=True, help="Do not ask; needed without a terminal.")
 
 ALL_FORMATS: Final = ("table", "json", "markdown", "csv")
@@ -190,13 +207,7 @@ def keysweep() -> None:
 
 @keysweep.command()
 @click.argument("results", nargs=-1, required=True, metavar="RESULTS...")
-@click.option(
-    "--policy",
-    "policy_path",
-    type=click.Path(path_type=Path, dir_okay=False),
-    metavar="FILE",
-    help="Decision policy.  [default: the one that keysweep ships]",
-)
+@_policy_option
 @click.option(
     "--out",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -303,7 +314,7 @@ def _collector(accounts: Accounts, cloudtrail_lake: str | None) -> Collector:
     return Collector(accounts, sources={**SOURCES, **lake_sources(StoreArn.parse(cloudtrail_lake))})
 
 
-def _policy(path: Path | None, window: int | None, max_keys: int | None) -> Policy:
+def _policy(path: Path | None, window: int | None = None, max_keys: int | None = None) -> Policy:
     policy = policy_stage.load(path)
     if max_keys is not None:
         policy = policy.model_copy(update={"max_keys": max_keys})
@@ -399,6 +410,7 @@ def _stopped(stop: Stop, journals: Iterable[Journal], again: str, code: int) -> 
 )
 @click.option("--key", "keys", multiple=True, metavar="ARN", help="Cancel for this key.")
 @click.option("--keep", is_flag=True, help="Tag the keys so that they are not planned again.")
+@_policy_option
 @click.option("--enable", is_flag=True, help="Enable the keys afterwards; else they stay Disabled.")
 @_yes_option
 @_access_options
@@ -409,6 +421,7 @@ def cancel(
     plan_path: Path | None,
     keys: tuple[str, ...],
     keep: bool,
+    policy_path: Path | None,
     enable: bool,
     yes: bool,
     access: Access,
@@ -423,16 +436,20 @@ def cancel(
         raise click.UsageError("give one of RESULTS, --plan, --key, or --journal alone")
     if any(ways) and len(journals) > 1:
         raise click.UsageError("give one --journal to write to")
+    found = read_results(results, sys.stdin.buffer) if results else None
+    unusable = _told(found)
+    made = plan_stage.load(plan_path) if plan_path is not None else None
+    policy = made.policy if made is not None and policy_path is None else _policy(policy_path)
     batches: Mapping[Path, Collection[KeyArn]]
     if any(ways):
         path = journals[0] if journals else journal_stage.DEFAULT_PATH
-        batches = {path: _chosen(results, plan_path, keys)}
+        batches = {path: _chosen(found, made, keys)}
     else:
         batches = cancel_stage.batches(journals, cancelled_too=keep or enable)
     ordered = sorted(arn for chosen in batches.values() for arn in chosen)
     if not ordered:
-        return _report(form, ())
-    accounts = Accounts(access)
+        return max(_report(form, ()), LEFT if unusable else DONE)
+    accounts = Accounts(access, Manners(policy.quota_share))
     caller = _caller(accounts, ordered)
     _confirm("Cancel the deletion of", ordered, accounts, yes=yes)
     stop = Stop()
@@ -454,28 +471,36 @@ def cancel(
                 accounts,
                 journal,
                 only_ours=not any(ways),
-                protected_tag=policy_stage.load().protected_tag if keep else None,
+                protected_tag=policy.protected_tag if keep else None,
                 enable=enable,
                 stop=stop,
                 done=lambda result: step(None),
             )
     done.sort(key=lambda result: result.key_arn)
-    return _stopped(stop, writing, "the same command", _report(form, tuple(done)))
+    code = max(_report(form, tuple(done)), LEFT if unusable else DONE)
+    return _stopped(stop, writing, "the same command", code)
 
 
 def _chosen(
-    results: tuple[str, ...], plan_path: Path | None, keys: tuple[str, ...]
+    found: Results | None, made: plan_stage.Plan | None, keys: tuple[str, ...]
 ) -> Collection[KeyArn]:
     """The keys that the user named in one of three ways."""
-    if results:
-        return _nominated(read_results(results, sys.stdin.buffer))
-    if plan_path is not None:
-        return plan_stage.key_arns(plan_stage.load(plan_path))
+    if found is not None:
+        return nominated(found.findings, nominates_cancel)
+    if made is not None:
+        return plan_stage.key_arns(made)
     return {_key_arn(text) for text in keys}
 
 
-def _nominated(found: Results) -> set[KeyArn]:
-    return {f.key_arn for f in found.findings if nominates_cancel(f) and f.key_arn is not None}
+def _told(found: Results | None) -> bool:
+    """Say what a person has to know of the results; whether records were unusable."""
+    if found is None:
+        return False
+    for sentence in found.warnings:
+        _say(sentence)
+    for bad in found.unusable:
+        _say(f"{bad.source}, {bad.place}: {bad.problem}; this record was not used")
+    return bool(found.unusable)
 
 
 def _key_arn(text: str) -> KeyArn:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
@@ -10,16 +11,18 @@ class Clock:
     """The local clock, corrected by the `Date` header of an answer from AWS."""
 
     def __init__(self) -> None:
-        self._offset = timedelta()
+        self._seen = datetime.now(UTC), time.monotonic()
 
     def observe(self, date_header: str | None) -> None:
         """Take the time from a `Date` header (RFC 9110, in UTC, whole seconds)."""
         if date_header:
             try:
-                self._offset = parsedate_to_datetime(date_header) - datetime.now(UTC)
+                self._seen = parsedate_to_datetime(date_header).astimezone(UTC), time.monotonic()
             except (ValueError, TypeError):
                 return
 
     def now(self) -> datetime:
         """The present moment in UTC."""
-        return datetime.now(UTC) + self._offset
+        moment, then = self._seen
+        # Counted from AWS's moment: a machine whose clock is set right meanwhile changes nothing.
+        return moment + timedelta(seconds=time.monotonic() - then)

@@ -11,9 +11,9 @@ from typing import Final
 
 import yaml
 
-from ..findings.lookup import at, text_at
 from ..models import CodeLocation
 from .leads import BY_PROWLER, Lead, Nowhere
+from .lookup import at, text_at
 from .written import CHANGED, text_of
 
 GROUPS: Final = frozenset({"kms.aws.upbound.io", "kms.aws.m.upbound.io", "kms.aws.crossplane.io"})

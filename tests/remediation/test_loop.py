@@ -421,3 +421,55 @@ def test_a_rule_whose_waiver_has_ended_is_judged_on_what_is_true_now(
     done = keysweep("apply", "plan.json", "--yes", "--format", "json")
     assert outcomes(aws, done.document) == {"dead-1": "changed"}
     assert "dead-1" in names(aws, "Disabled")
+
+
+def test_output_that_cannot_be_written_is_one_sentence(
+    planned: Path, aws: EmbeddedAws, tmp_path: Path
+) -> None:
+    import os
+    import subprocess
+    import sys
+
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        done = subprocess.run(
+            [sys.executable, "-P", "-m", "keysweep.remediation", "apply", planned, "--yes"],
+            cwd=tmp_path,
+            env={**os.environ, **aws.environment(SHOP)},
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            encoding="utf-8",
+            check=False,
+        )
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith("keysweep: the output could not be written")
+    assert "Traceback" not in done.stderr
+
+
+def test_cancel_names_the_records_that_it_could_not_use(
+    planned: Path, aws: EmbeddedAws, keysweep: Callable[..., Any], results: Callable[..., Path]
+) -> None:
+    keysweep("apply", planned, "--yes", *ROLE)
+    arns = [aws.key_arn(SHOP, "eu-west-1", name) for name in ("dead-1", "dead-2")]
+    path = results(*arns)
+    records = json.loads(path.read_text("utf-8"))
+    for record in records:
+        record["metadata"]["event_code"] = "kms_cmk_not_deleted_unintentionally"
+    records[1]["cloud"]["account"]["uid"] = "999999999999"
+    path.write_text(json.dumps(records), encoding="utf-8")
+    done = keysweep("cancel", path, "--yes", "--format", "json")
+    assert done.code == 1
+    assert outcomes(aws, done.document) == {"dead-1": "cancelled"}
+    assert "record 2" in done.err
+
+
+def test_a_newer_mute_beside_an_older_failure_keeps_the_key(
+    aws: EmbeddedAws, keysweep: Callable[..., Any], results: Callable[..., Path], state_only: Path
+) -> None:
+    arn = aws.key_arn(SHOP, "eu-west-1", "dead-1")
+    path = results(arn)
+    (old,) = json.loads(path.read_text("utf-8"))
+    new = {**old, "status": "Suppressed", "time": old["time"] + 60}
+    path.with_name("new.ocsf.json").write_text(json.dumps([new]), encoding="utf-8")
+    done = keysweep("plan", path.parent, "--policy", state_only, "--format", "json")
+    assert done.document["items"] == []
