@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from keysweep.remediation import pack, verify_checkov
 
+EXAMPLE = Path(__file__).parents[2] / "examples" / "checkov" / ".checkov.yaml"
 BOTH = "CKV_KEYSWEEP_001 and CKV_KEYSWEEP_002"
 
 
@@ -56,11 +56,9 @@ def test_a_configuration_file_is_proven_or_mended(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """As the example has it: a link, which is easily forgotten, and then Checkov says nothing."""
+    """The example needs a link, which is easily forgotten, and then Checkov says nothing."""
     monkeypatch.chdir(tmp_path)
-    config = tmp_path / "checkov.yaml"
-    settings = {"external-checks-dir": [".keysweep"], "quiet": True, "soft-fail": True}
-    config.write_text(yaml.safe_dump(settings), encoding="utf-8")
+    (tmp_path / "checkov.yaml").write_text(EXAMPLE.read_text("utf-8"), encoding="utf-8")
     code, result = ask(capsys, checkov, "--config-file", "checkov.yaml")
     assert code == 1
     assert f"did not run {BOTH}" in result["says"][0]
