@@ -20,6 +20,7 @@ import yaml
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
 
 from .errors import BadInput
+from .key_globs import OF_KEYS_ALONE, can_match_alias, can_match_key
 from .models import Evidence, KeyArn, Model
 from .strict_yaml import read
 
@@ -77,15 +78,13 @@ def _key_glob(glob: str) -> str:
         for partition in ("aws", "aws-cn", "aws-us-gov")
     ):
         raise ValueError(f"{glob!r} matches every key; write {ALL} if that is meant")
-    parts = glob.split(":")
-    wild = [part for part in parts if set(part) & set("*?[")]
-    literal = re.split(r"[*?[]", glob, maxsplit=1)[0]
-    if not wild:
+    if not set(glob) & set("*?["):
         _literal_arn(glob)
-    elif parts[0] == "arn" and len(parts) > 2 and parts[2] not in {"kms", *wild}:
-        raise ValueError(f"{glob!r} matches no key; ARNs of keys begin with arn:aws:kms:")
-    elif not literal.startswith("arn:") and not "arn:".startswith(literal):
-        raise ValueError(f"{glob!r} matches no key; write an ARN, or begin with *:key/")
+    elif not can_match_key(glob):
+        raise ValueError(
+            f"{glob!r} matches no key; write arn:aws:kms:REGION:ACCOUNT:key/ID, ID a UUID in lower "
+            "case or mrk- and 32 hexadecimal digits, with globs"
+        )
     return glob
 
 
@@ -98,8 +97,10 @@ def _literal_arn(text: str) -> None:
 
 def _protected(glob: str) -> str:
     """The same, and aliases: `alias/NAME` or the ARN of an alias, with globs."""
-    if glob.startswith("alias/") or ":alias/" in glob:
+    if can_match_alias(glob) and not can_match_key(glob):
         return glob
+    if glob.startswith("alias/"):
+        raise ValueError(f"{glob!r} matches no alias; their names have A-Z a-z 0-9 : / _ - alone")
     return _key_glob(glob)
 
 
@@ -280,8 +281,8 @@ class Policy(_Written):
 
     @property
     def protects_aliases(self) -> bool:
-        """Whether `protected_keys` names aliases, so that they must be read."""
-        return any("alias/" in glob for glob in self.protected_keys)
+        """Whether `protected_keys` may name aliases, so that they must be read."""
+        return any(glob != ALL and OF_KEYS_ALONE not in glob for glob in self.protected_keys)
 
     def protecting(self, key_arn: KeyArn, aliases: Collection[str]) -> Iterator[str]:
         """The entries of `protected_keys` that cover a key with these alias names."""

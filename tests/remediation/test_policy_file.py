@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 from datetime import UTC, datetime
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 from keysweep.remediation import policy as stage
 from keysweep.remediation.errors import BadInput
+from keysweep.remediation.key_globs import can_match_alias, can_match_key
 from keysweep.remediation.models import Evidence, KeyArn
 from keysweep.remediation.policy import OverridableDays, Override, Policy, load, rule_ids
 from keysweep.remediation.rules import RULES
@@ -81,6 +83,18 @@ REFUSED = {
     "protects China": ("protected_keys: ['arn:aws-cn:*:key/*']", 2, "matches every key"),
     "bare id": (f"protected_keys: [{KEY.key_id}]", 2, "write the whole ARN"),
     "glob of a bare id": ("protected_keys: [1234abcd-*]", 2, "matches no key"),
+    "a name where the id is": ("protected_keys: ['*:key/prod-*']", 2, "matches no key"),
+    "an id in upper case": (
+        "protected_keys: ['arn:aws:kms:eu-west-1:111122223333:key/1234ABCD-*']",
+        2,
+        "matches no key",
+    ),
+    "an id that is too long": (f"protected_keys: ['*:key/{KEY.key_id}?']", 2, "matches no key"),
+    "an account that is too short": ("protected_keys: ['arn:aws:kms:*:1111:key/*']", 2, "no key"),
+    "an alias with a blank": ("protected_keys: ['alias/prod *']", 2, "matches no alias"),
+    "an alias without a name": ("protected_keys: [alias/]", 2, "matches no alias"),
+    "part of an alias": ("protected_keys: ['prod-*']", 2, "matches no key"),
+    "a set of nothing": ("protected_keys: ['alias/[.]*']", 2, "matches no alias"),
     "another service's ARN": ("protected_keys: ['arn:aws:s3:::*']", 2, "matches no key"),
     "account as number": ("accounts: {allow: [111122223333]}", 2, "put 111122223333 in quotes"),
     "account as octal": ("accounts: {deny: [011122223333]}", 2, "put an account id in quotes"),
@@ -225,6 +239,13 @@ GLOBS = {
     "alias/prod-*": {KEY},
     "arn:aws:kms:eu-west-1:*:alias/prod-shop": {KEY},
     "alias/prod": set(),
+    "*prod*": {KEY},
+    "*:ali?s/prod-*": {KEY},
+    "ali[!b-z]s/prod*": {KEY},
+    "arn:aws:kms:*prod-s[a-h]op": {KEY},
+    "arn:aws:kms:eu-west-1:111122223333:*": {KEY},
+    "*mrk-1234abcd*": {OTHER},
+    "*:key/????????-????-*": {KEY},
 }
 
 
@@ -233,7 +254,24 @@ def test_protected_keys_match(write, glob: str) -> None:
     policy = load(write(f"protected_keys: ['{glob}']"))
     aliases = {KEY: ("alias/prod-shop",), OTHER: ()}
     assert {k for k, names in aliases.items() if list(policy.protecting(k, names))} == GLOBS[glob]
-    assert policy.protects_aliases == ("alias/" in glob)
+    assert policy.protects_aliases == (":key/" not in glob)
+
+
+@given(
+    st.lists(st.sampled_from(["*", "?", "[a-f1]", "[!p]", "x", "8"]), max_size=3),
+    st.integers(0, 90),
+    st.integers(0, 40),
+    st.sampled_from(
+        [str(KEY), str(OTHER), "alias/prod:a_b/C", f"{KEY}".split("key/")[0] + "alias/x"]
+    ),
+)
+def test_a_glob_that_matches_a_name_is_never_refused_as_one_that_cannot(
+    inserted: list[str], start: int, cut: int, name: str
+) -> None:
+    glob = name[:start] + "".join(inserted) + name[start + cut :]
+    if fnmatchcase(name, glob):
+        of_alias = ":key/" not in name
+        assert (can_match_alias if of_alias else can_match_key)(glob)
 
 
 def test_a_waiver_counts_on_its_last_day_and_not_after(write) -> None:
