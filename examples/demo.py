@@ -79,7 +79,7 @@ class Story:
                 )
             )
         for process in running:
-            text, _ = process.communicate(timeout=170)
+            text, _ = process.communicate(timeout=600)
             if process.returncode != 3:
                 sys.exit(f"demo: prowler ended with {process.returncode}:\n{text}")
 
