@@ -188,7 +188,7 @@ class Reading:
         signs = (*self.references.absent, *call.nothing)
         if any(sign.shows(code, message) for sign in signs):
             return True
-        return nested and code in _gone(self._client(self.region), call)
+        return nested and not call.batch and code in _gone(self._client(self.region), call)
 
 
 def _requests(call: Call, parent: Item, account_id: str) -> Iterator[dict[str, Any]]:
@@ -264,11 +264,22 @@ def _flat(value: Any) -> Iterator[Any]:
 
 
 def _gone(client: Any, call: Call) -> frozenset[str]:
-    """The errors by which an operation says that an item just listed is not there any more."""
+    """The errors by which an operation says that an item just listed is not there any more.
+
+    One about a key says that the item is there and its key is not; one of a batch would take all
+    the items with it.
+    """
     shapes = client.meta.service_model.operation_model(call.operation).error_shapes
     names = {name for shape in shapes for name in (shape.name, shape.error_code) if name}
     words = ("NotFound", "DoesNotExist", "NoSuch")
-    return frozenset(name for name in names if any(word in name for word in words))
+    return frozenset(
+        name
+        for name in names
+        if any(word in name for word in words) and not any(word in name for word in _OF_KEYS)
+    )
+
+
+_OF_KEYS: Final = ("Key", "KMS", "Kms")
 
 
 # --- errors in words ------------------------------------------------------------------------------

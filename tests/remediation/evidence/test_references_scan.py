@@ -270,6 +270,53 @@ def test_an_item_that_is_gone_again_is_nothing(stubbed: Stubbed) -> None:
     assert scanned(stubbed(answers(table)), TABLES).gaps == []
 
 
+REPOSITORIES = Entry.model_validate(
+    {
+        "service": "codecommit",
+        "operation": "ListRepositories",
+        "items": "repositories[]",
+        "resource": "repositoryName",
+        "then": {
+            "operation": "GetRepository",
+            "take": {"repositoryName": "repositoryName"},
+            "keys": ["repositoryMetadata.kmsKeyId"],
+        },
+    }
+)
+BATCHES = REPOSITORIES.model_copy(
+    update={
+        "then": (
+            REPOSITORIES.then[0].model_copy(
+                update={
+                    "operation": "BatchGetRepositories",
+                    "take": {"repositoryNames": "repositoryName"},
+                    "batch": 25,
+                    "items": "repositories[]",
+                    "keys": ("kmsKeyId",),
+                }
+            ),
+        )
+    }
+)
+
+
+@pytest.mark.parametrize(
+    ("entry", "code", "gaps"),
+    [
+        (REPOSITORIES, "RepositoryDoesNotExistException", 0),
+        (REPOSITORIES, "EncryptionKeyNotFoundException", 1),
+        (BATCHES, "EncryptionKeyNotFoundException", 1),
+        (BATCHES, "RepositoryDoesNotExistException", 1),
+    ],
+)
+def test_only_the_error_that_one_item_is_gone_is_nothing(
+    stubbed: Stubbed, entry: Entry, code: str, gaps: int
+) -> None:
+    found = [{"repositoryName": name, "repositoryId": name} for name in ("one", "two")]
+    table = {"ListRepositories": {"repositories": found}, entry.then[0].operation: refusal(code)}
+    assert len(scanned(stubbed(answers(table)), entry).gaps) == gaps
+
+
 @pytest.mark.parametrize("operation", ["ListTables", "DescribeTable"])
 def test_a_not_found_that_the_operation_does_not_declare_is_a_gap(
     stubbed: Stubbed, operation: str
