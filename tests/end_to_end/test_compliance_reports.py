@@ -47,9 +47,7 @@ def wanted(aws: EmbeddedAws) -> str:
 
 
 @pytest.fixture(scope="module")
-def report(
-    wanted: str, scan: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory
-) -> Any:
+def report(wanted: str, scan: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory) -> Any:
     """The one run, which several tests look at."""
     done = scan(
         tmp_path_factory.mktemp("reports"),
@@ -82,9 +80,7 @@ def test_the_lifecycle_csv_has_a_row_for_each_finding_of_each_check(report, aws,
         for framework, requirement in places
         if framework == "KMS-Key-Lifecycle-1.0"
     }
-    disabled = {
-        key["arn"] for key in aws.keys(state="Disabled") if f":{SHOP}:" in key["arn"]
-    }
+    disabled = {key["arn"] for key in aws.keys(state="Disabled") if f":{SHOP}:" in key["arn"]}
     failed = {row["RESOURCEID"] for row in found if row["STATUS"] == "FAIL"}
     assert {
         row["RESOURCEID"]
@@ -134,7 +130,9 @@ def test_the_findings_csv_names_the_requirements_of_our_checks(report):
 
 def test_the_page_shows_our_checks_with_their_requirements(report):
     (path,) = report.folder.glob("*.html")
-    page = html.unescape(re.sub(r"\s+", " ", path.read_text(encoding="utf-8")).replace("<wbr />", ""))
+    page = html.unescape(
+        re.sub(r"\s+", " ", path.read_text(encoding="utf-8")).replace("<wbr />", "")
+    )
     for check in OURS:
         lines = [line for line in page.split("<tr") if f">{check}<" in line]
         assert lines

@@ -110,8 +110,8 @@ class _Attempt:
 class _Key:
     """What was read about a key; its fields are the finding's resource metadata.
 
-    Dates are ISO 8601 in UTC. `seen_since` is where the history that was read begins: when the
-    deletion was scheduled, or else the earliest time that was asked for.
+    Dates are ISO 8601 in UTC. `seen_since` is where a history that was read to its end begins: when
+    the deletion was scheduled, or else the earliest time that was asked for.
     """
 
     id: str

@@ -176,7 +176,9 @@ def test_without_its_event_the_dates_of_the_waiting_period_decide(kms, run_pendi
 
 def test_a_doubtful_attempt_is_decided_by_an_older_page(kms, run_pending):
     kms.page_size = 1
-    before = pending(kms, event("Decrypt", 20), scheduled(19), event("TagResource", 18), days_ago=19)
+    before = pending(
+        kms, event("Decrypt", 20), scheduled(19), event("TagResource", 18), days_ago=19
+    )
     after = pending(kms, scheduled(19), event("DescribeKey", 18), event("Decrypt", 17), days_ago=19)
     assert statuses(run_pending()) == {before: "PASS", after: "FAIL"}
 
