@@ -7,7 +7,7 @@ import importlib.util
 import json
 import time
 from collections import Counter
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,7 @@ def ago(days: float) -> int:
 
 
 def date(moment: float) -> str:
-    return datetime.fromtimestamp(moment, timezone.utc).isoformat(timespec="seconds")
+    return datetime.fromtimestamp(moment, UTC).isoformat(timespec="seconds")
 
 
 def event(name: str, days_ago: float, error: str = "", message: str = "", **more: Any) -> dict:
@@ -187,7 +187,7 @@ def test_use_longer_ago_than_any_waiting_period_is_not_asked_for(kms, run_pendin
     arn = pending(kms, event("Decrypt", 2), days_ago=0.001)
     finding = run_pending()[arn]
     assert finding.status == "PASS"
-    due = datetime.fromtimestamp(ago(0.001), timezone.utc)
+    due = datetime.fromtimestamp(ago(0.001), UTC)
     assert finding.resource["seen_since"] == date((due - timedelta(hours=1)).timestamp())
 
 
