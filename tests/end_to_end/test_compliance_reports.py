@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import html
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -66,10 +67,6 @@ def rows(path: Path) -> list[dict[str, str]]:
 def compliance_rows(report: Any, framework: str) -> list[dict[str, str]]:
     (path,) = (report.folder / "compliance").glob(f"*_{framework}.csv")
     return rows(path)
-
-
-def of(arn: str, check: str, found: list[Any], read: Callable[[Any], tuple[str, str]]) -> list[Any]:
-    return [one for one in found if read(one) == (arn, check)]
 
 
 def test_the_lifecycle_csv_has_a_row_for_each_finding_of_each_check(report, aws, wanted):
@@ -143,3 +140,16 @@ def test_the_page_shows_our_checks_with_their_requirements(report):
 def test_the_terminal_shows_a_table_of_each_framework(report):
     for framework in (LIFECYCLE, PILLAR):
         assert f"Compliance Status of {framework.upper()} Framework" in report.text
+
+
+def test_the_command_rescues_the_key_by_our_finding_alone(report, aws, wanted, keysweep, tmp_path):
+    ours = [
+        record
+        for record in report.records
+        if record["metadata"]["event_code"] == "kms_cmk_pending_deletion_not_used"
+    ]
+    (tmp_path / "wanted.ocsf.json").write_text(json.dumps(ours), encoding="utf-8")
+    code, done = keysweep(tmp_path, "cancel", "wanted.ocsf.json", "--yes")
+    assert code == 0, done
+    assert [(row["key_arn"], row["outcome"]) for row in done["results"]] == [(wanted, "cancelled")]
+    assert aws.key(wanted)["state"] == "Disabled"

@@ -239,7 +239,8 @@ class _Reading(AWSService):
 
     def _histories(self) -> list[tuple[Any, list[_Key]]]:
         """Pair a Region's client with its keys pending deletion; sessions are not for threads."""
-        config = Config(retries={"mode": "standard", "total_max_attempts": ATTEMPTS})
+        retries = {"mode": "standard", "total_max_attempts": ATTEMPTS}
+        config = Config(retries=retries)  # type: ignore[no-untyped-call]
         histories = []
         for region in {key.region for key in self.keys}:
             keys = [key for key in self.keys if key.region == region and key.state]
