@@ -133,6 +133,16 @@ def test_use_before_the_scheduling_is_none_since(kms, run_pending):
     assert finding.resource["seen_since"] == date(ago(10))
 
 
+def test_use_within_the_longest_window_but_before_the_scheduling_is_none_since(kms, run_pending):
+    arn = pending(kms, event("Decrypt", 6), scheduled(5), days_ago=5, window=7)
+    assert statuses(run_pending()) == {arn: "PASS"}
+
+
+def test_a_scheduling_a_little_before_the_computed_time_is_found(kms, run_pending):
+    arn = pending(kms, scheduled(10.001), event("Decrypt", 9))
+    assert statuses(run_pending()) == {arn: "FAIL"}
+
+
 def test_a_scheduling_that_was_refused_ends_nothing(kms, run_pending):
     late = event("ScheduleKeyDeletion", 2, "KMSInvalidStateException", "is pending deletion.")
     arn = pending(kms, scheduled(10), refused("Decrypt", 5), late)
