@@ -91,9 +91,9 @@ def environment(aws: EmbeddedAws) -> dict[str, str]:
 def scan(aws: EmbeddedAws, prowler: Path) -> Callable[..., Scan]:
     """Run the real `prowler aws` with these arguments, results into the folder."""
 
-    def run(folder: Path, *arguments: str) -> Scan:
+    def run(folder: Path, *arguments: str, formats: tuple[str, ...] = ("json-ocsf",)) -> Scan:
         command = [prowler, "aws", *arguments, "--region", *REGIONS, "--no-banner", "--no-color"]
-        outputs = ["--output-formats", "json-ocsf", "--output-directory", str(folder)]
+        outputs = ["--output-formats", *formats, "--output-directory", str(folder)]
         done = subprocess.run(
             [*command, *outputs],
             env=environment(aws),

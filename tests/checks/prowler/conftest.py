@@ -15,11 +15,14 @@ import botocore.httpsession
 import pytest
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.exceptions import EndpointConnectionError
-from prowler.lib.check.models import Check_Report_AWS
+from prowler.lib.check.models import Check, Check_Report_AWS
 from prowler.providers.aws.aws_provider import AwsProvider
 from prowler.providers.common.models import Audit_Metadata
 
 from keysweep.services.kms.kms_cmk_not_disabled.kms_cmk_not_disabled import kms_cmk_not_disabled
+from keysweep.services.kms.kms_cmk_pending_deletion_not_used import (
+    kms_cmk_pending_deletion_not_used as pending_deletion_module,
+)
 
 ACCOUNT = "111122223333"
 CREATED = 1_700_000_000  # 2023-11-14T22:13:20Z
@@ -53,25 +56,33 @@ class Fault:
 
     def matches(self, operation: str, region: str, request: dict[str, Any]) -> bool:
         """Say whether the call is meant; `page` counts from 1."""
-        page = int(request.get("Marker", "0")) + 1
+        page = int(request.get("Marker") or request.get("NextToken") or "0") + 1
+        key_id = request.get("KeyId")
+        if operation == "LookupEvents":
+            key_id = request["LookupAttributes"][0]["AttributeValue"].rpartition("/")[2]
         return (
             operation == self.operation
             and self.region in (None, region)
-            and self.key_id in (None, request.get("KeyId"))
+            and self.key_id in (None, key_id)
             and self.page in (None, page)
         )
 
 
 @dataclass
 class FakeKms:
-    """Answers as AWS KMS does: pages, ARNs, errors; `calls` holds (operation, Region, request)."""
+    """Answers as AWS KMS and CloudTrail's event history do: pages, ARNs, errors.
+
+    `calls` holds (operation, Region, request), `pauses` the seconds that somebody slept.
+    """
 
     regions: tuple[str, ...] = ("eu-west-1",)
     page_size: int = 1000
     keys: dict[str, dict[str, Any]] = field(default_factory=dict)
     tags: dict[str, dict[str, str]] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
+    events: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     calls: list[tuple[str, str, dict[str, Any]]] = field(default_factory=list)
+    pauses: list[float] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def key(
@@ -116,7 +127,7 @@ class FakeKms:
         self.fault(operation, answer=lambda body: body[: len(body) // 2], **where)
 
     def operations(self, region: str | None = None) -> list[str]:
-        """Return the names of the KMS calls made, sorted; optionally of one Region."""
+        """Return the names of the calls made, sorted; optionally of one Region."""
         return sorted(operation for operation, where, _ in self.calls if region in (None, where))
 
     def send(self, request: AWSPreparedRequest) -> AWSResponse:
@@ -125,8 +136,8 @@ class FakeKms:
         target = request.headers.get("X-Amz-Target", b"")
         service, _, operation = (
             target.decode() if isinstance(target, bytes) else target
-        ).partition(".")
-        if service == "TrentService":
+        ).rpartition(".")
+        if service == "TrentService" or operation == "LookupEvents":
             return self._kms(request.url, operation, host.split(".")[1], json.loads(request.body))
         if service.startswith("ResourceGroupsTaggingAPI"):
             return _response(request.url, 200, self._tagged(host, json.loads(request.body)))
@@ -160,12 +171,29 @@ class FakeKms:
                 if arn.split(":")[3] == region
             ]
             return _page("Keys", listed, min(self.page_size, request.get("Limit", 100)), request)
+        if operation == "LookupEvents":
+            return self._history(request)
         arn = f"arn:aws:kms:{region}:{ACCOUNT}:key/{request['KeyId']}"
         if operation == "DescribeKey":
             return {"KeyMetadata": self.keys[arn]}
         assert operation == "ListResourceTags", f"the check has no business with {operation}"
         listed = [{"TagKey": name, "TagValue": value} for name, value in self.tags[arn].items()]
         return _page("Tags", listed, min(self.page_size, 50), request)
+
+    def _history(self, request: dict[str, Any]) -> dict[str, Any]:
+        (wish,) = request["LookupAttributes"]
+        assert wish["AttributeKey"] == "ResourceName"
+        found = [
+            event
+            for event in self.events.get(wish["AttributeValue"], [])
+            if event["EventTime"] >= request["StartTime"]
+        ]
+        found.sort(key=lambda event: event["EventTime"], reverse=True)
+        size, number = min(self.page_size, 50), int(request.get("NextToken", "0"))
+        answer: dict[str, Any] = {"Events": found[number * size : (number + 1) * size]}
+        if len(found) > (number + 1) * size:
+            answer["NextToken"] = str(number + 1)
+        return answer
 
     def _tagged(self, host: str, request: dict[str, Any]) -> bytes:
         wanted = {(one["Key"], value) for one in request["TagFilters"] for value in one["Values"]}
@@ -211,24 +239,36 @@ def kms(monkeypatch: pytest.MonkeyPatch) -> FakeKms:
     monkeypatch.setattr(
         botocore.httpsession.URLLib3Session, "send", lambda _, request: fake.send(request)
     )
-    monkeypatch.setattr(botocore.endpoint.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(botocore.endpoint.time, "sleep", fake.pauses.append)
     return fake
 
 
+Run = Callable[..., dict[str, Check_Report_AWS]]
+
+
 @pytest.fixture
-def run(kms: FakeKms) -> Callable[..., dict[str, Check_Report_AWS]]:
-    """Run the check with Prowler's own provider; returns the findings by resource ARN.
+def run(kms: FakeKms) -> Run:
+    """Run `kms_cmk_not_disabled` with Prowler's own provider; findings by resource ARN.
 
     Keyword arguments are those of Prowler's AwsProvider.
     """
+    return _runner(kms, kms_cmk_not_disabled)
 
+
+@pytest.fixture
+def run_pending(kms: FakeKms) -> Run:
+    """Run `kms_cmk_pending_deletion_not_used` in the same way."""
+    return _runner(kms, pending_deletion_module.kms_cmk_pending_deletion_not_used)
+
+
+def _runner(kms: FakeKms, check: type[Check]) -> Run:
     def scan(**options: Any) -> dict[str, Check_Report_AWS]:
         provider = AwsProvider(**options)
         provider.audit_metadata = Audit_Metadata(
             services_scanned=0, expected_checks=[], completed_checks=0, audit_progress=0
         )
         kms.calls.clear()
-        findings = kms_cmk_not_disabled().execute()
+        findings = check().execute()
         by_arn = {finding.resource_arn: finding for finding in findings}
         assert len(by_arn) == len(findings), "two findings of one resource"
         return by_arn

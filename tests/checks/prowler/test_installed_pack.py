@@ -36,7 +36,14 @@ def folder(entry: EntryPoint) -> Path:
 
 def test_no_other_distribution_brings_these_ids() -> None:
     everywhere = [entry.name for entry in importlib.metadata.entry_points(group=GROUP)]
-    assert sorted(set(everywhere) & set(IDS)) == sorted(IDS) == ["kms_cmk_not_disabled"]
+    assert (
+        sorted(set(everywhere) & set(IDS))
+        == sorted(IDS)
+        == [
+            "kms_cmk_not_disabled",
+            "kms_cmk_pending_deletion_not_used",
+        ]
+    )
     assert len(everywhere) == len(set(everywhere))
 
 
