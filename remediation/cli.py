@@ -73,7 +73,7 @@ def run(arguments: Sequence[str]) -> int:
     except OSError as error:
         # Files that we read and write raise errors of our own: what is left is standard output.
         _say(f"the output could not be written ({error.strerror}); the journal has what was done")
-        sys.stdout = None  # type: ignore[assignment]  # nothing is left to be flushed at the end
+        sys.stdout = None  # nothing is left to be flushed at the end
         return LEFT
     return int(result or DONE)
 
