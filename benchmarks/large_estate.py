@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import http.client
 import json
 import multiprocessing
 import os
@@ -201,8 +202,6 @@ def _memory(pid: int) -> float:
 
 def requests(port: int) -> int:
     """How many requests the stub has seen."""
-    import http.client
-
     connection = http.client.HTTPConnection("127.0.0.1", port)
     connection.request("GET", "/count")
     count = int(connection.getresponse().read())

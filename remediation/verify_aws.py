@@ -13,7 +13,7 @@ import uuid
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
-from typing import ClassVar, Final, Self
+from typing import Final, Self
 
 ACCOUNT: Final = "000000000000"
 REGION: Final = "us-east-1"
@@ -114,7 +114,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
 
-    kms: ClassVar[Callable[[str, dict[str, object]], dict[str, object] | None]]
+    kms: Callable[[str, dict[str, object]], dict[str, object] | None]
+    """Set on the class made for one account; a static method, so that it takes no request."""
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))

@@ -34,7 +34,14 @@ def prove(program: Path, pack: Path, config: Path | None) -> Proof:
         code.mkdir()
         (code / "main.tf").write_text(FAILING, encoding="utf-8")
         handed = ["--config-file", config] if config else ["--external-checks-dir", pack]
-        command = [program, *handed, "--directory", code, "--framework", "terraform"]
+        command: list[str | Path] = [
+            program,
+            *handed,
+            "--directory",
+            code,
+            "--framework",
+            "terraform",
+        ]
         command += ["--output", "json", "--skip-download"]
         where = Path.cwd() if config else work
         done = verify.run(command, where, verify.environment(work, {}))

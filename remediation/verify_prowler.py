@@ -59,9 +59,9 @@ def prove(program: Path, pack: Path, folder: Path | None) -> Proof:
     python = verify.interpreter(program)
     facts = _look(python) if python else None
     if python is None or facts is None:
-        says = f"{program} is no Python script of an environment that holds Prowler."
-        mend = "name the script in Prowler's own environment with --prowler PATH"
-        return Proof("prowler", program, "", proven=False, says=(says,), mend=mend)
+        said = f"{program} is no Python script of an environment that holds Prowler."
+        cure = "name the script in Prowler's own environment with --prowler PATH"
+        return Proof("prowler", program, "", proven=False, says=(said,), mend=cure)
     proven, says, mend = _hindered(facts, python, pack, folder) or _tried(
         program, facts, pack, folder
     )
@@ -120,7 +120,7 @@ def _tried(program: Path, facts: Facts, pack: Path, folder: Path | None) -> _Out
     with tempfile.TemporaryDirectory(prefix="keysweep-verify-") as temporary, Aws() as aws:
         done = _scan(program, facts, aws, Path(temporary), folder)
         found = _results(Path(temporary, "out"))
-    left = ()
+    left: tuple[str, ...] = ()
     if folder and Path(facts.place).is_dir():
         left = (f"The run left its copy behind: delete {facts.place}.",)
     if done.code != 3 or found != {aws.disabled: "FAIL", aws.enabled: "PASS"}:
@@ -145,7 +145,7 @@ def _scan(program: Path, facts: Facts, aws: Aws, work: Path, folder: Path | None
         Path(work, "sitecustomize.py").write_text(mend, encoding="utf-8")
         paths = [str(work), os.environ.get("PYTHONPATH", "")]
         settings["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
-    command = [program, "aws", *(["-x", folder] if folder else []), "-c", CHECK]
+    command: list[str | Path] = [program, "aws", *(["-x", folder] if folder else []), "-c", CHECK]
     command += ["--region", REGION, "-M", "json-ocsf", "-o", str(work / "out")]
     command += ["--no-banner", "--no-color"]
     return verify.run(command, work, verify.environment(work, settings))

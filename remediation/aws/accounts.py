@@ -145,9 +145,7 @@ class Accounts:
         try:
             with self._own_lock:
                 session = self._given()
-            chosen = (
-                region or os.environ.get("AWS_REGION") or session.get_config_variable("region")
-            )
+            chosen = region or os.environ.get("AWS_REGION") or session.get_config_variable("region")
             if not chosen:
                 raise AccountUnavailable("no Region is configured; name one, or set AWS_REGION")
             partition = session.get_partition_for_region(chosen)
