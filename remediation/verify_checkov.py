@@ -33,7 +33,9 @@ def prove(program: Path, pack: Path, config: Path | None) -> Proof:
         code = work / "code"
         code.mkdir()
         (code / "main.tf").write_text(FAILING, encoding="utf-8")
-        handed = ["--config-file", config] if config else ["--external-checks-dir", pack]
+        handed: list[str | Path] = ["--external-checks-dir", pack]
+        if config:
+            handed = ["--config-file", config]
         command: list[str | Path] = [
             program,
             *handed,

@@ -145,7 +145,8 @@ def _scan(program: Path, facts: Facts, aws: Aws, work: Path, folder: Path | None
         Path(work, "sitecustomize.py").write_text(mend, encoding="utf-8")
         paths = [str(work), os.environ.get("PYTHONPATH", "")]
         settings["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
-    command: list[str | Path] = [program, "aws", *(["-x", folder] if folder else []), "-c", CHECK]
+    handed: list[str | Path] = ["-x", folder] if folder else []
+    command = [program, "aws", *handed, "-c", CHECK]
     command += ["--region", REGION, "-M", "json-ocsf", "-o", str(work / "out")]
     command += ["--no-banner", "--no-color"]
     return verify.run(command, work, verify.environment(work, settings))
