@@ -49,7 +49,8 @@ from .since import Since, compare
 LIMITS: Final = (
     "Nobody can prove that a key is dead: data keys already handed out, client-side encryption, "
     "single objects with their own key, copies and snapshots in other accounts and public keys of "
-    "asymmetric pairs leave no trace that AWS shows.",
+    "asymmetric pairs leave no trace that AWS shows. No call shows the keys that QuickSight "
+    "and Inspector use, and no list of services is ever whole.",
     "Prices are AWS's list prices in US dollars.",
 )
 """What no evidence shows; every report says so (safety rule 11)."""

@@ -118,6 +118,8 @@ class Call(Part):
     """Where an item names keys: key ids, key ARNs, alias names or alias ARNs."""
     documents: tuple[Expression, ...] = ()
     """Texts within an item in which keys are named, such as policies in JSON."""
+    hides: str | None = None
+    """Why an item may have a key that AWS does not show: a listing with any item is a gap."""
     nothing: Signs = ()
     """Errors of this call that mean: there is nothing."""
     permission: str | None = None
@@ -126,8 +128,8 @@ class Call(Part):
 
     @model_validator(mode="after")
     def _is_whole(self) -> Call:
-        if not (self.keys or self.documents or self.then):
-            raise ValueError(f"{self.operation} names no key: give keys, documents or then")
+        if not (self.keys or self.documents or self.then or self.hides):
+            raise ValueError(f"{self.operation} names no key: give keys, documents, then or hides")
         if self.batch is not None and len(self.take) != 1:
             raise ValueError(f"{self.operation}: batch needs exactly one parameter in take")
         return self

@@ -139,6 +139,8 @@ class Reading:
             for answer in _pages(client, call, params):
                 items += self._read(call, answer, params, parent, region)
             _demand_all(call, items, parent)
+            if call.hides and items:
+                raise CutAnswer(f"shows {len(items):,}, such as {items[0].resource}: {call.hides}")
         except FAILURES as error:
             if not self._means_nothing(call, error, nested=parent is not _START):
                 with self._lock:

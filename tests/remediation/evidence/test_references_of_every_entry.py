@@ -222,7 +222,21 @@ def _cursor(client: Any, call: Call) -> Cursor | None:
     return None
 
 
-@pytest.mark.parametrize("entry", LIST.entries, ids=label)
+@pytest.mark.parametrize("entry", [e for e in LIST.entries if e.hides], ids=label)
+def test_a_listing_that_hides_keys_is_a_gap_unless_it_is_empty(
+    entry: Entry, stubbed: Callable[..., Any]
+) -> None:
+    aws = Aws(entry)
+    place = stubbed(aws.answer)
+    aws.client = place.client(entry.service)
+    only = ReferenceList(version=1, absent=LIST.absent, entries=(entry,))
+    (gap,) = scan_region(place, only).gaps
+    assert entry.hides is not None
+    assert entry.hides in gap.why
+    assert scan_region(stubbed(lambda *_: {}), only).gaps == []
+
+
+@pytest.mark.parametrize("entry", [e for e in LIST.entries if not e.hides], ids=label)
 def test_each_place_that_an_entry_claims_is_read(entry: Entry, stubbed: Callable[..., Any]) -> None:
     aws = Aws(entry)
     place = stubbed(aws.answer)

@@ -424,6 +424,13 @@ def ssm_parameter(clients: Clients, key: Named) -> None:
     )
 
 
+@case("ssm", "KeyId")
+def ssm_older_version(clients: Clients, key: Named) -> None:
+    put = clients("ssm").put_parameter
+    put(Name="/older", Type="SecureString", Value="v", KeyId=key.arn)
+    put(Name="/older", Type="SecureString", Value="w", KeyId="alias/aws/ssm", Overwrite=True)
+
+
 @case("ssm", "Content")
 def ssm_session_preferences(clients: Clients, key: Named) -> None:
     content = {
