@@ -1,0 +1,63 @@
+"""docs/results.md: which results files are read, and what of them; made by reading real ones.
+
+Write it anew with: python tests/remediation/findings/test_findings_table.py
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from pathlib import Path
+
+from keysweep.remediation.errors import BadInput
+from keysweep.remediation.findings import nominated, nominates_cancel, nominates_plan, read_results
+
+ROOT = Path(__file__).resolve().parents[3]
+FIXTURES = ROOT / "tests" / "fixtures" / "results"
+PAGE = ROOT / "docs" / "results.md"
+
+HEAD = """\
+# Results that Keysweep reads
+
+Each row is a real file that the scanner wrote of one small estate (`tests/fixtures/results`), read
+by the command's own reader. A refused file is refused with exit code 2; nothing of it is used.
+
+| scanner | version | file | format | findings | keys for plan | keys for cancel | what is said |
+|---|---|---|---|---|---|---|---|
+"""
+
+
+def page() -> str:
+    """The page, from the files as they are."""
+    rows = [_row(path) for path in sorted(FIXTURES.iterdir()) if path.suffix in {".json", ".csv"}]
+    return HEAD + "".join(rows)
+
+
+def _row(path: Path) -> str:
+    match = re.fullmatch(r"(prowler|checkov)-([0-9.]+[0-9])[.-](.+)", path.name)
+    assert match, path
+    scanner, version, kind = match.groups()
+    try:
+        results = read_results([str(path)], io.BytesIO())
+    except BadInput as error:
+        said = str(error).replace(str(path), "the file")
+        cells = ["refused", "", "", "", said]
+    else:
+        cells = [
+            ", ".join(sorted({source.format for source in results.sources})),
+            str(len(results.findings)),
+            str(len(nominated(results.findings, nominates_plan))),
+            str(len(nominated(results.findings, nominates_cancel))),
+            "; ".join(warning.replace(str(path), "the file") for warning in results.warnings),
+        ]
+    return f"| {' | '.join([scanner.title(), version, kind, *cells])} |\n"
+
+
+def test_the_page_of_results_is_current() -> None:
+    assert PAGE.read_text(encoding="utf-8") == page(), (
+        "write it anew: python tests/remediation/findings/test_findings_table.py"
+    )
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")
