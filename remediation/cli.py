@@ -22,6 +22,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from . import apply as apply_stage
 from . import cancel as cancel_stage
 from . import journal as journal_stage
+from . import mutelist as mutelist_stage
 from . import pack
 from . import plan as plan_stage
 from . import policy as policy_stage
@@ -31,7 +32,7 @@ from .aws.accounts import SESSION_NAME
 from .errors import AccountUnavailable, BadInput, KeysweepError, Refused
 from .evidence import SOURCES, Collector
 from .evidence.lake import StoreArn, lake_sources
-from .files import ascii_json, locked
+from .files import ascii_json, demand_writable, locked, write_private
 from .findings import Results, nominated, nominates_cancel, read_results
 from .iac import look_at
 from .interrupt import at_once, orderly
@@ -39,7 +40,8 @@ from .journal import Journal
 from .models import KeyArn, KeyResult, Outcome
 from .policy import MAX_WINDOW_DAYS, MIN_WINDOW_DAYS, Policy
 from .policy_view import describe_policy
-from .report import render, tables
+from .report import page, render, tables
+from .report.html import html
 from .report.neutral import plain
 from .work import Stop
 
@@ -184,6 +186,14 @@ _policy_option = click.option(
     help="Decision policy.  [default: the plan's, or the one that keysweep ships]",
 )
 
+_html_option = click.option(
+    "--html",
+    "html_path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Also write the report as a page for a browser: one file, without scripts.",
+)
+
 _yes_option = click.option("--yes", is_flag=True, help="Do not ask; needed without a terminal.")
 
 ALL_FORMATS: Final = ("table", "json", "markdown", "csv")
@@ -254,6 +264,7 @@ def keysweep() -> None:
     help="Earlier plan: show the keys that are new, gone or judged otherwise.",
 )
 @click.option("--explain", is_flag=True, help="Ask everything, of keys that are held already too.")
+@_html_option
 @_access_options
 @_format_option(*ALL_FORMATS)
 def plan(
@@ -267,6 +278,7 @@ def plan(
     cloudtrail_lake: str | None,
     since_path: Path | None,
     explain: bool,
+    html_path: Path | None,
     access: Access,
     form: str,
 ) -> int:
@@ -279,6 +291,7 @@ def plan(
     """
     policy = _policy(policy_path, pending_window_days, max_keys)
     since = plan_stage.load(since_path) if since_path is not None else None
+    demand_writable(html_path)
     found = read_results(results, sys.stdin.buffer)
     with at_once(), _progress("reading evidence") as step:
         accounts = Accounts(access, Manners(policy.quota_share))
@@ -297,6 +310,8 @@ def plan(
             since=since,
         )
     plan_stage.save(made, out)
+    if html_path is not None:
+        write_private(html_path, html(page.of_plan(made)))
     if form == "json":
         click.echo(plan_stage.to_json(made), nl=False)
     else:
@@ -327,6 +342,7 @@ def _policy(path: Path | None, window: int | None = None, max_keys: int | None =
 @click.option("--ticket", metavar="TEXT", help="Change ticket, for the journal.")
 @click.option("--approved-by", metavar="TEXT", help="Who approved it, for the journal.")
 @_yes_option
+@_html_option
 @_access_options
 @_format_option(*ALL_FORMATS)
 def apply(
@@ -335,6 +351,7 @@ def apply(
     ticket: str | None,
     approved_by: str | None,
     yes: bool,
+    html_path: Path | None,
     access: Access,
     form: str,
 ) -> int:
@@ -346,6 +363,7 @@ def apply(
     """
     made = plan_stage.load(plan_path)
     made.refuse_too_many()
+    demand_writable(html_path)
     accounts = Accounts(access, Manners(made.policy.quota_share))
     chosen = [item.key_arn for item in made.chosen()]
     caller = _caller(accounts, chosen)
@@ -353,6 +371,7 @@ def apply(
     if not _left_open(made, path):
         apply_stage.refuse_expired(made, accounts.clock.now())
     if not chosen:
+        _saved(html_path, page.of_results((), made, accounts.clock.now()))
         return _report(form, ())
     _confirm("Schedule the deletion of", chosen, accounts, yes=yes)
     stop = Stop()
@@ -379,7 +398,19 @@ def apply(
             done=lambda result: step(None),
         )
     again = f"keysweep apply {plan_path} --journal {path}"
-    return _stopped(stop, [journal], again, _report(form, results))
+    code = _stopped(stop, [journal], again, _report(form, results))
+    return code if _saved(html_path, page.of_results(results, made, accounts.clock.now())) else LEFT
+
+
+def _saved(path: Path | None, shown: page.Page) -> bool:
+    """Write the page after AWS was changed: trouble is told, and is no bad input any more."""
+    if path is not None:
+        try:
+            write_private(path, html(shown))
+        except BadInput as error:
+            _say(str(error))
+            return False
+    return True
 
 
 def _left_open(made: plan_stage.Plan, path: Path) -> bool:
@@ -514,10 +545,12 @@ def _key_arn(text: str) -> KeyArn:
 
 @keysweep.command()
 @_journal_option(many=True)
+@_html_option
 @_access_options
 @_format_option(*ALL_FORMATS)
 def status(
     journals: tuple[Path, ...],
+    html_path: Path | None,
     access: Access,
     form: str,
 ) -> int:
@@ -526,14 +559,62 @@ def status(
     Example: keysweep status
     """
     history = journal_stage.read(journals or [journal_stage.DEFAULT_PATH])
+    demand_writable(html_path)
+    accounts = Accounts(access)
     with at_once(), _progress("reading keys"):
-        now = status_stage.status(history, Accounts(access))
+        now = status_stage.status(history, accounts)
+    if html_path is not None:
+        write_private(html_path, html(page.of_status(now, accounts.clock.now())))
     if form == "json":
         click.echo(ascii_json(now.model_dump_json(indent=2)))
     else:
         _print(tables.of_status(now, every_key=form == "csv"), form)
     unsure = now.problems or any(row.state == "unknown" for row in now.rows)
     return LEFT if unsure else DONE
+
+
+@keysweep.command()
+@_journal_option(many=True)
+@click.option(
+    "--merge",
+    "existing",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="A mutelist to add to; its own entries stay, its comments do not.",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Where to write it.  [default: standard output]",
+)
+@_access_options
+def mutelist(
+    journals: tuple[Path, ...], existing: Path | None, out: Path | None, access: Access
+) -> int:
+    """Make a Prowler mutelist for the deletions of the journal that are still pending.
+
+    Mutes kms_cmk_not_deleted_unintentionally for these keys alone. Prowler's --fixer heeds no
+    mutelist: never run it with that check while keys are waiting.
+
+    Example: keysweep mutelist --merge mutelist.yaml --out mutelist.yaml
+    """
+    history = journal_stage.read(journals or [journal_stage.DEFAULT_PATH])
+    before = None if existing is None else mutelist_stage.load(existing)
+    with at_once(), _progress("reading keys"):
+        now = status_stage.status(history, Accounts(access))
+    pending = mutelist_stage.intended(now)
+    text = mutelist_stage.to_yaml(mutelist_stage.merged(pending, history.keys, before))
+    if existing is not None and mutelist_stage.has_comments(existing):
+        _say(f"the comments of {existing} are not kept")
+    if out is None:
+        click.echo(text, nl=False)
+    else:
+        write_private(out, text)
+    unread = [row for row in now.rows if row.state == "unknown"]
+    for row in unread:
+        _say(f"{row.key_arn}: not muted, since it cannot be read: {row.drift}")
+    return LEFT if unread else DONE
 
 
 @keysweep.command()
