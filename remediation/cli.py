@@ -13,7 +13,7 @@ from functools import wraps
 from importlib.metadata import version
 from io import TextIOWrapper
 from pathlib import Path
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, NamedTuple, TypeVar, cast
 
 import click
 from rich.console import Console
@@ -21,6 +21,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from . import apply as apply_stage
 from . import cancel as cancel_stage
+from . import guard as guard_stage
 from . import journal as journal_stage
 from . import mutelist as mutelist_stage
 from . import pack
@@ -483,33 +484,66 @@ def cancel(
     accounts = Accounts(access, Manners(policy.quota_share))
     caller = _caller(accounts, ordered)
     _confirm("Cancel the deletion of", ordered, accounts, yes=yes)
+    chosen = [_Batch(path, sorted(some), not any(ways)) for path, some in batches.items()]
     stop = Stop()
+    done, written = _carry_out(
+        "cancel",
+        chosen,
+        accounts,
+        stop,
+        caller=caller,
+        protected_tag=policy.protected_tag if keep else None,
+        enable=enable,
+    )
+    code = max(_report(form, done), LEFT if unusable else DONE)
+    return _stopped(stop, written, "the same command", code)
+
+
+class _Batch(NamedTuple):
+    """Keys whose cancellation one journal takes down."""
+
+    journal: Path
+    keys: Sequence[KeyArn]
+    only_ours: bool
+
+
+def _carry_out(
+    command: str,
+    batches: Sequence[_Batch],
+    accounts: Accounts,
+    stop: Stop,
+    *,
+    caller: str | None,
+    protected_tag: str | None,
+    enable: bool = False,
+) -> tuple[tuple[KeyResult, ...], Sequence[Journal]]:
+    """Cancel deletions; the rows of the keys in their order, and the journals that were written."""
+    batches = [batch for batch in batches if batch.keys]
     done: list[KeyResult] = []
+    journals: dict[Path, Journal] = {}
     with (
         ExitStack() as opened,
         orderly(stop),
-        _progress("cancelling", len(ordered)) as step,
+        _progress("cancelling", sum(len(batch.keys) for batch in batches)) as step,
     ):
-        writing = [
-            opened.enter_context(Journal(path)) for path, chosen in batches.items() if chosen
-        ]
-        for journal in writing:
-            chosen = sorted(batches[journal.path])
-            journal.begin(accounts.clock.now(), "cancel", caller=caller, keys=len(chosen))
-        for journal in writing:
+        for path in dict.fromkeys(batch.journal for batch in batches):
+            journals[path] = opened.enter_context(Journal(path))
+        for path, journal in journals.items():
+            count = sum(len(batch.keys) for batch in batches if batch.journal == path)
+            journal.begin(accounts.clock.now(), command, caller=caller, keys=count)
+        for batch in batches:
             done += cancel_stage.cancel(
-                sorted(batches[journal.path]),
+                batch.keys,
                 accounts,
-                journal,
-                only_ours=not any(ways),
-                protected_tag=policy.protected_tag if keep else None,
+                journals[batch.journal],
+                only_ours=batch.only_ours,
+                protected_tag=protected_tag,
                 enable=enable,
                 stop=stop,
                 done=lambda result: step(None),
             )
     done.sort(key=lambda result: result.key_arn)
-    code = max(_report(form, tuple(done)), LEFT if unusable else DONE)
-    return _stopped(stop, writing, "the same command", code)
+    return tuple(done), tuple(journals.values())
 
 
 def _chosen(
@@ -571,6 +605,128 @@ def status(
         _print(tables.of_status(now, every_key=form == "csv"), form)
     unsure = now.problems or any(row.state == "unknown" for row in now.rows)
     return LEFT if unsure else DONE
+
+
+@keysweep.command()
+@_journal_option(many=True)
+@click.option(
+    "--all",
+    "every",
+    is_flag=True,
+    help="Watch every key that is pending deletion, whoever scheduled it: in the own account, or "
+    "in those named with --account.",
+)
+@click.option(
+    "--region",
+    "regions",
+    multiple=True,
+    metavar="NAME",
+    help="Region to look in with --all; may be given again.  [default: the configured one]",
+)
+@click.option(
+    "--plan",
+    "plan_path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="The plan that was applied: any difference from it is a sign, and its policy judges.",
+)
+@click.option(
+    "--policy",
+    "policy_path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Decision policy.  [default: the plan's, else the one that keysweep ships]",
+)
+@click.option(
+    "--days",
+    "near_days",
+    type=click.IntRange(0, MAX_WINDOW_DAYS),
+    default=guard_stage.NEAR_DAYS,
+    show_default=True,
+    metavar="N",
+    help="Tell of keys that end within so many days.",
+)
+@click.option(
+    "--cancel", "rescue", is_flag=True, help="Cancel the deletion of the keys that are wanted."
+)
+@click.option("--keep", is_flag=True, help="With --cancel: tag them against the next plan.")
+@_yes_option
+@_access_options
+@_format_option("table", "json")
+def guard(
+    journals: tuple[Path, ...],
+    every: bool,
+    regions: tuple[str, ...],
+    plan_path: Path | None,
+    policy_path: Path | None,
+    near_days: int,
+    rescue: bool,
+    keep: bool,
+    yes: bool,
+    access: Access,
+    form: str,
+) -> int:
+    """Watch the keys that wait for their deletion: does anybody want one after all?
+
+    Exits with 1 when a key is wanted, rescued or not, and when something could not be looked at.
+    Prints nothing when there is nothing to tell; with --format json, a line for each key.
+
+    Example: keysweep guard --plan plan.json --cancel --keep --yes
+    """
+    if regions and not every:
+        raise click.UsageError("--region goes with --all; a journal says its keys' Regions itself")
+    if keep and not rescue:
+        raise click.UsageError("--keep goes with --cancel")
+    paths = journals or (journal_stage.DEFAULT_PATH,)
+    if every and not journals and not journal_stage.DEFAULT_PATH.exists():
+        read: tuple[Path, ...] = ()
+    else:
+        read = paths
+    history = journal_stage.read(read)
+    made = None if plan_path is None else plan_stage.load(plan_path)
+    given = None if policy_path is None else policy_stage.load(policy_path)
+    judged_by = guard_stage.policy_of(made, given, policy_stage.load())
+    accounts = Accounts(access, Manners(judged_by.quota_share))
+    batches = cancel_stage.batches(read)
+    ours = {arn for chosen in batches.values() for arn in chosen}
+    with at_once(), _progress("looking at keys") as step:
+        collector = Collector(accounts)
+        collector.progress = lambda piece, keys: step(
+            f"reading {piece.replace('_', ' ')}, {keys} keys"
+        )
+        found = guard_stage.pending_keys(collector, regions, access.only) if every else ()
+        rows = guard_stage.watch(
+            history,
+            sorted({*ours, *found}),
+            collector,
+            judged_by,
+            plan=made,
+            near_days=near_days,
+        )
+    wanted = {row.key_arn for row in rows if row.wanted}
+    code = LEFT if wanted or history.problems or any(row.unread for row in rows) else DONE
+    if rescue and wanted:
+        caller = _caller(accounts, sorted(wanted))
+        _confirm("Cancel the deletion of", sorted(wanted), accounts, yes=yes)
+        chosen = [_Batch(path, sorted(wanted & {*some}), True) for path, some in batches.items()]
+        chosen.append(_Batch(paths[0], sorted(wanted - ours), False))
+        stop = Stop()
+        done, written = _carry_out(
+            "guard",
+            chosen,
+            accounts,
+            stop,
+            caller=caller,
+            protected_tag=judged_by.protected_tag if keep else None,
+        )
+        rows = guard_stage.with_rescues(rows, done)
+        code = _stopped(stop, written, "the same command", code)
+    if form == "json":
+        for row in rows:
+            click.echo(row.model_dump_json())
+    else:
+        _print(tables.of_guard(rows, history), form)
+    return code
 
 
 @keysweep.command()

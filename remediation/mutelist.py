@@ -99,14 +99,15 @@ def load(path: Path) -> Mutelist:
         line = f"line {mark.line + 1}: " if mark is not None else ""
         raise BadInput(f"{path}: {line}is not YAML; nothing was written") from error
     accounts = _mapping(_mapping(document).get("Mutelist")).get("Accounts")
-    checks = [_mapping(content).get("Checks") for content in _mapping(accounts).values()]
-    whole = isinstance(accounts, dict) and all(isinstance(one, dict) for one in checks)
+    whole = isinstance(accounts, dict) and all(
+        isinstance(_mapping(content).get("Checks"), dict) for content in accounts.values()
+    )
     if not whole or set(document) != {"Mutelist"} or set(document["Mutelist"]) != {"Accounts"}:
         raise BadInput(
             f"{path}: is not a mutelist of Prowler: it wants Mutelist, Accounts, and in each "
             "account Checks; nothing was written"
         )
-    for account, content in accounts.items():
+    for account, content in _mapping(accounts).items():
         if not isinstance(account, str):
             raise BadInput(f"{path}: account {account} needs quotes, or Prowler does not match it")
         for name, entry in content["Checks"].items():
