@@ -184,8 +184,8 @@ def main() -> None:
     tell(
         "What is left",
         f"In {FOLDER.relative_to(ROOT)}/ are the scanners' results (results/, checkov.json), the "
-        "plan that was reviewed\n(plan.json, and plan.html for a browser) and the journal of all that "
-        "was done (keysweep-journal.jsonl).",
+        "plan that was reviewed\n(plan.json, and plan.html for a browser) and the journal of all "
+        "that was done (keysweep-journal.jsonl).",
     )
 
 

@@ -723,7 +723,7 @@ def guard(
         code = _stopped(stop, written, "the same command", code)
     if form == "json":
         for row in rows:
-            click.echo(row.model_dump_json())
+            click.echo(ascii_json(row.model_dump_json()))
     else:
         _print(tables.of_guard(rows, history), form)
     return code

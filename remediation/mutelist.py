@@ -131,4 +131,4 @@ def has_comments(path: Path) -> bool:
 
 def to_yaml(mutelist: Mutelist) -> str:
     """The document as Prowler reads it."""
-    return yaml.safe_dump(mutelist, sort_keys=False, allow_unicode=True, width=100)
+    return yaml.safe_dump(mutelist, sort_keys=False, width=100)

@@ -125,7 +125,6 @@ def of_plan(plan: Plan) -> Page:
     chosen, held, skipped = (
         [item for item in plan.items if item.verdict is kind] for kind in VerdictKind
     )
-    report = tables.of_plan(plan, every_key=True)
     saved = plan.summary.monthly_cost_usd
     costs = sum(item.monthly_cost_usd for item in plan.items)
     stays = sum(item.monthly_cost_usd for item in held)
@@ -160,7 +159,7 @@ def of_plan(plan: Plan) -> Page:
             *_places(plan.items),
             *_waivers(plan),
             *_gaps(held),
-            *(t for t in report.tables if t.columns[0] == "file"),
+            *tables.beside_the_keys(plan, every_key=True),
         ),
         notes=(*_code(plan), *plan.warnings, *_unusable(plan)),
         limits=plan.limits,

@@ -64,10 +64,7 @@ def of_plan(plan: Plan, *, every_key: bool = False) -> Report:
         tables.append(_keys(f"Held: {len(held)} keys", held, notes, every_key=every_key))
     if skipped:
         tables.append(_keys(f"Skipped: {len(skipped)} keys", skipped, notes, every_key=every_key))
-    if plan.unmapped:
-        tables.append(_unmapped(plan.unmapped if every_key else plan.unmapped[:READABLE_ROWS]))
-    if plan.since is not None:
-        tables.append(_since(plan, plan.since, every_key=every_key))
+    tables += beside_the_keys(plan, every_key=every_key)
     lines = notes.lines() + _gaps(plan.items)
     lines += [
         f"{len(chosen)} to schedule, {len(held)} held, {len(skipped)} skipped; "
@@ -90,6 +87,16 @@ def of_plan(plan: Plan, *, every_key: bool = False) -> Report:
     lines += [f"{bad.source}, {bad.place}: {bad.problem}" for bad in plan.unusable]
     lines += plan.limits
     return Report(tuple(tables), tuple(lines))
+
+
+def beside_the_keys(plan: Plan, *, every_key: bool) -> list[Table]:
+    """Findings that lead to no key, and what differs from an earlier plan."""
+    tables = []
+    if plan.unmapped:
+        tables.append(_unmapped(plan.unmapped if every_key else plan.unmapped[:READABLE_ROWS]))
+    if plan.since is not None:
+        tables.append(_since(plan, plan.since, every_key=every_key))
+    return tables
 
 
 def _since(plan: Plan, since: Since, *, every_key: bool) -> Table:
