@@ -266,9 +266,11 @@ def _use(evidence: Evidence) -> str:
         return "not looked at"
     if not attempts.attempts:
         return NO_ATTEMPT
-    more = "" if attempts.all_read else "at least "
+    count = len(attempts.attempts)
     refused = sum(one.error is not None for one in attempts.attempts)
-    return f"{more}{len(attempts.attempts)} attempts, {refused} of them refused"
+    times = "1 attempt" if count == 1 else f"{count} attempts"
+    least = "" if attempts.all_read else "at least "
+    return f"{least}{times}, {'all' if refused == count else refused} refused"
 
 
 def policy_of(plan: Plan | None, given: Policy | None, default: Policy) -> Policy:

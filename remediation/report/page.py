@@ -38,6 +38,7 @@ class Bar:
     label: str
     said: str
     percent: float
+    tone: str
 
 
 @dataclass(frozen=True)
@@ -185,7 +186,12 @@ def _reasons(held: Sequence[PlanItem]) -> tuple[Bars, ...]:
             "each.",
             ("Rule", "Keys held"),
             tuple(
-                Bar(rule, f"{_keys(count)}, {money(prices[rule])} a month", 100 * count / len(held))
+                Bar(
+                    rule,
+                    f"{_keys(count)}, {money(prices[rule])} a month",
+                    100 * count / len(held),
+                    "warn",
+                )
                 for rule, count in sorted(rules.items(), key=lambda one: (-one[1], one[0]))
             ),
         ),
@@ -341,7 +347,12 @@ def of_results(results: Iterable[KeyResult], plan: Plan, now: datetime) -> Page:
                 f"{_keys(len(done))} scheduled; {money(12 * saved)} a year",
                 "good",
             ),
-            Figure(str(alone), "left alone", "no longer as planned, or already pending", "warn"),
+            Figure(
+                str(alone),
+                "left alone",
+                "no longer as planned, or already pending",
+                "warn" if alone else "plain",
+            ),
             Figure(
                 str(len(failed)),
                 "failed",
@@ -352,7 +363,7 @@ def of_results(results: Iterable[KeyResult], plan: Plan, now: datetime) -> Page:
         bars=_outcomes(by_outcome, cost),
         timeline=_waiting(
             [
-                (one.key_arn, one.deletion_date - _window(items[one.key_arn]), one.deletion_date)
+                (one.deletion_date - _window(items[one.key_arn]), one.deletion_date)
                 for one in done
                 if one.deletion_date is not None
             ],
@@ -389,8 +400,9 @@ def _outcomes(
                         outcome.value,
                         f"{_keys(len(rows))}, {money(cost[outcome])} a month",
                         100 * len(rows) / count,
+                        tone,
                     )
-                    for outcome in _OUTCOMES
+                    for outcome, (_, _, tone) in _OUTCOMES.items()
                     if (rows := by_outcome[outcome])
                 ),
             ),
@@ -414,13 +426,13 @@ def _result_entry(result: KeyResult, item: PlanItem, tone: str) -> Entry:
     return Entry(**{**vars(entry), "why": (*why, *entry.why)})
 
 
-def _waiting(spans: Sequence[tuple[KeyArn, datetime, datetime]], now: datetime) -> Timeline | None:
+def _waiting(spans: Sequence[tuple[datetime, datetime]], now: datetime) -> Timeline | None:
     """Waiting periods by the day on which they begin and end; the nearest end first."""
     if not spans:
         return None
-    days: dict[tuple[datetime, datetime], list[KeyArn]] = defaultdict(list)
-    for arn, start, end in spans:
-        days[_day(start), _day(end)].append(arn)
+    days: dict[tuple[datetime, datetime], list[datetime]] = defaultdict(list)
+    for start, end in spans:
+        days[_day(start), _day(end)].append(end)
     first = min(start for start, _ in days)
     last = max(end for _, end in days)
     whole = max((last - first).total_seconds(), 1.0)
@@ -430,18 +442,18 @@ def _waiting(spans: Sequence[tuple[KeyArn, datetime, datetime]], now: datetime) 
 
     return Timeline(
         "Waiting periods. Until the end of each, the deletion can be cancelled; what is over is "
-        "darker.",
+        "filled.",
         f"{first:%d %b %Y}",
         f"{last:%d %b %Y}",
         tuple(
             Span(
-                _keys(len(keys)),
-                f"{start:%d %b} to {end:%d %b %Y}, {_left(end, now)}",
+                _keys(len(ends)),
+                f"{start:%d %b} to {end:%d %b %Y}, {_left(min(ends), now)}",
                 share(first, start),
                 share(start, end),
                 0 if now <= start else min(100.0, 100 * (now - start) / max(end - start, _SECOND)),
             )
-            for (start, end), keys in sorted(days.items(), key=lambda one: (one[0][1], one[0][0]))
+            for (start, end), ends in sorted(days.items(), key=lambda one: (one[0][1], one[0][0]))
         ),
     )
 
@@ -454,7 +466,7 @@ def _day(moment_: datetime) -> datetime:
 
 
 def _left(end: datetime, now: datetime) -> str:
-    left = (end - _day(now)).days
+    left = (end - now).days
     if end <= now:
         return "over"
     return "less than a day left" if left < 1 else f"{left} days left"
@@ -506,7 +518,7 @@ def of_status(status: Status, now: datetime) -> Page:
         bars=(),
         timeline=_waiting(
             [
-                (row.key_arn, row.scheduled_at, row.deletion_date)
+                (row.scheduled_at, row.deletion_date)
                 for row in waiting
                 if row.scheduled_at is not None and row.deletion_date is not None
             ],
@@ -530,7 +542,7 @@ def of_status(status: Status, now: datetime) -> Page:
 def _status_entry(row: StatusRow, tone: str) -> Entry:
     why = [("drift", row.drift)] if row.drift else []
     if row.deletion_date is not None:
-        left = "" if row.days_left is None else f", {row.days_left} whole days left"
+        left = "" if row.days_left is None else f", {row.days_left} days left"
         why.append(("deletion date", f"{moment(row.deletion_date)}{left}"))
     return Entry(
         key_id=row.key_arn.key_id,

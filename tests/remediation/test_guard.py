@@ -316,6 +316,15 @@ def test_each_sign_wants_the_key(pieces: dict[str, object], rule: str) -> None:
     assert row.unread == ()
 
 
+def test_attempts_are_counted_in_words() -> None:
+    refused, allowed = attempt(1, "KMSInvalidStateException"), attempt(2)
+    both = refused.model_copy(update={"attempts": refused.attempts + allowed.attempts})
+    assert watched(pending(use_attempts=refused)).use == "1 attempt, all refused"
+    assert watched(pending(use_attempts=both)).use == "2 attempts, 1 refused"
+    cut = allowed.model_copy(update={"all_read": False})
+    assert watched(pending(use_attempts=cut)).use == "at least 1 attempt, 0 refused"
+
+
 @pytest.mark.parametrize(
     "pieces",
     [
