@@ -630,13 +630,7 @@ def status(
     metavar="FILE",
     help="The plan that was applied: any difference from it is a sign, and its policy judges.",
 )
-@click.option(
-    "--policy",
-    "policy_path",
-    type=click.Path(path_type=Path, dir_okay=False),
-    metavar="FILE",
-    help="Decision policy.  [default: the plan's, else the one that keysweep ships]",
-)
+@_policy_option
 @click.option(
     "--days",
     "near_days",

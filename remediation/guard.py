@@ -38,8 +38,7 @@ from .models import (
 from .plan import Plan
 from .policy import Policy
 from .rules import RULES, judge
-from .status import SAME_DATE
-from .write import PENDING
+from .write import PENDING, SAME_DATE
 
 NEAR_DAYS: Final = 3
 """A key this near to its end is told of, wanted or not."""
