@@ -4,7 +4,7 @@ TOX := .venv/bin/tox run -q
 OLDER_PROWLERS := 5.37.1 5.37.0 5.30.0 5.10.2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-kills test-versions lint clean
+.PHONY: help demo test test-kills test-versions test-browser lint clean
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +32,10 @@ test-versions: .venv/.ready ## The ways into older Prowlers, each in an environm
 	@$(TOX) --notest -e command,$$(echo $(OLDER_PROWLERS:%=prowler-%) | tr ' ' ,)
 	@KEYSWEEP_PROWLERS=$$(echo $(OLDER_PROWLERS:%=.tox/prowler-%/bin/prowler) | tr ' ' :) \
 	  .tox/command/bin/python -P -m pytest -n 2 --dist loadgroup tests/end_to_end/test_prowler_ways_in.py
+
+test-browser: .venv/.ready ## The pages of the reports in a real browser; needs chromium
+	@$(TOX) --notest -e command
+	@.tox/command/bin/python -P -m pytest tests/browser
 
 lint: .venv/.ready ## What CI runs: ruff, and mypy strict in each environment
 	@$(TOX) -e lint

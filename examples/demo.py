@@ -12,6 +12,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import boto3
+from botocore.exceptions import ClientError
+
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 
@@ -106,6 +109,15 @@ class Story:
         if done.returncode != 1:
             sys.exit(f"demo: checkov ended with {done.returncode}, expected 1")
 
+    def use(self, account: str, region: str, name: str) -> str:
+        """Encrypt with a key as an application would; returns what AWS says."""
+        kms = boto3.client("kms", **self.aws.client_arguments(account, region))
+        try:
+            kms.encrypt(KeyId=self.arn(account, region, name), Plaintext=b"a cart")
+        except ClientError as error:
+            return str(error)
+        sys.exit(f"demo: {name} could be used, although it waits for its deletion")
+
     def arn(self, account: str, region: str, name: str) -> str:
         """The ARN of a key of the estate."""
         return self.aws.key_arn(account, region, name)
@@ -140,30 +152,40 @@ def main() -> None:
         tell("4. The plan: every nominated key is looked at in AWS, and held on any doubt")
         story.keysweep(
             *("plan", "results", "checkov.json", "--tfstate", "terraform/prod=states/prod.json"),
-            *("--cfn-stack", "pilot@eu-central-1", *ROLE),
+            *("--cfn-stack", "pilot@eu-central-1", "--html", "plan.html", *ROLE),
         )
         tell("5. Somebody has read the plan. Apply it: each key is read again, then scheduled")
         story.keysweep("apply", "plan.json", "--yes", "--ticket", "OPS-1234", *ROLE)
         tell("6. Where things stand: nothing is gone, everything can be cancelled")
         story.keysweep("status", *ROLE)
         aws.advance(days=12)
-        tell("7. Twelve days later two teams ask for their keys back. Cancel, and keep them")
+        tell(
+            "7. Twelve days later an application tries to use one of the keys, and is refused",
+            story.use(SHOP, "eu-west-1", "legacy-cart-2"),
+        )
+        # Ends with 1, so that a scheduled job tells somebody.
+        watch = ("guard", "--plan", "plan.json", "--cancel", "--keep", "--yes")
+        story.keysweep(*watch, *ROLE, expect=1)
+        tell("8. The same day two teams ask for their keys back. Cancel, and keep them")
         story.keysweep(
             *("cancel", "--key", story.arn(SHOP, "eu-west-1", "old-newsletter")),
             *("--key", story.arn(ANALYTICS, "eu-west-1", "notebook-2"), "--keep", "--yes", *ROLE),
         )
         story.keysweep("status", *ROLE)
         aws.advance(days=19)
-        tell("8. The waiting period is over: AWS has deleted the rest")
+        tell("9. The waiting period is over: AWS has deleted the rest")
         story.keysweep("status", *ROLE)
         left = {key["name"] for key in aws.keys() if key["state"] == "Disabled"}
-        if not {"old-newsletter", "notebook-2", "tax-archive", "partner-exchange"} <= left:
+        if (
+            not {"legacy-cart-2", "old-newsletter", "notebook-2", "tax-archive", "partner-exchange"}
+            <= left
+        ):
             sys.exit("demo: a key is gone that should have been kept")
     tell(
         "What is left",
         f"In {FOLDER.relative_to(ROOT)}/ are the scanners' results (results/, checkov.json), the "
-        "plan that was reviewed\n(plan.json) and the journal of all that was done "
-        "(keysweep-journal.jsonl).",
+        "plan that was reviewed\n(plan.json, and plan.html for a browser) and the journal of all "
+        "that was done (keysweep-journal.jsonl).",
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib.util
 import sys
 
-LIBRARIES = ("boto3", "click", "jmespath", "msgspec", "pydantic", "yaml", "rich")
+LIBRARIES = ("boto3", "click", "jinja2", "jmespath", "msgspec", "pydantic", "yaml", "rich")
 
 
 def main() -> None:

@@ -13,7 +13,7 @@ from functools import wraps
 from importlib.metadata import version
 from io import TextIOWrapper
 from pathlib import Path
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, NamedTuple, TypeVar, cast
 
 import click
 from rich.console import Console
@@ -21,7 +21,9 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from . import apply as apply_stage
 from . import cancel as cancel_stage
+from . import guard as guard_stage
 from . import journal as journal_stage
+from . import mutelist as mutelist_stage
 from . import pack
 from . import plan as plan_stage
 from . import policy as policy_stage
@@ -31,7 +33,7 @@ from .aws.accounts import SESSION_NAME
 from .errors import AccountUnavailable, BadInput, KeysweepError, Refused
 from .evidence import SOURCES, Collector
 from .evidence.lake import StoreArn, lake_sources
-from .files import ascii_json, locked
+from .files import ascii_json, demand_writable, locked, write_private
 from .findings import Results, nominated, nominates_cancel, read_results
 from .iac import look_at
 from .interrupt import at_once, orderly
@@ -39,7 +41,8 @@ from .journal import Journal
 from .models import KeyArn, KeyResult, Outcome
 from .policy import MAX_WINDOW_DAYS, MIN_WINDOW_DAYS, Policy
 from .policy_view import describe_policy
-from .report import render, tables
+from .report import page, render, tables
+from .report.html import html
 from .report.neutral import plain
 from .work import Stop
 
@@ -184,6 +187,14 @@ _policy_option = click.option(
     help="Decision policy.  [default: the plan's, or the one that keysweep ships]",
 )
 
+_html_option = click.option(
+    "--html",
+    "html_path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Also write the report as a page for a browser: one file, without scripts.",
+)
+
 _yes_option = click.option("--yes", is_flag=True, help="Do not ask; needed without a terminal.")
 
 ALL_FORMATS: Final = ("table", "json", "markdown", "csv")
@@ -254,6 +265,7 @@ def keysweep() -> None:
     help="Earlier plan: show the keys that are new, gone or judged otherwise.",
 )
 @click.option("--explain", is_flag=True, help="Ask everything, of keys that are held already too.")
+@_html_option
 @_access_options
 @_format_option(*ALL_FORMATS)
 def plan(
@@ -267,6 +279,7 @@ def plan(
     cloudtrail_lake: str | None,
     since_path: Path | None,
     explain: bool,
+    html_path: Path | None,
     access: Access,
     form: str,
 ) -> int:
@@ -279,6 +292,7 @@ def plan(
     """
     policy = _policy(policy_path, pending_window_days, max_keys)
     since = plan_stage.load(since_path) if since_path is not None else None
+    demand_writable(html_path)
     found = read_results(results, sys.stdin.buffer)
     with at_once(), _progress("reading evidence") as step:
         accounts = Accounts(access, Manners(policy.quota_share))
@@ -297,6 +311,8 @@ def plan(
             since=since,
         )
     plan_stage.save(made, out)
+    if html_path is not None:
+        write_private(html_path, html(page.of_plan(made)))
     if form == "json":
         click.echo(plan_stage.to_json(made), nl=False)
     else:
@@ -327,6 +343,7 @@ def _policy(path: Path | None, window: int | None = None, max_keys: int | None =
 @click.option("--ticket", metavar="TEXT", help="Change ticket, for the journal.")
 @click.option("--approved-by", metavar="TEXT", help="Who approved it, for the journal.")
 @_yes_option
+@_html_option
 @_access_options
 @_format_option(*ALL_FORMATS)
 def apply(
@@ -335,6 +352,7 @@ def apply(
     ticket: str | None,
     approved_by: str | None,
     yes: bool,
+    html_path: Path | None,
     access: Access,
     form: str,
 ) -> int:
@@ -346,6 +364,7 @@ def apply(
     """
     made = plan_stage.load(plan_path)
     made.refuse_too_many()
+    demand_writable(html_path)
     accounts = Accounts(access, Manners(made.policy.quota_share))
     chosen = [item.key_arn for item in made.chosen()]
     caller = _caller(accounts, chosen)
@@ -353,6 +372,7 @@ def apply(
     if not _left_open(made, path):
         apply_stage.refuse_expired(made, accounts.clock.now())
     if not chosen:
+        _saved(html_path, page.of_results((), made, accounts.clock.now()))
         return _report(form, ())
     _confirm("Schedule the deletion of", chosen, accounts, yes=yes)
     stop = Stop()
@@ -379,7 +399,19 @@ def apply(
             done=lambda result: step(None),
         )
     again = f"keysweep apply {plan_path} --journal {path}"
-    return _stopped(stop, [journal], again, _report(form, results))
+    code = _stopped(stop, [journal], again, _report(form, results))
+    return code if _saved(html_path, page.of_results(results, made, accounts.clock.now())) else LEFT
+
+
+def _saved(path: Path | None, shown: page.Page) -> bool:
+    """Write the page after AWS was changed: trouble is told, and is no bad input any more."""
+    if path is not None:
+        try:
+            write_private(path, html(shown))
+        except BadInput as error:
+            _say(str(error))
+            return False
+    return True
 
 
 def _left_open(made: plan_stage.Plan, path: Path) -> bool:
@@ -452,33 +484,66 @@ def cancel(
     accounts = Accounts(access, Manners(policy.quota_share))
     caller = _caller(accounts, ordered)
     _confirm("Cancel the deletion of", ordered, accounts, yes=yes)
+    chosen = [_Batch(path, sorted(some), not any(ways)) for path, some in batches.items()]
     stop = Stop()
+    done, written = _carry_out(
+        "cancel",
+        chosen,
+        accounts,
+        stop,
+        caller=caller,
+        protected_tag=policy.protected_tag if keep else None,
+        enable=enable,
+    )
+    code = max(_report(form, done), LEFT if unusable else DONE)
+    return _stopped(stop, written, "the same command", code)
+
+
+class _Batch(NamedTuple):
+    """Keys whose cancellation one journal takes down."""
+
+    journal: Path
+    keys: Sequence[KeyArn]
+    only_ours: bool
+
+
+def _carry_out(
+    command: str,
+    batches: Sequence[_Batch],
+    accounts: Accounts,
+    stop: Stop,
+    *,
+    caller: str | None,
+    protected_tag: str | None,
+    enable: bool = False,
+) -> tuple[tuple[KeyResult, ...], Sequence[Journal]]:
+    """Cancel deletions; the rows of the keys in their order, and the journals that were written."""
+    batches = [batch for batch in batches if batch.keys]
     done: list[KeyResult] = []
+    journals: dict[Path, Journal] = {}
     with (
         ExitStack() as opened,
         orderly(stop),
-        _progress("cancelling", len(ordered)) as step,
+        _progress("cancelling", sum(len(batch.keys) for batch in batches)) as step,
     ):
-        writing = [
-            opened.enter_context(Journal(path)) for path, chosen in batches.items() if chosen
-        ]
-        for journal in writing:
-            chosen = sorted(batches[journal.path])
-            journal.begin(accounts.clock.now(), "cancel", caller=caller, keys=len(chosen))
-        for journal in writing:
+        for path in dict.fromkeys(batch.journal for batch in batches):
+            journals[path] = opened.enter_context(Journal(path))
+        for path, journal in journals.items():
+            count = sum(len(batch.keys) for batch in batches if batch.journal == path)
+            journal.begin(accounts.clock.now(), command, caller=caller, keys=count)
+        for batch in batches:
             done += cancel_stage.cancel(
-                sorted(batches[journal.path]),
+                batch.keys,
                 accounts,
-                journal,
-                only_ours=not any(ways),
-                protected_tag=policy.protected_tag if keep else None,
+                journals[batch.journal],
+                only_ours=batch.only_ours,
+                protected_tag=protected_tag,
                 enable=enable,
                 stop=stop,
                 done=lambda result: step(None),
             )
     done.sort(key=lambda result: result.key_arn)
-    code = max(_report(form, tuple(done)), LEFT if unusable else DONE)
-    return _stopped(stop, writing, "the same command", code)
+    return tuple(done), tuple(journals.values())
 
 
 def _chosen(
@@ -514,10 +579,12 @@ def _key_arn(text: str) -> KeyArn:
 
 @keysweep.command()
 @_journal_option(many=True)
+@_html_option
 @_access_options
 @_format_option(*ALL_FORMATS)
 def status(
     journals: tuple[Path, ...],
+    html_path: Path | None,
     access: Access,
     form: str,
 ) -> int:
@@ -526,14 +593,178 @@ def status(
     Example: keysweep status
     """
     history = journal_stage.read(journals or [journal_stage.DEFAULT_PATH])
+    demand_writable(html_path)
+    accounts = Accounts(access)
     with at_once(), _progress("reading keys"):
-        now = status_stage.status(history, Accounts(access))
+        now = status_stage.status(history, accounts)
+    if html_path is not None:
+        write_private(html_path, html(page.of_status(now, accounts.clock.now())))
     if form == "json":
         click.echo(ascii_json(now.model_dump_json(indent=2)))
     else:
         _print(tables.of_status(now, every_key=form == "csv"), form)
     unsure = now.problems or any(row.state == "unknown" for row in now.rows)
     return LEFT if unsure else DONE
+
+
+@keysweep.command()
+@_journal_option(many=True)
+@click.option(
+    "--all",
+    "every",
+    is_flag=True,
+    help="Watch every key that is pending deletion, whoever scheduled it: in the own account, or "
+    "in those named with --account.",
+)
+@click.option(
+    "--region",
+    "regions",
+    multiple=True,
+    metavar="NAME",
+    help="Region to look in with --all; may be given again.  [default: the configured one]",
+)
+@click.option(
+    "--plan",
+    "plan_path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="The plan that was applied: any difference from it is a sign, and its policy judges.",
+)
+@_policy_option
+@click.option(
+    "--days",
+    "near_days",
+    type=click.IntRange(0, MAX_WINDOW_DAYS),
+    default=guard_stage.NEAR_DAYS,
+    show_default=True,
+    metavar="N",
+    help="Tell of keys that end within so many days.",
+)
+@click.option(
+    "--cancel", "rescue", is_flag=True, help="Cancel the deletion of the keys that are wanted."
+)
+@click.option("--keep", is_flag=True, help="With --cancel: tag them against the next plan.")
+@_yes_option
+@_access_options
+@_format_option("table", "json")
+def guard(
+    journals: tuple[Path, ...],
+    every: bool,
+    regions: tuple[str, ...],
+    plan_path: Path | None,
+    policy_path: Path | None,
+    near_days: int,
+    rescue: bool,
+    keep: bool,
+    yes: bool,
+    access: Access,
+    form: str,
+) -> int:
+    """Watch the keys that wait for their deletion: does anybody want one after all?
+
+    Exits with 1 when a key is wanted, rescued or not, and when something could not be looked at.
+    Prints nothing when there is nothing to tell; with --format json, a line for each key.
+
+    Example: keysweep guard --plan plan.json --cancel --keep --yes
+    """
+    if regions and not every:
+        raise click.UsageError("--region goes with --all; a journal says its keys' Regions itself")
+    if keep and not rescue:
+        raise click.UsageError("--keep goes with --cancel")
+    paths = journals or (journal_stage.DEFAULT_PATH,)
+    if every and not journals and not journal_stage.DEFAULT_PATH.exists():
+        read: tuple[Path, ...] = ()
+    else:
+        read = paths
+    history = journal_stage.read(read)
+    made = None if plan_path is None else plan_stage.load(plan_path)
+    given = None if policy_path is None else policy_stage.load(policy_path)
+    judged_by = guard_stage.policy_of(made, given, policy_stage.load())
+    accounts = Accounts(access, Manners(judged_by.quota_share))
+    batches = cancel_stage.batches(read)
+    ours = {arn for chosen in batches.values() for arn in chosen}
+    with at_once(), _progress("looking at keys") as step:
+        collector = Collector(accounts)
+        collector.progress = lambda piece, keys: step(
+            f"reading {piece.replace('_', ' ')}, {keys} keys"
+        )
+        found = guard_stage.pending_keys(collector, regions, access.only) if every else ()
+        rows = guard_stage.watch(
+            history,
+            sorted({*ours, *found}),
+            collector,
+            judged_by,
+            plan=made,
+            near_days=near_days,
+        )
+    wanted = {row.key_arn for row in rows if row.wanted}
+    code = LEFT if wanted or history.problems or any(row.unread for row in rows) else DONE
+    if rescue and wanted:
+        caller = _caller(accounts, sorted(wanted))
+        _confirm("Cancel the deletion of", sorted(wanted), accounts, yes=yes)
+        chosen = [_Batch(path, sorted(wanted & {*some}), True) for path, some in batches.items()]
+        chosen.append(_Batch(paths[0], sorted(wanted - ours), False))
+        stop = Stop()
+        done, written = _carry_out(
+            "guard",
+            chosen,
+            accounts,
+            stop,
+            caller=caller,
+            protected_tag=judged_by.protected_tag if keep else None,
+        )
+        rows = guard_stage.with_rescues(rows, done)
+        code = _stopped(stop, written, "the same command", code)
+    if form == "json":
+        for row in rows:
+            click.echo(ascii_json(row.model_dump_json()))
+    else:
+        _print(tables.of_guard(rows, history), form)
+    return code
+
+
+@keysweep.command()
+@_journal_option(many=True)
+@click.option(
+    "--merge",
+    "existing",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="A mutelist to add to; its own entries stay, its comments do not.",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Where to write it.  [default: standard output]",
+)
+@_access_options
+def mutelist(
+    journals: tuple[Path, ...], existing: Path | None, out: Path | None, access: Access
+) -> int:
+    """Make a Prowler mutelist for the deletions of the journal that are still pending.
+
+    Mutes kms_cmk_not_deleted_unintentionally for these keys alone. Prowler's --fixer heeds no
+    mutelist: never run it with that check while keys are waiting.
+
+    Example: keysweep mutelist --merge mutelist.yaml --out mutelist.yaml
+    """
+    history = journal_stage.read(journals or [journal_stage.DEFAULT_PATH])
+    before = None if existing is None else mutelist_stage.load(existing)
+    with at_once(), _progress("reading keys"):
+        now = status_stage.status(history, Accounts(access))
+    pending = mutelist_stage.intended(now)
+    text = mutelist_stage.to_yaml(mutelist_stage.merged(pending, history.keys, before))
+    if existing is not None and mutelist_stage.has_comments(existing):
+        _say(f"the comments of {existing} are not kept")
+    if out is None:
+        click.echo(text, nl=False)
+    else:
+        write_private(out, text)
+    unread = [row for row in now.rows if row.state == "unknown"]
+    for row in unread:
+        _say(f"{row.key_arn}: not muted, since it cannot be read: {row.drift}")
+    return LEFT if unread else DONE
 
 
 @keysweep.command()

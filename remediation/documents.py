@@ -19,6 +19,8 @@ from .evidence import SOURCES
 from .evidence.lake import PERMISSIONS as LAKE
 from .evidence.reference_list import ReferenceList, reference_list
 from .evidence.reference_page import references_page
+from .guard import LIST_PERMISSION as LIST_KEYS
+from .guard import PIECES as GUARDED
 from .iac.stacks import PERMISSIONS as STACKS
 from .journal import Line
 from .models import Cost
@@ -63,6 +65,7 @@ def iam_policies() -> dict[str, Json]:
         "lake": _policy([_allow("AskTheEventDataStore", LAKE)]),
         "apply": _policy([*_reads(), *_schedule()]),
         "cancel": _policy(_cancel()),
+        "guard": _policy(_guard()),
         "organization-guardrail": _policy(_guardrail()),
     }
 
@@ -100,13 +103,26 @@ def _schedule() -> list[Json]:
 
 
 def _cancel() -> list[Json]:
-    """Cancel, with `--enable` and `--keep`; guard, which looks for attempts; and status."""
+    """Cancel, with `--enable` and `--keep`; and status."""
     only_keep = {"ForAllValues:StringEquals": {"aws:TagKeys": [Policy().protected_tag]}}
     return [
         _allow("Look", SOURCES["description"].permissions),
         _allow("SeeAttempts", SOURCES["use_attempts"].permissions),
         _allow("Undo", [CANCEL.permission, ENABLE.permission]),
         {**_allow("Keep", [TAG.permission]), "Condition": only_keep},
+    ]
+
+
+def _guard() -> list[Json]:
+    """Guard looks at what `judge` wants of a pending key, and rescues with `--cancel`."""
+    reads = frozenset({"description"}) | GUARDED
+    permissions = {action for p in reads - {"references"} for action in SOURCES[p].permissions}
+    undo = [one for one in _cancel() if one["Sid"] == "Keep"]
+    return [
+        _allow("Watch", permissions),
+        _allow("FindEveryPendingKey", [LIST_KEYS]),
+        _allow("Undo", [CANCEL.permission]),
+        *undo,
     ]
 
 
@@ -220,8 +236,10 @@ _ABOUT: Final = {
     "lake": "What `--cloudtrail-lake` asks in place of the event history, in the store's account.",
     "apply": "What `keysweep apply` needs: it reads each key again, schedules, and can always "
     "undo. AWS itself refuses here what carries the protected tag.",
-    "cancel": "What `keysweep cancel`, `guard` and `status` need. `EnableKey` is for `--enable`, "
-    "and `TagResource`, for the protected tag alone, is for `--keep`.",
+    "guard": "What `keysweep guard` needs, beside the documents for references. `ListKeys` is for "
+    "`--all`, and `TagResource`, for the protected tag alone, for `--keep`.",
+    "cancel": "What `keysweep cancel`, `status` and `mutelist` need. `EnableKey` is for "
+    "`--enable`, and `TagResource`, for the protected tag alone, is for `--keep`.",
     "organization-guardrail": "A service control policy for the whole organisation, Keysweep or "
     "not: the whole waiting period, no key that was used lately, no protected key.",
 }

@@ -45,6 +45,19 @@ def ascii_json(document: str) -> str:
     return re.sub("[^\n -~]", lambda found: json.dumps(found[0])[1:-1], document)
 
 
+def demand_writable(path: Path | None) -> None:
+    """Raise BadInput when no file could be written there; so that it is known before the work."""
+    if path is None:
+        return
+    try:
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise BadInput(
+            f"{path}: cannot be written: {error.strerror}; choose another place"
+        ) from error
+
+
 def read_text(path: Path) -> str:
     """The whole text of a file of ours. Raises BadInput naming the file."""
     try:

@@ -22,6 +22,8 @@ class StatusRow(Model):
     key_arn: KeyArn
     state: str
     """AWS's key state; `deleted` when the key is gone, `unknown` when it cannot be read."""
+    scheduled_at: Time | None = None
+    """When the journal says that its deletion was asked for."""
     deletion_date: Time | None = None
     days_left: int | None = None
     """Whole days until the deletion date."""
@@ -79,12 +81,14 @@ def _row(record: KeyRecord, accounts: Accounts) -> StatusRow:
         return _unknown(arn, explain(error, place).unknown)
     now = place.clock.now()
     cost = record.scheduled.monthly_cost_usd if record.scheduled is not None else None
+    asked = record.scheduled.time if record.scheduled is not None else None
     promised = record.scheduled_outcome.deletion_date if record.scheduled_outcome else None
     if isinstance(seen, NotFound):
         early = promised is not None and now < promised
         return StatusRow(
             key_arn=arn,
             state="deleted",
+            scheduled_at=asked,
             deletion_date=promised,
             monthly_cost_usd=cost or 0.0,
             drift="gone before its date" if early else "",
@@ -92,6 +96,7 @@ def _row(record: KeyRecord, accounts: Accounts) -> StatusRow:
     return StatusRow(
         key_arn=arn,
         state=seen.key_state,
+        scheduled_at=asked,
         deletion_date=seen.deletion_date,
         days_left=None if seen.deletion_date is None else max(0, (seen.deletion_date - now).days),
         monthly_cost_usd=(cost or 0.0) if seen.key_state == "PendingDeletion" else 0.0,

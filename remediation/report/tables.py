@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from ..guard import GuardRow
+from ..journal import History
 from ..models import Evidence, Gap, KeyArn, KeyResult, Outcome, PlanItem, Unmapped, VerdictKind
 from ..plan import Plan
 from ..policy_view import PolicyView
@@ -62,10 +64,7 @@ def of_plan(plan: Plan, *, every_key: bool = False) -> Report:
         tables.append(_keys(f"Held: {len(held)} keys", held, notes, every_key=every_key))
     if skipped:
         tables.append(_keys(f"Skipped: {len(skipped)} keys", skipped, notes, every_key=every_key))
-    if plan.unmapped:
-        tables.append(_unmapped(plan.unmapped if every_key else plan.unmapped[:READABLE_ROWS]))
-    if plan.since is not None:
-        tables.append(_since(plan, plan.since, every_key=every_key))
+    tables += beside_the_keys(plan, every_key=every_key)
     lines = notes.lines() + _gaps(plan.items)
     lines += [
         f"{len(chosen)} to schedule, {len(held)} held, {len(skipped)} skipped; "
@@ -88,6 +87,16 @@ def of_plan(plan: Plan, *, every_key: bool = False) -> Report:
     lines += [f"{bad.source}, {bad.place}: {bad.problem}" for bad in plan.unusable]
     lines += plan.limits
     return Report(tuple(tables), tuple(lines))
+
+
+def beside_the_keys(plan: Plan, *, every_key: bool) -> list[Table]:
+    """Findings that lead to no key, and what differs from an earlier plan."""
+    tables = []
+    if plan.unmapped:
+        tables.append(_unmapped(plan.unmapped if every_key else plan.unmapped[:READABLE_ROWS]))
+    if plan.since is not None:
+        tables.append(_since(plan, plan.since, every_key=every_key))
+    return tables
 
 
 def _since(plan: Plan, since: Since, *, every_key: bool) -> Table:
@@ -269,6 +278,41 @@ def of_status(status: Status, *, every_key: bool = False) -> Report:
     if len(rows) < len(status.rows):
         lines.append(f"{len(status.rows) - len(rows)} more keys: --format json lists all.")
     return Report((table,) if rows else (), (*lines, *status.problems, *status.notes))
+
+
+def of_guard(rows: Iterable[GuardRow], history: History) -> Report:
+    """Keys that there is something to tell of; nothing at all when there is none."""
+    shown = [row for row in rows if row.wanted or row.unread or row.notes]
+    table = Table(
+        "Waiting for their deletion, and to be looked at",
+        ("key", "account", "Region", "state", "deletion date", "use", "why"),
+        tuple(
+            (
+                row.key_arn.key_id,
+                row.key_arn.account_id,
+                row.key_arn.region,
+                row.state,
+                f"{row.deletion_date:%Y-%m-%d}" if row.deletion_date else "",
+                row.use,
+                "; ".join(_told(row)),
+            )
+            for row in sorted(shown, key=lambda row: (not row.wanted, row.key_arn))
+        ),
+    )
+    wanted = [row for row in shown if row.wanted]
+    lines = []
+    if any(row.rescue is None for row in wanted):
+        lines.append("Rescue what is wanted with: keysweep guard --cancel")
+    return Report((table,) if shown else (), (*lines, *history.problems, *history.notes))
+
+
+def _told(row: GuardRow) -> Iterator[str]:
+    if row.rescue is not None:
+        message = f" ({row.rescue.message})" if row.rescue.message else ""
+        yield f"{row.rescue.outcome.value}{message}"
+    yield from (f"{sign.rule}: {sign.message}" for sign in row.signs)
+    yield from (f"not looked at, {one.rule}: {one.message}" for one in row.unread)
+    yield from row.notes
 
 
 def of_policy(view: PolicyView) -> Report:

@@ -1,0 +1,134 @@
+"""A Prowler mutelist for the deletions that are intended: keys of our journal, still pending.
+
+Prowler's `kms_cmk_not_deleted_unintentionally` fails every key that is pending deletion, ours too.
+Its mutelist (documentation of Prowler 5, "Mutelisting") is matched by account, check, Region and
+resource, where checks, Regions and resources are regular expressions and a KMS key is named by its
+id. Each of our entries has its own check expression, with a comment that tells them apart from
+those of people: an entry of theirs is never changed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from .errors import BadInput
+from .files import read_text
+from .models import KeyArn
+from .status import Status
+from .write import PENDING
+
+CHECK: Final = "kms_cmk_not_deleted_unintentionally"
+
+Mutelist = dict[str, Any]
+
+_OURS: Final = re.compile(rf"\^{CHECK}\$\(\?#keysweep (?P<region>[a-z0-9-]+)\)")
+"""The check expressions of our entries."""
+
+_WHY: Final = "Deletion scheduled with Keysweep; muted while it is pending."
+
+
+def intended(status: Status) -> frozenset[KeyArn]:
+    """The keys whose deletion is pending as the journal says: by our request, to our date."""
+    return frozenset(row.key_arn for row in status.rows if row.state in PENDING and not row.drift)
+
+
+def merged(
+    pending: Iterable[KeyArn], known: Iterable[KeyArn], existing: Mapping[str, Any] | None = None
+) -> Mutelist:
+    """The mutelist with an entry for each account and Region of the pending keys.
+
+    Of `existing`, everything stays but what our earlier entries say of the `known` keys: a key that
+    is no longer pending is no longer muted.
+    """
+    accounts: dict[str, Any] = {
+        account: {**content, "Checks": dict(content["Checks"])}
+        for account, content in (existing or {}).get("Mutelist", {}).get("Accounts", {}).items()
+    }
+    muted: dict[tuple[str, str], set[str]] = defaultdict(set)
+    gone = {(arn.account_id, arn.region, _resource(arn)) for arn in known}
+    for account, content in accounts.items():
+        checks = content["Checks"]
+        for name in [name for name in checks if _OURS.fullmatch(name)]:
+            region = name.split("#keysweep ")[1].rstrip(")")
+            resources = checks.pop(name)["Resources"]
+            muted[account, region] |= {
+                one for one in resources if (account, region, one) not in gone
+            }
+    for arn in pending:
+        muted[arn.account_id, arn.region].add(_resource(arn))
+    for (account, region), resources in sorted(muted.items()):
+        if resources:
+            checks = accounts.setdefault(account, {"Checks": {}})["Checks"]
+            checks[f"^{CHECK}$(?#keysweep {region})"] = {
+                "Regions": [f"^{region}$"],
+                "Resources": sorted(resources),
+                "Description": _WHY,
+            }
+    kept = {
+        account: content
+        for account, content in accounts.items()
+        if content["Checks"] or not _was_ours(existing, account)
+    }
+    return {"Mutelist": {"Accounts": kept}}
+
+
+def _resource(arn: KeyArn) -> str:
+    return f"^{arn.key_id}$"
+
+
+def _was_ours(existing: Mapping[str, Any] | None, account: str) -> bool:
+    """Whether nothing but our entries stood there before."""
+    accounts = (existing or {}).get("Mutelist", {}).get("Accounts", {})
+    checks = accounts.get(account, {}).get("Checks", {})
+    return all(_OURS.fullmatch(name) for name in checks) and bool(checks)
+
+
+def load(path: Path) -> Mutelist:
+    """Read an existing mutelist. Raises BadInput naming file and place."""
+    text = read_text(path)
+    try:
+        document = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f"line {mark.line + 1}: " if mark is not None else ""
+        raise BadInput(f"{path}: {line}is not YAML; nothing was written") from error
+    accounts = _mapping(_mapping(document).get("Mutelist")).get("Accounts")
+    whole = isinstance(accounts, dict) and all(
+        isinstance(_mapping(content).get("Checks"), dict) for content in accounts.values()
+    )
+    if not whole or set(document) != {"Mutelist"} or set(document["Mutelist"]) != {"Accounts"}:
+        raise BadInput(
+            f"{path}: is not a mutelist of Prowler: it wants Mutelist, Accounts, and in each "
+            "account Checks; nothing was written"
+        )
+    for account, content in _mapping(accounts).items():
+        if not isinstance(account, str):
+            raise BadInput(f"{path}: account {account} needs quotes, or Prowler does not match it")
+        for name, entry in content["Checks"].items():
+            ours = isinstance(name, str) and _OURS.fullmatch(name)
+            resources = _mapping(entry).get("Resources")
+            if ours and not (
+                isinstance(resources, list) and all(isinstance(one, str) for one in resources)
+            ):
+                raise BadInput(f"{path}: {name}: Resources is not a list of texts")
+    return {"Mutelist": document["Mutelist"]}
+
+
+def _mapping(value: object) -> Mapping[Any, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def has_comments(path: Path) -> bool:
+    """Whether the file has comments, which no merge keeps."""
+    return any(re.search(r"(^|\s)#", line) for line in read_text(path).splitlines())
+
+
+def to_yaml(mutelist: Mutelist) -> str:
+    """The document as Prowler reads it."""
+    return yaml.safe_dump(mutelist, sort_keys=False, width=100)

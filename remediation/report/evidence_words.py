@@ -1,0 +1,149 @@
+"""Evidence in words: each piece that was asked, as a name and lines that people can check."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from typing import Any, Final
+
+from ..models import (
+    Declarations,
+    Evidence,
+    Grant,
+    KeyDescription,
+    KeyHistory,
+    KeyPolicy,
+    LastUse,
+    NotFound,
+    References,
+    Unknown,
+    UseAttempts,
+)
+
+Said = tuple[str, tuple[str, ...]]
+"""The name of a piece of evidence, and what it says."""
+
+
+def in_words(evidence: Evidence) -> tuple[Said, ...]:
+    """Every piece that was asked, cheapest first; what could not be read says why."""
+    said: list[Said] = []
+    for piece, (name, tell) in _PIECES.items():
+        value = getattr(evidence, piece)
+        if value is None:
+            continue
+        if isinstance(value, Unknown):
+            lines: tuple[str, ...] = (f"Not known: {value.unknown}",)
+        elif isinstance(value, NotFound):
+            lines = ("AWS knows no such key",)
+        else:
+            lines = tuple(tell(value))
+        said.append((name, lines))
+    return tuple(said)
+
+
+def moment(time: datetime) -> str:
+    """A moment to the minute: 2026-01-31 14:05 UTC."""
+    return f"{time:%Y-%m-%d %H:%M} UTC"
+
+
+def _description(seen: KeyDescription) -> Iterator[str]:
+    yield f"{seen.key_state}, {seen.key_spec}, {seen.key_usage}, material from {seen.origin}"
+    yield f"created {moment(seen.creation_date)}"
+    if seen.deletion_date is not None:
+        yield f"to be deleted {moment(seen.deletion_date)}"
+    if seen.multi_region_type is not None:
+        replicas = ", ".join(map(str, seen.replicas)) or "none"
+        yield f"multi-Region {seen.multi_region_type.lower()}; replicas: {replicas}"
+    if seen.description:
+        yield f"described as: {seen.description}"
+
+
+def _tags(tags: dict[str, str]) -> Iterator[str]:
+    yield from (f"{name} = {value}" for name, value in sorted(tags.items()))
+    if not tags:
+        yield "none"
+
+
+def _listed(values: tuple[str, ...]) -> Iterator[str]:
+    yield from values or ("none",)
+
+
+def _grants(grants: tuple[Grant, ...]) -> Iterator[str]:
+    for grant in grants:
+        yield f"{grant.grantee_principal}: {', '.join(grant.operations) or 'no operation'}"
+    if not grants:
+        yield "none"
+
+
+def _key_policy(policy: KeyPolicy) -> Iterator[str]:
+    if policy.problem is not None:
+        yield f"cannot be judged: {policy.problem}"
+    yield from (f"reaches outside: {principal}" for principal in policy.outside)
+    yield from (f"may deny the undo: {statement}" for statement in policy.undo_denied)
+    root = "governed by the account's IAM" if policy.account_root else "not governed by IAM"
+    yield f"{root}; SHA-256 {policy.sha256}"
+
+
+def _rotations(count: int) -> Iterator[str]:
+    yield str(count)
+
+
+def _declarations(seen: Declarations) -> Iterator[str]:
+    for one in seen.found:
+        at = f" ({one.file}:{one.line})" if one.file else ""
+        yield f"{one.tool}: {one.owner} in {one.source}{at}"
+    if not seen.found:
+        yield "none found"
+
+
+def _references(seen: References) -> Iterator[str]:
+    for one in seen.found:
+        yield f"{one.service} {one.resource} in {one.region} ({one.field})"
+    for gap in seen.gaps:
+        yield f"Not asked: {gap.service} in {gap.region}: {gap.why}"
+    if not seen.found:
+        yield f"no resource found that names the key; {seen.services} listings read"
+
+
+def _history(seen: KeyHistory) -> Iterator[str]:
+    if seen.last_change is None:
+        yield f"no change of state since {moment(seen.since)}"
+    else:
+        change = seen.last_change
+        yield f"{change.event} by {change.who or 'somebody'}, {moment(change.time)}"
+    for rescue in seen.rescues:
+        yield f"{rescue.who or 'somebody'} cancelled its deletion, {moment(rescue.time)}"
+
+
+def _last_use(seen: LastUse) -> Iterator[str]:
+    if seen.used is not None:
+        yield f"{seen.operation or 'operation not named'}, {moment(seen.used)}"
+    elif seen.never:
+        yield "no use since its creation"
+    else:
+        yield f"no use since {moment(seen.tracking_start)}; nothing is known from before"
+
+
+def _use_attempts(seen: UseAttempts) -> Iterator[str]:
+    for one in seen.attempts:
+        refused = f", refused: {one.error}" if one.error else ""
+        yield f"{one.event} by {one.who or 'somebody'}, {moment(one.time)}{refused}"
+    if not seen.attempts:
+        yield f"no attempt seen since {moment(seen.since)} (weak)"
+    elif not seen.all_read:
+        yield "older attempts were not read"
+
+
+_PIECES: Final[dict[str, tuple[str, Callable[[Any], Iterator[str]]]]] = {
+    "description": ("Key", _description),
+    "aliases": ("Aliases", _listed),
+    "tags": ("Tags", _tags),
+    "grants": ("Grants", _grants),
+    "key_policy": ("Key policy", _key_policy),
+    "rotations": ("Rotations", _rotations),
+    "declarations": ("Declared in code", _declarations),
+    "references": ("Named by resources", _references),
+    "history": ("History of its state", _history),
+    "last_use": ("Last use", _last_use),
+    "use_attempts": ("Attempts to use it", _use_attempts),
+}

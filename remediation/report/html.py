@@ -1,0 +1,47 @@
+"""The page that people look at: one file with its own style, no script and nothing from elsewhere.
+
+Everything in it that comes from outside is shown as plain text: Jinja2 escapes what HTML would take
+for its own, and `plain` what a reader could not see.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+
+from .neutral import plain
+from .page import Page
+
+_TEMPLATE: Final = "page.html.j2"
+
+_NUMBERS: Final = frozenset(
+    {"to schedule", "held", "skipped", "a month now", "saved", "keys", "drifted"}
+)
+"""Columns of figures."""
+
+
+def html(page: Page) -> str:
+    """The page as one HTML document."""
+    return _template().render(page=page, numbers=_NUMBERS, version=version("keysweep"))
+
+
+@cache
+def _template() -> Template:
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_shown,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template(_TEMPLATE)
+
+
+def _shown(value: object) -> object:
+    """Every text as people may see it; what is escaped already passes as it is."""
+    return plain(value) if type(value) is str else value

@@ -1,0 +1,80 @@
+"""With the real Prowler: an intended deletion becomes muted, and somebody else's does not."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from embedded_aws.process import EmbeddedAws
+
+SHOP = "111122223333"
+CHECK = "kms_cmk_not_deleted_unintentionally"
+
+RULES = (
+    *("active-grant", "declared-in-code", "disabled-too-recently", "in-use", "not-cancellable"),
+    *("rescued", "shared-outside", "use-attempted", "used-recently"),
+)
+
+
+def environment(aws: EmbeddedAws) -> dict[str, str]:
+    """The operator of the shop's account, and nothing else of AWS."""
+    keep = {k: v for k, v in os.environ.items() if not k.startswith("AWS_")}
+    return {**keep, **aws.environment(SHOP)}
+
+
+def nominated(arn: str, time: float) -> dict[str, Any]:
+    """A record of our check, as Prowler 5.46.0 writes it, with the fields that are read."""
+    return {
+        "metadata": {"event_code": "kms_cmk_not_disabled", "product": {"name": "Prowler"}},
+        "class_uid": 2004,
+        "status": "New",
+        "status_code": "FAIL",
+        "time": int(time),
+        "cloud": {"account": {"uid": SHOP}, "provider": "aws"},
+        "resources": [{"uid": arn, "region": arn.split(":")[3]}],
+    }
+
+
+def test_prowler_mutes_what_our_journal_scheduled(
+    aws: EmbeddedAws,
+    scan: Callable[..., Any],
+    keysweep: Callable[..., Any],
+    tmp_path: Path,
+) -> None:
+    ours = {
+        aws.key_arn(SHOP, "eu-west-1", "dead-1"),
+        aws.key_arn(SHOP, "eu-central-1", "dead-far"),
+    }
+    by_hand = aws.key_arn(SHOP, "eu-west-1", "pending")
+    records = [nominated(arn, aws.now()) for arn in sorted(ours)]
+    (tmp_path / "results.json").write_text(json.dumps(records), encoding="utf-8")
+    waivers = "".join(
+        f"  - {{key: all, rule: {rule}, reason: test, until: 2099-01-01}}\n" for rule in RULES
+    )
+    (tmp_path / "policy.yaml").write_text(f"version: 1\naccept:\n{waivers}", encoding="utf-8")
+    assert keysweep(tmp_path, "plan", "results.json", "--policy", "policy.yaml")[0] == 0
+    assert keysweep(tmp_path, "apply", "plan.json", "--yes")[0] == 0
+    assert {key["arn"] for key in aws.keys(state="PendingDeletion")} == {*ours, by_hand}
+
+    made = subprocess.run(
+        [sys.executable, "-P", "-m", "keysweep.remediation", "mutelist", "--out", "mutelist.yaml"],
+        env=environment(aws),
+        cwd=tmp_path,
+        check=False,
+        timeout=300,
+    )
+    assert made.returncode == 0
+
+    seen = scan(tmp_path, "--checks", CHECK, "--mutelist-file", "mutelist.yaml")
+    assert seen.code == 3, seen.text
+    failed = {
+        record["resources"][0]["uid"]: record["status"]
+        for record in seen.records
+        if record["status_code"] == "FAIL"
+    }
+    assert failed == {**dict.fromkeys(ours, "Suppressed"), by_hand: "New"}

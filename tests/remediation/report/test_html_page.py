@@ -1,0 +1,315 @@
+"""The page that people look at: complete, whole, readable without eyes, and neutral to any text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from dead_key import ARN, NOW, PRIMARY, changed
+from hypothesis import given
+from hypothesis import strategies as st
+from page_reader import read_page
+
+from keysweep.remediation.models import (
+    FindingRecord,
+    Gap,
+    Hold,
+    KeyResult,
+    Outcome,
+    PlanItem,
+    Unknown,
+    VerdictKind,
+    Waived,
+)
+from keysweep.remediation.plan import LIMITS, Plan, PlanSummary
+from keysweep.remediation.policy import Policy
+from keysweep.remediation.report import page
+from keysweep.remediation.report.html import html
+from keysweep.remediation.status import Status, StatusRow
+
+HOSTILE = "</td><script>alert(1)</script><img src=x onerror=alert(2)>{{ 7*7 }}\"'&lt;\u202e\x1b[31m"
+
+
+def item(**changes: Any) -> PlanItem:
+    """An item of a plan, to be scheduled unless said otherwise."""
+    values: dict[str, Any] = {
+        "key_arn": ARN,
+        "account_id": ARN.account_id,
+        "region": ARN.region,
+        "verdict": VerdictKind.SCHEDULE,
+        "pending_window_days": 30,
+        "monthly_cost_usd": 3.0,
+        "owner": "shop",
+        "evidence": changed(),
+    }
+    return PlanItem(**{**values, **changes})
+
+
+def held(**changes: Any) -> PlanItem:
+    """Another key, which a gap and a tag hold."""
+    gap = Gap(service="fsx", region="eu-west-1", why="denied", permission="fsx:DescribeFileSystems")
+    values: dict[str, Any] = {
+        "key_arn": PRIMARY,
+        "verdict": VerdictKind.HOLD,
+        "monthly_cost_usd": 1.0,
+        "owner": None,
+        "reasons": (
+            Hold(rule="in-use", message="not all services could be asked", gaps=(gap,)),
+            Hold(rule="protected-tag", message="it is tagged keysweep:keep"),
+        ),
+        "waived": (Waived(rule="too-new", reason="the auditor agreed", until="2027-01-01"),),
+        "evidence": changed(last_use=Unknown(unknown="AccessDeniedException from KMS")),
+    }
+    return item(**{**values, **changes})
+
+
+def plan(*items: PlanItem, **changes: Any) -> Plan:
+    """A plan of these items."""
+    chosen = [one for one in items if one.verdict is VerdictKind.SCHEDULE]
+    values: dict[str, Any] = {
+        "digest": "sha256:" + "0" * 64,
+        "created_at": NOW,
+        "policy": Policy(),
+        "sources": (),
+        "summary": PlanSummary(
+            schedule=len(chosen),
+            hold=len(items) - len(chosen),
+            skip=0,
+            monthly_cost_usd=sum(one.monthly_cost_usd for one in chosen),
+        ),
+        "items": items,
+    }
+    return Plan(**{**values, **changes})
+
+
+def shown(of: page.Page) -> Any:
+    return read_page(html(of))
+
+
+def figures(document: Any) -> list[str]:
+    return [figure.text for figure in document.one("ul", **{"class": "figures"}).all("li")]
+
+
+def test_a_plan_shows_money_reasons_keys_owners_gaps_waivers_and_limits() -> None:
+    document = shown(page.of_plan(plan(item(), held())))
+    assert document.one("h1").text == "Plan of 01 November 2026"
+    assert figures(document) == [
+        "$4 a month now 2 keys nominated",
+        "$3 a month saved 1 key to schedule; $36 a year",
+        "$1 a month held 1 key held",
+    ]
+    headings = [heading.text for heading in document.all("h2")]
+    assert headings == [
+        "Why keys are held",
+        "Waiting periods",
+        "To schedule: 1",
+        "Held: 1",
+        "Owners and accounts",
+        "Waived by the policy",
+        "Services that could not be asked",
+        "To know",
+        "What nobody can prove",
+    ]
+    rows = [[cell.text for cell in row.all("th", "td")] for row in document.all("tr")]
+    assert ["in-use", "1 key, $1 a month"] in rows
+    assert ["1 key", "30 days, until 01 Dec 2026"] in rows
+    assert [ARN.account_id, "shop", "1", "0", "0", "$3", "$3"] in rows
+    assert [ARN.account_id, "no owner known", "0", "1", "0", "$1", "$0"] in rows
+    assert ["too-new", "the auditor agreed", "2027-01-01", "1"] in rows
+    assert ["fsx", "eu-west-1", "denied", "fsx:DescribeFileSystems", "1"] in rows
+    assert "--tfstate" in document.text
+    for limit in LIMITS:
+        assert limit in document.text
+
+
+def test_the_evidence_is_folded_below_its_verdict_and_the_reasons_are_not() -> None:
+    document = shown(page.of_plan(plan(item(), held())))
+    first, second = document.all("details")
+    assert "open" not in first.attributes
+    assert first.one("dl").all("dt")[0].text == "ARN"
+    folded = dict(
+        zip(
+            (name.text for name in second.all("dt")),
+            (said.text for said in second.all("dd")),
+            strict=True,
+        )
+    )
+    assert folded["ARN"] == str(PRIMARY)
+    assert folded["Last use"] == "Not known: AccessDeniedException from KMS"
+    assert folded["Attempts to use it"].endswith("(weak)")
+    assert set(folded) == {
+        *("ARN", "Key", "Aliases", "Tags", "Grants", "Key policy", "Rotations", "Last use"),
+        *("Declared in code", "Named by resources", "History of its state", "Attempts to use it"),
+    }
+    summary = second.one("summary").text
+    assert "protected-tag : it is tagged keysweep:keep" in summary
+    assert "too-new, waived : the auditor agreed (until 2027-01-01)" in summary
+
+
+def test_results_tell_what_failed_first_and_what_was_saved() -> None:
+    other = item(key_arn=PRIMARY)
+    made = plan(item(), other)
+    results = [
+        KeyResult(key_arn=ARN, outcome=Outcome.SCHEDULED, deletion_date=NOW + timedelta(days=30)),
+        KeyResult(key_arn=PRIMARY, outcome=Outcome.FAILED, message="KMS said no"),
+    ]
+    document = shown(page.of_results(results, made, NOW))
+    assert figures(document) == [
+        "$3 a month saved 1 key scheduled; $36 a year",
+        "0 left alone no longer as planned, or already pending",
+        "1 failed apply the plan again to finish",
+    ]
+    groups = [h.text for h in document.all("h2") if h.text.split(":")[0] in {"Failed", "Scheduled"}]
+    assert groups == ["Failed: 1", "Scheduled: 1"]
+    assert "failed : KMS said no" in document.text
+    assert "deletion date : 2026-12-01 12:00 UTC" in document.text
+
+
+def test_states_tell_the_waiting_periods_and_the_drift() -> None:
+    rows = (
+        StatusRow(
+            key_arn=ARN,
+            state="PendingDeletion",
+            scheduled_at=NOW - timedelta(days=12),
+            deletion_date=NOW + timedelta(days=18),
+            days_left=18,
+            monthly_cost_usd=3,
+        ),
+        StatusRow(key_arn=PRIMARY, state="Disabled", drift="somebody else cancelled its deletion"),
+    )
+    status = Status(rows=rows, pending=1, deleted=0, drifted=1, monthly_cost_usd=3)
+    document = shown(page.of_status(status, NOW))
+    (row,) = document.one("table", **{"class": "timeline"}).one("tbody").all("tr")
+    assert row.text == "1 key 20 Oct to 19 Nov 2026, 18 days left"
+    passed = row.one("i").attributes["style"]
+    assert "--from: 0.00%; --length: 100.00%; --passed: 41" in passed
+    assert [h.text for h in document.all("h2")][1:3] == ["Drifted: 1", "Pending: 1"]
+
+
+def every_page(text: str) -> list[str]:
+    """All three pages, with a text from outside wherever one can be."""
+    evidence = changed(
+        aliases=(f"alias/{text}",),
+        tags={text: text},
+        description={"description": text},
+        grants=Unknown(unknown=text),
+    )
+    finding = FindingRecord(scanner=text, check_id=text, source=text, place=text)
+    waived = Waived(rule=text, reason=text)
+    made = plan(
+        item(owner=text, evidence=evidence, findings=(finding,), waived=(waived,)),
+        held(reasons=(Hold(rule=text, message=text),)),
+        warnings=(text,),
+    )
+    result = KeyResult(key_arn=ARN, outcome=Outcome.FAILED, message=text)
+    row = StatusRow(key_arn=ARN, state=text, drift=text)
+    status = Status(rows=(row,), pending=0, deleted=0, drifted=1, monthly_cost_usd=0, notes=(text,))
+    return [
+        html(page.of_plan(made)),
+        html(page.of_results([result], made, NOW)),
+        html(page.of_status(status, NOW)),
+    ]
+
+
+def structure(element: Any) -> Any:
+    """The elements with their attributes, without any text."""
+    return (
+        element.tag,
+        {name: value for name, value in element.attributes.items() if name != "style"},
+        [structure(child) for child in element.children if not isinstance(child, str)],
+    )
+
+
+@pytest.mark.parametrize("number", [0, 1, 2])
+def test_hostile_text_is_text(number: int) -> None:
+    hostile, tame = every_page(HOSTILE)[number], every_page("tame")[number]
+    document = read_page(hostile)
+    assert structure(document) == structure(read_page(tame))
+    assert "<script>alert(1)</script>" in document.text
+    assert "{{ 7*7 }}" in document.text
+    assert "\\u{202e}\\u{1b}[31m" in document.text
+    assert "\u202e" not in hostile
+    assert "\x1b" not in hostile
+
+
+@given(st.text(min_size=1, max_size=30))
+def test_no_text_changes_the_page(text: str) -> None:
+    for made, tame in zip(every_page(text), every_page("tame"), strict=True):
+        assert structure(read_page(made)) == structure(read_page(tame))
+
+
+@pytest.mark.parametrize("number", [0, 1, 2])
+def test_the_page_is_one_file_that_loads_and_runs_nothing(number: int) -> None:
+    document = read_page(every_page("tame")[number])
+    assert document.all("script", "img", "iframe", "object", "embed", "form", "base") == []
+    links = [link.attributes for link in document.all("link", "a")]
+    assert [link["href"] for link in links] == ["data:,", "#main"]
+    policy = document.one("meta", **{"http-equiv": "Content-Security-Policy"})
+    assert policy.attributes["content"].startswith("default-src 'none'")
+    style = document.one("style").children[0]
+    assert "url(" not in style
+    assert "@import" not in style
+    for element in document.all(*{one.tag for one in document._below()}):
+        assert not [name for name in element.attributes if name.startswith("on")]
+
+
+@pytest.mark.parametrize("number", [0, 1, 2])
+def test_the_page_reads_well_without_eyes(number: int) -> None:
+    document = read_page(every_page("tame")[number])
+    assert document.one("html").attributes["lang"] == "en"
+    assert len(document.all("h1")) == len(document.all("main")) == len(document.all("header")) == 1
+    ids = [one.attributes["id"] for one in document._below() if "id" in one.attributes]
+    assert len(ids) == len(set(ids))
+    for section in document.all("section"):
+        assert section.attributes.get("aria-label") or section.attributes["aria-labelledby"] in ids
+    for table in document.all("table"):
+        assert table.one("caption").text
+        assert all("scope" in cell.attributes for cell in table.all("th"))
+        assert all(row.all("th") for row in table.one("tbody").all("tr"))
+    for fold in document.all("details"):
+        assert fold.children[1].tag == "summary"
+    assert all(
+        bar.attributes.get("aria-hidden") == "true"
+        for bar in document.one("main").all("i")
+        if "style" in bar.attributes and "--share" in bar.attributes["style"]
+    )
+
+
+def test_a_very_large_plan_names_what_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(page, "MOST_KEYS", 1)
+    document = shown(page.of_plan(plan(item(), item(key_arn=PRIMARY))))
+    assert [h.text for h in document.all("h2")][1] == "To schedule: 2"
+    assert len(document.all("details")) == 1
+    assert "1 more keys are not on this page" in document.text
+
+
+def test_each_command_writes_its_page(
+    planned: Path, keysweep: Callable[..., Any], results: Callable[..., Path], state_only: Path
+) -> None:
+    role = ("--role-name", "KeysweepOperator")
+    again = keysweep("plan", results(), "--policy", state_only, "--html", "plan.html", *role)
+    assert again.code == 0, again.err
+    done = keysweep("apply", planned, "--yes", "--html", "apply.html", *role)
+    assert done.code == 0, done.err
+    seen = keysweep("status", "--html", "status.html", *role)
+    assert seen.code == 0, seen.err
+    titles = {}
+    for name in ("plan", "apply", "status"):
+        path = planned.parent / f"{name}.html"
+        assert path.stat().st_mode & 0o777 == 0o600
+        document = read_page(path.read_text(encoding="utf-8"))
+        titles[name] = document.one("h1").text.split()[0]
+        assert "alias/dead-1" in document.text or name == "status"
+    assert titles == {"plan": "Plan", "apply": "Applied", "status": "Status"}
+
+
+def test_a_page_that_cannot_be_written_stops_apply_before_the_work(
+    planned: Path, keysweep: Callable[..., Any], server: Any
+) -> None:
+    done = keysweep("apply", planned, "--yes", "--html", "nowhere/apply.html")
+    assert done.code == 2
+    assert "nowhere/apply.html: cannot be written" in done.err
+    assert not server.calls(operation="ScheduleKeyDeletion")

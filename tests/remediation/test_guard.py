@@ -1,0 +1,395 @@
+"""The watch over the waiting period: who wants a key after all, and that it is rescued."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+from dead_key import ARN, NOW, changed, event
+
+from embedded_aws.process import EmbeddedAws
+from keysweep.remediation.evidence import Collector
+from keysweep.remediation.guard import PIECES, GuardRow, watch
+from keysweep.remediation.journal import History, IntentLine, KeyRecord, OutcomeLine
+from keysweep.remediation.models import (
+    Evidence,
+    Gap,
+    Grant,
+    LastUse,
+    Outcome,
+    PlanItem,
+    Reference,
+    References,
+    Unknown,
+    UseAttempt,
+    UseAttempts,
+    VerdictKind,
+)
+from keysweep.remediation.plan import Plan, PlanSummary
+from keysweep.remediation.policy import Policy, policies_folder
+
+SHOP = "111122223333"
+ROLE = ("--role-name", "KeysweepOperator")
+
+
+# --- as processes ------------------------------------------------------------------------------
+
+
+def kms(aws: EmbeddedAws, region: str = "eu-west-1") -> Any:
+    return boto3.client("kms", **aws.client_arguments(SHOP, region))
+
+
+def use(aws: EmbeddedAws, arn: str) -> None:
+    """An application tries to encrypt with the key, and is refused."""
+    with pytest.raises(ClientError) as refused:
+        kms(aws).encrypt(KeyId=arn, Plaintext=b"order")
+    assert "pending deletion" in str(refused.value)
+
+
+def rows(done: Any) -> dict[str, Any]:
+    """The lines of `--format json`, by ARN."""
+    return {row["key_arn"]: row for row in map(json.loads, done.out.splitlines())}
+
+
+@pytest.fixture
+def waiting(
+    aws: EmbeddedAws, planned: Path, keysweep: Callable[..., Any], state_only: Path
+) -> Callable[..., Any]:
+    """The plan is applied; runs guard under the policy that the plan was made with."""
+    assert keysweep("apply", planned, "--yes", *ROLE).code == 0
+
+    def guard(*arguments: str) -> Any:
+        return keysweep("guard", *arguments, "--policy", state_only, *ROLE)
+
+    return guard
+
+
+def test_a_key_that_an_application_tries_to_use_on_day_12_is_found_and_rescued(
+    aws: EmbeddedAws, waiting: Callable[..., Any], tmp_path: Path
+) -> None:
+    arn = aws.key_arn(SHOP, "eu-west-1", "dead-2")
+    aws.advance(days=12)
+    quiet = waiting()
+    assert (quiet.code, quiet.out) == (0, "")
+
+    use(aws, arn)
+    found = waiting("--format", "json")
+    assert found.code == 1
+    assert {key for key, row in rows(found).items() if row["wanted"]} == {arn}
+    (sign,) = rows(found)[arn]["signs"]
+    assert sign["rule"] == "use-attempted"
+    assert "Encrypt" in sign["message"]
+    assert "KMSInvalidStateException" in sign["message"]
+    assert aws.key(arn)["state"] == "PendingDeletion", "only --cancel changes anything"
+
+    others = {key["arn"] for key in aws.keys(state="PendingDeletion")} - {arn}
+    refused = waiting("--cancel")
+    assert refused.code == 2
+    rescued = waiting("--cancel", "--keep", "--yes", "--format", "json")
+    assert rescued.code == 1, "a person should hear of it"
+    assert rows(rescued)[arn]["rescue"]["outcome"] == "cancelled"
+    assert aws.key(arn)["state"] == "Disabled"
+    assert set(aws.key(arn)["tags"]) == {"keysweep:keep"}
+    assert {key["arn"] for key in aws.keys(state="PendingDeletion")} == others
+
+    journal = (tmp_path / "keysweep-journal.jsonl").read_text().splitlines()
+    assert [line["command"] for line in map(json.loads, journal) if line["line"] == "run"] == [
+        *("apply", "guard"),
+    ]
+    quiet = waiting()
+    assert (quiet.code, quiet.out) == (0, ""), "what is rescued is no longer watched"
+
+
+def test_it_never_says_unused(aws: EmbeddedAws, waiting: Callable[..., Any]) -> None:
+    done = waiting("--format", "json")
+    assert done.code == 0
+    assert {row["use"] for row in rows(done).values()} == {"no attempt seen (weak)"}
+    assert "unused" not in done.out
+
+
+def test_a_use_before_it_was_scheduled_is_no_sign(
+    aws: EmbeddedAws, planned: Path, keysweep: Callable[..., Any], state_only: Path
+) -> None:
+    arn = aws.key_arn(SHOP, "eu-west-1", "dead-1")
+    with pytest.raises(ClientError):
+        kms(aws).encrypt(KeyId=arn, Plaintext=b"order")
+    aws.advance(hours=1)
+    assert keysweep("apply", planned, "--yes", *ROLE).code == 0
+    done = keysweep("guard", "--policy", state_only, *ROLE, "--format", "json")
+    assert done.code == 0, done.out
+    assert rows(done)[arn]["use"] == "no attempt seen (weak)"
+
+
+def test_what_others_did_to_the_deletion_is_told(
+    aws: EmbeddedAws, waiting: Callable[..., Any]
+) -> None:
+    gone, moved = (aws.key_arn(SHOP, "eu-west-1", name) for name in ("dead-1", "dead-3"))
+    aws.advance(days=2)
+    for arn in (gone, moved):
+        kms(aws).cancel_key_deletion(KeyId=arn)
+    kms(aws).schedule_key_deletion(KeyId=moved, PendingWindowInDays=7)
+    done = waiting("--format", "json")
+    assert done.code == 1
+    assert rows(done)[gone]["wanted"] is False
+    (note,) = rows(done)[gone]["notes"]
+    assert "user/operator cancelled its deletion on" in note
+    assert [sign["rule"] for sign in rows(done)[moved]["signs"]] == ["rescued"]
+    (note,) = rows(done)[moved]["notes"]
+    assert note.startswith("its date moved from ")
+
+
+def test_an_end_that_is_near_is_told(aws: EmbeddedAws, waiting: Callable[..., Any]) -> None:
+    aws.advance(days=26)
+    assert waiting().out == ""
+    done = waiting("--days", "5", "--format", "json")
+    assert done.code == 0
+    assert all("it ends on" in row["notes"][0] for row in rows(done).values())
+    assert "it ends on" in waiting("--days", "5").out
+
+
+def test_an_alias_that_moved_since_the_plan_is_a_sign(
+    aws: EmbeddedAws, waiting: Callable[..., Any]
+) -> None:
+    kms(aws).update_alias(
+        AliasName="alias/dead-1", TargetKeyId=aws.key_arn(SHOP, "eu-west-1", "alive")
+    )
+    done = waiting("--plan", "plan.json", "--format", "json")
+    assert done.code == 1
+    wanted = {key: row["signs"] for key, row in rows(done).items() if row["wanted"]}
+    arn = aws.key_arn(SHOP, "eu-west-1", "dead-1")
+    assert wanted == {
+        arn: [{"rule": "changed", "message": "no longer as it was reviewed: aliases", "gaps": []}]
+    }
+
+
+def test_what_cannot_be_looked_at_is_no_sign_and_no_all_clear(
+    aws: EmbeddedAws, waiting: Callable[..., Any]
+) -> None:
+    before = {key["arn"] for key in aws.keys(state="PendingDeletion")}
+    aws.fault("deny", service="cloudtrail", account=SHOP, region="eu-west-1", times=None)
+    done = waiting("--cancel", "--yes", "--format", "json")
+    assert done.code == 1
+    blind = {key for key, row in rows(done).items() if row["unread"]}
+    assert blind == {aws.key_arn(SHOP, "eu-west-1", f"dead-{n}") for n in (1, 2, 3)}
+    assert not any(row["wanted"] for row in rows(done).values())
+    assert {key["arn"] for key in aws.keys(state="PendingDeletion")} == before
+
+
+def test_every_pending_key_is_watched_with_the_generated_permissions_alone(
+    estate: Callable[..., EmbeddedAws], keysweep: Callable[..., Any], state_only: Path
+) -> None:
+    guard = json.loads((policies_folder() / "iam" / "guard.json").read_text(encoding="utf-8"))
+    pending = {"state": "PendingDeletion", "scheduled_days_ago": 3, "window_days": 30}
+    aws = estate(
+        {
+            SHOP: {
+                "regions": {
+                    "eu-west-1": {
+                        "keys": [
+                            {"name": "by-hand", **pending},
+                            {"name": "quiet", **pending},
+                            {"name": "alive"},
+                        ]
+                    }
+                },
+                "policies": [
+                    guard,
+                    {"Statement": [{"Effect": "Allow", "Action": "kms:Encrypt", "Resource": "*"}]},
+                ],
+            }
+        }
+    )
+    arn = aws.key_arn(SHOP, "eu-west-1", "by-hand")
+    use(aws, arn)
+    watching = ("--all", "--region", "eu-west-1", "--policy", state_only, "--format", "json")
+    found = keysweep("guard", *watching)
+    assert set(rows(found)) == {arn, aws.key_arn(SHOP, "eu-west-1", "quiet")}
+    assert {key: row["unread"] for key, row in rows(found).items() if row["unread"]} == {}
+    assert {key for key, row in rows(found).items() if row["wanted"]} == {arn}
+    done = keysweep("guard", *watching, "--cancel", "--keep", "--yes")
+    assert rows(done)[arn]["rescue"]["outcome"] == "cancelled"
+    assert {key["name"] for key in aws.keys(state="PendingDeletion")} == {"quiet"}
+
+
+def test_a_region_that_cannot_be_listed_is_refused(
+    aws: EmbeddedAws, keysweep: Callable[..., Any]
+) -> None:
+    aws.fault("deny", operation="ListKeys", times=None)
+    done = keysweep("guard", "--all", "--region", "eu-west-1")
+    assert done.code == 2
+    assert "cannot be listed" in done.err
+    assert "kms:ListKeys" in done.err
+
+
+def test_options_that_do_nothing_are_refused(keysweep: Callable[..., Any]) -> None:
+    assert keysweep("guard", "--region", "eu-west-1").code == 2
+    assert keysweep("guard", "--keep").code == 2
+
+
+# --- by evidence -------------------------------------------------------------------------------
+
+SCHEDULED = NOW - timedelta(days=12)
+PENDING = changed(
+    description={"key_state": "PendingDeletion", "deletion_date": SCHEDULED + timedelta(days=30)}
+)
+
+
+def history() -> History:
+    """A journal that scheduled the key twelve days ago."""
+    intent = IntentLine(
+        run="r", id="i", time=SCHEDULED, operation="ScheduleKeyDeletion", key_arn=ARN
+    )
+    outcome = OutcomeLine(
+        run="r",
+        id="i",
+        time=SCHEDULED,
+        operation="ScheduleKeyDeletion",
+        key_arn=ARN,
+        outcome=Outcome.SCHEDULED,
+        deletion_date=SCHEDULED + timedelta(days=30),
+    )
+    return History({ARN: KeyRecord(ARN, scheduled=intent, scheduled_outcome=outcome)})
+
+
+def watched(now: Evidence, policy: Policy | None = None, plan: Plan | None = None) -> GuardRow:
+    """The row of the key, when this is what the sources read."""
+
+    def collect(start: list[Evidence], wanted: Callable[[Evidence], frozenset[str]]) -> Any:
+        (evidence,) = start
+        while pieces := wanted(evidence):
+            evidence = evidence.model_copy(update={p: getattr(now, p) for p in pieces})
+        return {ARN: evidence}
+
+    accounts = SimpleNamespace(clock=SimpleNamespace(now=lambda: NOW))
+    collector = cast(Collector, SimpleNamespace(collect=collect, accounts=accounts))
+    (row,) = watch(history(), [ARN], collector, policy or Policy(), plan=plan)
+    return row
+
+
+def pending(**pieces: object) -> Evidence:
+    """The pending key with other evidence."""
+    return PENDING.model_copy(update=pieces)
+
+
+VOLUME = Reference(service="ec2", resource="vol-1", region="eu-west-1", field="KmsKeyId")
+GRANT = Grant(grant_id="g", grantee_principal=f"arn:aws:iam::{ARN.account_id}:role/app")
+
+
+def attempt(days: float, error: str | None = None) -> UseAttempts:
+    one = UseAttempt(event="Decrypt", time=NOW - timedelta(days=days), who="app", error=error)
+    return UseAttempts(since=NOW - timedelta(days=90), attempts=(one,))
+
+
+def rescued(days: float) -> object:
+    return changed(history={"rescues": (event("CancelKeyDeletion", days),)}).history
+
+
+@pytest.mark.parametrize(
+    ("pieces", "rule"),
+    [
+        ({"use_attempts": attempt(1, "KMSInvalidStateException")}, "use-attempted"),
+        ({"use_attempts": attempt(1)}, "use-attempted"),
+        ({"last_use": LastUse(used=NOW - timedelta(days=1), tracking_start=NOW)}, "used-recently"),
+        ({"references": References(found=(VOLUME,), services=50)}, "in-use"),
+        ({"grants": (GRANT,)}, "active-grant"),
+        (
+            {"key_policy": changed(key_policy={"outside": ("999988887777",)}).key_policy},
+            "shared-outside",
+        ),
+        (
+            {"history": changed(history={"rescues": (event("CancelKeyDeletion", 1),)}).history},
+            "rescued",
+        ),
+    ],
+)
+def test_each_sign_wants_the_key(pieces: dict[str, object], rule: str) -> None:
+    row = watched(pending(**pieces))
+    assert row.wanted
+    assert {sign.rule for sign in row.signs} == {rule}
+    assert row.unread == ()
+
+
+def test_attempts_are_counted_in_words() -> None:
+    refused, allowed = attempt(1, "KMSInvalidStateException"), attempt(2)
+    both = refused.model_copy(update={"attempts": refused.attempts + allowed.attempts})
+    assert watched(pending(use_attempts=refused)).use == "1 attempt, all refused"
+    assert watched(pending(use_attempts=both)).use == "2 attempts, 1 refused"
+    cut = allowed.model_copy(update={"all_read": False})
+    assert watched(pending(use_attempts=cut)).use == "at least 1 attempt, 0 refused"
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        {},
+        {"use_attempts": attempt(13, "DisabledException")},
+        {"last_use": LastUse(used=NOW - timedelta(days=13), tracking_start=NOW)},
+        {"history": rescued(13)},
+    ],
+)
+def test_what_was_before_the_window_was_judged_then(pieces: dict[str, object]) -> None:
+    row = watched(pending(**pieces))
+    assert (row.wanted, row.signs, row.unread) == (False, (), ())
+    assert row.use == "no attempt seen (weak)"
+
+
+@pytest.mark.parametrize("piece", sorted(PIECES - {"aliases"}))
+def test_a_piece_that_cannot_be_read_is_told(piece: str) -> None:
+    row = watched(pending(**{piece: Unknown(unknown="denied")}))
+    assert not row.wanted
+    assert row.unread
+    assert all("denied" in one.message for one in row.unread)
+
+
+def test_a_gap_is_told_until_the_policy_accepts_it() -> None:
+    gap = Gap(service="fsx", region="eu-west-1", why="denied")
+    blind = pending(references=References(gaps=(gap,), services=50))
+    row = watched(blind)
+    assert not row.wanted
+    assert [one.rule for one in row.unread] == ["in-use"]
+    accepted = Policy.model_validate({"accept_gaps": [{"service": "fsx", "reason": "none here"}]})
+    assert watched(blind, accepted).unread == ()
+
+
+def waiver(rule: str) -> Policy:
+    return Policy.model_validate(
+        {"accept": [{"key": "all", "rule": rule, "reason": "x", "until": "2099-01-01"}]}
+    )
+
+
+def test_a_waiver_lifts_what_lasts_and_never_what_happens() -> None:
+    assert not watched(pending(grants=(GRANT,)), waiver("active-grant")).wanted
+    assert watched(pending(use_attempts=attempt(1)), waiver("use-attempted")).wanted
+
+
+def test_every_difference_from_the_plan_is_a_sign() -> None:
+    item = PlanItem(
+        key_arn=ARN,
+        account_id=ARN.account_id,
+        region=ARN.region,
+        verdict=VerdictKind.SCHEDULE,
+        pending_window_days=30,
+        monthly_cost_usd=1,
+        evidence=changed(),
+    )
+    plan = Plan(
+        created_at=NOW,
+        policy=Policy(),
+        sources=(),
+        summary=PlanSummary(schedule=1, hold=0, skip=0, monthly_cost_usd=1),
+        items=(item,),
+    )
+    assert not watched(PENDING, plan=plan).wanted
+    lifted = waiver("active-grant")
+    row = watched(pending(grants=(GRANT,), aliases=()), lifted, plan)
+    assert {sign.message for sign in row.signs} == {
+        "no longer as it was reviewed: aliases",
+        "no longer as it was reviewed: grants",
+    }

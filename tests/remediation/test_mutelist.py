@@ -1,0 +1,136 @@
+"""The mutelist: intended deletions and nothing else, beside what people muted themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from embedded_aws.process import EmbeddedAws
+from keysweep.remediation.models import KeyArn
+from keysweep.remediation.mutelist import merged
+
+SHOP, DATA = "111122223333", "444455556666"
+ROLE = ("--role-name", "KeysweepOperator")
+OURS = "^kms_cmk_not_deleted_unintentionally$(?#keysweep {region})"
+
+THEIRS = """\
+# Agreed with the auditors.
+Mutelist:
+  Accounts:
+    "*":
+      Checks:
+        s3_bucket_public_access: {Regions: ["*"], Resources: [website]}
+    "111122223333":
+      Checks:
+        kms_cmk_not_deleted_unintentionally:
+          Regions: [eu-west-1]
+          Resources: ["^0000"]
+          Exceptions: {Resources: ["^00001"]}
+"""
+
+
+def key_id(aws: EmbeddedAws, account: str, region: str, name: str) -> str:
+    return aws.key_arn(account, region, name).rpartition("/")[2]
+
+
+def entries(document: Any) -> dict[tuple[str, str], tuple[list[str], list[str]]]:
+    """Regions and resources by account and check."""
+    return {
+        (account, check): (entry["Regions"], entry["Resources"])
+        for account, content in document["Mutelist"]["Accounts"].items()
+        for check, entry in content["Checks"].items()
+    }
+
+
+def test_only_keys_that_wait_by_our_journal_are_muted(
+    aws: EmbeddedAws, planned: Path, keysweep: Callable[..., Any]
+) -> None:
+    assert keysweep("apply", planned, "--yes", *ROLE).code == 0
+    rescued = aws.key_arn(SHOP, "eu-west-1", "dead-2")
+    assert keysweep("cancel", "--key", rescued, "--yes", "--journal", "other.jsonl").code == 0
+
+    done = keysweep("mutelist", *ROLE)
+    assert done.code == 0, done.err
+    dead = sorted(f"^{key_id(aws, SHOP, 'eu-west-1', name)}$" for name in ("dead-1", "dead-3"))
+    far = f"^{key_id(aws, SHOP, 'us-east-1', 'dead-far')}$"
+    other = f"^{key_id(aws, DATA, 'eu-west-1', 'dead-other')}$"
+    west, east = OURS.format(region="eu-west-1"), OURS.format(region="us-east-1")
+    assert entries(yaml.safe_load(done.out)) == {
+        (SHOP, west): (["^eu-west-1$"], dead),
+        (SHOP, east): (["^us-east-1$"], [far]),
+        (DATA, west): (["^eu-west-1$"], [other]),
+    }
+
+
+def test_merging_keeps_what_people_muted_and_forgets_what_no_longer_waits(
+    aws: EmbeddedAws, planned: Path, keysweep: Callable[..., Any], tmp_path: Path
+) -> None:
+    assert keysweep("apply", planned, "--yes", *ROLE).code == 0
+    path = tmp_path / "mutelist.yaml"
+    path.write_text(THEIRS)
+    first = keysweep("mutelist", "--merge", path, "--out", path, *ROLE)
+    assert first.code == 0, first.err
+    assert "comments" in first.err
+    before, theirs = yaml.safe_load(path.read_text()), yaml.safe_load(THEIRS)
+    for account, content in theirs["Mutelist"]["Accounts"].items():
+        now = before["Mutelist"]["Accounts"][account]["Checks"]
+        assert {check: now[check] for check in content["Checks"]} == content["Checks"]
+
+    aws.advance(days=31)
+    again = keysweep("mutelist", "--merge", path, "--out", path, *ROLE)
+    assert again.code == 0, again.err
+    assert yaml.safe_load(path.read_text()) == theirs
+    assert "comments" not in again.err
+
+
+def test_a_key_that_cannot_be_read_is_not_muted_and_said(
+    aws: EmbeddedAws, planned: Path, keysweep: Callable[..., Any]
+) -> None:
+    assert keysweep("apply", planned, "--yes", *ROLE).code == 0
+    arn = aws.key_arn(SHOP, "eu-west-1", "dead-1")
+    aws.fault("deny", operation="DescribeKey", key=arn, times=None)
+    done = keysweep("mutelist", *ROLE)
+    assert done.code == 1
+    assert arn in done.err
+    assert arn.rpartition("/")[2] not in done.out
+
+
+def test_another_journals_keys_stay_muted() -> None:
+    one = KeyArn.parse(f"arn:aws:kms:eu-west-1:{SHOP}:key/mrk-{'1' * 32}")
+    same_id = KeyArn("aws", SHOP, "us-east-1", one.key_id)
+    other = KeyArn("aws", SHOP, "eu-west-1", "mrk-" + "2" * 32)
+    first = merged([one, same_id], [one, same_id])
+    second = merged([other], [other], first)
+    assert entries(second) == {
+        (SHOP, OURS.format(region="eu-west-1")): (
+            ["^eu-west-1$"],
+            [f"^{one.key_id}$", f"^{other.key_id}$"],
+        ),
+        (SHOP, OURS.format(region="us-east-1")): (["^us-east-1$"], [f"^{same_id.key_id}$"]),
+    }
+    assert merged([], [one, same_id, other], second) == {"Mutelist": {"Accounts": {}}}
+
+
+def test_what_is_no_mutelist_is_refused(
+    planned: Path, keysweep: Callable[..., Any], tmp_path: Path
+) -> None:
+    assert keysweep("apply", planned, "--yes", *ROLE).code == 0
+    for number, text in enumerate(
+        (
+            "",
+            "a: [",
+            "Mutelist: {}",
+            "Mutelist: {Accounts: {'*': {}}}",
+            "Mutelist: {Accounts: {111122223333: {Checks: {}}}}",
+            f"Mutelist: {{Accounts: {{'1': {{Checks: {{'{OURS.format(region='x-y-1')}': 1}}}}}}}}",
+        )
+    ):
+        path = tmp_path / f"bad-{number}.yaml"
+        path.write_text(text)
+        done = keysweep("mutelist", "--merge", path, "--out", path, *ROLE)
+        assert done.code == 2, text
+        assert path.name in done.err
+        assert path.read_text() == text
