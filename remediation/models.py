@@ -266,9 +266,23 @@ _SERVICE: Final = re.compile(r"[a-z0-9.-]+\.amazonaws\.com(\.cn)?")
 """A service principal, regional or not: `rds.amazonaws.com`, `dynamodb.eu-west-1.amazonaws.com`."""
 
 
+_ACCOUNT: Final = re.compile(r"[0-9]{12}", re.ASCII)
+_PRINCIPAL: Final = re.compile(r"arn:aws[a-z-]*:(iam|sts)::(?P<account>[^:]*):.+")
+
+
+def account_of(principal: str) -> str | None:
+    """The account of a principal: an account id, or an ARN of IAM or STS; None: nobody can tell.
+
+    A unique id, like AROA..., is what is left of a deleted user or role.
+    """
+    if _ACCOUNT.fullmatch(principal):
+        return principal
+    match = _PRINCIPAL.fullmatch(principal)
+    return match["account"] if match else None
+
+
 def _at_home(principal: str, account_id: str) -> bool:
-    account = principal.split(":")[4] if principal.count(":") >= 5 else principal
-    return account == account_id or _SERVICE.fullmatch(principal) is not None
+    return account_of(principal) == account_id or _SERVICE.fullmatch(principal) is not None
 
 
 class KeyPolicy(Model):

@@ -48,7 +48,7 @@ USES: Final = (
 """Cryptographic operations ("Cryptographic operations", AWS KMS Developer Guide) and CreateGrant.
 Reads, tags and EnableKey are no use."""
 
-_KEY_IN_TEXT: Final = re.compile(r"arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:(?:key|alias)/[\w/:-]+")
+KEY_IN_TEXT: Final = re.compile(r"arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:(?:key|alias)/[\w/:-]+")
 
 
 @dataclass(frozen=True)
@@ -133,4 +133,4 @@ def _mentioned(detail: dict[str, Any]) -> Iterator[str]:
     ):
         if isinstance(name, str):
             yield name
-    yield from _KEY_IN_TEXT.findall(detail.get("errorMessage") or "")
+    yield from KEY_IN_TEXT.findall(detail.get("errorMessage") or "")

@@ -13,7 +13,7 @@ from fnmatch import fnmatchcase
 from typing import Any, Final
 
 from ..aws import Place
-from ..models import Cost, Evidence, KeyArn, KeyPolicy
+from ..models import Cost, Evidence, KeyArn, KeyPolicy, account_of
 from . import Source
 
 ELEMENTS: Final = frozenset(
@@ -49,8 +49,6 @@ SOURCES: Final = ("aws:sourceaccount", "aws:sourcearn", "aws:sourceorg", "kms:en
 CANCEL: Final = "kms:cancelkeydeletion"
 SCHEDULE: Final = "kms:schedulekeydeletion"
 
-_ARN: Final = re.compile(r"arn:aws[a-z-]*:(iam|sts)::(?P<account>[^:]*):.+")
-_ACCOUNT: Final = re.compile(r"[0-9]{12}", re.ASCII)
 _ACCOUNT_WITHIN: Final = re.compile(r"(?<![0-9])[0-9]{12}(?![0-9])", re.ASCII)
 _HALF_A_CHARACTER: Final = re.compile(r"[\ud800-\udfff]")
 
@@ -136,9 +134,9 @@ def _outside(statement: dict[str, Any], account_id: str) -> Iterator[str]:
             if not _narrowed(statement, account_id):
                 yield f"everybody ({name})"
         elif kind == "Federated":
-            if _account_of(principal) != account_id:
+            if account_of(principal) != account_id:
                 yield f"federated {principal} ({name})"
-        elif kind != "AWS" or _account_of(principal) != account_id:
+        elif kind != "AWS" or account_of(principal) != account_id:
             yield f"{principal} ({name})"
 
 
@@ -155,17 +153,6 @@ def _principals(statement: dict[str, Any]) -> Iterator[tuple[str, str]]:
             if not isinstance(one, str) or not one:
                 raise _Unclear(f"{name} has a principal that is not a text")
             yield kind, one
-
-
-def _account_of(principal: str) -> str | None:
-    """The account of a principal: an account id, or an ARN of IAM or STS; None: nobody can tell.
-
-    A unique id, like AROA..., is what is left of a deleted user or role.
-    """
-    if _ACCOUNT.fullmatch(principal):
-        return principal
-    match = _ARN.fullmatch(principal)
-    return match["account"] if match else None
 
 
 def _foreign_sources(statement: dict[str, Any], account_id: str) -> Iterator[str]:

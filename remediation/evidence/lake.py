@@ -20,7 +20,7 @@ from ..aws import Place
 from ..errors import BadInput
 from ..models import Cost, Evidence, KeyArn, Unknown, UseAttempts
 from . import Source
-from ._cloudtrail import STATE_CHANGES, USES, TrailEvent
+from ._cloudtrail import KEY_IN_TEXT, STATE_CHANGES, USES, TrailEvent
 from .history import history_of
 
 PERMISSIONS: Final = (
@@ -63,8 +63,6 @@ _NAMES: Final = {
     "message": "CASE WHEN element_at(resources, 1).arn IS NULL THEN errorMessage END",
 }
 """Where an event may name a key. An error's message counts where the event has no resource."""
-
-_KEY_IN_TEXT: Final = re.compile(r"arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:(?:key|alias)/[\w/:-]+")
 
 
 @dataclass(frozen=True)
@@ -249,5 +247,5 @@ def _event(row: Mapping[str, str]) -> TrailEvent:
         time=datetime.fromisoformat(row["eventTime"]).replace(tzinfo=UTC),
         who=row.get("who") or None,
         error=row.get("errorCode") or None,
-        mentions=frozenset(names | set(_KEY_IN_TEXT.findall(row.get("message") or ""))),
+        mentions=frozenset(names | set(KEY_IN_TEXT.findall(row.get("message") or ""))),
     )
