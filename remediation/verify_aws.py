@@ -1,4 +1,6 @@
-"""Just enough of AWS for one scan: an account with a disabled key and an enabled one.
+"""Just enough of AWS for one scan: a disabled key, an enabled one, and one pending deletion.
+
+The last one is still wanted: CloudTrail shows an attempt to use it.
 
 Answers on the loopback address, and refuses everything else that is asked of it, as a proxy too:
 with it as the proxy of a process, that process cannot reach the real AWS.
@@ -8,6 +10,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 import urllib.parse
 import uuid
 from collections.abc import Callable
@@ -17,6 +20,7 @@ from typing import Final, Self
 
 ACCOUNT: Final = "000000000000"
 REGION: Final = "us-east-1"
+DAY: Final = 86_400
 
 _IDENTITY = f"""<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/">
 <GetCallerIdentityResult><Arn>arn:aws:iam::{ACCOUNT}:user/keysweep-verify</Arn>
@@ -33,15 +37,18 @@ _REFUSAL = (
 
 
 class Aws:
-    """Context manager around the server; its two keys have ids of their own every time."""
+    """Context manager around the server; its three keys have ids of their own every time."""
 
     def __init__(self) -> None:
-        self.disabled, self.enabled = (
-            f"arn:aws:kms:{REGION}:{ACCOUNT}:key/{uuid.uuid4()}" for _ in range(2)
+        self.disabled, self.enabled, self.pending = (
+            f"arn:aws:kms:{REGION}:{ACCOUNT}:key/{uuid.uuid4()}" for _ in range(3)
         )
-        self.asked: list[str] = []
-        """The KMS operations that were called, in order."""
-        handler = type("Handler", (_Handler,), {"kms": staticmethod(self.answer)})
+        self._states = {
+            self.disabled: "Disabled",
+            self.enabled: "Enabled",
+            self.pending: "PendingDeletion",
+        }
+        handler = type("Handler", (_Handler,), {"json_answer": staticmethod(self.answer)})
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         self.endpoint = f"http://127.0.0.1:{self._server.server_port}"
 
@@ -77,51 +84,77 @@ class Aws:
         }
 
     def answer(self, operation: str, request: dict[str, object]) -> dict[str, object] | None:
-        """Answer a KMS call, or None to refuse it."""
-        self.asked.append(operation)
-        keys = {arn.rpartition("/")[2]: arn for arn in (self.disabled, self.enabled)}
+        """Answer a call to KMS or CloudTrail, or None to refuse it."""
+        keys = {arn.rpartition("/")[2]: arn for arn in self._states}
         if operation == "ListKeys":
             listed = [{"KeyId": name, "KeyArn": arn} for name, arn in keys.items()]
             return {"Keys": listed, "Truncated": False}
+        if operation == "LookupEvents":
+            wanted = self.pending in json.dumps(request)
+            return {"Events": _events(self.pending) if wanted else []}
         name = str(request.get("KeyId")).rpartition("/")[2]
         if name not in keys:
             return None
         if operation == "ListResourceTags":
             return {"Tags": [], "Truncated": False}
-        if operation != "DescribeKey":
-            return None
-        enabled = keys[name] == self.enabled
-        return {
-            "KeyMetadata": {
-                "AWSAccountId": ACCOUNT,
-                "KeyId": name,
-                "Arn": keys[name],
-                "CreationDate": 1_700_000_000,  # 2023-11-14T22:13:20Z
-                "Enabled": enabled,
-                "KeyState": "Enabled" if enabled else "Disabled",
-                "Description": "made by keysweep verify",
-                "KeyUsage": "ENCRYPT_DECRYPT",
-                "Origin": "AWS_KMS",
-                "KeyManager": "CUSTOMER",
-                "KeySpec": "SYMMETRIC_DEFAULT",
-                "MultiRegion": False,
-            }
+        if operation == "DescribeKey":
+            return {"KeyMetadata": _metadata(keys[name], self._states[keys[name]])}
+        return None
+
+
+def _metadata(arn: str, state: str) -> dict[str, object]:
+    """KeyMetadata, as DescribeKey gives it; times are seconds since the epoch."""
+    metadata: dict[str, object] = {
+        "AWSAccountId": ACCOUNT,
+        "KeyId": arn.rpartition("/")[2],
+        "Arn": arn,
+        "CreationDate": 1_700_000_000,  # 2023-11-14T22:13:20Z
+        "Enabled": state == "Enabled",
+        "KeyState": state,
+        "Description": "made by keysweep verify",
+        "KeyUsage": "ENCRYPT_DECRYPT",
+        "Origin": "AWS_KMS",
+        "KeyManager": "CUSTOMER",
+        "KeySpec": "SYMMETRIC_DEFAULT",
+        "MultiRegion": False,
+    }
+    if state == "PendingDeletion":
+        metadata["DeletionDate"] = int(time.time()) + 20 * DAY
+    return metadata
+
+
+def _events(arn: str) -> list[dict[str, object]]:
+    """What CloudTrail tells of a key whose deletion was scheduled ten days ago; newest first."""
+    refused = {
+        "errorCode": "KMSInvalidStateException",
+        "errorMessage": f"{arn} is pending deletion.",
+    }
+    told = [("Decrypt", DAY, refused), ("ScheduleKeyDeletion", 10 * DAY, {"errorCode": None})]
+    return [
+        {
+            "EventId": str(uuid.uuid4()),
+            "EventName": name,
+            "EventSource": "kms.amazonaws.com",
+            "EventTime": int(time.time()) - ago,
+            "CloudTrailEvent": json.dumps({"eventName": name, **detail}),
         }
+        for name, ago, detail in told
+    ]
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """One request; `kms` is given by the account."""
+    """One request."""
 
     protocol_version = "HTTP/1.1"
 
-    kms: Callable[[str, dict[str, object]], dict[str, object] | None]
+    json_answer: Callable[[str, dict[str, object]], dict[str, object] | None]
     """Set on the class made for one account; a static method, so that it takes no request."""
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        service, _, operation = self.headers.get("X-Amz-Target", "").partition(".")
-        if service == "TrentService":
-            answer = self.kms(operation, json.loads(body))
+        service, _, operation = self.headers.get("X-Amz-Target", "").rpartition(".")
+        if service:
+            answer = self.json_answer(operation, json.loads(body))
             refusal = {"__type": "AccessDeniedException", "message": "not here"}
             return self._reply(400 if answer is None else 200, json.dumps(answer or refusal))
         form = urllib.parse.parse_qs(body.decode("utf-8", "replace"))

@@ -13,31 +13,35 @@ from importlib import metadata, util
 from pathlib import Path
 
 
-def look(check: str) -> dict[str, object]:
-    """Tell Prowler's version, the Regions it leaves out, and who brings a check of that id."""
+def look(checks: list[str]) -> dict[str, object]:
+    """Tell Prowler's version, the Regions it leaves out, and who brings checks of these ids.
+
+    `places` is where a check of Prowler's own lies or would lie, `holders` whose check is there,
+    and `packaged` are the ids that installed packages bring.
+    """
     found = util.find_spec("prowler")
     if found is None or not found.submodule_search_locations:
         return {}
     folder = Path(next(iter(found.submodule_search_locations))).resolve()
-    place = folder / "providers" / "aws" / "services" / check.split("_", maxsplit=1)[0] / check
+    services = folder / "providers" / "aws" / "services"
+    places = {check: services / check.split("_", maxsplit=1)[0] / check for check in checks}
+    brought = {
+        entry.name
+        for distribution in metadata.distributions()
+        for entry in distribution.entry_points
+        if entry.group == "prowler.checks.aws"
+    }
     return {
         "version": _version(folder),
-        "place": str(place),
-        "holder": _holder(place),
-        "entry_points": sorted(
-            entry.value
-            for distribution in metadata.distributions()
-            for entry in distribution.entry_points
-            if (entry.group, entry.name) == ("prowler.checks.aws", check)
-        ),
+        "places": {check: str(place) for check, place in places.items()},
+        "holders": {check: _holder(place) for check, place in places.items() if place.is_dir()},
+        "packaged": sorted(brought & set(checks)),
         "regions": _regions(folder / "config" / "config.yaml"),
     }
 
 
 def _holder(place: Path) -> str:
     """Whose check lies among Prowler's own: a copy of ours that `-x` left there, or Prowler's."""
-    if not place.is_dir():
-        return ""
     declared = place / (place.name + ".metadata.json")
     ours = declared.is_file() and "keysweep" in declared.read_text("utf-8")
     return "keysweep" if ours else "prowler"
@@ -58,4 +62,4 @@ def _regions(config: Path) -> list[str]:
 
 
 if __name__ == "__main__":
-    json.dump(look(sys.argv[1]), sys.stdout)
+    json.dump(look(sys.argv[1:]), sys.stdout)

@@ -1,4 +1,4 @@
-"""Proves that a Prowler runs the check: by its own command, on an AWS made for this test.
+"""Proves that a Prowler runs the checks: by its own command, on an AWS made for this test.
 
 What its versions do with packages of checks was run and seen; the table is in docs/prowler.md.
 """
@@ -18,14 +18,14 @@ from . import verify
 from .verify import Proof, Run
 from .verify_aws import REGION, Aws
 
-CHECK: Final = "kms_cmk_not_disabled"
+CHECKS: Final = ("kms_cmk_not_disabled", "kms_cmk_pending_deletion_not_used")
 
 KNOWS_PACKAGES: Final = (5, 30, 0)
 RUNS_PACKAGES: Final = (5, 37, 1)
 """Between the two, Prowler lists the checks of packages and does not run them."""
 
 OLDEST_TRIED: Final = (5, 10, 2)
-"""The oldest Prowler that was seen to run the check by `-x`."""
+"""The oldest Prowler that was seen to run the checks by `-x`."""
 
 NO_FOLDER_WITH_CHECK: Final = ((5, 14, 0), (5, 14, 1))
 """In these `-x` does not go with `-c`."""
@@ -39,10 +39,14 @@ class Facts:
     """What Prowler's own Python tells: see `verify_inside.look`."""
 
     version: str
-    place: str
-    holder: str
-    entry_points: list[str]
+    places: dict[str, str]
+    holders: dict[str, str]
+    packaged: list[str]
     regions: list[str]
+
+    def held_by(self, holder: str) -> list[str]:
+        """The ids in whose places among Prowler's own checks a check of this holder lies."""
+        return [check for check, found in self.holders.items() if found == holder]
 
     @property
     def number(self) -> tuple[int, ...]:
@@ -75,7 +79,7 @@ def _look(python: Path) -> Facts | None:
     source = Path(__file__).with_name("verify_inside.py").read_text(encoding="utf-8")
     with tempfile.TemporaryDirectory(prefix="keysweep-verify-") as temporary:
         variables = verify.environment(Path(temporary), {})
-        done = verify.run([python, "-", CHECK], Path(temporary), variables, source)
+        done = verify.run([python, "-", *CHECKS], Path(temporary), variables, source)
     try:
         answer = json.loads(done.output)
     except ValueError:
@@ -86,19 +90,21 @@ def _look(python: Path) -> Facts | None:
 def _hindered(facts: Facts, python: Path, pack: Path, folder: Path | None) -> _Outcome | None:
     """What is known to keep the check from running, before anything is run."""
     advised = f"or hand the folder over: {_command(pack)}"
-    if facts.holder == "prowler":
+    taken = facts.held_by("prowler")
+    if taken:
         return _not(
-            f"Prowler {facts.version} brings a check of its own named {CHECK}, which takes the "
-            "place of this one, and which -x would destroy.",
+            f"Prowler {facts.version} brings a check of its own named {_and(taken)}, which takes "
+            "the place of ours, and which -x would destroy.",
             "do not use -x; look for a newer Keysweep, or uninstall it here",
         )
     if folder:
         return None
-    if facts.holder == "keysweep":
+    copies = [facts.places[check] for check in facts.held_by("keysweep")]
+    if copies:
         return _not(
-            f"A copy that a run with -x left behind, {facts.place}, is run in the place of the "
-            "installed check.",
-            f"delete that folder: {shlex.join(['rm', '-r', facts.place])}",
+            f"What a run with -x left behind, {_and(copies)}, is run in the place of what is "
+            "installed.",
+            f"delete it: {shlex.join(['rm', '-r', *copies])}",
         )
     if facts.number < KNOWS_PACKAGES:
         return _not(
@@ -106,11 +112,13 @@ def _hindered(facts: Facts, python: Path, pack: Path, folder: Path | None) -> _O
             "packages.",
             f"upgrade to 5.37.1 or later, {advised}",
         )
-    if not facts.entry_points:
+    missing = sorted(set(CHECKS) - set(facts.packaged))
+    if missing:
         return _not(
-            "Keysweep is not installed in this Prowler's environment.",
+            f"No package in this Prowler's environment brings {_and(missing)}: Keysweep is not "
+            "installed there, or another version of it.",
             f"pipx inject prowler keysweep, or {shlex.quote(str(python))} -m pip install "
-            f"keysweep, {advised}",
+            f"--upgrade keysweep, {advised}",
         )
     return None
 
@@ -120,18 +128,21 @@ def _tried(program: Path, facts: Facts, pack: Path, folder: Path | None) -> _Out
     with tempfile.TemporaryDirectory(prefix="keysweep-verify-") as temporary, Aws() as aws:
         done = _scan(program, facts, aws, Path(temporary), folder)
         found = _results(Path(temporary, "out"))
-    left: tuple[str, ...] = ()
-    if folder and Path(facts.place).is_dir():
-        left = (f"The run left its copy behind: delete {facts.place}.",)
-    if done.code != 3 or found != {aws.disabled: "FAIL", aws.enabled: "PASS"}:
+    left = [place for place in facts.places.values() if folder and Path(place).is_dir()]
+    behind = (f"The run left its copies behind: delete {_and(left)}.",) if left else ()
+    expected = {
+        CHECKS[0]: {aws.disabled: "FAIL", aws.enabled: "PASS", aws.pending: "PASS"},
+        CHECKS[1]: {aws.pending: "FAIL"},
+    }
+    if done.code != 3 or found != expected:
         proven, says, mend = _failed(facts, done, found, pack, folder)
-        return proven, says + left, mend
+        return proven, says + behind, mend
     says = (
-        f"{CHECK} was run by this Prowler on a disabled and an enabled key, and failed the "
-        "disabled one alone.",
-        *left,
+        f"{CHECKS[0]} was run by this Prowler on three keys, and failed the disabled one alone.",
+        f"{CHECKS[1]} failed the key that somebody tried to use while it is pending deletion.",
+        *behind,
         *_left_out(facts),
-        f"Run it: {_command(folder)}",
+        f"Run them: {_command(folder)}",
     )
     return True, says, ""
 
@@ -146,38 +157,39 @@ def _scan(program: Path, facts: Facts, aws: Aws, work: Path, folder: Path | None
         paths = [str(work), os.environ.get("PYTHONPATH", "")]
         settings["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
     handed: list[str | Path] = ["-x", folder] if folder else []
-    command = [program, "aws", *handed, "-c", CHECK]
+    command = [program, "aws", *handed, "-c", *CHECKS]
     command += ["--region", REGION, "-M", "json-ocsf", "-o", str(work / "out")]
     command += ["--no-banner", "--no-color"]
     return verify.run(command, work, verify.environment(work, settings))
 
 
-def _results(folder: Path) -> dict[str, str]:
-    """Status by ARN of this check's records; empty when there are none to be read."""
+def _results(folder: Path) -> dict[str, dict[str, str]]:
+    """Status by check and ARN; empty when there are no records to be read."""
+    found: dict[str, dict[str, str]] = {}
     try:
-        records = [
-            record
-            for path in folder.glob("*.ocsf.json")
-            for record in json.loads(path.read_text(encoding="utf-8"))
-        ]
-        return {
-            record["resources"][0]["uid"]: record["status_code"]
-            for record in records
-            if record["metadata"]["event_code"] == CHECK
-        }
+        for path in folder.glob("*.ocsf.json"):
+            for record in json.loads(path.read_text(encoding="utf-8")):
+                statuses = found.setdefault(record["metadata"]["event_code"], {})
+                statuses[record["resources"][0]["uid"]] = record["status_code"]
     except (ValueError, KeyError, TypeError, IndexError):
         return {}
+    return found
 
 
 def _failed(
-    facts: Facts, done: Run, found: dict[str, str], pack: Path, folder: Path | None
+    facts: Facts,
+    done: Run,
+    found: dict[str, dict[str, str]],
+    pack: Path,
+    folder: Path | None,
 ) -> _Outcome:
-    """Why the scan did not fail the disabled key, as far as it is known."""
-    happened = f"Prowler scanned a disabled key ({done.ended()}) and "
-    happened += f"reported {sorted(found.values())}." if found else "reported nothing."
+    """Why the scan did not report what it should, as far as it is known."""
+    reported = [f"{check}: {_and(sorted(found[check].values()))}" for check in sorted(found)]
+    happened = f"Prowler scanned keys that fail both checks ({done.ended()}) and reported "
+    happened += f"{'; '.join(reported) or 'nothing'}."
     if not folder and KNOWS_PACKAGES <= facts.number < RUNS_PACKAGES:
         return _not(
-            f"Prowler {facts.version} is too old and only lists the check: from 5.30.0 to 5.37.0 "
+            f"Prowler {facts.version} is too old and only lists the checks: from 5.30.0 to 5.37.0 "
             'it never runs checks of packages, and ends with exit 0 and "no findings".',
             f"upgrade to 5.37.1 or later, or hand the folder over: {_command(pack)}",
             happened,
@@ -208,12 +220,16 @@ def _left_out(facts: Facts) -> tuple[str, ...]:
     if not regions:
         return ()
     return (
-        f"Scans leave out {' and '.join(map(verify.harmless, regions))}, even when --region names "
+        f"Scans leave out {_and(regions)}, even when --region names "
         "them. If keys are there, give a configuration with other disallowed_regions "
         "(--config-file).",
     )
 
 
+def _and(words: list[str]) -> str:
+    return " and ".join(map(verify.harmless, words))
+
+
 def _command(folder: Path | None) -> str:
     handed = ["-x", str(folder)] if folder else []
-    return shlex.join(["prowler", "aws", *handed, "-c", CHECK])
+    return shlex.join(["prowler", "aws", *handed, "-c", *CHECKS])

@@ -10,6 +10,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import boto3
 import pytest
@@ -133,6 +134,12 @@ def test_a_script_in_another_language_has_no_python(tmp_path: Path, text: str) -
     assert verify.interpreter(program(tmp_path / "prowler", text)) is None
 
 
+def events(cloudtrail: Any, arn: str) -> list[str]:
+    wish = {"AttributeKey": "ResourceName", "AttributeValue": arn}
+    found = cloudtrail.lookup_events(LookupAttributes=[wish])["Events"]
+    return [event["EventName"] for event in found]
+
+
 def test_the_tests_aws_answers_what_a_scan_asks_and_nothing_else() -> None:
     with Aws() as aws:
 
@@ -156,7 +163,13 @@ def test_the_tests_aws_answers_what_a_scan_asks_and_nothing_else() -> None:
             key["KeyArn"]: kms.describe_key(KeyId=key["KeyId"])["KeyMetadata"]["KeyState"]
             for key in kms.list_keys()["Keys"]
         }
-        assert states == {aws.disabled: "Disabled", aws.enabled: "Enabled"}
+        assert states == {
+            aws.disabled: "Disabled",
+            aws.enabled: "Enabled",
+            aws.pending: "PendingDeletion",
+        }
+        assert events(client("cloudtrail"), aws.pending) == ["Decrypt", "ScheduleKeyDeletion"]
+        assert events(client("cloudtrail"), aws.disabled) == []
         assert kms.list_resource_tags(KeyId=aws.disabled)["Tags"] == []
         assert client("sts").get_caller_identity()["Account"] == ACCOUNT
         regions = client("ec2").describe_regions()["Regions"]
@@ -166,9 +179,9 @@ def test_the_tests_aws_answers_what_a_scan_asks_and_nothing_else() -> None:
         assert refused(client("ec2").describe_instances)
         with pytest.raises(urllib.error.HTTPError):
             urllib.request.urlopen(aws.endpoint)
-        first = {aws.disabled, aws.enabled}
+        first = set(states)
     with Aws() as another:
-        assert not first & {another.disabled, another.enabled}
+        assert not first & {another.disabled, another.enabled, another.pending}
 
 
 def test_what_runs_in_a_scanners_python_is_understood_by_older_ones() -> None:

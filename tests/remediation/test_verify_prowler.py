@@ -18,25 +18,42 @@ from typing import Any
 import pytest
 import yaml
 
-from keysweep.remediation import pack, verify
+from keysweep.remediation import pack, verify, verify_prowler
 
-CHECK = "kms_cmk_not_disabled"
+CHECK, OTHER = verify_prowler.CHECKS
 
 SCANNER = f"""\
 import json, os, pathlib, sys, time, urllib.error, urllib.request
 
-def kms(operation, **body):
-    headers = {{"X-Amz-Target": "TrentService." + operation}}
+def ask(target, **body):
+    headers = {{"X-Amz-Target": target}}
     endpoint = os.environ["AWS_ENDPOINT_URL"]
     request = urllib.request.Request(endpoint, json.dumps(body).encode(), headers)
     return json.load(urllib.request.urlopen(request))
 
-def scanned():
-    keys = [key["KeyArn"] for key in kms("ListKeys")["Keys"]]
-    states = {{key: kms("DescribeKey", KeyId=key)["KeyMetadata"]["KeyState"] for key in keys}}
-    return {{key: "FAIL" if state == "Disabled" else "PASS" for key, state in states.items()}}
+def state(key):
+    return ask("TrentService.DescribeKey", KeyId=key)["KeyMetadata"]["KeyState"]
 
-def write(statuses, check={CHECK!r}):
+def used(key):
+    wish = {{"AttributeKey": "ResourceName", "AttributeValue": key}}
+    told = ask("CloudTrail_20131101.LookupEvents", LookupAttributes=[wish])
+    return any(event["EventName"] == "Decrypt" for event in told["Events"])
+
+def scanned():
+    states = {{key["KeyArn"]: state(key["KeyArn"]) for key in ask("TrentService.ListKeys")["Keys"]}}
+    judge = {{True: "FAIL", False: "PASS"}}
+    pending = [key for key, state in states.items() if state == "PendingDeletion"]
+    return {{
+        {CHECK!r}: {{key: judge[state == "Disabled"] for key, state in states.items()}},
+        {OTHER!r}: {{key: judge[used(key)] for key in pending}},
+    }}
+
+def changed(check, status):
+    found = scanned()
+    found[check] = dict.fromkeys(found[check], status)
+    return found
+
+def write(found):
     out = pathlib.Path(sys.argv[sys.argv.index("-o") + 1])
     out.mkdir()
     records = [
@@ -45,6 +62,7 @@ def write(statuses, check={CHECK!r}):
             "status_code": status,
             "resources": [{{"uid": key}}],
         }}
+        for check, statuses in found.items()
         for key, status in statuses.items()
     ]
     (out / "prowler.ocsf.json").write_text(json.dumps(records))
@@ -61,8 +79,8 @@ class Made:
         [packages] = folder.glob("lib/python3*/site-packages")
         (packages / "yaml").symlink_to(Path(yaml.__file__).parent)
         self.prowler = packages / "prowler"
-        self.place = self.prowler / "providers" / "aws" / "services" / "kms" / CHECK
-        self.place.parent.mkdir(parents=True)
+        self.services = self.prowler / "providers" / "aws" / "services" / "kms"
+        self.services.mkdir(parents=True)
         (self.prowler / "config").mkdir()
         self.write("__init__.py", "raise ImportError('Prowler is slow to import')\n")
         self.write("config/config.py", f'import os\nprowler_version = "{version}"\n')
@@ -74,8 +92,13 @@ class Made:
             metadata = packages / "keysweep-0.1.0.dist-info"
             metadata.mkdir()
             (metadata / "METADATA").write_text("Name: keysweep\nVersion: 0.1.0\n")
-            entry = f"{CHECK} = keysweep.services.kms.{CHECK}.{CHECK}"
-            (metadata / "entry_points.txt").write_text(f"[prowler.checks.aws]\n{entry}\n")
+            self.entry_points = metadata / "entry_points.txt"
+            self.brings(CHECK, OTHER)
+
+    def brings(self, *checks: str) -> None:
+        """Say which checks the installed package brings."""
+        lines = [f"{check} = keysweep.services.kms.{check}.{check}" for check in checks]
+        self.entry_points.write_text("\n".join(["[prowler.checks.aws]", *lines]))
 
     def write(self, path: str, text: str) -> None:
         (self.prowler / path).write_text(text, encoding="utf-8")
@@ -83,10 +106,12 @@ class Made:
     def regions(self, *names: str) -> None:
         self.write("config/config.yaml", yaml.safe_dump({"aws": {"disallowed_regions": names}}))
 
-    def check(self, metadata: dict[str, Any]) -> None:
-        """Put a check of our id among Prowler's own."""
-        self.place.mkdir()
-        (self.place / f"{CHECK}.metadata.json").write_text(json.dumps(metadata))
+    def check(self, check: str, text: str) -> Path:
+        """Put a check with this metadata among Prowler's own; returns its folder."""
+        place = self.services / check
+        place.mkdir()
+        (place / f"{check}.metadata.json").write_text(text)
+        return place.resolve()
 
 
 Make = Callable[..., Made]
@@ -119,7 +144,7 @@ def test_a_prowler_that_runs_the_check_is_proven(make: Make, ask: Verify) -> Non
     code, result = ask(make())
     assert code == 0
     assert result["version"] == "5.46.0"
-    assert f"prowler aws -c {CHECK}" in result["says"][-1]
+    assert f"prowler aws -c {CHECK} {OTHER}" in result["says"][-1]
 
 
 DOES_NOT_PROVE = {
@@ -127,12 +152,20 @@ DOES_NOT_PROVE = {
     "claims failures without a result": "sys.exit(3)",
     "finds nothing": "write({}); sys.exit(0)",
     "finds it and says that all is well": "write(scanned()); sys.exit(0)",
-    "fails every key": "write(dict.fromkeys(scanned(), 'FAIL')); sys.exit(3)",
-    "passes every key": "write(dict.fromkeys(scanned(), 'PASS')); sys.exit(3)",
-    "fails a key that is not there": (
-        "write({'arn:aws:kms:us-east-1:000000000000:key/other': 'FAIL'}); sys.exit(3)"
+    "fails every key": f"write(changed({CHECK!r}, 'FAIL')); sys.exit(3)",
+    "passes every key": f"write(changed({CHECK!r}, 'PASS')); sys.exit(3)",
+    "passes the key that is missed": f"write(changed({OTHER!r}, 'PASS')); sys.exit(3)",
+    "does not know about the key that is missed": (
+        f"write(changed({OTHER!r}, 'MANUAL')); sys.exit(3)"
     ),
-    "another check fails the key": "write(scanned(), 'kms_cmk_are_used'); sys.exit(3)",
+    "fails a key that is not there": (
+        f"write({{{CHECK!r}: {{'arn:aws:kms:us-east-1:000000000000:key/x': 'FAIL'}}}}); sys.exit(3)"
+    ),
+    "runs one check of two": f"write({{{CHECK!r}: scanned()[{CHECK!r}]}}); sys.exit(3)",
+    "runs the other check alone": f"write({{{OTHER!r}: scanned()[{OTHER!r}]}}); sys.exit(3)",
+    "another check fails the key": (
+        f"write({{'kms_cmk_are_used': scanned()[{CHECK!r}]}}); sys.exit(3)"
+    ),
     "writes half a file": (
         "write(scanned()); path = next(pathlib.Path('out').iterdir()); "
         "path.write_text(path.read_text()[:80]); sys.exit(3)"
@@ -148,7 +181,7 @@ DOES_NOT_PROVE = {
 def test_nothing_else_proves_it(make: Make, ask: Verify, does: str) -> None:
     code, result = ask(make(does=does))
     assert code == 1
-    assert "scanned a disabled key" in result["says"][0]
+    assert "scanned keys that fail both checks" in result["says"][0]
 
 
 def test_the_last_words_are_shown_without_what_a_terminal_obeys(make: Make, ask: Verify) -> None:
@@ -170,7 +203,7 @@ def test_it_says_that_a_version_only_lists(make: Make, ask: Verify, version: str
     code, result = ask(make(version, "sys.exit(0)"))
     assert code == 1
     assert "only lists" in result["says"][0]
-    assert f"prowler aws -x {pack.folder('prowler')} -c {CHECK}" in result["mend"]
+    assert f"prowler aws -x {pack.folder('prowler')} -c {CHECK} {OTHER}" in result["mend"]
 
 
 def test_a_version_said_to_only_list_is_believed_when_it_runs_the_check(
@@ -188,7 +221,7 @@ def test_a_version_that_ignores_packages_is_not_run(make: Make, ask: Verify, ver
     code, result = ask(made)
     assert code == 1
     assert "does not look for checks in packages" in result["says"][0]
-    assert f"-x {pack.folder('prowler')} -c {CHECK}" in result["mend"]
+    assert f"-x {pack.folder('prowler')} -c {CHECK} {OTHER}" in result["mend"]
     assert not Path(f"{made.script}.ran").exists()
 
 
@@ -196,19 +229,35 @@ def test_a_pack_that_is_elsewhere_is_missed(make: Make, ask: Verify) -> None:
     made = make(does=MUST_NOT_RUN, installed=False)
     code, result = ask(made)
     assert code == 1
-    assert "not installed in this Prowler's environment" in result["says"][0]
-    assert f"{made.script.with_name('python')} -m pip install keysweep" in result["mend"]
+    assert (
+        f"No package in this Prowler's environment brings {CHECK} and {OTHER}"
+        in (result["says"][0])
+    )
+    assert f"{made.script.with_name('python')} -m pip install --upgrade keysweep" in result["mend"]
     assert not Path(f"{made.script}.ran").exists()
 
 
-def test_a_copy_that_was_left_behind_is_named_for_deletion(make: Make, ask: Verify) -> None:
+def test_an_older_pack_is_missing_a_check(make: Make, ask: Verify) -> None:
     made = make(does=MUST_NOT_RUN)
-    folder = Path(pack.folder("prowler"), CHECK, f"{CHECK}.metadata.json")
-    made.check(json.loads(folder.read_text(encoding="utf-8")))
+    made.brings(CHECK)
+    code, result = ask(made)
+    assert code == 1
+    assert f"brings {OTHER}:" in result["says"][0]
+
+
+@pytest.mark.parametrize("checks", [(CHECK,), (OTHER,), (CHECK, OTHER)])
+def test_a_copy_that_was_left_behind_is_named_for_deletion(
+    make: Make, ask: Verify, checks: tuple[str, ...]
+) -> None:
+    made = make(does=MUST_NOT_RUN)
+    copies = []
+    for check in checks:
+        installed = Path(pack.folder("prowler"), check, f"{check}.metadata.json")
+        copies.append(made.check(check, installed.read_text(encoding="utf-8")))
     code, result = ask(made)
     assert code == 1
     assert "left behind" in result["says"][0]
-    assert f"rm -r {made.place.resolve()}" in result["mend"]
+    assert f"rm -r {' '.join(map(str, copies))}" in result["mend"]
     assert not Path(f"{made.script}.ran").exists()
 
 
@@ -217,10 +266,10 @@ def test_a_check_of_prowlers_own_with_that_id_is_left_alone(
     make: Make, ask: Verify, options: tuple[str, ...]
 ) -> None:
     made = make(does=MUST_NOT_RUN)
-    made.check({"CheckID": CHECK, "Notes": "Prowler's"})
+    made.check(OTHER, json.dumps({"CheckID": OTHER, "Notes": "Prowler's"}))
     code, result = ask(made, *options)
     assert code == 1
-    assert "brings a check of its own" in result["says"][0]
+    assert f"brings a check of its own named {OTHER}" in result["says"][0]
     assert "do not use -x" in result["mend"]
     assert not Path(f"{made.script}.ran").exists()
 
@@ -240,16 +289,17 @@ def test_the_folder_is_proven_without_the_package(make: Make, ask: Verify, versi
     made.script.write_text(f"#!{made.script.with_name('python')}\n{body}\n")
     code, result = ask(made, "-x")
     assert code == 0, result
-    assert f"prowler aws -x {folder} -c {CHECK}" in result["says"][-1]
+    assert f"prowler aws -x {folder} -c {CHECK} {OTHER}" in result["says"][-1]
 
 
 def test_a_copy_that_the_proof_itself_leaves_is_named(make: Make, ask: Verify) -> None:
     made = make(does="pass")
-    body = f"{SCANNER}pathlib.Path({str(made.place)!r}).mkdir(); {FIRES}"
+    place = made.services / CHECK
+    body = f"{SCANNER}pathlib.Path({str(place)!r}).mkdir(); {FIRES}"
     made.script.write_text(f"#!{made.script.with_name('python')}\n{body}\n")
     code, result = ask(made, "-x")
     assert code == 0
-    assert any(str(made.place.resolve()) in sentence for sentence in result["says"])
+    assert any(str(place.resolve()) in sentence for sentence in result["says"])
 
 
 @pytest.mark.parametrize("version", ["5.14.0", "5.14.1"])
@@ -332,3 +382,8 @@ def test_python_without_prowler_is_no_prowler(make: Make, ask: Verify, tmp_path:
     code, result = ask(made)
     assert code == 1
     assert "no Python script of an environment that holds Prowler" in result["says"][0]
+
+
+def test_every_check_of_the_pack_is_proven() -> None:
+    folders = {path.parent.name for path in Path(pack.folder("prowler")).glob("*/*.metadata.json")}
+    assert set(verify_prowler.CHECKS) == folders
