@@ -17,7 +17,7 @@ from .tables import Report, Table
 _WIDE = 120
 """Terminals of fewer columns get more lines a row instead."""
 
-_RIGHT = frozenset({"a month", "saves", "days left", "keys"})
+_RIGHT = frozenset({"a month", "a year", "saves", "days left", "keys"})
 
 
 def terminal(report: Report, stream: TextIO) -> None:
@@ -44,7 +44,7 @@ def _drawn(table: Table) -> RichTable:
             name,
             justify="right" if name in _RIGHT else "left",
             overflow="fold",
-            no_wrap=name in {"key", "account", "Region"},
+            no_wrap=name in {"key", "account", "Region", "state", "deletion date"},
         )
     for row in table.rows:
         drawn.add_row(*(Text(plain_lines(row[index].split("\n"))) for index in shown))
@@ -72,8 +72,10 @@ def _with_reasons(table: Table, why: int) -> RichTable:
     drawn.add_column("key", overflow="fold", min_width=36)
     drawn.add_column("why", overflow="fold", ratio=1)
     for row in table.rows:
-        key, alias, *rest = (cell for index, cell in enumerate(row) if index != why)
-        lines = [alias, key, "  ".join(filter(None, rest))]
+        cells = {name: cell for name, cell in zip(table.columns, row, strict=True) if cell}
+        lines = [cells.pop("alias", ""), cells.pop("key", "")]
+        cells.pop("why", None)
+        lines.append("  ".join(cells.values()))
         drawn.add_row(Text(plain_lines(filter(None, lines))), Text(plain(row[why])))
     return drawn
 

@@ -60,6 +60,7 @@ def of_plan(plan: Plan, *, every_key: bool = False) -> Report:
     if chosen:
         heading = f"To schedule: {len(chosen)} keys, {money(plan.summary.monthly_cost_usd)} a month"
         tables.append(_keys(heading, chosen, notes, every_key=every_key))
+        tables.append(_savings(chosen))
     if held:
         tables.append(_keys(f"Held: {len(held)} keys", held, notes, every_key=every_key))
     if skipped:
@@ -142,6 +143,23 @@ def _unmapped(findings: Sequence[Unmapped]) -> Table:
     )
     heading = f"In code, and no live key known: {len(rows)}"
     return Table(heading, ("file", "address", "reason", "to resolve it"), tuple(rows))
+
+
+def _savings(chosen: Sequence[PlanItem]) -> Table:
+    """What deleting saves whom."""
+    groups: dict[tuple[str, str], list[float]] = {}
+    for item in chosen:
+        groups.setdefault((item.account_id, item.owner or "nobody known"), []).append(
+            item.monthly_cost_usd
+        )
+    return Table(
+        "Saved, by account and owner (list price)",
+        ("account", "owner", "keys", "a month", "a year"),
+        tuple(
+            (account, owner, str(len(costs)), money(sum(costs)), money(12 * sum(costs)))
+            for (account, owner), costs in sorted(groups.items())
+        ),
+    )
 
 
 def _gaps(items: Iterable[PlanItem]) -> list[str]:
