@@ -92,11 +92,11 @@ class Story:
             [KEYSWEEP, "path", "checkov"], capture_output=True, text=True, check=True
         ).stdout.strip()
         command = (
-            *("--directory", "code", "--external-checks-dir", checks),
+            *("--directory", str(FOLDER / "code"), "--external-checks-dir", checks),
             *("--check", "CKV_KEYSWEEP_001", "--skip-download", "--output", "json"),
         )
-        shown = ('"$(keysweep path checkov)"' if word == checks else word for word in command)
-        show("checkov", *shown, "> checkov.json")
+        typed = {checks: '"$(keysweep path checkov)"', str(FOLDER / "code"): '"$PWD/code"'}
+        show("checkov", *(typed.get(word, word) for word in command), "> checkov.json")
         with (FOLDER / "checkov.json").open("w", encoding="utf-8") as results:
             done = subprocess.run(
                 [CHECKOV, *command],
