@@ -13,6 +13,7 @@ import os
 import stat
 import unicodedata
 from collections.abc import Callable, Iterator
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -155,6 +156,39 @@ def test_nothing_of_it_reaches_a_report(
         if form == "csv":
             cells = [cell for row in csv.reader(io.StringIO(text)) for cell in row]
             assert not [cell for cell in cells if cell.lstrip()[:1] in set("=+-@")]
+
+
+class _Tags(HTMLParser):
+    """Every element and attribute of a page."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.elements: set[str] = set()
+        self.attributes: set[str] = set()
+        self.targets: set[str] = set()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.add(tag)
+        self.attributes |= {name for name, _ in attrs}
+        self.targets |= {value or "" for name, value in attrs if name in {"href", "src"}}
+
+
+def test_nothing_of_it_reaches_a_page(
+    hostile: EmbeddedAws, keysweep: Command, tmp_path: Path
+) -> None:
+    results = str(_results(hostile, tmp_path / "=r\u2066<script>alert(1)<\u2215script>.json"))
+    page = tmp_path / "page.html"
+    code, _, err = keysweep("plan", results, "--policy", "policy.yaml", "--html", str(page))
+    assert code == 0, err
+    text = page.read_text(encoding="utf-8")
+    assert "alert(1)" in text, "the texts are there, and harmless"
+    tags = _Tags()
+    tags.feed(text)
+    assert not tags.elements & {"img", "script", "iframe", "object", "base", "form"}
+    assert all(target.startswith(("#", "data:,", "https://")) for target in tags.targets)
+    assert not {name for name in tags.attributes if name.startswith("on")}
+    assert not _hidden(text) - {"\t", "\r"}
+    assert stat.S_IMODE(page.stat().st_mode) == 0o600
 
 
 def test_nothing_of_it_reaches_an_error(

@@ -124,10 +124,12 @@ def figures(request: pytest.FixtureRequest) -> Iterator[Counter[str]]:
     """What the kills met, told at the end."""
     counted: Counter[str] = Counter()
     yield counted
-    reporter = request.config.pluginmanager.get_plugin("terminalreporter")
-    if reporter is not None and counted:
+    plugins = request.config.pluginmanager
+    reporter, capture = plugins.get_plugin("terminalreporter"), plugins.get_plugin("capturemanager")
+    if reporter is not None and capture is not None and counted:
         told = ", ".join(f"{counted[name]} {name}" for name in sorted(counted))
-        reporter.write_line(f"\nkills: {told}")
+        with capture.global_and_fixture_disabled():
+            reporter.write_line(f"\nkills: {told}")
 
 
 @pytest.fixture
@@ -160,13 +162,13 @@ def test_a_killed_run_is_finished_by_the_next(
 
     def kill(what: str) -> None:
         killed = children.run(what, run, moment.uniform(0, children.seconds[what]))
-        figures[f"of {what}" if killed else f"of {what} came too late"] += 1
+        figures[f"kills of {what}" if killed else f"runs of {what} that ended before"] += 1
         records = run.history().keys.values() if run.journal.exists() else ()
         left_open = [str(one.key_arn) for one in records if one.undecided is not None]
         done = {"apply": "PendingDeletion", "cancel": "Disabled"}[what]
         states = {key["arn"]: key["state"] for key in run.aws.keys()}
         figures["intents without outcome"] += len(left_open)
-        figures["of these whose call had taken effect"] += sum(
+        figures["of them with a call that had taken effect"] += sum(
             states[arn] == done for arn in left_open
         )
 

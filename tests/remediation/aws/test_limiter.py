@@ -169,3 +169,19 @@ def test_a_read_is_tried_as_often_as_said(aws: Estate) -> None:
     with pytest.raises(ClientError, match="KMSInternalException"):
         kms.list_grants(KeyId=str(arns[0]))
     assert len(server.calls(operation="ListGrants")) == 2
+
+
+def test_retries_are_said_explicitly_whatever_the_environment_wishes(
+    aws: Estate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, arns = _estate(aws, 1)
+    monkeypatch.setenv("AWS_RETRY_MODE", "adaptive")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "9")
+    place = Accounts().place(arns[0])
+    configured = {
+        writes: place.client("kms", writes=writes).meta.config.retries for writes in (False, True)
+    }
+    assert configured == {
+        False: {"mode": "standard", "total_max_attempts": 5},
+        True: {"mode": "standard", "total_max_attempts": 1},
+    }
