@@ -149,7 +149,7 @@ POLICIES = {
     ),
     "undo-denied": Need(
         "not-cancellable",
-        "denies kms:CancelKeyDeletion",
+        "deny kms:CancelKeyDeletion",
         {
             "policy": {
                 "Statement": [ROOT, statement("*", Effect="Deny", Action="kms:CancelKeyDeletion")]
