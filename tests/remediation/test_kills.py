@@ -15,40 +15,18 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 import pytest
 import stages as held
 from stages import DATA, DEAD, ROLE, SHOP, Stages, outcomes, share_models, state_only
+from stages_child import WISHES, child
 
 from embedded_aws.process import EmbeddedAws
-from keysweep.remediation import plan as plan_stage
 from keysweep.remediation import write as write_stage
 
 ORDINARY, MORE = 20, 200
-WISHES = {"protected_tag": "keysweep:keep", "enable": True}
-
-
-def _child(
-    what: str, environment: dict[str, str], endpoint: str, folder: str, told: Connection
-) -> None:
-    """A run of a stage in a process of its own; says when it begins and when it has ended."""
-    os.environ.update(environment)
-    with pytest.MonkeyPatch.context() as patch:
-        share_models(patch)
-        patch.setattr(write_stage, "READ_BACK_PAUSES", (0.0, 0.1, 0.3))
-        aws = EmbeddedAws()
-        aws.endpoint = endpoint
-        run = Stages(aws, Path(folder), state_only())
-        plan = plan_stage.load(run.folder / "plan.json")
-        told.send("begin")
-        if what == "apply":
-            run.apply(plan)
-        else:
-            run.cancel(**WISHES)
-        told.send("end")
 
 
 class Children:
@@ -56,7 +34,7 @@ class Children:
 
     def __init__(self) -> None:
         self._context = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload(["stages", "stages_warm"])
+        self._context.set_forkserver_preload(["stages_child", "stages_warm"])
         self.seconds: dict[str, float] = {}
         """How long a whole run takes, at the quickest."""
 
@@ -64,7 +42,7 @@ class Children:
         """Run a stage; kill it so many seconds after its begin. Returns whether it was killed."""
         ours, theirs = self._context.Pipe(duplex=False)
         arguments = (what, run.aws.environment(SHOP), run.aws.endpoint, str(run.folder), theirs)
-        process = self._context.Process(target=_child, args=arguments)
+        process = self._context.Process(target=child, args=arguments)
         process.start()
         theirs.close()
         try:

@@ -1,0 +1,39 @@
+"""What test_kills.py kills: one stage in a process of its own.
+
+A module of its own, since a child finds functions by modules that can be imported.
+"""
+
+from __future__ import annotations
+
+import os
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import pytest
+from stages import Stages, share_models, state_only
+
+from embedded_aws.process import EmbeddedAws
+from keysweep.remediation import plan as plan_stage
+from keysweep.remediation import write as write_stage
+
+WISHES = {"protected_tag": "keysweep:keep", "enable": True}
+
+
+def child(
+    what: str, environment: dict[str, str], endpoint: str, folder: str, told: Connection
+) -> None:
+    """A run of a stage in a process of its own; says when it begins and when it has ended."""
+    os.environ.update(environment)
+    with pytest.MonkeyPatch.context() as patch:
+        share_models(patch)
+        patch.setattr(write_stage, "READ_BACK_PAUSES", (0.0, 0.1, 0.3))
+        aws = EmbeddedAws()
+        aws.endpoint = endpoint
+        run = Stages(aws, Path(folder), state_only())
+        plan = plan_stage.load(run.folder / "plan.json")
+        told.send("begin")
+        if what == "apply":
+            run.apply(plan)
+        else:
+            run.cancel(**WISHES)
+        told.send("end")
