@@ -36,7 +36,8 @@ RULE = Rule(
     sentence="Disabling a key is the test that shows who needs it. The test needs time.",
     clears=(
         "Wait until the key has been disabled for `min_days_disabled`. CloudTrail may show a "
-        "change 15 minutes late, and `apply` reads the history again: leave 20 minutes between the two."
+        "change 15 minutes late, and `apply` reads the history again: leave 20 minutes between "
+        "the two."
     ),
     needs=("history",),
     check=_check,
