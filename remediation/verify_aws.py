@@ -125,7 +125,7 @@ def _metadata(arn: str, state: str) -> dict[str, object]:
 
 def _events(arn: str) -> list[dict[str, object]]:
     """What CloudTrail tells of a key whose deletion was scheduled ten days ago; newest first."""
-    refused = {
+    refused: dict[str, str | None] = {
         "errorCode": "KMSInvalidStateException",
         "errorMessage": f"{arn} is pending deletion.",
     }
