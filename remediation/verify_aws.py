@@ -129,7 +129,8 @@ def _events(arn: str) -> list[dict[str, object]]:
         "errorCode": "KMSInvalidStateException",
         "errorMessage": f"{arn} is pending deletion.",
     }
-    told = [("Decrypt", DAY, refused), ("ScheduleKeyDeletion", 10 * DAY, {"errorCode": None})]
+    scheduled: dict[str, str | None] = {"errorCode": None}
+    told = [("Decrypt", DAY, refused), ("ScheduleKeyDeletion", 10 * DAY, scheduled)]
     return [
         {
             "EventId": str(uuid.uuid4()),
