@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import resource
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any, Final
@@ -15,8 +17,12 @@ from botocore.session import Session
 from .limiter import SHARE, Limiter
 from .whole import demand_whole_answers
 
-MOST_CLIENTS: Final = 128
-"""Clients kept at a time; each holds connections, and with TLS a megabyte or more."""
+MOST_CLIENTS: Final = 256
+"""Clients kept at a time: what 16 accounts and Regions that are scanned side by side use. Each has
+connections and up to a megabyte."""
+
+OPEN_FILES: Final = 4096
+"""Connections and files that a run may have open; shells allow 256 or 1,024 unless asked."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +60,7 @@ class Clients:
         self._most = most
         self._kept: OrderedDict[tuple[Session, str, str, bool], Any] = OrderedDict()
         self._lock = threading.Lock()
+        _allow_open_files()
 
     def get(
         self,
@@ -98,3 +105,12 @@ class Clients:
     def reserve(self, account_id: str, region: str, operation: str) -> None:
         """Wait for the turn of this thread's next request of `service:Operation`."""
         self._limiter.reserve(account_id, region, operation)
+
+
+def _allow_open_files() -> None:
+    """Ask the operating system for as many as a run may need, within what it allows at all."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with suppress(ValueError, OSError):  # then the run has fewer connections, and goes on
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

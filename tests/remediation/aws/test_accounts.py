@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -254,3 +255,17 @@ def test_few_clients_are_kept_however_many_places_there_are(three: EmbeddedAws) 
             arn = key(three, account)
             assert isinstance(describe(accounts.place(arn), arn), KeyDescription)
     assert len(clients._kept) == 2
+
+
+def test_a_shell_that_allows_few_open_files_is_asked_for_more() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    assert hard > 300
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
+        Accounts()
+        assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == min(hard, 4096)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        Accounts()
+        assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == hard
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
