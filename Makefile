@@ -31,7 +31,7 @@ test-kills: .venv/.ready ## Two hundred runs of apply and cancel that are killed
 test-versions: .venv/.ready ## The ways into older Prowlers, each in an environment of its own
 	@$(TOX) --notest -e command,$$(echo $(OLDER_PROWLERS:%=prowler-%) | tr ' ' ,)
 	@KEYSWEEP_PROWLERS=$$(echo $(OLDER_PROWLERS:%=.tox/prowler-%/bin/prowler) | tr ' ' :) \
-	  .tox/command/bin/python -P -m pytest -n 2 --dist loadgroup tests/end_to_end/test_prowler_ways_in.py
+	  .tox/command/bin/python -P -m pytest -n 2 tests/end_to_end/test_prowler_ways_in.py
 
 test-browser: .venv/.ready ## The pages of the reports in a real browser; needs chromium
 	@$(TOX) --notest -e command

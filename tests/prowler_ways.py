@@ -94,11 +94,12 @@ def version_of(prowler: Path) -> str:
     return found.name.removeprefix("prowler-").removesuffix(".dist-info")
 
 
-def without_pack(prowler: Path, folder: Path) -> Path:
-    """Make an environment with the same Prowler and no Keysweep; return its program.
+def set_apart(prowler: Path, folder: Path, *, pack: bool) -> Path:
+    """Make an environment with the same Prowler, with Keysweep or without; return its program.
 
     Prowler's files are linked one by one, since `-x` adds some of its own; all else is shared.
     """
+    absent = ("__pycache__",) if pack else ("__pycache__", "keysweep")
     python = prowler.with_name("python")
     subprocess.run([python, "-m", "venv", "--without-pip", folder], check=True)
     program = folder / "bin" / "prowler"
@@ -106,7 +107,7 @@ def without_pack(prowler: Path, folder: Path) -> Path:
     for entry in packages_of(prowler).iterdir():
         if entry.name == "prowler":
             shutil.copytree(entry, packages / entry.name, copy_function=_link)
-        elif not entry.name.startswith(("keysweep", "__pycache__")):
+        elif not entry.name.startswith(absent):
             (packages / entry.name).symlink_to(entry)
     script = prowler.read_text(encoding="utf-8").partition("\n")[2]
     program.write_text(f"#!{program.with_name('python')}\n{script}", encoding="utf-8")

@@ -74,29 +74,26 @@ def variables(row: Row, aws: EmbeddedAws, tmp_path_factory: pytest.TempPathFacto
 
 @pytest.fixture(scope="module")
 def program(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Row], Path]:
-    """Return the Prowler for a row: with the pack installed beside it, or without."""
-    bare: dict[str, Path] = {}
+    """Return the Prowler for a row; where `-x` puts its copies, in an environment set apart."""
+    apart: dict[tuple[str, str], Path] = {}
 
     def find(row: Row) -> Path:
         assert PROWLERS, "no prowler: run these tests with `make test` or `make test-versions`"
-        if row.way != "folder":
+        if row.way == "package":
             return PROWLERS[row.prowler]
-        if row.prowler not in bare:
-            folder = tmp_path_factory.mktemp(f"prowler-{row.prowler}") / "environment"
-            bare[row.prowler] = prowler_ways.without_pack(PROWLERS[row.prowler], folder)
-        return bare[row.prowler]
+        made = row.prowler, row.way
+        if made not in apart:
+            folder = tmp_path_factory.mktemp("-".join(made)) / "environment"
+            prowler = PROWLERS[row.prowler]
+            apart[made] = prowler_ways.set_apart(prowler, folder, pack=row.way == "both")
+        return apart[made]
 
     return find
 
 
 def each(chosen: Callable[[Row], bool]) -> pytest.MarkDecorator:
-    """Parametrize over rows; those of one Prowler share its files and follow each other."""
-    marked = [
-        pytest.param(row, id=str(row), marks=pytest.mark.xdist_group(row.prowler))
-        for row in ROWS
-        if chosen(row)
-    ]
-    return pytest.mark.parametrize("row", marked)
+    """Parametrize over the rows at hand that are chosen."""
+    return pytest.mark.parametrize("row", list(filter(chosen, ROWS)), ids=str)
 
 
 def handed(row: Row) -> list[str]:
