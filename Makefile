@@ -2,9 +2,10 @@
 PYTHON ?= python3
 TOX := .venv/bin/tox run -q
 OLDER_PROWLERS := 5.37.1 5.37.0 5.30.0 5.10.2
+OLDER_CHECKOVS := 3.2.10 2.4.0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-kills test-versions test-browser lint clean
+.PHONY: help demo test test-kills test-versions test-browser bench lint clean
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,14 +29,22 @@ test: .venv/.ready ## All tests: the checks beside their scanners, the command, 
 test-kills: .venv/.ready ## Two hundred runs of apply and cancel that are killed at a random moment
 	@$(TOX) -e command -- -n 0 -m kills tests/remediation/test_kills.py
 
-test-versions: .venv/.ready ## The ways into older Prowlers, each in an environment of its own
+test-versions: .venv/.ready ## Older Prowlers and Checkovs, each in an environment of its own
+	@$(TOX) -e $$(echo $(OLDER_CHECKOVS:%=checkov-%) | tr ' ' ,)
 	@$(TOX) --notest -e command,$$(echo $(OLDER_PROWLERS:%=prowler-%) | tr ' ' ,)
 	@KEYSWEEP_PROWLERS=$$(echo $(OLDER_PROWLERS:%=.tox/prowler-%/bin/prowler) | tr ' ' :) \
-	  .tox/command/bin/python -P -m pytest -n 2 tests/end_to_end/test_prowler_ways_in.py
+	  KEYSWEEP_CHECKOVS=$$(echo $(OLDER_CHECKOVS:%=.tox/checkov-%/bin/checkov) | tr ' ' :) \
+	  .tox/command/bin/python -P -m pytest -n 2 tests/end_to_end/test_prowler_ways_in.py \
+	  tests/end_to_end/test_older_checkovs.py
 
 test-browser: .venv/.ready ## The pages of the reports in a real browser; needs chromium
 	@$(TOX) --notest -e command
 	@.tox/command/bin/python -P -m pytest tests/browser
+
+# BENCH_ONLY="topic topic" measures these alone; BENCH_QUICK=1 small and once, to see that it works.
+bench: .venv/.ready ## Keysweep beside its peers: half an hour, on a machine that does nothing else
+	@$(TOX) --notest -e command,prowler,checkov,bench-custodian,bench-awscli
+	@.tox/command/bin/python -m benchmarks $(BENCH_ONLY:%=--only %) $(if $(BENCH_QUICK),--quick)
 
 lint: .venv/.ready ## What CI runs: ruff, and mypy strict in each environment
 	@$(TOX) -e lint

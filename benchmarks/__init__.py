@@ -1,0 +1,1 @@
+"""Keysweep beside its peers: time, requests and memory of whole processes. No tests."""

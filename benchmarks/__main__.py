@@ -1,0 +1,73 @@
+"""Measure, and write the tables: python -m benchmarks [--only TOPIC]... [--quick] [--runs N].
+
+A benchmark is a module `bench_<topic>.py` of this folder with `measure(runs, quick) -> list[Row]`;
+the first line of its docstring is the section's title, and an optional `versions()` names what was
+measured. With --quick the figures are small and few, and RESULTS.md stays as it is.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import pkgutil
+import sys
+import time
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Final
+
+from .results import put, section
+from .table import markdown
+
+FOLDER: Final = Path(__file__).resolve().parent
+PREFIX: Final = "bench_"
+RUNS: Final = 5
+
+
+def main(arguments: Sequence[str]) -> int:
+    """The exit code: 1 when a target was missed or a benchmark failed."""
+    parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
+    parser.add_argument("--only", action="append", default=[], metavar="TOPIC")
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--runs", type=int, default=None, metavar="N")
+    asked = parser.parse_args(arguments)
+    topics = asked.only or _topics()
+    if unknown := set(topics) - {*_topics()}:
+        parser.error(f"no such topic: {', '.join(sorted(unknown))}; there are {_topics()}")
+    runs = asked.runs or (1 if asked.quick else RUNS)
+    begun = time.monotonic()
+    missed = []
+    for topic in topics:
+        module = importlib.import_module(f"{__package__}.{PREFIX}{topic}")
+        if not _measure(topic, module, runs, quick=asked.quick):
+            missed.append(topic)
+    print(f"{time.monotonic() - begun:.0f} s; not all met: {', '.join(missed) or 'none'}")
+    return 1 if missed else 0
+
+
+def _topics() -> list[str]:
+    names = (module.name for module in pkgutil.iter_modules([str(FOLDER)]))
+    return sorted(name.removeprefix(PREFIX) for name in names if name.startswith(PREFIX))
+
+
+def _measure(topic: str, module: ModuleType, runs: int, *, quick: bool) -> bool:
+    """Measure one topic, print it, and keep it unless it was quick; whether all targets are met."""
+    title = (module.__doc__ or topic).splitlines()[0].rstrip(".")
+    begun = time.monotonic()
+    print(f"\n# {topic}: {title}", flush=True)
+    try:
+        rows = module.measure(runs, quick)
+        versions = module.versions() if hasattr(module, "versions") else {}
+    except Exception:  # noqa: BLE001 - the other topics are measured all the same
+        traceback.print_exc()
+        return False
+    print(f"{markdown(rows)}({time.monotonic() - begun:.0f} s)", flush=True)
+    if not quick:
+        put(FOLDER / "RESULTS.md", title, section(title, rows, runs, versions))
+    return all(row.met is not False for row in rows)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

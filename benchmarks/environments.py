@@ -1,0 +1,35 @@
+"""The environments of what is measured, ours and the peers', as `make bench` makes them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+ROOT: Final = Path(__file__).resolve().parent.parent
+
+NAMES: Final = ("command", "prowler", "checkov", "bench-custodian", "bench-awscli")
+
+
+def program(environment: str, name: str) -> Path:
+    """A program of one of the environments, which stand in `.tox`, or where BENCH_ENVS says."""
+    folder = Path(os.environ.get("BENCH_ENVS", ROOT / ".tox"))
+    found = folder / environment / "bin" / name
+    if not found.exists():
+        raise FileNotFoundError(f"{found} is missing; make bench makes it")
+    return found
+
+
+@cache
+def version(environment: str, package: str) -> str:
+    """The version of a package that is installed there."""
+    asked = f"import importlib.metadata as m; print(m.version({package!r}))"
+    told = subprocess.run(
+        [program(environment, "python"), "-P", "-c", asked],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return told.stdout.strip()
