@@ -95,4 +95,6 @@ def _moment(value: Moment) -> tuple[datetime, bool]:
             return datetime.fromtimestamp(seconds, UTC), True
     except (ValueError, OverflowError, OSError):
         pass
+    if value is None:
+        raise Unusable("it has no time, so nobody knows how old it is; scan again")
     raise Unusable(f"its time is {shown(value)}, which is no time")
