@@ -1,8 +1,11 @@
 # Everything here needs Python 3.11 to 3.13, make and git, and nothing else.
 PYTHON ?= python3
 TOX := .venv/bin/tox run -q
-OLDER_PROWLERS := 5.37.1 5.37.0 5.30.0 5.10.2
-OLDER_CHECKOVS := 3.2.10 2.4.0
+OLDER_PROWLERS := prowler-5.37.1 prowler-5.37.0 prowler-5.30.0 prowler-5.10.2
+OLDER_CHECKOVS := checkov-3.2.10 checkov-2.4.0
+comma := ,
+empty :=
+list = $(subst $(empty) ,$2,$(strip $1))
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-kills test-versions test-browser bench lint clean
@@ -29,13 +32,12 @@ test: .venv/.ready ## All tests: the checks beside their scanners, the command, 
 test-kills: .venv/.ready ## Two hundred runs of apply and cancel that are killed at a random moment
 	@$(TOX) -e command -- -n 0 -m kills tests/remediation/test_kills.py
 
-test-versions: .venv/.ready ## Older Prowlers and Checkovs, each in an environment of its own
-	@$(TOX) -e $$(echo $(OLDER_CHECKOVS:%=checkov-%) | tr ' ' ,)
-	@$(TOX) --notest -e command,$$(echo $(OLDER_PROWLERS:%=prowler-%) | tr ' ' ,)
-	@KEYSWEEP_PROWLERS=$$(echo $(OLDER_PROWLERS:%=.tox/prowler-%/bin/prowler) | tr ' ' :) \
-	  KEYSWEEP_CHECKOVS=$$(echo $(OLDER_CHECKOVS:%=.tox/checkov-%/bin/checkov) | tr ' ' :) \
-	  .tox/command/bin/python -P -m pytest -n 2 tests/end_to_end/test_prowler_ways_in.py \
-	  tests/end_to_end/test_older_checkovs.py
+test-versions: .venv/.ready ## The ways into Prowlers and Checkovs, older ones too
+	@$(TOX) -e $(call list,$(OLDER_CHECKOVS),$(comma))
+	@$(TOX) --notest -e command,prowler,checkov,$(call list,$(OLDER_PROWLERS),$(comma))
+	@KEYSWEEP_PROWLERS=$(call list,$(patsubst %,.tox/%/bin/prowler,prowler $(OLDER_PROWLERS)),:) \
+	  KEYSWEEP_CHECKOVS=$(call list,$(patsubst %,.tox/%/bin/checkov,checkov $(OLDER_CHECKOVS)),:) \
+	  .tox/command/bin/python -P -m pytest -n auto tests/versions
 
 test-browser: .venv/.ready ## The pages of the reports in a real browser; needs chromium
 	@$(TOX) --notest -e command

@@ -17,7 +17,7 @@ from typing import Any
 import yaml
 
 REPOSITORY = Path(__file__).parents[1]
-DATA = REPOSITORY / "tests" / "end_to_end" / "prowler_ways_in.yaml"
+DATA = REPOSITORY / "tests" / "versions" / "prowler_ways_in.yaml"
 PAGE = REPOSITORY / "docs" / "prowler.md"
 BEGIN, END = "<!-- ways in -->\n", "<!-- /ways in -->\n"
 
@@ -76,8 +76,8 @@ def page() -> tuple[str, str]:
 
 
 def at_hand() -> dict[str, Path]:
-    """Return the Prowlers that tox made, by version: KEYSWEEP_PROWLERS, or else the pinned one."""
-    named = os.environ.get("KEYSWEEP_PROWLERS") or os.environ.get("KEYSWEEP_PROWLER") or ""
+    """Return the Prowlers that tox made, by version: KEYSWEEP_PROWLERS, their programs."""
+    named = os.environ.get("KEYSWEEP_PROWLERS", "")
     paths = [Path(path).absolute() for path in named.split(os.pathsep) if path]
     return {version_of(path): path for path in paths}
 

@@ -2,7 +2,7 @@
 
 A run is slow, so options share one where none can hide what another does. That the check runs by
 its id, in chosen Regions and through a role, is in test_scan_to_cancel; by service, severity and
-`-x` in test_prowler_ways_in.
+`-x` in tests/versions.
 """
 
 from __future__ import annotations

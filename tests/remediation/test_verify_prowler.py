@@ -1,7 +1,7 @@
 """`keysweep verify prowler` judges by what a Prowler does, not by what it says of itself.
 
 The Prowlers here are small scripts in environments of their own, since each does something that
-a real one does only when it is old or broken. Real ones: tests/end_to_end.
+a real one does only when it is old or broken. Real ones: tests/versions.
 """
 
 from __future__ import annotations

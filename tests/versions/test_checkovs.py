@@ -1,6 +1,6 @@
 """Every Checkov at hand: proven by `keysweep verify`, and its results nominate the same code.
 
-`make test` has the pinned Checkov, `make test-versions` the older ones.
+`make test-versions` has the pinned Checkov and older ones.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from keysweep.remediation import pack
 from keysweep.remediation.findings import nominates_plan, read_results
 
 FIXTURES = Path(__file__).parents[1] / "checks" / "checkov" / "fixtures"
-NAMED = os.environ.get("KEYSWEEP_CHECKOVS") or os.environ.get("KEYSWEEP_CHECKOV") or ""
+NAMED = os.environ.get("KEYSWEEP_CHECKOVS", "")
 CHECKOVS = [Path(path).absolute() for path in NAMED.split(os.pathsep) if path]
 
 
 @pytest.fixture(params=CHECKOVS or [None], ids=lambda path: path.parents[1].name if path else "")
 def checkov(request: pytest.FixtureRequest) -> Path:
     """The real scanner, in the environment that `make` builds first."""
-    assert request.param, "no checkov: run these tests with `make test` or `make test-versions`"
+    assert request.param, "no checkov: run these tests with `make test-versions`"
     return request.param
 
 

@@ -1,6 +1,6 @@
 """Every row of prowler_ways_in.yaml whose Prowler is at hand: scanned, listed and verified.
 
-`make test` has the pinned Prowler, `make test-versions` the older ones.
+`make test-versions` has the pinned Prowler and older ones.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Row], Path]:
     apart: dict[tuple[str, str], Path] = {}
 
     def find(row: Row) -> Path:
-        assert PROWLERS, "no prowler: run these tests with `make test` or `make test-versions`"
+        assert PROWLERS, "no prowler: run these tests with `make test-versions`"
         if row.way == "package":
             return PROWLERS[row.prowler]
         made = row.prowler, row.way
