@@ -161,6 +161,7 @@ def test_the_stack_that_owns_a_key_is_named(
     key = {"Type": "AWS::KMS::Key", "Properties": {"Enabled": False}}
     formation.create_stack(StackName="shop", TemplateBody=json.dumps({"Resources": {"Old": key}}))
     (resource,) = formation.describe_stack_resources(StackName="shop")["StackResources"]
+    aws.advance(days=1)
     arn = f"arn:aws:kms:eu-west-1:{SHOP}:key/{resource['PhysicalResourceId']}"
     options = ("--cfn-stack", "shop@eu-west-1") if named else ()
     done = keysweep("plan", results(arn), "--policy", by_code, *options)
