@@ -1,0 +1,115 @@
+"""`keysweep apply`: schedule what a plan lists."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from .. import apply as apply_stage
+from .. import journal as journal_stage
+from .. import plan as plan_stage
+from ..aws import Access, Accounts, Manners
+from ..errors import BadInput
+from ..files import demand_writable, locked, write_private
+from ..interrupt import orderly
+from ..journal import Journal
+from ..report import page
+from ..report.html import html
+from ..work import Stop
+from . import LEFT
+from .asking import caller_of, confirm
+from .ending import code_at_end
+from .evidence import collector_asking
+from .options import (
+    ALL_FORMATS,
+    access_options,
+    format_option,
+    html_option,
+    journal_option,
+    yes_option,
+)
+from .printing import print_results, progress
+from .saying import say
+
+
+@click.command()
+@click.argument("plan_path", metavar="PLAN", type=click.Path(path_type=Path, dir_okay=False))
+@journal_option()
+@click.option("--ticket", metavar="TEXT", help="Change ticket, for the journal.")
+@click.option("--approved-by", metavar="TEXT", help="Who approved it, for the journal.")
+@yes_option
+@html_option
+@access_options
+@format_option(*ALL_FORMATS)
+def apply(
+    plan_path: Path,
+    journal_path: Path | None,
+    ticket: str | None,
+    approved_by: str | None,
+    yes: bool,
+    html_path: Path | None,
+    access: Access,
+    form: str,
+) -> int:
+    """Schedule the deletion of the keys that PLAN lists, if they are still as reviewed.
+
+    Running it again finishes what was left, and never doubles anything.
+
+    Example: keysweep apply plan.json --ticket OPS-1234
+    """
+    made = plan_stage.load(plan_path)
+    made.refuse_too_many()
+    demand_writable(html_path)
+    accounts = Accounts(access, Manners(made.policy.quota_share))
+    chosen = [item.key_arn for item in made.chosen()]
+    caller = caller_of(accounts, chosen)
+    path = journal_path or journal_stage.DEFAULT_PATH
+    if not _left_open(made, path):
+        apply_stage.refuse_expired(made, accounts.clock.now())
+    if not chosen:
+        _saved(html_path, page.of_results((), made, accounts.clock.now()))
+        return print_results(form, ())
+    confirm("Schedule the deletion of", chosen, accounts, yes=yes)
+    stop = Stop()
+    with (
+        locked(plan_path, "another keysweep is applying this plan"),
+        Journal(path) as journal,
+        orderly(stop),
+        progress("scheduling", len(chosen)) as step,
+    ):
+        journal.begin(
+            accounts.clock.now(),
+            "apply",
+            plan_digest=made.digest,
+            caller=caller,
+            ticket=ticket,
+            approved_by=approved_by,
+            keys=len(chosen),
+        )
+        results = apply_stage.apply(
+            made,
+            collector_asking(accounts, made.cloudtrail_lake),
+            journal,
+            stop=stop,
+            done=lambda result: step(None),
+        )
+    again = f"keysweep apply {plan_path} --journal {path}"
+    code = code_at_end(stop, [journal], again, print_results(form, results))
+    return code if _saved(html_path, page.of_results(results, made, accounts.clock.now())) else LEFT
+
+
+def _saved(path: Path | None, shown: page.Page) -> bool:
+    """Write the page after AWS was changed: trouble is told, and is no bad input any more."""
+    if path is not None:
+        try:
+            write_private(path, html(shown))
+        except BadInput as error:
+            say(str(error))
+            return False
+    return True
+
+
+def _left_open(made: plan_stage.Plan, path: Path) -> bool:
+    """Whether an earlier run of this plan left something to settle, even after its expiry."""
+    return path.exists() and bool(journal_stage.read([path]).left_open(made.digest))

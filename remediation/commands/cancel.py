@@ -1,0 +1,125 @@
+"""`keysweep cancel`: undo, until the waiting period ends."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+import click
+
+from .. import cancel as cancel_stage
+from .. import journal as journal_stage
+from .. import plan as plan_stage
+from ..aws import Access, Accounts, Manners
+from ..findings import Results, nominated, nominates_cancel, read_results
+from ..models import KeyArn
+from ..work import Stop
+from . import DONE, LEFT
+from .asking import caller_of, confirm
+from .cancelling import Batch, cancel_batches
+from .ending import code_at_end
+from .evidence import policy_to_use
+from .options import access_options, format_option, journal_option, policy_option, yes_option
+from .printing import print_results
+from .saying import say
+
+
+@click.command()
+@click.argument("results", nargs=-1, metavar="[RESULTS...]")
+@journal_option(many=True)
+@click.option(
+    "--plan",
+    "plan_path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Cancel for the keys that this plan schedules.",
+)
+@click.option("--key", "keys", multiple=True, metavar="ARN", help="Cancel for this key.")
+@click.option("--keep", is_flag=True, help="Tag the keys so that they are not planned again.")
+@policy_option
+@click.option("--enable", is_flag=True, help="Enable the keys afterwards; else they stay Disabled.")
+@yes_option
+@access_options
+@format_option("table", "json")
+def cancel(
+    results: tuple[str, ...],
+    journals: tuple[Path, ...],
+    plan_path: Path | None,
+    keys: tuple[str, ...],
+    keep: bool,
+    policy_path: Path | None,
+    enable: bool,
+    yes: bool,
+    access: Access,
+    form: str,
+) -> int:
+    """Cancel deletions: those of a journal, of a plan, of scanner RESULTS, or of single keys.
+
+    Example: keysweep cancel --journal keysweep-journal.jsonl
+    """
+    ways = [bool(results), plan_path is not None, bool(keys)]
+    if sum(ways) > 1 or not (any(ways) or journals):
+        raise click.UsageError("give one of RESULTS, --plan, --key, or --journal alone")
+    if any(ways) and len(journals) > 1:
+        raise click.UsageError("give one --journal to write to")
+    found = read_results(results, sys.stdin.buffer) if results else None
+    unusable = _told(found)
+    made = plan_stage.load(plan_path) if plan_path is not None else None
+    policy = made.policy if made is not None and policy_path is None else policy_to_use(policy_path)
+    batches: Mapping[Path, Collection[KeyArn]]
+    if any(ways):
+        path = journals[0] if journals else journal_stage.DEFAULT_PATH
+        batches = {path: _chosen(found, made, keys)}
+    else:
+        batches = cancel_stage.batches(journals, cancelled_too=keep or enable)
+    ordered = sorted(arn for chosen in batches.values() for arn in chosen)
+    if not ordered:
+        return max(print_results(form, ()), LEFT if unusable else DONE)
+    accounts = Accounts(access, Manners(policy.quota_share))
+    caller = caller_of(accounts, ordered)
+    confirm("Cancel the deletion of", ordered, accounts, yes=yes)
+    chosen = [Batch(path, sorted(some), not any(ways)) for path, some in batches.items()]
+    stop = Stop()
+    done, written = cancel_batches(
+        "cancel",
+        chosen,
+        accounts,
+        stop,
+        caller=caller,
+        protected_tag=policy.protected_tag if keep else None,
+        enable=enable,
+    )
+    code = max(print_results(form, done), LEFT if unusable else DONE)
+    return code_at_end(stop, written, "the same command", code)
+
+
+def _chosen(
+    found: Results | None, made: plan_stage.Plan | None, keys: tuple[str, ...]
+) -> Collection[KeyArn]:
+    """The keys that the user named in one of three ways."""
+    if found is not None:
+        return nominated(found.findings, nominates_cancel)
+    if made is not None:
+        return plan_stage.key_arns(made)
+    return {_key_arn(text) for text in keys}
+
+
+def _told(found: Results | None) -> bool:
+    """Say what a person has to know of the results; whether records were unusable."""
+    if found is None:
+        return False
+    for sentence in found.warnings:
+        say(sentence)
+    for bad in found.unusable:
+        say(f"{bad.source}, {bad.place}: {bad.problem}; this record was not used")
+    return bool(found.unusable)
+
+
+def _key_arn(text: str) -> KeyArn:
+    try:
+        return KeyArn.parse(text)
+    except ValueError as error:
+        raise click.UsageError(
+            f"--key: {error}; give the ARN that the plan or AWS shows"
+        ) from error

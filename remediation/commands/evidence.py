@@ -1,0 +1,28 @@
+"""The policy that judges, and the collector that it is judged by."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from .. import policy as policy_stage
+from ..aws import Accounts
+from ..evidence import SOURCES, Collector
+from ..evidence.lake import StoreArn, lake_sources
+from ..policy import Policy
+
+
+def policy_to_use(
+    path: Path | None, window: int | None = None, max_keys: int | None = None
+) -> Policy:
+    """The policy of a file, or the shipped one, with what the options set instead."""
+    policy = policy_stage.load(path)
+    if max_keys is not None:
+        policy = policy.model_copy(update={"max_keys": max_keys})
+    return policy if window is None else policy.with_window(window)
+
+
+def collector_asking(accounts: Accounts, cloudtrail_lake: str | None) -> Collector:
+    """Asks the event history, or the given event data store."""
+    if cloudtrail_lake is None:
+        return Collector(accounts)
+    return Collector(accounts, sources={**SOURCES, **lake_sources(StoreArn.parse(cloudtrail_lake))})

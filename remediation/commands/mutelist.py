@@ -1,0 +1,62 @@
+"""`keysweep mutelist`: keep Prowler quiet about intended deletions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from .. import journal as journal_stage
+from .. import mutelist as mutelist_stage
+from .. import status as status_stage
+from ..aws import Access, Accounts
+from ..files import write_private
+from ..interrupt import at_once
+from . import DONE, LEFT
+from .options import access_options, journal_option
+from .printing import progress
+from .saying import say
+
+
+@click.command()
+@journal_option(many=True)
+@click.option(
+    "--merge",
+    "existing",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="A mutelist to add to; its own entries stay, its comments do not.",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Where to write it.  [default: standard output]",
+)
+@access_options
+def mutelist(
+    journals: tuple[Path, ...], existing: Path | None, out: Path | None, access: Access
+) -> int:
+    """Make a Prowler mutelist for the deletions of the journal that are still pending.
+
+    Mutes kms_cmk_not_deleted_unintentionally for these keys alone. Prowler's --fixer heeds no
+    mutelist: never run it with that check while keys are waiting.
+
+    Example: keysweep mutelist --merge mutelist.yaml --out mutelist.yaml
+    """
+    history = journal_stage.read(journals or [journal_stage.DEFAULT_PATH])
+    before = None if existing is None else mutelist_stage.load(existing)
+    with at_once(), progress("reading keys"):
+        now = status_stage.status(history, Accounts(access))
+    pending = mutelist_stage.intended(now)
+    text = mutelist_stage.to_yaml(mutelist_stage.merged(pending, history.keys, before))
+    if existing is not None and mutelist_stage.has_comments(existing):
+        say(f"the comments of {existing} are not kept")
+    if out is None:
+        click.echo(text, nl=False)
+    else:
+        write_private(out, text)
+    unread = [row for row in now.rows if row.state == "unknown"]
+    for row in unread:
+        say(f"{row.key_arn}: not muted, since it cannot be read: {row.drift}")
+    return LEFT if unread else DONE

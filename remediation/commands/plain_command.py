@@ -1,0 +1,44 @@
+"""Commands that must work without click: here it learns their parameters, and no more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import click
+
+from .. import pack
+
+
+class PlainCommand(click.Command):
+    """Completes what argparse will parse, and hands everything over as it was typed."""
+
+    def __init__(self, name: str, parameters: Iterable[pack.Parameter]) -> None:
+        """`parameters` are those that argparse gets."""
+        super().__init__(name, params=[_parameter(*one) for one in parameters])
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Only completion needs anything parsed here."""
+        if ctx.resilient_parsing:
+            return super().parse_args(ctx, args)
+        ctx.args = args
+        return args
+
+    def invoke(self, ctx: click.Context) -> int:
+        """Let it be answered where no library is needed."""
+        return pack.main([str(self.name), *ctx.args])
+
+
+def _parameter(names: tuple[str, ...], settings: dict[str, Any]) -> click.Parameter:
+    choices = settings.get("choices")
+    kind = click.Choice(choices) if choices else click.Path() if "metavar" in settings else None
+    if not names[0].startswith("-"):
+        return click.Argument(names, type=kind, required=settings.get("nargs") != "?")
+    return click.Option(
+        names,
+        type=kind,
+        help=settings.get("help"),
+        default=settings.get("default"),
+        is_flag=False,
+        flag_value=settings.get("const"),
+    )

@@ -1,0 +1,130 @@
+"""`keysweep plan`: judge what scanners name, and write it down."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from .. import plan as plan_stage
+from ..aws import Access, Accounts, Manners
+from ..files import demand_writable, write_private
+from ..findings import read_results
+from ..iac import look_at
+from ..interrupt import at_once
+from ..policy import MAX_WINDOW_DAYS, MIN_WINDOW_DAYS
+from ..report import page, tables
+from ..report.html import html
+from ..report.neutral import plain
+from . import DONE, LEFT
+from .evidence import collector_asking, policy_to_use
+from .options import ALL_FORMATS, access_options, format_option, html_option, policy_option
+from .printing import print_report, progress
+
+
+@click.command()
+@click.argument("results", nargs=-1, required=True, metavar="RESULTS...")
+@policy_option
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default="plan.json",
+    show_default=True,
+    metavar="FILE",
+    help="Where to write the plan.",
+)
+@click.option(
+    "--pending-window-days",
+    type=click.IntRange(MIN_WINDOW_DAYS, MAX_WINDOW_DAYS),
+    metavar="N",
+    help="Waiting period before a key is deleted, 7 to 30 days.",
+)
+@click.option(
+    "--max-keys", type=click.IntRange(0), metavar="N", help="Most keys to schedule at once."
+)
+@click.option(
+    "--tfstate",
+    "states",
+    multiple=True,
+    metavar="[DIR=]FILE",
+    help="Terraform's state of the root folder DIR: what terraform show -json prints, or the state "
+    "file; may be given again.",
+)
+@click.option(
+    "--cfn-stack",
+    "stacks",
+    multiple=True,
+    metavar="[TEMPLATE=]NAME[@REGION]",
+    help="CloudFormation's stack, by name or ARN; may be given again.",
+)
+@click.option(
+    "--cloudtrail-lake",
+    metavar="ARN",
+    help="Event data store to ask for history and use, instead of the 90 days that CloudTrail "
+    "always keeps.",
+)
+@click.option(
+    "--since",
+    "since_path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="PLAN",
+    help="Earlier plan: show the keys that are new, gone or judged otherwise.",
+)
+@click.option("--explain", is_flag=True, help="Ask everything, of keys that are held already too.")
+@html_option
+@access_options
+@format_option(*ALL_FORMATS)
+def plan(
+    results: tuple[str, ...],
+    policy_path: Path | None,
+    out: Path,
+    pending_window_days: int | None,
+    max_keys: int | None,
+    states: tuple[str, ...],
+    stacks: tuple[str, ...],
+    cloudtrail_lake: str | None,
+    since_path: Path | None,
+    explain: bool,
+    html_path: Path | None,
+    access: Access,
+    form: str,
+) -> int:
+    """Judge the keys that scanner RESULTS name, and write a plan to review.
+
+    RESULTS are files or folders of Prowler's and Checkov's JSON, or - for standard input. Checkov's
+    findings lead to keys by the states and stacks that are given. Changes nothing.
+
+    Example: keysweep plan output/ --out plan.json
+    """
+    policy = policy_to_use(policy_path, pending_window_days, max_keys)
+    since = plan_stage.load(since_path) if since_path is not None else None
+    demand_writable(html_path)
+    found = read_results(results, sys.stdin.buffer)
+    with at_once(), progress("reading evidence") as step:
+        accounts = Accounts(access, Manners(policy.quota_share))
+        code = look_at(states, stacks, accounts)
+        collector = collector_asking(accounts, cloudtrail_lake)
+        collector.progress = lambda piece, keys: step(
+            f"reading {piece.replace('_', ' ')}, {keys} keys"
+        )
+        made = plan_stage.build(
+            found,
+            policy,
+            collector,
+            explain=explain,
+            code=code,
+            cloudtrail_lake=cloudtrail_lake,
+            since=since,
+        )
+    plan_stage.save(made, out)
+    if html_path is not None:
+        write_private(html_path, html(page.of_plan(made)))
+    if form == "json":
+        click.echo(plan_stage.to_json(made), nl=False)
+    else:
+        print_report(tables.of_plan(made, every_key=form == "csv"), form)
+        if form == "table":
+            click.echo(plain(f"The plan is in {out}; review it, then: keysweep apply {out}"))
+    made.refuse_too_many()
+    return LEFT if made.unusable else DONE

@@ -1,0 +1,35 @@
+"""`keysweep policy`: check a decision policy, and explain it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from .. import policy as policy_stage
+from ..files import ascii_json
+from ..policy_view import describe_policy
+from ..report import tables
+from .options import format_option
+from .printing import print_report
+
+
+@click.command()
+@click.argument(
+    "policy_path",
+    metavar="[FILE]",
+    required=False,
+    type=click.Path(path_type=Path, dir_okay=False),
+)
+@format_option("table", "json")
+def policy(policy_path: Path | None, form: str) -> None:
+    """Check a decision policy, and show what it amounts to: values, rules and what they need.
+
+    Example: keysweep policy retirement.yaml
+    """
+    view = describe_policy(policy_stage.load(policy_path), datetime.now(UTC))
+    if form == "json":
+        click.echo(ascii_json(view.model_dump_json(indent=2)))
+    else:
+        print_report(tables.of_policy(view), form)

@@ -1,0 +1,62 @@
+"""What the commands print, and the bar that shows how far they are."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Final
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from ..models import KeyResult, Outcome
+from ..report import render, tables
+from . import DONE, LEFT
+
+_NOT_DONE: Final = frozenset({Outcome.FAILED})
+
+
+def print_results(form: str, results: tuple[KeyResult, ...]) -> int:
+    """Print what became of the keys; returns the exit code that this makes."""
+    if form == "json":
+        document = {
+            "results": [result.model_dump(mode="json") for result in results],
+            "summary": dict(Counter(result.outcome.value for result in results)),
+        }
+        click.echo(json.dumps(document, indent=2))
+    else:
+        print_report(tables.of_results(results, every_key=form == "csv"), form)
+    return LEFT if any(result.outcome in _NOT_DONE for result in results) else DONE
+
+
+def print_report(report: tables.Report, form: str) -> None:
+    """Print a report in any form but json, which is the model's own."""
+    if form == "markdown":
+        click.echo(render.markdown(report), nl=False)
+    elif form == "csv":
+        click.echo(render.comma_separated(report), nl=False)
+    else:
+        render.terminal(report, sys.stdout)
+
+
+@contextmanager
+def progress(what: str, total: int | None = None) -> Iterator[Callable[[str | None], None]]:
+    """A bar on standard error, on a terminal only; a call is a step, or says what is done now."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    console = Console(stderr=True)
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as bar:
+        task = bar.add_task(what, total=total)
+
+        def step(words: str | None) -> None:
+            if words is None:
+                bar.advance(task)
+            else:
+                bar.update(task, description=words)
+
+        yield step

@@ -1,0 +1,48 @@
+"""`keysweep status`: what became of a journal's keys."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from .. import journal as journal_stage
+from .. import status as status_stage
+from ..aws import Access, Accounts
+from ..files import ascii_json, demand_writable, write_private
+from ..interrupt import at_once
+from ..report import page, tables
+from ..report.html import html
+from . import DONE, LEFT
+from .options import ALL_FORMATS, access_options, format_option, html_option, journal_option
+from .printing import print_report, progress
+
+
+@click.command()
+@journal_option(many=True)
+@html_option
+@access_options
+@format_option(*ALL_FORMATS)
+def status(
+    journals: tuple[Path, ...],
+    html_path: Path | None,
+    access: Access,
+    form: str,
+) -> int:
+    """Show what the journal's keys are now: pending until when, saved, drifted.
+
+    Example: keysweep status
+    """
+    history = journal_stage.read(journals or [journal_stage.DEFAULT_PATH])
+    demand_writable(html_path)
+    accounts = Accounts(access)
+    with at_once(), progress("reading keys"):
+        now = status_stage.status(history, accounts)
+    if html_path is not None:
+        write_private(html_path, html(page.of_status(now, accounts.clock.now())))
+    if form == "json":
+        click.echo(ascii_json(now.model_dump_json(indent=2)))
+    else:
+        print_report(tables.of_status(now, every_key=form == "csv"), form)
+    unsure = now.problems or any(row.state == "unknown" for row in now.rows)
+    return LEFT if unsure else DONE
