@@ -1,0 +1,95 @@
+"""Starts the light AWS in a process of its own, sets it up and reads its counts."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import subprocess
+import sys
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from .estate import REGIONS, Estate, access_key
+
+REGION = REGIONS[0]
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What the server has seen since it was set up."""
+
+    requests: Mapping[str, int]
+    """By `service:Operation`."""
+    throttled: Mapping[str, int]
+    most_a_second: Mapping[str, int]
+    """Of an operation in one account and Region."""
+    most_in_flight: int
+
+    def of(self, service: str) -> int:
+        """The requests to one service."""
+        return sum(n for name, n in self.requests.items() if name.startswith(f"{service}:"))
+
+
+class Aws(AbstractContextManager["Aws"]):
+    """The server's process."""
+
+    def __enter__(self) -> Self:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", f"{__package__}.aws_server"],
+            cwd=Path(__file__).resolve().parent.parent,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert self._process.stdout is not None
+        self.port = int(self._process.stdout.readline())
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        self._process.wait()
+
+    def set_up(
+        self,
+        estate: Estate,
+        *,
+        latency: float = 0.0,
+        quotas: bool = False,
+        fresh: bool = True,
+    ) -> None:
+        """Begin a new count. `latency` in seconds; `fresh`: all keys are as they were at first."""
+        wish = {
+            "latency": latency,
+            "quotas": quotas,
+            "estate": asdict(estate),
+            "fresh": fresh,
+        }
+        self._ask("POST", "/control", wish)
+
+    def counts(self) -> Counts:
+        """The counts since the last `set_up`."""
+        return Counts(**self._ask("GET", "/counts"))
+
+    def environment(self) -> dict[str, str]:
+        """The variables that lead AWS's clients here, as the first account's operator."""
+        return {
+            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{self.port}",
+            "AWS_ACCESS_KEY_ID": access_key(),
+            "AWS_SECRET_ACCESS_KEY": "s",
+            "AWS_REGION": REGION,
+            "AWS_DEFAULT_REGION": REGION,
+            "AWS_CONFIG_FILE": "/dev/null",
+            "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "AWS_DISABLE_HOST_PREFIX_INJECTION": "true",
+            "NO_PROXY": "127.0.0.1",
+        }
+
+    def _ask(self, method: str, path: str, wish: object = None) -> Any:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port)
+        connection.request(method, path, None if wish is None else json.dumps(wish))
+        answer = json.loads(connection.getresponse().read())
+        connection.close()
+        return answer

@@ -1,0 +1,88 @@
+"""The keys that are measured with: made from numbers, so that an ARN says all about its key."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Final
+
+OWN: Final = "000000000001"
+"""The account of the given credentials."""
+
+REGIONS: Final = ("eu-west-1", "eu-central-1", "us-east-1", "us-west-2", "ap-south-1")
+
+
+@dataclass(frozen=True)
+class Estate:
+    """Accounts, Regions and keys: `keys` in each Region of each account."""
+
+    accounts: int = 1
+    regions: int = 1
+    keys: int = 0
+    disabled_one_in: int = 1
+    """1: every key is disabled; 10: every tenth; the others are enabled."""
+    kept: int = 0
+    """Of each 100 keys, those with the tag that protects."""
+
+    def arns(self) -> Iterator[str]:
+        """All keys."""
+        for number in range(1, self.accounts + 1):
+            account = f"{number:012d}"
+            for region in REGIONS[: self.regions]:
+                for key in self.key_ids(account, region):
+                    yield f"arn:aws:kms:{region}:{account}:key/{key}"
+
+    def key_ids(self, account: str, region: str) -> tuple[str, ...]:
+        """The ids of the keys of one place."""
+        return _key_ids(account, region, self.keys)
+
+    def is_disabled(self, arn: str) -> bool:
+        """Whether the key is disabled, while nothing is done to it."""
+        return int(arn[-12:], 16) % self.disabled_one_in == 0
+
+    def is_kept(self, arn: str) -> bool:
+        """Whether the key has the tag that protects it."""
+        return int(arn[-12:], 16) % 100 < self.kept
+
+
+@cache
+def _key_ids(account: str, region: str, keys: int) -> tuple[str, ...]:
+    home = f"{int(account) % 16**8:08x}-{REGIONS.index(region):04x}-4000-8000-"
+    return tuple(f"{home}{key:012x}" for key in range(keys))
+
+
+def place_of(arn: str) -> tuple[str, str]:
+    """Account and Region of an ARN."""
+    parts = arn.split(":")
+    return parts[4], parts[3]
+
+
+def access_key(account: str = OWN) -> str:
+    """An access key id that says whose it is."""
+    return f"AKIA{account}"
+
+
+def account_of_access_key(access_key_id: str) -> str:
+    """The account of such an id."""
+    return access_key_id[4:16]
+
+
+def prowler_finding(arn: str, now: int) -> dict[str, Any]:
+    """A finding as Prowler writes it in OCSF, with the fields that are read. `now` in seconds."""
+    account, region = place_of(arn)
+    return {
+        "metadata": {
+            "event_code": "kms_cmk_not_disabled",
+            "product": {"name": "Prowler", "version": "5.46.0", "vendor_name": "Prowler"},
+            "version": "1.4.0",
+        },
+        "class_uid": 2004,
+        "class_name": "Detection Finding",
+        "status": "New",
+        "status_code": "FAIL",
+        "time": now,
+        "cloud": {"account": {"uid": account}, "provider": "aws", "region": region},
+        "resources": [{"uid": arn, "region": region, "data": {"details": "", "metadata": {}}}],
+        "finding_info": {"uid": f"prowler-aws-kms_cmk_not_disabled-{account}-{region}-x"},
+    }
