@@ -16,6 +16,7 @@ from .evidence import SOURCES, Collector
 from .evidence.description import describe
 from .journal import IntentLine, Journal, KeyRecord, OutcomeLine
 from .models import (
+    PENDING_DELETION,
     Cost,
     Evidence,
     KeyArn,
@@ -32,7 +33,7 @@ from .plan import Plan, verdict
 from .policy import Policy
 from .rules import judge, pieces_used
 from .work import Stop, Stopped, each_key
-from .write import CANCEL, PENDING, SCHEDULE, Write, await_state, settle, write
+from .write import CANCEL, SCHEDULE, Write, await_state, settle, write
 
 FRESH: Final = timedelta(hours=1)
 """A plan this young is trusted for the dear evidence; an older one is read again (rule 3)."""
@@ -186,7 +187,7 @@ class _Work:
         except (ClientError, BotoCoreError, CutAnswer) as error:
             why = f"scheduled by an earlier run; {explain(error, self.place).unknown}"
             return _row(self.item, Outcome.FAILED, why, standing.deletion_date)
-        if isinstance(seen, KeyDescription) and seen.key_state not in PENDING:
+        if isinstance(seen, KeyDescription) and seen.key_state not in PENDING_DELETION:
             message = f"somebody else cancelled its deletion: the key is {seen.key_state}"
             return _row(self.item, Outcome.CHANGED, message)
         message = "scheduled by an earlier run of this plan"
@@ -214,7 +215,7 @@ class _Work:
         if not changed:
             return result
         why = f"changed while it was being scheduled ({'; '.join(changed)})"
-        seen = await_state(self.place, self.item.key_arn, PENDING)
+        seen = await_state(self.place, self.item.key_arn, PENDING_DELETION)
         if seen is None:
             told = f"{why}, and DescribeKey does not answer"
         else:
@@ -294,7 +295,7 @@ def _left_alone(
     if isinstance(description, NotFound):
         return row(Outcome.CHANGED, "AWS knows no such key any more")
     assert isinstance(description, KeyDescription)
-    if description.key_state in PENDING:
+    if description.key_state in PENDING_DELETION:
         return row(Outcome.ALREADY_PENDING, "scheduled by somebody else", description.deletion_date)
     for piece in sorted(used):
         why = _unreadable(getattr(now, piece), getattr(item.evidence, piece))

@@ -18,13 +18,12 @@ from .aws.failures import explain
 from .errors import AccountUnavailable, CutAnswer
 from .evidence.description import describe
 from .journal import AGAIN, History, Journal, KeyRecord, different, read
-from .models import KeyArn, KeyDescription, KeyResult, NotFound, Outcome
+from .models import PENDING_DELETION, KeyArn, KeyDescription, KeyResult, NotFound, Outcome
 from .work import Stop, each_key
 from .write import (
     CANCEL,
     ENABLE,
     OPERATIONS,
-    PENDING,
     SAME_DATE,
     SCHEDULE,
     TAG,
@@ -176,7 +175,7 @@ class _Work:
             return _failed(self.arn, explain(error, self.place).unknown)
         if isinstance(seen, NotFound):
             return self._row(Outcome.NOT_PENDING, "AWS knows no such key (any more)")
-        if seen.key_state in PENDING:
+        if seen.key_state in PENDING_DELETION:
             if self.wishes.only_ours and not self._is_ours(seen):
                 message = (
                     "pending by somebody else's request: its date is not the journal's; left "

@@ -20,6 +20,7 @@ from .errors import AccountUnavailable, CutAnswer
 from .evidence import Collector
 from .journal import History, KeyRecord
 from .models import (
+    PENDING_DELETION,
     Evidence,
     Hold,
     KeyArn,
@@ -38,7 +39,7 @@ from .models import (
 from .plan import Plan
 from .policy import Policy
 from .rules import RULES, judge
-from .write import PENDING, SAME_DATE
+from .write import SAME_DATE
 
 NEAR_DAYS: Final = 3
 """A key this near to its end is told of, wanted or not."""
@@ -136,7 +137,7 @@ def _wanted(
     if not isinstance(description, KeyDescription):
         return frozenset()
     pieces = {"aliases", "history"}
-    if description.key_state in PENDING:
+    if description.key_state in PENDING_DELETION:
         in_force = policy.for_key(evidence.key_arn)
         for rule in _RULES:
             if in_force.waiver(rule.id, evidence, now) is None:
@@ -163,7 +164,7 @@ def _row(
     if isinstance(seen, NotFound):
         return GuardRow(key_arn=arn, state="deleted")
     since = record.scheduled.time if record.scheduled is not None else None
-    if seen.key_state not in PENDING:
+    if seen.key_state not in PENDING_DELETION:
         note = _cancelled(evidence, since)
         return GuardRow(key_arn=arn, state=seen.key_state, notes=(note,))
     began = since or _began(seen, now)
@@ -327,5 +328,5 @@ def _listed(place: Place) -> list[KeyArn]:
 
 def _may_be_pending(seen: KeyDescription | NotFound | Unknown | None) -> bool:
     if isinstance(seen, KeyDescription):
-        return seen.key_state in PENDING
+        return seen.key_state in PENDING_DELETION
     return not isinstance(seen, NotFound)

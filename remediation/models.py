@@ -218,6 +218,10 @@ class NotFound(Model):
     not_found: Literal[True] = True
 
 
+PENDING_DELETION: Final = frozenset({"PendingDeletion", "PendingReplicaDeletion"})
+"""The key states of a deletion that can still be cancelled ("Key states of AWS KMS keys")."""
+
+
 class KeyDescription(Model):
     """What DescribeKey says; names and values are AWS's."""
 

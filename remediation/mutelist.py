@@ -19,9 +19,8 @@ import yaml
 
 from .errors import BadInput
 from .files import read_text
-from .models import KeyArn
+from .models import PENDING_DELETION, KeyArn
 from .status import Status
-from .write import PENDING
 
 CHECK: Final = "kms_cmk_not_deleted_unintentionally"
 
@@ -35,7 +34,9 @@ _WHY: Final = "Deletion scheduled with Keysweep; muted while it is pending."
 
 def intended(status: Status) -> frozenset[KeyArn]:
     """The keys whose deletion is pending as the journal says: by our request, to our date."""
-    return frozenset(row.key_arn for row in status.rows if row.state in PENDING and not row.drift)
+    return frozenset(
+        row.key_arn for row in status.rows if row.state in PENDING_DELETION and not row.drift
+    )
 
 
 def merged(

@@ -23,6 +23,7 @@ from .files import ascii_json, read_text, write_private
 from .findings import Results, nominated, nominates_plan
 from .iac import NOTHING, Code
 from .models import (
+    PENDING_DELETION,
     PIECES,
     Declarations,
     Evidence,
@@ -111,9 +112,8 @@ def verdict(evidence: Evidence, judgement: Judgement) -> tuple[VerdictKind, tupl
     if isinstance(description, KeyDescription):
         if description.key_manager != "CUSTOMER":
             return VerdictKind.SKIP, (Hold(rule="aws-managed", message="AWS manages this key"),)
-        if description.key_state.startswith("Pending") and description.deletion_date:
-            message = f"already pending deletion, until {description.deletion_date:%Y-%m-%d}"
-            return VerdictKind.SKIP, (Hold(rule="already-pending", message=message),)
+        if description.key_state in PENDING_DELETION:
+            return VerdictKind.SKIP, (Hold(rule="already-pending", message=_pending(description)),)
         if description.key_state != "Disabled":
             message = f"the key is {description.key_state}, not Disabled"
             return VerdictKind.SKIP, (Hold(rule="not-disabled", message=message),)
@@ -123,6 +123,12 @@ def verdict(evidence: Evidence, judgement: Judgement) -> tuple[VerdictKind, tupl
         missing = ", ".join(sorted(judgement.unasked | {"description"}))
         return VerdictKind.HOLD, (Hold(rule="not-asked", message=f"not asked: {missing}"),)
     return VerdictKind.SCHEDULE, ()
+
+
+def _pending(description: KeyDescription) -> str:
+    if description.deletion_date is None:
+        return "already pending deletion, when its last replica is gone"
+    return f"already pending deletion, until {description.deletion_date:%Y-%m-%d}"
 
 
 def build(

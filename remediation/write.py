@@ -19,7 +19,7 @@ from .aws.failures import Failure, code_of, explain
 from .errors import CutAnswer
 from .evidence.description import describe
 from .journal import AGAIN, IntentLine, Journal, JournalFailed
-from .models import KeyArn, KeyDescription, KeyResult, NotFound, Outcome
+from .models import PENDING_DELETION, KeyArn, KeyDescription, KeyResult, NotFound, Outcome
 
 READ_BACK_PAUSES: Final = (0.0, 0.5, 1.0, 2.0)
 """Seconds before each look after a lost answer: DescribeKey may lag behind ("ScheduleKeyDeletion",
@@ -72,8 +72,6 @@ def _clean_schedule(answer: Mapping[str, Any], arn: KeyArn) -> bool:
     )
 
 
-PENDING: Final = frozenset({"PendingDeletion", "PendingReplicaDeletion"})
-
 SCHEDULE: Final = Operation(
     "ScheduleKeyDeletion",
     "kms:ScheduleKeyDeletion",
@@ -87,9 +85,9 @@ CANCEL: Final = Operation(
     "CancelKeyDeletion",
     "kms:CancelKeyDeletion",
     "cancel_key_deletion",
-    PENDING,
+    PENDING_DELETION,
     Outcome.CANCELLED,
-    took_effect=lambda seen, _: seen.key_state not in PENDING,
+    took_effect=lambda seen, _: seen.key_state not in PENDING_DELETION,
     clean=lambda answer, arn: answer.get("KeyId") == str(arn),
 )
 ENABLE: Final = Operation(
@@ -215,12 +213,12 @@ def settle(
         return Settled(
             _note(place, journal, intent, operation.done, deletion_date=date, message=why)
         )
-    if operation is SCHEDULE and seen.key_state in PENDING:
+    if operation is SCHEDULE and seen.key_state in PENDING_DELETION:
         why = "pending deletion by somebody else's request"
         return Settled(
             _note(place, journal, intent, Outcome.ALREADY_PENDING, deletion_date=date, message=why)
         )
-    if operation is CANCEL and refused and seen.key_state not in PENDING:
+    if operation is CANCEL and refused and seen.key_state not in PENDING_DELETION:
         why = f"somebody else cancelled it: the key is {seen.key_state}"
         return Settled(_note(place, journal, intent, Outcome.NOT_PENDING, message=why))
     why = f"{why}; the key is {seen.key_state}"

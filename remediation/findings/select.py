@@ -6,10 +6,8 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Final
 
-from ..models import Finding, FindingStatus, KeyArn
+from ..models import PENDING_DELETION, Finding, FindingStatus, KeyArn
 from .checks import CANCEL_CHECKS, OURS, PLAN_CHECKS, STOCK
-
-_PENDING: Final = frozenset({"PendingDeletion", "PendingReplicaDeletion"})
 
 _BEFORE_ALL: Final = datetime.min.replace(tzinfo=UTC)
 
@@ -26,7 +24,7 @@ def nominates_cancel(finding: Finding) -> bool:
     deletion: cancelling only lowers risk.
     """
     if finding.check_id == OURS:
-        return finding.key_state in _PENDING
+        return finding.key_state in PENDING_DELETION
     return finding.status is FindingStatus.FAIL and finding.check_id in CANCEL_CHECKS
 
 
