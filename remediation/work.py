@@ -9,16 +9,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Final, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
+from .aws.width import PLACES, keys_at_a_time
 from .journal import AGAIN, JournalFailed
 from .models import KeyArn
-
-PLACES: Final = 16
-"""Accounts and Regions that are worked on at a time: a slow one holds few of them."""
-
-KEYS: Final = 4
-"""Keys of one account and Region at a time; AWS's quotas for writes allow no more."""
 
 
 class HasKey(Protocol):
@@ -78,8 +73,10 @@ def each_key(
         rows[number] = row = _row(items[number], work, trouble, stop)
         done(row)
 
+    width = keys_at_a_time(len(by_place))
+
     def one_place(numbers: Sequence[int]) -> None:
-        with ThreadPoolExecutor(min(KEYS, len(numbers))) as keys:
+        with ThreadPoolExecutor(min(width, len(numbers))) as keys:
             list(keys.map(one, numbers))
 
     with ThreadPoolExecutor(PLACES) as places:

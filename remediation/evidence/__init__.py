@@ -9,9 +9,13 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -20,6 +24,7 @@ from pydantic import ValidationError
 
 from ..aws import Accounts, Located, Place
 from ..aws.failures import explain
+from ..aws.width import PLACES, SCANS, keys_at_a_time
 from ..errors import AccountUnavailable, CutAnswer
 from ..models import PIECES, Cost, Evidence, KeyArn, Unknown
 
@@ -34,8 +39,8 @@ class Source:
     piece: str
     """The field of `Evidence` that this source fills."""
     cost: Cost
-    permissions: tuple[str, ...]
-    """IAM actions that the calls need."""
+    needs: tuple[str, ...] | Callable[[], tuple[str, ...]]
+    """IAM actions that the calls need; a function, where to know them takes a while."""
     read_key: Callable[[Place, Evidence], Piece] | None = None
     """Reads one key; an AWS error becomes `Unknown` for that key alone."""
     read_place: Callable[[Place, Sequence[Evidence]], Mapping[KeyArn, Piece]] | None = None
@@ -44,6 +49,11 @@ class Source:
     """The one place that `read_place` asks about the keys of all places; by default their own."""
     after: tuple[str, ...] = ()
     """Pieces that must have been read before, since this source looks at them."""
+
+    @property
+    def permissions(self) -> tuple[str, ...]:
+        """IAM actions that the calls need."""
+        return self.needs() if callable(self.needs) else self.needs
 
 
 def _discover() -> dict[str, Source]:
@@ -66,66 +76,117 @@ Wanted = Callable[[Evidence], frozenset[str]]
 """Says which pieces are still wanted of a key; empty when nothing is."""
 
 Progress = Callable[[str, int], None]
-"""Told of each step: what is read now, and of how many keys."""
+"""Told of each step: what is read now, and of how many keys so far."""
 
 
 @dataclass
 class Collector:
-    """Reads evidence of many keys: account-Regions in parallel, and a few of the keys within.
+    """Reads evidence of many keys: account-Regions in parallel, and some of the keys within.
 
     Each account-Region has threads of its own, so that a slow one keeps no other waiting.
     """
 
     accounts: Accounts
-    place_workers: int = 16
-    key_workers: int = 4
     progress: Progress = lambda _piece, _keys: None
     sources: Mapping[str, Source] = field(default_factory=lambda: SOURCES)
     """The source of each piece; another one than `SOURCES` where the user names one."""
+    _scans: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(SCANS))
 
     def collect(self, start: Iterable[Evidence], wanted: Wanted) -> dict[KeyArn, Evidence]:
-        """Ask until nothing is wanted any more, always the cheapest wanted piece first."""
-        all_evidence = {evidence.key_arn: evidence for evidence in start}
-        with ThreadPoolExecutor(self.place_workers) as places:
-            asked = list(all_evidence.values())
-            while True:
-                wants = {e.key_arn: pieces for e in asked if (pieces := self._ready(e, wanted))}
-                if not wants:
-                    return all_evidence
-                piece = min(frozenset[str]().union(*wants.values()), key=self._order)
-                chosen = [all_evidence[arn] for arn, pieces in wants.items() if piece in pieces]
-                self.progress(piece, len(chosen))
-                for updated in self._read(piece, chosen, places):
-                    all_evidence[updated.key_arn] = updated
-                asked = [all_evidence[arn] for arn in wants]
+        """Ask until nothing is wanted any more, of each key always the cheapest wanted piece first.
+
+        Places go on apart from each other, and keys within them too: while one piece waits for its
+        quota, another one is read of other keys. What one place answers for all keys is asked when
+        all have come to it.
+        """
+        known = {evidence.key_arn: evidence for evidence in start}
+        groups: dict[tuple[str, str], list[KeyArn]] = {}
+        for arn in known:
+            groups.setdefault(arn.place, []).append(arn)
+        tally = _Tally(self.progress)
+        width = keys_at_a_time(len(groups))
+
+        def go_on(arns: Sequence[KeyArn]) -> list[Evidence]:
+            return self._one_place([known[arn] for arn in arns], wanted, width, tally)
+
+        with ThreadPoolExecutor(PLACES) as places:
+            asked = list(groups.values())
+            while asked:
+                for updated in places.map(go_on, asked):
+                    known.update((evidence.key_arn, evidence) for evidence in updated)
+                chosen = self._choose(known.values(), wanted)
+                if chosen is None:
+                    break
+                piece, group = chosen
+                tally.add(piece, len(group))
+                known.update((e.key_arn, e) for e in self._read_group(piece, group))
+                waited = {evidence.key_arn.place for evidence in group}
+                asked = [arns for place, arns in groups.items() if place in waited]
+        return known
 
     def read_one(self, evidence: Evidence, pieces: Iterable[str]) -> Evidence:
         """Read these pieces of one key again, in this thread, whatever was known of them."""
         for piece in sorted(pieces, key=self._order):
-            value = self._read_place(piece, [evidence]).get(evidence.key_arn)
-            if value is None:
-                value = Unknown(unknown="the source left this key out")
-            evidence = _put(evidence, piece, value)
+            (evidence,) = self._read_group(piece, [evidence])
         return evidence
 
-    def _read(self, piece: str, chosen: Sequence[Evidence], places: Executor) -> Iterable[Evidence]:
-        source = self.sources.get(piece)
-        groups: dict[Hashable, list[Evidence]] = {}
-        for evidence in chosen:
-            one_place = source is not None and source.at is not None
-            groups.setdefault(None if one_place else evidence.key_arn.place, []).append(evidence)
-        futures = [
-            (group, places.submit(self._read_place, piece, group)) for group in groups.values()
-        ]
-        for group, future in futures:
-            values = future.result()
-            for evidence in group:
-                value = values.get(evidence.key_arn)
-                if value is None:
-                    value = Unknown(unknown="the source left this key out")
-                yield _put(evidence, piece, value)
+    def _one_place(
+        self, group: Sequence[Evidence], wanted: Wanted, width: int, tally: _Tally
+    ) -> list[Evidence]:
+        """The evidence of one place's keys, up to what is asked of another place for all keys."""
+        known = {evidence.key_arn: evidence for evidence in group}
+        asked = list(group)
+        with ThreadPoolExecutor(min(width, len(group))) as keys:
+            while True:
+                for evidence in keys.map(lambda e: self._one_key(e, wanted, tally), asked):
+                    known[evidence.key_arn] = evidence
+                chosen = self._choose([known[e.key_arn] for e in asked], wanted)
+                if chosen is None or self._is_elsewhere(chosen[0]):
+                    return list(known.values())
+                piece, some = chosen
+                tally.add(piece, len(some))
+                asked = self._read_group(piece, some)
+                known.update((evidence.key_arn, evidence) for evidence in asked)
 
-    def _read_place(self, piece: str, group: Sequence[Evidence]) -> Mapping[KeyArn, Piece]:
+    def _one_key(self, evidence: Evidence, wanted: Wanted, tally: _Tally) -> Evidence:
+        """The evidence of one key, up to what is read of many keys together."""
+        while ready := self._ready(evidence, wanted):
+            piece = min(ready, key=self._order)
+            source = self.sources.get(piece)
+            if source is None or source.read_key is None:
+                break
+            tally.add(piece, 1)
+            (evidence,) = self._read_group(piece, [evidence])
+        return evidence
+
+    def _choose(
+        self, asked: Iterable[Evidence], wanted: Wanted
+    ) -> tuple[str, list[Evidence]] | None:
+        """The cheapest piece that any key wants, and the keys that want it."""
+        wants = [
+            (evidence, ready) for evidence in asked if (ready := self._ready(evidence, wanted))
+        ]
+        if not wants:
+            return None
+        piece = min(frozenset[str]().union(*(ready for _, ready in wants)), key=self._order)
+        return piece, [evidence for evidence, ready in wants if piece in ready]
+
+    def _is_elsewhere(self, piece: str) -> bool:
+        source = self.sources.get(piece)
+        return source is not None and source.at is not None
+
+    def _read_group(self, piece: str, group: Sequence[Evidence]) -> list[Evidence]:
+        """Keys that share a source's answer, with one more piece."""
+        values = self._values(piece, group)
+        found = []
+        for evidence in group:
+            value = values.get(evidence.key_arn)
+            if value is None:
+                value = Unknown(unknown="the source left this key out")
+            found.append(_put(evidence, piece, value))
+        return found
+
+    def _values(self, piece: str, group: Sequence[Evidence]) -> Mapping[KeyArn, Piece]:
         source = self.sources.get(piece)
         if source is None:
             return _all(group, Unknown(unknown="not read in this version"))
@@ -135,18 +196,12 @@ class Collector:
             return _all(group, Unknown(unknown=str(error)))
         if source.read_place is not None:
             read_place = source.read_place
-            values = _attempt(source, place, lambda: read_place(place, group))
+            with self._scans if source.cost is Cost.PLACE_SCAN else nullcontext():
+                values = _attempt(source, place, lambda: read_place(place, group))
             return _all(group, values) if isinstance(values, Unknown) else values
         assert source.read_key is not None
         read_key = source.read_key
-
-        def read(evidence: Evidence) -> Piece:
-            return _attempt(source, place, lambda: read_key(place, evidence))
-
-        if len(group) == 1:
-            return {group[0].key_arn: read(group[0])}
-        with ThreadPoolExecutor(min(self.key_workers, len(group))) as keys:
-            return dict(zip((e.key_arn for e in group), keys.map(read, group), strict=True))
+        return {e.key_arn: _attempt(source, place, partial(read_key, place, e)) for e in group}
 
     def _order(self, piece: str) -> tuple[int, str]:
         source = self.sources.get(piece)
@@ -166,6 +221,20 @@ class Collector:
             else:
                 ready.add(piece)
         return frozenset(ready)
+
+
+class _Tally:
+    """Counts the keys of which each piece was asked, for the progress that people see."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._keys: Counter[str] = Counter()
+        self._lock = threading.Lock()
+
+    def add(self, piece: str, keys: int) -> None:
+        with self._lock:
+            self._keys[piece] += keys
+            self._progress(piece, self._keys[piece])
 
 
 def _attempt(source: Source, place: Place, read: Callable[[], Piece]) -> Piece:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -167,6 +168,48 @@ def test_a_source_of_one_place_is_asked_once_about_the_keys_of_all_places() -> N
         lambda e: frozenset({"history"}) if e.history is None else frozenset(),
     )
     assert groups == [{ARN, far}]
+
+
+def test_a_key_that_waits_for_its_turn_keeps_no_other_key_back() -> None:
+    """GetKeyLastUsage and LookupEvents have quotas of their own: both are taken from together."""
+    dearer = threading.Event()
+
+    def last_use(_: Any, evidence: Evidence) -> Any:
+        # The second key is let through only when the first one is at its next, dearer piece.
+        if evidence.key_arn != ARN and not dearer.wait(timeout=10):
+            raise TimeoutError
+        return DEAD.last_use
+
+    def use_attempts(_: Any, __: Evidence) -> Any:
+        dearer.set()
+        return DEAD.use_attempts
+
+    other = KeyArn("aws", ACCOUNT, ARN.region, "0" + ARN.key_id[1:])
+    sources = {
+        "last_use": Source("last_use", Cost.LAST_USE, (), read_key=last_use),
+        "use_attempts": Source("use_attempts", Cost.EVENT_KEY, (), read_key=use_attempts),
+    }
+    found = Collector(NoAccounts(), sources=sources).collect(
+        [Evidence(key_arn=ARN), Evidence(key_arn=other)],
+        lambda e: frozenset(piece for piece in sources if getattr(e, piece) is None),
+    )
+    assert [e.use_attempts for e in found.values()] == [DEAD.use_attempts] * 2
+
+
+def test_places_are_read_side_by_side() -> None:
+    together = threading.Barrier(40, timeout=10)
+
+    def describe(_: Any, __: Evidence) -> Any:
+        together.wait()
+        return DEAD.description
+
+    source = Source("description", Cost.DESCRIBE, (), read_key=describe)
+    arns = [KeyArn("aws", f"{n:012d}", "eu-west-1", ARN.key_id) for n in range(1, 41)]
+    found = Collector(NoAccounts(), sources={"description": source}).collect(
+        [Evidence(key_arn=arn) for arn in arns],
+        lambda e: frozenset({"description"}) if e.description is None else frozenset(),
+    )
+    assert {e.description for e in found.values()} == {DEAD.description}
 
 
 def test_progress_is_told_what_and_of_how_many() -> None:
