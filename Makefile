@@ -8,7 +8,7 @@ empty :=
 list = $(subst $(empty) ,$2,$(strip $1))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-kills test-versions test-browser bench lint clean
+.PHONY: help dev demo playground docs test test-docs test-kills test-versions test-browser bench lint clean
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,9 +22,20 @@ help: ## Show this help
 	@.venv/bin/pip install -q --disable-pip-version-check -r tests/requirements-tox.txt
 	@touch $@
 
+dev: .venv/.ready ## An environment to work in, .tox/dev: the working tree, pytest, ruff, mypy
+	@$(TOX) --notest -e dev
+
 demo: .venv/.ready ## The main job, on an AWS of its own: scan, plan, apply, status, cancel
 	@$(TOX) --notest -e prowler,checkov,command
 	@.tox/command/bin/python -P examples/demo.py
+
+playground: .venv/.ready ## An AWS of its own to try things on by hand; docs/tutorial.md walks through it
+	@$(TOX) --notest -e prowler,checkov,command
+	@.tox/command/bin/python -P examples/playground.py start
+
+docs: .venv/.ready ## The documentation site, into site/; a warning is an error
+	@$(TOX) -e docs
+	@echo "The site is in site/index.html"
 
 test: .venv/.ready ## All tests: the checks beside their scanners, the command, and all together
 	@$(TOX) -e prowler,checkov,command
@@ -38,6 +49,10 @@ test-versions: .venv/.ready ## The ways into Prowlers and Checkovs, older ones t
 	@KEYSWEEP_PROWLERS=$(call list,$(patsubst %,.tox/%/bin/prowler,prowler $(OLDER_PROWLERS)),:) \
 	  KEYSWEEP_CHECKOVS=$(call list,$(patsubst %,.tox/%/bin/checkov,checkov $(OLDER_CHECKOVS)),:) \
 	  .tox/command/bin/python -P -m pytest -n auto tests/versions
+
+test-docs: .venv/.ready ## Every shell block of README and docs, typed as it stands
+	@$(TOX) --notest -e prowler,checkov,typed
+	@$(TOX) -e command -- -n 0 -m pages tests/docs
 
 test-browser: .venv/.ready ## The pages of the reports in a real browser; needs chromium
 	@$(TOX) --notest -e command
@@ -55,4 +70,4 @@ lint: .venv/.ready ## What CI runs: ruff, and mypy strict in each environment
 	@MYPYPATH=checks/checkov .tox/checkov/bin/mypy --explicit-package-bases checks/checkov
 
 clean: ## Remove what the other targets made
-	@rm -rf .venv .tox build dist demo-run *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf .venv .tox build dist demo-run playground site *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,163 @@
+"""Where the pages' commands run: a checkout or a repository of code, and the estate of the demo.
+
+What a reader has installed is really there: the scanners, the command, AWS's command line, pipx and
+uv. Packages come from the package index, and Keysweep itself from the wheel under test.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from doc_pages import ROOT
+
+from embedded_aws.process import EmbeddedAws
+
+SHOP = "111122223333"
+STAND_INS = Path(__file__).with_name("stand_ins")
+
+
+@dataclass(frozen=True)
+class Setting:
+    """The folder that a page's commands start in, and their environment."""
+
+    folder: Path
+    environment: dict[str, str]
+    aws: EmbeddedAws
+
+
+def _program(variable: str) -> Path:
+    path = Path(os.environ.get(variable, ""))
+    assert path.is_file(), f"no {variable}: run these tests with `make test-docs`"
+    return path
+
+
+@pytest.fixture(scope="session")
+def wheels() -> Path:
+    """The folder with the wheel under test, and no other."""
+    wheels = [Path(p) for p in os.environ.get("TOX_PACKAGE", "").split(os.pathsep) if p]
+    assert wheels, "no wheel was built: run these tests with `make test-docs`"
+    return wheels[0].parent
+
+
+@pytest.fixture(scope="session")
+def scans(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Prowler's runs so far: the same command on the same estate is scanned once."""
+    return tmp_path_factory.mktemp("scans")
+
+
+@pytest.fixture(scope="session")
+def commands(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the programs that pages name, for PATH."""
+    folder = tmp_path_factory.mktemp("commands")
+    programs = {
+        "checkov": _program("KEYSWEEP_CHECKOV"),
+        "keysweep": Path(sys.executable).with_name("keysweep"),
+        "pytest": Path(sys.executable).with_name("pytest"),
+        "uv": _program("KEYSWEEP_UV"),
+        "aws": _program("KEYSWEEP_AWS"),
+        "pipx": _program("KEYSWEEP_AWS").with_name("pipx"),
+        **{path.name: path for path in STAND_INS.iterdir() if path.suffix != ".py"},
+    }
+    for name, path in programs.items():
+        (folder / name).symlink_to(path)
+    prowler = _program("KEYSWEEP_PROWLER")
+    once = (STAND_INS / "prowler_once.py").read_text(encoding="utf-8")
+    (folder / "prowler").write_text(f"#!{prowler.with_name('python')}\n{once}", encoding="utf-8")
+    (folder / "prowler").chmod(0o755)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def installed(
+    tmp_path_factory: pytest.TempPathFactory, wheels: Path, commands: Path
+) -> dict[str, str]:
+    """A home where pipx has installed the scanners, and installers find the wheel under test."""
+    home = tmp_path_factory.mktemp("installed")
+    environment = {
+        "HOME": str(home),
+        "PIPX_HOME": str(home / "pipx"),
+        "PIPX_BIN_DIR": str(home / "bin"),
+        "PIPX_DEFAULT_BACKEND": "uv",
+        "PIP_FIND_LINKS": str(wheels),
+        "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+        "UV_FIND_LINKS": str(wheels),
+        "UV_TOOL_DIR": str(home / "tools"),
+        "UV_TOOL_BIN_DIR": str(home / "tools" / "bin"),
+    }
+    path = os.pathsep.join([str(commands), os.environ["PATH"]])
+    for scanner in ("prowler", "checkov"):
+        pinned = (ROOT / "tests" / f"requirements-{scanner}.txt").read_text(encoding="utf-8")
+        [package] = re.findall(rf"^{scanner}==\S+$", pinned, re.MULTILINE)
+        subprocess.run(
+            ["pipx", "install", "-q", package],
+            env={**os.environ, **environment, "PATH": path},
+            check=True,
+        )
+    subprocess.run(
+        ["uv", "venv", "-q", "--seed", home / "venv"], check=True, env={**os.environ, "PATH": path}
+    )
+    return environment
+
+
+@pytest.fixture
+def setting(
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    commands: Path,
+    scans: Path,
+    installed: dict[str, str],
+) -> Iterator[Setting]:
+    """A checkout, or the folder of somebody who has Keysweep installed and code of their own."""
+    folder = tmp_path / "page"
+    if request.param == "checkout":
+        _check_out(folder)
+    else:
+        shutil.copytree(ROOT / "examples" / "code", folder)
+        shutil.copytree(ROOT / "examples" / "states", folder / "states")
+        shutil.copytree(ROOT / "examples" / "checkov", folder, dirs_exist_ok=True)
+        subprocess.run(["git", "init", "-q", folder], check=True)
+    keep = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("AWS_", "KEYSWEEP_", "TOX", "VIRTUAL_ENV", "PYTEST"))
+    }
+    with EmbeddedAws(ROOT / "examples" / "estate.yaml") as aws:
+        environment = {
+            **keep,
+            **installed,
+            **aws.environment(SHOP),
+            "PATH": os.pathsep.join(
+                [str(commands), f"{installed['HOME']}/venv/bin", os.environ["PATH"]]
+            ),
+            "PYTHONSAFEPATH": "1",
+            "DOCS_ENDPOINT": aws.endpoint,
+            "DOCS_SCANS": str(scans),
+            "DOCS_PROWLER": str(_program("KEYSWEEP_PROWLER")),
+            # The environments are built: what tox would do has been done by `make test-docs`.
+            "MAKEFLAGS": " -- TOX=true",
+        }
+        yield Setting(folder, environment, aws)
+
+
+def _check_out(folder: Path) -> None:
+    """The tracked files as they are now, beside the environments that are built already."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        check=True,
+    ).stdout.decode()
+    for name in filter(None, listed.split("\0")):
+        if (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, folder / name)
+    for name in (".tox", ".venv"):
+        (folder / name).symlink_to(ROOT / name)
