@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from pydantic import TypeAdapter
 
+from .aws import bucket
 from .evidence import SOURCES
 from .evidence.lake import PERMISSIONS as LAKE
 from .evidence.reference_list import ReferenceList, reference_list
@@ -36,6 +37,12 @@ MANAGED_POLICY_SIZE: Final = 6144
 ORGANISATION_POLICY_SIZE: Final = 5120
 """Most characters of a service control policy, white space counted ("Quotas for AWS
 Organizations")."""
+
+YOUR_BUCKET: Final = "amzn-s3-demo-bucket"
+"""What AWS's documentation writes for a bucket's name that is to be filled in."""
+
+YOUR_ACCOUNT: Final = "111122223333"
+"""What it writes for an account."""
 
 Json = dict[str, Any]
 
@@ -63,6 +70,7 @@ def iam_policies() -> dict[str, Json]:
         "plan": _policy([*_reads(), _allow("ReadNamedStacks", STACKS)]),
         **{f"references-{n}": _policy(s) for n, s in enumerate(_references(), 1)},
         "lake": _policy([_allow("AskTheEventDataStore", LAKE)]),
+        "results-bucket": _policy(_results_bucket()),
         "apply": _policy([*_reads(), *_schedule()]),
         "cancel": _policy(_cancel()),
         "guard": _policy(_guard()),
@@ -91,6 +99,19 @@ def _references() -> list[list[Json]]:
             pages.append([])
         pages[-1].append(statement)
     return pages
+
+
+def _results_bucket() -> list[Json]:
+    """Reading one bucket, whose name is to be filled in; and its encryption, through S3 alone."""
+    arn = f"arn:aws:s3:::{YOUR_BUCKET}"
+    through_s3 = {"StringLike": {"kms:ViaService": "s3.*.amazonaws.com"}}
+    key = f"arn:aws:kms:*:{YOUR_ACCOUNT}:key/*"
+    decrypt = {**_allow("DecryptResults", [bucket.DECRYPT_PERMISSION]), "Resource": key}
+    return [
+        {**_allow("FindResults", [bucket.LIST_PERMISSION]), "Resource": arn},
+        {**_allow("ReadResults", [bucket.READ_PERMISSION]), "Resource": f"{arn}/*"},
+        {**decrypt, "Condition": through_s3},
+    ]
 
 
 def _schedule() -> list[Json]:
@@ -234,6 +255,9 @@ _ABOUT: Final = {
     "would be too large. Attach all of them for `plan` and `apply`. What you leave out is a gap, "
     "which holds every key until the decision policy accepts it.",
     "lake": "What `--cloudtrail-lake` asks in place of the event history, in the store's account.",
+    "results-bucket": "What RESULTS of `s3://bucket/prefix` need, in the account of the given "
+    f"credentials. Write your bucket's name for `{YOUR_BUCKET}`, and the account of its key for "
+    f"`{YOUR_ACCOUNT}`, or leave `DecryptResults` out where no KMS key encrypts it.",
     "apply": "What `keysweep apply` needs: it reads each key again, schedules, and can always "
     "undo. AWS itself refuses here what carries the protected tag.",
     "guard": "What `keysweep guard` needs, beside the documents for references. `ListKeys` is for "

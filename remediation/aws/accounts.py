@@ -154,6 +154,20 @@ class Accounts:
         own = self._own_of(Spot(partition, "", chosen))
         return self.place(Spot(partition, own.account_id, chosen))
 
+    def own_client(self, service: str) -> Any:
+        """A client of the given credentials, in the configured Region where there is one.
+
+        For what belongs to the run and not to a key, such as a bucket with results: `only` says
+        whose keys are touched. Raises AccountUnavailable when there are no such credentials.
+        """
+        try:
+            with self._own_lock:
+                session = self._given()
+            region = os.environ.get("AWS_REGION") or session.get_config_variable("region")
+            return self._clients.make(session, "", service, region)
+        except BotoCoreError as error:
+            raise AccountUnavailable(f"{_told(error)}; check the AWS configuration") from error
+
     @property
     def changes_roles(self) -> bool:
         """Whether a role was named, so that other accounts than the own one can be entered."""

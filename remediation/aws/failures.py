@@ -26,6 +26,11 @@ def code_of(error: Failure) -> str:
     return type(error).__name__
 
 
+def denied(code: str) -> bool:
+    """Whether AWS's code says that a permission is missing."""
+    return code in _DENIED
+
+
 def explain(error: Failure, place: Place, permissions: Collection[str] = ()) -> Unknown:
     """The error as a reason for not knowing, with the permission that would clear a denial.
 
@@ -36,7 +41,7 @@ def explain(error: Failure, place: Place, permissions: Collection[str] = ()) -> 
     if not isinstance(error, ClientError):
         return Unknown(unknown=f"{_first_line(error)} {where}; run it again")
     operation = error.operation_name
-    if code in _DENIED:
+    if denied(code):
         return Unknown(
             unknown=f"{operation} {where} was denied ({code})",
             permission=_action(operation, permissions),

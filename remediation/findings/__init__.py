@@ -1,7 +1,8 @@
 """Scanner results -> findings: Prowler's and Checkov's JSON, recognised from the content.
 
-`read_results` reads; `nominates_plan`, `nominates_cancel` and `nominated` choose among what was
-read. A finding only nominates: nothing here is a basis for acting.
+`read_results` reads files, and what `Stored` brings from elsewhere; `nominates_plan`,
+`nominates_cancel` and `nominated` choose among what was read. A finding only nominates: nothing
+here is a basis for acting.
 """
 
 from __future__ import annotations

@@ -1,11 +1,12 @@
-"""Results files, folders and standard input -> findings."""
+"""Results files, folders, standard input and what is stored elsewhere -> findings."""
 
 from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
@@ -19,12 +20,11 @@ from .format import Format, Notice, Unusable
 from .formats import recognise
 from .refused import reason, reason_of_text
 from .shown import SENTENCE, path_text, shown
-from .window import NotWhole
+from .stored import S3, SUFFIXES, Stored
+from .window import NotWhole, Readable
 
 STDIN: Final = "-"
 """The path that means standard input."""
-
-_SUFFIXES: Final = (".json", ".ndjson")
 
 _MOST_UNUSABLE: Final = 10_000
 """Unusable records of one document; with more it is none of a scanner's."""
@@ -42,48 +42,75 @@ class Results:
     """Sentences; without control characters, whatever names the files hold."""
 
 
-def read_results(paths: Sequence[str], stdin: BinaryIO) -> Results:
+def read_results(
+    paths: Sequence[str], stdin: BinaryIO, find: Callable[[str], Stored] | None = None
+) -> Results:
     """Read results files, folders and `-`, standard input; a file that is named twice is read once.
 
     Below a folder, every `*.json` and `*.ndjson` is read, and one that is of no scanner is passed
-    over with a warning. Raises BadInput for a path that cannot be read, a document that is cut off
-    or no JSON, a named document without a single record of a known scanner, and a folder without a
-    results file.
+    over with a warning. `find` looks up what `s3://` names. Raises BadInput for a path that cannot
+    be read, a document that is cut off or no JSON, a named document without a single record of a
+    known scanner, and a folder without a results file.
     """
     documents: dict[str, _Document] = {}
-    passed_over: list[str] = []
+    told: list[str] = []
     for path in paths:
-        is_folder = path != STDIN and os.path.isdir(path)  # noqa: PTH112 - no text, maybe
+        if path.startswith(S3) and find is not None:
+            stored = find(path)
+            told += stored.warnings
+            is_folder, files = stored.is_folder, _stored(stored)
+        else:
+            is_folder = path != STDIN and os.path.isdir(path)  # noqa: PTH112 - no text, maybe
+            files = _local(_files(path) if is_folder else (path,), stdin)
         found = False
-        for file in _files(path) if is_folder else (path,):
-            identity = file if file == STDIN else os.path.realpath(file)
+        for identity, read in files:
             try:
                 if identity not in documents:
-                    documents[identity] = _read(file, stdin)
+                    documents[identity] = read()
                 found = True
             except _Foreign as error:
                 if not is_folder:
                     raise
-                passed_over.append(f"passed over: {error}")
+                told.append(f"passed over: {error}")
         if not found:
             raise BadInput(f"{shown(path)} is a folder without a results file (*.json, *.ndjson)")
-    read = documents.values()
-    warnings = dict.fromkeys(warning for document in read for warning in document.warnings)
+    read_documents = documents.values()
+    warnings = dict.fromkeys(
+        warning for document in read_documents for warning in document.warnings
+    )
     return Results(
-        sources=tuple(document.source() for document in read),
-        findings=tuple(finding for document in read for finding in document.findings),
-        unusable=tuple(record for document in read for record in document.unusable),
-        warnings=(*passed_over, *warnings, *_silent_checks(read)),
+        sources=tuple(document.source() for document in read_documents),
+        findings=tuple(finding for document in read_documents for finding in document.findings),
+        unusable=tuple(record for document in read_documents for record in document.unusable),
+        warnings=(*told, *warnings, *_silent_checks(read_documents)),
     )
 
 
+_Files = Iterator[tuple[str, Callable[[], "_Document"]]]
+"""What tells a file from others, and how to read it."""
+
+
+def _local(paths: Iterable[str], stdin: BinaryIO) -> _Files:
+    for path in paths:
+        identity = path if path == STDIN else os.path.realpath(path)
+        yield identity, partial(_read, path, stdin)
+
+
+def _stored(stored: Stored) -> _Files:
+    for file in stored.files:
+        yield file.path, partial(file.read, partial(_document, file.path))
+
+
+def _document(name: str, stream: Readable) -> _Document:
+    return _Document(path_text(name)).read(stream)
+
+
 def _read(path: str, stdin: BinaryIO) -> _Document:
-    document = _Document(path_text(path))
     if path == STDIN:
-        return document.read(stdin)
+        return _document(path, stdin)
     try:
         with open(path, "rb", buffering=0) as stream:  # noqa: PTH123 - no text, maybe
-            return document.read(stream)
+            return _document(path, stream)
     except OSError as error:
         raise BadInput(f"{shown(path)} cannot be read: {error.strerror}") from error
 
@@ -98,7 +125,7 @@ def _files(folder: str) -> Iterator[str]:
         folders.sort()
         for name in sorted(names):
             file = Path(parent, name)
-            if name.endswith(_SUFFIXES) and file.is_file():
+            if name.endswith(SUFFIXES) and file.is_file():
                 yield str(file)
 
 
@@ -150,7 +177,7 @@ class _Document:
             findings=len(self.findings),
         )
 
-    def read(self, stream: BinaryIO) -> _Document:
+    def read(self, stream: Readable) -> _Document:
         hashed = _Hashed(stream)
         try:
             for number, record in enumerate(Records(hashed), 1):
@@ -208,7 +235,7 @@ class _Document:
 class _Hashed:
     """A stream of which the digest and the first bytes are kept."""
 
-    def __init__(self, stream: BinaryIO) -> None:
+    def __init__(self, stream: Readable) -> None:
         self.digest = hashlib.sha256()
         self.start = b""
         self._stream = stream

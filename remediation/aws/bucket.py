@@ -1,0 +1,171 @@
+"""Results in S3: what `prowler aws --output-bucket BUCKET` leaves there, or any other scanner's.
+
+Prowler 5.46.0 names its objects `<output directory>/<format>/prowler-output-<account>-<time>...`.
+The output directory is that of `--output-directory`, else the absolute path of `output`, which
+begins with a slash; everything up to a `prowler/` in it is left out.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from ..errors import BadInput, CutAnswer
+from ..findings.shown import shown
+from ..findings.stored import S3, SUFFIXES, Made, Stored, newest_runs, told
+from ..findings.window import Readable
+from .accounts import Accounts
+from .failures import code_of, denied
+
+LIST_PERMISSION: Final = "s3:ListBucket"
+READ_PERMISSION: Final = "s3:GetObject"
+DECRYPT_PERMISSION: Final = "kms:Decrypt"
+"""Where the bucket is encrypted under a KMS key."""
+
+DOCUMENT: Final = "policies/iam/results-bucket.json"
+
+MOST_FILES: Final = 10_000
+"""Files that are read of one folder; more are a data lake and no scanner's results."""
+
+ATTEMPTS: Final = 3
+"""For a body that breaks off; what comes before it, botocore tries again."""
+
+_BUCKET: Final = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+""""General purpose bucket naming rules" (Amazon S3 User Guide); an access point's alias too."""
+
+_ELSEWHERE: Final = frozenset(
+    {"PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException"}
+)
+_ARCHIVED: Final = "InvalidObjectState"
+_MISSING: Final = frozenset({"NoSuchKey", "404", "NotFound"})
+
+
+class Buckets:
+    """Looks up what `s3://bucket/prefix` names, with the credentials that the user gave."""
+
+    def __init__(self, accounts: Accounts) -> None:
+        self._accounts = accounts
+        self._made: Any = None
+
+    def find(self, path: str) -> Stored:
+        """The object of that name, or of the objects below it those of the newest runs.
+
+        A name that ends like a results file is an object. Raises BadInput when it cannot be read.
+        """
+        bucket, _, key = path.removeprefix(S3).partition("/")
+        if not _BUCKET.fullmatch(bucket):
+            raise BadInput(
+                f"{shown(path)}: {shown(bucket) or 'nothing'!r} is no bucket's name; give "
+                "s3://bucket/prefix, and for an access point its alias"
+            )
+        if key.endswith(SUFFIXES):
+            return Stored(is_folder=False, files=(_Object(self._client, bucket, key),))
+        prefix = key if key.endswith("/") or not key else f"{key}/"
+        chosen, older = newest_runs(self._list(bucket, prefix, path))
+        if not chosen:
+            raise BadInput(
+                f"{shown(path)} holds no results file (*.json, *.ndjson); prowler aws -M json-ocsf "
+                f"--output-bucket {bucket} writes them, below its --output-directory"
+            )
+        if len(chosen) > MOST_FILES:
+            raise BadInput(
+                f"{shown(path)} holds more than {MOST_FILES} files (*.json, *.ndjson); name the "
+                "folder of the results"
+            )
+        return Stored(is_folder=True, files=chosen, warnings=told(path, older))
+
+    def _client(self) -> Any:
+        if self._made is None:
+            self._made = self._accounts.own_client("s3")
+        return self._made
+
+    def _list(self, bucket: str, prefix: str, path: str) -> Iterator[_Object]:
+        try:
+            pages = self._client().get_paginator("list_objects_v2")
+            for page in pages.paginate(Bucket=bucket, Prefix=prefix):
+                for one in page.get("Contents", ()):
+                    if one["Key"].endswith(SUFFIXES):
+                        yield _Object(self._client, bucket, one["Key"], one["Size"])
+        except (ClientError, BotoCoreError, CutAnswer) as error:
+            raise BadInput(
+                f"{shown(path)} cannot be listed: {_why(error, bucket, LIST_PERMISSION)}"
+            ) from error
+
+
+@dataclass(frozen=True)
+class _Object:
+    """An object with results."""
+
+    client: Callable[[], Any]
+    bucket: str
+    key: str
+    size: int | None = None
+    """In bytes, as the listing says."""
+
+    @property
+    def path(self) -> str:
+        return f"{S3}{self.bucket}/{self.key}"
+
+    def read(self, take: Callable[[Readable], Made]) -> Made:
+        for attempt in range(ATTEMPTS):
+            try:
+                answer = self.client().get_object(Bucket=self.bucket, Key=self.key)
+                with answer["Body"] as body:
+                    return take(_Whole(body, answer.get("ContentLength"), self.size))
+            except (ClientError, BotoCoreError, CutAnswer, OSError) as error:
+                # A denial stays one; botocore has tried again already what is worth it.
+                if isinstance(error, ClientError) or attempt + 1 == ATTEMPTS:
+                    why = _why(error, self.bucket, READ_PERMISSION)
+                    raise BadInput(f"{shown(self.path)} cannot be read: {why}") from error
+        raise AssertionError("the last attempt returns or raises")
+
+
+class _Whole:
+    """A body that raises CutAnswer at its end unless it is as long as was announced."""
+
+    def __init__(self, body: Readable, *announced: int | None) -> None:
+        self._body = body
+        self._announced = [length for length in announced if length is not None]
+        self._done = 0
+
+    def read(self, size: int, /) -> bytes:
+        part = self._body.read(size)
+        self._done += len(part)
+        if not part and any(length != self._done for length in self._announced):
+            raise CutAnswer(
+                f"the answer to S3 GetObject was cut off after {self._done} of "
+                f"{max(self._announced)} bytes, or the object was replaced meanwhile"
+            )
+        return part
+
+
+def _why(
+    error: ClientError | BotoCoreError | CutAnswer | OSError, bucket: str, permission: str
+) -> str:
+    """What went wrong with a bucket, and what to do."""
+    if not isinstance(error, ClientError):
+        text = " ".join(str(error).split())[:300]
+        return (
+            f"{text} ({type(error).__name__}, bucket {bucket}); run it again, or look at the AWS "
+            "configuration"
+        )
+    code = code_of(error)
+    failed = f"{error.operation_name} of bucket {bucket}"
+    if denied(code):
+        also = "" if permission == LIST_PERMISSION else f", and {DECRYPT_PERMISSION} on its key"
+        return f"{failed} was denied ({code}); allow {permission}{also} ({DOCUMENT})"
+    failed = f"{failed} failed ({code})"
+    if code == "NoSuchBucket":
+        return f"{failed}: there is no such bucket; check its name"
+    if code in _MISSING:
+        return f"{failed}: there is no such object; check its name"
+    if code in _ELSEWHERE:
+        region = error.response["ResponseMetadata"]["HTTPHeaders"].get("x-amz-bucket-region")
+        return f"{failed}: it lies in {region or 'another Region'}; set AWS_REGION to that"
+    if code == _ARCHIVED:
+        return f"{failed}: the object is archived; restore it, or scan again"
+    return f"{failed}; run it again"

@@ -1,0 +1,114 @@
+"""Results that lie in no file here, such as the objects of a bucket; and which of them count."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, Protocol, TypeVar
+
+from .shown import shown
+from .window import Readable
+
+Made = TypeVar("Made")
+Named = TypeVar("Named", bound="StoredFile")
+
+S3: Final = "s3://"
+"""What the name of an object, or of a folder of objects, begins with."""
+
+SUFFIXES: Final = (".json", ".ndjson")
+"""What the names of results files end with, below a folder."""
+
+_RUN: Final = re.compile(r"prowler-output-(?P<account>[0-9]{12})-(?P<time>[0-9]{14})(?![0-9])")
+"""How Prowler 3.16 to 5.46 begins the name of a file: account, and the scanner's local time."""
+
+_ACCOUNTS_SHOWN: Final = 5
+"""Of more accounts, the older runs are told together."""
+
+_RUNS_SHOWN: Final = 3
+
+
+class StoredFile(Protocol):
+    """A results file that is read from elsewhere."""
+
+    @property
+    def path(self) -> str:
+        """Its whole name, as people write it: `s3://bucket/key`."""
+        ...
+
+    def read(self, take: Callable[[Readable], Made]) -> Made:
+        """What `take` makes of its content; of the whole again, where it broke off before.
+
+        Raises BadInput when it cannot be read.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What lies under one name."""
+
+    is_folder: bool
+    """Whether files of no scanner are passed over, as below a folder."""
+    files: tuple[StoredFile, ...]
+    warnings: tuple[str, ...] = ()
+
+
+def newest_runs(files: Iterable[Named]) -> tuple[tuple[Named, ...], Mapping[str, tuple[str, ...]]]:
+    """The files of each account's newest run, and the times of the older ones, newest first.
+
+    Account and time are read from the names that Prowler gives its files. All files of a run stay,
+    and so does every file that is named otherwise: of its findings the newest of each key counts.
+    """
+    chosen: list[Named] = []
+    newest: dict[str, tuple[str, list[Named]]] = {}
+    older: defaultdict[str, set[str]] = defaultdict(set)
+    for file in files:
+        run = _RUN.match(file.path.rpartition("/")[2])
+        if run is None:
+            chosen.append(file)
+            continue
+        account, time = run["account"], run["time"]
+        known, kept = newest.setdefault(account, (time, []))
+        if time < known:
+            older[account].add(time)
+        elif time == known:
+            kept.append(file)
+        else:
+            older[account].add(known)
+            newest[account] = (time, [file])
+    chosen += [file for _, (_, kept) in sorted(newest.items()) for file in kept]
+    return tuple(chosen), {
+        account: tuple(sorted(times, reverse=True)) for account, times in sorted(older.items())
+    }
+
+
+def told(path: str, older: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
+    """Sentences about the runs under `path` that are not used."""
+    path = shown(path)
+    if len(older) > _ACCOUNTS_SHOWN:
+        count = sum(map(len, older.values()))
+        return (
+            f"{path}: only the newest run of each account is used; {count} older runs of "
+            f"{len(older)} accounts are not",
+        )
+    return tuple(
+        f"{path}: of account {account} only the newest run is used, and not {_listed(times)}"
+        for account, times in older.items()
+    )
+
+
+def _listed(times: tuple[str, ...]) -> str:
+    shown = ", ".join(_date(time) for time in times[:_RUNS_SHOWN])
+    rest = len(times) - _RUNS_SHOWN
+    runs = "that of" if len(times) == 1 else "those of"
+    return f"{runs} {shown}" + (f" and {rest} older" if rest > 0 else "")
+
+
+def _date(time: str) -> str:
+    try:
+        return f"{datetime.strptime(time, '%Y%m%d%H%M%S'):%Y-%m-%d %H:%M:%S}"  # noqa: DTZ007
+    except ValueError:
+        return time
