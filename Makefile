@@ -63,7 +63,7 @@ bench: .venv/.ready ## Keysweep beside its peers: half an hour, on a machine tha
 	@$(TOX) --notest -e command,prowler,checkov,bench-custodian,bench-awscli
 	@.tox/command/bin/python -m benchmarks $(BENCH_ONLY:%=--only %) $(if $(BENCH_QUICK),--quick)
 
-lint: .venv/.ready ## What CI runs: ruff, and mypy strict in each environment
+lint: .venv/.ready ## What CI runs: ruff, the one way of imports, and mypy strict in each environment
 	@$(TOX) -e lint
 	@$(TOX) --notest -e prowler,checkov
 	@MYPYPATH=checks/prowler .tox/prowler/bin/mypy --explicit-package-bases checks/prowler

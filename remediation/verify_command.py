@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from . import verify, verify_checkov, verify_prowler
-from .pack import Parameter, folder
+from .folders import Parameter, folder
 
 PROVEN, NOT_PROVEN, BAD_USAGE, STOPPED = 0, 1, 2, 130
 """Exit codes; BAD_USAGE also without a scanner, STOPPED is a shell's own."""

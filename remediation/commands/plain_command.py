@@ -8,12 +8,13 @@ from typing import Any
 import click
 
 from .. import pack
+from ..folders import Parameter
 
 
 class PlainCommand(click.Command):
     """Completes what argparse will parse, and hands everything over as it was typed."""
 
-    def __init__(self, name: str, parameters: Iterable[pack.Parameter]) -> None:
+    def __init__(self, name: str, parameters: Iterable[Parameter]) -> None:
         """`parameters` are those that argparse gets."""
         super().__init__(name, params=[_parameter(*one) for one in parameters])
 

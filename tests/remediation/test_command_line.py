@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 import pytest
 
-from keysweep.remediation import cli, commands, pack, verify_command
+from keysweep.remediation import cli, commands, folders, pack, verify_command
 from keysweep.remediation.commands.lazy import LazyCommand
 from keysweep.remediation.commands.plain_command import PlainCommand
 
@@ -88,7 +88,7 @@ def test_the_versions_that_matter_are_shown() -> None:
 COMPLETED = {
     "keysweep ": {*cli.COMMANDS},
     "keysweep pl": {"plan"},
-    "keysweep path ": {*pack.FOLDERS},
+    "keysweep path ": {*folders.FOLDERS},
     "keysweep plan --format ": {"table", "json", "markdown", "csv"},
     "keysweep verify --format ": {"table", "json"},
     "keysweep verify ": {"prowler", "checkov"},
@@ -122,7 +122,7 @@ def test_what_shells_complete_is_what_argparse_takes(
 
 def test_plain_commands_are_answered_beside_click_too(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.run(["path", "checkov"]) == 0
-    assert capsys.readouterr().out.strip() == pack.folder("checkov")
+    assert capsys.readouterr().out.strip() == folders.folder("checkov")
     with pytest.raises(SystemExit) as ended:
         cli.run(["verify", "--help"])
     assert ended.value.code == 0

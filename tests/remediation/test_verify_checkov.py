@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from keysweep.remediation import pack, verify_checkov
+from keysweep.remediation import folders, pack, verify_checkov
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "checkov" / ".checkov.yaml"
 BOTH = "CKV_KEYSWEEP_001 and CKV_KEYSWEEP_002"
@@ -47,7 +47,7 @@ def test_both_checks_fire_whatever_the_users_own_settings_are(
     assert code == 0, result
     assert result["version"] == "3.3.30"
     assert result["says"][0].startswith(BOTH)
-    assert f"--external-checks-dir {pack.folder('checkov')}" in result["says"][1]
+    assert f"--external-checks-dir {folders.folder('checkov')}" in result["says"][1]
 
 
 def test_a_configuration_file_is_proven_or_mended(
@@ -62,8 +62,8 @@ def test_a_configuration_file_is_proven_or_mended(
     code, result = ask(capsys, checkov, "--config-file", "checkov.yaml")
     assert code == 1
     assert f"did not run {BOTH}" in result["says"][0]
-    assert pack.folder("checkov") in result["mend"]
-    (tmp_path / ".keysweep").symlink_to(pack.folder("checkov"))
+    assert folders.folder("checkov") in result["mend"]
+    (tmp_path / ".keysweep").symlink_to(folders.folder("checkov"))
     code, result = ask(capsys, checkov, "--config-file", "checkov.yaml")
     assert code == 0
     assert "--config-file checkov.yaml" in result["says"][1]

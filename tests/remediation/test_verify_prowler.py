@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 import yaml
 
-from keysweep.remediation import pack, verify, verify_prowler
+from keysweep.remediation import folders, pack, verify, verify_prowler
 
 CHECK, OTHER = verify_prowler.CHECKS
 
@@ -203,7 +203,7 @@ def test_it_says_that_a_version_only_lists(make: Make, ask: Verify, version: str
     code, result = ask(make(version, "sys.exit(0)"))
     assert code == 1
     assert "only lists" in result["says"][0]
-    assert f"prowler aws -x {pack.folder('prowler')} -c {CHECK} {OTHER}" in result["mend"]
+    assert f"prowler aws -x {folders.folder('prowler')} -c {CHECK} {OTHER}" in result["mend"]
 
 
 def test_a_version_said_to_only_list_is_believed_when_it_runs_the_check(
@@ -221,7 +221,7 @@ def test_a_version_that_ignores_packages_is_not_run(make: Make, ask: Verify, ver
     code, result = ask(made)
     assert code == 1
     assert "does not look for checks in packages" in result["says"][0]
-    assert f"-x {pack.folder('prowler')} -c {CHECK} {OTHER}" in result["mend"]
+    assert f"-x {folders.folder('prowler')} -c {CHECK} {OTHER}" in result["mend"]
     assert not Path(f"{made.script}.ran").exists()
 
 
@@ -252,7 +252,7 @@ def test_a_copy_that_was_left_behind_is_named_for_deletion(
     made = make(does=MUST_NOT_RUN)
     copies = []
     for check in checks:
-        installed = Path(pack.folder("prowler"), check, f"{check}.metadata.json")
+        installed = Path(folders.folder("prowler"), check, f"{check}.metadata.json")
         copies.append(made.check(check, installed.read_text(encoding="utf-8")))
     code, result = ask(made)
     assert code == 1
@@ -279,7 +279,7 @@ WITH_FOLDER = "assert sys.argv[sys.argv.index('-x') + 1] == {folder!r}; " + FIRE
 
 @pytest.mark.parametrize("version", ["5.46.0", "5.10.2"])
 def test_the_folder_is_proven_without_the_package(make: Make, ask: Verify, version: str) -> None:
-    folder = pack.folder("prowler")
+    folder = folders.folder("prowler")
     made = make(version, "pass", installed=False)
     botocore = made.prowler.parent / "botocore"
     botocore.mkdir()
@@ -385,5 +385,6 @@ def test_python_without_prowler_is_no_prowler(make: Make, ask: Verify, tmp_path:
 
 
 def test_every_check_of_the_pack_is_proven() -> None:
-    folders = {path.parent.name for path in Path(pack.folder("prowler")).glob("*/*.metadata.json")}
-    assert set(verify_prowler.CHECKS) == folders
+    pack_folder = Path(folders.folder("prowler"))
+    checks = {path.parent.name for path in pack_folder.glob("*/*.metadata.json")}
+    assert set(verify_prowler.CHECKS) == checks
