@@ -12,6 +12,7 @@ from .. import cancel as cancel_stage
 from .. import journal as journal_stage
 from .. import plan as plan_stage
 from ..aws import Access, Accounts, Manners
+from ..aws.bucket import Buckets
 from ..findings import Results, nominated, nominates_cancel, read_results
 from ..models import KeyArn
 from ..work import Stop
@@ -63,10 +64,11 @@ def cancel(
         raise click.UsageError("give one of RESULTS, --plan, --key, or --journal alone")
     if any(ways) and len(journals) > 1:
         raise click.UsageError("give one --journal to write to")
-    found = read_results(results, sys.stdin.buffer) if results else None
-    unusable = _told(found)
     made = plan_stage.load(plan_path) if plan_path is not None else None
     policy = made.policy if made is not None and policy_path is None else policy_to_use(policy_path)
+    accounts = Accounts(access, Manners(policy.quota_share))
+    found = read_results(results, sys.stdin.buffer, Buckets(accounts).find) if results else None
+    unusable = _told(found)
     batches: Mapping[Path, Collection[KeyArn]]
     if any(ways):
         path = journals[0] if journals else journal_stage.DEFAULT_PATH
@@ -76,7 +78,6 @@ def cancel(
     ordered = sorted(arn for chosen in batches.values() for arn in chosen)
     if not ordered:
         return max(print_results(form, ()), LEFT if unusable else DONE)
-    accounts = Accounts(access, Manners(policy.quota_share))
     caller = caller_of(accounts, ordered)
     confirm("Cancel the deletion of", ordered, accounts, yes=yes)
     chosen = [Batch(path, sorted(some), not any(ways)) for path, some in batches.items()]

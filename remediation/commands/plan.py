@@ -9,6 +9,7 @@ import click
 
 from .. import plan as plan_stage
 from ..aws import Access, Accounts, Manners
+from ..aws.bucket import Buckets
 from ..files import demand_writable, write_private
 from ..findings import read_results
 from ..iac import look_at
@@ -92,7 +93,8 @@ def plan(
 ) -> int:
     """Judge the keys that scanner RESULTS name, and write a plan to review.
 
-    RESULTS are files or folders of Prowler's and Checkov's JSON, or - for standard input. Checkov's
+    RESULTS are files or folders of Prowler's and Checkov's JSON, s3://bucket/prefix as Prowler's
+    --output-bucket fills it (the newest run of each account), or - for standard input. Checkov's
     findings lead to keys by the states and stacks that are given. Changes nothing.
 
     Example: keysweep plan output/ --out plan.json
@@ -100,9 +102,9 @@ def plan(
     policy = policy_to_use(policy_path, pending_window_days, max_keys)
     since = plan_stage.load(since_path) if since_path is not None else None
     demand_writable(html_path)
-    found = read_results(results, sys.stdin.buffer)
+    accounts = Accounts(access, Manners(policy.quota_share))
+    found = read_results(results, sys.stdin.buffer, Buckets(accounts).find)
     with at_once(), progress("reading evidence") as step:
-        accounts = Accounts(access, Manners(policy.quota_share))
         code = look_at(states, stacks, accounts)
         collector = collector_asking(accounts, cloudtrail_lake)
         collector.progress = lambda piece, keys: step(
