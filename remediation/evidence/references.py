@@ -63,10 +63,14 @@ def _read(place: Place, asked: Sequence[Evidence]) -> Mapping[KeyArn, References
     }
 
 
+def _permissions() -> tuple[str, ...]:
+    return *reference_list().permissions(), REGIONS_PERMISSION
+
+
 SOURCE = Source(
     "references",
     Cost.PLACE_SCAN,
-    (*reference_list().permissions(), REGIONS_PERMISSION),
+    _permissions,
     read_place=_read,
     after=("aliases",),
 )
