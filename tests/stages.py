@@ -6,7 +6,11 @@ Quicker than the command as a process, which test_loop.py tries; what is run is 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -14,6 +18,7 @@ from typing import Any
 
 from botocore.loaders import create_loader
 from botocore.session import Session
+from prowler_records import prowler_record
 
 from embedded_aws.process import EmbeddedAws
 from keysweep.remediation import apply as apply_stage
@@ -42,26 +47,6 @@ AS_OPERATOR = Access(role_name=ROLE)
 WRITES = {"ScheduleKeyDeletion", "CancelKeyDeletion", "TagResource", "EnableKey"}
 
 
-def record(arn: str, time: float) -> dict[str, Any]:
-    """A record of our check as Prowler writes it, with the fields that are read."""
-    _, _, _, region, account, _ = arn.split(":")
-    return {
-        "metadata": {
-            "event_code": "kms_cmk_not_disabled",
-            "product": {"name": "Prowler", "version": "5.46.0", "vendor_name": "Prowler"},
-            "version": "1.4.0",
-        },
-        "class_uid": 2004,
-        "class_name": "Detection Finding",
-        "status": "New",
-        "status_code": "FAIL",
-        "time": int(time),
-        "cloud": {"account": {"uid": account}, "provider": "aws", "region": region},
-        "resources": [{"uid": arn, "region": region, "data": {"details": "", "metadata": {}}}],
-        "finding_info": {"uid": f"prowler-aws-kms_cmk_not_disabled-{account}-{region}-x"},
-    }
-
-
 @dataclass
 class Stages:
     """One estate, one journal, and the stages over them."""
@@ -82,7 +67,7 @@ class Stages:
             arns = [key["arn"] for key in self.aws.keys() if key["state"] == "Disabled"]
         path = self.folder / "results.json"
         now = self.aws.now()
-        path.write_text(json.dumps([record(arn, now) for arn in arns]), encoding="utf-8")
+        path.write_text(json.dumps([prowler_record(arn, now) for arn in arns]), encoding="utf-8")
         return path
 
     def collector(self) -> Collector:
@@ -117,6 +102,20 @@ class Stages:
             rows = cancel_stage.cancel(keys, entered, journal, only_ours=only_ours, **wishes)
         return self.by_name(rows)
 
+    def start(self, *arguments: str, **options: Any) -> subprocess.Popen[str]:
+        """Begin the command as a process, as an operator of the shop."""
+        keep = {k: v for k, v in os.environ.items() if not k.startswith("AWS_")}
+        return subprocess.Popen(
+            [sys.executable, "-P", "-m", "keysweep.remediation", *arguments],
+            cwd=self.folder,
+            env={**keep, **self.aws.environment(SHOP)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            encoding="utf-8",
+            **options,
+        )
+
     def history(self) -> journal_stage.History:
         """What the journal says; nothing, before the first run."""
         if not self.journal.exists():
@@ -150,6 +149,14 @@ class Stages:
             except ValueError:
                 continue  # torn
         return found
+
+
+def wait_for(what: Callable[[], object]) -> None:
+    """Return once it is true."""
+    end = time.monotonic() + 90
+    while not what():
+        assert time.monotonic() < end
+        time.sleep(0.02)
 
 
 MODELS = create_loader()

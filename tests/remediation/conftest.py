@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from prowler_records import prowler_record
 
 from embedded_aws.process import EmbeddedAws
 
@@ -114,27 +115,6 @@ def keysweep(server: EmbeddedAws, tmp_path: Path) -> Callable[..., Done]:
         return Done(done.returncode, done.stdout, done.stderr)
 
     return run
-
-
-def prowler_record(arn: str, time: float, **changes: Any) -> dict[str, Any]:
-    """A record of our check as Prowler 5.46.0 writes it, with the fields that are read."""
-    _, _, _, region, account, _ = arn.split(":")
-    return {
-        "metadata": {
-            "event_code": "kms_cmk_not_disabled",
-            "product": {"name": "Prowler", "version": "5.46.0", "vendor_name": "Prowler"},
-            "version": "1.4.0",
-        },
-        "class_uid": 2004,
-        "class_name": "Detection Finding",
-        "status": "New",
-        "status_code": "FAIL",
-        "time": int(time),
-        "cloud": {"account": {"uid": account}, "provider": "aws", "region": region},
-        "resources": [{"uid": arn, "region": region, "data": {"details": "", "metadata": {}}}],
-        "finding_info": {"uid": f"prowler-aws-kms_cmk_not_disabled-{account}-{region}-x"},
-        **changes,
-    }
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from prowler_records import prowler_record
 
 from embedded_aws.process import EmbeddedAws
 from keysweep.remediation.aws import Accounts, Manners
@@ -301,42 +302,10 @@ def planned(server: EmbeddedAws, tmp_path_factory: pytest.TempPathFactory) -> Pl
             patch.setenv(name, value)
         path = tmp_path_factory.mktemp("needed") / "results.ocsf.json"
         disabled = [k["arn"] for k in server.keys() if k["state"] == "Disabled"]
-        path.write_text(_prowler(disabled, server.now()), encoding="utf-8")
+        records = [prowler_record(arn, server.now()) for arn in disabled]
+        path.write_text(json.dumps(records), encoding="utf-8")
         collector = Collector(Accounts(manners=Manners(quota_share=100)))
         return build(read_results([str(path)], io.BytesIO()), load(), collector), names
-
-
-def _prowler(arns: list[str], now: float) -> str:
-    return json.dumps(
-        [
-            {
-                "metadata": {
-                    "event_code": "kms_cmk_not_disabled",
-                    "product": {"name": "Prowler", "version": "5.46.0", "vendor_name": "Prowler"},
-                    "version": "1.4.0",
-                },
-                "class_uid": 2004,
-                "class_name": "Detection Finding",
-                "status": "New",
-                "status_code": "FAIL",
-                "time": int(now),
-                "cloud": {
-                    "account": {"uid": SHOP},
-                    "provider": "aws",
-                    "region": arn.split(":")[3],
-                },
-                "resources": [
-                    {
-                        "uid": arn,
-                        "region": arn.split(":")[3],
-                        "data": {"details": "", "metadata": {}},
-                    }
-                ],
-                "finding_info": {"uid": f"prowler-aws-kms_cmk_not_disabled-{SHOP}-x"},
-            }
-            for arn in arns
-        ]
-    )
 
 
 def test_the_dead_are_scheduled_and_nothing_else(planned: Planned) -> None:

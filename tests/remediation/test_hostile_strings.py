@@ -21,7 +21,8 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
-from stages import DATA, DEAD, ROLE, SHOP, record, share_models, state_only
+from prowler_records import prowler_record
+from stages import DATA, DEAD, ROLE, SHOP, share_models, state_only
 
 from embedded_aws.process import EmbeddedAws
 from keysweep.remediation import cli
@@ -69,7 +70,7 @@ def keysweep(
 
 def _results(server: EmbeddedAws, path: Path) -> Path:
     keys = [key for key in server.keys() if key["state"] == "Disabled"]
-    records = [record(key["arn"], server.now()) for key in keys]
+    records = [prowler_record(key["arn"], server.now()) for key in keys]
     path.write_text(json.dumps(records), encoding="utf-8")
     return path
 

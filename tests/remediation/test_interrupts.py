@@ -7,15 +7,14 @@ import os
 import resource
 import signal
 import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import stages as held
-from stages import DEAD, SHOP, Stages, outcomes, share_models, state_only
+from stages import DEAD, SHOP, Stages, outcomes, share_models, state_only, wait_for
 
 from embedded_aws.process import EmbeddedAws
 from keysweep.remediation import write as write_stage
@@ -44,33 +43,12 @@ def run(server: EmbeddedAws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     return Stages(server, tmp_path, state_only())
 
 
-def _start(run: Stages, *arguments: str, **options: Any) -> subprocess.Popen[str]:
-    keep = {k: v for k, v in os.environ.items() if not k.startswith("AWS_")}
-    return subprocess.Popen(
-        [sys.executable, "-P", "-m", "keysweep.remediation", *arguments],
-        cwd=run.folder,
-        env={**keep, **run.aws.environment(SHOP)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        encoding="utf-8",
-        **options,
-    )
-
-
-def _wait_for(what: Callable[[], object]) -> None:
-    end = time.monotonic() + 90
-    while not what():
-        assert time.monotonic() < end
-        time.sleep(0.02)
-
-
 def _in_flight(run: Stages, kind: str) -> subprocess.Popen[str]:
     """A run of apply that waits for its first answers."""
     run.plan()
     run.aws.fault(kind, operation="ScheduleKeyDeletion", times=None, seconds=60)
-    process = _start(run, *APPLY)
-    _wait_for(lambda: len(run.aws.calls(operation="ScheduleKeyDeletion")) == 4)
+    process = run.start(*APPLY)
+    wait_for(lambda: len(run.aws.calls(operation="ScheduleKeyDeletion")) == 4)
     return process
 
 
@@ -100,7 +78,7 @@ def test_interrupted_once_it_ends_the_calls_in_flight(number: int, run: Stages) 
         "not begun: stopped by hand; run the same command again"
     }
     held.nothing_is_open(run)
-    again = _start(run, *APPLY)
+    again = run.start(*APPLY)
     out, err = again.communicate(timeout=120)
     assert (again.returncode, err) == (0, "")
     assert outcomes(_rows(run, out)) == dict.fromkeys(ALL, "scheduled")
@@ -122,7 +100,7 @@ def test_interrupted_twice_it_ends_at_once_and_loses_nothing(run: Stages) -> Non
     held.undo_finds_everything(run)
     plan = json.loads((run.folder / "plan.json").read_text("utf-8"))
     assert plan["summary"]["schedule"] == 8
-    again = _start(run, *APPLY)
+    again = run.start(*APPLY)
     out, _ = again.communicate(timeout=120)
     assert outcomes(_rows(run, out)) == dict.fromkeys(ALL, "scheduled")
     held.nothing_is_open(run)
@@ -131,8 +109,8 @@ def test_interrupted_twice_it_ends_at_once_and_loses_nothing(run: Stages) -> Non
 def test_plan_ends_at_once_since_it_changes_nothing(run: Stages) -> None:
     run.results()
     run.aws.fault("hang_before", operation="DescribeKey", times=None, seconds=60)
-    process = _start(run, "plan", "results.json")
-    _wait_for(lambda: run.aws.calls(operation="DescribeKey"))
+    process = run.start("plan", "results.json")
+    wait_for(lambda: run.aws.calls(operation="DescribeKey"))
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (1, "")
@@ -143,7 +121,7 @@ def test_plan_ends_at_once_since_it_changes_nothing(run: Stages) -> None:
 def test_a_second_apply_of_the_plan_refuses_whatever_its_journal(run: Stages) -> None:
     process = _in_flight(run, "hang_after")
     for journal in ("journal.jsonl", "other.jsonl"):
-        second = _start(run, *APPLY[:4], journal, "--format", "json")
+        second = run.start(*APPLY[:4], journal, "--format", "json")
         out, err = second.communicate(timeout=120)
         assert (second.returncode, out) == (3, "")
         assert "wait until it has ended" in err
@@ -161,7 +139,7 @@ def test_a_disk_that_fills_up_stops_the_run_in_one_sentence(run: Stages) -> None
     def little_room() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (2000, resource.RLIM_INFINITY))
 
-    process = _start(run, *APPLY, preexec_fn=little_room)
+    process = run.start(*APPLY, preexec_fn=little_room)
     out, err = process.communicate(timeout=120)
     assert process.returncode == 1
     assert len(err.splitlines()) == 1, err
@@ -172,7 +150,7 @@ def test_a_disk_that_fills_up_stops_the_run_in_one_sentence(run: Stages) -> None
     held.every_write_was_announced(run, plan)
     held.undo_finds_everything(run)
     assert run.state("PendingDeletion") < ALL
-    again = _start(run, *APPLY)
+    again = run.start(*APPLY)
     out, err = again.communicate(timeout=120)
     assert (again.returncode, err) == (0, "")
     assert outcomes(_rows(run, out)) == dict.fromkeys(ALL, "scheduled")
@@ -197,7 +175,7 @@ def test_a_place_that_takes_no_journal_is_refused_before_any_write(
     journal: str, options: dict[str, Any], words: str, run: Stages
 ) -> None:
     run.plan()
-    process = _start(run, *APPLY[:4], journal, **options)
+    process = run.start(*APPLY[:4], journal, **options)
     out, err = process.communicate(timeout=120)
     assert (process.returncode, out) == (2, "")
     assert len(err.splitlines()) == 1
@@ -221,7 +199,7 @@ def test_an_expired_plan_still_settles_what_was_left_open(run: Stages) -> None:
     }
     run.aws.clear_faults()
     run.aws.advance(days=8)
-    process = _start(run, *APPLY)
+    process = run.start(*APPLY)
     out, _ = process.communicate(timeout=120)
     rows = _rows(run, out)
     assert outcomes(rows) == {**dict.fromkeys(ALL, "scheduled"), "key-2": "failed"}
@@ -229,7 +207,7 @@ def test_an_expired_plan_still_settles_what_was_left_open(run: Stages) -> None:
     assert process.returncode == 1
     assert run.state("Disabled") == {"key-2"}
     held.nothing_is_open(run)
-    process = _start(run, *APPLY)
+    process = run.start(*APPLY)
     out, err = process.communicate(timeout=120)
     assert (process.returncode, out) == (3, "")
     assert "the plan expired on" in err

@@ -8,19 +8,16 @@ from __future__ import annotations
 
 import json
 import multiprocessing
-import os
 import random
-import subprocess
-import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import stages as held
-from stages import DATA, DEAD, ROLE, SHOP, Stages, outcomes, share_models, state_only
+from stages import DATA, DEAD, ROLE, SHOP, Stages, outcomes, share_models, state_only, wait_for
 from stages_child import WISHES, child
 
 from embedded_aws.process import EmbeddedAws
@@ -185,40 +182,20 @@ def test_cancel_after_a_killed_apply_undoes_all_of_it(
     _check(run, plan)
 
 
-def _command(run: Stages, *arguments: str) -> subprocess.Popen[str]:
-    keep = {k: v for k, v in os.environ.items() if not k.startswith("AWS_")}
-    return subprocess.Popen(
-        [sys.executable, "-P", "-m", "keysweep.remediation", *arguments],
-        cwd=run.folder,
-        env={**keep, **run.aws.environment(SHOP)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        encoding="utf-8",
-    )
-
-
-def _wait_for(what: Callable[[], object]) -> None:
-    end = time.monotonic() + 60
-    while not what():
-        assert time.monotonic() < end
-        time.sleep(0.02)
-
-
 @pytest.mark.parametrize("reached", [True, False])
 def test_the_command_killed_while_it_waits_for_an_answer(reached: bool, run: Stages) -> None:
     plan = run.plan([run.aws.key_arn(SHOP, "eu-west-1", "here-1")])
     kind = "hang_after" if reached else "hang_before"
     run.aws.fault(kind, operation="ScheduleKeyDeletion", times=None, seconds=60)
     apply = ("apply", "plan.json", "--yes", "--journal", "journal.jsonl", "--format", "json")
-    process = _command(run, *apply)
-    _wait_for(lambda: run.aws.calls(operation="ScheduleKeyDeletion"))
+    process = run.start(*apply)
+    wait_for(lambda: run.aws.calls(operation="ScheduleKeyDeletion"))
     process.kill()
     process.communicate()
     assert [line["line"] for line in run.lines()] == ["run", "intent"]
     run.aws.clear_faults()
     _check(run, plan)
-    again = _command(run, *apply)
+    again = run.start(*apply)
     out, err = again.communicate(timeout=120)
     assert (again.returncode, err) == (0, "")
     (row,) = json.loads(out)["results"]

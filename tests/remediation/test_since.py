@@ -9,7 +9,8 @@ from pathlib import Path
 import boto3
 import pytest
 import yaml
-from stages import DEAD, SHOP, record, share_models, state_only
+from prowler_records import prowler_record
+from stages import DEAD, SHOP, share_models, state_only
 
 from embedded_aws.process import EmbeddedAws
 from keysweep.remediation import cli
@@ -39,7 +40,7 @@ def aws(
 
 def _results(aws: EmbeddedAws, *names: str) -> str:
     arns = [aws.key_arn(SHOP, "eu-west-1", name) for name in names]
-    records = [record(arn, aws.now()) for arn in arns]
+    records = [prowler_record(arn, aws.now()) for arn in arns]
     Path("results.json").write_text(json.dumps(records), encoding="utf-8")
     return "results.json"
 
