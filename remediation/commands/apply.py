@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from .. import alarms
 from .. import apply as apply_stage
 from .. import journal as journal_stage
 from .. import plan as plan_stage
@@ -14,6 +15,7 @@ from ..errors import BadInput
 from ..files import demand_writable, locked, write_private
 from ..interrupt import orderly
 from ..journal import Journal
+from ..models import Outcome
 from ..report import page
 from ..report.html import html
 from ..work import Stop
@@ -96,7 +98,13 @@ def apply(
         )
     again = f"keysweep apply {plan_path} --journal {path}"
     code = code_at_end(stop, [journal], again, print_results(form, results))
-    return code if _saved(html_path, page.of_results(results, made, accounts.clock.now())) else LEFT
+    if not _saved(html_path, page.of_results(results, made, accounts.clock.now())):
+        code = LEFT
+    scheduled = [row.key_arn for row in results if row.outcome is Outcome.SCHEDULED]
+    if scheduled and not stop.asked:
+        for remark in alarms.remarks(scheduled, accounts):
+            say(remark)
+    return code
 
 
 def _saved(path: Path | None, shown: page.Page) -> bool:
