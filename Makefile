@@ -60,7 +60,7 @@ test-browser: .venv/.ready ## The pages of the reports in a real browser; needs 
 
 # BENCH_ONLY="topic topic" measures these alone; BENCH_QUICK=1 small and once, to see that it works.
 bench: .venv/.ready ## Keysweep beside its peers: half an hour, on a machine that does nothing else
-	@$(TOX) --notest -e command,prowler,checkov,bench-custodian,bench-awscli
+	@$(TOX) --notest -e command,prowler,checkov,bench-custodian,bench-awscli,bench-readers
 	@.tox/command/bin/python -m benchmarks $(BENCH_ONLY:%=--only %) $(if $(BENCH_QUICK),--quick)
 
 lint: .venv/.ready ## What CI runs: ruff, the one way of imports, and mypy strict in each environment

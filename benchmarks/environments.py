@@ -10,7 +10,7 @@ from typing import Final
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 
-NAMES: Final = ("command", "prowler", "checkov", "bench-custodian", "bench-awscli")
+NAMES: Final = ("command", "prowler", "checkov", "bench-custodian", "bench-awscli", "bench-readers")
 
 
 def program(environment: str, name: str) -> Path:
