@@ -25,6 +25,7 @@ from .guard import PIECES as GUARDED
 from .iac.stacks import PERMISSIONS as STACKS
 from .journal import Line
 from .models import Cost
+from .pages import pages
 from .plan import Plan
 from .policy import MAX_WINDOW_DAYS, Policy, PolicyFile
 from .policy_view import need
@@ -55,6 +56,7 @@ def documents() -> Mapping[str, str]:
             f"policies/schemas/{name}.schema.json": _json(schema)
             for name, schema in schemas().items()
         },
+        **pages(schemas()),
         "docs/rules.md": rules_page(),
         "docs/permissions.md": permissions_page(),
         "docs/references.md": _GENERATED + references_page(reference_list()),

@@ -19,6 +19,7 @@ from doc_pages import Block
 
 QUESTION = b"[y/N]: "
 _MARK = "@@ the block of line "
+_CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _ANY_DATE = re.compile(r"20\d\d-\d\d-\d\d|\d\d [A-Z][a-z]{2,8} 20\d\d")
 
 
@@ -46,7 +47,7 @@ def run(
         process = subprocess.Popen(
             ["bash", "--noprofile", "--norc", str(script)],
             cwd=folder,
-            env={**environment, "TERM": "dumb", "NO_COLOR": "1", "COLUMNS": "100"},
+            env={**environment, "TERM": "xterm", "NO_COLOR": "1", "COLUMNS": "100"},
             stdin=theirs,
             stdout=theirs,
             stderr=theirs,
@@ -55,7 +56,8 @@ def run(
     finally:
         os.close(theirs)
     said = _listen(ours, process, time.monotonic() + seconds)
-    return Shown(process.wait(), said.decode("utf-8", "replace").replace("\r", ""))
+    text = _CONTROL.sub("", said.decode("utf-8", "replace").replace("\r", ""))
+    return Shown(process.wait(), text)
 
 
 def _with_mark(block: Block) -> str:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from doc_pages import ROOT
+from doc_pages import ROOT, blocks
 
 from embedded_aws.process import EmbeddedAws
 
@@ -76,11 +76,11 @@ def commands(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def installed(
-    tmp_path_factory: pytest.TempPathFactory, wheels: Path, commands: Path
-) -> dict[str, str]:
-    """A home where pipx has installed the scanners, and installers find the wheel under test."""
+def installed(tmp_path_factory: pytest.TempPathFactory, wheels: Path) -> dict[str, str]:
+    """A home in which installers find the wheel under test, with a virtual environment."""
     home = tmp_path_factory.mktemp("installed")
+    uv = _program("KEYSWEEP_UV")
+    cache = subprocess.run([uv, "cache", "dir"], capture_output=True, text=True, check=True)
     environment = {
         "HOME": str(home),
         "PIPX_HOME": str(home / "pipx"),
@@ -88,23 +88,27 @@ def installed(
         "PIPX_DEFAULT_BACKEND": "uv",
         "PIP_FIND_LINKS": str(wheels),
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+        "UV_CACHE_DIR": cache.stdout.strip(),
         "UV_FIND_LINKS": str(wheels),
         "UV_TOOL_DIR": str(home / "tools"),
         "UV_TOOL_BIN_DIR": str(home / "tools" / "bin"),
     }
+    subprocess.run([uv, "venv", "-q", "--seed", home / "venv"], check=True)
+    return environment
+
+
+@pytest.fixture(scope="session")
+def scanners_by_pipx(installed: dict[str, str], commands: Path) -> None:
+    """The scanners as pipx has installed them, for those who inject something into them."""
     path = os.pathsep.join([str(commands), os.environ["PATH"]])
     for scanner in ("prowler", "checkov"):
         pinned = (ROOT / "tests" / f"requirements-{scanner}.txt").read_text(encoding="utf-8")
         [package] = re.findall(rf"^{scanner}==\S+$", pinned, re.MULTILINE)
         subprocess.run(
             ["pipx", "install", "-q", package],
-            env={**os.environ, **environment, "PATH": path},
+            env={**os.environ, **installed, "PATH": path},
             check=True,
         )
-    subprocess.run(
-        ["uv", "venv", "-q", "--seed", home / "venv"], check=True, env={**os.environ, "PATH": path}
-    )
-    return environment
 
 
 @pytest.fixture
@@ -117,7 +121,10 @@ def setting(
 ) -> Iterator[Setting]:
     """A checkout, or the folder of somebody who has Keysweep installed and code of their own."""
     folder = tmp_path / "page"
-    if request.param == "checkout":
+    page, start = request.param
+    if any("pipx" in block.text for block in blocks(page)):
+        request.getfixturevalue("scanners_by_pipx")
+    if start == "checkout":
         _check_out(folder)
     else:
         shutil.copytree(ROOT / "examples" / "code", folder)
@@ -158,6 +165,9 @@ def _check_out(folder: Path) -> None:
     for name in filter(None, listed.split("\0")):
         if (ROOT / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / name, folder / name)
-    for name in (".tox", ".venv"):
+            shutil.copy2(ROOT / name, folder / name)  # make looks at the times
+    # Folders of the page's own, so that nothing that it does reaches the environments it runs in.
+    for name in (".tox/command", ".tox/prowler", ".tox/checkov", ".venv/bin"):
+        (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).symlink_to(ROOT / name)
+    (folder / ".venv" / ".ready").touch()

@@ -42,7 +42,7 @@ def test_no_block_is_left_out_but_these() -> None:
 @pytest.mark.parametrize(
     ("page", "setting"),
     [
-        pytest.param(page, "checkout" if page in CHECKOUT else "estate", id=page)
+        pytest.param(page, (page, "checkout" if page in CHECKOUT else "estate"), id=page)
         for page in PAGES
         if _typed(page)
     ],

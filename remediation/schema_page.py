@@ -1,0 +1,141 @@
+"""A page of the docs that explains a file: every value of its model, as a table for each part.
+
+Types, bounds and defaults are those of the model's JSON Schema; the meaning of a value is the
+docstring of its field.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import json
+from collections.abc import Iterable, Mapping
+from itertools import pairwise
+from types import ModuleType
+from typing import Any, Final
+
+from pydantic import TypeAdapter
+
+from . import journal, models, plan, policy, since
+from .models import KeyArn, Model
+
+Json = Mapping[str, Any]
+
+_KEY_ARN: Final = TypeAdapter(KeyArn).json_schema()["pattern"]
+_WORDS: Final = {
+    "string": "text",
+    "integer": "whole number",
+    "number": "number",
+    "boolean": "true or false",
+    "null": "null",
+    "object": "object",
+}
+_FORMATS: Final = {"date-time": "time", "date": "day"}
+
+
+def tables(schema: Json) -> str:
+    """Tables of a schema: the document itself, then each part that it is made of."""
+    meanings = _meanings()
+    parts: Json = schema.get("$defs", {})
+    page = _table(schema, parts, meanings) if "properties" in schema else ""
+    for name in parts:
+        if "properties" in parts[name]:
+            page += f"\n## {name}\n\n{_about(parts[name])}{_table(parts[name], parts, meanings)}"
+    return page
+
+
+def _table(schema: Json, parts: Json, meanings: Mapping[tuple[str, str], str]) -> str:
+    title = str(schema.get("title", ""))
+    required = set(schema.get("required", ()))
+    rows = "| name | what it takes | default | meaning |\n|---|---|---|---|\n"
+    for name, value in schema["properties"].items():
+        meaning = value.get("description") or meanings.get((title, name))
+        meaning = meaning or meanings.get(("Policy", name), "")
+        default = "required" if name in required else _default(value)
+        rows += f"| `{name}` | {_kind(value, parts)} | {default} | {_cell(meaning)} |\n"
+    return rows
+
+
+def _about(schema: Json) -> str:
+    said = inspect.cleandoc(schema.get("description", ""))
+    return f"{said}\n\n" if said else ""
+
+
+def _default(value: Json) -> str:
+    """A default worth telling; null and empty lists say that the value may be left out."""
+    default = value.get("default")
+    shown = default is not None and default not in ([], {}, "")
+    return f"`{json.dumps(default)}`" if shown and not isinstance(default, dict) else ""
+
+
+def _kind(value: Json, parts: Json) -> str:
+    """What a value may be, in words."""
+    if reference := value.get("$ref"):
+        name = str(reference).rpartition("/")[2]
+        if "enum" in parts[name]:
+            return _kind(parts[name], parts)
+        return f"[{name}](#{name.lower()})"
+    if options := value.get("anyOf") or value.get("oneOf"):
+        kinds = [_kind(one, parts) for one in options if one.get("type") != "null"]
+        return " or ".join(dict.fromkeys(kinds))
+    if "enum" in value:
+        return " or ".join(f"`{word}`" for word in value["enum"])
+    if "const" in value:
+        return f"`{json.dumps(value['const'])}`"
+    if value.get("type") == "array":
+        return f"list of {_kind(value.get('items', {}), parts)}"
+    if value.get("pattern") == _KEY_ARN:
+        return "key ARN"
+    if value.get("type") == "object" and isinstance(value.get("additionalProperties"), Mapping):
+        return f"names, each with {_kind(value['additionalProperties'], parts)}"
+    kind = _FORMATS.get(value.get("format", ""), _WORDS.get(str(value.get("type")), "anything"))
+    return f"{kind}{_bounds(value)}"
+
+
+def _bounds(value: Json) -> str:
+    low, high = value.get("minimum"), value.get("maximum")
+    if "exclusiveMinimum" in value:
+        return f" above {value['exclusiveMinimum']}, up to {high}"
+    if low is None and high is None:
+        return ""
+    if high is None:
+        return f" from {low}"
+    return f" up to {high}" if low is None else f", {low} to {high}"
+
+
+def _meanings() -> dict[tuple[str, str], str]:
+    """The docstrings of the fields of all models, by class and field."""
+    found: dict[tuple[str, str], str] = {}
+    for module in (models, policy, plan, journal, since):
+        found |= _of_module(module)
+    return found
+
+
+def _of_module(module: ModuleType) -> dict[tuple[str, str], str]:
+    """Field docstrings of one module's models, those that they inherit from it too."""
+    tree = ast.parse(inspect.getsource(module))
+    own = {node.name: dict(_fields(node)) for node in tree.body if isinstance(node, ast.ClassDef)}
+    found: dict[tuple[str, str], str] = {}
+    for name in own:
+        kind = getattr(module, name)
+        if isinstance(kind, type) and issubclass(kind, Model):
+            for base in reversed(kind.__mro__):
+                for field, text in own.get(base.__name__, {}).items():
+                    found[name, field] = text
+    return found
+
+
+def _fields(node: ast.ClassDef) -> Iterable[tuple[str, str]]:
+    for field, after in pairwise(node.body):
+        if (
+            isinstance(field, ast.AnnAssign)
+            and isinstance(field.target, ast.Name)
+            and isinstance(after, ast.Expr)
+            and isinstance(after.value, ast.Constant)
+            and isinstance(after.value.value, str)
+        ):
+            yield field.target.id, inspect.cleandoc(after.value.value)
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
