@@ -14,7 +14,7 @@ from .aws.failures import explain
 from .errors import AccountUnavailable, CutAnswer, Refused
 from .evidence import SOURCES, Collector
 from .evidence.description import describe
-from .journal import IntentLine, Journal, KeyRecord, OutcomeLine
+from .journal import History, IntentLine, Journal, KeyRecord, OutcomeLine
 from .models import (
     PENDING_DELETION,
     Cost,
@@ -38,6 +38,9 @@ from .write import CANCEL, SCHEDULE, Write, await_state, settle, write
 FRESH: Final = timedelta(hours=1)
 """A plan this young is trusted for the dear evidence; an older one is read again (rule 3)."""
 
+DEAR: Final = frozenset({Cost.PLACE_SCAN, Cost.EVENT_NAME, Cost.LAST_USE, Cost.EVENT_KEY})
+"""What costs more than looking at each key again right before its call."""
+
 ALWAYS_AGAIN: Final = frozenset({"history"})
 """Dear pieces that are read again however young the plan is: within the hour somebody may have
 enabled and used the key, or cancelled its deletion, and disabled it again."""
@@ -59,6 +62,18 @@ def refuse_expired(plan: Plan, now: datetime) -> None:
         )
     if now >= plan.expires_at:
         raise Refused(f"{_expired(plan)}; make and review a new one")
+
+
+def to_do(plan: Plan, history: History, now: datetime) -> tuple[KeyArn, ...]:
+    """The keys whose deletion may be scheduled now: not those that earlier runs are done with."""
+    if now >= plan.expires_at:
+        return ()
+    return tuple(
+        item.key_arn
+        for item in plan.chosen()
+        if not _is_done(plan, record := history.keys.get(item.key_arn))
+        and not _was_cancelled(plan, record)
+    )
 
 
 def _expired(plan: Plan) -> str:
@@ -152,8 +167,8 @@ class _Work:
             earlier=open_intent,
         )
         result = write(self.place, self.journal, change, now.description)
-        if result.outcome is Outcome.SCHEDULED and used & FROZEN:
-            return self._look_once_more(used & FROZEN, now, result)
+        if result.outcome is Outcome.SCHEDULED:
+            return self._look_once_more(used, now, result)
         return result
 
     def _now(self) -> datetime:
@@ -164,6 +179,10 @@ class _Work:
         intent = record.undecided
         if intent is not None and intent.operation == SCHEDULE.name:
             settled = settle(self.place, self.journal, intent, SCHEDULE)
+            if settled.result.outcome is Outcome.SCHEDULED:
+                # The run that called may have ended before it could look.
+                used = _used_pieces(self.plan, self.item, self._now())
+                return self._look_once_more(used, self.item.evidence, settled.result), None
             if settled.result.outcome is not Outcome.FAILED:
                 return settled.result, None
             if not settled.final:
@@ -172,7 +191,7 @@ class _Work:
             settled = settle(self.place, self.journal, intent, CANCEL)
             if settled.result.outcome is Outcome.CANCELLED:
                 return settled.result.model_copy(update={"outcome": Outcome.CHANGED}), None
-        if record.cancelled is not None and record.cancelled.time >= self.plan.created_at:
+        if _was_cancelled(self.plan, record):
             message = "its deletion was cancelled after the plan was made"
             return _row(self.item, Outcome.CHANGED, message), None
         standing = record.scheduled_outcome
@@ -201,9 +220,10 @@ class _Work:
         return evidence.model_copy(update={"description": seen})
 
     def _look_once_more(
-        self, pieces: frozenset[str], before: Evidence, result: KeyResult
+        self, used: frozenset[str], before: Evidence, result: KeyResult
     ) -> KeyResult:
         """Cancel at once when something changed between the last look and the call."""
+        pieces = used & FROZEN
         now = self.collector.read_one(before, pieces)
         unread = [p for p in sorted(pieces) if isinstance(getattr(now, p), Unknown)]
         if unread:
@@ -241,7 +261,7 @@ def _used_pieces(plan: Plan, item: PlanItem, now: datetime) -> frozenset[str]:
 
 
 def _is_dear(piece: str) -> bool:
-    return piece in SOURCES and SOURCES[piece].cost >= Cost.PLACE_SCAN
+    return piece in SOURCES and SOURCES[piece].cost in DEAR
 
 
 def _read_dear_again(
@@ -280,6 +300,13 @@ def _is_done(plan: Plan, record: KeyRecord | None) -> bool:
     """Whether an earlier run of this plan has scheduled the key."""
     return record is not None and (
         record.scheduled_outcome is not None and record.plan_digest == plan.digest
+    )
+
+
+def _was_cancelled(plan: Plan, record: KeyRecord | None) -> bool:
+    """Whether the key's deletion was cancelled since the plan was made."""
+    return record is not None and (
+        record.cancelled is not None and record.cancelled.time >= plan.created_at
     )
 
 

@@ -146,6 +146,18 @@ def read(paths: Sequence[Path]) -> History:
     return History(_fold([line for _, line in merged]), tuple(notes), tuple(problems))
 
 
+def read_whole(path: Path) -> History:
+    """The journal to write to; nothing where there is none yet. Raises BadInput for one with
+    problems: what is written after lines that are missing or altered may be taken wrongly."""
+    history = read([path]) if path.exists() else History({})
+    if history.problems:
+        raise BadInput(
+            f"{'; '.join(history.problems)}; nothing was done: restore the journal, or name a new "
+            "one with --journal"
+        )
+    return history
+
+
 def _content(path: Path) -> bytes:
     try:
         if path.exists() and not (path.is_file() or path.is_dir()):

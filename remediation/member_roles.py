@@ -13,7 +13,7 @@ from typing import Any, Final
 from .policy import Policy
 
 TEMPLATE_SIZE: Final = 51_200
-"""Most bytes of a template that is sent along, and not put in a bucket ("CloudFormation quotas")."""
+"""Most bytes of a template that comes with the request ("CloudFormation quotas")."""
 
 POLICIES_OF_A_ROLE: Final = 10
 """Managed policies that a role may have by default ("IAM and AWS STS quotas")."""

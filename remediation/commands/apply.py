@@ -67,12 +67,14 @@ def apply(
     chosen = [item.key_arn for item in made.chosen()]
     caller = caller_of(accounts, chosen)
     path = journal_path or journal_stage.DEFAULT_PATH
-    if not _left_open(made, path):
+    history = journal_stage.read_whole(path)
+    if not history.left_open(made.digest):
         apply_stage.refuse_expired(made, accounts.clock.now())
     if not chosen:
         _saved(html_path, page.of_results((), made, accounts.clock.now()))
         return print_results(form, ())
-    confirm("Schedule the deletion of", chosen, accounts, yes=yes)
+    if left := apply_stage.to_do(made, history, accounts.clock.now()):
+        confirm("Schedule the deletion of", left, accounts, yes=yes)
     stop = Stop()
     with (
         locked(plan_path, "another keysweep is applying this plan"),
@@ -116,8 +118,3 @@ def _saved(path: Path | None, shown: page.Page) -> bool:
             say(str(error))
             return False
     return True
-
-
-def _left_open(made: plan_stage.Plan, path: Path) -> bool:
-    """Whether an earlier run of this plan left something to settle, even after its expiry."""
-    return path.exists() and bool(journal_stage.read([path]).left_open(made.digest))

@@ -25,7 +25,8 @@ def confirm(what: str, keys: Sequence[KeyArn], accounts: Accounts, *, yes: bool)
     """Ask a person. Raises Refused after a no, and BadInput where nobody can be asked."""
     counts = Counter(arn.account_id for arn in keys if accounts.admits(arn))
     told = ", ".join(f"{count} in account {account}" for account, count in sorted(counts.items()))
-    question = f"{what} {counts.total()} keys ({told or 'none in the accounts named'})?"
+    keys_told = "1 key" if counts.total() == 1 else f"{counts.total()} keys"
+    question = f"{what} {keys_told} ({told or 'none in the accounts named'})?"
     if yes:
         return
     if not (sys.stdin.isatty() and sys.stderr.isatty()):

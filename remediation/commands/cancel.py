@@ -73,8 +73,12 @@ def cancel(
     if any(ways):
         path = journals[0] if journals else journal_stage.DEFAULT_PATH
         batches = {path: _chosen(found, made, keys)}
+        written_to = [path] if path.exists() else []
     else:
+        written_to = [*journals]
         batches = cancel_stage.batches(journals, cancelled_too=keep or enable)
+    for problem in journal_stage.read(written_to).problems:
+        say(problem)
     ordered = sorted(arn for chosen in batches.values() for arn in chosen)
     if not ordered:
         return max(print_results(form, ()), LEFT if unusable else DONE)

@@ -24,6 +24,7 @@ from .cancelling import Batch, cancel_batches
 from .ending import code_at_end
 from .options import access_options, format_option, journal_option, policy_option, yes_option
 from .printing import print_report, progress
+from .saying import say
 
 
 @click.command()
@@ -135,6 +136,8 @@ def guard(
         rows = guard_stage.with_rescues(rows, done)
         code = code_at_end(stop, written, "the same command", code)
     if form == "json":
+        for problem in history.problems:
+            say(problem)
         for row in rows:
             click.echo(ascii_json(row.model_dump_json()))
     else:

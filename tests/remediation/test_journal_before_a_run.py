@@ -1,0 +1,126 @@
+"""What the journal says before a run: damage is told, nothing is added to it, and what is done is
+asked about no more."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from embedded_aws.process import EmbeddedAws
+
+SHOP = "111122223333"
+ROLE = ("--role-name", "KeysweepOperator")
+Run = Callable[..., Any]
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Path:
+    return tmp_path / "keysweep-journal.jsonl"
+
+
+def scheduled(aws: EmbeddedAws) -> int:
+    """How often a deletion was asked for."""
+    return len(aws.calls(operation="ScheduleKeyDeletion"))
+
+
+def doubled(journal: Path) -> None:
+    """Write its last line twice."""
+    lines = journal.read_text(encoding="utf-8").splitlines(keepends=True)
+    journal.write_text("".join([*lines, lines[-1]]), encoding="utf-8")
+
+
+@pytest.fixture
+def damaged(aws: EmbeddedAws, planned: Path, keysweep: Run, journal: Path) -> Path:
+    """The plan's journal after a run that one key was denied in, with a line too many."""
+    aws.fault("deny", operation="ScheduleKeyDeletion", times=1)
+    assert keysweep("apply", planned, "--yes", *ROLE).code == 1
+    doubled(journal)
+    return journal
+
+
+def test_apply_adds_nothing_to_a_journal_that_is_not_whole(
+    aws: EmbeddedAws, damaged: Path, planned: Path, keysweep: Run
+) -> None:
+    calls, text = scheduled(aws), damaged.read_bytes()
+    done = keysweep("apply", planned, "--yes", *ROLE)
+    assert (done.code, done.out) == (2, "")
+    (line,) = done.err.splitlines()
+    number = len(text.splitlines())
+    assert f"line {number} is a second outcome of one intent; nothing was done" in line
+    assert "name a new one with --journal" in line
+    assert scheduled(aws) == calls
+    assert damaged.read_bytes() == text
+    other = keysweep("apply", planned, "--yes", "--journal", "new.jsonl", *ROLE)
+    assert other.code == 0
+    assert {key["name"] for key in aws.keys(state="PendingDeletion")} == {
+        *("dead-1", "dead-2", "dead-3", "dead-far", "dead-other", "pending")
+    }
+
+
+def test_a_torn_last_line_is_a_killed_runs_and_apply_goes_on(
+    aws: EmbeddedAws, planned: Path, keysweep: Run, journal: Path
+) -> None:
+    aws.fault("deny", operation="ScheduleKeyDeletion", times=1)
+    assert keysweep("apply", planned, "--yes", *ROLE).code == 1
+    journal.write_bytes(journal.read_bytes()[:-30])
+    assert keysweep("apply", planned, "--yes", *ROLE).code == 0
+
+
+@pytest.mark.parametrize("way", ["--journal", "--key"])
+def test_cancel_tells_of_the_damage_and_cancels(
+    way: str, aws: EmbeddedAws, damaged: Path, keysweep: Run
+) -> None:
+    waiting = aws.keys(state="PendingDeletion")
+    pending = sorted(key["arn"] for key in waiting if key["name"] != "pending")
+    arguments = (way, damaged) if way == "--journal" else [x for arn in pending for x in (way, arn)]
+    done = keysweep("cancel", *arguments, "--yes", *ROLE, "--format", "json")
+    assert done.code == 0
+    assert "is a second outcome of one intent" in done.err
+    assert {row["key_arn"] for row in done.document["results"]} >= {*pending}
+    assert {key["name"] for key in aws.keys(state="PendingDeletion")} == {"pending"}
+
+
+def test_guard_tells_of_the_damage_beside_its_json(
+    damaged: Path, keysweep: Run, state_only: Path
+) -> None:
+    done = keysweep("guard", "--policy", state_only, *ROLE, "--format", "json")
+    assert done.code == 1
+    assert "is a second outcome of one intent" in done.err
+    assert all(json.loads(line)["wanted"] is False for line in done.out.splitlines())
+
+
+def test_the_question_counts_what_is_left_to_do(
+    aws: EmbeddedAws, planned: Path, keysweep: Run
+) -> None:
+    first = keysweep("apply", planned, *ROLE)
+    assert first.code == 2
+    assert "Schedule the deletion of 5 keys (4 in account 111122223333, 1 in " in first.err
+    aws.fault("deny", operation="ScheduleKeyDeletion", times=1)
+    aws.fault("deny", operation="ScheduleKeyDeletion", account="444455556666", times=1)
+    failed = keysweep("apply", planned, "--yes", *ROLE, "--format", "json").document["summary"]
+    left = failed["failed"]
+    assert left in {1, 2}
+    second = keysweep("apply", planned, *ROLE)
+    assert second.code == 2
+    assert f"Schedule the deletion of {'1 key' if left == 1 else '2 keys'} (" in second.err
+    assert keysweep("apply", planned, "--yes", *ROLE).code == 0
+    calls = scheduled(aws)
+    done = keysweep("apply", planned, *ROLE, "--format", "json")
+    assert done.code == 0, "there is nothing to ask about"
+    assert {row["outcome"] for row in done.document["results"]} == {"scheduled"}
+    assert scheduled(aws) == calls
+
+
+def test_a_key_that_was_cancelled_since_the_plan_is_not_counted(
+    aws: EmbeddedAws, planned: Path, keysweep: Run
+) -> None:
+    assert keysweep("apply", planned, "--yes", *ROLE).code == 0
+    arn = aws.key_arn(SHOP, "eu-west-1", "dead-1")
+    assert keysweep("cancel", "--key", arn, "--yes", *ROLE).code == 0
+    done = keysweep("apply", planned, *ROLE, "--format", "json")
+    assert {row["key_arn"]: row["outcome"] for row in done.document["results"]}[arn] == "changed"
+    assert aws.key(arn)["state"] == "Disabled"
