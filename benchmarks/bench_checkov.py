@@ -1,0 +1,103 @@
+"""Checkov over Terraform files, with our checks and without.
+
+Pairs of whole processes, their order changing from pair to pair, after one that warms up; CPU,
+which a busy machine moves less than the clock. What our checks add is the median of the differences
+within the pairs. It counts as distinguishable from noise when every single pair has the same sign.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Final
+
+from . import terraform
+from .environments import program, version
+from .process import Failed, run
+from .table import Row, seconds
+
+OURS: Final = "CKV_KEYSWEEP_001"
+PEER: Final = "CKV_AWS_227"
+"""Checkov's own check of disabled keys, for Terraform's `aws_kms_key` alone."""
+
+
+@dataclass(frozen=True)
+class _Scan:
+    """A way to run Checkov, and which of the checks must find how many keys."""
+
+    arguments: Sequence[str | Path]
+    finds: Mapping[str, int]
+
+    def cpu(self, code: Path) -> float:
+        """Seconds of user and system time of one run. Raises Failed unless it found the keys."""
+        done = run(
+            [
+                program("checkov", "checkov"),
+                *("--directory", code, "--framework", "terraform", "--skip-download"),
+                *("--output", "json", "--quiet", "--compact", "--soft-fail"),
+                *self.arguments,
+            ],
+            {"CHECKOV_RUN_SCA_PACKAGE_SCAN": "false", "LOG_LEVEL": "ERROR"},
+        )
+        report = json.loads(done.out[done.out.index("{") :])
+        found = [one["check_id"] for one in report["results"]["failed_checks"]]
+        if any(found.count(check) != keys for check, keys in self.finds.items()):
+            raise Failed(f"Checkov {self.arguments} did not find {self.finds}")
+        return done.cpu
+
+
+def versions() -> dict[str, str]:
+    """What scanned."""
+    return {
+        "checkov": version("checkov", "checkov"),
+        "keysweep": version("command", "keysweep"),
+    }
+
+
+def measure(runs: int, quick: bool) -> list[Row]:
+    """All of Checkov's checks with and without ours, and ours alone beside the built-in one."""
+    files = 40 if quick else 1000
+    pack = run([program("command", "keysweep"), "path", "checkov"]).out.strip()
+    ours: Sequence[str | Path] = ("--external-checks-dir", pack)
+    with tempfile.TemporaryDirectory() as folder:
+        code = Path(folder)
+        keys = terraform.write(code, files)
+        everything = _Scan((), {PEER: keys, OURS: 0})
+        with_ours = _Scan(ours, {PEER: keys, OURS: keys})
+        peer_alone = _Scan(("--check", PEER), {PEER: keys})
+        ours_alone = _Scan((*ours, "--check", OURS), {OURS: keys})
+        return [
+            _row("all checks with ours; peer: without", files, runs, with_ours, everything, code),
+            _row(f"{OURS} alone; peer: {PEER} alone", files, runs, ours_alone, peer_alone, code),
+        ]
+
+
+def _row(what: str, files: int, runs: int, ours: _Scan, peer: _Scan, code: Path) -> Row:
+    _pair(ours, peer, code, swapped=False)
+    pairs = [_pair(ours, peer, code, swapped=bool(number % 2)) for number in range(runs)]
+    differences = sorted(one - other for one, other in pairs)
+    theirs = [other for _, other in pairs]
+    added = median(differences)
+    distinct = differences[0] > 0 or differences[-1] < 0
+    spread = max(theirs) - min(theirs)
+    return Row(
+        f"{what}: {'+' if added >= 0 else '-'}{seconds(abs(added))} CPU, pairs "
+        f"{differences[0]:+.2f} to {differences[-1]:+.2f} s, run to run {spread:.2f} s",
+        files,
+        seconds(median(one for one, _ in pairs)),
+        peer=seconds(median(theirs)),
+        ratio=median(theirs) / median(one for one, _ in pairs),
+        target="within noise",
+        met=None if runs < 3 else not distinct,
+    )
+
+
+def _pair(ours: _Scan, peer: _Scan, code: Path, *, swapped: bool) -> tuple[float, float]:
+    if swapped:
+        theirs = peer.cpu(code)
+        return ours.cpu(code), theirs
+    return ours.cpu(code), peer.cpu(code)
