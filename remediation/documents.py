@@ -215,6 +215,7 @@ _COSTS: Final = {
     Cost.EVENT_KEY: "CloudTrail by key: one page or more a key, 2 a second",
 }
 
+    Cost.STACK: "one DescribeStackResources a key, 20 a second",
 
 def rules_page() -> str:
     """Why each rule holds, what it needs, and how to clear it; cheapest first."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Protocol
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -14,6 +14,7 @@ from ..errors import AccountUnavailable, CutAnswer
 from .clients import Clients, Manners
 from .clock import Clock
 from .failures import code_of
+from .narrow import Operations
 from .sessions import own_session, role_session
 
 SESSION_NAME: Final = "keysweep"
@@ -79,6 +80,10 @@ class Place:
         return self.clients.get(
             self.session, self.account_id, service, region or self.region, writes=writes
         )
+
+    def narrowed(self, operations: Operations) -> Place:
+        """The same place, whose clients of these services know these operations alone."""
+        return replace(self, session=self.clients.narrow(self.session, operations))
 
     def turn(self, operation: str) -> None:
         """Wait until this thread's next request of `service:Operation` may go out at once.

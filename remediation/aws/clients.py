@@ -15,6 +15,7 @@ from botocore.config import Config
 from botocore.session import Session
 
 from .limiter import SHARE, Limiter
+from .narrow import NarrowLoader, Operations, narrow_session
 from .whole import demand_whole_answers
 
 MOST_CLIENTS: Final = 256
@@ -59,6 +60,8 @@ class Clients:
         self._limiter = Limiter(self._manners.quota_share)
         self._most = most
         self._kept: OrderedDict[tuple[Session, str, str, bool], Any] = OrderedDict()
+        self._loaders: dict[Operations, NarrowLoader] = {}
+        self._narrow: dict[tuple[Session, Operations], Session] = {}
         self._lock = threading.Lock()
         _allow_open_files()
 
@@ -84,6 +87,18 @@ class Clients:
         if old is not None:
             old.close()  # whoever still calls it only opens a connection of its own
         return client
+
+    def narrow(self, session: Session, operations: Operations) -> Session:
+        """The session whose clients know these operations alone; the models are read once."""
+        with self._lock:
+            loader = self._loaders.get(operations)
+            if loader is None:
+                given = session.get_component("data_loader")
+                loader = self._loaders[operations] = NarrowLoader(given, operations)
+            made = self._narrow.get((session, operations))
+            if made is None:
+                made = self._narrow[session, operations] = narrow_session(session, loader)
+            return made
 
     def make(
         self,

@@ -10,6 +10,7 @@ from botocore.credentials import (
     AssumeRoleCredentialFetcher,
     CredentialProvider,
     CredentialResolver,
+    Credentials,
     DeferredRefreshableCredentials,
 )
 from botocore.exceptions import CredentialRetrievalError
@@ -19,16 +20,16 @@ from botocore.utils import parse_timestamp
 METHOD: Final = "assume-role"
 
 
-class _Given(CredentialProvider):
+class Given(CredentialProvider):
     """The only credentials of a session: the environment's chain is not looked at."""
 
     METHOD = METHOD
 
-    def __init__(self, credentials: DeferredRefreshableCredentials) -> None:
+    def __init__(self, credentials: Credentials | None) -> None:
         super().__init__()
         self._credentials = credentials
 
-    def load(self) -> DeferredRefreshableCredentials:
+    def load(self) -> Credentials | None:
         return self._credentials
 
 
@@ -68,6 +69,6 @@ def role_session(
 
     session = Session(profile=profile)
     session.register_component("data_loader", own.get_component("data_loader"))
-    given = _Given(DeferredRefreshableCredentials(fetch, METHOD))
+    given = Given(DeferredRefreshableCredentials(fetch, METHOD))
     session.register_component("credential_provider", CredentialResolver([given]))
     return session

@@ -48,7 +48,7 @@ def _read(place: Place, evidence: Evidence) -> Declarations:
 
 SOURCE = Source(
     "declarations",
-    Cost.KEY_CALL,
+    Cost.STACK,
     ("cloudformation:DescribeStackResources",),
     read_key=_read,
 )

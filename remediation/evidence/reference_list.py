@@ -186,6 +186,10 @@ class ReferenceList(Part):
             for call in entry.walk():
                 yield entry, call
 
+    def operations(self) -> frozenset[str]:
+        """Every operation that is called, as `service:Operation`."""
+        return frozenset(f"{entry.service}:{call.operation}" for entry, call in self.calls())
+
     def permissions(self) -> tuple[str, ...]:
         """Every IAM action that the calls need, each once."""
         actions = [entry.permission_of(call) for entry, call in self.calls()]

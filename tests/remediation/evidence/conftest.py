@@ -36,6 +36,9 @@ class StubbedPlace:
     asked: list[tuple[str, str, Answer]] = field(default_factory=list)
     """Region, operation and request of each call, in order."""
 
+    def narrowed(self, operations: frozenset[str]) -> Any:
+        return self
+
     def client(self, service: str, *, region: str | None = None) -> Any:
         """A client of a service in a Region, this one unless another is named."""
         where = (service, region or self.region)
