@@ -111,6 +111,27 @@ def scanners_by_pipx(installed: dict[str, str], commands: Path) -> None:
         )
 
 
+@pytest.fixture(scope="session")
+def fork(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A contributor's checkout, with the environment that CONTRIBUTING.md begins with."""
+    folder = tmp_path_factory.mktemp("fork") / "keysweep"
+    _check_out(folder)
+    for command in (
+        ("git", "init", "-q"),
+        ("git", "add", "."),
+        ("git", "-c", "user.name=n", "-c", "user.email=n@localhost", "commit", "-q", "-m", "all"),
+        ("make", "dev"),
+    ):
+        subprocess.run(command, cwd=folder, check=True, env=_without_tox())
+    return folder
+
+
+def _without_tox() -> dict[str, str]:
+    """The environment of somebody who does not run these tests."""
+    ours = ("AWS_", "KEYSWEEP_", "TOX", "VIRTUAL_ENV", "PYTEST", "MAKE", "MFLAGS")
+    return {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+
+
 @pytest.fixture
 def setting(
     request: pytest.FixtureRequest,
@@ -120,25 +141,20 @@ def setting(
     installed: dict[str, str],
 ) -> Iterator[Setting]:
     """A checkout, or the folder of somebody who has Keysweep installed and code of their own."""
-    folder = tmp_path / "page"
     page, start = request.param
+    folder = request.getfixturevalue("fork") if start == "fork" else tmp_path / "page"
     if any("pipx" in block.text for block in blocks(page)):
         request.getfixturevalue("scanners_by_pipx")
     if start == "checkout":
         _check_out(folder)
-    else:
+    elif start == "estate":
         shutil.copytree(ROOT / "examples" / "code", folder)
         shutil.copytree(ROOT / "examples" / "states", folder / "states")
         shutil.copytree(ROOT / "examples" / "checkov", folder, dirs_exist_ok=True)
         subprocess.run(["git", "init", "-q", folder], check=True)
-    keep = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("AWS_", "KEYSWEEP_", "TOX", "VIRTUAL_ENV", "PYTEST"))
-    }
     with EmbeddedAws(ROOT / "examples" / "estate.yaml") as aws:
         environment = {
-            **keep,
+            **_without_tox(),
             **installed,
             **aws.environment(SHOP),
             "PATH": os.pathsep.join(
@@ -148,9 +164,10 @@ def setting(
             "DOCS_ENDPOINT": aws.endpoint,
             "DOCS_SCANS": str(scans),
             "DOCS_PROWLER": str(_program("KEYSWEEP_PROWLER")),
-            # The environments are built: what tox would do has been done by `make test-docs`.
-            "MAKEFLAGS": " -- TOX=true",
         }
+        if start == "checkout":
+            # The environments are built: what tox would do has been done by `make test-docs`.
+            environment["MAKEFLAGS"] = " -- TOX=true"
         yield Setting(folder, environment, aws)
 
 

@@ -8,17 +8,36 @@ from doc_shell import absent, run
 
 SECONDS = 900
 
-CHECKOUT = frozenset(
-    {
-        "README.md",
-        "CONTRIBUTING.md",
-        "docs/tutorial.md",
-        "docs/add-a-rule.md",
-        "docs/add-a-key-reference.md",
-        "docs/add-a-scanner-format.md",
-    }
-)
-"""Pages whose reader stands in a checkout; the others' has a repository of infrastructure code."""
+START = {
+    "README.md": "checkout",
+    "docs/tutorial.md": "checkout",
+    "examples/code/README.md": "checkout",
+    "CONTRIBUTING.md": "fork",
+    "docs/add-a-rule.md": "fork",
+    "docs/add-a-key-reference.md": "fork",
+    "docs/add-a-scanner-format.md": "fork",
+}
+"""Where a page's reader stands: in a checkout, or in one to work on with what `make dev` made; all
+others in a repository of infrastructure code."""
+
+BEFORE = {
+    "docs/prowler.md": ["scan results"],
+    "examples/code/README.md": ["scan results"],
+    "docs/watch.md": ["scan results"],
+    "docs/undo.md": ["scan results", "plan", "apply"],
+    "docs/security-hub.md": ["scan to Security Hub"],
+}
+"""What the reader of a page has done already."""
+
+DONE = {
+    "scan results": "prowler aws --checks kms_cmk_not_disabled --output-formats json-ocsf"
+    " --output-directory results || [ $? -eq 3 ]",
+    "plan": "keysweep plan results",
+    "apply": "keysweep apply plan.json",
+    "scan to Security Hub": "prowler aws --checks kms_cmk_not_disabled --output-formats json-asff"
+    " --output-directory sent || [ $? -eq 3 ]\n"
+    "aws securityhub batch-import-findings --findings file://$(echo sent/*.asff.json)",
+}
 
 NOT_RUN: frozenset[tuple[str, str]] = frozenset()
 """Page and first line of every block that says of itself that it is not run."""
@@ -42,14 +61,15 @@ def test_no_block_is_left_out_but_these() -> None:
 @pytest.mark.parametrize(
     ("page", "setting"),
     [
-        pytest.param(page, (page, "checkout" if page in CHECKOUT else "estate"), id=page)
+        pytest.param(page, (page, START.get(page, "estate")), id=page)
         for page in PAGES
         if _typed(page)
     ],
     indirect=["setting"],
 )
 def test_a_page_does_what_it_says(page: str, setting) -> None:
-    typed = [block for block in _typed(page) if block.not_run is None]
+    before = [Block("sh", f"{DONE[done]}\n", line=0) for done in BEFORE.get(page, ())]
+    typed = [*before, *(block for block in _typed(page) if block.not_run is None)]
     shown = run(typed, setting.folder, setting.environment, SECONDS)
     assert shown.code == 0, f"{page}:{shown.last_line}: ended with {shown.code}\n{shown.text}"
     for block in blocks(page):
