@@ -17,6 +17,8 @@ from stages import DEAD, SHOP, Stages, few_references, outcomes, share_models, s
 from embedded_aws.process import EmbeddedAws
 from keysweep.remediation import policy as policy_stage
 from keysweep.remediation import write as write_stage
+from keysweep.remediation.journal import Journal
+from keysweep.remediation.models import KeyArn
 from keysweep.remediation.policy import Policy
 
 OTHER_POLICY = (
@@ -151,6 +153,22 @@ def test_a_look_after_the_call_that_fails_is_a_failure_that_says_how_to_undo(run
         f"look yourself, or run: keysweep cancel --key {_arn(run)}"
     )
     assert rows["calm"].message == ""
+
+
+def test_the_next_run_looks_where_a_kill_kept_the_last_one_from_looking(run: Stages) -> None:
+    plan = run.plan()
+    _kms(run).tag_resource(KeyId=_arn(run), Tags=[{"TagKey": "keysweep:keep", "TagValue": ""}])
+    with Journal(run.journal) as journal:
+        now = run.collector().accounts.clock.now()
+        journal.begin(now, "apply", plan_digest=plan.digest, keys=2)
+        arn = KeyArn.parse(_arn(run))
+        journal.intent(now, "ScheduleKeyDeletion", arn, pending_window_days=30)
+    _kms(run).schedule_key_deletion(KeyId=_arn(run), PendingWindowInDays=30)
+    rows = run.apply(plan)
+    assert outcomes(rows) == {"raced": "changed", "calm": "scheduled"}
+    assert "keysweep:keep" in rows["raced"].message
+    assert run.state("Disabled") == {"raced"}
+    held.nothing_is_open(run)
 
 
 def test_the_state_alone_costs_two_requests_a_key(run: Stages) -> None:
