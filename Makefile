@@ -8,7 +8,7 @@ empty :=
 list = $(subst $(empty) ,$2,$(strip $1))
 
 .DEFAULT_GOAL := help
-.PHONY: help dev demo playground docs test test-docs test-kills test-versions test-browser bench lint clean
+.PHONY: help dev demo playground docs test test-docs test-kills test-versions test-browser bench dist lint clean
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -62,6 +62,9 @@ test-browser: .venv/.ready ## The pages of the reports in a real browser; needs 
 bench: .venv/.ready ## Keysweep beside its peers: half an hour, on a machine that does nothing else
 	@$(TOX) --notest -e command,prowler,checkov,bench-custodian,bench-awscli,bench-readers
 	@.tox/command/bin/python -m benchmarks $(BENCH_ONLY:%=--only %) $(if $(BENCH_QUICK),--quick)
+
+dist: .venv/.ready ## The distribution in dist/, looked at and installed; uploads nothing
+	@$(TOX) -e dist
 
 lint: .venv/.ready ## What CI runs: ruff, the one way of imports, and mypy strict in each environment
 	@$(TOX) -e lint

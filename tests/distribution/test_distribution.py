@@ -7,30 +7,15 @@ import importlib.metadata
 import os
 import subprocess
 import sys
-import zipfile
 from pathlib import Path
+
+import release
 
 ROOT = Path(__file__).parents[2]
 
-INSTALLED_AS = {
-    "checks/prowler": "keysweep/services/kms",
-    "checks/checkov": "keysweep/checkov",
-    "policies": "keysweep/policies",
-    "remediation": "keysweep/remediation",
-}
-
 
 def test_the_wheel_holds_the_tracked_files_and_no_others(wheel: Path) -> None:
-    tracked = subprocess.run(
-        ["git", "ls-files", "-z", *INSTALLED_AS], cwd=ROOT, capture_output=True, check=True
-    ).stdout.decode()
-    expected = set()
-    for path in filter(None, tracked.split("\0")):
-        source = next(source for source in INSTALLED_AS if path.startswith(f"{source}/"))
-        expected.add(INSTALLED_AS[source] + path.removeprefix(source))
-    with zipfile.ZipFile(wheel) as archive:
-        files = {name for name in archive.namelist() if ".dist-info/" not in name}
-    assert files == expected
+    assert release.files_of(wheel) == release.tracked_as_installed()
 
 
 def test_the_distribution_requires_nothing_without_the_extra() -> None:
