@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import logging
+import threading
 from collections import Counter
 from datetime import datetime
 from pathlib import Path
@@ -430,7 +431,8 @@ def test_the_check_imports_nothing_that_prowler_does_not_bring():
         if isinstance(node, ast.ImportFrom):
             assert node.level == 0, "a relative import breaks in a copy"
             imported.add((node.module or "").partition(".")[0])
-    standard = {"__future__", "collections", "dataclasses", "datetime", "typing"}
+    standard = {"__future__", "collections", "concurrent", "dataclasses", "datetime"}
+    standard |= {"threading", "time", "typing"}
     assert imported == standard | {"botocore", "prowler"}
 
 
@@ -443,3 +445,46 @@ def test_the_folder_holds_check_and_metadata_only():
     }
     assert (folder / "__init__.py").read_bytes() == b""
     assert not (folder.parent / "__init__.py").exists()
+
+
+class StandingClock:
+    """A clock that stands still, so that each pause says how far ahead a turn is."""
+
+    def __init__(self) -> None:
+        self.pauses: list[float] = []
+
+    def monotonic(self) -> float:
+        return 1000.0
+
+    def sleep(self, seconds: float) -> None:
+        self.pauses.append(seconds)
+
+
+def test_keys_are_described_at_a_quarter_of_the_quota_in_each_region(
+    kms: Any, run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = StandingClock()
+    monkeypatch.setattr(module, "time", clock)
+    kms.regions = ("eu-west-1", "us-east-1")
+    for region in kms.regions:
+        for _ in range(60):
+            kms.key(region=region)
+    run(regions=set(kms.regions))
+    turns = [number / 500 for number in range(60)]
+    assert sorted(clock.pauses) == pytest.approx(sorted(turns * 2))
+
+
+def test_more_keys_are_read_at_a_time_than_prowler_has_threads(
+    kms: Any, run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    together = threading.Barrier(30, timeout=10)
+    fill = module._fill
+
+    def meeting(key: Any, metadata: dict[str, Any]) -> None:
+        together.wait()
+        fill(key, metadata)
+
+    monkeypatch.setattr(module, "_fill", meeting)
+    arns = {kms.key() for _ in range(30)}
+    found = run()
+    assert {arn for arn, finding in found.items() if finding.status == "FAIL"} == arns
