@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+import boto3
 
 from embedded_aws.process import EmbeddedAws
 
 SHOP, DATA = "111122223333", "444455556666"
 ROLE = ("--role-name", "KeysweepOperator")
+BUCKET = "audit-results"
+
+
+def sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def customer_keys(aws: EmbeddedAws, *states: str) -> dict[str, str]:
@@ -28,8 +36,13 @@ def test_the_whole_loop(
     tmp_path: Path,
 ) -> None:
     disabled = customer_keys(aws, "Disabled")
+    s3: Any = boto3.client("s3", **aws.client_arguments(SHOP, "eu-west-1"))
+    s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
 
-    shop = scan(tmp_path / _made(tmp_path, "shop"), "--checks", "kms_cmk_not_disabled")
+    shop = scan(
+        tmp_path / _made(tmp_path, "shop"),
+        *("--checks", "kms_cmk_not_disabled", "--output-bucket", BUCKET),
+    )
     assert shop.code == 3, shop.text
     failed = {r["resources"][0]["uid"] for r in shop.records if r["status_code"] == "FAIL"}
     assert failed == {arn for arn in disabled if SHOP in arn}
@@ -40,8 +53,23 @@ def test_the_whole_loop(
         tmp_path / _made(tmp_path, "data"),
         *("--checks", "kms_cmk_not_disabled"),
         *("--role", f"arn:aws:iam::{DATA}:role/KeysweepOperator"),
+        *("--output-bucket-no-assume", BUCKET),
     )
     assert data.code == 3, data.text
+
+    (tmp_path / "quick.yaml").write_text(
+        "version: 1\naccept:\n  - {key: all, rule: in-use, reason: quick, until: 2099-01-01}\n",
+        encoding="utf-8",
+    )
+    again = ("--policy", "quick.yaml", "--out", "stored.json", *ROLE)
+    code, stored = keysweep(tmp_path, "plan", f"s3://{BUCKET}", *again)
+    assert code == 0
+    assert {item["key_arn"] for item in stored["items"]} == {*disabled}
+    assert [(one["path"], one["sha256"]) for one in stored["sources"]] == [
+        (f"s3://{BUCKET}/{tmp_path}/{name}/json-ocsf/{file.name}", sha256(file.read_bytes()))
+        for name in ("shop", "data")
+        for file in (tmp_path / name).glob("*.ocsf.json")
+    ], "Prowler's own layout"
 
     code, plan = keysweep(tmp_path, "plan", "shop", "data", *ROLE)
     assert code == 0

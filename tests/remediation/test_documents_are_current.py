@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
+from keysweep.remediation.alarms import PERMISSIONS as ALARMS
 from keysweep.remediation.documents import (
     MANAGED_POLICY_SIZE,
     ORGANISATION_POLICY_SIZE,
@@ -95,7 +96,8 @@ def test_who_may_schedule_may_always_undo() -> None:
     assert actions("apply") - actions("plan") == {
         "kms:ScheduleKeyDeletion",
         "kms:CancelKeyDeletion",
-    }
+        *ALARMS,
+    } - actions("plan")
 
 
 def test_undoing_schedules_nothing() -> None:
@@ -152,7 +154,7 @@ def test_no_more_than_ten_policies_for_one_role() -> None:
 def test_actions_of_kms_and_cloudtrail_exist() -> None:
     session = botocore.session.get_session()
     named = {action for name in POLICIES for action in actions(name)}
-    for prefix in ("kms", "cloudtrail", "cloudformation"):
+    for prefix in ("kms", "cloudtrail", "cloudformation", "cloudwatch", "events", "logs"):
         known = set(session.get_service_model(prefix).operation_names)
         assert {a.split(":")[1] for a in named if a.startswith(f"{prefix}:")} <= known
     assert not any("*" in action for action in named)
@@ -232,4 +234,5 @@ def test_links_of_the_pages_lead_somewhere() -> None:
             if target.startswith("#"):
                 assert any(fnmatchcase(line, f"## {target[1:]}") for line in page.splitlines())
             else:
-                assert ((ROOT / path).parent / target).exists(), target
+                file = target.partition("#")[0]
+                assert ((ROOT / path).parent / file).exists(), target
