@@ -12,6 +12,7 @@ from .folders import FOLDERS, Parameter, folder
 
 PATH_PARAMETERS: Final[tuple[Parameter, ...]] = (
     (("part",), {"choices": sorted(FOLDERS), "help": "the scanner, or the policies"}),
+    (("--format",), {"choices": ("table", "json"), "default": "table", "help": "how to print"}),
 )
 
 
@@ -32,5 +33,11 @@ def main(arguments: list[str]) -> int:
     )
     for names, settings in PATH_PARAMETERS:
         parser.add_argument(*names, **settings)
-    sys.stdout.write(folder(parser.parse_args(rest).part) + "\n")
+    options = parser.parse_args(rest)
+    found = folder(options.part)
+    if options.format == "json":
+        import json
+
+        found = json.dumps({"path": found})
+    sys.stdout.write(f"{found}\n")
     return 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import click
@@ -33,9 +34,17 @@ from .saying import say
     metavar="FILE",
     help="Where to write it.  [default: standard output]",
 )
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(("yaml", "json")),
+    default="yaml",
+    show_default=True,
+    help="How to write it; Prowler reads both.",
+)
 @access_options
 def mutelist(
-    journals: tuple[Path, ...], existing: Path | None, out: Path | None, access: Access
+    journals: tuple[Path, ...], existing: Path | None, out: Path | None, form: str, access: Access
 ) -> int:
     """Make a Prowler mutelist for the deletions of the journal that are still pending.
 
@@ -49,7 +58,8 @@ def mutelist(
     with at_once(), progress("reading keys"):
         now = status_stage.status(history, Accounts(access))
     pending = mutelist_stage.intended(now)
-    text = mutelist_stage.to_yaml(mutelist_stage.merged(pending, history.keys, before))
+    made = mutelist_stage.merged(pending, history.keys, before)
+    text = mutelist_stage.to_yaml(made) if form == "yaml" else f"{json.dumps(made, indent=2)}\n"
     if existing is not None and mutelist_stage.has_comments(existing):
         say(f"the comments of {existing} are not kept")
     if out is None:

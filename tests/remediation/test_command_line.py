@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import subprocess
 import sys
@@ -123,6 +124,8 @@ def test_what_shells_complete_is_what_argparse_takes(
 def test_plain_commands_are_answered_beside_click_too(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.run(["path", "checkov"]) == 0
     assert capsys.readouterr().out.strip() == folders.folder("checkov")
+    assert cli.run(["path", "checkov", "--format", "json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"path": folders.folder("checkov")}
     with pytest.raises(SystemExit) as ended:
         cli.run(["verify", "--help"])
     assert ended.value.code == 0

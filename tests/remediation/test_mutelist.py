@@ -63,6 +63,7 @@ def test_only_keys_that_wait_by_our_journal_are_muted(
         (SHOP, east): (["^us-east-1$"], [far]),
         (DATA, west): (["^eu-west-1$"], [other]),
     }
+    assert keysweep("mutelist", "--format", "json", *ROLE).document == yaml.safe_load(done.out)
 
 
 def test_merging_keeps_what_people_muted_and_forgets_what_no_longer_waits(
