@@ -5,6 +5,8 @@ from __future__ import annotations
 from configparser import ConfigParser
 from pathlib import Path
 
+from sphinx.application import Sphinx
+
 _distribution = ConfigParser()
 _distribution.read(Path(__file__).parents[1] / "setup.cfg", encoding="utf-8")
 
@@ -21,6 +23,25 @@ nitpicky = True
 # Anchors as the forge makes them, so that the same links work in both places.
 myst_heading_anchors = 3
 myst_links_external_new_tab = False
+
+# Pages that stand in the root of the repository, and what shows them on the site.
+_TWINS = {
+    "(../CONTRIBUTING.md": "(contributing.md",
+    "(../CHANGELOG.md": "(changelog.md",
+    "(../SECURITY.md": "(security.md",
+    "(../README.md": "(index.md",
+}
+
+
+def _lead_to_twins(_app: Sphinx, _page: str, source: list[str]) -> None:
+    for outside, inside in _TWINS.items():
+        source[0] = source[0].replace(outside, inside)
+
+
+def setup(app: Sphinx) -> None:
+    """Lead links out of `docs` to the pages of the site that show the same."""
+    app.connect("source-read", _lead_to_twins)
+
 
 html_theme = "furo"
 html_title = f"Keysweep {version}"
