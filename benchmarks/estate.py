@@ -23,7 +23,7 @@ class Estate:
     disabled_one_in: int = 1
     """1: every key is disabled; 10: every tenth; the others are enabled."""
     kept: int = 0
-    """Of each 100 keys, those with the tag that protects."""
+    """Of each 20 keys, those with the tag that protects."""
 
     def arns(self) -> Iterator[str]:
         """All keys."""
@@ -43,7 +43,7 @@ class Estate:
 
     def is_kept(self, arn: str) -> bool:
         """Whether the key has the tag that protects it."""
-        return int(arn[-12:], 16) % 100 < self.kept
+        return int(arn[-12:], 16) % 20 < self.kept
 
 
 @cache

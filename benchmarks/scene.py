@@ -1,0 +1,103 @@
+"""A folder with scanner results, and the command run in it against the light AWS."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from .aws import Aws, Counts
+from .aws_server import QUOTAS
+from .environments import program
+from .estate import Estate, prowler_finding
+from .process import Run, run
+
+JOURNAL: Final = "journal.jsonl"
+
+STATE_ALONE: Final = (
+    *("active-grant", "declared-in-code", "disabled-too-recently", "in-use", "not-cancellable"),
+    *("protected-tag", "rescued", "shared-outside", "use-attempted", "used-recently"),
+)
+"""The rules that need more than DescribeKey; lifted, a policy judges by state alone."""
+
+_UNPACED: Final = (
+    "from keysweep.remediation.aws import quotas; "
+    "quotas.PER_SECOND.update(dict.fromkeys(quotas.PER_SECOND, 1e9)); "
+    "import sys; from keysweep.remediation.__main__ import main; sys.exit(main())"
+)
+"""The command as it is, where AWS has raised the quotas out of sight."""
+
+
+class Scene:
+    """Keys, a policy and the findings about them."""
+
+    def __init__(self, aws: Aws, folder: Path, estate: Estate, *, latency: float = 0.0) -> None:
+        self._aws = aws
+        self._folder = folder
+        self._estate = estate
+        self._latency = latency
+        now = int(time.time())
+        findings = [prowler_finding(arn, now) for arn in estate.arns()]
+        (folder / "results.json").write_text(json.dumps(findings), encoding="utf-8")
+        self.counts = Counts({}, {}, {}, 0)
+        """Of the last command."""
+
+    def policy(self, *, lifted: Sequence[str] = (), share: float = 0.8) -> None:
+        """Write the policy: the default one, but for the rules that are lifted and the share."""
+        waivers = "".join(
+            f"  - {{key: all, rule: {rule}, reason: measured, until: 2099-01-01}}\n"
+            for rule in lifted
+        )
+        text = f"version: 1\nmax_keys: 1000000\nquota_share: {share}\n"
+        text += f"accept:\n{waivers}" if waivers else ""
+        (self._folder / "policy.yaml").write_text(text, encoding="utf-8")
+
+    def plan(self, *, quotas: bool = False, fresh: bool = True) -> Run:
+        """Make the plan; all keys are as they were at first."""
+        words = ("plan", "results.json", "--policy", "policy.yaml", "--format", "json")
+        return self._run(words, quotas=quotas, fresh=fresh)
+
+    def apply(self, *, quotas: bool = False, paced: bool = True) -> Run:
+        """Apply the plan, with a journal of its own; all keys are as they were at first."""
+        (self._folder / JOURNAL).unlink(missing_ok=True)
+        words = ("apply", "plan.json", "--yes", "--journal", JOURNAL)
+        return self._run(words, quotas=quotas, fresh=True, paced=paced)
+
+    def cancel(self, *, quotas: bool = False) -> Run:
+        """Cancel what `apply` scheduled."""
+        words = ("cancel", "--journal", JOURNAL, "--yes", "--policy", "policy.yaml")
+        return self._run(words, quotas=quotas, fresh=False)
+
+    def status(self) -> Run:
+        """Show what is pending."""
+        return self._run(("status", "--journal", JOURNAL), quotas=False, fresh=False)
+
+    def summary(self) -> dict[str, int]:
+        """The plan's counts of verdicts."""
+        plan = json.loads((self._folder / "plan.json").read_text(encoding="utf-8"))
+        found: dict[str, int] = plan["summary"]
+        return found
+
+    def floor(self, share: float) -> float:
+        """Seconds that the last command's requests take at the quotas' share, in each place alone.
+
+        The slowest operation counts, since each has a quota of its own.
+        """
+        places = self._estate.accounts * self._estate.regions
+        return max(
+            self.counts.requests.get(operation, 0) / places / (limit * share)
+            for operation, limit in QUOTAS.items()
+        )
+
+    def _run(self, words: Sequence[str], *, quotas: bool, fresh: bool, paced: bool = True) -> Run:
+        self._aws.set_up(self._estate, latency=self._latency, quotas=quotas, fresh=fresh)
+        python = program("command", "python")
+        start = ["-m", "keysweep.remediation"] if paced else ["-c", _UNPACED]
+        role = ["--role-name", "Sweep"]
+        taken = run(
+            [python, "-P", *start, *words, *role], self._aws.environment(), cwd=self._folder
+        )
+        self.counts = self._aws.counts()
+        return taken
