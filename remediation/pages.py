@@ -28,9 +28,9 @@ def pages(schemas: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
     made = {
         "commands": commands_page(),
         "checks": checks_page(),
-        "policy-file": _POLICY + tables(schemas["policy"]),
-        "plan-file": _PLAN + tables(schemas["plan"]),
-        "journal-file": _JOURNAL + tables(schemas["journal-line"]),
+        "policy-file": _POLICY + tables(schemas["policy"], "PolicyFile"),
+        "plan-file": _PLAN + tables(schemas["plan"], "Plan"),
+        "journal-file": _JOURNAL + tables(schemas["journal-line"], "Line"),
     }
     return {f"docs/{name}.md": GENERATED + page for name, page in made.items()}
 

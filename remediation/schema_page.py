@@ -20,8 +20,12 @@ from . import journal, models, plan, policy, since
 from .models import KeyArn, Model
 
 Json = Mapping[str, Any]
+Meanings = Mapping[tuple[str, str], str]
 
 _KEY_ARN: Final = TypeAdapter(KeyArn).json_schema()["pattern"]
+LONG: Final = 60
+"""Characters of a default that is a text for people, and no value to look up."""
+
 _WORDS: Final = {
     "string": "text",
     "integer": "whole number",
@@ -33,23 +37,23 @@ _WORDS: Final = {
 _FORMATS: Final = {"date-time": "time", "date": "day"}
 
 
-def tables(schema: Json) -> str:
-    """Tables of a schema: the document itself, then each part that it is made of."""
+def tables(schema: Json, model: str) -> str:
+    """Tables of a schema: the document itself, by the name of its model, then each of its parts."""
     meanings = _meanings()
     parts: Json = schema.get("$defs", {})
-    page = _table(schema, parts, meanings) if "properties" in schema else ""
+    page = _table(model, schema, parts, meanings) if "properties" in schema else ""
     for name in parts:
         if "properties" in parts[name]:
-            page += f"\n## {name}\n\n{_about(parts[name])}{_table(parts[name], parts, meanings)}"
+            page += f"\n## {name}\n\n{_about(parts[name])}"
+            page += _table(name, parts[name], parts, meanings)
     return page
 
 
-def _table(schema: Json, parts: Json, meanings: Mapping[tuple[str, str], str]) -> str:
-    title = str(schema.get("title", ""))
+def _table(model: str, schema: Json, parts: Json, meanings: Meanings) -> str:
     required = set(schema.get("required", ()))
     rows = "| name | what it takes | default | meaning |\n|---|---|---|---|\n"
     for name, value in schema["properties"].items():
-        meaning = value.get("description") or meanings.get((title, name))
+        meaning = value.get("description") or meanings.get((model, name))
         meaning = meaning or meanings.get(("Policy", name), "")
         default = "required" if name in required else _default(value)
         rows += f"| `{name}` | {_kind(value, parts)} | {default} | {_cell(meaning)} |\n"
@@ -62,10 +66,12 @@ def _about(schema: Json) -> str:
 
 
 def _default(value: Json) -> str:
-    """A default worth telling; null and empty lists say that the value may be left out."""
+    """A default worth telling; null and empty ones say that the value may be left out."""
     default = value.get("default")
-    shown = default is not None and default not in ([], {}, "")
-    return f"`{json.dumps(default)}`" if shown and not isinstance(default, dict) else ""
+    if default in (None, [], {}, "") or isinstance(default, dict):
+        return ""
+    text = json.dumps(default)
+    return f"`{text}`" if len(text) < LONG else ""
 
 
 def _kind(value: Json, parts: Json) -> str:
