@@ -53,7 +53,7 @@ test-versions: .venv/.ready ## The ways into Prowlers and Checkovs, older ones t
 newest: .venv/.ready ## The newest Prowler and Checkov of the package index: a line each, 1 if one broke
 	@.venv/bin/python -P tests/newest.py
 
-test-docs: .venv/.ready ## Every shell block of README and docs, typed as it stands
+test-docs: docs ## Every shell block of README and docs, typed as it stands; and the built site
 	@$(TOX) --notest -e prowler,checkov,typed
 	@$(TOX) -e command -- -n 0 -m pages tests/docs
 
