@@ -23,6 +23,7 @@ from prowler_records import prowler_record
 from embedded_aws.process import EmbeddedAws
 from keysweep.remediation import apply as apply_stage
 from keysweep.remediation import cancel as cancel_stage
+from keysweep.remediation import guard as guard_stage
 from keysweep.remediation import journal as journal_stage
 from keysweep.remediation import plan as plan_stage
 from keysweep.remediation.aws import Access, Accounts, Manners, accounts
@@ -101,6 +102,23 @@ class Stages:
             journal.begin(entered.clock.now(), "cancel", keys=len(keys))
             rows = cancel_stage.cancel(keys, entered, journal, only_ours=only_ours, **wishes)
         return self.by_name(rows)
+
+    def guard(self) -> dict[str, guard_stage.GuardRow]:
+        """Look at the journal's batch, as the command does."""
+        history, names = self.history(), self.names()
+        keys = cancel_stage.batch(history)
+        rows = guard_stage.watch(history, keys, self.collector(), self.policy)
+        return {names[str(row.key_arn)]: row for row in rows}
+
+    def rescue(self, rows: Mapping[str, guard_stage.GuardRow]) -> dict[str, KeyResult]:
+        """Cancel the deletion of the keys that are wanted, as the command does."""
+        entered = Accounts(self.access, self.manners)
+        keys = sorted(row.key_arn for row in rows.values() if row.wanted)
+        caller(entered, keys)
+        with Journal(self.journal) as journal:
+            journal.begin(entered.clock.now(), "guard", keys=len(keys))
+            done = cancel_stage.cancel(keys, entered, journal, only_ours=True)
+        return self.by_name(done)
 
     def start(self, *arguments: str, **options: Any) -> subprocess.Popen[str]:
         """Begin the command as a process, as an operator of the shop."""

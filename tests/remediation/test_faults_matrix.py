@@ -1,9 +1,9 @@
-"""Everything that can go wrong, at every operation, in plan, apply and cancel.
+"""Everything that can go wrong, at every operation, in plan, apply, guard and cancel.
 
 One flow for each kind of fault: plan under faults, a clean plan, apply under faults, apply again,
-cancel under faults, cancel again. Each operation fails for keys of its own, so that it is seen in
-the same run that the other keys go on. docs/reliability.md has what happens as tables, and each
-of their cells is compared here.
+guard under faults, a rescue under faults, cancel under faults, cancel again. Each operation fails
+for keys of its own, so that it is seen in the same run that the other keys go on.
+docs/reliability.md has what happens as tables, and each of their cells is compared here.
 """
 
 from __future__ import annotations
@@ -12,8 +12,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 import stages as held
+from botocore.exceptions import ClientError
 from stages import (
     DATA,
     DEAD,
@@ -29,9 +31,11 @@ from stages import (
 )
 
 from embedded_aws.process import EmbeddedAws
+from keysweep.remediation import guard as guard_stage
 from keysweep.remediation import policy as policy_stage
 from keysweep.remediation import write as write_stage
 from keysweep.remediation.aws import Manners
+from keysweep.remediation.errors import AccountUnavailable
 
 LOGS = "777788889999"
 DOCS = Path(__file__).parents[2] / "docs" / "reliability.md"
@@ -56,6 +60,8 @@ PLACE_READS = {
 PLAN = {*KEY_READS, *PLACE_READS, "references"}
 APPLY = {"DescribeKey", "ListResourceTags", "ListGrants", "GetKeyPolicy", *PLACE_READS}
 APPLY |= {"GetKeyLastUsage", "references", "ScheduleKeyDeletion"}
+GUARD = {"DescribeKey", "ListGrants", "GetKeyPolicy", "ListAliases", "LookupEvents"}
+GUARD |= {"GetKeyLastUsage", "references"}
 BOTH = "ScheduleKeyDeletion and DescribeKey"
 CANCEL = {"DescribeKey", "CancelKeyDeletion", "TagResource", "EnableKey"}
 BOTH_OF_CANCEL = "CancelKeyDeletion and DescribeKey"
@@ -205,6 +211,42 @@ def test_one_kind_of_fault_through_the_whole_loop(kind: str, run: Stages) -> Non
     for name in {*APPLY, BOTH}:
         assert _documented("apply", name, kind) == _then(expected[name], "scheduled")
 
+    # --- guard, and the rescue of a key that an application tried to use ---
+    assert {name for name, row in run.guard().items() if row.wanted or row.unread} == set()
+    _fail(run, kind, GUARD)
+    run.aws.fault(kind, operation="ListKeys", times=None, seconds=30)
+    blind = run.guard()
+    held.every_key_is_told(blind, every)
+    assert {name for name, row in blind.items() if row.unread} == GUARD
+    assert {name for name, row in blind.items() if row.wanted} == set()
+    for name in GUARD:
+        assert _documented("guard", name, kind) == "told"
+    with pytest.raises(AccountUnavailable, match="cannot be listed"):
+        guard_stage.pending_keys(run.collector(), ["eu-west-1"])
+    assert _documented("guard", "ListKeys, of --all", kind) == "refused"
+    assert run.state("PendingDeletion") == every, "looking changes nothing"
+    _mend(run)
+    _use(run, "sound")
+    wanted = run.guard()
+    assert {name for name, row in wanted.items() if row.wanted} == {"sound"}
+    arn = run.aws.key_arn(SHOP, "eu-west-1", "sound")
+    run.aws.fault(kind, operation="CancelKeyDeletion", key=arn, times=None, seconds=30)
+    if kind.startswith("hang"):
+        run.manners = Manners(quota_share=100, connect_timeout=5, read_timeout=1, attempts=1)
+    first = run.rescue(wanted)
+    _check(run, plan)
+    expected = {"sound": "cancelled" if kind in UNANSWERED else "failed"}
+    assert outcomes(first) == expected
+    _mend(run)
+    if kind not in UNANSWERED:
+        assert outcomes(run.rescue(run.guard())) == {"sound": "cancelled"}
+    assert run.state("Disabled") == {"sound"}
+    assert {name for name, row in run.guard().items() if row.wanted or row.unread} == set()
+    held.nothing_is_open(run)
+    _check(run, plan)
+    words = _then(expected["sound"], "cancelled")
+    assert _documented("guard", "CancelKeyDeletion", kind) == words
+
     # --- cancel, which tags and enables too ---
     wishes = {"protected_tag": "keysweep:keep", "enable": True}
     _fail(run, kind, {*CANCEL, BOTH_OF_CANCEL})
@@ -225,6 +267,13 @@ def test_one_kind_of_fault_through_the_whole_loop(kind: str, run: Stages) -> Non
     _check(run, plan)
     for name in {*CANCEL, BOTH_OF_CANCEL}:
         assert _documented("cancel", name, kind) == _then(expected[name], "cancelled")
+
+
+def _use(run: Stages, name: str) -> None:
+    """An application tries to use a key that waits for its deletion."""
+    kms: Any = boto3.client("kms", **run.aws.client_arguments(SHOP, "eu-west-1"))
+    with pytest.raises(ClientError, match="is pending deletion"):
+        kms.encrypt(KeyId=run.aws.key_arn(SHOP, "eu-west-1", name), Plaintext=b"order")
 
 
 def _then(first: str, then: str) -> str:
@@ -272,6 +321,12 @@ def test_accounts_that_cannot_be_entered_for_a_while(
         _check(run, plan)
         _mend(run)
         assert outcomes(run.apply(plan)) == dict.fromkeys(SOUND, "scheduled")
+        fault()
+        blind = run.guard()
+        assert {name for name, row in blind.items() if row.unread} == hit
+        assert {name for name, row in blind.items() if row.wanted} == set()
+        assert _documented("guard", name, kind) == "told"
+        _mend(run)
         fault()
         assert outcomes(run.cancel()) == {n: "failed" if n in hit else "cancelled" for n in SOUND}
         _mend(run)
