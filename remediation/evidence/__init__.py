@@ -106,18 +106,19 @@ class Collector:
         tally = _Tally(self.progress)
         width = keys_at_a_time(len(groups))
 
-        def go_on(arns: Sequence[KeyArn]) -> list[Evidence]:
+        def go_on(arns: Sequence[KeyArn]) -> list[_Step]:
             return self._one_place([known[arn] for arn in arns], wanted, width, tally)
 
         with ThreadPoolExecutor(PLACES) as places:
             asked = list(groups.values())
             while asked:
-                for updated in places.map(go_on, asked):
-                    known.update((evidence.key_arn, evidence) for evidence in updated)
-                chosen = self._choose(known.values(), wanted)
-                if chosen is None:
+                steps: list[_Step] = []
+                for of_one_place in places.map(go_on, asked):
+                    known.update((step.evidence.key_arn, step.evidence) for step in of_one_place)
+                    steps += (step for step in of_one_place if step.ready)
+                if not steps:
                     break
-                piece, group = chosen
+                piece, group = self._choose(steps)
                 tally.add(piece, len(group))
                 known.update((e.key_arn, e) for e in self._read_group(piece, group))
                 waited = {evidence.key_arn.place for evidence in group}
@@ -132,23 +133,24 @@ class Collector:
 
     def _one_place(
         self, group: Sequence[Evidence], wanted: Wanted, width: int, tally: _Tally
-    ) -> list[Evidence]:
+    ) -> list[_Step]:
         """The evidence of one place's keys, up to what is asked of another place for all keys."""
-        known = {evidence.key_arn: evidence for evidence in group}
-        asked = list(group)
+        known: dict[KeyArn, _Step] = {}
+        asked = group
         with ThreadPoolExecutor(min(width, len(group))) as keys:
             while True:
-                for evidence in keys.map(lambda e: self._one_key(e, wanted, tally), asked):
-                    known[evidence.key_arn] = evidence
-                chosen = self._choose([known[e.key_arn] for e in asked], wanted)
-                if chosen is None or self._is_elsewhere(chosen[0]):
+                for step in keys.map(lambda e: self._one_key(e, wanted, tally), asked):
+                    known[step.evidence.key_arn] = step
+                waiting = [step for e in asked if (step := known[e.key_arn]).ready]
+                if not waiting:
                     return list(known.values())
-                piece, some = chosen
+                piece, some = self._choose(waiting)
+                if self._is_elsewhere(piece):
+                    return list(known.values())
                 tally.add(piece, len(some))
                 asked = self._read_group(piece, some)
-                known.update((evidence.key_arn, evidence) for evidence in asked)
 
-    def _one_key(self, evidence: Evidence, wanted: Wanted, tally: _Tally) -> Evidence:
+    def _one_key(self, evidence: Evidence, wanted: Wanted, tally: _Tally) -> _Step:
         """The evidence of one key, up to what is read of many keys together."""
         while ready := self._ready(evidence, wanted):
             piece = min(ready, key=self._order)
@@ -157,19 +159,13 @@ class Collector:
                 break
             tally.add(piece, 1)
             (evidence,) = self._read_group(piece, [evidence])
-        return evidence
+        return _Step(evidence, ready)
 
-    def _choose(
-        self, asked: Iterable[Evidence], wanted: Wanted
-    ) -> tuple[str, list[Evidence]] | None:
-        """The cheapest piece that any key wants, and the keys that want it."""
-        wants = [
-            (evidence, ready) for evidence in asked if (ready := self._ready(evidence, wanted))
-        ]
-        if not wants:
-            return None
-        piece = min(frozenset[str]().union(*(ready for _, ready in wants)), key=self._order)
-        return piece, [evidence for evidence, ready in wants if piece in ready]
+    def _choose(self, waiting: Iterable[_Step]) -> tuple[str, list[Evidence]]:
+        """The cheapest piece that any key waits for, and the keys that wait for it."""
+        waiting = list(waiting)
+        piece = min(frozenset[str]().union(*(step.ready for step in waiting)), key=self._order)
+        return piece, [step.evidence for step in waiting if piece in step.ready]
 
     def _is_elsewhere(self, piece: str) -> bool:
         source = self.sources.get(piece)
@@ -221,6 +217,14 @@ class Collector:
             else:
                 ready.add(piece)
         return frozenset(ready)
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """How far one key has come, and the pieces that it wants next."""
+
+    evidence: Evidence
+    ready: frozenset[str]
 
 
 class _Tally:
