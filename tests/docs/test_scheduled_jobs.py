@@ -1,0 +1,78 @@
+"""The jobs on the page about scheduling: whole YAML, and commands that Keysweep would take."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator
+from typing import Any
+
+import click
+import pytest
+import yaml
+from doc_pages import blocks
+
+from keysweep.remediation.cli import keysweep
+from keysweep.remediation.guard import GuardRow
+
+PAGE = "docs/scheduling.md"
+WORKFLOW, BUILDSPEC = (
+    yaml.safe_load(block.text) for block in blocks(PAGE) if block.language == "yaml"
+)
+STEPS = [step for job in WORKFLOW["jobs"].values() for step in job["steps"]]
+
+
+def scripts() -> Iterator[str]:
+    yield from (step["run"] for step in STEPS if "run" in step)
+    for phase in BUILDSPEC["phases"].values():
+        yield from phase["commands"]
+
+
+def commands() -> list[list[str]]:
+    """Every call of keysweep, as its words, without what the shell takes."""
+    lines = "\n".join(scripts()).replace("\\\n", " ").splitlines()
+    told = [line.split(" > ")[0].split(" >> ")[0] for line in lines]
+    return [shlex.split(line)[1:] for line in told if line.strip().startswith("keysweep ")]
+
+
+def test_each_job_is_there() -> None:
+    assert {words[0] for words in commands()} == {"verify", "plan", "apply", "guard"}
+    assert set(WORKFLOW["jobs"]) == {"plan", "apply", "guard"}
+
+
+@pytest.mark.parametrize("words", commands(), ids=" ".join)
+def test_keysweep_takes_the_command(words: list[str]) -> None:
+    with click.Context(keysweep) as context:
+        command = keysweep.get_command(context, words[0])
+        assert command is not None
+        command.make_context(words[0], words[1:], parent=context)
+
+
+def test_whatever_writes_asks_nobody_and_never_at_the_same_time_as_another() -> None:
+    for words in commands():
+        writes = words[0] == "apply" or "--cancel" in words
+        assert writes == ("--yes" in words)
+    writing = {name for name, job in WORKFLOW["jobs"].items() if "concurrency" in job}
+    assert writing == {"apply", "guard"}
+    assert {WORKFLOW["jobs"][name]["concurrency"] for name in writing} == {"journal"}
+
+
+def test_nothing_that_a_person_typed_becomes_a_part_of_a_script() -> None:
+    for script in scripts():
+        assert "${{" not in script
+
+
+def test_the_schedules_are_those_that_the_jobs_ask_for() -> None:
+    triggers: Any = WORKFLOW[True]  # YAML's word for `on`
+    asked = {
+        found[1]
+        for job in WORKFLOW["jobs"].values()
+        if (found := re.search(r"schedule == '([^']+)'", job["if"]))
+    }
+    assert {one["cron"] for one in triggers["schedule"]} == asked
+
+
+def test_the_line_of_guard_is_one() -> None:
+    (line,) = (b.text for b in blocks(PAGE) if b.language == "json" and '"wanted"' in b.text)
+    row = GuardRow.model_validate_json(line)
+    assert row.model_dump_json() == line.strip()
