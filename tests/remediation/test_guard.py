@@ -13,15 +13,17 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 from dead_key import ARN, NOW, changed, event
+from stages import Stages, few_references
 
 from embedded_aws.process import EmbeddedAws
 from keysweep.remediation.evidence import Collector
-from keysweep.remediation.guard import PIECES, GuardRow, watch
+from keysweep.remediation.guard import PIECES, GuardRow, pending_keys, watch
 from keysweep.remediation.journal import History, IntentLine, KeyRecord, OutcomeLine
 from keysweep.remediation.models import (
     Evidence,
     Gap,
     Grant,
+    KeyArn,
     LastUse,
     Outcome,
     PlanItem,
@@ -35,7 +37,7 @@ from keysweep.remediation.models import (
 from keysweep.remediation.plan import Plan, PlanSummary
 from keysweep.remediation.policy import Policy, policies_folder
 
-SHOP = "111122223333"
+SHOP, DATA = "111122223333", "444455556666"
 ROLE = ("--role-name", "KeysweepOperator")
 
 
@@ -143,6 +145,83 @@ def test_what_others_did_to_the_deletion_is_told(
     assert [sign["rule"] for sign in rows(done)[moved]["signs"]] == ["rescued"]
     (note,) = rows(done)[moved]["notes"]
     assert note.startswith("its date moved from ")
+
+
+def test_a_deletion_that_somebody_else_scheduled_anew_is_told_and_left_alone(
+    aws: EmbeddedAws, waiting: Callable[..., Any], keysweep: Callable[..., Any]
+) -> None:
+    moved, used = (aws.key_arn(SHOP, "eu-west-1", name) for name in ("dead-3", "dead-1"))
+    aws.advance(days=2)
+    kms(aws).cancel_key_deletion(KeyId=moved)
+    kms(aws).schedule_key_deletion(KeyId=moved, PendingWindowInDays=7)
+    use(aws, moved)
+    use(aws, used)
+    before = {key["arn"] for key in aws.keys(state="PendingDeletion")}
+    done = waiting("--cancel", "--yes", "--format", "json")
+    assert done.code == 1
+    assert {sign["rule"] for sign in rows(done)[moved]["signs"]} == {"rescued", "use-attempted"}
+    rescue = rows(done)[moved]["rescue"]
+    assert rescue["outcome"] == "not_pending"
+    assert "pending by somebody else's request" in rescue["message"]
+    assert "--key cancels it" in rescue["message"]
+    assert rows(done)[used]["rescue"]["outcome"] == "cancelled"
+    assert {key["arn"] for key in aws.keys(state="PendingDeletion")} == before - {used}
+    by_hand = keysweep("cancel", "--key", moved, "--yes", *ROLE)
+    assert by_hand.code == 0
+    assert aws.key(moved)["state"] == "Disabled"
+
+
+def test_all_looks_into_the_accounts_named_through_their_role(
+    aws: EmbeddedAws, waiting: Callable[..., Any]
+) -> None:
+    other = aws.key_arn(DATA, "eu-west-1", "dead-other")
+    by_hand = aws.key_arn(SHOP, "eu-west-1", "pending")
+    alias = aws.key_arn(SHOP, "eu-west-1", "dead-1")
+    client: Any = boto3.client("kms", **aws.client_arguments(DATA, "eu-west-1"))
+    with pytest.raises(ClientError, match="is pending deletion"):
+        client.encrypt(KeyId=other, Plaintext=b"order")
+    use(aws, by_hand)
+    kms(aws).delete_alias(AliasName="alias/dead-1")
+    accounts = ("--account", SHOP, "--account", DATA)
+    every = ("--all", *accounts, "--region", "eu-west-1", "--plan", "plan.json")
+    done = waiting(*every, "--cancel", "--yes", "--format", "json")
+    assert done.code == 1, done.err
+    pending = {key["arn"] for key in aws.keys(state="PendingDeletion")}
+    signs = {key: {s["rule"] for s in row["signs"]} for key, row in rows(done).items()}
+    assert {key: rules for key, rules in signs.items() if rules} == {
+        other: {"use-attempted"},
+        by_hand: {"use-attempted"},
+        alias: {"changed"},
+    }
+    assert {key: row["rescue"]["outcome"] for key, row in rows(done).items() if signs[key]} == (
+        dict.fromkeys((other, by_hand, alias), "cancelled")
+    )
+    assert set(rows(done)) == pending | {other, by_hand, alias}
+
+
+def test_all_sees_a_resource_that_names_a_key_by_its_alias(
+    estate: Callable[..., EmbeddedAws], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    pending = {"state": "PendingDeletion", "scheduled_days_ago": 3, "window_days": 30}
+    secret = {"Name": "s", "KmsKeyId": "alias/orders"}
+    region = {
+        "keys": [
+            {"name": "named", "aliases": ["alias/orders"], **pending},
+            {"name": "quiet", "aliases": ["alias/other"], **pending},
+        ],
+        "resources": [{"call": "secretsmanager.create_secret", "with": secret}],
+    }
+    aws = estate({SHOP: {"regions": {"eu-west-1": region}}})
+    for name, value in aws.environment(SHOP).items():
+        monkeypatch.setenv(name, value)
+    few_references(monkeypatch)
+    collector = Stages(aws, tmp_path, Policy()).collector()
+    keys = pending_keys(collector, ["eu-west-1"])
+    found = watch(History({}), keys, collector, Policy())
+    assert {row.key_arn: {sign.rule for sign in row.signs} for row in found} == {
+        KeyArn.parse(aws.key_arn(SHOP, "eu-west-1", "named")): {"in-use"},
+        KeyArn.parse(aws.key_arn(SHOP, "eu-west-1", "quiet")): set(),
+    }
 
 
 def test_an_end_that_is_near_is_told(aws: EmbeddedAws, waiting: Callable[..., Any]) -> None:
