@@ -28,8 +28,10 @@ from keysweep.remediation.plan import LIMITS, Plan, PlanSummary
 from keysweep.remediation.policy import Policy
 from keysweep.remediation.report import page
 from keysweep.remediation.report.html import html
+from keysweep.remediation.since import compare
 from keysweep.remediation.status import Status, StatusRow
 
+LAST_WEEK = NOW - timedelta(days=7)
 HOSTILE = "</td><script>alert(1)</script><img src=x onerror=alert(2)>{{ 7*7 }}\"'&lt;\u202e\x1b[31m"
 
 
@@ -147,6 +149,26 @@ def test_the_evidence_is_folded_below_its_verdict_and_the_reasons_are_not() -> N
     summary = second.one("summary").text
     assert "protected-tag : it is tagged keysweep:keep" in summary
     assert "too-new, waived : the auditor agreed (until 2027-01-01)" in summary
+
+
+def test_what_differs_from_an_earlier_plan_is_a_table_of_its_own() -> None:
+    earlier = plan(item(verdict=VerdictKind.HOLD, reasons=held().reasons), created_at=LAST_WEEK)
+    since = compare(earlier.digest, LAST_WEEK, earlier.items, (item(), held()))
+    document = shown(page.of_plan(plan(item(), held(), since=since)))
+    heading = "Since the plan of 2026-10-25 12:00 UTC: 1 new, 0 gone, 1 changed"
+    assert [one.text for one in document.all("h2")].count(heading) == 1
+    (table,) = (
+        one for one in document.all("table") if "verdict" in [th.text for th in one.all("th")]
+    )
+    columns, *rows = ([c.text for c in row.all("th", "td")] for row in table.all("tr"))
+    assert columns == ["key", "alias", "account", "Region", "verdict", "why"]
+    assert [(row[0], row[4]) for row in rows] == [
+        (ARN.key_id, "hold -> schedule"),
+        (PRIMARY.key_id, "new -> hold"),
+    ]
+    assert "it is tagged keysweep:keep" in rows[1][5]
+    without = shown(page.of_plan(plan(item(), held())))
+    assert not any(one.text.startswith("Since") for one in without.all("h2"))
 
 
 def test_results_tell_what_failed_first_and_what_was_saved() -> None:
