@@ -38,7 +38,15 @@ def pinned(scanner: str) -> str:
 def attempt(scanner: str) -> Tried:
     """Install the newest, let `keysweep verify` prove it, and run the checks' tests beside it."""
     asked = _run(
-        TOOLS / "uv", "pip", "compile", "-q", "--no-deps", "--no-annotate", "-", say=scanner
+        TOOLS / "uv",
+        "pip",
+        "compile",
+        "-q",
+        "--no-deps",
+        "--no-header",
+        "--no-annotate",
+        "-",
+        say=scanner,
     )
     version = asked.stdout.strip().removeprefix(f"{scanner}==")
     if asked.returncode:
