@@ -10,11 +10,11 @@ from contextlib import contextmanager
 from typing import Final
 
 import click
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from ..models import KeyResult, Outcome
 from ..report import render, tables
+from ..report.console import PeoplesConsole
 from . import DONE, LEFT
 
 _NOT_DONE: Final = frozenset({Outcome.FAILED})
@@ -47,10 +47,9 @@ def print_report(report: tables.Report, form: str) -> None:
 def progress(what: str, total: int | None = None) -> Iterator[Callable[[str | None], None]]:
     """A bar on standard error, on a terminal only; a call is a step, or says what is done now."""
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    console = Console(stderr=True)
-    with Progress(
-        *columns, console=console, transient=True, disable=not console.is_terminal
-    ) as bar:
+    console = PeoplesConsole(sys.stderr)
+    moves = console.is_terminal and not console.is_dumb_terminal
+    with Progress(*columns, console=console, transient=True, disable=not moves) as bar:
         task = bar.add_task(what, total=total)
 
         def step(words: str | None) -> None:

@@ -4,50 +4,107 @@ from __future__ import annotations
 
 import csv
 import io
-from typing import TextIO
+from collections.abc import Iterable
+from typing import Final, TextIO
 
-from rich import box
-from rich.console import Console
+from rich.cells import cell_len
+from rich.padding import Padding
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from .console import PeoplesConsole
 from .neutral import for_csv, for_markdown, plain, plain_lines
 from .tables import Report, Table
 
-_WIDE = 120
-"""Terminals of fewer columns get more lines a row instead."""
+_WIDE: Final = 120
+"""On fewer columns the rows get more lines instead."""
 
-_RIGHT = frozenset({"a month", "a year", "saves", "days left", "keys"})
+_BESIDE: Final = 72
+"""On fewer columns, sentences stand below what they are about and no longer beside it."""
+
+_KEY: Final = 36
+"""Columns of a key's id, which is never folded: people copy it."""
+
+_ROOM: Final = 14
+"""Columns that a text needs to be read; longer ones fold."""
+
+_GAP: Final = 3
+"""Columns between two columns."""
+
+_RIGHT: Final = frozenset({"a month", "a year", "saves", "days left", "keys"})
+_WHOLE: Final = _RIGHT | {
+    *("key", "account", "Region", "state", "outcome", "deletion date", "rule", "name")
+}
+_SENTENCES: Final = ("why", "drift", "message")
+_NAMED: Final = frozenset({"saves", "days left", "deletion date", "use"})
+"""Values that say nothing without their column's name."""
 
 
 def terminal(report: Report, stream: TextIO) -> None:
-    """Print for people; colours and width follow the terminal, NO_COLOR and COLUMNS."""
-    console = Console(file=stream, highlight=False, soft_wrap=False)
+    """Print for people; colours and width follow the terminal, NO_COLOR and COLUMNS.
+
+    No width cuts anything: where a table's columns have no room, its rows take more lines.
+    """
+    console = PeoplesConsole(stream)
     for table in report.tables:
         console.print(Text(f"\n{plain(table.heading)}", "bold"))
-        why = table.columns.index("why") if "why" in table.columns else None
-        if why is not None and any(row[why] for row in table.rows):
-            console.print(_with_reasons(table, why))
-        else:
-            console.print(_drawn(table if console.width >= _WIDE else _narrowed(table)))
+        _draw(_shown(table), console)
     for line in report.lines:
         console.print(Text(plain(line)))
 
 
-def _drawn(table: Table) -> RichTable:
-    """One line a row; columns that are empty throughout are left out."""
-    drawn = RichTable(box=box.SIMPLE_HEAD, pad_edge=False)
+def _shown(table: Table) -> Table:
+    """The table without the columns that are empty throughout."""
     shown = [index for index in range(len(table.columns)) if any(row[index] for row in table.rows)]
-    for index in shown:
-        name = table.columns[index]
+    return Table(
+        table.heading,
+        tuple(table.columns[index] for index in shown),
+        tuple(tuple(row[index] for index in shown) for row in table.rows),
+    )
+
+
+def _draw(table: Table, console: PeoplesConsole) -> None:
+    sentence = next((name for name in _SENTENCES if name in table.columns), None)
+    for form in (table, _narrowed(table)) if console.width >= _WIDE else (_narrowed(table),):
+        if sentence != "why" and _needs(form) <= console.width:
+            console.print(_columns(form, console))
+            return
+    if sentence and "key" in table.columns and console.width >= _BESIDE:
+        console.print(_with_sentences(table, sentence, console))
+    else:
+        _records(table, console)
+
+
+def _needs(table: Table) -> int:
+    """How many columns of the terminal the table needs at least."""
+    cells = zip(*table.rows, strict=True)
+    return sum(map(_width, table.columns, cells)) + _GAP * len(table.columns)
+
+
+def _width(name: str, cells: Iterable[str]) -> int:
+    lines = [line for cell in cells for line in plain_lines(cell.split("\n")).split("\n")]
+    longest = max(map(cell_len, lines), default=0)
+    if name == "key":
+        return _KEY
+    return max(longest, cell_len(name)) if name in _WHOLE else min(longest, _ROOM)
+
+
+def _columns(table: Table, console: PeoplesConsole) -> RichTable:
+    """One line a row, unless a text folds."""
+    drawn = RichTable(box=console.lines, pad_edge=False)
+    spare = console.width - _needs(table)
+    for name, cells in zip(table.columns, zip(*table.rows, strict=True), strict=True):
+        lines = [line for cell in cells for line in cell.split("\n")]
+        longest = max(map(cell_len, lines))
         drawn.add_column(
             name,
             justify="right" if name in _RIGHT else "left",
             overflow="fold",
-            no_wrap=name in {"key", "account", "Region", "state", "deletion date"},
+            no_wrap=name in _WHOLE - {"key"},
+            width=min(longest, _KEY + spare) if name == "key" else None,
         )
     for row in table.rows:
-        drawn.add_row(*(Text(plain_lines(row[index].split("\n"))) for index in shown))
+        drawn.add_row(*(Text(plain_lines(cell.split("\n"))) for cell in row))
     return drawn
 
 
@@ -66,18 +123,45 @@ def _narrowed(table: Table) -> Table:
     return Table(table.heading, tuple(names), tuple(map(tuple, rows)))
 
 
-def _with_reasons(table: Table, why: int) -> RichTable:
-    """Sentences need room: the rest of a row stands on a few lines beside its reasons."""
-    drawn = RichTable(box=box.SIMPLE_HEAD, pad_edge=False, show_lines=True)
-    drawn.add_column("key", overflow="fold", min_width=36)
-    drawn.add_column("why", overflow="fold", ratio=1)
+def _with_sentences(table: Table, sentence: str, console: PeoplesConsole) -> RichTable:
+    """Sentences need room: the rest of a row stands on a few lines beside them."""
+    rows = []
     for row in table.rows:
         cells = {name: cell for name, cell in zip(table.columns, row, strict=True) if cell}
         lines = [cells.pop("alias", ""), cells.pop("key", "")]
-        cells.pop("why", None)
-        lines.append("  ".join(cells.values()))
-        drawn.add_row(Text(plain_lines(filter(None, lines))), Text(plain(row[why])))
+        told = cells.pop(sentence, "")
+        lines.append("  ".join(_named(name, cell) for name, cell in cells.items()))
+        rows.append((plain_lines(filter(None, lines)), plain(told)))
+    room = console.width - _GAP - 2  # one at each end
+    longest = max(cell_len(line) for about, _ in rows for line in about.split("\n"))
+    left = max(_KEY, min(longest, room // 2))
+    drawn = RichTable(box=console.lines, pad_edge=False, show_lines=True)
+    drawn.add_column("key", overflow="fold", width=left)
+    drawn.add_column(sentence, overflow="fold", width=room - left)
+    for about, told in rows:
+        drawn.add_row(Text(about), Text(told))
     return drawn
+
+
+def _named(name: str, cell: str) -> str:
+    return f"{name} {cell}" if name in _NAMED else cell
+
+
+def _records(table: Table, console: PeoplesConsole) -> None:
+    """A few lines a row: what it is about, and below it each value with its column's name."""
+    for row in table.rows:
+        cells = {name: cell for name, cell in zip(table.columns, row, strict=True) if cell}
+        title = [cells.pop(name) for name in ("alias", "key") if name in cells]
+        if not title:
+            title = [cells.pop(next(iter(cells)))]
+        values = RichTable.grid(padding=(0, 2, 0, 0))
+        values.add_column(no_wrap=True)
+        values.add_column(overflow="fold")
+        for name, cell in cells.items():
+            values.add_row(name, Text(plain_lines(cell.split("\n"))))
+        console.print(Text(f"\n{plain_lines(title)}"))
+        console.print(Padding(values, (0, 0, 0, 2)))
+    console.print()
 
 
 def markdown(report: Report) -> str:

@@ -1,0 +1,39 @@
+"""Where people read: how wide it is, and whether it draws lines."""
+
+from __future__ import annotations
+
+import os
+from typing import Final, TextIO
+
+from rich import box
+from rich.console import Console
+
+_ASCII_HEAD: Final = box.Box(str(box.SIMPLE_HEAD).replace("─", "-"), ascii=True)
+
+
+class PeoplesConsole(Console):
+    """rich's console, which heeds NO_COLOR and TERM; besides, the C locale and COLUMNS."""
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__(file=stream, highlight=False, soft_wrap=False)
+        columns = os.environ.get("COLUMNS", "")
+        if self.is_dumb_terminal and columns.isdigit():
+            self.size = (int(columns), self.height)  # rich takes every dumb one for 80 wide
+
+    @property
+    def encoding(self) -> str:
+        """The stream's; ASCII in the C locale, where Python writes UTF-8 all the same (PEP 540)."""
+        return "ascii" if _c_locale() else super().encoding
+
+    @property
+    def lines(self) -> box.Box:
+        """What tables are drawn with."""
+        return _ASCII_HEAD if self.options.ascii_only else box.SIMPLE_HEAD
+
+
+def _c_locale() -> bool:
+    said = os.environ.get("LC_ALL") or os.environ.get("LC_CTYPE")
+    if not said or (said == "C.UTF-8" and not os.environ.get("LC_ALL")):
+        # Python itself sets LC_CTYPE so where LANG is C (PEP 538).
+        said = os.environ.get("LANG")
+    return said in {"C", "POSIX"}
