@@ -7,17 +7,18 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from .errors import BadInput, Refused
 
 
-def write_private(path: Path, text: str) -> None:
+def write_private(path: Path, text: str | Iterable[str]) -> None:
     """Write the text for the owner's eyes alone (mode 0600), whole or not at all.
 
-    A symbolic link at `path` is replaced, not followed. Raises BadInput when it cannot be written.
+    A large text may come in parts. A symbolic link at `path` is replaced, not followed. Raises
+    BadInput when it cannot be written.
     """
     try:
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
@@ -27,7 +28,7 @@ def write_private(path: Path, text: str) -> None:
         ) from error
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
+            file.writelines([text] if isinstance(text, str) else text)
             file.flush()
             os.fsync(file.fileno())
         Path(name).replace(path)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -166,7 +166,7 @@ def build(
         shown = FOR_PEOPLE | (FOR_THE_PRICE if kind is VerdictKind.SCHEDULE else frozenset())
         return judgement.unasked | {p for p in shown if getattr(evidence, p) is None}
 
-    start = [
+    start = (
         Evidence(
             key_arn=arn,
             finding_time=max((f.time for f in found if f.time is not None), default=None),
@@ -175,7 +175,7 @@ def build(
             else None,
         )
         for arn, found in by_key.items()
-    ]
+    )
     evidence_of = collector.collect(start, wanted)
     now = clock.now().replace(microsecond=0)
     items = tuple(
@@ -271,12 +271,22 @@ def _canonical(content: Any) -> bytes:
 
 def to_json(plan: Plan) -> str:
     """The plan as the JSON document that `load` takes back."""
-    return ascii_json(plan.model_dump_json(indent=2)) + "\n"
+    return "".join(json_parts(plan))
+
+
+def json_parts(plan: Plan) -> Iterator[str]:
+    """The same document in parts, an item each, so that a large plan needs no second copy."""
+    head = ascii_json(plan.model_dump_json(indent=2, exclude={"items"}))
+    yield head.removesuffix("\n}") + ',\n  "items": ['
+    for number, item in enumerate(plan.items):
+        yield ",\n    " if number else "\n    "
+        yield ascii_json(item.model_dump_json(indent=2)).replace("\n", "\n    ")
+    yield ("\n  ]" if plan.items else "]") + "\n}\n"
 
 
 def save(plan: Plan, path: Path) -> None:
     """Write the plan, readable by its owner alone."""
-    write_private(path, to_json(plan))
+    write_private(path, json_parts(plan))
 
 
 AGAIN: Final = "make a new one with: keysweep plan"

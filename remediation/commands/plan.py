@@ -123,7 +123,8 @@ def plan(
     if html_path is not None:
         write_private(html_path, html(page.of_plan(made)))
     if form == "json":
-        click.echo(plan_stage.to_json(made), nl=False)
+        for part in plan_stage.json_parts(made):
+            click.echo(part, nl=False)
     else:
         print_report(tables.of_plan(made, every_key=form == "csv"), form)
         if form == "table":
