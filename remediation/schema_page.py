@@ -42,11 +42,28 @@ def tables(schema: Json, model: str) -> str:
     meanings = _meanings()
     parts: Json = schema.get("$defs", {})
     page = _table(model, schema, parts, meanings) if "properties" in schema else ""
-    for name in parts:
+    for name in _in_order(schema, parts):
         if "properties" in parts[name]:
             page += f"\n## {name}\n\n{_about(parts[name])}"
             page += _table(name, parts[name], parts, meanings)
     return page
+
+
+def _in_order(schema: Json, parts: Json) -> list[str]:
+    """The names of the parts as one comes upon them, reading from the document down."""
+    order: list[str] = []
+    todo: list[Any] = [{name: value for name, value in schema.items() if name != "$defs"}]
+    while todo:
+        value = todo.pop(0)
+        if isinstance(value, list):
+            todo += value
+        elif isinstance(value, Mapping):
+            name = str(value.get("$ref", "")).rpartition("/")[2]
+            if name in parts and name not in order:
+                order.append(name)
+                todo.append(parts[name])
+            todo += value.values()
+    return order
 
 
 def _table(model: str, schema: Json, parts: Json, meanings: Meanings) -> str:
