@@ -74,7 +74,7 @@ def _named(keys: list[KeyArn]) -> str:
     named = [f"account {key.account_id} {key.region}" for key in sorted(keys)]
     if len(named) <= _SHOWN:
         return ", ".join(named)
-    return f"{', '.join(named[:_SHOWN])} and {len(named) - _SHOWN} more accounts and Regions"
+    return f"{', '.join(named[:_SHOWN])} and {len(named) - _SHOWN} more"
 
 
 def _look(place: Place, clients: Clients) -> str | None:
