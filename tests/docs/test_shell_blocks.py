@@ -6,7 +6,8 @@ import pytest
 from doc_pages import PAGES, Block, blocks
 from doc_shell import absent, run
 
-SECONDS = 900
+SECONDS = 1800
+"""For a page: minutes on a free machine, and many times that on one that does other things too."""
 
 START = {
     "README.md": "checkout",
