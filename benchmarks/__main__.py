@@ -1,8 +1,9 @@
 """Measure, and write the tables: python -m benchmarks [--only TOPIC]... [--quick] [--runs N].
 
 A benchmark is a module `bench_<topic>.py` of this folder with `measure(runs, quick) -> list[Row]`;
-the first line of its docstring is the section's title, and an optional `versions()` names what was
-measured. With --quick the figures are small and few, and RESULTS.md stays as it is.
+the first line of its docstring is the section's title, an optional `versions()` names what was
+measured, and with `ONLY_IF_ASKED` it is measured only where its topic is named. With --quick the
+figures are small and few, and RESULTS.md stays as it is.
 """
 
 from __future__ import annotations
@@ -33,16 +34,12 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--runs", type=int, default=None, metavar="N")
     asked = parser.parse_args(arguments)
-    topics = asked.only or _topics()
+    topics = asked.only or [topic for topic in _topics() if not _only_if_asked(topic)]
     if unknown := set(topics) - {*_topics()}:
         parser.error(f"no such topic: {', '.join(sorted(unknown))}; there are {_topics()}")
     runs = asked.runs or (1 if asked.quick else RUNS)
     begun = time.monotonic()
-    missed = []
-    for topic in topics:
-        module = importlib.import_module(f"{__package__}.{PREFIX}{topic}")
-        if not _measure(topic, module, runs, quick=asked.quick):
-            missed.append(topic)
+    missed = [t for t in topics if not _measure(t, _module(t), runs, quick=asked.quick)]
     print(f"{time.monotonic() - begun:.0f} s; not all met: {', '.join(missed) or 'none'}")
     return 1 if missed else 0
 
@@ -50,6 +47,14 @@ def main(arguments: Sequence[str]) -> int:
 def _topics() -> list[str]:
     names = (module.name for module in pkgutil.iter_modules([str(FOLDER)]))
     return sorted(name.removeprefix(PREFIX) for name in names if name.startswith(PREFIX))
+
+
+def _module(topic: str) -> ModuleType:
+    return importlib.import_module(f"{__package__}.{PREFIX}{topic}")
+
+
+def _only_if_asked(topic: str) -> bool:
+    return getattr(_module(topic), "ONLY_IF_ASKED", False)
 
 
 def _measure(topic: str, module: ModuleType, runs: int, *, quick: bool) -> bool:

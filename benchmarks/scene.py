@@ -56,7 +56,7 @@ class Scene:
 
     def plan(self, *, quotas: bool = False, fresh: bool = True) -> Run:
         """Make the plan; all keys are as they were at first."""
-        words = ("plan", "results.json", "--policy", "policy.yaml", "--format", "json")
+        words = ("plan", "results.json", "--policy", "policy.yaml")
         return self._run(words, quotas=quotas, fresh=fresh)
 
     def apply(self, *, quotas: bool = False, paced: bool = True) -> Run:
@@ -65,14 +65,14 @@ class Scene:
         words = ("apply", "plan.json", "--yes", "--journal", JOURNAL)
         return self._run(words, quotas=quotas, fresh=True, paced=paced)
 
-    def cancel(self, *, quotas: bool = False) -> Run:
+    def cancel(self, *, quotas: bool = False, paced: bool = True) -> Run:
         """Cancel what `apply` scheduled."""
         words = ("cancel", "--journal", JOURNAL, "--yes", "--policy", "policy.yaml")
-        return self._run(words, quotas=quotas, fresh=False)
+        return self._run(words, quotas=quotas, fresh=False, paced=paced)
 
     def status(self) -> Run:
         """Show what is pending."""
-        return self._run(("status", "--journal", JOURNAL), quotas=False, fresh=False)
+        return self._run(("status", "--journal", JOURNAL), quotas=False, fresh=False, paced=False)
 
     def summary(self) -> dict[str, int]:
         """The plan's counts of verdicts."""
