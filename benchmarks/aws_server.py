@@ -159,7 +159,7 @@ class Connection(asyncio.Protocol):
                 world.control(json.loads(body))
             self._transport.write(_message(200, JSON, json.dumps(world.told()).encode()))
             return
-        answer = _message(*_answer(world, head, body))
+        answer = _message(*answer_to(world, head, body))
         if not world.setting.latency:
             self._transport.write(answer)
             return
@@ -190,7 +190,8 @@ def _date(moment: int) -> str:
 Answer = tuple[int, str, bytes]
 
 
-def _answer(world: World, head: bytes, body: bytes) -> Answer:
+def answer_to(world: World, head: bytes, body: bytes) -> Answer:
+    """Status, content type and body that a request gets."""
     scope = _SCOPE.search(head)
     account = account_of_access_key(scope[1].decode()) if scope else "0"
     region, service = (scope[2].decode(), scope[3].decode()) if scope else ("", "")

@@ -10,7 +10,12 @@ from typing import Any, Final
 OWN: Final = "000000000001"
 """The account of the given credentials."""
 
-REGIONS: Final = ("eu-west-1", "eu-central-1", "us-east-1", "us-west-2", "ap-south-1")
+REGIONS: Final = (
+    *("eu-west-1", "eu-central-1", "us-east-1", "us-west-2", "ap-south-1", "ap-northeast-1"),
+    *("ap-northeast-2", "ap-northeast-3", "ap-southeast-1", "ap-southeast-2", "ca-central-1"),
+    *("eu-north-1", "eu-west-2", "eu-west-3", "sa-east-1", "us-east-2", "us-west-1"),
+)
+"""Those that are enabled by default ("AWS Regions", AWS Account Management Reference Guide)."""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,298 @@
+"""What a plan over an organisation takes: python -m benchmarks.simulate_organisation [--quick].
+
+The real planner makes a plan of whole accounts: collector, rules, limiter, sessions of roles,
+botocore's clients, signing and parsing. Only the last step is not real, the sending: the light AWS
+answers in this process, with AWS's quotas, after 40 ms; and nobody waits in real time
+(`virtual_time`). Accounts and Regions have quotas of their own and share nothing but the machine
+that plans; so some Regions of one account are simulated in full, two accounts to see that they are
+twice one, and the rest is multiplied.
+
+Prints the tables of docs/scale.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import os
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+from unittest.mock import patch
+from urllib.parse import urlsplit
+
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+from botocore.httpsession import URLLib3Session
+
+from keysweep.remediation import evidence, plan, policy
+from keysweep.remediation.aws import Access, Accounts, Manners
+from keysweep.remediation.aws.quotas import per_second
+from keysweep.remediation.aws.width import PLACES
+from keysweep.remediation.evidence import reference_scan
+from keysweep.remediation.findings import Results
+from keysweep.remediation.models import Finding, FindingStatus, KeyArn, VerdictKind
+
+from .aws_server import Setting, World, answer_to
+from .estate import OWN, REGIONS, Estate, access_key
+from .virtual_time import VirtualTime
+
+ACCOUNTS: Final = 1_000
+REGIONS_EACH: Final = 17
+KEYS_EACH: Final = 500
+
+SAMPLED: Final = 3
+"""Regions of an account that are simulated."""
+
+AT_A_TIME: Final = 100
+"""Accounts that a distributed map works on side by side, a task of its own for each."""
+
+LATENCY: Final = 0.040
+"""Seconds of every answer."""
+
+KMS_DOLLARS: Final = 0.03 / 10_000
+"""A request to KMS beyond the free ones ("AWS Key Management Service Pricing")."""
+
+A_MONTH: Final = 1.0
+"""Dollars of a key ("AWS Key Management Service Pricing")."""
+
+
+@dataclass(frozen=True)
+class Share:
+    """How many keys of a place are disabled, and how many of these a tag holds."""
+
+    name: str
+    one_disabled_in: int
+    kept: int
+
+    @property
+    def disabled(self) -> int:
+        """In one place."""
+        return KEYS_EACH // self.one_disabled_in
+
+
+SHARES: Final = (
+    Share("1 key in 10 disabled, 80 % of them held by a tag", 10, 80),
+    Share("1 key in 10 disabled, none held", 10, 0),
+    Share("every key disabled, none held", 1, 0),
+)
+
+
+@dataclass(frozen=True)
+class Simulated:
+    """A plan of whole accounts."""
+
+    seconds: float
+    cpu: float
+    """Seconds of this process, which sends nothing: sockets and TLS would come on top."""
+    requests: Mapping[str, float]
+    throttled: int
+    scheduled: int
+
+    @property
+    def total(self) -> float:
+        """All requests."""
+        return sum(self.requests.values())
+
+    @property
+    def to_kms(self) -> float:
+        """Requests that KMS has its price for."""
+        return sum(n for name, n in self.requests.items() if name.startswith("kms:"))
+
+
+class _Sent:
+    """Answers every request in this process."""
+
+    def __init__(self, world: World, clock: VirtualTime) -> None:
+        self._world = world
+        self._clock = clock
+
+    def __call__(self, request: AWSPreparedRequest) -> AWSResponse:
+        address = urlsplit(request.url)
+        path = f"{address.path}?{address.query}" if address.query else address.path
+        lines = [f"{request.method} {path} HTTP/1.1", f"Host: {address.netloc}"]
+        for name, value in request.headers.items():
+            lines.append(f"{name}: {value.decode() if isinstance(value, bytes) else value}")
+        given = request.body or b""
+        body = given if isinstance(given, bytes) else given.encode()
+        status, kind, text = answer_to(self._world, "\r\n".join(lines).encode(), body)
+        self._clock.sleep(LATENCY)
+        headers = {"Content-Type": kind, "Content-Length": str(len(text))}
+        return AWSResponse(request.url, status, headers, _Body(text))
+
+
+class _Body(io.BytesIO):
+    def stream(self) -> Iterator[bytes]:
+        """As urllib3's."""
+        yield self.read()
+
+
+def simulate(share: Share, accounts: int, regions: int) -> Simulated:
+    """Make the plan of so many accounts; the first belongs to the given credentials."""
+    estate = _Held(accounts, regions, KEYS_EACH, share.one_disabled_in, share.kept)
+    world = World(Setting(0.0, True, estate))
+    rules = policy.load().model_copy(update={"max_keys": 10**6})
+    now = datetime.now(UTC)
+    found = tuple(
+        Finding(
+            scanner="prowler",
+            check_id="kms_cmk_not_disabled",
+            status=FindingStatus.FAIL,
+            source="results.ocsf.json",
+            place=f"record {number}",
+            key_arn=KeyArn.parse(arn),
+            time=now,
+        )
+        for number, arn in enumerate(filter(estate.is_disabled, estate.arns()), 1)
+    )
+    begun = time.process_time()
+    with (
+        VirtualTime(evidence, reference_scan) as clock,
+        patch.object(URLLib3Session, "send", _sending(_Sent(world, clock))),
+    ):
+        places = Accounts(Access(role_name="KeysweepReader"), Manners(rules.quota_share))
+        made = plan.build(Results((), found, (), ()), rules, evidence.Collector(places))
+        seconds = clock.now
+    unread = {
+        hold.rule
+        for item in made.items
+        for hold in item.reasons
+        if item.verdict is VerdictKind.HOLD and hold.rule != "protected-tag"
+    }
+    assert not unread, f"the simulation holds keys for {unread}"
+    return Simulated(
+        seconds,
+        time.process_time() - begun,
+        world.counts,
+        world.throttled.total(),
+        made.summary.schedule,
+    )
+
+
+def _sending(sent: _Sent) -> Any:
+    return lambda _session, request: sent(request)
+
+
+@dataclass(frozen=True)
+class _Held(Estate):
+    """An estate of which the tag holds a share of the disabled keys."""
+
+    def is_kept(self, arn: str) -> bool:
+        """By the key's number among the disabled ones, in tens."""
+        return int(arn[-12:], 16) // self.disabled_one_in % 10 * 10 < self.kept
+
+
+def main() -> None:
+    """Simulate, and print the tables."""
+    parser = argparse.ArgumentParser(prog="simulate_organisation", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="one Region instead of three")
+    regions = 1 if parser.parse_args().quick else SAMPLED
+    os.environ |= {
+        "AWS_ACCESS_KEY_ID": access_key(OWN),
+        "AWS_SECRET_ACCESS_KEY": "none",
+        "AWS_REGION": REGIONS[0],
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+    }
+    sampled = simulate(SHARES[0], 1, regions)
+    one = {SHARES[0]: _scaled(sampled, 1 / regions)}
+    one |= {share: simulate(share, 1, 1) for share in SHARES[1:]}
+    two = simulate(SHARES[0], 2, regions)
+    print(
+        f"Two accounts side by side: {two.seconds / sampled.seconds:.2f} times the seconds of one, "
+        f"{two.total / sampled.total:.2f} times the requests.\n"
+    )
+    account = {share: _scaled(place, REGIONS_EACH) for share, place in one.items()}
+    for table in (_account(account), _bound(one), _organisation(account)):
+        print(table)
+
+
+def _scaled(made: Simulated, times: float) -> Simulated:
+    """So many places like this one, side by side: the seconds stay what they are."""
+    return Simulated(
+        made.seconds,
+        made.cpu * times,
+        {name: n * times for name, n in made.requests.items()},
+        made.throttled,
+        round(made.scheduled * times),
+    )
+
+
+def _account(account: Mapping[Share, Simulated]) -> str:
+    return _table(
+        (f"one account: {REGIONS_EACH} Regions x {KEYS_EACH} keys", "nominated", "to schedule"),
+        ("requests", "of these to KMS", "throttled", "seconds", "CPU seconds"),
+        [
+            (
+                share.name,
+                f"{share.disabled * REGIONS_EACH:,}",
+                f"{made.scheduled:,}",
+                f"{made.total:,.0f}",
+                f"{made.to_kms:,.0f}",
+                f"{made.throttled}",
+                f"{made.seconds:,.0f}",
+                f"{made.cpu:,.0f}",
+            )
+            for share, made in account.items()
+        ],
+    )
+
+
+def _bound(one: Mapping[Share, Simulated]) -> str:
+    """The operations that take longest at the pace that they may have, in one place."""
+    rows = []
+    paced = policy.load().quota_share
+    for share, made in one.items():
+        floors = {name: n / (per_second(name) * paced) for name, n in made.requests.items()}
+        rows += (
+            (
+                share.name,
+                f"`{name}`",
+                f"{made.requests[name]:,.0f}",
+                f"{per_second(name):g}/s",
+                f"{floors[name]:,.0f}",
+                f"{floors[name] / made.seconds:.0%}",
+            )
+            for name in sorted(floors, key=lambda name: -floors[name])[:3]
+        )
+    return _table(
+        ("one account and Region", "operation", "requests", "AWS's quota"),
+        ("seconds at 80 % of it", "of all seconds"),
+        rows,
+    )
+
+
+def _organisation(account: Mapping[Share, Simulated]) -> str:
+    rows = []
+    for share, made in account.items():
+        in_turn = made.seconds * ACCOUNTS * REGIONS_EACH / PLACES
+        rows.append(
+            (
+                share.name,
+                f"{share.disabled * REGIONS_EACH * ACCOUNTS:,}",
+                f"{made.total * ACCOUNTS / 1e6:,.1f} million",
+                f"{in_turn / 3600:,.1f} h",
+                f"{made.cpu * ACCOUNTS / 3600:,.1f} h",
+                f"{made.seconds * ACCOUNTS / AT_A_TIME / 60:,.0f} min",
+                f"${made.to_kms * ACCOUNTS * KMS_DOLLARS:,.0f}",
+                f"${made.scheduled * ACCOUNTS * A_MONTH:,.0f}",
+            )
+        )
+    return _table(
+        (f"{ACCOUNTS:,} accounts x {REGIONS_EACH} x {KEYS_EACH}", "nominated", "requests"),
+        (
+            *("one machine, by quotas", "one machine, by CPU", f"{AT_A_TIME} accounts at a time"),
+            *("KMS requests", "saved a month at most"),
+        ),
+        rows,
+    )
+
+
+def _table(head: tuple[str, ...], more: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    lines = [(*head, *more), tuple("---" for _ in (*head, *more)), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+if __name__ == "__main__":
+    main()
