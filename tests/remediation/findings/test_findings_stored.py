@@ -1,0 +1,93 @@
+"""Which of the files that a store holds are read: the newest run of each account, told in words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from random import Random
+from typing import TypeVar
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from keysweep.remediation.findings.stored import newest_runs, told
+from keysweep.remediation.findings.window import Readable
+
+Made = TypeVar("Made")
+
+
+@dataclass(frozen=True)
+class File:
+    """A name, of which nothing is read."""
+
+    path: str
+
+    def read(self, take: Callable[[Readable], Made]) -> Made:
+        raise AssertionError
+
+
+def run(account: str, time: str, suffix: str = ".ocsf.json", folder: str = "json-ocsf") -> File:
+    return File(f"s3://b/output/{folder}/prowler-output-{account}-{time}{suffix}")
+
+
+A, B = "111122223333", "444455556666"
+OLD, NEW = "20261101030000", "20261102030000"
+
+
+def test_every_file_of_the_newest_run_stays_and_of_each_account() -> None:
+    kept = {
+        run(A, NEW),
+        run(A, NEW, ".asff.json", "json-asff"),
+        run(A, NEW, "_kms_key_lifecycle_1.0_aws.ocsf.json", "compliance"),
+        run(B, OLD),
+    }
+    chosen, older = newest_runs([run(A, OLD), *kept, run(A, OLD, ".asff.json")])
+    assert set(chosen) == kept
+    assert older == {A: (OLD,)}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "nightly.ocsf.json",
+        "results_json.json",
+        f"prowler-output-{A}.ocsf.json",
+        f"prowler-output-{A}-{NEW}0.ocsf.json",
+        f"prowler-output-name-{NEW}.ocsf.json",
+        f"my-prowler-output-{A}-{OLD}.ocsf.json",
+    ],
+)
+def test_a_file_of_another_name_always_stays(name: str) -> None:
+    other = File(f"s3://b/prowler-output-{A}-{OLD}/{name}")
+    chosen, older = newest_runs([run(A, NEW), other])
+    assert (set(chosen), older) == ({run(A, NEW), other}, {})
+
+
+@given(
+    st.sets(st.tuples(st.sampled_from([A, B]), st.integers(10**13, 10**14 - 1)), min_size=1),
+    st.integers(),
+)
+def test_the_order_of_a_listing_does_not_matter(runs: set[tuple[str, int]], seed: int) -> None:
+    files = [run(account, str(time)) for account, time in sorted(runs)]
+    newest = {account: max(time for one, time in runs if one == account) for account, _ in runs}
+    shuffled = Random(seed).sample(files, len(files))
+    chosen, older = newest_runs(shuffled)
+    assert chosen == tuple(run(account, str(time)) for account, time in sorted(newest.items()))
+    assert sum(map(len, older.values())) == len(runs) - len(newest)
+
+
+def test_few_older_runs_are_named_and_of_many_the_number() -> None:
+    times = tuple(f"202611{day:02}030000" for day in range(9, 4, -1))
+    assert told("s3://b/x\x1b", {A: times[:1], B: times}) == (
+        f"s3://b/x\\x1b: of account {A} only the newest run is used, and not that of "
+        "2026-11-09 03:00:00",
+        f"s3://b/x\\x1b: of account {B} only the newest run is used, and not those of "
+        "2026-11-09 03:00:00, 2026-11-08 03:00:00, 2026-11-07 03:00:00 and 2 older",
+    )
+    many = {f"5555000000{number:02}": times[:2] for number in range(6)}
+    assert told("s3://b/x", many) == (
+        "s3://b/x: only the newest run of each account is used; 12 older runs of 6 accounts are "
+        "not",
+    )
+    assert "99999999999999" in told("s3://b/x", {A: ("99999999999999",)})[0]
