@@ -19,8 +19,9 @@ from .narrow import NarrowLoader, Operations, narrow_session
 from .whole import demand_whole_answers
 
 MOST_CLIENTS: Final = 256
-"""Clients kept at a time: what 16 accounts and Regions that are scanned side by side use. Each has
-connections and up to a megabyte."""
+"""Clients kept at a time: three or four of each of the accounts and Regions that are worked on side
+by side. Those that a scan of references used once go first. Each has connections and up to a
+megabyte."""
 
 OPEN_FILES: Final = 4096
 """Connections and files that a run may have open; shells allow 256 or 1,024 unless asked."""
