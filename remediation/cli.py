@@ -42,7 +42,8 @@ def run(arguments: Sequence[str]) -> int:
         click.echo(error.format_message(), err=True)
         return BadInput.exit_code
     except click.ClickException as error:
-        say(f"{error.format_message()} (keysweep --help)")
+        context = error.ctx if isinstance(error, click.UsageError) else None
+        say(f"{error.format_message()} ({context.command_path if context else 'keysweep'} --help)")
         return BadInput.exit_code
     except click.Abort:
         say("interrupted; nothing more was done")

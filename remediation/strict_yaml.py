@@ -74,7 +74,8 @@ def read(path: Path, model: type[M]) -> M:
         raise BadInput(f"{path}:{refusal.line}: {refusal}") from refusal
     except ValidationError as error:
         wrong = [(_line_of(e, lines), e) for e in error.errors()]
-        line, first = min(wrong, key=lambda found: found[0])
+        # A name that is misspelt explains one that is missing, not the other way round.
+        line, first = min(wrong, key=lambda found: (found[0], found[1]["type"] == "missing"))
         others = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
         raise BadInput(f"{path}:{line}: {_sentence(first, model)}{others}") from error
 

@@ -63,6 +63,7 @@ def main(arguments: list[str]) -> int:
         description="Runs the scanner on something made for this purpose that fails the checks, "
         "and reads its results. No account and no settings of yours are used. "
         "Exit codes: 0 proven, 1 not proven (and what to do), 2 no scanner found, or bad usage.",
+        epilog="example: keysweep verify prowler --prowler ~/.local/bin/prowler",
     )
     for names, settings in PARAMETERS:
         parser.add_argument(*names, **settings)

@@ -36,9 +36,11 @@ from .saying import say
     metavar="FILE",
     help="Cancel for the keys that this plan schedules.",
 )
-@click.option("--key", "keys", multiple=True, metavar="ARN", help="Cancel for this key.")
+@click.option(
+    "--key", "keys", multiple=True, metavar="ARN", help="Cancel for this key; may be given again."
+)
 @click.option("--keep", is_flag=True, help="Tag the keys so that they are not planned again.")
-@policy_option
+@policy_option()
 @click.option("--enable", is_flag=True, help="Enable the keys afterwards; else they stay Disabled.")
 @yes_option
 @access_options

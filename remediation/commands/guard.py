@@ -50,7 +50,7 @@ from .saying import say
     metavar="FILE",
     help="The plan that was applied: any difference from it is a sign, and its policy judges.",
 )
-@policy_option
+@policy_option()
 @click.option(
     "--days",
     "near_days",

@@ -111,13 +111,16 @@ def journal_option(*, many: bool = False) -> Callable[[Decorated], Decorated]:
     )
 
 
-policy_option = click.option(
-    "--policy",
-    "policy_path",
-    type=click.Path(path_type=Path, dir_okay=False),
-    metavar="FILE",
-    help="Decision policy.  [default: the plan's, or the one that keysweep ships]",
-)
+def policy_option(*, beside_a_plan: bool = True) -> Callable[[Decorated], Decorated]:
+    plans = "the plan's, or "
+    default = f"{plans if beside_a_plan else ''}the one that keysweep ships"
+    return click.option(
+        "--policy",
+        "policy_path",
+        type=click.Path(path_type=Path, dir_okay=False),
+        metavar="FILE",
+        help=f"Decision policy.  [default: {default}]",
+    )
 
 
 html_option = click.option(

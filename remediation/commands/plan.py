@@ -26,7 +26,7 @@ from .printing import print_report, progress
 
 @click.command()
 @click.argument("results", nargs=-1, required=True, metavar="RESULTS...")
-@policy_option
+@policy_option(beside_a_plan=False)
 @click.option(
     "--out",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -39,10 +39,13 @@ from .printing import print_report, progress
     "--pending-window-days",
     type=click.IntRange(MIN_WINDOW_DAYS, MAX_WINDOW_DAYS),
     metavar="N",
-    help="Waiting period before a key is deleted, 7 to 30 days.",
+    help="Days between scheduling and deletion.  [default: the policy's]",
 )
 @click.option(
-    "--max-keys", type=click.IntRange(0), metavar="N", help="Most keys to schedule at once."
+    "--max-keys",
+    type=click.IntRange(0),
+    metavar="N",
+    help="Most keys to schedule at once.  [default: the policy's]",
 )
 @click.option(
     "--tfstate",

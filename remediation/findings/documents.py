@@ -57,7 +57,9 @@ class Records:
             elif window.text.startswith(b"{"):
                 layout = _Layout()
             else:
-                raise self._broken(f"it goes on with {window.text[:20]!r}")
+                raise self._broken(
+                    f"it goes on with {window.text[:20].decode(errors='replace').strip()!r}"
+                )
             yield from self._pieces(window, layout)
 
     def _pieces(self, window: Window, layout: _Layout) -> Iterator[msgspec.Raw]:

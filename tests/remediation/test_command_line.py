@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
+import shlex
 import subprocess
 import sys
 from importlib.metadata import version
@@ -18,6 +20,9 @@ from keysweep.remediation.commands.lazy import LazyCommand
 from keysweep.remediation.commands.plain_command import PlainCommand
 
 COMMAND = (sys.executable, "-P", "-m", "keysweep.remediation")
+
+PLAIN = {"path": pack.PATH_PARAMETERS, "verify": verify_command.PARAMETERS}
+"""Commands that argparse answers, and what it gets."""
 
 HEAVY = {"boto3", "botocore", "jinja2", "msgspec", "pydantic", "rich", "yaml"}
 
@@ -108,9 +113,69 @@ def test_the_script_for_a_shell_is_printed(shell: str) -> None:
     assert "_KEYSWEEP_COMPLETE=" + shell in told.stdout
 
 
+def test_bash_itself_completes_with_the_script(tmp_path: Path) -> None:
+    program = tmp_path / "keysweep"
+    program.write_text(f'#!/bin/sh\nexec {shlex.join(COMMAND)} "$@"\n', encoding="utf-8")
+    program.chmod(0o755)
+    typed = """
+        eval "$(_KEYSWEEP_COMPLETE=bash_source keysweep)"
+        complete -p keysweep | grep -o -- "-F [a-z_]*"
+        COMP_WORDS=(keysweep plan --f); COMP_CWORD=2
+        _keysweep_completion keysweep && echo "${COMPREPLY[@]}"
+    """
+    done = subprocess.run(
+        ["bash", "--norc", "-c", typed],
+        env={**os.environ, "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.splitlines() == ["-F _keysweep_completion", "--format"], done.stderr
+
+
+@pytest.mark.parametrize("name", cli.COMMANDS)
+def test_every_help_has_an_example_that_can_be_typed(name: str) -> None:
+    shown = " ".join(run(name, "--help", COLUMNS="80").stdout.split())
+    example = re.search(r"[Ee]xample: (.+?)(?= Options:|$)", shown)
+    assert example, shown
+    typed = re.search(rf"keysweep {name}\b([^)\"]*)", example[1])
+    assert typed, example[1]
+    words = shlex.split(typed[1])
+    command = cli.keysweep.commands[name]
+    assert isinstance(command, LazyCommand)
+    real = command.load()
+    if isinstance(real, PlainCommand):
+        parser = argparse.ArgumentParser(exit_on_error=False)
+        for names, settings in PLAIN[name]:
+            parser.add_argument(*names, **settings)
+        parser.parse_args(words)
+    else:
+        real.make_context(name, words)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["plan"], "(keysweep plan --help)"),
+        (["plan", "x", "--nothing"], "(keysweep plan --help)"),
+        (["guard", "--keep"], "(keysweep guard --help)"),
+        (["--nothing"], "(keysweep --help)"),
+        (["nothing"], "(keysweep --help)"),
+    ],
+)
+def test_bad_usage_leads_to_the_help_of_its_command(
+    arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.run(arguments) == 2
+    told = capsys.readouterr().err
+    assert told.startswith("keysweep: ")
+    assert told.rstrip().endswith(says)
+    assert told.count("\n") == 1
+
+
 @pytest.mark.parametrize(
     ("name", "parameters"),
-    [("path", pack.PATH_PARAMETERS), ("verify", verify_command.PARAMETERS)],
+    PLAIN.items(),
 )
 def test_what_shells_complete_is_what_argparse_takes(
     name: str, parameters: tuple[pack.Parameter, ...]
