@@ -10,7 +10,8 @@ import importlib
 import pkgutil
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
+from functools import cache
 from typing import Final
 
 from ..models import PIECES, Evidence, Hold, NotFound, Unknown, Waived
@@ -98,9 +99,7 @@ def judge(
         missing = {piece for piece in needed if getattr(evidence, piece) is None}
         waiver = in_force.waiver(rule.id, evidence, now)
         if waiver is not None:
-            waived.append(
-                Waived(rule=rule.id, reason=waiver.reason, until=waiver.until.isoformat())
-            )
+            waived.append(_waived(rule.id, waiver.reason, waiver.until))
             if ask_all:
                 unasked |= missing
             continue
@@ -117,6 +116,12 @@ def judge(
     if holds and not ask_all:
         unasked.clear()
     return Judgement(tuple(holds), tuple(waived), frozenset(unasked))
+
+
+@cache
+def _waived(rule: str, reason: str, until: date) -> Waived:
+    """One value for all keys that a waiver covers: it may cover a hundred thousand."""
+    return Waived(rule=rule, reason=reason, until=until.isoformat())
 
 
 def pieces_used(evidence: Evidence, policy: Policy, now: datetime) -> frozenset[str]:

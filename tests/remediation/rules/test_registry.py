@@ -122,6 +122,7 @@ PURE = {
     "collections.abc",
     "dataclasses",
     "datetime",
+    "functools",
     "importlib",
     "pkgutil",
     "typing",
