@@ -69,8 +69,8 @@ def _draw(table: Table, console: PeoplesConsole) -> None:
         if sentence != "why" and _needs(form) <= console.width:
             console.print(_columns(form, console))
             return
-    if sentence and "key" in table.columns and console.width >= _BESIDE:
-        console.print(_with_sentences(table, sentence, console))
+    if "key" in table.columns and console.width >= _BESIDE:
+        console.print(_beside(table, sentence, console))
     else:
         _records(table, console)
 
@@ -123,21 +123,25 @@ def _narrowed(table: Table) -> Table:
     return Table(table.heading, tuple(names), tuple(map(tuple, rows)))
 
 
-def _with_sentences(table: Table, sentence: str, console: PeoplesConsole) -> RichTable:
-    """Sentences need room: the rest of a row stands on a few lines beside them."""
+def _beside(table: Table, sentence: str | None, console: PeoplesConsole) -> RichTable:
+    """Sentences need room: the rest of a row stands on a few lines beside them.
+
+    Where there are none, it stands in their place.
+    """
     rows = []
     for row in table.rows:
         cells = {name: cell for name, cell in zip(table.columns, row, strict=True) if cell}
         lines = [cells.pop("alias", ""), cells.pop("key", "")]
-        told = cells.pop(sentence, "")
-        lines.append("  ".join(_named(name, cell) for name, cell in cells.items()))
-        rows.append((plain_lines(filter(None, lines)), plain(told)))
+        told = cells.pop(sentence, "") if sentence else ""
+        rest = "  ".join(_named(name, cell) for name, cell in cells.items())
+        about = (*lines, rest) if sentence else lines
+        rows.append((plain_lines(filter(None, about)), plain(told if sentence else rest)))
     room = console.width - _GAP - 2  # one at each end
     longest = max(cell_len(line) for about, _ in rows for line in about.split("\n"))
     left = max(_KEY, min(longest, room // 2))
     drawn = RichTable(box=console.lines, pad_edge=False, show_lines=True)
     drawn.add_column("key", overflow="fold", width=left)
-    drawn.add_column(sentence, overflow="fold", width=room - left)
+    drawn.add_column(sentence or "as it is", overflow="fold", width=room - left)
     for about, told in rows:
         drawn.add_row(Text(about), Text(told))
     return drawn

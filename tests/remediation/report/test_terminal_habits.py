@@ -60,6 +60,17 @@ TABLES = {
             (REPLICA, *HERE, "PendingReplicaDeletion", "", "", "$1", ""),
         ),
     ),
+    # As a rule nothing is to be said of any key: the column is empty.
+    "results without a word": Table(
+        "Results",
+        ("key", "account", "Region", "outcome", "deletion date", "message"),
+        ((KEY, *HERE, "scheduled", "2026-12-24 10:11 UTC", ""),),
+    ),
+    "status without a word": Table(
+        "Scheduled by this journal",
+        ("key", "account", "Region", "state", "deletion date", "days left", "saves", "drift"),
+        ((KEY, *HERE, "PendingDeletion", "2026-12-24", "30", "$3", ""),),
+    ),
     "guard": Table(
         "Waiting for their deletion, and to be looked at",
         ("key", "account", "Region", "state", "deletion date", "use", "why"),
@@ -142,6 +153,15 @@ def test_a_narrow_terminal_shows_the_names_of_the_columns(
     for name, cell in row.items():
         if name not in titles and cell:
             assert any(line.startswith(f"{name} ") for line in lines), name
+
+
+@pytest.mark.parametrize("table", ["results without a word", "status without a word"])
+def test_keys_of_which_nothing_is_said_take_few_lines(
+    table: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    _, _, row = printed(TABLES[table]).partition(KEY)
+    assert len(row.partition("The last line.")[0].split("\n\n")[0].strip().splitlines()) <= 3
 
 
 def test_a_pipe_gets_no_escapes() -> None:
