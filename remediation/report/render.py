@@ -134,8 +134,9 @@ def _beside(table: Table, sentence: str | None, console: PeoplesConsole) -> Rich
         lines = [cells.pop("alias", ""), cells.pop("key", "")]
         told = cells.pop(sentence, "") if sentence else ""
         rest = "  ".join(_named(name, cell) for name, cell in cells.items())
-        about = (*lines, rest) if sentence else lines
-        rows.append((plain_lines(filter(None, about)), plain(told if sentence else rest)))
+        if sentence:
+            lines.append(rest)
+        rows.append((plain_lines(filter(None, lines)), plain(told if sentence else rest)))
     room = console.width - _GAP - 2  # one at each end
     longest = max(cell_len(line) for about, _ in rows for line in about.split("\n"))
     left = max(_KEY, min(longest, room // 2))
