@@ -71,7 +71,7 @@ def _measure(topic: str, module: ModuleType, runs: int, *, quick: bool) -> bool:
     print(f"{markdown(rows)}({time.monotonic() - begun:.0f} s)", flush=True)
     if not quick:
         put(FOLDER / "RESULTS.md", title, section(title, rows, runs, versions))
-    return all(row.met is not False for row in rows)
+    return quick or all(row.met is not False for row in rows)  # a target is one at full size
 
 
 if __name__ == "__main__":

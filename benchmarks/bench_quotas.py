@@ -31,7 +31,7 @@ def measure(runs: int, quick: bool) -> list[Row]:
     one, twenty = (1, 1), (4, 5)
     rows = []
     with Aws() as aws:
-        plans = {p: _Measured(aws, p, 84 // part, SHARE) for p in (one, twenty)}
+        plans = {p: _Measured(aws, p, 100 // part, SHARE) for p in (one, twenty)}
         for _ in range(runs):
             for measured in plans.values():
                 measured.plan()
