@@ -279,7 +279,7 @@ def _organisation(account: Mapping[Share, Simulated]) -> str:
                 f"{made.total * ACCOUNTS / 1e6:,.1f} million",
                 f"{in_turn / 3600:,.1f} h",
                 f"{made.cpu * ACCOUNTS / 3600:,.1f} h",
-                f"{made.seconds * ACCOUNTS / AT_A_TIME / 60:,.0f} min",
+                f"{max(made.seconds, made.cpu) * ACCOUNTS / AT_A_TIME / 60:,.0f} min",
                 f"${made.to_kms * ACCOUNTS * KMS_DOLLARS:,.0f}",
                 f"${made.scheduled * ACCOUNTS * A_MONTH:,.0f}",
             )
