@@ -164,7 +164,7 @@ class _KmsReading(AWSService):
 
     def _describe_keys(self) -> None:
         regions = {key.region for key in self._listed}
-        many = Config(max_pool_connections=self.THREADS)
+        many = Config(max_pool_connections=self.THREADS)  # type: ignore[no-untyped-call]
         self._clients = {
             region: self.session.client("kms", region_name=region, config=many)
             for region in regions
