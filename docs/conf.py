@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from configparser import ConfigParser
 from pathlib import Path
 
@@ -36,6 +37,8 @@ _TWINS = {
 def _lead_to_twins(_app: Sphinx, _page: str, source: list[str]) -> None:
     for outside, inside in _TWINS.items():
         source[0] = source[0].replace(outside, inside)
+    # Other pages out there are handed over as files.
+    source[0] = re.sub(r"\]\((\.\./[^)#]+\.md)\)", r"](path:\1)", source[0])
 
 
 def setup(app: Sphinx) -> None:
