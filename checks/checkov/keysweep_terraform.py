@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -57,6 +57,8 @@ _SETTLING = re.compile(
     r")\s*\}"
 )
 _REFERENCES = re.compile(rf"(?<![\w.]){_REFERENCE}")
+
+_PLAIN = re.compile(r"""\s*(?:true|false|[0-9]+|"(?:true|false|[0-9]+)")\s*(?:(?:#|//).*)?""")
 
 # Deeper than any real chain of locals and modules, and an end to those that refer to themselves.
 _DEEPEST = 20
@@ -198,6 +200,7 @@ class _Source:
     def __init__(self, graph: Any) -> None:
         self.graph = graph
         self._files: dict[str, dict[tuple[str, ...], Any]] = {}
+        self._texts: dict[str, Sequence[str]] = {}
         self._keys: dict[str, list[_Located]] = {}
         self._modules: dict[tuple[_Place, str], _Located] = {}
         self._variables: dict[tuple[_Place, str], object] = {}
@@ -240,6 +243,8 @@ class _Source:
 
     def settled(self, block: _Located, argument: str) -> bool:
         """Whether the value behind an argument can be known from the code alone."""
+        if self._is_plain(block, argument):
+            return True
         written = self._written(block)
         return argument not in written or self._known(written[argument], written, block.place)
 
@@ -255,6 +260,33 @@ class _Source:
             return False
         call = self._modules.get((place.caller, str(place.module.name)))
         return call is not None and self.absent(call)
+
+    def _is_plain(self, block: _Located, argument: str) -> bool:
+        """Whether a literal stands behind the argument, as far as the block's lines tell.
+
+        Most do, and parsing the file once more costs what Checkov itself takes for it.
+        """
+        file = str(block.attributes.get("file_path_"))
+        first, last = (block.attributes.get(f"__{end}_line__") for end in ("start", "end"))
+        if not (isinstance(first, int) and isinstance(last, int)):
+            return False
+        lines = self._lines(file)[first - 1 : last]
+        if any(mark in line for line in lines for mark in ("<<", "/*", "*/")):
+            return False
+        values = [
+            value
+            for name, equals, value in (line.partition("=") for line in lines)
+            if equals and name.strip() == argument
+        ]
+        return len(values) == 1 and _PLAIN.fullmatch(values[0]) is not None
+
+    def _lines(self, file: str) -> Sequence[str]:
+        if file not in self._texts:
+            try:
+                self._texts[file] = Path(file).read_text(encoding="utf-8-sig").splitlines()
+            except (OSError, ValueError):
+                self._texts[file] = ()
+        return self._texts[file]
 
     def _written(self, block: _Located) -> Mapping[str, Any]:
         found = self._file(block.place.folder).get(block.path, {})
