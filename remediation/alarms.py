@@ -36,8 +36,8 @@ _SHOWN: Final = 3
 
 _ALARM: Final = "alarm on the use of keys pending deletion"
 _SET_UP: Final = (
-    "keysweep guard looks when you run it, and AWS can tell at the moment: docs/watch.md, "
-    "policies/monitoring/"
+    "keysweep guard looks when you run it, and AWS tells at once with the templates in the folder "
+    "monitoring of: keysweep path policies"
 )
 
 

@@ -84,8 +84,8 @@ def keysweep() -> None:
     """Retire disabled AWS KMS keys without losing one that something still needs.
 
     \b
-    prowler aws -c kms_cmk_not_disabled -M json-ocsf
-    keysweep plan output/            look: nothing is changed
-    keysweep apply plan.json         schedules what the plan lists
-    keysweep cancel --journal FILE   undo, until the waiting period ends
+    prowler aws --checks kms_cmk_not_disabled --output-formats json-ocsf
+    keysweep plan output/      # looks: nothing is changed
+    keysweep apply plan.json   # asks, then schedules what the plan lists
+    keysweep cancel --journal keysweep-journal.jsonl   # undoes it, while it can be undone
     """

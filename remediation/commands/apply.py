@@ -56,7 +56,7 @@ def apply(
 ) -> int:
     """Schedule the deletion of the keys that PLAN lists, if they are still as reviewed.
 
-    Running it again finishes what was left, and never doubles anything.
+    Asks before anything is done. Running it again finishes what was left, and doubles nothing.
 
     Example: keysweep apply plan.json --ticket OPS-1234
     """

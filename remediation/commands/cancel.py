@@ -40,7 +40,7 @@ from .saying import say
     "--key", "keys", multiple=True, metavar="ARN", help="Cancel for this key; may be given again."
 )
 @click.option("--keep", is_flag=True, help="Tag the keys so that they are not planned again.")
-@policy_option()
+@policy_option(use="Decision policy, whose protected tag --keep sets.")
 @click.option("--enable", is_flag=True, help="Enable the keys afterwards; else they stay Disabled.")
 @yes_option
 @access_options
@@ -58,6 +58,9 @@ def cancel(
     form: str,
 ) -> int:
     """Cancel deletions: those of a journal, of a plan, of scanner RESULTS, or of single keys.
+
+    With --journal alone, what that journal scheduled is cancelled. With RESULTS, --plan or --key it
+    is where the cancellation is written down.
 
     Example: keysweep cancel --journal keysweep-journal.jsonl
     """

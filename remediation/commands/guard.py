@@ -82,6 +82,8 @@ def guard(
 ) -> int:
     """Watch the keys that wait for their deletion: does anybody want one after all?
 
+    Looks at the keys that the journal scheduled, or with --all at every one that is pending.
+
     Exits with 1 when a key is wanted, rescued or not, and when something could not be looked at.
     Prints nothing when there is nothing to tell; with --format json, a line for each key.
 

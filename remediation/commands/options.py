@@ -111,7 +111,9 @@ def journal_option(*, many: bool = False) -> Callable[[Decorated], Decorated]:
     )
 
 
-def policy_option(*, beside_a_plan: bool = True) -> Callable[[Decorated], Decorated]:
+def policy_option(
+    *, beside_a_plan: bool = True, use: str = "Decision policy."
+) -> Callable[[Decorated], Decorated]:
     plans = "the plan's, or "
     default = f"{plans if beside_a_plan else ''}the one that keysweep ships"
     return click.option(
@@ -119,7 +121,7 @@ def policy_option(*, beside_a_plan: bool = True) -> Callable[[Decorated], Decora
         "policy_path",
         type=click.Path(path_type=Path, dir_okay=False),
         metavar="FILE",
-        help=f"Decision policy.  [default: {default}]",
+        help=f"{use}  [default: {default}]",
     )
 
 
