@@ -2,7 +2,7 @@
 
 A run is slow, so options share one where none can hide what another does. That the check runs by
 its id, in chosen Regions and through a role, is in test_scan_to_cancel; by service, severity and
-`-x` in tests/versions.
+`-x` in test_prowler_ways_in.
 """
 
 from __future__ import annotations
@@ -53,6 +53,14 @@ ESTATE: dict[str, Any] = {
 }
 
 Scan = Callable[..., Left]
+
+
+@pytest.fixture(scope="module")
+def prowler() -> Path:
+    """The first at hand, which is the pinned one."""
+    programs = list(prowler_ways.at_hand().values())
+    assert programs, "no prowler: run these tests with `make test-versions`"
+    return programs[0]
 
 
 @pytest.fixture(scope="module")
