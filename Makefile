@@ -8,7 +8,7 @@ empty :=
 list = $(subst $(empty) ,$2,$(strip $1))
 
 .DEFAULT_GOAL := help
-.PHONY: help dev demo playground docs test test-docs test-kills test-versions newest test-browser bench dist lint clean
+.PHONY: help dev demo playground docs test test-docs test-faults test-versions newest test-browser bench dist lint clean
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,8 +40,9 @@ docs: .venv/.ready ## The documentation site, into site/; a warning is an error
 test: .venv/.ready ## All tests: the checks beside their scanners, the command, and all together
 	@$(TOX) -e prowler,checkov,command
 
-test-kills: .venv/.ready ## Two hundred runs of apply and cancel that are killed at a random moment
-	@$(TOX) -e command -- -n 0 -m kills tests/remediation/test_kills.py
+test-faults: .venv/.ready ## Every kind of fault, and two hundred runs that are killed at a random moment
+	@$(TOX) -e command -- --dist load -m faults tests/remediation/test_faults_matrix.py
+	@$(TOX) -e command -- -n 0 -m faults tests/remediation/test_kills.py
 
 test-versions: .venv/.ready ## The ways into Prowlers and Checkovs, older ones too
 	@$(TOX) -e $(call list,$(OLDER_CHECKOVS),$(comma))

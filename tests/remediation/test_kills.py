@@ -1,6 +1,6 @@
 """SIGKILL at a random moment of apply and of cancel: one more run finishes, and nothing is lost.
 
-Twenty kills in an ordinary run, two hundred more with `make test-kills`. The seed is the test's
+Twenty kills in an ordinary run, two hundred more with `make test-faults`. The seed is the test's
 number; the moment is drawn from the time that a whole run takes here.
 """
 
@@ -125,7 +125,7 @@ def _check(run: Stages, plan: Any) -> None:
 
 SEEDS = [
     *range(ORDINARY),
-    *(pytest.param(seed, marks=pytest.mark.kills) for seed in range(ORDINARY, ORDINARY + MORE)),
+    *(pytest.param(seed, marks=pytest.mark.faults) for seed in range(ORDINARY, ORDINARY + MORE)),
 ]
 
 
