@@ -97,7 +97,7 @@ def test_apply_says_where_nothing_watches_and_what_to_do(
     (line,) = done.err.splitlines()
     assert line.startswith(f"keysweep: {WITHOUT}account 444455556666 eu-west-1; ")
     assert "keysweep guard" in line
-    assert "docs/watch.md" in line
+    assert "keysweep path policies" in line
 
 
 def test_nothing_is_asked_or_said_when_nothing_was_scheduled(
