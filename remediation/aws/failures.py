@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from ..errors import CutAnswer
 from ..models import Unknown
 
-if TYPE_CHECKING:
-    from .accounts import Place
-
 _DENIED = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError")
 _EXPIRED = ("ExpiredToken", "ExpiredTokenException", "RequestExpired")
 
 Failure = ClientError | BotoCoreError | CutAnswer
+
+
+class Where(Protocol):
+    """The account and Region that failed."""
+
+    @property
+    def account_id(self) -> str: ...
+    @property
+    def region(self) -> str: ...
 
 
 def code_of(error: Failure) -> str:
@@ -31,7 +37,7 @@ def denied(code: str) -> bool:
     return code in _DENIED
 
 
-def explain(error: Failure, place: Place, permissions: Collection[str] = ()) -> Unknown:
+def explain(error: Failure, place: Where, permissions: Collection[str] = ()) -> Unknown:
     """The error as a reason for not knowing, with the permission that would clear a denial.
 
     `permissions` are the IAM actions that the failed calls are known to need.
