@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from .. import policy as policy_stage
@@ -21,8 +22,16 @@ def policy_to_use(
     return policy if window is None else policy.with_window(window)
 
 
-def collector_asking(accounts: Accounts, cloudtrail_lake: str | None) -> Collector:
-    """Asks the event history, or the given event data store."""
-    if cloudtrail_lake is None:
-        return Collector(accounts)
-    return Collector(accounts, sources={**SOURCES, **lake_sources(StoreArn.parse(cloudtrail_lake))})
+def collector_asking(
+    accounts: Accounts,
+    cloudtrail_lake: str | None = None,
+    *,
+    step: Callable[[str], None] = lambda words: None,
+) -> Collector:
+    """Asks the event history, or the given event data store, and tells `step` what it reads."""
+    lake = {} if cloudtrail_lake is None else lake_sources(StoreArn.parse(cloudtrail_lake))
+
+    def progress(piece: str, keys: int) -> None:
+        step(f"reading {piece.replace('_', ' ')}, {keys} keys")
+
+    return Collector(accounts, progress=progress, sources={**SOURCES, **lake})

@@ -12,7 +12,6 @@ from .. import journal as journal_stage
 from .. import plan as plan_stage
 from .. import policy as policy_stage
 from ..aws import Access, Accounts, Manners
-from ..evidence import Collector
 from ..files import ascii_json
 from ..interrupt import at_once
 from ..policy import MAX_WINDOW_DAYS
@@ -22,6 +21,7 @@ from . import DONE, LEFT
 from .asking import caller_of, confirm
 from .cancelling import Batch, cancel_batches
 from .ending import code_at_end
+from .evidence import collector_asking
 from .options import access_options, format_option, journal_option, policy_option, yes_option
 from .printing import print_report, progress
 from .saying import say
@@ -106,10 +106,7 @@ def guard(
     batches = cancel_stage.batches(read)
     ours = {arn for chosen in batches.values() for arn in chosen}
     with at_once(), progress("looking at keys") as step:
-        collector = Collector(accounts)
-        collector.progress = lambda piece, keys: step(
-            f"reading {piece.replace('_', ' ')}, {keys} keys"
-        )
+        collector = collector_asking(accounts, step=step)
         found = guard_stage.pending_keys(collector, regions, access.only) if every else ()
         rows = guard_stage.watch(
             history,

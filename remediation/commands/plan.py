@@ -109,10 +109,7 @@ def plan(
     found = read_results(results, sys.stdin.buffer, Buckets(accounts).find)
     with at_once(), progress("reading evidence") as step:
         code = look_at(states, stacks, accounts)
-        collector = collector_asking(accounts, cloudtrail_lake)
-        collector.progress = lambda piece, keys: step(
-            f"reading {piece.replace('_', ' ')}, {keys} keys"
-        )
+        collector = collector_asking(accounts, cloudtrail_lake, step=step)
         made = plan_stage.build(
             found,
             policy,

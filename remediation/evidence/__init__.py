@@ -161,9 +161,8 @@ class Collector:
             (evidence,) = self._read_group(piece, [evidence])
         return _Step(evidence, ready)
 
-    def _choose(self, waiting: Iterable[_Step]) -> tuple[str, list[Evidence]]:
+    def _choose(self, waiting: Sequence[_Step]) -> tuple[str, list[Evidence]]:
         """The cheapest piece that any key waits for, and the keys that wait for it."""
-        waiting = list(waiting)
         piece = min(frozenset[str]().union(*(step.ready for step in waiting)), key=self._order)
         return piece, [step.evidence for step in waiting if piece in step.ready]
 
