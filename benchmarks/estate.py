@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Final
+from typing import Final
 
 OWN: Final = "000000000001"
 """The account of the given credentials."""
@@ -71,23 +71,3 @@ def access_key(account: str = OWN) -> str:
 def account_of_access_key(access_key_id: str) -> str:
     """The account of such an id."""
     return access_key_id[4:16]
-
-
-def prowler_finding(arn: str, now: int) -> dict[str, Any]:
-    """A finding as Prowler writes it in OCSF, with the fields that are read. `now` in seconds."""
-    account, region = place_of(arn)
-    return {
-        "metadata": {
-            "event_code": "kms_cmk_not_disabled",
-            "product": {"name": "Prowler", "version": "5.46.0", "vendor_name": "Prowler"},
-            "version": "1.4.0",
-        },
-        "class_uid": 2004,
-        "class_name": "Detection Finding",
-        "status": "New",
-        "status_code": "FAIL",
-        "time": now,
-        "cloud": {"account": {"uid": account}, "provider": "aws", "region": region},
-        "resources": [{"uid": arn, "region": region, "data": {"details": "", "metadata": {}}}],
-        "finding_info": {"uid": f"prowler-aws-kms_cmk_not_disabled-{account}-{region}-x"},
-    }

@@ -8,10 +8,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from tests.prowler_records import prowler_record
+
 from .aws import Aws, Counts
 from .aws_server import QUOTAS
 from .environments import program
-from .estate import Estate, prowler_finding
+from .estate import Estate
 from .process import Run, run
 
 JOURNAL: Final = "journal.jsonl"
@@ -39,7 +41,7 @@ class Scene:
         self._estate = estate
         self._latency = latency
         now = int(time.time())
-        findings = [prowler_finding(arn, now) for arn in estate.arns()]
+        findings = [prowler_record(arn, now) for arn in estate.arns()]
         (folder / "results.json").write_text(json.dumps(findings), encoding="utf-8")
         self.counts = Counts({}, {}, {}, 0)
         """Of the last command."""
