@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -70,7 +70,7 @@ def to_do(plan: Plan, history: History, now: datetime) -> tuple[KeyArn, ...]:
         return ()
     return tuple(
         item.key_arn
-        for item in plan.chosen()
+        for item in plan.chosen
         if not _is_done(plan, record := history.keys.get(item.key_arn))
         and not _was_cancelled(plan, record)
     )
@@ -97,9 +97,9 @@ def apply(
     """
     stop = stop or Stop()
     records = journal.history().keys
-    items = plan.chosen()
+    items = plan.chosen
     expired = collector.accounts.clock.now() >= plan.expires_at
-    fresh = {} if expired else _read_dear_again(plan, items, records, collector, stop)
+    fresh = {} if expired else _read_dear_again(plan, records, collector, stop)
 
     def one(item: PlanItem) -> KeyResult:
         record = records.get(item.key_arn)
@@ -155,7 +155,7 @@ class _Work:
             ours = record is not None and record.scheduled_outcome is not None
             if ours and left_alone.outcome is Outcome.ALREADY_PENDING:
                 message = "scheduled by another plan of this journal"
-                return left_alone.model_copy(update={"message": message})
+                return replace(left_alone, message=message)
             return left_alone
         assert isinstance(now.description, KeyDescription)
         change = Write(
@@ -190,7 +190,7 @@ class _Work:
         if intent is not None and intent.operation == CANCEL.name:
             settled = settle(self.place, self.journal, intent, CANCEL)
             if settled.result.outcome is Outcome.CANCELLED:
-                return settled.result.model_copy(update={"outcome": Outcome.CHANGED}), None
+                return replace(settled.result, outcome=Outcome.CHANGED), None
         if _was_cancelled(self.plan, record):
             message = "its deletion was cancelled after the plan was made"
             return _row(self.item, Outcome.CHANGED, message), None
@@ -266,34 +266,32 @@ def _is_dear(piece: str) -> bool:
 
 def _read_dear_again(
     plan: Plan,
-    items: tuple[PlanItem, ...],
     records: Mapping[KeyArn, KeyRecord],
     collector: Collector,
     stop: Stop,
-) -> dict[KeyArn, Evidence]:
+) -> Mapping[KeyArn, Evidence]:
     """History again, of all keys together; for a plan older than an hour references and use too."""
     now = collector.accounts.clock.now()
     young = now - plan.created_at < FRESH
-    dear = {
-        item.key_arn: frozenset(
+    alike: dict[frozenset[str], frozenset[str]] = {}
+    dear: dict[KeyArn, frozenset[str]] = {}
+    for item in plan.chosen:
+        pieces = frozenset(
             piece
             for piece in _used_pieces(plan, item, now)
             if _is_dear(piece) and (piece in ALWAYS_AGAIN or not young)
         )
-        for item in items
-        if not _is_done(plan, records.get(item.key_arn))
-    }
-    start = [
-        item.evidence.model_copy(update=dict.fromkeys(dear[item.key_arn]))
-        for item in items
-        if dear.get(item.key_arn)
-    ]
+        if pieces and not _is_done(plan, records.get(item.key_arn)):
+            dear[item.key_arn] = alike.setdefault(pieces, pieces)
+
+    def begin(arn: KeyArn) -> Evidence:
+        return plan.by_key[arn].evidence.model_copy(update=dict.fromkeys(dear[arn]))
 
     def wanted(evidence: Evidence) -> frozenset[str]:
         pieces = frozenset[str]() if stop.asked else dear[evidence.key_arn]
         return frozenset(piece for piece in pieces if getattr(evidence, piece) is None)
 
-    return collector.collect(start, wanted)
+    return collector.collect(dear, wanted, begin)
 
 
 def _is_done(plan: Plan, record: KeyRecord | None) -> bool:

@@ -6,7 +6,7 @@ A cancelled key lands in Disabled, as it was before (table of key states, AWS KM
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -223,7 +223,7 @@ class _Work:
         if outcome is Outcome.FAILED:
             told.insert(0, "cancelled")
             told.append(AGAIN)
-        return result.model_copy(update={"outcome": outcome, "message": "; ".join(told)})
+        return replace(result, outcome=outcome, message="; ".join(told))
 
     def _wanted(self) -> Iterable[tuple[Operation, dict[str, Any], str]]:
         if self.wishes.protected_tag is not None:
@@ -247,8 +247,8 @@ class _Work:
 
 def _not_ours(earlier: KeyResult) -> KeyResult:
     if earlier.outcome is Outcome.FAILED:
-        return earlier.model_copy(update={"outcome": Outcome.NOT_PENDING})
-    return earlier.model_copy(update={"message": "pending by somebody else's request: left alone"})
+        return replace(earlier, outcome=Outcome.NOT_PENDING)
+    return replace(earlier, message="pending by somebody else's request: left alone")
 
 
 def _operation(name: str) -> Operation:

@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from .errors import BadInput, Refused
 
@@ -46,6 +47,20 @@ def ascii_json(document: str) -> str:
     return re.sub("[^\n -~]", lambda found: json.dumps(found[0])[1:-1], document)
 
 
+def json_with_list(document: str, name: str, values: Iterable[str]) -> Iterator[str]:
+    """A JSON object, indented by two, with one more member at its end: a list of such documents.
+
+    It comes in parts, a value each, so that a long list needs no second copy; all in ASCII.
+    """
+    yield ascii_json(document).removesuffix("\n}") + f',\n  "{name}": ['
+    end = "]"
+    for number, value in enumerate(values):
+        yield ",\n    " if number else "\n    "
+        yield ascii_json(value).replace("\n", "\n    ")
+        end = "\n  ]"
+    yield f"{end}\n}}\n"
+
+
 def demand_writable(path: Path | None) -> None:
     """Raise BadInput when no file could be written there; so that it is known before the work."""
     if path is None:
@@ -69,6 +84,16 @@ def read_text(path: Path) -> str:
         raise BadInput(
             f"{path}: is not UTF-8 text (byte {error.start}); give the file as keysweep wrote it"
         ) from error
+
+
+@contextmanager
+def read_stream(path: Path) -> Iterator[BinaryIO]:
+    """A file of ours, to be read in parts. Raises BadInput naming the file."""
+    try:
+        with path.open("rb") as file:
+            yield file
+    except OSError as error:
+        raise BadInput(f"{path}: cannot be read: {error.strerror}") from error
 
 
 @contextmanager

@@ -103,7 +103,7 @@ def watch(
 ) -> tuple[GuardRow, ...]:
     """Look at each of these keys; a row for each, in their order. Changes nothing."""
     keys = tuple(keys)
-    reviewed = {item.key_arn: item for item in plan.items} if plan is not None else {}
+    reviewed = plan.by_key if plan is not None else {}
     lasting = policy.model_copy(
         update={"accept": tuple(one for one in policy.accept if one.rule not in IN_THE_WINDOW)}
     )
@@ -112,7 +112,7 @@ def watch(
         now = collector.accounts.clock.now()
         return _wanted(evidence, lasting, reviewed.get(evidence.key_arn), now)
 
-    evidence_of = collector.collect([Evidence(key_arn=arn) for arn in keys], wanted)
+    evidence_of = collector.collect(keys, wanted)
     now = collector.accounts.clock.now()
     return tuple(
         _row(
@@ -303,7 +303,7 @@ def pending_keys(
     ]
     listed = [arn for spot in spots for arn in _listed(accounts.place(spot))]
     evidence_of = collector.collect(
-        [Evidence(key_arn=arn) for arn in listed],
+        listed,
         lambda evidence: frozenset({"description"} if evidence.description is None else ()),
     )
     return tuple(arn for arn in listed if _may_be_pending(evidence_of[arn].description))

@@ -22,10 +22,11 @@ from types import TracebackType
 from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass as pydantic_dataclass
 
 from .errors import BadInput, KeysweepError, Refused
 from .files import ascii_json
-from .models import KeyArn, Model, Outcome, Time
+from .models import SLIM, KeyArn, Outcome, Time
 
 DEFAULT_PATH: Final = Path("keysweep-journal.jsonl")
 
@@ -41,7 +42,8 @@ class JournalFailed(KeysweepError):
     exit_code = 1
 
 
-class RunLine(Model):
+@pydantic_dataclass(frozen=True, slots=True, kw_only=True, config=SLIM)
+class RunLine:
     """The start of a run of a command that writes."""
 
     version: Literal[1] = 1
@@ -56,7 +58,8 @@ class RunLine(Model):
     approved_by: str | None = None
 
 
-class IntentLine(Model):
+@pydantic_dataclass(frozen=True, slots=True, kw_only=True, config=SLIM)
+class IntentLine:
     """A write that is about to be made."""
 
     version: Literal[1] = 1
@@ -71,7 +74,8 @@ class IntentLine(Model):
     monthly_cost_usd: float | None = None
 
 
-class OutcomeLine(Model):
+@pydantic_dataclass(frozen=True, slots=True, kw_only=True, config=SLIM)
+class OutcomeLine:
     """What became of the intent with the same id."""
 
     version: Literal[1] = 1
@@ -86,11 +90,13 @@ class OutcomeLine(Model):
     message: str = ""
 
 
-Line = Annotated[RunLine | IntentLine | OutcomeLine, Field(discriminator="line")]
-_LINE: Final[TypeAdapter[RunLine | IntentLine | OutcomeLine]] = TypeAdapter(Line)
+AnyLine = RunLine | IntentLine | OutcomeLine
+
+Line = Annotated[AnyLine, Field(discriminator="line")]
+_LINE: Final[TypeAdapter[AnyLine]] = TypeAdapter(Line)
 
 
-@dataclass
+@dataclass(slots=True)
 class KeyRecord:
     """What the journal knows of one key."""
 
@@ -129,21 +135,16 @@ class History:
         )
 
 
-Lines = list[tuple[int, RunLine | IntentLine | OutcomeLine]]
-"""Lines with their numbers in the file."""
-
-
 def read(paths: Sequence[Path]) -> History:
     """Read journals and merge them by time. Raises BadInput naming file and line when damaged."""
-    journals: list[list[tuple[datetime, RunLine | IntentLine | OutcomeLine]]] = []
-    notes: list[str] = []
-    problems: list[str] = []
-    for path in different(paths):
-        lines = list(_parse(path, _content(path), notes))
-        problems += [f"{path}: {problem}" for problem in _problems(lines)]
-        journals.append(_dated(line for _, line in lines))
-    merged = heapq.merge(*journals, key=lambda dated: dated[0])
-    return History(_fold([line for _, line in merged]), tuple(notes), tuple(problems))
+    files = [_File(path) for path in different(paths)]
+    merged = heapq.merge(*(file.lines() for file in files), key=lambda dated: dated[0])
+    keys = _fold(line for _, line in merged)
+    return History(
+        keys,
+        tuple(note for file in files for note in file.notes),
+        tuple(f"{file.path}: {problem}" for file in files for problem in file.problems),
+    )
 
 
 def read_whole(path: Path) -> History:
@@ -158,61 +159,72 @@ def read_whole(path: Path) -> History:
     return history
 
 
-def _content(path: Path) -> bytes:
-    try:
-        if path.exists() and not (path.is_file() or path.is_dir()):
-            raise BadInput(f"{path}: is no file, so no journal; name another with --journal")
-        return path.read_bytes()
-    except OSError as error:
-        raise BadInput(
-            f"{path}: the journal cannot be read: {error.strerror}; name it with --journal"
-        ) from error
-
-
 def different(paths: Iterable[Path]) -> tuple[Path, ...]:
     """The paths without those that lead to a file named before."""
     return tuple({path.resolve(): path for path in reversed([*paths])}.values())[::-1]
 
 
-def _dated(
-    lines: Iterable[RunLine | IntentLine | OutcomeLine],
-) -> list[tuple[datetime, RunLine | IntentLine | OutcomeLine]]:
-    """The lines with times that never go back: within a file, its own order is the truth."""
-    dated = []
-    latest = datetime.min.replace(tzinfo=UTC)
-    for line in lines:
-        latest = max(latest, line.time)
-        dated.append((latest, line))
-    return dated
+class _File:
+    """One journal while it is read, a line at a time, and what is to be said about it."""
 
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.notes: list[str] = []
+        """Torn lines."""
+        self.problems: list[str] = []
+        """What is wrong between its lines."""
+        self._order = _Order()
 
-def _parse(
-    path: Path, data: bytes, notes: list[str]
-) -> Iterator[tuple[int, RunLine | IntentLine | OutcomeLine]]:
-    torn: int | None = None
-    for number, raw in enumerate(data.splitlines(), start=1):
-        if not raw.strip():
-            continue
-        try:
-            line = _LINE.validate_json(raw)
-        except ValidationError as error:
-            if _is_newer(raw):
-                raise BadInput(
-                    f"{path}: line {number} was written by a newer keysweep; update this one"
-                ) from error
-            if torn is not None or not _is_torn(raw):
-                raise _damaged(path, torn or number) from error
-            torn = number
-            continue
+    def lines(self) -> Iterator[tuple[datetime, AnyLine]]:
+        """The lines with times that never go back: within a file, its own order is the truth."""
+        latest = datetime.min.replace(tzinfo=UTC)
+        for number, line in self._parsed():
+            self.problems += (f"line {number} {wrong}" for wrong in self._order.take(line))
+            latest = max(latest, line.time)
+            yield latest, line
+
+    def _parsed(self) -> Iterator[tuple[int, AnyLine]]:
+        torn: int | None = None
+        for number, raw in enumerate(self._raw(), start=1):
+            if not raw.strip():
+                continue
+            try:
+                line = _LINE.validate_json(raw)
+            except ValidationError as error:
+                if _is_newer(raw):
+                    raise BadInput(
+                        f"{self.path}: line {number} was written by a newer keysweep; update this "
+                        "one"
+                    ) from error
+                if torn is not None or not _is_torn(raw):
+                    raise _damaged(self.path, torn or number) from error
+                torn = number
+                continue
+            if torn is not None:
+                # A kill tears the last line only; whatever follows it was begun by a later run.
+                if not isinstance(line, RunLine):
+                    raise _damaged(self.path, torn)
+                self.notes.append(
+                    f"{self.path}: line {torn} is torn and was left out; its run was interrupted"
+                )
+                torn = None
+            yield number, line
         if torn is not None:
-            # A kill tears the last line only; whatever follows it was begun by a later run.
-            if not isinstance(line, RunLine):
-                raise _damaged(path, torn)
-            notes.append(f"{path}: line {torn} is torn and was left out; its run was interrupted")
-            torn = None
-        yield number, line
-    if torn is not None:
-        notes.append(f"{path}: the last line is torn and was left out; the run was interrupted")
+            self.notes.append(
+                f"{self.path}: the last line is torn and was left out; the run was interrupted"
+            )
+
+    def _raw(self) -> Iterator[bytes]:
+        if self.path.exists() and not (self.path.is_file() or self.path.is_dir()):
+            raise BadInput(f"{self.path}: is no file, so no journal; name another with --journal")
+        try:
+            with self.path.open("rb") as file:
+                for raw in file:
+                    yield raw.rstrip(b"\r\n")
+        except OSError as error:
+            raise BadInput(
+                f"{self.path}: the journal cannot be read: {error.strerror}; name it with --journal"
+            ) from error
 
 
 _BEGINNING: Final = b'{"version":1,"line":"'
@@ -242,47 +254,53 @@ def _damaged(path: Path, number: int) -> BadInput:
     )
 
 
-def _problems(lines: Lines) -> Iterator[str]:
-    """What is wrong between the lines of one file."""
-    runs: set[str] = set()
-    intents: dict[str, IntentLine] = {}
-    decided: set[str] = set()
-    for number, line in lines:
+class _Order:
+    """What must hold between the lines of one file."""
+
+    def __init__(self) -> None:
+        self._runs: set[str] = set()
+        self._open: dict[str, tuple[KeyArn, str]] = {}
+        self._decided: set[str] = set()
+
+    def take(self, line: AnyLine) -> Iterator[str]:
+        """What is wrong with a line after those before it; clauses that continue "line 7 "."""
         if isinstance(line, RunLine):
-            if line.run in runs:
-                yield f"line {number} begins a run that was begun before"
-            runs.add(line.run)
-            continue
-        if line.run not in runs:
-            yield f"line {number} belongs to a run that was never begun: a line is missing"
+            if line.run in self._runs:
+                yield "begins a run that was begun before"
+            self._runs.add(line.run)
+            return
+        if line.run not in self._runs:
+            yield "belongs to a run that was never begun: a line is missing"
         if isinstance(line, IntentLine):
-            if line.id in intents:
-                yield f"line {number} repeats an intent"
-            intents[line.id] = line
-            continue
-        intent = intents.get(line.id)
-        if intent is None:
-            yield f"line {number} is an outcome without intent: a line is missing"
-        elif (intent.key_arn, intent.operation) != (line.key_arn, line.operation):
-            yield f"line {number} is the outcome of another key's or operation's intent"
-        if line.id in decided:
-            yield f"line {number} is a second outcome of one intent"
-        decided.add(line.id)
+            if line.id in self._open or line.id in self._decided:
+                yield "repeats an intent"
+            self._open[line.id] = line.key_arn, line.operation
+            return
+        if line.id in self._decided:
+            yield "is a second outcome of one intent"
+        elif line.id not in self._open:
+            yield "is an outcome without intent: a line is missing"
+        elif self._open[line.id] != (line.key_arn, line.operation):
+            yield "is the outcome of another key's or operation's intent"
+        self._open.pop(line.id, None)
+        self._decided.add(line.id)
 
 
-def _fold(lines: Sequence[RunLine | IntentLine | OutcomeLine]) -> dict[KeyArn, KeyRecord]:
-    digests = {line.run: line.plan_digest for line in lines if isinstance(line, RunLine)}
-    intents = {line.id: line for line in lines if isinstance(line, IntentLine)}
+def _fold(lines: Iterable[AnyLine]) -> dict[KeyArn, KeyRecord]:
+    digests: dict[str, str | None] = {}
+    intents: dict[str, IntentLine] = {}
     keys: dict[KeyArn, KeyRecord] = {}
     for line in lines:
         if isinstance(line, RunLine):
+            digests[line.run] = line.plan_digest
             continue
         record = keys.setdefault(line.key_arn, KeyRecord(line.key_arn))
         digest = digests.get(line.run)
         if isinstance(line, IntentLine):
+            intents[line.id] = line
             record.undecided, record.undecided_digest = line, digest
             continue
-        intent = intents.get(line.id)
+        intent = intents.pop(line.id, None)
         if intent is not None:
             digest = digests.get(intent.run)  # a later run, of no plan, may have decided it
         if record.undecided is not None and record.undecided.id == line.id:
@@ -450,7 +468,7 @@ class Journal:
             )
         )
 
-    def _write(self, line: RunLine | IntentLine | OutcomeLine) -> None:
+    def _write(self, line: AnyLine) -> None:
         self._append(_json(line))
 
     def _append(self, data: bytes) -> None:
@@ -470,8 +488,8 @@ class Journal:
                 )
 
 
-def _json(line: RunLine | IntentLine | OutcomeLine) -> bytes:
-    return ascii_json(line.model_dump_json(exclude_none=True)).encode("ascii") + b"\n"
+def _json(line: AnyLine) -> bytes:
+    return ascii_json(_LINE.dump_json(line, exclude_none=True).decode()).encode("ascii") + b"\n"
 
 
 def _sync_folder(folder: Path) -> None:

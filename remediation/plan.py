@@ -8,20 +8,24 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import ValidationError
+import ijson
+from ijson.common import ObjectBuilder
+from pydantic import SkipValidation, ValidationError
 
 from .errors import BadInput, Refused
 from .evidence import Collector
 from .evidence.owner import owner_of
 from .evidence.rotations import monthly_cost
-from .files import ascii_json, read_text, write_private
+from .files import json_with_list, read_stream, write_private
 from .findings import Results, nominated, nominates_plan
 from .iac import NOTHING, Code
+from .kept import ByKey, Kept, Some
 from .models import (
     PENDING_DELETION,
     PIECES,
@@ -83,24 +87,40 @@ class Plan(Model):
     since: Since | None = None
     """What differs from the earlier plan that was given."""
     limits: tuple[str, ...] = LIMITS
-    items: tuple[PlanItem, ...]
+    items: Annotated[Sequence[PlanItem], SkipValidation]
+    """One for each nominated key, in the order of their ARNs; of a large plan they are on the disk,
+    and are got one at a time."""
 
     @property
     def expires_at(self) -> datetime:
         """The moment from which `apply` refuses the plan."""
         return self.created_at + timedelta(days=self.policy.plan_expires_days)
 
-    def chosen(self) -> tuple[PlanItem, ...]:
+    @cached_property
+    def by_verdict(self) -> Mapping[VerdictKind, Sequence[PlanItem]]:
+        """The items of each verdict."""
+        numbers: dict[VerdictKind, list[int]] = {kind: [] for kind in VerdictKind}
+        for number, item in enumerate(self.items):
+            numbers[item.verdict].append(number)
+        return {kind: Some(self.items, some) for kind, some in numbers.items()}
+
+    @property
+    def chosen(self) -> Sequence[PlanItem]:
         """The items to schedule."""
-        return tuple(item for item in self.items if item.verdict is VerdictKind.SCHEDULE)
+        return self.by_verdict[VerdictKind.SCHEDULE]
+
+    @cached_property
+    def by_key(self) -> Mapping[KeyArn, PlanItem]:
+        """The items by their keys."""
+        return ByKey(self.items, {item.key_arn: n for n, item in enumerate(self.items)})
 
     def refuse_too_many(self) -> None:
         """Raise Refused when more keys are to be scheduled than the policy allows (rule 9)."""
-        if len(self.chosen()) > self.policy.max_keys:
+        if len(self.chosen) > self.policy.max_keys:
             raise Refused(
-                f"{len(self.chosen())} keys are to be scheduled, and the policy allows "
+                f"{len(self.chosen)} keys are to be scheduled, and the policy allows "
                 f"{self.policy.max_keys} at once; look at the plan, then plan again with "
-                f"--max-keys {len(self.chosen())}"
+                f"--max-keys {len(self.chosen)}"
             )
 
 
@@ -166,21 +186,19 @@ def build(
         shown = FOR_PEOPLE | (FOR_THE_PRICE if kind is VerdictKind.SCHEDULE else frozenset())
         return judgement.unasked | {p for p in shown if getattr(evidence, p) is None}
 
-    start = (
-        Evidence(
+    def begin(arn: KeyArn) -> Evidence:
+        owners = traced.declared_in(arn)
+        return Evidence(
             key_arn=arn,
-            finding_time=max((f.time for f in found if f.time is not None), default=None),
-            declarations=Declarations(found=owners)
-            if (owners := traced.declared_in(arn))
-            else None,
+            finding_time=max((f.time for f in by_key[arn] if f.time is not None), default=None),
+            declarations=Declarations(found=owners) if owners else None,
         )
-        for arn, found in by_key.items()
-    )
-    evidence_of = collector.collect(start, wanted)
+
+    evidence_of = collector.collect(by_key, wanted, begin)
     now = clock.now().replace(microsecond=0)
-    items = tuple(
-        _item(evidence_of[arn], by_key[arn], policy, now, explain=explain) for arn in sorted(by_key)
-    )
+    items = Kept[PlanItem]()
+    for arn in sorted(by_key):
+        items.append(_item(evidence_of[arn], by_key[arn], policy, now, explain=explain))
     plan = Plan(
         created_at=now,
         policy=policy,
@@ -223,24 +241,23 @@ def _item(
         owner=owner_of(evidence, policy),
         evidence=evidence,
         findings=tuple(
-            FindingRecord.model_validate(
-                finding.model_dump(include=set(FindingRecord.model_fields))
-            )
+            FindingRecord(**{name: getattr(finding, name) for name in FindingRecord.model_fields})
             for finding in findings
         ),
     )
 
 
 def _summary(items: Iterable[PlanItem]) -> PlanSummary:
-    items = tuple(items)
-    count = {kind: sum(item.verdict is kind for item in items) for kind in VerdictKind}
+    count = dict.fromkeys(VerdictKind, 0)
+    saved = 0.0
+    for item in items:
+        count[item.verdict] += 1
+        saved += item.monthly_cost_usd if item.verdict is VerdictKind.SCHEDULE else 0.0
     return PlanSummary(
         schedule=count[VerdictKind.SCHEDULE],
         hold=count[VerdictKind.HOLD],
         skip=count[VerdictKind.SKIP],
-        monthly_cost_usd=sum(
-            item.monthly_cost_usd for item in items if item.verdict is VerdictKind.SCHEDULE
-        ),
+        monthly_cost_usd=saved,
     )
 
 
@@ -276,12 +293,8 @@ def to_json(plan: Plan) -> str:
 
 def json_parts(plan: Plan) -> Iterator[str]:
     """The same document in parts, an item each, so that a large plan needs no second copy."""
-    head = ascii_json(plan.model_dump_json(indent=2, exclude={"items"}))
-    yield head.removesuffix("\n}") + ',\n  "items": ['
-    for number, item in enumerate(plan.items):
-        yield ",\n    " if number else "\n    "
-        yield ascii_json(item.model_dump_json(indent=2)).replace("\n", "\n    ")
-    yield ("\n  ]" if plan.items else "]") + "\n}\n"
+    head = plan.model_dump_json(indent=2, exclude={"items"})
+    return json_with_list(head, "items", (item.model_dump_json(indent=2) for item in plan.items))
 
 
 def save(plan: Plan, path: Path) -> None:
@@ -293,35 +306,78 @@ AGAIN: Final = "make a new one with: keysweep plan"
 
 
 def load(path: Path) -> Plan:
-    """Read a plan back. Raises BadInput when it is cut off, edited or foreign."""
-    text = read_text(path)
+    """Read a plan back, item by item. Raises BadInput when it is cut off, edited or foreign."""
+    head: dict[str, Any] = {}
+    items = Kept[PlanItem]()
+    wrong: str | None = None
     try:
-        plan = Plan.model_validate_json(text)
+        for name, value in _members(path):
+            if name != "items":
+                head[name] = value
+            elif wrong is None:
+                try:
+                    items.append(PlanItem.model_validate(value))
+                except ValidationError as error:
+                    wrong = _first(error, "items", len(items))
+        if wrong is None and _is_ours(head):
+            plan = Plan.model_validate({**head, "items": items})
+    except ijson.JSONError as error:
+        raise BadInput(
+            f"{path}: is no whole JSON document; the plan is cut off; {AGAIN}"
+        ) from error
     except ValidationError as error:
-        raise BadInput(f"{path}: {_why_not(text, error)}; {AGAIN}") from error
-    if not plan.digest:
-        raise BadInput(f"{path}: is not a plan of keysweep; {AGAIN}")
+        wrong = _first(error)
+    if not _is_ours(head):
+        raise BadInput(f"{path}: {_why_not_ours(head)}; {AGAIN}")
+    if wrong is not None:
+        raise BadInput(f"{path}: was changed after it was made: {wrong}; {AGAIN}")
     if plan.digest != _digest(plan, as_read=True):
         raise BadInput(f"{path}: was changed after it was made (its digest differs); {AGAIN}")
     return plan
 
 
-def _why_not(text: str, error: ValidationError) -> str:
-    """Why a text is no plan, as a clause."""
-    try:
-        document = json.loads(text)
-    except (ValueError, RecursionError):
-        return "is no whole JSON document; the plan is cut off"
-    if not isinstance(document, dict) or not isinstance(document.get("digest"), str):
+def _members(path: Path) -> Iterator[tuple[str, Any]]:
+    """The members of the document one after another; of `items`, each item by itself."""
+    name = whole = ""
+    builder: ObjectBuilder | None = None
+    with read_stream(path) as file:
+        for place, event, value in ijson.parse(file, use_float=True):
+            if not place:
+                name = value if event == "map_key" else ""
+                whole = "items.item" if name == "items" else name
+                continue
+            if place == "items" and event in _ENDS_OF_A_LIST:
+                continue
+            builder = builder or ObjectBuilder()
+            builder.event(event, value)
+            if place == whole and event not in _INSIDE:
+                yield name, builder.value
+                builder = None
+
+
+_ENDS_OF_A_LIST: Final = frozenset({"start_array", "end_array"})
+_INSIDE: Final = frozenset({"start_array", "start_map", "map_key"})
+"""Events after which the value goes on."""
+
+
+def _is_ours(head: Mapping[str, Any]) -> bool:
+    return bool(head.get("digest")) and isinstance(head["digest"], str) and head.get("version") == 1
+
+
+def _why_not_ours(head: Mapping[str, Any]) -> str:
+    if not head.get("digest") or not isinstance(head["digest"], str):
         return "is not a plan of keysweep"
-    if document.get("version") != 1:
-        version = str(document.get("version"))[:20]
-        return f"is a plan of version {version}, and this keysweep reads version 1"
+    version = str(head.get("version"))[:20]
+    return f"is a plan of version {version}, and this keysweep reads version 1"
+
+
+def _first(error: ValidationError, *outer: str | int) -> str:
+    """The first thing that is wrong, with its place."""
     first = error.errors()[0]
-    place = ".".join(str(part) for part in first["loc"])
-    return f"was changed after it was made: {place}: {first['msg']}"
+    place = ".".join(str(part) for part in (*outer, *first["loc"]))
+    return f"{place}: {first['msg']}"
 
 
 def key_arns(plan: Plan) -> frozenset[KeyArn]:
     """Every key that the plan schedules."""
-    return frozenset(item.key_arn for item in plan.chosen())
+    return frozenset(item.key_arn for item in plan.chosen)

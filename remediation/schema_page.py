@@ -15,6 +15,7 @@ from types import ModuleType
 from typing import Any, Final
 
 from pydantic import TypeAdapter
+from pydantic.dataclasses import is_pydantic_dataclass
 
 from . import journal, models, plan, policy, since
 from .models import KeyArn, Model
@@ -141,7 +142,7 @@ def _of_module(module: ModuleType) -> dict[tuple[str, str], str]:
     found: dict[tuple[str, str], str] = {}
     for name in own:
         kind = getattr(module, name)
-        if isinstance(kind, type) and issubclass(kind, Model):
+        if isinstance(kind, type) and (issubclass(kind, Model) or is_pydantic_dataclass(kind)):
             for base in reversed(kind.__mro__):
                 for field, text in own.get(base.__name__, {}).items():
                     found[name, field] = text

@@ -34,27 +34,31 @@ def compare(
     digest: str, created_at: Time, before: Iterable[PlanItem], now: Iterable[PlanItem]
 ) -> Since:
     """What became of the keys of the plan with this digest."""
-    old = {item.key_arn: item for item in before}
-    items = {item.key_arn: item for item in now}
+    old = {item.key_arn: _judged(item) for item in before}
+    new, changed = [], []
+    for item in now:
+        was = old.pop(item.key_arn, None)
+        if was is None:
+            new.append(Difference(key_arn=item.key_arn, now=item.verdict, why=_why(item)))
+        elif was != _judged(item):
+            changed.append(
+                Difference(key_arn=item.key_arn, was=was[0], now=item.verdict, why=_why(item))
+            )
+    gone = [
+        Difference(key_arn=arn, was=verdict, why="no finding nominates it any more")
+        for arn, (verdict, _) in old.items()
+    ]
     return Since(
         digest=digest,
         created_at=created_at,
-        new=tuple(
-            Difference(key_arn=arn, now=items[arn].verdict, why=_why(items[arn]))
-            for arn in sorted(items.keys() - old.keys())
-        ),
-        gone=tuple(
-            Difference(key_arn=arn, was=old[arn].verdict, why="no finding nominates it any more")
-            for arn in sorted(old.keys() - items.keys())
-        ),
-        changed=tuple(
-            Difference(
-                key_arn=arn, was=old[arn].verdict, now=items[arn].verdict, why=_why(items[arn])
-            )
-            for arn in sorted(items.keys() & old.keys())
-            if _judged(old[arn]) != _judged(items[arn])
-        ),
+        new=_sorted(new),
+        gone=_sorted(gone),
+        changed=_sorted(changed),
     )
+
+
+def _sorted(differences: Iterable[Difference]) -> tuple[Difference, ...]:
+    return tuple(sorted(differences, key=lambda one: one.key_arn))
 
 
 def _judged(item: PlanItem) -> tuple[VerdictKind, frozenset[str]]:

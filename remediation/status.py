@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime
+from typing import Final
 
 from botocore.exceptions import BotoCoreError, ClientError
+from pydantic import TypeAdapter
+from pydantic.dataclasses import dataclass
 
 from .aws import Accounts
 from .aws.failures import explain
 from .errors import AccountUnavailable, CutAnswer
 from .evidence.description import describe
+from .files import json_with_list
 from .journal import History, KeyRecord
-from .models import KeyArn, Model, NotFound, Time
+from .models import SLIM, KeyArn, Model, NotFound, Time
 from .work import each_key
 from .write import SAME_DATE
 
 
-class StatusRow(Model):
+@dataclass(frozen=True, slots=True, kw_only=True, config=SLIM)
+class StatusRow:
     """One key of the journal, as it is now."""
 
     key_arn: KeyArn
@@ -45,6 +51,16 @@ class Status(Model):
     notes: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
     """What is wrong with the journal's own lines; empty when it is whole."""
+
+
+def json_parts(status: Status) -> Iterator[str]:
+    """The status as a JSON document, in parts."""
+    head = status.model_dump_json(indent=2, exclude={"rows"})
+    rows = (_ROW.dump_json(row, indent=2).decode() for row in status.rows)
+    return json_with_list(head, "rows", rows)
+
+
+_ROW: Final = TypeAdapter(StatusRow)
 
 
 def status(history: History, accounts: Accounts) -> Status:

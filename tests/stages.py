@@ -82,10 +82,10 @@ class Stages:
 
     def apply(self, plan: Plan, stop: Stop | None = None) -> dict[str, KeyResult]:
         collector = self.collector()
-        caller(collector.accounts, [item.key_arn for item in plan.chosen()])
+        caller(collector.accounts, [item.key_arn for item in plan.chosen])
         with Journal(self.journal) as journal:
             now = collector.accounts.clock.now()
-            journal.begin(now, "apply", plan_digest=plan.digest, keys=len(plan.chosen()))
+            journal.begin(now, "apply", plan_digest=plan.digest, keys=len(plan.chosen))
             rows = apply_stage.apply(plan, collector, journal, stop=stop)
         return self.by_name(rows)
 
@@ -262,7 +262,7 @@ def nothing_on_cut_evidence(stages: Stages, plan: Plan, nominated: set[str]) -> 
 
 def every_write_was_announced(stages: Stages, plan: Plan) -> None:
     """No write without an intent line before it, and none of a key outside of the plan."""
-    planned = {str(item.key_arn) for item in plan.chosen()}
+    planned = {str(item.key_arn) for item in plan.chosen}
     intents = {(line["operation"], line["key_arn"]) for line in lines_of(stages, "intent")}
     for call in stages.aws.calls(service="kms"):
         if call["operation"] not in WRITES:

@@ -64,7 +64,7 @@ def apply(
     made.refuse_too_many()
     demand_writable(html_path)
     accounts = Accounts(access, Manners(made.policy.quota_share))
-    chosen = [item.key_arn for item in made.chosen()]
+    chosen = [item.key_arn for item in made.chosen]
     caller = caller_of(accounts, chosen)
     path = journal_path or journal_stage.DEFAULT_PATH
     history = journal_stage.read_whole(path)

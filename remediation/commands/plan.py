@@ -21,7 +21,7 @@ from ..report.neutral import plain
 from . import DONE, LEFT
 from .evidence import collector_asking, policy_to_use
 from .options import ALL_FORMATS, access_options, format_option, html_option, policy_option
-from .printing import print_report, progress
+from .printing import print_parts, print_report, progress
 
 
 @click.command()
@@ -123,8 +123,7 @@ def plan(
     if html_path is not None:
         write_private(html_path, html(page.of_plan(made)))
     if form == "json":
-        for part in plan_stage.json_parts(made):
-            click.echo(part, nl=False)
+        print_parts(plan_stage.json_parts(made))
     else:
         print_report(tables.of_plan(made, every_key=form == "csv"), form)
         if form == "table":

@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
 import click
+from pydantic import TypeAdapter
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from ..files import json_with_list
 from ..models import KeyResult, Outcome
 from ..report import render, tables
 from ..report.console import PeoplesConsole
@@ -19,18 +21,25 @@ from . import DONE, LEFT
 
 _NOT_DONE: Final = frozenset({Outcome.FAILED})
 
+_RESULT: Final = TypeAdapter(KeyResult)
+
 
 def print_results(form: str, results: tuple[KeyResult, ...]) -> int:
     """Print what became of the keys; returns the exit code that this makes."""
     if form == "json":
-        document = {
-            "results": [result.model_dump(mode="json") for result in results],
-            "summary": dict(Counter(result.outcome.value for result in results)),
-        }
-        click.echo(json.dumps(document, indent=2))
+        summary = Counter(result.outcome.value for result in results)
+        head = json.dumps({"summary": summary}, indent=2)
+        rows = (_RESULT.dump_json(result, indent=2).decode() for result in results)
+        print_parts(json_with_list(head, "results", rows))
     else:
         print_report(tables.of_results(results, every_key=form == "csv"), form)
     return LEFT if any(result.outcome in _NOT_DONE for result in results) else DONE
+
+
+def print_parts(parts: Iterable[str]) -> None:
+    """Print a document that comes in parts, without a line break of ours."""
+    for part in parts:
+        click.echo(part, nl=False)
 
 
 def print_report(report: tables.Report, form: str) -> None:

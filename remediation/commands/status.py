@@ -9,13 +9,13 @@ import click
 from .. import journal as journal_stage
 from .. import status as status_stage
 from ..aws import Access, Accounts
-from ..files import ascii_json, demand_writable, write_private
+from ..files import demand_writable, write_private
 from ..interrupt import at_once
 from ..report import page, tables
 from ..report.html import html
 from . import DONE, LEFT
 from .options import ALL_FORMATS, access_options, format_option, html_option, journal_option
-from .printing import print_report, progress
+from .printing import print_parts, print_report, progress
 
 
 @click.command()
@@ -41,7 +41,7 @@ def status(
     if html_path is not None:
         write_private(html_path, html(page.of_status(now, accounts.clock.now())))
     if form == "json":
-        click.echo(ascii_json(now.model_dump_json(indent=2)))
+        print_parts(status_stage.json_parts(now))
     else:
         print_report(tables.of_status(now, every_key=form == "csv"), form)
     unsure = now.problems or any(row.state == "unknown" for row in now.rows)

@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
@@ -26,7 +26,10 @@ from ..aws import Accounts, Located, Place
 from ..aws.failures import explain
 from ..aws.width import PLACES, SCANS, keys_at_a_time
 from ..errors import AccountUnavailable, CutAnswer
+from ..kept import ByKey, Kept
 from ..models import PIECES, Cost, Evidence, KeyArn, Unknown
+
+T = TypeVar("T")
 
 Piece = Any
 """The value of one field of `Evidence`; the model checks it when it is put there."""
@@ -92,38 +95,43 @@ class Collector:
     """The source of each piece; another one than `SOURCES` where the user names one."""
     _scans: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(SCANS))
 
-    def collect(self, start: Iterable[Evidence], wanted: Wanted) -> dict[KeyArn, Evidence]:
+    def collect(
+        self,
+        keys: Iterable[KeyArn],
+        wanted: Wanted,
+        begin: Callable[[KeyArn], Evidence] = lambda arn: Evidence(key_arn=arn),
+    ) -> Mapping[KeyArn, Evidence]:
         """Ask until nothing is wanted any more, of each key always the cheapest wanted piece first.
 
         Places go on apart from each other, and keys within them too: while one piece waits for its
         quota, another one is read of other keys. What one place answers for all keys is asked when
-        all have come to it.
+        all have come to it. `begin` says what is known of a key already; what is known in the end
+        is kept on the disk, so that memory holds the keys that are being read and no others.
         """
-        known = {evidence.key_arn: evidence for evidence in start}
-        groups: dict[tuple[str, str], list[KeyArn]] = {}
-        for arn in known:
-            groups.setdefault(arn.place, []).append(arn)
+        kept = Kept[Evidence]()
+        numbers: dict[KeyArn, int] = {}
         tally = _Tally(self.progress)
+        groups = _by_place(keys, lambda arn: arn)
         width = keys_at_a_time(len(groups))
 
-        def go_on(arns: Sequence[KeyArn]) -> list[_Step]:
-            return self._one_place([known[arn] for arn in arns], wanted, width, tally)
+        def go_on(known: Iterable[Evidence]) -> list[_Step]:
+            waiting = []
+            for step in self._one_place([*known], wanted, width, tally):
+                if step.ready:
+                    waiting.append(step)
+                else:
+                    numbers[step.evidence.key_arn] = kept.append(step.evidence)
+            return waiting
 
         with ThreadPoolExecutor(PLACES) as places:
-            asked = list(groups.values())
-            while asked:
-                steps: list[_Step] = []
-                for of_one_place in places.map(go_on, asked):
-                    known.update((step.evidence.key_arn, step.evidence) for step in of_one_place)
-                    steps += (step for step in of_one_place if step.ready)
-                if not steps:
-                    break
-                piece, group = self._choose(steps)
+            started: Iterable[Iterable[Evidence]] = [map(begin, arns) for arns in groups]
+            while waiting := [step for some in places.map(go_on, started) for step in some]:
+                piece, group = self._choose(waiting)
                 tally.add(piece, len(group))
+                known = {step.evidence.key_arn: step.evidence for step in waiting}
                 known.update((e.key_arn, e) for e in self._read_group(piece, group))
-                waited = {evidence.key_arn.place for evidence in group}
-                asked = [arns for place, arns in groups.items() if place in waited]
-        return known
+                started = _by_place(known.values(), lambda evidence: evidence.key_arn)
+        return ByKey(kept, numbers)
 
     def read_one(self, evidence: Evidence, pieces: Iterable[str]) -> Evidence:
         """Read these pieces of one key again, in this thread, whatever was known of them."""
@@ -238,6 +246,13 @@ class _Tally:
         with self._lock:
             self._keys[piece] += keys
             self._progress(piece, self._keys[piece])
+
+
+def _by_place(values: Iterable[T], arn_of: Callable[[T], KeyArn]) -> list[list[T]]:
+    groups: dict[tuple[str, str], list[T]] = {}
+    for value in values:
+        groups.setdefault(arn_of(value).place, []).append(value)
+    return list(groups.values())
 
 
 def _attempt(source: Source, place: Place, read: Callable[[], Piece]) -> Piece:

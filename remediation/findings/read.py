@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, Final
@@ -218,7 +218,7 @@ class _Document:
         """Keep a finding; one on code only once, since with two `-d` Checkov repeats reports."""
         if finding.code is not None:
             known = len(self._on_code)
-            self._on_code.add(finding.model_copy(update={"place": ""}))
+            self._on_code.add(replace(finding, place=""))
             if len(self._on_code) == known:
                 return
         self.findings.append(finding)

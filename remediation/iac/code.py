@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -60,7 +60,7 @@ class Code:
             if isinstance(key, Nowhere):
                 nowhere[number] = key
             arn = None if isinstance(key, Nowhere) else key
-            found.append(finding.model_copy(update={"key_arn": arn}))
+            found.append(replace(finding, key_arn=arn))
         self._refuse_other_accounts(found, accounts)
         return Traced(tuple(found), nowhere, self)
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from ..models import KeyArn, KeyResult, Outcome, PlanItem, VerdictKind
+from ..models import KeyResult, Outcome, PlanItem, VerdictKind
 from ..plan import LIMITS, Plan
 from ..status import Status, StatusRow
 from . import tables
 from .evidence_words import Said, in_words, moment
-from .tables import Table, money, name_of
+from .tables import Sum, Table, money, name_of
 
 MOST_KEYS: Final = 1000
 """More keys than this in one group would make a page that no browser scrolls; the plan and the
@@ -123,9 +123,7 @@ class Page:
 
 def of_plan(plan: Plan) -> Page:
     """The page of a plan: to be reviewed before `apply`."""
-    chosen, held, skipped = (
-        [item for item in plan.items if item.verdict is kind] for kind in VerdictKind
-    )
+    chosen, held, skipped = (plan.by_verdict[kind] for kind in VerdictKind)
     saved = plan.summary.monthly_cost_usd
     costs = sum(item.monthly_cost_usd for item in plan.items)
     stays = sum(item.monthly_cost_usd for item in held)
@@ -172,13 +170,12 @@ def _keys(count: int) -> str:
 
 
 def _reasons(held: Sequence[PlanItem]) -> tuple[Bars, ...]:
-    rules = Counter(rule for item in held for rule in {reason.rule for reason in item.reasons})
-    if not rules:
-        return ()
-    prices: dict[str, float] = defaultdict(float)
+    rules: dict[str, Sum] = defaultdict(Sum)
     for item in held:
         for rule in {reason.rule for reason in item.reasons}:
-            prices[rule] += item.monthly_cost_usd
+            rules[rule].add(item)
+    if not rules:
+        return ()
     return (
         Bars(
             "Why keys are held",
@@ -188,11 +185,11 @@ def _reasons(held: Sequence[PlanItem]) -> tuple[Bars, ...]:
             tuple(
                 Bar(
                     rule,
-                    f"{_keys(count)}, {money(prices[rule])} a month",
-                    100 * count / len(held),
+                    f"{_keys(its.keys)}, {money(its.costs)} a month",
+                    100 * its.keys / len(held),
                     "warn",
                 )
-                for rule, count in sorted(rules.items(), key=lambda one: (-one[1], one[0]))
+                for rule, its in sorted(rules.items(), key=lambda one: (-one[1].keys, one[0]))
             ),
         ),
     )
@@ -250,22 +247,19 @@ def _planned(plan: Plan, chosen: Sequence[PlanItem]) -> Timeline | None:
 
 
 def _places(items: Iterable[PlanItem]) -> Iterable[Table]:
-    groups: dict[tuple[str, str], list[PlanItem]] = defaultdict(list)
+    groups: dict[tuple[str, str], dict[VerdictKind, Sum]] = {}
     for item in items:
-        groups[item.account_id, item.owner or "no owner known"].append(item)
-
-    def count(group: Iterable[PlanItem], kind: VerdictKind) -> str:
-        return str(sum(item.verdict is kind for item in group))
-
+        place = item.account_id, item.owner or "no owner known"
+        groups.setdefault(place, {kind: Sum() for kind in VerdictKind})[item.verdict].add(item)
     rows = tuple(
         (
             account,
             owner,
-            *(count(group, kind) for kind in VerdictKind),
-            money(sum(i.monthly_cost_usd for i in group)),
-            money(sum(i.monthly_cost_usd for i in group if i.verdict is VerdictKind.SCHEDULE)),
+            *(str(by_verdict[kind].keys) for kind in VerdictKind),
+            money(sum(its.costs for its in by_verdict.values())),
+            money(by_verdict[VerdictKind.SCHEDULE].costs),
         )
-        for (account, owner), group in sorted(groups.items())
+        for (account, owner), by_verdict in sorted(groups.items())
     )
     columns = ("account", "owner", "to schedule", "held", "skipped", "a month now", "saved")
     return (Table("Owners and accounts", columns, rows),) if rows else ()
@@ -281,11 +275,12 @@ def _waivers(plan: Plan) -> Iterable[Table]:
 
 
 def _gaps(held: Iterable[PlanItem]) -> Iterable[Table]:
-    keys: dict[tuple[str, str, str, str], set[KeyArn]] = defaultdict(set)
-    for item in held:
-        for gap in (gap for reason in item.reasons for gap in reason.gaps):
-            keys[gap.service, gap.region, gap.why, gap.permission or ""].add(item.key_arn)
-    rows = tuple((*gap, str(len(found))) for gap, found in sorted(keys.items()))
+    keys = Counter(
+        (gap.service, gap.region, gap.why, gap.permission or "")
+        for item in held
+        for gap in {gap for reason in item.reasons for gap in reason.gaps}
+    )
+    rows = tuple((*gap, str(count)) for gap, count in sorted(keys.items()))
     columns = ("service", "Region", "why", "permission", "keys")
     return (Table("Services that could not be asked", columns, rows),) if rows else ()
 
@@ -319,7 +314,7 @@ _OUTCOMES: Final = {
 def of_results(results: Iterable[KeyResult], plan: Plan, now: datetime) -> Page:
     """The page of what `apply` did with a plan."""
     results = tuple(results)
-    items = {item.key_arn: item for item in plan.items}
+    items = plan.by_key
     by_outcome: dict[Outcome, list[KeyResult]] = defaultdict(list)
     for result in results:
         by_outcome[result.outcome].append(result)

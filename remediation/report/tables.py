@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from ..guard import GuardRow
 from ..journal import History
-from ..models import Evidence, Gap, KeyArn, KeyResult, Outcome, PlanItem, Unmapped, VerdictKind
+from ..models import Evidence, Gap, KeyResult, Outcome, PlanItem, Unmapped, VerdictKind
 from ..plan import Plan
 from ..policy_view import PolicyView
 from ..since import Since
@@ -39,6 +39,19 @@ class Report:
     lines: tuple[str, ...]
 
 
+@dataclass
+class Sum:
+    """Keys that are told of together, and their list prices a month in US dollars."""
+
+    keys: int = 0
+    costs: float = 0.0
+
+    def add(self, item: PlanItem) -> None:
+        """Count one more key."""
+        self.keys += 1
+        self.costs += item.monthly_cost_usd
+
+
 def money(dollars: float) -> str:
     """A list price a month: `$3`, or `$1,234`."""
     return f"${dollars:,.0f}"
@@ -51,10 +64,7 @@ def name_of(evidence: Evidence) -> str:
 
 def of_plan(plan: Plan, *, every_key: bool = False) -> Report:
     """The plan: what would be scheduled, what is held and why, what is skipped."""
-    by_verdict = {
-        kind: [item for item in plan.items if item.verdict is kind] for kind in VerdictKind
-    }
-    chosen, held, skipped = (by_verdict[kind] for kind in VerdictKind)
+    chosen, held, skipped = (plan.by_verdict[kind] for kind in VerdictKind)
     notes = _Notes(plan.items)
     tables = []
     if chosen:
@@ -110,15 +120,18 @@ def _since(plan: Plan, since: Since, *, every_key: bool) -> Table:
         f"Since the plan of {since.created_at:%Y-%m-%d %H:%M} UTC: {len(since.new)} new, "
         f"{len(since.gone)} gone, {len(since.changed)} changed"
     )
-    names = {item.key_arn: name_of(item.evidence) for item in plan.items}
     shown = differences if every_key else differences[:READABLE_ROWS]
+    names = {one.key_arn: "" for one in shown}
+    for item in plan.items:
+        if item.key_arn in names:
+            names[item.key_arn] = name_of(item.evidence)
     return Table(
         heading,
         ("key", "alias", "account", "Region", "verdict", "why"),
         tuple(
             (
                 one.key_arn.key_id,
-                names.get(one.key_arn, ""),
+                names[one.key_arn],
                 one.key_arn.account_id,
                 one.key_arn.region,
                 f"{one.was.value if one.was else 'new'} -> {one.now.value if one.now else 'gone'}",
@@ -147,29 +160,28 @@ def _unmapped(findings: Sequence[Unmapped]) -> Table:
 
 def _savings(chosen: Sequence[PlanItem]) -> Table:
     """What deleting saves whom."""
-    groups: dict[tuple[str, str], list[float]] = {}
+    groups: dict[tuple[str, str], Sum] = defaultdict(Sum)
     for item in chosen:
-        groups.setdefault((item.account_id, item.owner or "nobody known"), []).append(
-            item.monthly_cost_usd
-        )
+        groups[item.account_id, item.owner or "nobody known"].add(item)
     return Table(
         "Saved, by account and owner (list price)",
         ("account", "owner", "keys", "a month", "a year"),
         tuple(
-            (account, owner, str(len(costs)), money(sum(costs)), money(12 * sum(costs)))
-            for (account, owner), costs in sorted(groups.items())
+            (account, owner, str(its.keys), money(its.costs), money(12 * its.costs))
+            for (account, owner), its in sorted(groups.items())
         ),
     )
 
 
 def _gaps(items: Iterable[PlanItem]) -> list[str]:
     """Services that could not be asked: where, why, how many keys that holds, how to go on."""
-    held: dict[str, set[KeyArn]] = {}
-    gaps: dict[str, set[Gap]] = {}
+    held = Counter[str]()
+    gaps: dict[str, set[Gap]] = defaultdict(set)
     for item in items:
-        for gap in (gap for reason in item.reasons for gap in reason.gaps):
-            held.setdefault(gap.service, set()).add(item.key_arn)
-            gaps.setdefault(gap.service, set()).add(gap)
+        of_item = {gap for reason in item.reasons for gap in reason.gaps}
+        held.update({gap.service for gap in of_item})
+        for gap in of_item:
+            gaps[gap.service].add(gap)
     lines = []
     for service, found in sorted(gaps.items()):
         regions = ", ".join(sorted({gap.region for gap in found}))
@@ -177,7 +189,7 @@ def _gaps(items: Iterable[PlanItem]) -> list[str]:
         allow = sorted({gap.permission for gap in found if gap.permission})
         cure = f"allow {', '.join(allow)}, or " if allow else ""
         lines.append(
-            f"Not asked: {service} in {regions} ({whys}); holds {len(held[service])} keys. To go "
+            f"Not asked: {service} in {regions} ({whys}); holds {held[service]} keys. To go "
             f"on, {cure}add to the policy: accept_gaps: "
             f"[{{service: {service}, regions: [{regions}], reason: ...}}]"
         )
@@ -230,13 +242,13 @@ def _keys(heading: str, items: Sequence[PlanItem], notes: _Notes, *, every_key: 
         return Table(
             heading, ("key", "alias", "account", "Region", "a month", "owner", "why"), rows
         )
-    groups: dict[tuple[str, str, str], list[PlanItem]] = {}
+    groups: dict[tuple[str, str, str], Sum] = defaultdict(Sum)
     for item in items:
         rule = item.reasons[0].rule if item.reasons else ""
-        groups.setdefault((item.account_id, item.owner or "", rule), []).append(item)
+        groups[item.account_id, item.owner or "", rule].add(item)
     grouped = tuple(
-        (account, owner, rule, str(len(group)), money(sum(i.monthly_cost_usd for i in group)))
-        for (account, owner, rule), group in sorted(groups.items())
+        (account, owner, rule, str(its.keys), money(its.costs))
+        for (account, owner, rule), its in sorted(groups.items())
     )
     return Table(heading, ("account", "owner", "rule", "keys", "a month"), grouped)
 

@@ -334,7 +334,7 @@ def test_the_table_for_people(planned: Planned, capsys: pytest.CaptureFixture[st
         for reason in item.reasons
     )
     with capsys.disabled():
-        print(f"\n{len(plan.chosen())} dead keys scheduled; held:")
+        print(f"\n{len(plan.chosen)} dead keys scheduled; held:")
         for rule, name, message in rows:
             print(f"  {rule:22} {name:38} {message[:110]}")
     assert {name for _, name, _ in rows} == set(NEEDED)

@@ -55,7 +55,7 @@ def _in_flight(run: Stages, kind: str) -> subprocess.Popen[str]:
 
 
 def _rows(run: Stages, out: str) -> dict[str, KeyResult]:
-    return run.by_name(KeyResult.model_validate(row) for row in json.loads(out)["results"])
+    return run.by_name(KeyResult(**row) for row in json.loads(out)["results"])
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -50,11 +50,12 @@ class World:
             return Source(piece, source.cost, (), read_key=read_key, after=source.after)
         return Source(piece, source.cost, (), read_place=read_place, after=source.after)
 
-    def collect(self, under: Policy, *, ask_all: bool = False) -> dict[KeyArn, Evidence]:
+    def collect(self, under: Policy, *, ask_all: bool = False) -> Mapping[KeyArn, Evidence]:
         collector = Collector(NoAccounts(), sources=self.sources())
         return collector.collect(
-            [Evidence(key_arn=arn, finding_time=e.finding_time) for arn, e in self.truth.items()],
+            self.truth,
             lambda e: judge(e, under, NOW, ask_all=ask_all).unasked,
+            lambda arn: Evidence(key_arn=arn, finding_time=self.truth[arn].finding_time),
         )
 
     def pieces(self, arn: KeyArn = ARN) -> list[str]:
@@ -137,7 +138,7 @@ def test_what_is_read_after_another_waits_for_it() -> None:
     world = World(DEAD)
     collector = Collector(NoAccounts(), sources=world.sources())
     collector.collect(
-        [Evidence(key_arn=ARN)],
+        [ARN],
         lambda e: frozenset({"rotations"}) if e.rotations is None else frozenset(),
     )
     assert world.pieces() == ["description", "rotations"]
@@ -146,7 +147,7 @@ def test_what_is_read_after_another_waits_for_it() -> None:
 def test_a_key_that_a_source_leaves_out_is_unknown() -> None:
     forgetful = Source("tags", Cost.KEY_CALL, (), read_place=lambda *_: {})
     found = Collector(NoAccounts(), sources={"tags": forgetful}).collect(
-        [Evidence(key_arn=ARN)],
+        [ARN],
         lambda e: frozenset({"tags"}) if e.tags is None else frozenset(),
     )
     assert found[ARN].tags == Unknown(unknown="the source left this key out")
@@ -164,7 +165,7 @@ def test_a_source_of_one_place_is_asked_once_about_the_keys_of_all_places() -> N
     far = KeyArn("aws", "444455556666", "us-east-1", ARN.key_id)
     source = Source("history", Cost.EVENT_NAME, (), read_place=read_place, at=store)
     Collector(NoAccounts(), sources={"history": source}).collect(
-        [Evidence(key_arn=ARN), Evidence(key_arn=far)],
+        [ARN, far],
         lambda e: frozenset({"history"}) if e.history is None else frozenset(),
     )
     assert groups == [{ARN, far}]
@@ -190,7 +191,7 @@ def test_a_key_that_waits_for_its_turn_keeps_no_other_key_back() -> None:
         "use_attempts": Source("use_attempts", Cost.EVENT_KEY, (), read_key=use_attempts),
     }
     found = Collector(NoAccounts(), sources=sources).collect(
-        [Evidence(key_arn=ARN), Evidence(key_arn=other)],
+        [ARN, other],
         lambda e: frozenset(piece for piece in sources if getattr(e, piece) is None),
     )
     assert [e.use_attempts for e in found.values()] == [DEAD.use_attempts] * 2
@@ -206,7 +207,7 @@ def test_places_are_read_side_by_side() -> None:
     source = Source("description", Cost.DESCRIBE, (), read_key=describe)
     arns = [KeyArn("aws", f"{n:012d}", "eu-west-1", ARN.key_id) for n in range(1, 41)]
     found = Collector(NoAccounts(), sources={"description": source}).collect(
-        [Evidence(key_arn=arn) for arn in arns],
+        arns,
         lambda e: frozenset({"description"}) if e.description is None else frozenset(),
     )
     assert {e.description for e in found.values()} == {DEAD.description}
@@ -218,7 +219,7 @@ def test_progress_is_told_what_and_of_how_many() -> None:
     collector = Collector(
         NoAccounts(), sources=world.sources(), progress=lambda p, n: told.append((p, n))
     )
-    collector.collect([Evidence(key_arn=ARN)], lambda e: judge(e, Policy(), NOW).unasked)
+    collector.collect([ARN], lambda e: judge(e, Policy(), NOW).unasked)
     assert told == [(piece, 1) for piece in world.pieces()]
 
 

@@ -63,7 +63,7 @@ def read(
         embedded.clear_calls()
     collector = Collector(Accounts(manners=FAST), sources=sources)
     found = collector.collect(
-        [Evidence(key_arn=KeyArn.parse(arn)) for arn in by_arn],
+        map(KeyArn.parse, by_arn),
         lambda e: frozenset(p for p in pieces if getattr(e, p) is None),
     )
     return {by_arn[str(arn)]: evidence for arn, evidence in found.items()}
@@ -115,7 +115,7 @@ def test_a_key_that_is_not_there_is_not_found(aws) -> None:
     aws({"name": "dead", **DEAD})
     absent = KeyArn("aws", SHOP, "eu-west-1", "00000000-0000-0000-0000-000000000000")
     found = Collector(Accounts(manners=FAST)).collect(
-        [Evidence(key_arn=absent)],
+        [absent],
         lambda e: frozenset({"description"}) if e.description is None else frozenset(),
     )
     assert found[absent].description == NotFound()
@@ -560,7 +560,7 @@ def test_an_account_that_cannot_be_entered_is_unknown(aws) -> None:
     aws({"name": "dead", **DEAD})
     foreign = KeyArn("aws", DATA, "eu-west-1", "00000000-0000-0000-0000-000000000000")
     found = Collector(Accounts(manners=FAST)).collect(
-        [Evidence(key_arn=foreign)], lambda e: PIECES - {p for p in PIECES if getattr(e, p)}
+        [foreign], lambda e: PIECES - {p for p in PIECES if getattr(e, p)}
     )
     assert all(isinstance(getattr(found[foreign], piece), Unknown) for piece in PIECES)
     assert "--role-name" in found[foreign].description.unknown
