@@ -307,75 +307,50 @@ AGAIN: Final = "make a new one with: keysweep plan"
 
 def load(path: Path) -> Plan:
     """Read a plan back, item by item. Raises BadInput when it is cut off, edited or foreign."""
-    head: dict[str, Any] = {}
-    items = Kept[PlanItem]()
-    wrong: str | None = None
     try:
-        for name, value in _members(path):
-            if name != "items":
-                head[name] = value
-            elif wrong is None:
-                try:
-                    items.append(PlanItem.model_validate(value))
-                except ValidationError as error:
-                    wrong = _first(error, "items", len(items))
-        if wrong is None and _is_ours(head):
-            plan = Plan.model_validate({**head, "items": items})
+        head = _head(path)
+        if why := _why_not_ours(head):
+            raise BadInput(f"{path}: {why}; {AGAIN}")
+        plan = Plan.model_validate({**head, "items": _items(path)})
     except ijson.JSONError as error:
-        raise BadInput(
-            f"{path}: is no whole JSON document; the plan is cut off; {AGAIN}"
-        ) from error
+        cut = f"{path}: is no whole JSON document; the plan is cut off; {AGAIN}"
+        raise BadInput(cut) from error
     except ValidationError as error:
-        wrong = _first(error)
-    if not _is_ours(head):
-        raise BadInput(f"{path}: {_why_not_ours(head)}; {AGAIN}")
-    if wrong is not None:
-        raise BadInput(f"{path}: was changed after it was made: {wrong}; {AGAIN}")
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        wrong = f"{path}: was changed after it was made: {place}: {first['msg']}; {AGAIN}"
+        raise BadInput(wrong) from error
     if plan.digest != _digest(plan, as_read=True):
         raise BadInput(f"{path}: was changed after it was made (its digest differs); {AGAIN}")
     return plan
 
 
-def _members(path: Path) -> Iterator[tuple[str, Any]]:
-    """The members of the document one after another; of `items`, each item by itself."""
-    name = whole = ""
-    builder: ObjectBuilder | None = None
+def _head(path: Path) -> dict[str, Any]:
+    """The document without its items; nothing when it is no object."""
+    builder = ObjectBuilder()
     with read_stream(path) as file:
         for place, event, value in ijson.parse(file, use_float=True):
-            if not place:
-                name = value if event == "map_key" else ""
-                whole = "items.item" if name == "items" else name
-                continue
-            if place == "items" and event in _ENDS_OF_A_LIST:
-                continue
-            builder = builder or ObjectBuilder()
-            builder.event(event, value)
-            if place == whole and event not in _INSIDE:
-                yield name, builder.value
-                builder = None
+            if place != "items" and not place.startswith("items."):
+                builder.event(event, value)
+    return builder.value if isinstance(builder.value, dict) else {}
 
 
-_ENDS_OF_A_LIST: Final = frozenset({"start_array", "end_array"})
-_INSIDE: Final = frozenset({"start_array", "start_map", "map_key"})
-"""Events after which the value goes on."""
-
-
-def _is_ours(head: Mapping[str, Any]) -> bool:
-    return bool(head.get("digest")) and isinstance(head["digest"], str) and head.get("version") == 1
+def _items(path: Path) -> Kept[PlanItem]:
+    items = Kept[PlanItem]()
+    with read_stream(path) as file:
+        for item in ijson.items(file, "items.item", use_float=True):
+            items.append(PlanItem.model_validate(item))
+    return items
 
 
 def _why_not_ours(head: Mapping[str, Any]) -> str:
+    """Why the document is no plan that we read, as a clause; empty when it is one."""
     if not head.get("digest") or not isinstance(head["digest"], str):
         return "is not a plan of keysweep"
-    version = str(head.get("version"))[:20]
-    return f"is a plan of version {version}, and this keysweep reads version 1"
-
-
-def _first(error: ValidationError, *outer: str | int) -> str:
-    """The first thing that is wrong, with its place."""
-    first = error.errors()[0]
-    place = ".".join(str(part) for part in (*outer, *first["loc"]))
-    return f"{place}: {first['msg']}"
+    if head.get("version") != 1:
+        version = str(head.get("version"))[:20]
+        return f"is a plan of version {version}, and this keysweep reads version 1"
+    return ""
 
 
 def key_arns(plan: Plan) -> frozenset[KeyArn]:
