@@ -17,6 +17,7 @@ from typing import Annotated, Any, Final, Literal, Self, TypeVar
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     GetCoreSchemaHandler,
@@ -415,6 +416,14 @@ class Declarations(Model):
     found: tuple[Declaration, ...] = ()
 
 
+def _told_unknown(tags: object) -> object:
+    """Tags, or why they are unknown: written as JSON both are names with texts. A key with two tags
+    of just these names is taken for one whose tags are unknown, which holds it."""
+    if isinstance(tags, dict) and tags.keys() == Unknown.model_fields.keys():
+        return Unknown(**tags)
+    return tags
+
+
 class Evidence(Model):
     """What is known about one key. A field that is None was not asked: the key was held before."""
 
@@ -422,7 +431,7 @@ class Evidence(Model):
     finding_time: Time | None = None
     """Newest scanner time of the findings that nominated the key."""
     description: KeyDescription | NotFound | Unknown | None = None
-    tags: dict[str, str] | Unknown | None = None
+    tags: Annotated[dict[str, str] | Unknown | None, BeforeValidator(_told_unknown)] = None
     aliases: tuple[str, ...] | Unknown | None = None
     grants: tuple[Grant, ...] | Unknown | None = None
     key_policy: KeyPolicy | Unknown | None = None

@@ -12,7 +12,7 @@ from dead_key import DEAD, NOW
 
 from keysweep.remediation import plan as plan_stage
 from keysweep.remediation.errors import BadInput
-from keysweep.remediation.models import PlanItem, PlanSummary
+from keysweep.remediation.models import Evidence, PlanItem, PlanSummary, Unknown
 from keysweep.remediation.plan import Plan
 from keysweep.remediation.policy import Policy
 
@@ -126,3 +126,10 @@ def test_a_plan_is_written_in_parts_as_the_whole_document_would_be(path: Path) -
         assert len(parts) == 2 + 2 * len(some.items)
     none = plan.model_copy(update={"items": ()})
     assert plan_stage.to_json(none) == none.model_dump_json(indent=2) + "\n"
+
+
+@pytest.mark.parametrize("permission", [None, "kms:ListResourceTags"])
+def test_why_tags_are_unknown_is_not_read_back_as_two_tags(permission: str | None) -> None:
+    unknown = Unknown(unknown="AccessDeniedException", permission=permission)
+    evidence = DEAD.model_copy(update={"tags": unknown})
+    assert Evidence.model_validate_json(evidence.model_dump_json()) == evidence
