@@ -284,8 +284,10 @@ def _read_dear_again(
         if pieces and not _is_done(plan, records.get(item.key_arn)):
             dear[item.key_arn] = alike.setdefault(pieces, pieces)
 
+    items = plan.by_key
+
     def begin(arn: KeyArn) -> Evidence:
-        return plan.by_key[arn].evidence.model_copy(update=dict.fromkeys(dear[arn]))
+        return items[arn].evidence.model_copy(update=dict.fromkeys(dear[arn]))
 
     def wanted(evidence: Evidence) -> frozenset[str]:
         pieces = frozenset[str]() if stop.asked else dear[evidence.key_arn]
