@@ -36,7 +36,8 @@ from .work import Stop, Stopped, each_key
 from .write import CANCEL, SCHEDULE, Write, await_state, settle, write
 
 FRESH: Final = timedelta(hours=1)
-"""A plan this young is trusted for the dear evidence; an older one is read again (rule 3)."""
+"""A plan this young is trusted for the dear evidence; of an older one it is read again (promise 3
+of README.md)."""
 
 DEAR: Final = frozenset({Cost.PLACE_SCAN, Cost.EVENT_NAME, Cost.LAST_USE, Cost.EVENT_KEY})
 """What costs more than looking at each key again right before its call."""

@@ -28,4 +28,7 @@ class AccountUnavailable(KeysweepError):
 
 
 class CutAnswer(KeysweepError):
-    """An answer from AWS that is shorter than announced, or does not parse (safety rule 6)."""
+    """An answer from AWS that is shorter than announced, or does not parse.
+
+    It is never read as less than it was: promise 6 of README.md.
+    """

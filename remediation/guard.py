@@ -72,9 +72,11 @@ class GuardRow(Model):
     """One key of the watch; a line of `--format json`."""
 
     key_arn: KeyArn
+    """ARN of the key."""
     state: str
     """AWS's key state; `deleted` when the key is gone, `unknown` when it cannot be read."""
     deletion_date: Time | None = None
+    """When AWS deletes the key; None: not pending, or a primary that waits for its replicas."""
     days_left: int | None = None
     """Whole days until the deletion date."""
     wanted: bool = False

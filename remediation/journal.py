@@ -47,15 +47,23 @@ class RunLine:
     """The start of a run of a command that writes."""
 
     version: Literal[1] = 1
+    """Version of the format."""
     line: Literal["run"] = "run"
+    """Tells the kinds of line apart."""
     run: str
+    """Id of the run, in all of its lines."""
     time: Time
+    """When the line was written, by AWS's clock."""
     command: str
+    """`apply`, `cancel` or `guard`."""
     plan_digest: str | None = None
+    """Of the plan that was applied; only with `apply`."""
     caller: str | None = None
-    """ARN of the identity that ran it."""
+    """ARN of the identity that ran it; absent when it could not be told."""
     ticket: str | None = None
+    """The change ticket, as given with `--ticket`."""
     approved_by: str | None = None
+    """Who approved it, as given with `--approved-by`."""
 
 
 @pydantic_dataclass(frozen=True, slots=True, kw_only=True, config=SLIM)
@@ -63,15 +71,23 @@ class IntentLine:
     """A write that is about to be made."""
 
     version: Literal[1] = 1
+    """Version of the format."""
     line: Literal["intent"] = "intent"
+    """Tells the kinds of line apart."""
     run: str
+    """Id of the run, in all of its lines."""
     id: str
+    """Its outcome has the same."""
     time: Time
+    """When the line was written, by AWS's clock."""
     operation: str
     """AWS's name: ScheduleKeyDeletion, CancelKeyDeletion, EnableKey, TagResource."""
     key_arn: KeyArn
+    """ARN of the key."""
     pending_window_days: int | None = None
+    """Days of waiting that are sent, 7 to 30; only with ScheduleKeyDeletion."""
     monthly_cost_usd: float | None = None
+    """List price in US dollars a month of the key; only with ScheduleKeyDeletion."""
 
 
 @pydantic_dataclass(frozen=True, slots=True, kw_only=True, config=SLIM)
@@ -79,15 +95,25 @@ class OutcomeLine:
     """What became of the intent with the same id."""
 
     version: Literal[1] = 1
+    """Version of the format."""
     line: Literal["outcome"] = "outcome"
+    """Tells the kinds of line apart."""
     run: str
+    """Id of the run that writes this line; a later one may settle what another began."""
     id: str
+    """Of its intent."""
     time: Time
+    """When the line was written, by AWS's clock."""
     operation: str
+    """The intent's."""
     key_arn: KeyArn
+    """The intent's."""
     outcome: Outcome
+    """What became of it."""
     deletion_date: Time | None = None
+    """When AWS deletes the key, where that is known."""
     message: str = ""
+    """Why, as a clause for people; empty when there is nothing to add."""
 
 
 AnyLine = RunLine | IntentLine | OutcomeLine

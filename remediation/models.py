@@ -113,8 +113,11 @@ class FindingStatus(StrEnum):
     """What a scanner said of one resource, in one vocabulary for all formats."""
 
     FAIL = "FAIL"
+    """The check failed; a plan takes no other finding."""
     PASS = "PASS"  # noqa: S105 - a status, no password
+    """The check passed, so that an older failure counts no more."""
     MANUAL = "MANUAL"
+    """The check could not be decided; a person must look."""
     MUTED = "MUTED"
     """Muted in Prowler, or suppressed in Checkov: somebody decided not to act on it."""
 
@@ -125,8 +128,11 @@ class CodeLocation(Model):
     framework: str
     """Checkov's framework (`check_type`), for example `terraform` or `cloudformation`."""
     file: str
+    """Path as Checkov names it (`file_path`), such as `/main.tf`."""
     first_line: int
+    """Of the declaration, counted from 1; 0 where Checkov gives no lines."""
     last_line: int
+    """Of the declaration, itself included."""
     address: str
     """Resource address, for example `module.a.aws_kms_key.b[0]` or `AWS::KMS::Key.Logical`."""
     absolute_file: str | None = None
@@ -145,8 +151,11 @@ class Finding:
     """One scanner record that names a key, or code that should lead to one. It only nominates."""
 
     scanner: Literal["prowler", "checkov"]
+    """Whose record it is."""
     check_id: str
+    """Such as `kms_cmk_not_disabled` or `CKV_KEYSWEEP_001`."""
     status: FindingStatus
+    """What the check said."""
     source: str
     """The results file, as the user named it (`-` for standard input)."""
     place: str
@@ -158,13 +167,16 @@ class Finding:
     time: Time | None = None
     """When the scanner looked; Checkov's records carry none."""
     code: CodeLocation | None = None
+    """Where code declares the key; None: the record is Prowler's."""
 
 
 class Unmapped(Model):
     """A finding of code that leads to no live key: why, and what would resolve it."""
 
     finding: Finding
+    """The record, with the place in the code."""
     reason: str
+    """Why it leads to no key, as a clause."""
     step: str
     """The option to add or the thing to do, for people."""
     candidates: tuple[str, ...] = ()
@@ -175,17 +187,25 @@ class UnusableRecord(Model):
     """A record that could not be used, named by its place; the rest of its document was."""
 
     source: str
+    """The results file, as the user named it (`-` for standard input)."""
     place: str
+    """Where in the source: `record 3`, or `record 1, failed check 2` in Checkov's."""
     problem: str
+    """Why it could not be used, as a clause."""
 
 
 class ResultsSource(Model):
     """One results document that was read."""
 
     path: str
+    """The file as it was named, or found below a folder; `s3://BUCKET/KEY`; or `-` for standard
+    input."""
     sha256: str
+    """Hexadecimal digest of its bytes."""
     format: str
+    """Such as `Prowler OCSF` or `Checkov JSON`."""
     scanner: str
+    """`prowler` or `checkov`."""
     findings: int
     """Records of the checks that Keysweep acts on, whatever their status."""
 
@@ -220,7 +240,8 @@ class Unknown(Model):
     """A piece of evidence that was asked for and could not be had. Never the same as "no"."""
 
     unknown: str
-    """Why, as a clause: `AccessDeniedException from kms:ListGrants in eu-west-1`."""
+    """Why, as a clause: `ListGrants in account 111122223333, eu-west-1 was denied
+    (AccessDeniedException)`."""
     permission: str | None = None
     """The IAM action whose absence explains it, where it does."""
 
@@ -229,6 +250,7 @@ class NotFound(Model):
     """AWS says that there is no such key: deleted, or never there."""
 
     not_found: Literal[True] = True
+    """Tells this from what DescribeKey says of a key that exists."""
 
 
 PENDING_DELETION: Final = frozenset({"PendingDeletion", "PendingReplicaDeletion"})
@@ -239,30 +261,49 @@ class KeyDescription(Model):
     """What DescribeKey says; names and values are AWS's."""
 
     key_manager: str
+    """`CUSTOMER` or `AWS`."""
     key_state: str
+    """Such as `Disabled` or `PendingDeletion`."""
     origin: str
+    """Where the key material comes from, such as `AWS_KMS` or `EXTERNAL`."""
     key_spec: str
+    """Such as `SYMMETRIC_DEFAULT` or `RSA_2048`."""
     key_usage: str
+    """Such as `ENCRYPT_DECRYPT` or `SIGN_VERIFY`."""
     creation_date: Time
+    """When the key was made."""
     deletion_date: Time | None = None
+    """When AWS deletes it; only while it is PendingDeletion."""
     pending_window_days: int | None = None
     """Only while a primary waits for its replicas (PendingReplicaDeletion)."""
     custom_key_store_id: str | None = None
+    """None: the key is in no custom key store."""
     multi_region_type: Literal["PRIMARY", "REPLICA"] | None = None
+    """None: a single-Region key."""
     primary: KeyArn | None = None
+    """The primary of its multi-Region set, which may be the key itself."""
     replicas: tuple[KeyArn, ...] = ()
+    """The replicas of that set, in the order of their ARNs."""
     description: str = ""
+    """What its makers wrote; empty when they wrote nothing."""
 
 
 class Grant(Model):
     """One grant of a key, as ListGrants shows it."""
 
     grant_id: str
+    """AWS's id; RevokeGrant takes it."""
     grantee_principal: str
+    """ARN of who may use the key by it, or an AWS service, such as
+    `rds.eu-west-1.amazonaws.com`."""
     retiring_principal: str | None = None
+    """Who may retire it, likewise; None: nobody was named."""
     issuing_account: str | None = None
+    """Whose grant it is, such as `arn:aws:iam::111122223333:root`."""
     operations: tuple[str, ...] = ()
+    """What it allows, such as `Decrypt`."""
     name: str | None = None
+    """Name that its makers gave it; None: they gave none."""
 
     def outsiders(self, account_id: str) -> Iterator[tuple[str, str]]:
         """Role and name of whoever in this grant is neither of the account nor an AWS service.
@@ -322,8 +363,11 @@ class StateChange(Model):
     """A CloudTrail event that set the state of a key."""
 
     event: str
+    """Such as `DisableKey` or `CancelKeyDeletion`."""
     time: Time
+    """When it happened."""
     who: str | None = None
+    """ARN of the identity, or the name of the service or user; None: CloudTrail does not say."""
 
 
 class KeyHistory(Model):
@@ -341,8 +385,11 @@ class LastUse(Model):
     """What GetKeyLastUsage says, read three ways."""
 
     used: Time | None = None
+    """When it last was, successfully; None: not since `tracking_start`."""
     operation: str | None = None
+    """Of that use, such as `Decrypt`."""
     tracking_start: Time
+    """When AWS began to keep track; nothing is known from before."""
     never: bool = False
     """The key is younger than the tracking and was never used."""
 
@@ -351,16 +398,22 @@ class UseAttempt(Model):
     """A cryptographic operation or CreateGrant on the key, allowed or refused."""
 
     event: str
+    """Such as `Decrypt` or `CreateGrant`."""
     time: Time
+    """When it was tried."""
     who: str | None = None
+    """ARN of the identity, or the name of the service or user; None: CloudTrail does not say."""
     error: str | None = None
+    """Why it was refused, such as `KMSInvalidStateException`; None: it was allowed."""
 
 
 class UseAttempts(Model):
     """Attempts to use the key in the readable history. Absence is weak evidence."""
 
     since: Time
+    """Where the readable history begins; nothing is known from before."""
     attempts: tuple[UseAttempt, ...] = ()
+    """The newest first."""
     all_read: bool = True
     """False: older events were not read any more, since the newest ones decide."""
 
@@ -369,9 +422,11 @@ class Reference(Model):
     """A resource of another service that names the key."""
 
     service: str
+    """Name of the service, as the reference list has it."""
     resource: str
     """Its ARN, or its name where the service gives none."""
     region: str
+    """Where the resource was found."""
     field: str
     """The API field that names the key."""
 
@@ -380,16 +435,22 @@ class Gap(Model):
     """A part of the reference index that could not be read."""
 
     service: str
+    """Name of the service, as the reference list has it; `kms`: the key's aliases."""
     region: str
+    """Where it could not be read."""
     why: str
+    """As a clause, such as `DescribeRepositories was denied (AccessDeniedException)`."""
     permission: str | None = None
+    """The IAM action whose absence explains it, where it does."""
 
 
 class References(Model):
     """The resources that name the key, and what could not be looked at."""
 
     found: tuple[Reference, ...] = ()
+    """By service, Region and field; of more than 20 alike the last says how many more."""
     gaps: tuple[Gap, ...] = ()
+    """What could not be looked at; `accept_gaps` of the policy lets it be."""
     services: int = 0
     """How many entries of the reference list were read."""
 
@@ -398,6 +459,7 @@ class Declaration(Model):
     """Infrastructure code or a stack that owns the key."""
 
     tool: Literal["terraform", "cloudformation", "ansible", "crossplane"]
+    """Whose code or stack it is; what `owner` and `source` name goes by it."""
     owner: str
     """The resource address, or the stack's name and logical id."""
     source: str
@@ -414,6 +476,7 @@ class Declarations(Model):
     """Who declares the key, among the code that was looked at."""
 
     found: tuple[Declaration, ...] = ()
+    """Empty: nobody, as far as was looked."""
 
 
 def _told_unknown(tags: object) -> object:
@@ -428,19 +491,31 @@ class Evidence(Model):
     """What is known about one key. A field that is None was not asked: the key was held before."""
 
     key_arn: KeyArn
+    """ARN of the key."""
     finding_time: Time | None = None
     """Newest scanner time of the findings that nominated the key."""
     description: KeyDescription | NotFound | Unknown | None = None
+    """What DescribeKey says."""
     tags: Annotated[dict[str, str] | Unknown | None, BeforeValidator(_told_unknown)] = None
+    """Names with their values (ListResourceTags)."""
     aliases: tuple[str, ...] | Unknown | None = None
+    """Names, as `alias/NAME`, in their order (ListAliases)."""
     grants: tuple[Grant, ...] | Unknown | None = None
+    """All of them, in the order of their ids (ListGrants)."""
     key_policy: KeyPolicy | Unknown | None = None
+    """What matters of the key policy (GetKeyPolicy)."""
     rotations: int | Unknown | None = None
+    """How many rotations there were; the first two cost (ListKeyRotations)."""
     declarations: Declarations | Unknown | None = None
+    """Code and stacks that own the key: states, findings and CloudFormation."""
     references: References | Unknown | None = None
+    """Resources of other services that name the key."""
     history: KeyHistory | Unknown | None = None
+    """Changes of its state in CloudTrail."""
     last_use: LastUse | Unknown | None = None
+    """Its last use, as AWS KMS keeps track of it (GetKeyLastUsage)."""
     use_attempts: UseAttempts | Unknown | None = None
+    """Attempts to use it in CloudTrail."""
 
     def difference(self, before: Evidence) -> tuple[str, ...]:
         """What is not as it was, among the pieces that both have: one clause each, for people."""
@@ -511,7 +586,11 @@ class Hold(Model):
     """A rule's reason not to schedule a key."""
 
     rule: str
+    """Id of the rule, or of what comes before rules: `unreadable-key` and `not-asked` hold;
+    `not-found`, `aws-managed`, `already-pending` and `not-disabled` skip; `changed` is a sign of
+    guard."""
     message: str
+    """Why, as a clause for people."""
     gaps: tuple[Gap, ...] = ()
     """Set when what holds is a gap in the reference index, to be told once for all keys."""
 
@@ -520,65 +599,100 @@ class Waived(Model):
     """A rule that the policy lifted for this key."""
 
     rule: str
+    """Id of the rule."""
     reason: str
+    """The policy's, for whoever reads the plan."""
     until: str | None = None
+    """Last day (UTC) of the waiver, YYYY-MM-DD; None: `accept_gaps`, which knows no end."""
 
 
 class VerdictKind(StrEnum):
-    """schedule; hold: a rule stopped it; skip: nothing to do."""
+    """What becomes of a key. schedule; hold: a rule stopped it; skip: nothing to do."""
 
     SCHEDULE = "schedule"
+    """To be scheduled for deletion by `apply`."""
     HOLD = "hold"
+    """A rule, or evidence that is not known, stopped it."""
     SKIP = "skip"
+    """Nothing to do: it is gone, AWS's own, pending deletion already, or not Disabled."""
 
 
 class FindingRecord(Model):
     """A finding as the plan keeps it."""
 
     scanner: str
+    """`prowler` or `checkov`."""
     check_id: str
+    """Such as `kms_cmk_not_disabled` or `CKV_KEYSWEEP_001`."""
     source: str
+    """The results file, as the user named it (`-` for standard input)."""
     place: str
+    """Where in the source: `record 3`."""
     time: Time | None = None
+    """When the scanner looked; None: the record is Checkov's, which carry none."""
     code: CodeLocation | None = None
+    """Where code declares the key; None: the record is Prowler's."""
 
 
 class PlanItem(Model):
     """The verdict on one key, with all that it rests on."""
 
     key_arn: KeyArn
+    """ARN of the key."""
     account_id: str
+    """Its 12 digits, from the ARN."""
     region: str
+    """Such as `eu-west-1`, from the ARN."""
     verdict: VerdictKind
+    """What becomes of the key."""
     reasons: tuple[Hold, ...] = ()
+    """What holds it, or why it is skipped; empty with `schedule`."""
     waived: tuple[Waived, ...] = ()
+    """Rules that the policy lifted for it."""
     pending_window_days: Annotated[int, Field(ge=7, le=30)]
-    """AWS's bounds ("ScheduleKeyDeletion", AWS KMS API Reference)."""
+    """Days of waiting that `apply` sends: AWS's bounds ("ScheduleKeyDeletion", AWS KMS API
+    Reference)."""
     monthly_cost_usd: float
     """List price in US dollars a month that the key costs until it is deleted."""
     owner: str | None = None
+    """Best lead to its people: the value of an owner tag, the code or stack that declares it, an
+    alias, or who changed its state last; None: no lead."""
     evidence: Evidence
+    """All that is known of the key; `apply` compares it with what it reads again."""
     findings: tuple[FindingRecord, ...] = ()
+    """The findings that nominated it."""
 
 
 class PlanSummary(Model):
     """Counts of verdicts, and the list price in US dollars a month of the keys to schedule."""
 
     schedule: int
+    """Keys to schedule."""
     hold: int
+    """Keys that are held."""
     skip: int
+    """Keys with nothing to do."""
     monthly_cost_usd: float
+    """List price in US dollars a month of the keys to schedule."""
 
 
 class Outcome(StrEnum):
     """What became of one key; the contract of `--format json`."""
 
     SCHEDULED = "scheduled"
+    """Its deletion is pending, by this run or an earlier one of the same plan."""
     ALREADY_PENDING = "already_pending"
+    """Its deletion was pending already, by another request, and was left alone."""
     CHANGED = "changed"
+    """It is not as it was reviewed: left alone, or its deletion was cancelled again at once."""
     CANCELLED = "cancelled"
+    """Its deletion was cancelled, and what was asked for afterwards was done. In the journal: the
+    operation of the line was done."""
     NOT_PENDING = "not_pending"
+    """There was nothing to cancel; or only a deletion that somebody else asked for, where that of
+    the journal was to be cancelled."""
     FAILED = "failed"
+    """Not done, or not known to be: the message says why."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=SLIM)
@@ -586,6 +700,20 @@ class KeyResult:
     """The row of one key in what `apply` and `cancel` report."""
 
     key_arn: KeyArn
+    """ARN of the key."""
     outcome: Outcome
+    """What became of it."""
     deletion_date: Time | None = None
+    """When AWS deletes the key; None: not pending, or not known, as of a primary that waits for its
+    replicas."""
     message: str = Field(default="")
+    """Why, as a clause for people; empty when there is nothing to add."""
+
+
+class Outcomes(Model):
+    """What `apply` and `cancel` report of all keys."""
+
+    summary: dict[Outcome, int]
+    """How many keys have each outcome; one that no key has is left out."""
+    results: tuple[KeyResult, ...]
+    """A row for each key, in the order of their ARNs."""

@@ -58,7 +58,7 @@ LIMITS: Final = (
     "and Inspector use, and no list of services is ever whole.",
     "Prices are AWS's list prices in US dollars.",
 )
-"""What no evidence shows; every report says so (safety rule 11)."""
+"""What no evidence shows; every report says so, as README.md does below its promises."""
 
 FOR_PEOPLE: Final = frozenset({"aliases"})
 """Pieces that the report shows of every key that is not skipped, asked for by a rule or not."""
@@ -71,13 +71,21 @@ class Plan(Model):
     """The document that a person reviews and `apply` carries out."""
 
     version: Literal[1] = 1
+    """Version of the format."""
     digest: str = ""
+    """`sha256:` and 64 hexadecimal digits, over everything else in the plan."""
     created_at: Time
+    """When it was made; it expires `plan_expires_days` of its policy later."""
     policy: Policy
+    """The decision policy in force, as the options of `plan` changed it."""
     sources: tuple[ResultsSource, ...]
+    """The results documents that were read."""
     warnings: tuple[str, ...] = ()
+    """What a person has to know about the results, as sentences."""
     unusable: tuple[UnusableRecord, ...] = ()
+    """Records of the results that could not be used."""
     summary: PlanSummary
+    """How many keys have each verdict, and what is saved."""
     cloudtrail_lake: str | None = None
     """ARN of the event data store asked in place of the event history; apply asks it too."""
     code_looked_at: bool = False
@@ -87,9 +95,10 @@ class Plan(Model):
     since: Since | None = None
     """What differs from the earlier plan that was given."""
     limits: tuple[str, ...] = LIMITS
+    """What no evidence can show, as sentences."""
+    # Those of a large plan are on the disk, and are got one at a time.
     items: Annotated[Sequence[PlanItem], SkipValidation]
-    """One for each nominated key, in the order of their ARNs; of a large plan they are on the disk,
-    and are got one at a time."""
+    """One for each nominated key, in the order of their ARNs."""
 
     @property
     def expires_at(self) -> datetime:
@@ -115,7 +124,10 @@ class Plan(Model):
         return ByKey(self.items, {item.key_arn: n for n, item in enumerate(self.items)})
 
     def refuse_too_many(self) -> None:
-        """Raise Refused when more keys are to be scheduled than the policy allows (rule 9)."""
+        """Raise Refused when more keys are to be scheduled than the policy allows.
+
+        It is promise 9 of README.md.
+        """
         if len(self.chosen) > self.policy.max_keys:
             raise Refused(
                 f"{len(self.chosen)} keys are to be scheduled, and the policy allows "

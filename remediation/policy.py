@@ -206,10 +206,15 @@ class OverridableDays(_Written):
     """Values that an override may set; one left out stays as it is."""
 
     pending_window_days: Window | None = None
+    """Days between scheduling and deletion of these keys."""
     min_age_days: Days | None = None
+    """Days of age that these keys must have reached."""
     min_days_disabled: Days | None = None
+    """Days for which these keys must have been disabled."""
     min_days_unused: Days | None = None
+    """Days since the last successful use of these keys, at least."""
     max_finding_age_days: Days | None = None
+    """Days of age that the newest finding of these keys may have."""
 
 
 class Override(_Written):

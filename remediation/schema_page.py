@@ -1,7 +1,7 @@
 """A page of the docs that explains a file: every value of its model, as a table for each part.
 
 Types, bounds and defaults are those of the model's JSON Schema; the meaning of a value is the
-docstring of its field.
+docstring of its field, or of its member where it is one of a few words.
 """
 
 from __future__ import annotations
@@ -9,7 +9,9 @@ from __future__ import annotations
 import ast
 import inspect
 import json
+import re
 from collections.abc import Iterable, Mapping
+from enum import Enum
 from itertools import pairwise
 from types import ModuleType
 from typing import Any, Final
@@ -17,7 +19,7 @@ from typing import Any, Final
 from pydantic import TypeAdapter
 from pydantic.dataclasses import is_pydantic_dataclass
 
-from . import journal, models, plan, policy, since
+from . import guard, journal, models, plan, policy, since, status
 from .models import KeyArn, Model
 
 Json = Mapping[str, Any]
@@ -37,16 +39,28 @@ _WORDS: Final = {
 }
 _FORMATS: Final = {"date-time": "time", "date": "day"}
 
+_IN_JSON: Final = {"None": "`null`", "True": "`true`", "False": "`false`"}
+"""Python's words, which docstrings have, as a reader of the file meets them."""
 
-def tables(schema: Json, model: str) -> str:
-    """Tables of a schema: the document itself, by the name of its model, then each of its parts."""
+
+def tables(schema: Json, model: str, elsewhere: Mapping[str, str] | None = None) -> str:
+    """Tables of a schema: the document itself, by the name of its model, then each of its parts.
+
+    The parts that are explained `elsewhere` lead to that page, with all that is in them.
+    """
     meanings = _meanings()
-    parts: Json = schema.get("$defs", {})
+    defined: Json = schema.get("$defs", {})
+    parts = {
+        name: {"page": elsewhere[name]} if elsewhere and name in elsewhere else part
+        for name, part in defined.items()
+    }
     page = _table(model, schema, parts, meanings) if "properties" in schema else ""
     for name in _in_order(schema, parts):
-        if "properties" in parts[name]:
-            page += f"\n## {name}\n\n{_about(parts[name])}"
-            page += _table(name, parts[name], parts, meanings)
+        part = parts[name]
+        if "enum" in part:
+            page += f"\n## {name}\n\n{_about(part)}{_words(name, part, meanings)}"
+        elif "properties" in part:
+            page += f"\n## {name}\n\n{_about(part)}{_table(name, part, parts, meanings)}"
     return page
 
 
@@ -71,16 +85,22 @@ def _table(model: str, schema: Json, parts: Json, meanings: Meanings) -> str:
     required = set(schema.get("required", ()))
     rows = "| name | what it takes | default | meaning |\n|---|---|---|---|\n"
     for name, value in schema["properties"].items():
-        meaning = value.get("description") or meanings.get((model, name))
-        meaning = meaning or meanings.get(("Policy", name), "")
+        meaning = value.get("description") or meanings.get((model, name), "")
         default = "required" if name in required else _default(value)
         rows += f"| `{name}` | {_kind(value, parts)} | {default} | {_cell(meaning)} |\n"
     return rows
 
 
+def _words(name: str, schema: Json, meanings: Meanings) -> str:
+    rows = "| value | meaning |\n|---|---|\n"
+    for word in schema["enum"]:
+        rows += f"| `{word}` | {_cell(meanings.get((name, word), ''))} |\n"
+    return rows
+
+
 def _about(schema: Json) -> str:
     said = inspect.cleandoc(schema.get("description", ""))
-    return f"{said}\n\n" if said else ""
+    return f"{_in_json(said)}\n\n" if said else ""
 
 
 def _default(value: Json) -> str:
@@ -96,9 +116,8 @@ def _kind(value: Json, parts: Json) -> str:
     """What a value may be, in words."""
     if reference := value.get("$ref"):
         name = str(reference).rpartition("/")[2]
-        if "enum" in parts[name]:
-            return _kind(parts[name], parts)
-        return f"[{name}](#{name.lower()})"
+        shown = _kind(parts[name], parts) if "enum" in parts[name] else name
+        return f"[{shown}]({parts[name].get('page', f'#{name.lower()}')})"
     if options := value.get("anyOf") or value.get("oneOf"):
         kinds = [_kind(one, parts) for one in options if one.get("type") != "null"]
         return " or ".join(dict.fromkeys(kinds))
@@ -111,7 +130,8 @@ def _kind(value: Json, parts: Json) -> str:
     if value.get("pattern") == _KEY_ARN:
         return "key ARN"
     if value.get("type") == "object" and isinstance(value.get("additionalProperties"), Mapping):
-        return f"names, each with {_kind(value['additionalProperties'], parts)}"
+        names = _kind(value["propertyNames"], parts) if "propertyNames" in value else "names"
+        return f"{names}, each with {_kind(value['additionalProperties'], parts)}"
     kind = _FORMATS.get(value.get("format", ""), _WORDS.get(str(value.get("type")), "anything"))
     return f"{kind}{_bounds(value)}"
 
@@ -128,21 +148,23 @@ def _bounds(value: Json) -> str:
 
 
 def _meanings() -> dict[tuple[str, str], str]:
-    """The docstrings of the fields of all models, by class and field."""
+    """The docstrings of the fields of all models, by class and field, and of words by value."""
     found: dict[tuple[str, str], str] = {}
-    for module in (models, policy, plan, journal, since):
+    for module in (models, policy, plan, journal, since, status, guard):
         found |= _of_module(module)
     return found
 
 
 def _of_module(module: ModuleType) -> dict[tuple[str, str], str]:
-    """Field docstrings of one module's models, those that they inherit from it too."""
+    """Docstrings of one module's models and enums, those that they inherit from it too."""
     tree = ast.parse(inspect.getsource(module))
     own = {node.name: dict(_fields(node)) for node in tree.body if isinstance(node, ast.ClassDef)}
     found: dict[tuple[str, str], str] = {}
-    for name in own:
+    for name, said in own.items():
         kind = getattr(module, name)
-        if isinstance(kind, type) and (issubclass(kind, Model) or is_pydantic_dataclass(kind)):
+        if issubclass(kind, Enum):
+            found |= {(name, member.value): said.get(member.name, "") for member in kind}
+        elif issubclass(kind, Model) or is_pydantic_dataclass(kind):
             for base in reversed(kind.__mro__):
                 for field, text in own.get(base.__name__, {}).items():
                     found[name, field] = text
@@ -151,15 +173,17 @@ def _of_module(module: ModuleType) -> dict[tuple[str, str], str]:
 
 def _fields(node: ast.ClassDef) -> Iterable[tuple[str, str]]:
     for field, after in pairwise(node.body):
-        if (
-            isinstance(field, ast.AnnAssign)
-            and isinstance(field.target, ast.Name)
-            and isinstance(after, ast.Expr)
-            and isinstance(after.value, ast.Constant)
-            and isinstance(after.value.value, str)
-        ):
-            yield field.target.id, inspect.cleandoc(after.value.value)
+        match field, after:
+            case (
+                (ast.AnnAssign(target=ast.Name(id=name)) | ast.Assign(targets=[ast.Name(id=name)])),
+                ast.Expr(value=ast.Constant(value=str(text))),
+            ):
+                yield name, inspect.cleandoc(text)
 
 
 def _cell(text: str) -> str:
-    return " ".join(text.split()).replace("|", "\\|")
+    return _in_json(" ".join(text.split()).replace("|", "\\|"))
+
+
+def _in_json(text: str) -> str:
+    return re.sub(r"\b(None|True|False)\b", lambda found: _IN_JSON[found[0]], text)

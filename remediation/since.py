@@ -11,6 +11,7 @@ class Difference(Model):
     """One key whose verdict, or whose reasons, are not as before."""
 
     key_arn: KeyArn
+    """ARN of the key."""
     was: VerdictKind | None = None
     """None: no finding nominated it before."""
     now: VerdictKind | None = None
@@ -25,9 +26,13 @@ class Since(Model):
     digest: str
     """Of the earlier plan."""
     created_at: Time
+    """When the earlier plan was made."""
     new: tuple[Difference, ...] = ()
+    """Keys that no finding nominated then."""
     gone: tuple[Difference, ...] = ()
+    """Keys that no finding nominates any more."""
     changed: tuple[Difference, ...] = ()
+    """Keys with another verdict, or with other rules behind it."""
 
 
 def compare(

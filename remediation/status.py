@@ -26,29 +26,37 @@ class StatusRow:
     """One key of the journal, as it is now."""
 
     key_arn: KeyArn
+    """ARN of the key."""
     state: str
     """AWS's key state; `deleted` when the key is gone, `unknown` when it cannot be read."""
     scheduled_at: Time | None = None
     """When the journal says that its deletion was asked for."""
     deletion_date: Time | None = None
+    """AWS's; of a key that is gone the journal's."""
     days_left: int | None = None
     """Whole days until the deletion date."""
     monthly_cost_usd: float = 0.0
-    """List price a month that is no longer charged: 0 when the deletion does not stand."""
+    """List price in US dollars a month that is no longer charged: 0 when the deletion does not
+    stand."""
     drift: str = ""
-    """How the key differs from what the journal says; empty when it does not."""
+    """How the key differs from what the journal says, or why it cannot be read; empty: neither."""
 
 
 class Status(Model):
     """All rows, the sums and what is to be said about the journal itself."""
 
     rows: tuple[StatusRow, ...]
+    """One for each key that the journal scheduled or left undecided, in the order of ARNs."""
     pending: int
+    """Keys that are pending deletion, with a date for it."""
     deleted: int
+    """Keys that AWS knows no more."""
     drifted: int
+    """Keys that are not as the journal says, or cannot be read."""
     monthly_cost_usd: float
-    """List price a month saved by the keys that are pending or deleted."""
+    """List price in US dollars a month saved by the keys that are pending or deleted."""
     notes: tuple[str, ...] = ()
+    """What to know about the journal's files: lines that a kill tore."""
     problems: tuple[str, ...] = ()
     """What is wrong with the journal's own lines; empty when it is whole."""
 

@@ -1,7 +1,7 @@
 """Work on many keys: places side by side, a few keys of each at a time, and one row for every key.
 
-Whatever goes wrong with a key is that key's row (safety rule 8). A run that is asked to stop begins
-no further key, and lets those in flight end.
+Whatever goes wrong with a key is that key's row: promise 8 of README.md. A run that is asked to
+stop begins no further key, and lets those in flight end.
 """
 
 from __future__ import annotations

@@ -33,7 +33,7 @@ SAME_DATE: Final = timedelta(minutes=1)
 """Deletion dates this near are one: an answer rounds, and DescribeKey may round otherwise."""
 
 OURS_WITHIN: Final = timedelta(hours=1)
-"""How near to our intent a deletion must have begun to count as ours (safety rule 7)."""
+"""How near to our intent a deletion must have begun to count as ours: promise 7 of README.md."""
 
 
 def _scheduled(seen: KeyDescription, intent: IntentLine) -> bool:
@@ -154,7 +154,7 @@ def write(place: Place, journal: Journal, change: Write, seen: KeyDescription) -
         raise AssertionError(f"{arn} is not in account {place.account_id}, {place.region}")
     if operation is SCHEDULE:
         window = change.parameters.get("PendingWindowInDays")
-        assert isinstance(window, int), "the waiting period is always sent (safety rule 4)"
+        assert isinstance(window, int), "the waiting period is always sent (promise 4 of README.md)"
         assert 7 <= window <= 30, f"a waiting period of {window} days reached the write"
     intent = journal.intent(
         place.clock.now(),

@@ -42,7 +42,7 @@ class Manners:
         """The configuration of a client.
 
         The retry mode is explicit, since botocore's default differs by version. A write is never
-        retried: a retry would meet its own success (safety rule 5).
+        retried: a retry would meet its own success (promise 5 of README.md).
         """
         return Config(
             retries={"mode": "standard", "total_max_attempts": 1 if writes else self.attempts},

@@ -1,4 +1,4 @@
-"""Answers are whole, or they are errors (safety rule 6).
+"""Answers are whole, or they are errors: promise 6 of README.md.
 
 botocore turns a JSON body that was cut off into an empty dict without an exception (seen with 1.35
 to 1.44), and an empty body of S3 into an empty list: a cut ListGrants would read as "no grants".

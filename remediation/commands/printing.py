@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -14,7 +13,7 @@ from pydantic import TypeAdapter
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from ..files import json_with_list
-from ..models import KeyResult, Outcome
+from ..models import KeyResult, Outcome, Outcomes
 from ..report import render, tables
 from ..report.console import PeoplesConsole
 from . import DONE, LEFT
@@ -27,8 +26,8 @@ _RESULT: Final = TypeAdapter(KeyResult)
 def print_results(form: str, results: tuple[KeyResult, ...]) -> int:
     """Print what became of the keys; returns the exit code that this makes."""
     if form == "json":
-        summary = Counter(result.outcome.value for result in results)
-        head = json.dumps({"summary": summary}, indent=2)
+        summary = Counter(result.outcome for result in results)
+        head = Outcomes(summary=summary, results=()).model_dump_json(indent=2, exclude={"results"})
         rows = (_RESULT.dump_json(result, indent=2).decode() for result in results)
         print_parts(json_with_list(head, "results", rows))
     else:

@@ -79,8 +79,9 @@ def judge(
 ) -> Judgement:
     """Everything that speaks against scheduling the key, at the moment `now`.
 
-    Fails closed: a rule whose evidence is Unknown holds (safety rule 1). A piece that was not asked
-    at all is named in `unasked`; the key is decided only when a rule holds or nothing is unasked.
+    Fails closed: a rule whose evidence is Unknown holds (promise 1 of README.md). A piece that was
+    not asked at all is named in `unasked`; the key is decided only when a rule holds or nothing is
+    unasked.
     With `ask_all`, pieces are named even when a rule already holds, and those of waived rules too.
     """
     if isinstance(evidence.description, Unknown):

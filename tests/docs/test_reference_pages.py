@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
+
 import click
 import pytest
 from doc_pages import PAGES
 
 from keysweep.remediation.cli import keysweep
 from keysweep.remediation.documents import schemas
+from keysweep.remediation.models import FindingStatus, Outcome, VerdictKind
+from keysweep.remediation.pages import output_schema
 from keysweep.remediation.policy import Policy
+from keysweep.remediation.schema_page import tables
 
 COMMANDS = keysweep.list_commands(click.Context(keysweep))
 
@@ -41,19 +46,95 @@ def test_every_check_is_there() -> None:
     }
 
 
-def test_every_value_of_the_policy_is_there_with_its_meaning() -> None:
-    rows = {
-        cells[1].strip("` "): cells[4].strip()
-        for line in page("policy-file").splitlines()
-        if len(cells := line.split("|")) == 6
+SCHEMAS = {
+    "policy-file": schemas()["policy"],
+    "plan-file": schemas()["plan"],
+    "journal-file": schemas()["journal-line"],
+    "output": output_schema(),
+}
+"""What each page explains."""
+
+HEADS = {("name", "what it takes", "default", "meaning"), ("value", "meaning")}
+
+
+def meanings(text: str) -> dict[tuple[str, str], str]:
+    """What the tables of a page say, by the heading that a table stands under and the name."""
+    found: dict[tuple[str, str], str] = {}
+    for part in re.split(r"^#+ ", text, flags=re.MULTILINE):
+        rows = [
+            tuple(cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1])
+            for line in part.splitlines()
+            if line.startswith("|")
+        ]
+        if rows and rows[0] in HEADS:
+            heading = part.partition("\n")[0]
+            found |= {(heading, row[0].strip("`")): row[-1] for row in rows[2:]}
+    return found
+
+
+def test_every_value_of_the_policy_is_there() -> None:
+    assert set(Policy.model_fields) <= {name for _, name in meanings(page("policy-file"))}
+
+
+@pytest.mark.parametrize("name", SCHEMAS)
+def test_no_value_of_a_file_lacks_its_meaning(name: str) -> None:
+    told = meanings(page(name))
+    assert {where for where, meaning in told.items() if not meaning} == set()
+    assert told
+
+
+@pytest.mark.parametrize("name", SCHEMAS)
+def test_every_value_of_a_part_is_in_its_table(name: str) -> None:
+    text = page(name)
+    told = meanings(text)
+    for part, what in SCHEMAS[name]["$defs"].items():
+        if f"\n## {part}\n" in text:
+            values = {*what.get("properties", ()), *what.get("enum", ())}
+            assert {value for heading, value in told if heading == part} == values
+
+
+def test_a_value_without_docstring_is_seen_to_lack_its_meaning() -> None:
+    schema = {
+        "properties": {"digest": {"type": "string"}, "bare": {"type": "string"}},
+        "$defs": {
+            "VerdictKind": {"type": "string", "enum": ["hold", "dither"]},
+            "Hold": {"properties": {"why_now": {"$ref": "#/$defs/VerdictKind"}}},
+        },
+        "items": {"$ref": "#/$defs/Hold"},
     }
-    assert set(Policy.model_fields) <= rows.keys()
-    assert {name for name, meaning in rows.items() if not meaning} == set()
+    told = meanings(f"# A plan\n\n{tables(schema, 'Plan')}")
+    assert {where for where, meaning in told.items() if not meaning} == {
+        ("A plan", "bare"),
+        ("Hold", "why_now"),
+        ("VerdictKind", "dither"),
+    }
+    assert told.keys() >= {("A plan", "digest"), ("VerdictKind", "hold")}
+
+
+@pytest.mark.parametrize("name", SCHEMAS)
+def test_every_part_of_a_file_is_there(name: str) -> None:
+    parts = {
+        part
+        for part, what in SCHEMAS[name]["$defs"].items()
+        if "properties" in what or "enum" in what
+    }
+    if name == "plan-file":
+        parts -= {"Policy", *SCHEMAS["policy-file"]["$defs"]}
+    assert {one.partition("\n")[0] for one in page(name).split("\n## ")[1:]} == parts
+
+
+def test_the_plans_policy_is_explained_in_one_place() -> None:
+    assert "| `policy` | [Policy](policy-file.md) |" in page("plan-file")
 
 
 @pytest.mark.parametrize(
-    ("name", "schema"), [("plan-file", "plan"), ("journal-file", "journal-line")]
+    ("name", "words"),
+    [("plan-file", VerdictKind), ("plan-file", FindingStatus), ("output", Outcome)],
 )
-def test_every_part_of_a_file_is_there(name: str, schema: str) -> None:
-    parts = {part for part, what in schemas()[schema]["$defs"].items() if "properties" in what}
-    assert {one.partition("\n")[0] for one in page(name).split("\n## ")[1:]} == parts
+def test_the_words_of_a_value_are_explained_one_by_one(
+    name: str, words: type[VerdictKind | FindingStatus | Outcome]
+) -> None:
+    told = meanings(section(page(name), words.__name__).join((f"# {words.__name__}\n", "")))
+    assert {value for _, value in told} == {word.value for word in words}
+    assert len(set(told.values())) == len(words)
+    assert f"](#{words.__name__.lower()}) |" in page(name)
