@@ -35,6 +35,9 @@ Piece = Any
 """The value of one field of `Evidence`; the model checks it when it is put there."""
 
 
+_OURS: Final = "an error of keysweep itself; please report it"
+
+
 @dataclass(frozen=True)
 class Source:
     """Where one piece of evidence comes from. Exactly one of `read_key`, `read_place` is given."""
@@ -185,14 +188,14 @@ class Collector:
         for evidence in group:
             value = values.get(evidence.key_arn)
             if value is None:
-                value = Unknown(unknown="the source left this key out")
+                value = Unknown(unknown=f"its source left this key out: {_OURS}")
             found.append(_put(evidence, piece, value))
         return found
 
     def _values(self, piece: str, group: Sequence[Evidence]) -> Mapping[KeyArn, Piece]:
         source = self.sources.get(piece)
         if source is None:
-            return _all(group, Unknown(unknown="not read in this version"))
+            return _all(group, Unknown(unknown=f"nothing reads it: {_OURS}"))
         try:
             place = self.accounts.place(source.at or group[0].key_arn)
         except AccountUnavailable as error:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from ..aws import Place
 from ..models import Evidence, StateChange, UseAttempt
@@ -82,7 +82,15 @@ def names_of(evidence: Evidence) -> frozenset[str]:
     return frozenset({str(key), key.key_id, *aliases, *(home + alias for alias in aliases)})
 
 
-def lookup(place: Place, attribute: str, value: str) -> Iterator[list[TrailEvent]]:
+class Page(NamedTuple):
+    """One answer of LookupEvents."""
+
+    events: list[TrailEvent]
+    is_last: bool
+    """Whether no older events follow."""
+
+
+def lookup(place: Place, attribute: str, value: str) -> Iterator[Page]:
     """Pages of KMS's events with this attribute, newest first, of one account and Region.
 
     A record that cannot be read is a ValueError: what it says is unknown, not nothing.
@@ -90,11 +98,12 @@ def lookup(place: Place, attribute: str, value: str) -> Iterator[list[TrailEvent
     pages = place.client("cloudtrail").get_paginator("lookup_events")
     wish = [{"AttributeKey": attribute, "AttributeValue": value}]
     for page in pages.paginate(LookupAttributes=wish):
-        yield [
+        events = [
             parse(record)
             for record in page["Events"]
             if record.get("EventSource", "kms.amazonaws.com") == "kms.amazonaws.com"
         ]
+        yield Page(events, is_last=not page.get("NextToken"))
 
 
 def parse(record: dict[str, Any]) -> TrailEvent:

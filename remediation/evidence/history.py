@@ -30,7 +30,7 @@ def _read(place: Place, group: Sequence[Evidence]) -> Mapping[KeyArn, KeyHistory
         event
         for name in STATE_CHANGES
         for page in lookup(place, "EventName", name)
-        for event in page
+        for event in page.events
     ]
     return {evidence.key_arn: history_of(evidence, events, since) for evidence in group}
 

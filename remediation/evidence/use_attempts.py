@@ -15,10 +15,10 @@ from ._cloudtrail import KEPT, USES, lookup
 def _read(place: Place, evidence: Evidence) -> UseAttempts:
     since = place.clock.now() - KEPT
     for page in lookup(place, "ResourceName", str(evidence.key_arn)):
-        attempts = tuple(event.attempt() for event in page if event.name in USES)
+        attempts = tuple(event.attempt() for event in page.events if event.name in USES)
         if attempts:
             # The newest decide; a key in heavy use has millions of older ones, at 100 a second.
-            return UseAttempts(since=since, attempts=attempts, all_read=False)
+            return UseAttempts(since=since, attempts=attempts, all_read=page.is_last)
     return UseAttempts(since=since)
 
 

@@ -150,7 +150,9 @@ def test_a_key_that_a_source_leaves_out_is_unknown() -> None:
         [ARN],
         lambda e: frozenset({"tags"}) if e.tags is None else frozenset(),
     )
-    assert found[ARN].tags == Unknown(unknown="the source left this key out")
+    assert found[ARN].tags == Unknown(
+        unknown="its source left this key out: an error of keysweep itself; please report it"
+    )
 
 
 def test_a_source_of_one_place_is_asked_once_about_the_keys_of_all_places() -> None:

@@ -376,6 +376,13 @@ def test_use_behind_many_reads_is_found_on_a_later_page(aws) -> None:
     assert calls(embedded, "LookupEvents") == 4
 
 
+def test_attempts_that_all_fit_into_one_answer_are_counted_exactly(aws) -> None:
+    embedded = aws({"name": "needed", **DEAD, "events": [event("Decrypt", 2, count=3)]})
+    attempts = read(embedded, "use_attempts")["needed"].use_attempts
+    assert ([a.event for a in attempts.attempts], attempts.all_read) == (["Decrypt"] * 3, True)
+    assert calls(embedded, "LookupEvents") == 1
+
+
 def test_the_newest_attempts_are_enough(aws) -> None:
     embedded = aws({"name": "busy", **DEAD, "events": [event("Decrypt", 2, count=400)]})
     attempts = read(embedded, "use_attempts")["busy"].use_attempts
@@ -569,7 +576,9 @@ def test_an_account_that_cannot_be_entered_is_unknown(aws) -> None:
 def test_a_piece_without_a_source_says_so(aws) -> None:
     embedded = aws({"name": "dead", **DEAD})
     value = read(embedded, "tags", sources={})["dead"].tags
-    assert value == Unknown(unknown="not read in this version")
+    assert value == Unknown(
+        unknown="nothing reads it: an error of keysweep itself; please report it"
+    )
 
 
 def test_an_answer_that_is_not_understood_is_unknown(aws) -> None:
