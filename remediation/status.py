@@ -130,9 +130,18 @@ def _row(record: KeyRecord, accounts: Accounts) -> StatusRow:
 
 def _drift(record: KeyRecord, state: str, date: datetime | None, promised: datetime | None) -> str:
     if record.undecided is not None:
-        return f"{record.undecided.operation} was interrupted: run the same command again"
+        return _interrupted(record.undecided.operation)
     if state in {"Disabled", "Enabled"}:
         return "somebody else cancelled its deletion"
     if state == "PendingDeletion" and promised and date and abs(date - promised) > SAME_DATE:
         return f"its date moved from {promised:%Y-%m-%d}"
     return ""
+
+
+def _interrupted(operation: str) -> str:
+    """What mends it: a run that reads the journal, looks at the key and finishes what was begun."""
+    if operation == "ScheduleKeyDeletion":
+        mend = "run keysweep apply with its plan again, or keysweep cancel --journal FILE"
+    else:
+        mend = "run the keysweep cancel or guard that began it again"
+    return f"{operation} was interrupted: {mend}"

@@ -98,8 +98,7 @@ def apply(
             stop=stop,
             done=lambda result: step(None),
         )
-    again = f"keysweep apply {plan_path} --journal {path}"
-    code = code_at_end(stop, [journal], again, print_results(form, results))
+    code = code_at_end(stop, [journal], print_results(form, results))
     if not _saved(html_path, page.of_results(results, made, accounts.clock.now())):
         code = LEFT
     scheduled = [row.key_arn for row in results if row.outcome is Outcome.SCHEDULED]

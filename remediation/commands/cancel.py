@@ -28,7 +28,11 @@ from .saying import say
 
 @click.command()
 @click.argument("results", nargs=-1, metavar="[RESULTS...]")
-@journal_option(many=True)
+@journal_option(
+    many=True,
+    use="Alone: the journal to undo, without a default; may be given again. With RESULTS, --plan "
+    "or --key: the journal to write to.",
+)
 @click.option(
     "--plan",
     "plan_path",
@@ -39,7 +43,11 @@ from .saying import say
 @click.option(
     "--key", "keys", multiple=True, metavar="ARN", help="Cancel for this key; may be given again."
 )
-@click.option("--keep", is_flag=True, help="Tag the keys so that they are not planned again.")
+@click.option(
+    "--keep",
+    is_flag=True,
+    help="Tag the keys with the policy's protected tag, so that no plan schedules them again.",
+)
 @policy_option(use="Decision policy, whose protected tag --keep sets.")
 @click.option("--enable", is_flag=True, help="Enable the keys afterwards; else they stay Disabled.")
 @yes_option
@@ -66,7 +74,10 @@ def cancel(
     """
     ways = [bool(results), plan_path is not None, bool(keys)]
     if sum(ways) > 1 or not (any(ways) or journals):
-        raise click.UsageError("give one of RESULTS, --plan, --key, or --journal alone")
+        raise click.UsageError(
+            "give one of RESULTS, --plan, --key, or --journal alone, for example: "
+            f"keysweep cancel --journal {journal_stage.DEFAULT_PATH}"
+        )
     if any(ways) and len(journals) > 1:
         raise click.UsageError("give one --journal to write to")
     made = plan_stage.load(plan_path) if plan_path is not None else None
@@ -101,7 +112,7 @@ def cancel(
         enable=enable,
     )
     code = max(print_results(form, done), LEFT if unusable else DONE)
-    return code_at_end(stop, written, "the same command", code)
+    return code_at_end(stop, written, code)
 
 
 def _chosen(

@@ -10,12 +10,12 @@ from . import LEFT
 from .saying import say
 
 
-def code_at_end(stop: Stop, journals: Iterable[Journal], again: str, code: int) -> int:
+def code_at_end(stop: Stop, journals: Iterable[Journal], code: int) -> int:
     """The exit code, after saying why the run ended early and what does the rest."""
     for journal in journals:
         if journal.failure is not None:
             stop.ask(f"{journal.path}: the journal cannot be written: {journal.failure}")
     if not stop.asked:
         return code
-    say(f"{stop.reason}; what is left is done by: {again}")
+    say(f"{stop.reason}; what is left is done by: the same command")
     return LEFT

@@ -63,7 +63,12 @@ from .saying import say
 @click.option(
     "--cancel", "rescue", is_flag=True, help="Cancel the deletion of the keys that are wanted."
 )
-@click.option("--keep", is_flag=True, help="With --cancel: tag them against the next plan.")
+@click.option(
+    "--keep",
+    is_flag=True,
+    help="With --cancel: tag them with the policy's protected tag, so that no plan schedules them "
+    "again.",
+)
 @yes_option
 @access_options
 @format_option("table", "json")
@@ -133,7 +138,7 @@ def guard(
             protected_tag=judged_by.protected_tag if keep else None,
         )
         rows = guard_stage.with_rescues(rows, done)
-        code = code_at_end(stop, written, "the same command", code)
+        code = code_at_end(stop, written, code)
     if form == "json":
         for problem in history.problems:
             say(problem)

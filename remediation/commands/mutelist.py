@@ -54,6 +54,8 @@ def mutelist(
     Example: keysweep mutelist --merge mutelist.yaml --out mutelist.yaml
     """
     history = journal_stage.read(journals or [journal_stage.DEFAULT_PATH])
+    for problem in history.problems:
+        say(problem)
     before = None if existing is None else mutelist_stage.load(existing)
     with at_once(), progress("reading keys"):
         now = status_stage.status(history, Accounts(access))
@@ -69,4 +71,4 @@ def mutelist(
     unread = [row for row in now.rows if row.state == "unknown"]
     for row in unread:
         say(f"{row.key_arn}: not muted, since it cannot be read: {row.drift}")
-    return LEFT if unread else DONE
+    return LEFT if unread or history.problems else DONE

@@ -44,7 +44,7 @@ def access_options(command: Decorated) -> Decorated:
             multiple=True,
             metavar="ID",
             callback=_account_ids,
-            help="Touch no account but this one; may be given again.",
+            help="Work in this account alone; may be given again.",
         ),
         click.option(
             "--role-session-name",
@@ -99,15 +99,15 @@ def format_option(*names: str) -> Callable[[Decorated], Decorated]:
     )
 
 
-def journal_option(*, many: bool = False) -> Callable[[Decorated], Decorated]:
-    again = "; may be given again" if many else ""
+def journal_option(*, many: bool = False, use: str = "") -> Callable[[Decorated], Decorated]:
+    use = use or f"The journal{'; may be given again' if many else ''}."
     return click.option(
         "--journal",
         "journals" if many else "journal_path",
         multiple=many,
         type=click.Path(path_type=Path, dir_okay=False),
         metavar="FILE",
-        help=f"The journal{again}.  [default: {journal_stage.DEFAULT_PATH}]",
+        help=f"{use}  [default: {journal_stage.DEFAULT_PATH}]",
     )
 
 

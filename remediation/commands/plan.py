@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 
@@ -52,15 +53,18 @@ from .printing import print_parts, print_report, progress
     "states",
     multiple=True,
     metavar="[DIR=]FILE",
-    help="Terraform's state of the root folder DIR: what terraform show -json prints, or the state "
-    "file; may be given again.",
+    help="Terraform's state of the root folder DIR, on this machine or below what Checkov scanned: "
+    "what terraform show -json prints, or the state file; without DIR, of the folder that Checkov "
+    "scanned. Example: terraform/prod=prod.json; may be given again.",
 )
 @click.option(
     "--cfn-stack",
     "stacks",
     multiple=True,
     metavar="[TEMPLATE=]NAME[@REGION]",
-    help="CloudFormation's stack, by name or ARN; may be given again.",
+    help="CloudFormation's stack, by name or ARN; TEMPLATE is the file that it was made from, as "
+    "Checkov names it, for where several templates have the same logical id. Example: "
+    "infra/keys.yaml=shop@eu-west-1; may be given again.",
 )
 @click.option(
     "--cloudtrail-lake",
@@ -75,7 +79,11 @@ from .printing import print_parts, print_report, progress
     metavar="PLAN",
     help="Earlier plan: show the keys that are new, gone or judged otherwise.",
 )
-@click.option("--explain", is_flag=True, help="Ask everything, of keys that are held already too.")
+@click.option(
+    "--explain",
+    is_flag=True,
+    help="Gather every piece of evidence, also of keys that are held already (slower).",
+)
 @html_option
 @access_options
 @format_option(*ALL_FORMATS)
@@ -127,6 +135,17 @@ def plan(
     else:
         print_report(tables.of_plan(made, every_key=form == "csv"), form)
         if form == "table":
-            click.echo(plain(f"The plan is in {out}; review it, then: keysweep apply {out}"))
+            click.echo(plain(f"The plan is in {out}; review it, then: {_to_apply(out, access)}"))
     made.refuse_too_many()
     return LEFT if made.unusable else DONE
+
+
+def _to_apply(out: Path, access: Access) -> str:
+    """What applies the plan. It takes a role of its own, so that the options have no values."""
+    given = {
+        "--role-name NAME": access.role_name,
+        "--external-id ID": access.external_id,
+        "--profile NAME": access.profile,
+    }
+    options = [option for option, value in given.items() if value is not None]
+    return " ".join(["keysweep apply", shlex.quote(str(out)), *options])

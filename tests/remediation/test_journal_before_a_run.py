@@ -93,6 +93,48 @@ def test_guard_tells_of_the_damage_beside_its_json(
     assert all(json.loads(line)["wanted"] is False for line in done.out.splitlines())
 
 
+def test_mutelist_tells_of_the_damage_beside_its_mutelist(damaged: Path, keysweep: Run) -> None:
+    done = keysweep("mutelist", *ROLE, "--format", "json")
+    assert done.code == 1
+    assert "is a second outcome of one intent" in done.err
+    assert done.document["Mutelist"]["Accounts"]
+
+
+def without_outcome(journal: Path, operation: str) -> str:
+    """Take away the outcome of one intent, as a kill would; returns its key's ARN."""
+    lines = [json.loads(line) for line in journal.read_text(encoding="utf-8").splitlines()]
+    intent = next(x for x in lines if x["line"] == "intent" and x["operation"] == operation)
+    kept = [x for x in lines if (x["line"], x.get("id")) != ("outcome", intent["id"])]
+    journal.write_text("".join(f"{json.dumps(line)}\n" for line in kept), encoding="utf-8")
+    return str(intent["key_arn"])
+
+
+def test_status_says_which_command_settles_what_was_interrupted(
+    planned: Path, keysweep: Run, journal: Path
+) -> None:
+    def drift() -> dict[str, str]:
+        rows = keysweep("status", *ROLE, "--format", "json").document["rows"]
+        return {row["key_arn"]: row["drift"] for row in rows if row["drift"]}
+
+    assert keysweep("apply", planned, "--yes", *ROLE).code == 0
+    whole = journal.read_bytes()
+    arn = without_outcome(journal, "ScheduleKeyDeletion")
+    assert drift() == {
+        arn: "ScheduleKeyDeletion was interrupted: run keysweep apply with its plan again, or "
+        "keysweep cancel --journal FILE"
+    }
+    journal.write_bytes(whole)
+    cancel = ("cancel", "--key", arn, "--journal", journal, "--yes", *ROLE)
+    assert keysweep(*cancel).code == 0
+    assert without_outcome(journal, "CancelKeyDeletion") == arn
+    assert drift() == {
+        arn: "CancelKeyDeletion was interrupted: run the keysweep cancel or guard that began it "
+        "again"
+    }
+    assert keysweep(*cancel).code == 0
+    assert drift() == {}
+
+
 def test_the_question_counts_what_is_left_to_do(
     aws: EmbeddedAws, planned: Path, keysweep: Run
 ) -> None:
