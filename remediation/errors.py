@@ -1,7 +1,8 @@
 """The family of errors that people see: one sentence each, never a traceback.
 
 Every error says what is wrong, where, and what mends it; `exit_code` is the command's contract:
-2 for bad input or usage, 3 for a refusal. In both cases nothing was done.
+2 for bad input or usage, 3 for a refusal. In both cases AWS was not changed; `plan`, which may be
+refused for its number of keys, has written its plan all the same.
 """
 
 from __future__ import annotations

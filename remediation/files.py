@@ -79,7 +79,7 @@ def read_text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except OSError as error:
-        raise BadInput(f"{path}: cannot be read: {error.strerror}") from error
+        raise _unreadable(path, error) from error
     except UnicodeDecodeError as error:
         raise BadInput(
             f"{path}: is not UTF-8 text (byte {error.start}); give the file as keysweep wrote it"
@@ -93,7 +93,7 @@ def read_stream(path: Path) -> Iterator[BinaryIO]:
         with path.open("rb") as file:
             yield file
     except OSError as error:
-        raise BadInput(f"{path}: cannot be read: {error.strerror}") from error
+        raise _unreadable(path, error) from error
 
 
 @contextmanager
@@ -106,7 +106,7 @@ def locked(path: Path, busy: str) -> Iterator[None]:
     try:
         handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError as error:
-        raise BadInput(f"{path}: cannot be read: {error.strerror}") from error
+        raise _unreadable(path, error) from error
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -117,3 +117,9 @@ def locked(path: Path, busy: str) -> Iterator[None]:
         yield
     finally:
         os.close(handle)
+
+
+def _unreadable(path: Path, error: OSError) -> BadInput:
+    return BadInput(
+        f"{path}: cannot be read: {error.strerror}; check the path, and that you may read it"
+    )

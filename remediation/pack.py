@@ -15,6 +15,10 @@ PATH_PARAMETERS: Final[tuple[Parameter, ...]] = (
     (("--format",), {"choices": ("table", "json"), "default": "table", "help": "how to print"}),
 )
 
+PATH_ABOUT: Final = "Prints the folder to hand to the scanner."
+PATH_EXAMPLE: Final = 'prowler aws -x "$(keysweep path prowler)"'
+"""What the help says besides."""
+
 
 def main(arguments: list[str]) -> int:
     """Answer `path` or `verify`; returns the exit code."""
@@ -28,8 +32,8 @@ def main(arguments: list[str]) -> int:
 
     parser = argparse.ArgumentParser(
         prog="keysweep path",
-        description="Prints the folder to hand to the scanner.",
-        epilog='example: prowler aws -x "$(keysweep path prowler)"',
+        description=PATH_ABOUT,
+        epilog=f"example: {PATH_EXAMPLE}",
     )
     for names, settings in PATH_PARAMETERS:
         parser.add_argument(*names, **settings)

@@ -51,16 +51,18 @@ def commands_page() -> str:
         "`keysweep COMMAND --help` says the same. Exit codes, unless a command says otherwise:\n\n"
         "| code | meaning |\n|---|---|\n"
         "| 0 | done; a plan with held keys is done |\n"
-        "| 1 | something is left: a key failed, or records of the results were unusable |\n"
+        "| 1 | something is left: a key failed, or records of the results were unusable; `guard`: "
+        "a key is wanted; `status`: a key or line could not be read; `verify`: not proven |\n"
         "| 2 | bad input or usage; nothing was done |\n"
-        "| 3 | refused: the plan has expired, or too many keys are to be scheduled; nothing was "
-        "done |\n"
+        "| 3 | refused: the plan has expired, more than `max_keys` are to be scheduled, you said "
+        "no, or another run holds the journal or the plan; AWS was not changed. `plan` has "
+        "written its plan all the same |\n"
     )
     for name in keysweep.list_commands(top):
         listed = keysweep.get_command(top, name)
         assert listed is not None, name
         with listed.make_context(name, [], parent=top, resilient_parsing=True) as context:
-            page += f"\n## {name}\n\n{_prose(context.command) or listed.short_help}\n\n"
+            page += f"\n## {name}\n\n{_prose(context.command)}\n\n"
             page += f"```text\n{_usage(context)}\n```\n{_options(context)}"
     return page
 

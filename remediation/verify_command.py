@@ -55,15 +55,21 @@ PARAMETERS: Final[tuple[Parameter, ...]] = (
     (("--format",), {"choices": ("table", "json"), "default": "table", "help": "how to print"}),
 )
 
+ABOUT: Final = (
+    "Runs the scanner on something made for this purpose that fails the checks, and reads its "
+    "results. No account and no settings of yours are used. "
+    "Exit codes: 0 proven, 1 not proven (and what to do), 2 no scanner found, or bad usage."
+)
+EXAMPLE: Final = "keysweep verify prowler --prowler ~/.local/bin/prowler"
+"""What the help says besides."""
+
 
 def main(arguments: list[str]) -> int:
     """Prove what is asked; returns the exit code."""
     parser = argparse.ArgumentParser(
         prog="keysweep verify",
-        description="Runs the scanner on something made for this purpose that fails the checks, "
-        "and reads its results. No account and no settings of yours are used. "
-        "Exit codes: 0 proven, 1 not proven (and what to do), 2 no scanner found, or bad usage.",
-        epilog="example: keysweep verify prowler --prowler ~/.local/bin/prowler",
+        description=ABOUT,
+        epilog=f"example: {EXAMPLE}",
     )
     for names, settings in PARAMETERS:
         parser.add_argument(*names, **settings)
@@ -90,9 +96,12 @@ def _verify(options: argparse.Namespace) -> int:
         return BAD_USAGE
     checks_folder = options.checks_folder
     given = None if checks_folder is None else Path(checks_folder or folder("prowler")).absolute()
-    for path in filter(None, (given, options.config_file)):
-        if not path.exists():
-            sys.stderr.write(f"keysweep: {path} does not exist\n")
+    named = (("-x", "folder of checks", given), ("--config-file", "file", options.config_file))
+    for option, what, path in named:
+        if path is not None and not path.exists():
+            sys.stderr.write(
+                f"keysweep: {path} does not exist; give an existing {what}, or leave {option} out\n"
+            )
             return BAD_USAGE
     provers: dict[str, Callable[[Path], verify.Proof]] = {
         "prowler": lambda program: verify_prowler.prove(program, Path(folder("prowler")), given),

@@ -5,4 +5,4 @@ from __future__ import annotations
 from .. import pack
 from .plain_command import PlainCommand
 
-path = PlainCommand("path", pack.PATH_PARAMETERS)
+path = PlainCommand("path", pack.PATH_PARAMETERS, pack.PATH_ABOUT, pack.PATH_EXAMPLE)

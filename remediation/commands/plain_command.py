@@ -14,9 +14,15 @@ from ..folders import Parameter
 class PlainCommand(click.Command):
     """Completes what argparse will parse, and hands everything over as it was typed."""
 
-    def __init__(self, name: str, parameters: Iterable[Parameter]) -> None:
-        """`parameters` are those that argparse gets."""
-        super().__init__(name, params=[_parameter(*one) for one in parameters])
+    def __init__(
+        self, name: str, parameters: Iterable[Parameter], about: str, example: str
+    ) -> None:
+        """`parameters`, and the words of its help, are those that argparse gets."""
+        super().__init__(
+            name,
+            params=[_parameter(*one) for one in parameters],
+            help=f"{about}\n\nExample: {example}",
+        )
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Only completion needs anything parsed here."""

@@ -5,4 +5,6 @@ from __future__ import annotations
 from .. import verify_command
 from .plain_command import PlainCommand
 
-verify = PlainCommand("verify", verify_command.PARAMETERS)
+verify = PlainCommand(
+    "verify", verify_command.PARAMETERS, verify_command.ABOUT, verify_command.EXAMPLE
+)

@@ -73,7 +73,10 @@ def read_results(
                     raise
                 told.append(f"passed over: {error}")
         if not found:
-            raise BadInput(f"{shown(path)} is a folder without a results file (*.json, *.ndjson)")
+            raise BadInput(
+                f"{shown(path)} is a folder without a results file (*.json, *.ndjson); scan with: "
+                "prowler aws --output-formats json-ocsf"
+            )
     read_documents = documents.values()
     warnings = dict.fromkeys(
         warning for document in read_documents for warning in document.warnings
@@ -112,14 +115,14 @@ def _read(path: str, stdin: BinaryIO) -> _Document:
         with open(path, "rb", buffering=0) as stream:  # noqa: PTH123 - no text, maybe
             return _document(path, stream)
     except OSError as error:
-        raise BadInput(f"{shown(path)} cannot be read: {error.strerror}") from error
+        raise _unreadable(path, error) from error
 
 
 def _files(folder: str) -> Iterator[str]:
     """The JSON files below a folder, in the order of their names."""
 
     def refuse(error: OSError) -> None:
-        raise BadInput(f"{shown(error.filename)} cannot be read: {error.strerror}") from error
+        raise _unreadable(error.filename, error) from error
 
     for parent, folders, names in os.walk(folder, onerror=refuse):
         folders.sort()
@@ -127,6 +130,12 @@ def _files(folder: str) -> Iterator[str]:
             file = Path(parent, name)
             if name.endswith(SUFFIXES) and file.is_file():
                 yield str(file)
+
+
+def _unreadable(path: str, error: OSError) -> BadInput:
+    return BadInput(
+        f"{shown(path)} cannot be read: {error.strerror}; check the path, and that you may read it"
+    )
 
 
 def _silent_checks(documents: Collection[_Document]) -> Iterator[str]:

@@ -182,7 +182,7 @@ def test_what_shells_complete_is_what_argparse_takes(
 ) -> None:
     parser = argparse.ArgumentParser()
     taken = {parser.add_argument(*names, **settings).dest for names, settings in parameters}
-    command = PlainCommand(name, parameters)
+    command = PlainCommand(name, parameters, "About it.", f"keysweep {name}")
     assert {parameter.name for parameter in command.params} == taken
 
 

@@ -57,13 +57,16 @@ def test_without_a_scanner_one_sentence_and_exit_2(
     assert said.err.count("\n") == 1
 
 
-@pytest.mark.parametrize("option", ["-x", "--config-file"])
+@pytest.mark.parametrize(
+    ("option", "what"), [("-x", "folder of checks"), ("--config-file", "file")]
+)
 def test_a_path_that_does_not_exist_is_bad_usage(
-    nowhere: Path, capsys: pytest.CaptureFixture[str], option: str
+    nowhere: Path, capsys: pytest.CaptureFixture[str], option: str, what: str
 ) -> None:
     program(nowhere / "checkov")
     assert pack.main(["verify", option, str(nowhere / "nothing")]) == 2
-    assert "nothing does not exist" in capsys.readouterr().err
+    mend = f"nothing does not exist; give an existing {what}, or leave {option} out\n"
+    assert capsys.readouterr().err.endswith(mend)
 
 
 def test_without_argument_whichever_is_found_is_asked(

@@ -72,7 +72,7 @@ def test_a_results_file_that_is_cut_off_is_refused_in_a_folder_too(folder: Path)
 
 def test_a_folder_without_a_results_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("none", encoding="utf-8")
-    with pytest.raises(BadInput, match=r"is a folder without a results file \(\*\.json"):
+    with pytest.raises(BadInput, match=r"without a results file \(\*\.json.*; scan with: prowler"):
         read(tmp_path)
     (tmp_path / "package.json").write_text("{}", encoding="utf-8")
     with pytest.raises(BadInput, match="is a folder without a results file"):
@@ -116,7 +116,9 @@ def test_a_pipe_is_read_as_a_file(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_opened_is_refused_with_its_name(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match=r"missing\.json cannot be read: No such file"):
+    with pytest.raises(
+        BadInput, match=r"missing\.json cannot be read: No such file.*; check the path"
+    ):
         read(tmp_path / "missing.json")
     with pytest.raises(BadInput, match="cannot be read"):
         read(OCSF / "inside.json")
