@@ -382,7 +382,7 @@ class KeyHistory(Model):
 
 
 class LastUse(Model):
-    """What GetKeyLastUsage says, read three ways."""
+    """What GetKeyLastUsage says: last used at; never used; or not used since AWS began to track."""
 
     used: Time | None = None
     """When it last was, successfully; None: not since `tracking_start`."""

@@ -264,7 +264,7 @@ class Policy(_Written):
     plan_expires_days: Days = 7
     """A plan can be applied for this long."""
     max_finding_age_days: Days = 7
-    """Older findings nominate no key."""
+    """A key whose newest finding is older is held (rule stale-finding)."""
     protected_tag: Text = "keysweep:keep"
     """A key with this tag is kept, whatever the tag's value."""
     protected_keys: tuple[ProtectedGlob, ...] = ()
