@@ -15,6 +15,7 @@ START = {
     "examples/code/README.md": "checkout",
     "CONTRIBUTING.md": "fork",
     "docs/add-a-rule.md": "fork",
+    "docs/add-a-source.md": "fork",
     "docs/add-a-key-reference.md": "fork",
     "docs/add-a-scanner-format.md": "fork",
 }
