@@ -1,4 +1,5 @@
-# Everything here needs Python 3.11 to 3.13, make and git, and nothing else.
+# Everything here needs Python 3.11 to 3.13, make and git; test-browser needs chromium, and two how-tos
+# of test-docs need jq.
 PYTHON ?= python3
 TOX := .venv/bin/tox run -q
 OLDER_PROWLERS := prowler-5.37.1 prowler-5.37.0 prowler-5.30.0 prowler-5.10.2
