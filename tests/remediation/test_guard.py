@@ -340,8 +340,8 @@ def history() -> History:
 def watched(now: Evidence, policy: Policy | None = None, plan: Plan | None = None) -> GuardRow:
     """The row of the key, when this is what the sources read."""
 
-    def collect(start: list[Evidence], wanted: Callable[[Evidence], frozenset[str]]) -> Any:
-        (evidence,) = start
+    def collect(keys: list[KeyArn], wanted: Callable[[Evidence], frozenset[str]]) -> Any:
+        (evidence,) = [Evidence(key_arn=arn) for arn in keys]
         while pieces := wanted(evidence):
             evidence = evidence.model_copy(update={p: getattr(now, p) for p in pieces})
         return {ARN: evidence}
