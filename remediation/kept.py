@@ -1,12 +1,11 @@
-"""Values kept on the disk: of an estate of 100,000 keys, memory holds only where each one is.
+"""Values kept apart from memory: of an estate of 100,000 keys it holds only where each one is.
 
-The file has no name, so that nobody else opens it and it dies with the process. What is read back
-equals what was put in, and is another object each time.
+A few thousand keys need no file. The file of more has no name, so that nobody else opens it and it
+dies with the process. What is read back equals what was put in, and is another object each time.
 """
 
 from __future__ import annotations
 
-import os
 import pickle
 import tempfile
 import threading
@@ -19,20 +18,23 @@ from .models import KeyArn
 
 V = TypeVar("V")
 
+IN_MEMORY: Final = 8 << 20
+"""Bytes of a sequence from which it is on the disk."""
+
 _NUMBER: Final = "Q"
 """Eight bytes, without sign."""
 
 
 class Kept(Sequence[V]):
-    """A sequence on the disk. Threads may append at once. Raises BadInput for a full disk."""
+    """A sequence on the disk. Threads may append and read at once.
+
+    Raises BadInput for a full disk.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._ends = array(_NUMBER, [0])
-        try:
-            self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - as long as we live
-        except OSError as error:
-            raise _no_room(error) from error
+        self._file = tempfile.SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115 - as long as we live
 
     def append(self, value: V) -> int:
         """Keep one more value; returns its number."""
@@ -40,9 +42,9 @@ class Kept(Sequence[V]):
         with self._lock:
             start = self._ends[-1]
             try:
-                written = os.pwrite(self._file.fileno(), data, start)
-                if written != len(data):
-                    os.pwrite(self._file.fileno(), data[written:], start + written)
+                self._file.seek(start)
+                self._file.write(data)
+                self._file.flush()
             except OSError as error:
                 raise _no_room(error) from error
             self._ends.append(start + len(data))
@@ -59,8 +61,10 @@ class Kept(Sequence[V]):
         if isinstance(number, slice):
             return Some(self, range(len(self))[number])
         number = range(len(self))[number]
-        start, end = self._ends[number], self._ends[number + 1]
-        data = os.pread(self._file.fileno(), end - start, start)
+        with self._lock:
+            start, end = self._ends[number], self._ends[number + 1]
+            self._file.seek(start)
+            data = self._file.read(end - start)
         value: V = pickle.loads(data)  # noqa: S301 - our own file, which no other process can open
         return value
 

@@ -25,9 +25,9 @@ def main(arguments: list[str]) -> int:
     command, *rest = arguments
     # Each imports what it needs when it is asked: people put `keysweep path` into a scanner's call.
     if command == "verify":
-        from . import verify_command
+        from .verify import command as verify
 
-        return verify_command.main(rest)
+        return verify.main(rest)
     import argparse
 
     parser = argparse.ArgumentParser(

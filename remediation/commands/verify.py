@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from .. import verify_command
+from ..verify.command import ABOUT, EXAMPLE, PARAMETERS
 from .plain_command import PlainCommand
 
-verify = PlainCommand(
-    "verify", verify_command.PARAMETERS, verify_command.ABOUT, verify_command.EXAMPLE
-)
+verify = PlainCommand("verify", PARAMETERS, ABOUT, EXAMPLE)

@@ -9,7 +9,7 @@ from pathlib import Path
 import prowler_ways
 import pytest
 
-from keysweep.remediation import verify_prowler
+from keysweep.remediation.verify import prowler as verify_prowler
 
 ROOT = Path(__file__).parents[2]
 TOX = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["tox"]["env"]

@@ -9,11 +9,11 @@ import pytest
 from doc_pages import PAGES
 
 from keysweep.remediation.cli import keysweep
-from keysweep.remediation.documents import schemas
+from keysweep.remediation.documents.pages import output_schema
+from keysweep.remediation.documents.schema_page import tables
+from keysweep.remediation.documents.schemas import schemas
 from keysweep.remediation.models import FindingStatus, Outcome, VerdictKind
-from keysweep.remediation.pages import output_schema
 from keysweep.remediation.policy import Policy
-from keysweep.remediation.schema_page import tables
 
 COMMANDS = keysweep.list_commands(click.Context(keysweep))
 

@@ -15,9 +15,10 @@ from pathlib import Path
 import click
 import pytest
 
-from keysweep.remediation import cli, commands, folders, pack, verify_command
+from keysweep.remediation import cli, commands, folders, pack
 from keysweep.remediation.commands.lazy import LazyCommand
 from keysweep.remediation.commands.plain_command import PlainCommand
+from keysweep.remediation.verify import command as verify_command
 
 COMMAND = (sys.executable, "-P", "-m", "keysweep.remediation")
 

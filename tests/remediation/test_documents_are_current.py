@@ -15,14 +15,13 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from keysweep.remediation.alarms import PERMISSIONS as ALARMS
-from keysweep.remediation.documents import (
+from keysweep.remediation.documents import documents, write
+from keysweep.remediation.documents.iam import (
     MANAGED_POLICY_SIZE,
     ORGANISATION_POLICY_SIZE,
-    documents,
     iam_policies,
-    main,
-    schemas,
 )
+from keysweep.remediation.documents.schemas import schemas
 from keysweep.remediation.evidence import SOURCES
 from keysweep.remediation.iac.stacks import PERMISSIONS as STACKS
 from keysweep.remediation.policy import Policy, policies_folder
@@ -53,7 +52,7 @@ def test_writing_them_into_a_checkout_makes_them_current(tmp_path: Path) -> None
     old = tmp_path / "policies/iam/old.json"
     old.parent.mkdir(parents=True)
     old.write_text("{}")
-    main([str(tmp_path)])
+    write(tmp_path)
     for path, text in documents().items():
         assert (tmp_path / path).read_text(encoding="utf-8") == text
     assert not old.exists()

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import errno
 import gc
-import os
+import resource
 import tracemalloc
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from threading import Thread
@@ -16,10 +16,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keysweep.remediation import journal as journal_stage
+from keysweep.remediation import kept as kept_module
 from keysweep.remediation import plan as plan_stage
 from keysweep.remediation.errors import BadInput
 from keysweep.remediation.journal import Journal
-from keysweep.remediation.kept import ByKey, Kept, Some
+from keysweep.remediation.kept import IN_MEMORY, ByKey, Kept, Some
 from keysweep.remediation.models import KeyArn, Outcome, PlanItem, PlanSummary
 from keysweep.remediation.plan import Plan
 from keysweep.remediation.policy import Policy
@@ -75,29 +76,39 @@ def test_some_and_by_key_get_each_value_when_it_is_asked_for() -> None:
     assert by_key.get(other) is None
 
 
-def test_a_disk_without_room_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*_: object) -> int:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+def no_room_for_more_than(size: int) -> None:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
 
+
+def test_a_disk_without_room_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kept_module, "IN_MEMORY", 1000)
     kept = Kept[str]()
-    monkeypatch.setattr(os, "pwrite", full)
-    with pytest.raises(BadInput, match=r"No space left on device; make room, or .* TMPDIR"):
-        kept.append("a")
+    limit, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
+    no_room_for_more_than(5000)
+    try:
+        with pytest.raises(BadInput, match=r"File too large; make room, or .* TMPDIR"):
+            deque(map(kept.append, ["a" * 100] * 100))
+    finally:
+        no_room_for_more_than(limit)
+    assert len(kept) > 20
+    assert set(kept) == {"a" * 100}
 
 
 def test_a_folder_that_is_not_there_is_told(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "none"))
+    kept = kept_of(["a few keys need no disk"])
     with pytest.raises(BadInput, match=r"none: .* No such file or directory.*TMPDIR"):
-        Kept[str]()
+        kept.append("a" * IN_MEMORY)
 
 
 def test_the_file_has_no_name(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    kept = kept_of(["a secret of the account"])
+    much = ["a secret of the account", "a" * IN_MEMORY]
+    kept = kept_of([*much])
     assert list(tmp_path.iterdir()) == []
-    assert list(kept) == ["a secret of the account"]
+    assert list(kept) == much
 
 
 # --- what memory holds a key -------------------------------------------------------------------
@@ -143,7 +154,10 @@ def a_plan(keys: int) -> Plan:
     return plan.model_copy(update={"digest": plan_stage._digest(plan)})
 
 
-def test_a_plan_is_made_written_and_read_in_next_to_no_memory(tmp_path: Path) -> None:
+def test_a_plan_is_made_written_and_read_in_next_to_no_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kept_module, "IN_MEMORY", 10_000)
     path = tmp_path / "plan.json"
 
     def write_and_read(keys: int) -> object:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from embedded_aws.process import EmbeddedAws
-from keysweep.remediation.documents import iam_policies
+from keysweep.remediation.documents.iam import iam_policies
 
 OPERATOR = "444455556666"
 SHOP = "111122223333"

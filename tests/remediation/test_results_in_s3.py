@@ -12,7 +12,7 @@ import boto3
 import pytest
 
 from embedded_aws.process import EmbeddedAws
-from keysweep.remediation.documents import iam_policies
+from keysweep.remediation.documents.iam import iam_policies
 
 SHOP, DATA = "111122223333", "444455556666"
 BUCKET = "audit-results"

@@ -17,8 +17,10 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from keysweep.remediation import pack, verify, verify_prowler
-from keysweep.remediation.verify_aws import ACCOUNT, REGION, Aws
+from keysweep.remediation import pack
+from keysweep.remediation.verify import proof as verify
+from keysweep.remediation.verify import prowler as verify_prowler
+from keysweep.remediation.verify.aws import ACCOUNT, REGION, Aws
 
 
 @pytest.fixture
@@ -191,7 +193,7 @@ def test_what_runs_in_a_scanners_python_is_understood_by_older_ones() -> None:
     """Prowler before 5.x runs on Python 3.9: nothing newer than its grammar may be used."""
     import ast
 
-    for name in ("verify_inside.py", "verify_endpoint.py"):
+    for name in ("inside.py", "endpoint.py"):
         source = Path(verify.__file__).with_name(name).read_text(encoding="utf-8")
         ast.parse(source, feature_version=(3, 9))
 

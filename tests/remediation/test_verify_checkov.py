@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from keysweep.remediation import folders, pack, verify_checkov
+from keysweep.remediation import folders, pack
+from keysweep.remediation.verify import checkov as verify_checkov
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "checkov" / ".checkov.yaml"
 BOTH = "CKV_KEYSWEEP_001 and CKV_KEYSWEEP_002"

@@ -18,7 +18,9 @@ from typing import Any
 import pytest
 import yaml
 
-from keysweep.remediation import folders, pack, verify, verify_prowler
+from keysweep.remediation import folders, pack
+from keysweep.remediation.verify import proof as verify
+from keysweep.remediation.verify import prowler as verify_prowler
 
 CHECK, OTHER = verify_prowler.CHECKS
 

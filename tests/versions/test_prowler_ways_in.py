@@ -18,7 +18,7 @@ import pytest
 from prowler_ways import CHECK, Row
 
 from embedded_aws.process import EmbeddedAws
-from keysweep.remediation import verify_prowler
+from keysweep.remediation.verify import prowler as verify_prowler
 
 Variables = dict[str, str]
 
@@ -66,7 +66,7 @@ def variables(row: Row, aws: EmbeddedAws, tmp_path_factory: pytest.TempPathFacto
     settings = {**keep, **aws.environment(ACCOUNT), "COLUMNS": "160"}
     if tuple(map(int, row.prowler.split("."))) < verify_prowler.HEEDS_ENDPOINT:
         leads = tmp_path_factory.mktemp("leads")
-        source = Path(verify_prowler.__file__).with_name("verify_endpoint.py")
+        source = Path(verify_prowler.__file__).with_name("endpoint.py")
         (leads / "sitecustomize.py").write_text(source.read_text("utf-8"), encoding="utf-8")
         settings["PYTHONPATH"] = str(leads)
     return settings

@@ -12,10 +12,12 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import TypeAdapter
 
 from keysweep.remediation.errors import BadInput
 from keysweep.remediation.findings import Results, read_results
 from keysweep.remediation.findings.formats import FORMATS
+from keysweep.remediation.models import Finding
 
 FIXTURES = Path(__file__).resolve().parents[2] / "fixtures" / "results"
 OCSF = json.loads((FIXTURES / "prowler-5.46.0.ocsf.json").read_bytes())
@@ -285,7 +287,7 @@ def test_whatever_a_record_holds_only_our_own_errors_come_out(data: st.DataObjec
         assert unusable.problem.isprintable()
         unusable.model_dump_json()
     for finding in results.findings:
-        finding.model_dump_json()
+        TypeAdapter(Finding).dump_json(finding)
     assert all(warning.isprintable() for warning in results.warnings)
 
 

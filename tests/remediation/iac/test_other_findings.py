@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from textwrap import dedent
 from types import SimpleNamespace
@@ -563,7 +564,7 @@ def test_what_names_its_key_declares_it(tmp_path, framework: str, read: Any, add
     here.stub.add_response("describe_key", {"KeyMetadata": {"KeyId": "x", "Arn": str(key(1))}})
     code = read(tmp_path, address, "aws_kms") if framework == "ansible" else read(tmp_path, address)
     one = finding(code.address, code.file, framework)
-    found = traced([one.model_copy(update={"code": code})], accounts=here)
+    found = traced([replace(one, code=code)], accounts=here)
     (declared,) = found.declared_in(key(1))
     assert declared.tool == {"kubernetes": "crossplane"}.get(framework, framework)
     assert (declared.file, declared.line) == (code.file, code.first_line)

@@ -10,9 +10,9 @@ from jsonschema import Draft202012Validator
 
 from keysweep.remediation.commands import DONE, LEFT
 from keysweep.remediation.commands.printing import print_results
+from keysweep.remediation.documents.pages import output_schema
 from keysweep.remediation.guard import GuardRow
 from keysweep.remediation.models import Gap, Hold, KeyArn, KeyResult, Outcome
-from keysweep.remediation.pages import output_schema
 from keysweep.remediation.status import Status, StatusRow, json_parts
 
 SCHEMA = output_schema()

@@ -12,8 +12,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from . import verify, verify_checkov, verify_prowler
-from .folders import Parameter, folder
+from ..folders import Parameter, folder
+from . import checkov, prowler
+from .proof import Proof, find
 
 PROVEN, NOT_PROVEN, BAD_USAGE, STOPPED = 0, 1, 2, 130
 """Exit codes; BAD_USAGE also without a scanner, STOPPED is a shell's own."""
@@ -83,7 +84,7 @@ def main(arguments: list[str]) -> int:
 
 def _verify(options: argparse.Namespace) -> int:
     wanted = [options.scanner] if options.scanner else ["prowler", "checkov"]
-    programs = {name: verify.find(name, getattr(options, name)) for name in wanted}
+    programs = {name: find(name, getattr(options, name)) for name in wanted}
     found = {name: program for name, program in programs.items() if program}
     demanded = [name for name in wanted if getattr(options, name) or options.scanner]
     absent = [name for name in demanded if name not in found] or ([] if found else wanted)
@@ -103,9 +104,9 @@ def _verify(options: argparse.Namespace) -> int:
                 f"keysweep: {path} does not exist; give an existing {what}, or leave {option} out\n"
             )
             return BAD_USAGE
-    provers: dict[str, Callable[[Path], verify.Proof]] = {
-        "prowler": lambda program: verify_prowler.prove(program, Path(folder("prowler")), given),
-        "checkov": lambda program: verify_checkov.prove(
+    provers: dict[str, Callable[[Path], Proof]] = {
+        "prowler": lambda program: prowler.prove(program, Path(folder("prowler")), given),
+        "checkov": lambda program: checkov.prove(
             program, Path(folder("checkov")), options.config_file
         ),
     }
@@ -118,7 +119,7 @@ def _verify(options: argparse.Namespace) -> int:
     return PROVEN if all(proof.proven for proof in proofs) else NOT_PROVEN
 
 
-def _as_text(proofs: list[verify.Proof]) -> str:
+def _as_text(proofs: list[Proof]) -> str:
     lines = []
     for proof in proofs:
         version = f" {proof.version}" if proof.version else ""
@@ -129,7 +130,7 @@ def _as_text(proofs: list[verify.Proof]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _as_json(proofs: list[verify.Proof]) -> str:
+def _as_json(proofs: list[Proof]) -> str:
     rows = [
         {
             "scanner": proof.scanner,

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from . import verify
-from .verify import Proof, Run
-from .verify_aws import REGION, Aws
+from . import proof
+from .aws import REGION, Aws
+from .proof import Proof, Run
 
 CHECKS: Final = ("kms_cmk_not_disabled", "kms_cmk_pending_deletion_not_used")
 
@@ -36,7 +36,7 @@ HEEDS_ENDPOINT: Final = (5, 30, 0)
 
 @dataclass(frozen=True)
 class Facts:
-    """What Prowler's own Python tells: see `verify_inside.look`."""
+    """What Prowler's own Python tells: see `inside.look`."""
 
     version: str
     places: dict[str, str]
@@ -60,7 +60,7 @@ def prove(program: Path, pack: Path, folder: Path | None) -> Proof:
     `pack` is the folder to name where `-x` is advised. Takes as long as a scan of Prowler's,
     unless what is installed tells already that the check cannot run.
     """
-    python = verify.interpreter(program)
+    python = proof.interpreter(program)
     facts = _look(python) if python else None
     if python is None or facts is None:
         said = f"{program} is no Python script of an environment that holds Prowler."
@@ -76,10 +76,10 @@ _Outcome = tuple[bool, tuple[str, ...], str]
 
 
 def _look(python: Path) -> Facts | None:
-    source = Path(__file__).with_name("verify_inside.py").read_text(encoding="utf-8")
+    source = Path(__file__).with_name("inside.py").read_text(encoding="utf-8")
     with tempfile.TemporaryDirectory(prefix="keysweep-verify-") as temporary:
-        variables = verify.environment(Path(temporary), {})
-        done = verify.run([python, "-", *CHECKS], Path(temporary), variables, source)
+        variables = proof.environment(Path(temporary), {})
+        done = proof.run([python, "-", *CHECKS], Path(temporary), variables, source)
     try:
         answer = json.loads(done.output)
     except ValueError:
@@ -152,7 +152,7 @@ def _scan(program: Path, facts: Facts, aws: Aws, work: Path, folder: Path | None
     for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
         settings[name] = os.devnull
     if facts.number < HEEDS_ENDPOINT:
-        mend = Path(__file__).with_name("verify_endpoint.py").read_text(encoding="utf-8")
+        mend = Path(__file__).with_name("endpoint.py").read_text(encoding="utf-8")
         Path(work, "sitecustomize.py").write_text(mend, encoding="utf-8")
         paths = [str(work), os.environ.get("PYTHONPATH", "")]
         settings["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
@@ -160,7 +160,7 @@ def _scan(program: Path, facts: Facts, aws: Aws, work: Path, folder: Path | None
     command = [program, "aws", *handed, "-c", *CHECKS]
     command += ["--region", REGION, "-M", "json-ocsf", "-o", str(work / "out")]
     command += ["--no-banner", "--no-color"]
-    return verify.run(command, work, verify.environment(work, settings))
+    return proof.run(command, work, proof.environment(work, settings))
 
 
 def _results(folder: Path) -> dict[str, dict[str, str]]:
@@ -227,7 +227,7 @@ def _left_out(facts: Facts) -> tuple[str, ...]:
 
 
 def _and(words: list[str]) -> str:
-    return " and ".join(map(verify.harmless, words))
+    return " and ".join(map(proof.harmless, words))
 
 
 def _command(folder: Path | None) -> str:

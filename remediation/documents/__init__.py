@@ -1,0 +1,52 @@
+"""Documents that derive from the declarations: IAM policies, JSON Schemas, pages of the docs.
+
+Rules, sources and writes declare what they need; nobody lists it a second time. A test compares the
+files with what is made here; `python -m keysweep.remediation.documents FOLDER` writes them into a
+checkout.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from ..evidence.reference_list import reference_list
+from ..evidence.reference_page import references_page
+from .iam import iam_policies
+from .member_roles import template
+from .pages import pages
+from .rules_and_permissions import permissions_page, rules_page
+from .schemas import schemas
+from .written import GENERATED, json_text, yaml_text
+
+
+def documents() -> Mapping[str, str]:
+    """Every generated file, by its path in the repository."""
+    return {
+        **{
+            f"policies/iam/{name}.json": json_text(policy)
+            for name, policy in iam_policies().items()
+        },
+        **{
+            f"policies/schemas/{name}.schema.json": json_text(schema)
+            for name, schema in schemas().items()
+        },
+        "policies/stacksets/member-roles.yaml": yaml_text(template(iam_policies())),
+        **pages(schemas()),
+        "docs/rules.md": rules_page(),
+        "docs/permissions.md": permissions_page(),
+        "docs/references.md": GENERATED + references_page(reference_list()),
+    }
+
+
+def write(root: Path) -> None:
+    """Write every document into a checkout; those that are no longer made are removed."""
+    made = documents()
+    for folder in ("policies/iam", "policies/schemas"):
+        for path in (root / folder).glob("*.json"):
+            if f"{folder}/{path.name}" not in made:
+                path.unlink()
+    for name, text in made.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")

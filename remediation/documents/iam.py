@@ -1,0 +1,143 @@
+"""Least IAM policies, made from what rules, sources and writes declare."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from ..alarms import PERMISSIONS as ALARMS
+from ..aws import bucket
+from ..evidence import SOURCES
+from ..evidence.lake import PERMISSIONS as LAKE
+from ..guard import LIST_PERMISSION as LIST_KEYS
+from ..guard import PIECES as GUARDED
+from ..iac.stacks import PERMISSIONS as STACKS
+from ..policy import MAX_WINDOW_DAYS, Policy
+from ..write import CANCEL, ENABLE, SCHEDULE, TAG
+from .written import Json, json_text
+
+MANAGED_POLICY_SIZE: Final = 6144
+"""Most characters of a managed policy, white space not counted ("IAM and AWS STS quotas")."""
+
+ORGANISATION_POLICY_SIZE: Final = 5120
+"""Most characters of a service control policy, white space counted ("Quotas for AWS
+Organizations")."""
+
+YOUR_BUCKET: Final = "amzn-s3-demo-bucket"
+"""What AWS's documentation writes for a bucket's name that is to be filled in."""
+
+YOUR_ACCOUNT: Final = "111122223333"
+"""What it writes for an account."""
+
+
+def iam_policies() -> dict[str, Json]:
+    """The least that each task needs, by name; `plan` and the references change nothing."""
+    return {
+        "plan": _policy([*_reads(), _allow("ReadNamedStacks", STACKS)]),
+        **{f"references-{n}": _policy(s) for n, s in enumerate(_references(), 1)},
+        "lake": _policy([_allow("AskTheEventDataStore", LAKE)]),
+        "results-bucket": _policy(_results_bucket()),
+        "apply": _policy([*_reads(), *_schedule(), _allow("LookForAlarms", ALARMS)]),
+        "cancel": _policy(_cancel()),
+        "guard": _policy(_guard()),
+        "organization-guardrail": _policy(_guardrail()),
+    }
+
+
+def _reads() -> list[Json]:
+    """One statement for each source but the references, which are too many for one policy."""
+    return [
+        _allow(f"Read{_camel(source.piece)}", source.permissions)
+        for source in sorted(SOURCES.values(), key=lambda source: (source.cost, source.piece))
+        if source.piece != "references"
+    ]
+
+
+def _references() -> list[list[Json]]:
+    """Statements by service, in as few policies as AWS's limit of size allows."""
+    by_service: dict[str, list[str]] = {}
+    for action in sorted(SOURCES["references"].permissions):
+        by_service.setdefault(action.split(":")[0], []).append(action)
+    pages: list[list[Json]] = [[]]
+    for service, actions in by_service.items():
+        statement = _allow(f"List{_camel(service)}", actions)
+        if _size(_policy([*pages[-1], statement])) > MANAGED_POLICY_SIZE:
+            pages.append([])
+        pages[-1].append(statement)
+    return pages
+
+
+def _results_bucket() -> list[Json]:
+    """Reading one bucket, whose name is to be filled in; and its encryption, through S3 alone."""
+    arn = f"arn:aws:s3:::{YOUR_BUCKET}"
+    through_s3 = {"StringLike": {"kms:ViaService": "s3.*.amazonaws.com"}}
+    key = f"arn:aws:kms:*:{YOUR_ACCOUNT}:key/*"
+    decrypt = {**_allow("DecryptResults", [bucket.DECRYPT_PERMISSION]), "Resource": key}
+    return [
+        {**_allow("FindResults", [bucket.LIST_PERMISSION]), "Resource": arn},
+        {**_allow("ReadResults", [bucket.READ_PERMISSION]), "Resource": f"{arn}/*"},
+        {**decrypt, "Condition": through_s3},
+    ]
+
+
+def _schedule() -> list[Json]:
+    """Scheduling never goes without the right to undo it, and never meets a protected key."""
+    unprotected = {"Null": {f"aws:ResourceTag/{Policy().protected_tag}": "true"}}
+    return [
+        {**_allow("ScheduleWhatIsNotProtected", [SCHEDULE.permission]), "Condition": unprotected},
+        _allow("Undo", [CANCEL.permission]),
+    ]
+
+
+def _cancel() -> list[Json]:
+    """Cancel, with `--enable` and `--keep`; and status."""
+    only_keep = {"ForAllValues:StringEquals": {"aws:TagKeys": [Policy().protected_tag]}}
+    return [
+        _allow("Look", SOURCES["description"].permissions),
+        _allow("SeeAttempts", SOURCES["use_attempts"].permissions),
+        _allow("Undo", [CANCEL.permission, ENABLE.permission]),
+        {**_allow("Keep", [TAG.permission]), "Condition": only_keep},
+    ]
+
+
+def _guard() -> list[Json]:
+    """Guard looks at what `judge` wants of a pending key, and rescues with `--cancel`."""
+    reads = frozenset({"description"}) | GUARDED
+    permissions = {action for p in reads - {"references"} for action in SOURCES[p].permissions}
+    undo = [one for one in _cancel() if one["Sid"] == "Keep"]
+    return [
+        _allow("Watch", permissions),
+        _allow("FindEveryPendingKey", [LIST_KEYS]),
+        _allow("Undo", [CANCEL.permission]),
+        *undo,
+    ]
+
+
+def _guardrail() -> list[Json]:
+    """A service control policy: nobody in the organisation deletes in haste, Keysweep or not."""
+    too_soon = {"NumericLessThan": {"kms:ScheduleKeyDeletionPendingWindowInDays": MAX_WINDOW_DAYS}}
+    unused = Policy().min_days_unused
+    in_use = {"NumericLessThan": {"kms:TrailingDaysWithoutKeyUsage": unused}}
+    protected = {"Null": {f"aws:ResourceTag/{Policy().protected_tag}": "false"}}
+    deny = {"Effect": "Deny", "Action": SCHEDULE.permission, "Resource": "*"}
+    return [
+        {"Sid": "KeepTheWholeWaitingPeriod", **deny, "Condition": too_soon},
+        {"Sid": "KeepKeysThatWereUsed", **deny, "Condition": in_use},
+        {"Sid": "KeepProtectedKeys", **deny, "Condition": protected},
+    ]
+
+
+def _policy(statements: Sequence[Json]) -> Json:
+    return {"Version": "2012-10-17", "Statement": list(statements)}
+
+
+def _allow(name: str, actions: Iterable[str]) -> Json:
+    return {"Sid": name, "Effect": "Allow", "Action": sorted(actions), "Resource": "*"}
+
+
+def _camel(name: str) -> str:
+    return "".join(part.capitalize() for part in name.replace("-", "_").split("_"))
+
+
+def _size(policy: Json) -> int:
+    return len("".join(json_text(policy).split()))
