@@ -58,6 +58,7 @@ class Stages:
     manners: Manners = QUICK
     access: Access = AS_OPERATOR
     journal: Path = field(init=False)
+    _names: dict[str, str] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         self.journal = self.folder / "journal.jsonl"
@@ -141,8 +142,9 @@ class Stages:
         return journal_stage.read([self.journal])
 
     def names(self) -> dict[str, str]:
-        """Key names by ARN."""
-        return {key["arn"]: key["name"] for key in self.aws.keys()}
+        """Key names by ARN, also of keys that were there when this was asked before."""
+        self._names |= {key["arn"]: key["name"] for key in self.aws.keys()}
+        return self._names
 
     def by_name(self, rows: Iterable[KeyResult]) -> dict[str, KeyResult]:
         names = self.names()

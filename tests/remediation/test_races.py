@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,15 @@ import stages as held
 from stages import DEAD, SHOP, Stages, few_references, outcomes, share_models, state_only
 
 from embedded_aws.process import EmbeddedAws
+from keysweep.remediation import apply as apply_stage
 from keysweep.remediation import policy as policy_stage
 from keysweep.remediation import write as write_stage
+from keysweep.remediation.aws import Manners
 from keysweep.remediation.journal import Journal
 from keysweep.remediation.models import KeyArn
+from keysweep.remediation.plan import Plan
 from keysweep.remediation.policy import Policy
+from keysweep.remediation.work import Stop
 
 OTHER_POLICY = (
     '{"Version":"2012-10-17","Statement":[{"Sid":"own","Effect":"Allow","Principal":'
@@ -143,6 +148,23 @@ def test_a_change_that_cannot_be_undone_is_that_keys_failure(run: Stages) -> Non
     held.undo_finds_everything(run)
 
 
+def test_a_change_is_told_where_nobody_can_say_whether_it_could_be_undone(run: Stages) -> None:
+    plan = run.plan()
+    then = {"operation": "TagResource", "Tags": [{"TagKey": "keysweep:keep", "TagValue": ""}]}
+    run.aws.fault(
+        "meddle", operation="ListResourceTags", key=_arn(run), then={**then, "KeyId": _arn(run)}
+    )
+    run.aws.fault("deny", operation="DescribeKey", key=_arn(run), skip=1, times=None)
+    rows = run.apply(plan)
+    assert outcomes(rows) == {"raced": "failed", "calm": "scheduled"}
+    assert rows["raced"].message.startswith("changed while it was being scheduled (")
+    assert rows["raced"].message.endswith(
+        f"and DescribeKey does not answer; run: keysweep cancel --key {_arn(run)}"
+    )
+    assert run.aws.calls(operation="CancelKeyDeletion") == []
+    held.undo_finds_everything(run)
+
+
 def test_a_look_after_the_call_that_fails_is_a_failure_that_says_how_to_undo(run: Stages) -> None:
     plan = run.plan()
     run.aws.fault("deny", operation="GetKeyPolicy", key=_arn(run), skip=1, times=None)
@@ -169,6 +191,73 @@ def test_the_next_run_looks_where_a_kill_kept_the_last_one_from_looking(run: Sta
     assert "keysweep:keep" in rows["raced"].message
     assert run.state("Disabled") == {"raced"}
     held.nothing_is_open(run)
+
+
+def test_a_waiver_that_ended_since_the_plan_holds_what_it_had_let_through(run: Stages) -> None:
+    today = datetime.fromtimestamp(run.aws.now(), UTC).date()
+    grants = [{"key": "all", "rule": "active-grant", "reason": "test", "until": str(today)}]
+    run.policy = Policy.model_validate({**dict(run.policy), "accept": grants})
+    plan = run.plan()
+    assert {item.verdict.value for item in plan.items} == {"schedule"}
+    run.aws.advance(days=1)
+    rows = run.apply(plan)
+    assert outcomes(rows) == {"raced": "changed", "calm": "scheduled"}
+    assert rows["raced"].message.startswith("active-grant: ")
+    assert run.state("PendingDeletion") == {"calm"}
+
+
+def test_a_key_that_is_gone_since_the_plan_is_told(run: Stages) -> None:
+    run.policy = state_only().model_copy(update={"plan_expires_days": 30})
+    plan = run.plan()
+    assert set(run.items(plan)) == {"raced", "calm"}
+    _kms(run).schedule_key_deletion(KeyId=_arn(run), PendingWindowInDays=7)
+    run.aws.advance(days=8)
+    rows = run.apply(plan)
+    assert outcomes(rows) == {"raced": "changed", "calm": "scheduled"}
+    assert rows["raced"].message == "AWS knows no such key any more"
+
+
+def test_a_key_in_two_plans_is_scheduled_once_and_the_second_says_by_whom(run: Stages) -> None:
+    run.policy = state_only()
+    one = run.plan()
+    run.aws.advance(seconds=2)
+    two = run.plan()
+    assert one.digest != two.digest
+    run.apply(one)
+    rows = run.apply(two)
+    assert outcomes(rows) == dict.fromkeys(("raced", "calm"), "already_pending")
+    assert {row.message for row in rows.values()} == {"scheduled by another plan of this journal"}
+    held.scheduled_once(run)
+
+
+def test_a_rerun_tells_of_a_key_that_it_cannot_look_at(run: Stages) -> None:
+    run.policy = state_only()
+    plan = run.plan()
+    date = run.apply(plan)["raced"].deletion_date
+    run.aws.fault("deny", operation="DescribeKey", key=_arn(run), times=None)
+    rows = run.apply(plan)
+    assert outcomes(rows) == {"raced": "failed", "calm": "scheduled"}
+    assert rows["raced"].message.startswith("scheduled by an earlier run; ")
+    assert rows["raced"].deletion_date == date
+    held.scheduled_once(run)
+
+
+def test_keys_that_wait_for_their_turn_are_not_begun_after_a_stop(run: Stages) -> None:
+    run.policy = state_only()
+    plan = run.plan()
+    run.manners = Manners(quota_share=0.2, connect_timeout=5, read_timeout=20, attempts=1)
+    collector, stop = run.collector(), Stop()
+    with Journal(run.journal) as journal:
+        journal.begin(collector.accounts.clock.now(), "apply", plan_digest=plan.digest)
+        done = apply_stage.apply(
+            plan, collector, journal, stop=stop, done=lambda row: stop.ask("stopped by hand")
+        )
+    rows = run.by_name(done)
+    (begun,) = run.state("PendingDeletion")
+    (left,) = {"raced", "calm"} - {begun}
+    assert outcomes(rows) == {begun: "scheduled", left: "failed"}
+    assert rows[left].message == "not begun: stopped by hand; run the same command again"
+    assert {line["key_arn"] for line in held.lines_of(run, "intent")} == {str(rows[begun].key_arn)}
 
 
 def test_the_state_alone_costs_two_requests_a_key(run: Stages) -> None:
@@ -252,6 +341,118 @@ def test_a_schedule_that_is_lost_and_shows_late_is_ours_in_the_next_run(run: Sta
     assert outcomes(run.cancel()) == {"raced": "cancelled", "calm": "cancelled"}
 
 
+def _leave_an_intent_open(run: Stages, plan: Plan, *, reached: bool = False) -> None:
+    """A run whose call for the raced key was lost, and which could not look what became of it."""
+    run.aws.fault("drop_after" if reached else "drop_before", **_of("ScheduleKeyDeletion", run))
+    run.aws.fault("deny", **_of("DescribeKey", run), skip=1, times=None)
+    assert outcomes(run.apply(plan)) == {"raced": "failed", "calm": "scheduled"}
+    run.aws.clear_faults()
+    (arn,) = (str(arn) for arn, one in run.history().keys.items() if one.undecided is not None)
+    assert arn == _arn(run)
+
+
+def _of(operation: str, run: Stages) -> dict[str, str]:
+    return {"operation": operation, "key": _arn(run)}
+
+
+def test_the_next_run_finds_that_others_scheduled_what_ours_did_not(run: Stages) -> None:
+    run.policy = state_only()
+    plan = run.plan()
+    _leave_an_intent_open(run, plan)
+    _kms(run).schedule_key_deletion(KeyId=_arn(run), PendingWindowInDays=7)
+    rows = run.apply(plan)
+    assert outcomes(rows) == {"raced": "already_pending", "calm": "scheduled"}
+    held.nothing_is_open(run)
+    assert set(outcomes(run.cancel())) == {"calm"}
+    assert run.state("PendingDeletion") == {"raced"}
+
+
+def test_undo_leaves_alone_what_others_scheduled_where_ours_was_lost(run: Stages) -> None:
+    run.policy = state_only()
+    _leave_an_intent_open(run, run.plan())
+    _kms(run).schedule_key_deletion(KeyId=_arn(run), PendingWindowInDays=7)
+    rows = run.cancel()
+    assert outcomes(rows) == {"raced": "already_pending", "calm": "cancelled"}
+    assert rows["raced"].message == "pending by somebody else's request: left alone"
+    assert run.state("PendingDeletion") == {"raced"}
+    held.nothing_is_open(run)
+
+
+def test_undo_says_not_pending_only_when_a_lost_call_can_no_longer_show(run: Stages) -> None:
+    run.policy = state_only()
+    _leave_an_intent_open(run, run.plan())
+    assert outcomes(run.cancel()) == {"raced": "failed", "calm": "cancelled"}
+    held.undo_finds_everything(run)
+    run.aws.advance(seconds=600)
+    assert outcomes(run.cancel()) == {"raced": "not_pending"}
+    held.nothing_is_open(run)
+
+
+def test_undo_after_the_end_says_that_the_key_is_gone(run: Stages) -> None:
+    run.policy = state_only()
+    _leave_an_intent_open(run, run.plan(), reached=True)
+    run.aws.advance(days=31)
+    rows = run.cancel()
+    assert outcomes(rows) == dict.fromkeys(("raced", "calm"), "not_pending")
+    assert all("AWS knows no such key (any more)" in row.message for row in rows.values())
+    held.nothing_is_open(run)
+
+
+@pytest.mark.parametrize("took", [True, False])
+def test_apply_settles_a_cancellation_that_was_interrupted(took: bool, run: Stages) -> None:
+    run.policy = state_only()
+    plan = run.plan()
+    run.apply(plan)
+    run.aws.fault("drop_after" if took else "drop_before", **_of("CancelKeyDeletion", run))
+    run.aws.fault("deny", **_of("DescribeKey", run), skip=1, times=None)
+    assert outcomes(run.cancel([KeyArn.parse(_arn(run))])) == {"raced": "failed"}
+    run.aws.clear_faults()
+    run.aws.advance(seconds=600)
+    rows = run.apply(plan)
+    assert outcomes(rows) == {"raced": "changed" if took else "scheduled", "calm": "scheduled"}
+    assert run.state("Disabled") == ({"raced"} if took else set())
+    held.nothing_is_open(run)
+    held.scheduled_once(run)
+
+
+def test_a_refusal_is_known_although_describe_key_does_not_answer(run: Stages) -> None:
+    run.policy = state_only()
+    plan = run.plan()
+    run.aws.fault("deny", **_of("ScheduleKeyDeletion", run))
+    run.aws.fault("deny", **_of("DescribeKey", run), skip=1, times=None)
+    assert outcomes(run.apply(plan)) == {"raced": "failed", "calm": "scheduled"}
+    held.nothing_is_open(run)
+    assert set(outcomes(run.cancel())) == {"calm"}
+
+
+def test_what_cancel_does_afterwards_waits_until_the_key_shows_it(run: Stages) -> None:
+    run.policy = state_only()
+    run.apply(run.plan())
+    run.aws.fault("stale", **_of("DescribeKey", run), skip=1, times=None)
+    rows = run.cancel(protected_tag="keysweep:keep")
+    assert outcomes(rows) == {"raced": "failed", "calm": "cancelled"}
+    assert rows["raced"].message == (
+        "cancelled; not tagged keysweep:keep: TagResource was not asked: the key is "
+        "PendingDeletion, managed by CUSTOMER; run the same command again"
+    )
+    assert [line["key_arn"] for line in held.lines_of(run, "intent")].count(_arn(run)) == 2
+    run.aws.clear_faults()
+    assert outcomes(run.cancel(protected_tag="keysweep:keep"))["raced"] == "cancelled"
+    assert all("keysweep:keep" in key["tags"] for key in run.aws.keys())
+
+
+def test_what_cancel_could_not_do_afterwards_is_told(run: Stages) -> None:
+    run.policy = state_only()
+    run.apply(run.plan())
+    run.aws.fault("deny", **_of("DescribeKey", run), skip=1, times=None)
+    rows = run.cancel(enable=True)
+    assert outcomes(rows) == {"raced": "failed", "calm": "cancelled"}
+    assert rows["raced"].message == (
+        "cancelled; not enabled: DescribeKey does not answer; run the same command again"
+    )
+    assert run.state("Disabled") == {"raced"}
+
+
 def test_cancel_waits_for_the_state_that_it_made(run: Stages) -> None:
     run.policy = state_only()
     plan = run.plan()
@@ -262,14 +463,29 @@ def test_cancel_waits_for_the_state_that_it_made(run: Stages) -> None:
     assert run.state("Enabled") == {"raced", "calm"}
 
 
-def test_a_primary_whose_date_came_later_is_undone_too(run: Stages) -> None:
+def _planned_primary(run: Stages) -> tuple[str, Plan]:
+    """A primary that has a replica, and a plan that schedules it all the same."""
     replica = {"state": "Disabled"}
     primary = {"name": "primary", "multi_region": True, "replicas": {"us-east-1": replica}, **DEAD}
     regions: dict[str, Any] = {"eu-west-1": {"keys": [primary]}, "us-east-1": {}}
     run.aws.reset({"accounts": {SHOP: {"regions": regions}}})
     run.policy = state_only(also=("replicas-remain",))
     arn = run.aws.key_arn(SHOP, "eu-west-1", "primary")
-    plan = run.plan([arn])
+    return arn, run.plan([arn])
+
+
+def test_a_lost_schedule_of_a_primary_that_waits_for_its_replicas_is_ours(run: Stages) -> None:
+    arn, plan = _planned_primary(run)
+    run.aws.fault("drop_after", operation="ScheduleKeyDeletion", key=arn)
+    rows = run.apply(plan)
+    assert outcomes(rows) == {"primary": "scheduled"}
+    assert rows["primary"].deletion_date is None
+    assert outcomes(run.cancel()) == {"primary": "cancelled"}
+    assert run.aws.key(arn)["state"] == "Disabled"  # type: ignore[index]
+
+
+def test_a_primary_whose_date_came_later_is_undone_too(run: Stages) -> None:
+    arn, plan = _planned_primary(run)
     assert outcomes(run.apply(plan)) == {"primary": "scheduled"}
     assert run.aws.key(arn)["state"] == "PendingReplicaDeletion"  # type: ignore[index]
     far = boto3.client("kms", **run.aws.client_arguments(SHOP, "us-east-1"))
