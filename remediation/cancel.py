@@ -67,8 +67,7 @@ def batches(
     found: dict[Path, list[KeyArn]] = {path: [] for path in journals}
     for arn in batch(read([*journals]), cancelled_too=cancelled_too):
         holders = [path for path in journals if arn in alone[path]]
-        if holders:
-            found[max(holders, key=lambda path: _touched(journals[path], arn))].append(arn)
+        found[max(holders, key=lambda path: _touched(journals[path], arn))].append(arn)
     return found
 
 

@@ -121,6 +121,9 @@ AnyLine = RunLine | IntentLine | OutcomeLine
 Line = Annotated[AnyLine, Field(discriminator="line")]
 _LINE: Final[TypeAdapter[AnyLine]] = TypeAdapter(Line)
 
+_SCHEDULE: Final = "ScheduleKeyDeletion"
+_CANCEL: Final = "CancelKeyDeletion"
+
 
 @dataclass(slots=True)
 class KeyRecord:
@@ -324,7 +327,8 @@ def _fold(lines: Iterable[AnyLine]) -> dict[KeyArn, KeyRecord]:
         digest = digests.get(line.run)
         if isinstance(line, IntentLine):
             intents[line.id] = line
-            record.undecided, record.undecided_digest = line, digest
+            if line.operation == _SCHEDULE or not _may_be_scheduled(record):
+                record.undecided, record.undecided_digest = line, digest
             continue
         intent = intents.pop(line.id, None)
         if intent is not None:
@@ -336,6 +340,12 @@ def _fold(lines: Iterable[AnyLine]) -> dict[KeyArn, KeyRecord]:
     return keys
 
 
+def _may_be_scheduled(record: KeyRecord) -> bool:
+    """Whether a schedule is open. In one journal it is settled before anything else is begun; what
+    failed in another journal does not settle it."""
+    return record.undecided is not None and record.undecided.operation == _SCHEDULE
+
+
 def _stands(
     record: KeyRecord, line: OutcomeLine, intent: IntentLine | None, digest: str | None
 ) -> None:
@@ -344,8 +354,10 @@ def _stands(
         record.scheduled, record.scheduled_outcome = intent, line
         record.plan_digest = digest
         record.cancelled, record.afterwards = None, frozenset()
-    elif line.outcome is Outcome.CANCELLED and line.operation == "CancelKeyDeletion":
+    elif line.outcome is Outcome.CANCELLED and line.operation == _CANCEL:
         record.scheduled = record.scheduled_outcome = record.plan_digest = None
+        if record.undecided and intent and record.undecided.time <= intent.time:
+            record.undecided = record.undecided_digest = None
         record.cancelled, record.afterwards = line, frozenset()
     elif line.outcome is Outcome.CANCELLED:
         record.afterwards |= {line.operation}

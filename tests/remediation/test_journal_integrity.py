@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import json
 import os
 import resource
@@ -133,6 +135,31 @@ def test_each_key_is_cancelled_in_the_journal_that_has_its_deletion(tmp_path: Pa
     assert batches([a]) == {a: [ONE, TWO]}
 
 
+@pytest.mark.parametrize("outcome", [None, Outcome.FAILED, Outcome.NOT_PENDING])
+def test_a_cancellation_that_failed_elsewhere_hides_no_deletion_that_got_lost(
+    outcome: Outcome | None, tmp_path: Path
+) -> None:
+    a, b = tmp_path / "a.jsonl", tmp_path / "b.jsonl"
+    write(a, SCHEDULE, ONE, None)
+    write(b, CANCEL, ONE, outcome, hours=1, plan=None)
+    assert batches([a, b]) == {a: [ONE], b: []}
+    assert read([a, b]).left_open("sha256:1") == {ONE}
+
+
+def test_only_a_cancellation_begun_later_settles_a_deletion_that_got_lost(tmp_path: Path) -> None:
+    a, b = tmp_path / "a.jsonl", tmp_path / "b.jsonl"
+    write(a, SCHEDULE, ONE, None)
+    write(b, CANCEL, ONE, Outcome.CANCELLED, hours=1, plan=None)
+    write(b, CANCEL, TWO, None, hours=1, plan=None)
+    write(a, SCHEDULE, TWO, None, hours=2)
+    settled = read([b]).keys[TWO].undecided
+    assert settled is not None
+    with Journal(b) as journal:
+        journal.begin(NOW + timedelta(hours=3), "cancel")
+        journal.outcome(NOW + timedelta(hours=3), settled, Outcome.CANCELLED)
+    assert batches([a, b]) == {a: [TWO], b: []}
+
+
 def test_an_outcome_written_by_a_later_run_counts_for_the_plan_of_the_intent(path: Path) -> None:
     write(path, SCHEDULE, ONE, None, hours=1, plan="sha256:2")
     assert read([path]).left_open("sha256:2") == {ONE}
@@ -199,6 +226,73 @@ def test_a_folder_that_takes_no_files_is_refused(tmp_path: Path) -> None:
         pass
     with pytest.raises(BadInput, match="nothing was done"), Journal(Path("/proc/journal.jsonl")):
         pass
+
+
+def test_a_file_system_without_locks_takes_no_journal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def flock(handle: int, how: int) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    journal = Journal(tmp_path / "journal.jsonl")
+    with pytest.raises(BadInput, match=r"cannot be written: No locks.*nothing was done"), journal:
+        pass
+
+
+def test_a_folder_that_cannot_be_put_on_the_disk_takes_no_journal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _fail_of_folders(monkeypatch, "fsync", OSError(errno.EIO, "Input/output error"))
+    journal = Journal(tmp_path / "journal.jsonl")
+    with pytest.raises(BadInput, match=r"Input/output error; nothing was done"), journal:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("call", "error"),
+    [("fsync", OSError(errno.EINVAL, "Invalid argument")), ("open", PermissionError())],
+)
+def test_a_folder_that_cannot_be_synced_by_its_nature_is_no_hindrance(
+    call: str, error: OSError, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _fail_of_folders(monkeypatch, call, error)
+    write(tmp_path / "journal.jsonl", SCHEDULE, ONE, Outcome.SCHEDULED)
+    assert set(batch(read([tmp_path / "journal.jsonl"]))) == {ONE}
+
+
+def _fail_of_folders(monkeypatch: pytest.MonkeyPatch, call: str, error: OSError) -> None:
+    """Let a function of `os` fail for every folder."""
+    ordinary = getattr(os, call)
+
+    def failing(what: int | Path, *more: int) -> object:
+        named = Path(f"/proc/self/fd/{what}") if isinstance(what, int) else Path(what)
+        if named.is_dir():
+            raise error
+        return ordinary(what, *more)
+
+    monkeypatch.setattr(os, call, failing)
+
+
+def test_a_journal_whose_end_cannot_be_read_is_not_added_to(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def pread(handle: int, length: int, at: int) -> bytes:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "pread", pread)
+    before = path.read_bytes()
+    with Journal(path) as journal, pytest.raises(BadInput, match="nothing was done"):
+        journal.begin(NOW, "apply")
+    assert path.read_bytes() == before
+
+
+def test_empty_lines_are_none_of_the_journal(path: Path) -> None:
+    """An editor may leave them behind; they hide nothing, and what follows is read."""
+    path.write_text("\n\n".join(_lines(path)) + "\n \n", encoding="utf-8")
+    history = read([path])
+    assert (history.problems, history.notes) == ((), ())
+    assert set(batch(history)) == {ONE, TWO}
 
 
 def test_a_link_is_named_as_such(tmp_path: Path) -> None:
