@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from embedded_aws.process import EmbeddedAws
+from keysweep.remediation import alarms
 from keysweep.remediation.alarms import PERMISSIONS, remarks
 from keysweep.remediation.aws import Accounts
 from keysweep.remediation.models import KeyArn
@@ -52,8 +53,8 @@ def put_rule(aws: EmbeddedAws, **changes: Any) -> None:
     client(aws, "events").put_rule(**wanted)
 
 
-def put_filter(aws: EmbeddedAws, region: str = IRELAND) -> None:
-    """The metric filter of our template."""
+def put_filter(aws: EmbeddedAws, region: str = IRELAND, pattern: str | None = None) -> None:
+    """The metric filter of our template, or one of another pattern."""
     wanted = OURS["MetricFilter"]["Properties"]
     (metric,) = wanted["MetricTransformations"]
     logs = client(aws, "logs", region)
@@ -61,7 +62,7 @@ def put_filter(aws: EmbeddedAws, region: str = IRELAND) -> None:
     logs.put_metric_filter(
         logGroupName="trail",
         filterName="pending-key-use",
-        filterPattern=wanted["FilterPattern"],
+        filterPattern=pattern or wanted["FilterPattern"],
         metricTransformations=[{name[0].lower() + name[1:]: v for name, v in metric.items()}],
     )
 
@@ -130,6 +131,7 @@ def test_what_our_templates_install_is_recognised(
         ("a rule about other events", lambda aws: put_rule(aws, EventPattern='{"source": ["x"]}')),
         ("a filter without alarm", put_filter),
         ("an alarm without filter", put_alarm),
+        ("an alarm on other words", lambda aws: (put_filter(aws, pattern="ERROR"), put_alarm(aws))),
     ],
 )
 def test_what_tells_nobody_is_no_alarm(
@@ -162,6 +164,15 @@ def test_what_cannot_be_looked_at_is_said(
         (action,) = (one for one in PERMISSIONS if one.endswith(f":{operation}"))
         assert "was denied (AccessDenied" in line
         assert f"allow {action}; " in line
+
+
+def test_trouble_of_our_own_is_a_remark_too(look: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def odd(place: object, clients: object) -> str:
+        raise KeyError("MetricAlarms")
+
+    monkeypatch.setattr(alarms, "_look", odd)
+    (line,) = look()
+    assert line.startswith(f"{UNSEEN}account {SHOP} {IRELAND}: KeyError: 'MetricAlarms'; ")
 
 
 def test_one_place_that_tells_is_enough_although_the_other_cannot_be_looked_at(

@@ -233,6 +233,35 @@ def test_an_end_that_is_near_is_told(aws: EmbeddedAws, waiting: Callable[..., An
     assert "it ends on" in waiting("--days", "5").out
 
 
+def test_what_is_gone_is_told_and_wants_nothing(
+    aws: EmbeddedAws, waiting: Callable[..., Any]
+) -> None:
+    keys = {key["arn"] for key in aws.keys(state="PendingDeletion")} - {
+        aws.key_arn(SHOP, "eu-west-1", "pending")
+    }
+    aws.advance(days=31)
+    done = waiting("--format", "json")
+    assert done.code == 0
+    assert {key: row["state"] for key, row in rows(done).items()} == dict.fromkeys(keys, "deleted")
+
+
+def test_all_tells_of_keys_that_it_cannot_describe(
+    estate: Callable[..., EmbeddedAws], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    pending = {"state": "PendingDeletion", "scheduled_days_ago": 3, "window_days": 30}
+    keys = [{"name": "dark", **pending}, {"name": "seen", **pending}, {"name": "alive"}]
+    aws = estate({SHOP: {"regions": {"eu-west-1": {"keys": keys}}}})
+    for name, value in aws.environment(SHOP).items():
+        monkeypatch.setenv(name, value)
+    few_references(monkeypatch)
+    dark, seen = (KeyArn.parse(aws.key_arn(SHOP, "eu-west-1", name)) for name in ("dark", "seen"))
+    aws.fault("deny", operation="DescribeKey", key=str(dark), times=None)
+    collector = Stages(aws, tmp_path, Policy()).collector()
+    found = watch(History({}), pending_keys(collector, ["eu-west-1"]), collector, Policy())
+    assert {row.key_arn: row.state for row in found} == {dark: "unknown", seen: "PendingDeletion"}
+    assert {row.key_arn: bool(row.unread) for row in found} == {dark: True, seen: False}
+
+
 def test_an_alias_that_moved_since_the_plan_is_a_sign(
     aws: EmbeddedAws, waiting: Callable[..., Any]
 ) -> None:
@@ -337,7 +366,12 @@ def history() -> History:
     return History({ARN: KeyRecord(ARN, scheduled=intent, scheduled_outcome=outcome)})
 
 
-def watched(now: Evidence, policy: Policy | None = None, plan: Plan | None = None) -> GuardRow:
+def watched(
+    now: Evidence,
+    policy: Policy | None = None,
+    plan: Plan | None = None,
+    journal: History | None = None,
+) -> GuardRow:
     """The row of the key, when this is what the sources read."""
 
     def collect(keys: list[KeyArn], wanted: Callable[[Evidence], frozenset[str]]) -> Any:
@@ -348,7 +382,8 @@ def watched(now: Evidence, policy: Policy | None = None, plan: Plan | None = Non
 
     accounts = SimpleNamespace(clock=SimpleNamespace(now=lambda: NOW))
     collector = cast(Collector, SimpleNamespace(collect=collect, accounts=accounts))
-    (row,) = watch(history(), [ARN], collector, policy or Policy(), plan=plan)
+    known = history() if journal is None else journal
+    (row,) = watch(known, [ARN], collector, policy or Policy(), plan=plan)
     return row
 
 
@@ -427,6 +462,33 @@ def test_a_piece_that_cannot_be_read_is_told(piece: str) -> None:
     assert all("denied" in one.message for one in row.unread)
 
 
+@pytest.mark.parametrize(("days", "signs"), [(29, {"use-attempted"}), (31, set())])
+def test_a_primary_that_waits_for_its_replicas_is_watched_for_thirty_days(
+    days: int, signs: set[str]
+) -> None:
+    """It has no date yet, and with --all no journal need tell when its deletion was asked for."""
+    description = changed(description={"key_state": "PendingReplicaDeletion"}).description
+    row = watched(pending(description=description, use_attempts=attempt(days)), journal=History({}))
+    assert {sign.rule for sign in row.signs} == signs
+    assert (row.state, row.deletion_date, row.days_left) == ("PendingReplicaDeletion", None, None)
+
+
+@pytest.mark.parametrize(
+    ("history", "note"),
+    [
+        (rescued(1), "alice cancelled its deletion on 2026-10-31"),
+        (rescued(13), "somebody else cancelled its deletion"),
+        (
+            Unknown(unknown="denied"),
+            "somebody else cancelled its deletion; who is not known: denied",
+        ),
+    ],
+)
+def test_who_cancelled_is_told_as_far_as_it_is_known(history: object, note: str) -> None:
+    row = watched(changed(history=history))
+    assert (row.state, row.wanted, row.notes) == ("Disabled", False, (note,))
+
+
 def test_a_gap_is_told_until_the_policy_accepts_it() -> None:
     gap = Gap(service="fsx", region="eu-west-1", why="denied")
     blind = pending(references=References(gaps=(gap,), services=50))
@@ -466,6 +528,9 @@ def test_every_difference_from_the_plan_is_a_sign() -> None:
         items=(item,),
     )
     assert not watched(PENDING, plan=plan).wanted
+    gap = Gap(service="fsx", region="eu-west-1", why="denied")
+    blind = watched(pending(references=References(gaps=(gap,), services=50)), plan=plan)
+    assert (blind.wanted, {one.rule for one in blind.unread}) == (False, {"in-use"})
     lifted = waiver("active-grant")
     row = watched(pending(grants=(GRANT,), aliases=()), lifted, plan)
     assert {sign.message for sign in row.signs} == {

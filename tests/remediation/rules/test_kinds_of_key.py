@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from dead_key import PRIMARY, REPLICA, changed, held_by, said_by
+from dead_key import NOW, PRIMARY, REPLICA, changed, held_by, judged, said_by
+
+from keysweep.remediation.models import VerdictKind
+from keysweep.remediation.plan import verdict
 
 
 @pytest.mark.parametrize("origin", ["AWS_CLOUDHSM", "EXTERNAL_KEY_STORE"])
@@ -35,3 +38,29 @@ def test_a_primary_alone_and_a_replica_may_go() -> None:
     assert held_by(changed(key_arn=PRIMARY, description=alone)) == set()
     replica = {"multi_region_type": "REPLICA", "primary": PRIMARY, "replicas": (REPLICA,)}
     assert held_by(changed(key_arn=REPLICA, description=replica)) == set()
+
+
+@pytest.mark.parametrize(
+    ("description", "rule", "words"),
+    [
+        ({"key_manager": "AWS"}, "aws-managed", "AWS manages this key"),
+        (
+            {"key_state": "PendingDeletion", "deletion_date": NOW},
+            "already-pending",
+            "already pending deletion, until 2026-11-01",
+        ),
+        (
+            {"key_state": "PendingReplicaDeletion"},
+            "already-pending",
+            "already pending deletion, when its last replica is gone",
+        ),
+        ({"key_state": "Enabled"}, "not-disabled", "the key is Enabled, not Disabled"),
+    ],
+)
+def test_what_is_no_disabled_customer_key_is_passed_over(
+    description: dict[str, object], rule: str, words: str
+) -> None:
+    key = changed(description=description)
+    kind, reasons = verdict(key, judged(key))
+    assert kind is VerdictKind.SKIP
+    assert [(reason.rule, reason.message) for reason in reasons] == [(rule, words)]
