@@ -191,18 +191,15 @@ class _Work:
 
     def _is_ours(self, seen: KeyDescription) -> bool:
         """Whether the deletion that is pending is the one that the journal began."""
-        undecided, standing = self.record.undecided, self.record.scheduled_outcome
-        begun = []
-        if undecided is not None and undecided.operation == SCHEDULE.name:
-            begun.append(undecided)
-        if standing is not None and standing.deletion_date is None:
-            return True  # a primary that waited for its replicas: its date came later
-        if standing is not None and standing.deletion_date and seen.deletion_date:
-            if abs(standing.deletion_date - seen.deletion_date) <= SAME_DATE:
+        standing, open_intent = self.record.scheduled_outcome, self.record.undecided
+        if standing is not None:
+            if standing.deletion_date is None:
+                return True  # a primary that waited for its replicas: its date came later
+            if seen.deletion_date and abs(standing.deletion_date - seen.deletion_date) <= SAME_DATE:
                 return True
-        elif self.record.scheduled is not None:
-            begun.append(self.record.scheduled)
-        return any(SCHEDULE.took_effect(seen, intent) for intent in begun)
+        if open_intent is None or open_intent.operation != SCHEDULE.name:
+            return False
+        return SCHEDULE.took_effect(seen, open_intent)
 
     def _row(self, outcome: Outcome, message: str) -> KeyResult:
         return KeyResult(key_arn=self.arn, outcome=outcome, message=message)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,11 +21,13 @@ from keysweep.remediation import apply as apply_stage
 from keysweep.remediation import policy as policy_stage
 from keysweep.remediation import write as write_stage
 from keysweep.remediation.aws import Manners
+from keysweep.remediation.evidence.description import describe
 from keysweep.remediation.journal import Journal
-from keysweep.remediation.models import KeyArn
+from keysweep.remediation.models import KeyArn, KeyDescription
 from keysweep.remediation.plan import Plan
 from keysweep.remediation.policy import Policy
 from keysweep.remediation.work import Stop
+from keysweep.remediation.write import SCHEDULE, Write
 
 OTHER_POLICY = (
     '{"Version":"2012-10-17","Statement":[{"Sid":"own","Effect":"Allow","Principal":'
@@ -309,6 +312,31 @@ def test_the_one_window_that_is_left_open_is_the_state(run: Stages) -> None:
     assert outcomes(run.cancel())["raced"] == "cancelled"
 
 
+WRONG_WRITES: dict[str, tuple[str, dict[str, object]]] = {
+    "another Region's key": ("us-east-1", {"PendingWindowInDays": 30}),
+    "no waiting period": ("eu-west-1", {}),
+    "a waiting period that is too short": ("eu-west-1", {"PendingWindowInDays": 6}),
+    "a waiting period that is too long": ("eu-west-1", {"PendingWindowInDays": 31}),
+}
+
+
+@pytest.mark.parametrize("what", WRONG_WRITES)
+def test_a_write_that_must_never_be_made_ends_before_its_intent(what: str, run: Stages) -> None:
+    """Nothing in the command asks for one; this is the last door before AWS."""
+    region, parameters = WRONG_WRITES[what]
+    key = KeyArn.parse(_arn(run))
+    place = run.collector().accounts.place(key)
+    seen = describe(place, key)
+    assert isinstance(seen, KeyDescription)
+    change = Write(SCHEDULE, replace(key, region=region), parameters)
+    with Journal(run.journal) as journal:
+        journal.begin(place.clock.now(), "apply")
+        with pytest.raises(AssertionError):
+            write_stage.write(place, journal, change, seen)
+    assert held.lines_of(run, "intent") == []
+    assert run.aws.calls(operation="ScheduleKeyDeletion") == []
+
+
 # --- DescribeKey may show for a while what was ---------------------------------------------------
 
 
@@ -376,6 +404,16 @@ def test_undo_leaves_alone_what_others_scheduled_where_ours_was_lost(run: Stages
     assert rows["raced"].message == "pending by somebody else's request: left alone"
     assert run.state("PendingDeletion") == {"raced"}
     held.nothing_is_open(run)
+
+
+def test_an_intent_that_says_no_waiting_period_takes_no_deletion_for_ours(run: Stages) -> None:
+    with Journal(run.journal) as journal:
+        now = datetime.fromtimestamp(run.aws.now(), UTC)
+        journal.begin(now, "apply", plan_digest="sha256:1")
+        journal.intent(now, "ScheduleKeyDeletion", KeyArn.parse(_arn(run)))
+    _kms(run).schedule_key_deletion(KeyId=_arn(run), PendingWindowInDays=30)
+    assert outcomes(run.cancel()) == {"raced": "already_pending"}
+    assert run.state("PendingDeletion") == {"raced"}
 
 
 def test_undo_says_not_pending_only_when_a_lost_call_can_no_longer_show(run: Stages) -> None:
@@ -494,3 +532,21 @@ def test_a_primary_whose_date_came_later_is_undone_too(run: Stages) -> None:
     assert run.aws.key(arn)["state"] == "PendingDeletion"  # type: ignore[index]
     assert outcomes(run.cancel()) == {"primary": "cancelled"}
     assert run.aws.key(arn)["state"] == "Disabled"  # type: ignore[index]
+
+
+def test_a_deletion_that_others_began_anew_for_a_primary_is_not_undone(run: Stages) -> None:
+    primary = {"name": "primary", "multi_region": True, **DEAD}
+    regions: dict[str, Any] = {"eu-west-1": {"keys": [primary]}, "us-east-1": {}}
+    run.aws.reset({"accounts": {SHOP: {"regions": regions}}})
+    run.policy = state_only()
+    arn = run.aws.key_arn(SHOP, "eu-west-1", "primary")
+    assert outcomes(run.apply(run.plan([arn]))) == {"primary": "scheduled"}
+    kms = _kms(run)
+    kms.cancel_key_deletion(KeyId=arn)
+    kms.enable_key(KeyId=arn)
+    kms.replicate_key(KeyId=arn, ReplicaRegion="us-east-1")
+    kms.disable_key(KeyId=arn)
+    kms.schedule_key_deletion(KeyId=arn, PendingWindowInDays=30)
+    assert run.aws.key(arn)["state"] == "PendingReplicaDeletion"  # type: ignore[index]
+    assert outcomes(run.cancel()) == {"primary": "not_pending"}
+    assert run.aws.key(arn)["state"] == "PendingReplicaDeletion"  # type: ignore[index]
