@@ -80,8 +80,10 @@ def _named(keys: list[KeyArn]) -> str:
 def _look(place: Place, clients: Clients) -> str | None:
     """None when an alarm is found, nothing when none is, and why that is not known."""
 
+    session = clients.narrow(place.session, PERMISSIONS)
+
     def client(service: str) -> Any:
-        return clients.get(place.session, place.account_id, service, place.region)
+        return clients.get(session, place.account_id, service, place.region)
 
     unseen = ""
     for looks in (_has_rule, _has_alarm):
