@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -45,10 +44,6 @@ def at_once() -> Iterator[None]:
 
 @contextmanager
 def _handling(asked: Callable[[], None]) -> Iterator[None]:
-    if threading.current_thread() is not threading.main_thread():
-        yield  # only the main thread may handle signals
-        return
-
     def handle(_signal: int, _frame: FrameType | None) -> None:
         asked()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -71,7 +72,7 @@ def apply(
     if not history.left_open(made.digest):
         apply_stage.refuse_expired(made, accounts.clock.now())
     if not chosen:
-        _saved(html_path, page.of_results((), made, accounts.clock.now()))
+        _saved(html_path, lambda: page.of_results((), made, accounts.clock.now()))
         return print_results(form, ())
     if left := apply_stage.to_do(made, history, accounts.clock.now()):
         confirm("Schedule the deletion of", left, accounts, yes=yes)
@@ -99,7 +100,7 @@ def apply(
             done=lambda result: step(None),
         )
     code = code_at_end(stop, [journal], print_results(form, results))
-    if not _saved(html_path, page.of_results(results, made, accounts.clock.now())):
+    if not _saved(html_path, lambda: page.of_results(results, made, accounts.clock.now())):
         code = LEFT
     scheduled = [row.key_arn for row in results if row.outcome is Outcome.SCHEDULED]
     if scheduled and not stop.asked:
@@ -108,11 +109,11 @@ def apply(
     return code
 
 
-def _saved(path: Path | None, shown: page.Page) -> bool:
+def _saved(path: Path | None, shown: Callable[[], page.Page]) -> bool:
     """Write the page after AWS was changed: trouble is told, and is no bad input any more."""
     if path is not None:
         try:
-            write_private(path, html(shown))
+            write_private(path, html(shown()))
         except BadInput as error:
             say(str(error))
             return False
