@@ -153,6 +153,28 @@ def test_the_end_of_the_window_deletes_and_status_says_so(
     assert {row["outcome"] for row in late["results"]} == {"not_pending"}
 
 
+def test_status_tells_what_differs_from_the_journal_and_what_it_cannot_see(
+    planned: Path, aws: EmbeddedAws, keysweep: Callable[..., Any]
+) -> None:
+    import boto3
+
+    keysweep("apply", planned, "--yes", *ROLE)
+    moved, rescued = (aws.key_arn(SHOP, "eu-west-1", name) for name in ("dead-1", "dead-2"))
+    kms = boto3.client("kms", **aws.client_arguments(SHOP, "eu-west-1"))
+    for arn in (moved, rescued):
+        kms.cancel_key_deletion(KeyId=arn)
+    kms.schedule_key_deletion(KeyId=moved, PendingWindowInDays=7)
+    shown = keysweep("status", "--format", "json").document
+    named = {key["arn"]: key["name"] for key in aws.keys()}
+    drift = {named[row["key_arn"]]: row["drift"] for row in shown["rows"] if row["drift"]}
+    assert set(drift) == {"dead-1", "dead-2", "dead-other"}
+    assert drift["dead-1"].startswith("its date moved from ")
+    assert drift["dead-2"] == "somebody else cancelled its deletion"
+    assert drift["dead-other"].startswith("the credentials are of account ")
+    states = {named[row["key_arn"]]: row["state"] for row in shown["rows"]}
+    assert states["dead-other"] == "unknown"
+
+
 def _race(aws: EmbeddedAws, what: str) -> None:
     import boto3
 
