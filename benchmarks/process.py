@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
+import sys
 import tempfile
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +33,8 @@ class Failed(Exception):
     """A command did not do what is to be measured."""
 
 
+LAUNCH: Final = Path(__file__).with_name("launch.py")
+
 ENVIRONMENT: Final = ("HOME", "LANG", "PATH", "TMPDIR", "TZ")
 """Variables that a measured command gets from ours."""
 
@@ -45,25 +48,25 @@ def run(
 ) -> Run:
     """Run a command to its end. Raises Failed when it ends with another code than `codes`."""
     kept = {name: os.environ[name] for name in ENVIRONMENT if name in os.environ}
-    with tempfile.TemporaryFile() as out:
-        start = time.monotonic()
-        process = subprocess.Popen(
-            [str(part) for part in command],
+    with tempfile.TemporaryDirectory() as name, tempfile.TemporaryFile() as out:
+        report = Path(name, "report.json")
+        subprocess.run(
+            [sys.executable, "-I", "-S", LAUNCH, report, *map(str, command)],
             env={**kept, **(environment or {})},
             cwd=cwd,
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=subprocess.STDOUT,
+            check=False,
         )
-        _, status, usage = os.wait4(process.pid, 0)
-        wall = time.monotonic() - start
-        process.returncode = os.waitstatus_to_exitcode(status)
         out.seek(0)
         text = out.read().decode(errors="replace")
-    if process.returncode not in codes:
-        raise Failed(f"{command[0]} ended with {process.returncode}: {text[-2000:]}")
-    cpu = usage.ru_utime + usage.ru_stime
-    return Run(wall, cpu, usage.ru_maxrss * 1024 / 1e6, process.returncode, text)
+        if not report.exists():
+            raise Failed(f"{command[0]} could not be run: {text[-2000:]}")
+        taken = Run(**json.loads(report.read_text(encoding="ascii")), out=text)
+    if taken.code not in codes:
+        raise Failed(f"{command[0]} ended with {taken.code}: {text[-2000:]}")
+    return taken
 
 
 def interleaved(runs: int, *measured: Callable[[], Run]) -> list[list[Run]]:
