@@ -2,8 +2,8 @@
 
 A benchmark is a module `bench_<topic>.py` of this folder with `measure(runs, quick) -> list[Row]`;
 the first line of its docstring is the section's title, an optional `versions()` names what was
-measured, and with `ONLY_IF_ASKED` it is measured only where its topic is named. With --quick the
-figures are small and few, and RESULTS.md stays as it is.
+measured, and with `ONLY_IF_ASKED` it is measured once, and only where its topic is named. With
+--quick the figures are small and few, and RESULTS.md stays as it is.
 """
 
 from __future__ import annotations
@@ -70,7 +70,8 @@ def _measure(topic: str, module: ModuleType, runs: int, *, quick: bool) -> bool:
         return False
     print(f"{markdown(rows)}({time.monotonic() - begun:.0f} s)", flush=True)
     if not quick:
-        put(FOLDER / "RESULTS.md", title, section(title, rows, runs, versions))
+        taken = 1 if _only_if_asked(topic) else runs
+        put(FOLDER / "RESULTS.md", title, section(title, rows, taken, versions))
     return quick or all(row.met is not False for row in rows)  # a target is one at full size
 
 

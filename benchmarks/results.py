@@ -38,7 +38,8 @@ def _processor() -> str:
 def section(title: str, rows: Sequence[Row], runs: int, versions: Mapping[str, str]) -> str:
     """What one topic measured, with when and on what."""
     named = ", ".join(f"{name} {version}" for name, version in sorted(versions.items()))
-    about = [f"{datetime.now(UTC):%Y-%m-%d}", f"{runs} runs", machine(), named]
+    taken = "1 run" if runs == 1 else f"{runs} runs"
+    about = [f"{datetime.now(UTC):%Y-%m-%d}", taken, machine(), named]
     return f"## {title}\n\n{'; '.join(filter(None, about))}\n\n{markdown(rows)}"
 
 
