@@ -17,7 +17,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Self
 
 from ..aws import Place
-from ..errors import BadInput
+from ..errors import BadInput, CutAnswer
 from ..models import Cost, Evidence, KeyArn, Unknown, UseAttempts
 from . import Source
 from ._cloudtrail import KEY_IN_TEXT, STATE_CHANGES, USES, TrailEvent
@@ -213,13 +213,14 @@ class _Lake:
             status = page["QueryStatus"]
             if status in {"QUEUED", "RUNNING"}:
                 if time.monotonic() > deadline:
-                    raise ValueError(f"the query {query} is still {status} after {PATIENCE}")
+                    minutes = PATIENCE // timedelta(minutes=1)
+                    raise CutAnswer(f"query {query} is still {status} after {minutes} minutes")
                 time.sleep(pause)
                 pause = min(pause * 2, 10)
                 continue
             if status != "FINISHED":
                 why = page.get("ErrorMessage", "no reason given")
-                raise ValueError(f"the query {query} ended as {status}: {why}")
+                raise CutAnswer(f"query {query} ended as {status} ({why})")
             for row in page["QueryResultRows"]:
                 yield {name: value for column in row for name, value in column.items()}
             if "NextToken" not in page:

@@ -260,9 +260,11 @@ def of_results(results: Iterable[KeyResult], *, every_key: bool = False) -> Repo
     shown = results
     lines = []
     if not every_key and len(results) > READABLE_ROWS:
-        shown = tuple(r for r in results if r.outcome not in {Outcome.SCHEDULED, Outcome.CANCELLED})
-        shown = shown[:READABLE_ROWS]
-        lines.append("Only keys that were not done are listed; --format json lists all.")
+        left = tuple(r for r in results if r.outcome not in {Outcome.SCHEDULED, Outcome.CANCELLED})
+        shown = left[:READABLE_ROWS]
+        cut = len(left) - len(shown)
+        which = f"{cut} of them not done" if cut else "those that were done"
+        lines.append(f"{len(results) - len(shown)} more keys, {which}: --format json lists all.")
     rows = tuple(
         (
             result.key_arn.key_id,

@@ -221,6 +221,10 @@ class EventDataStore(_Strict):
     multi_region: bool = True
     organization: bool = False
     """Whether it holds the events of all accounts of the estate."""
+    status: Literal["ENABLED", "STOPPED_INGESTION"] = "ENABLED"
+    leaves_out_kms: bool = False
+    """Whether its selectors leave out the events of AWS KMS."""
+    queries_end: Literal["FINISHED", "FAILED", "TIMED_OUT", "CANCELLED"] = "FINISHED"
 
 
 class Region(_Strict):

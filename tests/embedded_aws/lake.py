@@ -57,6 +57,9 @@ class Store:
     retention: int
     created: float
     updated: float
+    status: str
+    leaves_out_kms: bool
+    queries_end: str
 
     @property
     def id(self) -> str:
@@ -68,6 +71,8 @@ class Store:
 class _Query:
     id: str
     statement: str
+    end: str
+    """The status that it has in the end."""
     status: str = "QUEUED"
     rows: list[list[dict[str, str]]] = field(default_factory=list)
 
@@ -100,7 +105,7 @@ class Lake:
             query.status = "CANCELLED"
             return {"QueryId": query.id, "QueryStatus": query.status}
         if query.status in ("QUEUED", "RUNNING"):
-            query.status = "RUNNING" if query.status == "QUEUED" else "FINISHED"
+            query.status = "RUNNING" if query.status == "QUEUED" else query.end
         shown_status: Json = {"QueryStatus": query.status}
         if operation == "DescribeQuery":
             return {"QueryId": query.id, "QueryString": query.statement, **shown_status}
@@ -115,12 +120,12 @@ class Lake:
                 "InvalidQueryStatementException", "FROM must name an event data store by its id"
             )
         store = _named(stores, source[1])
-        query = _Query(str(uuid.uuid4()), statement)
+        query = _Query(str(uuid.uuid4()), statement, store.queries_end)
         oldest = now - store.retention * DAY
         events = [
             one
             for one in self._trail.everything(store.accounts, store.regions)
-            if oldest <= one.time <= now
+            if oldest <= one.time <= now and not store.leaves_out_kms
         ]
         query.rows = _run(_translated(statement), events)
         self._queries[query.id] = query
@@ -145,6 +150,9 @@ def _stores(estate: Estate, account: str, region: str, content: Account, now: fl
             one.retention_days,
             now - one.created_days_ago * DAY,
             now - min(one.created_days_ago, one.updated_days_ago) * DAY,
+            one.status,
+            one.leaves_out_kms,
+            one.queries_end,
         )
         for one in content.regions[region].event_data_stores
     ]
@@ -158,18 +166,19 @@ def _named(stores: list[Store], name: str) -> Store:
 
 
 def _described(store: Store) -> Json:
+    fields: list[Json] = [{"Field": "eventCategory", "Equals": ["Management"]}]
+    if store.leaves_out_kms:
+        fields.append({"Field": "eventSource", "NotEquals": [cloudtrail.SOURCE]})
     return {
         "EventDataStoreArn": store.arn,
         "Name": store.name,
-        "Status": "ENABLED",
+        "Status": store.status,
         "MultiRegionEnabled": store.regions is None,
         "OrganizationEnabled": len(store.accounts) > 1,
         "RetentionPeriod": store.retention,
         "CreatedTimestamp": wire(store.created),
         "UpdatedTimestamp": wire(store.updated),
-        "AdvancedEventSelectors": [
-            {"FieldSelectors": [{"Field": "eventCategory", "Equals": ["Management"]}]}
-        ],
+        "AdvancedEventSelectors": [{"FieldSelectors": fields}],
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from typing import Any
@@ -12,7 +13,7 @@ from embedded_aws.lake import store_arn
 from embedded_aws.process import EmbeddedAws
 from keysweep.remediation.aws import Accounts, Manners
 from keysweep.remediation.errors import BadInput
-from keysweep.remediation.evidence import SOURCES, Collector, Source
+from keysweep.remediation.evidence import SOURCES, Collector, Source, lake
 from keysweep.remediation.evidence.lake import StoreArn, lake_sources
 from keysweep.remediation.models import (
     PIECES,
@@ -478,6 +479,38 @@ def test_a_store_of_one_region_says_nothing_of_another(with_lake) -> None:
     assert "holds Region eu-west-1 alone" in found["far"].history.unknown
     assert not isinstance(found["dead"].history, Unknown)
     assert isinstance(found["far"].use_attempts, Unknown)
+
+
+@pytest.mark.parametrize(
+    ("store", "why"),
+    [
+        ({"status": "STOPPED_INGESTION"}, "is STOPPED_INGESTION"),
+        ({"leaves_out_kms": True}, "its selectors leave some out"),
+        ({"queries_end": "FAILED"}, "ended as FAILED (no reason given) in account 111122223333"),
+        ({"queries_end": "TIMED_OUT"}, "ended as TIMED_OUT (no reason given) in account 111122223333"),
+        ({"queries_end": "CANCELLED"}, "ended as CANCELLED (no reason given) in account 111122223333"),
+    ],
+)
+def test_a_store_that_does_not_hold_or_tell_everything_tells_nothing(
+    with_lake, store, why: str
+) -> None:
+    embedded, sources = with_lake({"name": "dead", **DEAD}, **store)
+    dead = read(embedded, "history", "use_attempts", sources=sources)["dead"]
+    for piece in (dead.history, dead.use_attempts):
+        assert isinstance(piece, Unknown)
+        assert why in piece.unknown
+
+
+def test_a_query_that_does_not_end_is_waited_for_no_longer_than_said(with_lake, monkeypatch):
+    embedded, sources = with_lake({"name": "dead", **DEAD})
+    monkeypatch.setattr(lake, "PATIENCE", timedelta())
+    dead = read(embedded, "history", sources=sources)["dead"]
+    assert isinstance(dead.history, Unknown)
+    assert re.fullmatch(
+        rf"query [0-9a-f-]+ is still RUNNING after 0 minutes in account {SHOP}, eu-west-1; run it "
+        "again",
+        dead.history.unknown,
+    )
 
 
 def test_a_store_that_is_not_there_is_a_reason_for_every_key(aws) -> None:

@@ -1,0 +1,157 @@
+"""Every piece of evidence in words: what people can check, and what could not be known."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from dead_key import ARN, BEGIN_OF_HISTORY, OUTSIDER, PRIMARY, REPLICA, changed, days_ago, event
+
+from keysweep.remediation.models import PIECES, Evidence, NotFound, Unknown
+from keysweep.remediation.report.evidence_words import in_words
+
+DESCRIBED = "Disabled, SYMMETRIC_DEFAULT, ENCRYPT_DECRYPT, material from AWS_KMS"
+USER = f"arn:aws:iam::{OUTSIDER}:user/eve"
+GRANT = {"grant_id": "1", "grantee_principal": USER}
+DIGEST = "0" * 64
+DECLARED = {"tool": "terraform", "owner": "aws_kms_key.k", "source": "prod.json", "fix": "remove"}
+REFERENCE = {"service": "rds", "resource": "shop-db", "region": "eu-west-1", "field": "KmsKeyId"}
+GAP = {"service": "fsx", "region": "eu-west-1", "why": "DescribeFileSystems was denied"}
+ATTEMPT = {"event": "Decrypt", "time": days_ago(3)}
+
+SAID: dict[str, tuple[str, Any, tuple[str, ...]]] = {
+    "a pending key": (
+        "description",
+        {"key_state": "PendingDeletion", "deletion_date": days_ago(-30)},
+        (
+            DESCRIBED.replace("Disabled", "PendingDeletion"),
+            "created 2024-05-15 12:00 UTC",
+            "to be deleted 2026-12-01 12:00 UTC",
+        ),
+    ),
+    "a primary": (
+        "description",
+        {"multi_region_type": "PRIMARY", "replicas": (REPLICA,), "description": "of the shop"},
+        (
+            DESCRIBED,
+            "created 2024-05-15 12:00 UTC",
+            f"multi-Region primary; replicas: {REPLICA}",
+            "described as: of the shop",
+        ),
+    ),
+    "a replica that is alone": (
+        "description",
+        {"multi_region_type": "REPLICA", "primary": PRIMARY},
+        (DESCRIBED, "created 2024-05-15 12:00 UTC", "multi-Region replica; replicas: none"),
+    ),
+    "no key": ("description", NotFound(), ("AWS knows no such key",)),
+    "denied": (
+        "grants",
+        Unknown(unknown="ListGrants was denied"),
+        ("Not known: ListGrants was denied",),
+    ),
+    "no tags": ("tags", {}, ("none",)),
+    "tags": ("tags", {"b": "2", "a": "1"}, ("a = 1", "b = 2")),
+    "no aliases": ("aliases", (), ("none",)),
+    "aliases": ("aliases", ("alias/a", "alias/b"), ("alias/a", "alias/b")),
+    "no grants": ("grants", (), ("none",)),
+    "grants": (
+        "grants",
+        ({**GRANT, "operations": ("Decrypt", "Encrypt")}, GRANT),
+        (f"{USER}: Decrypt, Encrypt", f"{USER}: no operation"),
+    ),
+    "a key policy": (
+        "key_policy",
+        {"outside": ("everybody (open)",), "undo_denied": ("locked",), "account_root": False},
+        (
+            "reaches outside: everybody (open)",
+            "may deny the undo: locked",
+            f"not governed by IAM; SHA-256 {DIGEST}",
+        ),
+    ),
+    "a key policy that is not JSON": (
+        "key_policy",
+        {"problem": "no JSON"},
+        ("cannot be judged: no JSON", f"governed by the account's IAM; SHA-256 {DIGEST}"),
+    ),
+    "rotations": ("rotations", 2, ("2",)),
+    "declared nowhere": ("declarations", {}, ("none found",)),
+    "declared": (
+        "declarations",
+        {"found": (DECLARED, {**DECLARED, "file": "/main.tf", "line": 7})},
+        (
+            "terraform: aws_kms_key.k in prod.json",
+            "terraform: aws_kms_key.k in prod.json (/main.tf:7)",
+        ),
+    ),
+    "named by nothing": (
+        "references",
+        {"gaps": (GAP,)},
+        (
+            "Not asked: fsx in eu-west-1: DescribeFileSystems was denied",
+            "no resource found that names the key; 50 listings read",
+        ),
+    ),
+    "named": ("references", {"found": (REFERENCE,)}, ("rds shop-db in eu-west-1 (KmsKeyId)",)),
+    "no history": ("history", {}, ("no change of state since 2026-08-03 12:00 UTC",)),
+    "a history": (
+        "history",
+        {
+            "last_change": event("DisableKey", 40),
+            "rescues": (event("CancelKeyDeletion", 50, None),),
+        },
+        (
+            "DisableKey by alice, 2026-09-22 12:00 UTC",
+            "somebody cancelled its deletion, 2026-09-12 12:00 UTC",
+        ),
+    ),
+    "used": (
+        "last_use",
+        {"used": days_ago(9), "operation": "Decrypt"},
+        ("Decrypt, 2026-10-23 12:00 UTC",),
+    ),
+    "never used": ("last_use", {"never": True}, ("no use since its creation",)),
+    "not used since AWS looks": (
+        "last_use",
+        {},
+        ("no use since 2026-04-23 00:00 UTC; nothing is known from before",),
+    ),
+    "no attempt": (
+        "use_attempts",
+        {"since": BEGIN_OF_HISTORY},
+        ("no attempt seen since 2026-08-03 12:00 UTC (weak)",),
+    ),
+    "attempts": (
+        "use_attempts",
+        {
+            "attempts": ({**ATTEMPT, "who": "app", "error": "DisabledException"}, ATTEMPT),
+            "all_read": False,
+        },
+        (
+            "Decrypt by app, 2026-10-29 12:00 UTC, refused: DisabledException",
+            "Decrypt by somebody, 2026-10-29 12:00 UTC",
+            "older attempts were not read",
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("what", SAID)
+def test_what_a_piece_says(what: str) -> None:
+    piece, value, lines = SAID[what]
+    said = dict(in_words(changed(**{piece: value})))
+    name = dict(zip(said, _order(), strict=True))
+    assert [told for title, told in said.items() if name[title] == piece] == [lines]
+
+
+def test_every_piece_is_told_and_what_was_not_asked_is_not() -> None:
+    assert {piece for piece, _, _ in SAID.values()} == PIECES == set(_order())
+    assert in_words(Evidence(key_arn=ARN)) == ()
+
+
+def _order() -> tuple[str, ...]:
+    """The pieces in the order in which they are told: cheapest first, as the rules ask."""
+    return (
+        *("description", "aliases", "tags", "grants", "key_policy", "rotations", "declarations"),
+        *("references", "history", "last_use", "use_attempts"),
+    )

@@ -1,0 +1,108 @@
+"""What a person sees of many keys: groups instead of rows, and how many are not shown."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from dead_key import ACCOUNT, NOW, OUTSIDER, changed
+
+from keysweep.remediation.models import Hold, KeyArn, KeyResult, Outcome, PlanItem, VerdictKind
+from keysweep.remediation.plan import Plan, PlanSummary
+from keysweep.remediation.policy import Policy
+from keysweep.remediation.report import tables
+from keysweep.remediation.report.tables import READABLE_ROWS, Report
+
+MANY = 2 * READABLE_ROWS
+
+
+def arn(number: int, account: str = ACCOUNT) -> KeyArn:
+    """The ARN of one of many keys."""
+    return KeyArn("aws", account, "eu-west-1", f"1234abcd-12ab-34cd-56ef-{number:012}")
+
+
+def item(number: int, *, owner: str | None, rule: str | None) -> PlanItem:
+    """One of many keys: held by a rule, or to be scheduled."""
+    account = ACCOUNT if number % 2 else OUTSIDER
+    return PlanItem(
+        key_arn=arn(number, account),
+        account_id=account,
+        region="eu-west-1",
+        verdict=VerdictKind.SCHEDULE if rule is None else VerdictKind.HOLD,
+        reasons=() if rule is None else (Hold(rule=rule, message="a reason"),),
+        pending_window_days=30,
+        monthly_cost_usd=1.0,
+        owner=owner,
+        evidence=changed(),
+    )
+
+
+def plan(*items: PlanItem) -> Plan:
+    """A plan of these items."""
+    chosen = sum(one.verdict is VerdictKind.SCHEDULE for one in items)
+    return Plan(
+        created_at=NOW,
+        policy=Policy(),
+        sources=(),
+        summary=PlanSummary(
+            schedule=chosen, hold=len(items) - chosen, skip=0, monthly_cost_usd=float(chosen)
+        ),
+        items=items,
+    )
+
+
+def rows(report: Report, heading: str) -> tuple[tuple[str, ...], ...]:
+    """The rows below the heading."""
+    (table,) = (table for table in report.tables if table.heading.startswith(heading))
+    return table.rows
+
+
+def test_many_keys_are_grouped_by_account_owner_and_rule() -> None:
+    chosen = [item(number, owner="shop", rule=None) for number in range(MANY)]
+    held = [item(MANY + n, owner=None, rule=("in-use", "too-new")[n % 2]) for n in range(MANY)]
+    few, every = (tables.of_plan(plan(*chosen, *held), every_key=each) for each in (False, True))
+    half = str(READABLE_ROWS)
+    assert rows(few, "To schedule") == (
+        (ACCOUNT, "shop", "", half, "$60"),
+        (OUTSIDER, "shop", "", half, "$60"),
+    )
+    assert rows(few, "Held") == (
+        (ACCOUNT, "", "too-new", half, "$60"),
+        (OUTSIDER, "", "in-use", half, "$60"),
+    )
+    assert len(rows(every, "To schedule")) == len(rows(every, "Held")) == MANY
+
+
+def test_of_many_results_those_are_shown_that_were_not_done() -> None:
+    done = [
+        KeyResult(
+            key_arn=arn(number), outcome=Outcome.SCHEDULED, deletion_date=NOW + timedelta(days=30)
+        )
+        for number in range(MANY)
+    ]
+    left = [
+        KeyResult(key_arn=arn(MANY + number), outcome=Outcome.FAILED, message="denied")
+        for number in range(3)
+    ]
+    few = tables.of_results([*done, *left])
+    assert {row[0] for row in rows(few, "Results")} == {one.key_arn.key_id for one in left}
+    assert few.lines == (
+        f"{MANY} more keys, those that were done: --format json lists all.",
+        f"{MANY} scheduled, 3 failed",
+    )
+    assert len(rows(tables.of_results([*done, *left], every_key=True), "Results")) == MANY + 3
+    assert tables.of_results(done).tables == ()
+
+
+def test_of_many_that_were_not_done_the_number_is_told() -> None:
+    left = [
+        KeyResult(key_arn=arn(number), outcome=Outcome.FAILED, message="denied")
+        for number in range(MANY)
+    ]
+    done = KeyResult(key_arn=arn(MANY), outcome=Outcome.CANCELLED)
+    few = tables.of_results([*left, done])
+    assert len(rows(few, "Results")) == READABLE_ROWS
+    assert few.lines == (
+        f"{READABLE_ROWS + 1} more keys, {READABLE_ROWS} of them not done: --format json lists "
+        "all.",
+        f"1 cancelled, {MANY} failed",
+    )

@@ -1,0 +1,142 @@
+"""What a person at a terminal is asked before anything is done, and what each answer does."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from embedded_aws.process import EmbeddedAws
+
+ROLE = ("--role-name", "KeysweepOperator")
+QUESTION = b"[y/N]: "
+SECONDS = 60
+
+
+def at_a_terminal(
+    server: EmbeddedAws, folder: Path, arguments: tuple[str, ...], answer: str | signal.Signals
+) -> tuple[int, str, str]:
+    """Exit code, standard output and what the terminal showed; the answer follows the question."""
+    ours, theirs = pty.openpty()
+    keep = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    process = subprocess.Popen(
+        [sys.executable, "-P", "-m", "keysweep.remediation", *arguments],
+        cwd=folder,
+        env={**keep, **server.environment("111122223333"), "TERM": "xterm", "COLUMNS": "160"},
+        stdin=theirs,
+        stdout=subprocess.PIPE,
+        stderr=theirs,
+    )
+    os.close(theirs)
+    shown = _read(ours, lambda told: QUESTION in told)
+    if isinstance(answer, signal.Signals):
+        process.send_signal(answer)
+    else:
+        os.write(ours, f"{answer}\n".encode())
+    out, _ = process.communicate(timeout=SECONDS)
+    shown += _read(ours, lambda told: False)
+    os.close(ours)
+    return process.returncode, out.decode(), shown.decode()
+
+
+def _read(terminal: int, enough: Callable[[bytes], bool]) -> bytes:
+    """What the terminal shows, until that is enough or everybody has left it."""
+    told = b""
+    end = time.monotonic() + SECONDS
+    while not enough(told):
+        assert time.monotonic() < end, told
+        try:
+            told += os.read(terminal, 65536)
+        except OSError:  # Linux's word for the end of a terminal
+            break
+    return told
+
+
+@pytest.mark.parametrize(
+    ("answer", "code", "told"),
+    [
+        ("n", 3, "you said no; nothing was done"),
+        ("", 3, "you said no; nothing was done"),
+        (signal.SIGINT, 1, "interrupted; nothing more was done"),
+    ],
+)
+def test_whoever_does_not_say_yes_changes_nothing(
+    answer: str | signal.Signals, code: int, told: str, planned: Path, server: EmbeddedAws
+) -> None:
+    for arguments in (
+        ("apply", planned.name, *ROLE),
+        ("cancel", "--key", server.key_arn("111122223333", "eu-west-1", "pending")),
+    ):
+        ended, out, shown = at_a_terminal(server, planned.parent, arguments, answer)
+        assert (ended, out) == (code, "")
+        assert told in shown
+        assert "Traceback" not in shown
+    assert not server.calls(operation="ScheduleKeyDeletion")
+    assert not server.calls(operation="CancelKeyDeletion")
+
+
+def test_yes_does_what_the_question_says(planned: Path, server: EmbeddedAws) -> None:
+    arguments = ("apply", planned.name, *ROLE, "--format", "json")
+    code, out, shown = at_a_terminal(server, planned.parent, arguments, "y")
+    assert code == 0
+    asked = "Schedule the deletion of 5 keys (4 in account 111122223333, 1 in account 444455556666)"
+    assert asked in shown
+    assert {row["outcome"] for row in json.loads(out)["results"]} == {"scheduled"}
+
+
+def test_nobody_is_asked_about_a_plan_without_a_key_to_schedule(
+    keysweep: Callable[..., Any], results: Callable[..., Path], server: EmbeddedAws, aws: Any
+) -> None:
+    kept = server.key_arn("111122223333", "eu-west-1", "kept")
+    folder = results(kept).parent
+    assert keysweep("plan", results(kept)).code == 0
+    done = keysweep("apply", "plan.json", "--html", "apply.html", "--format", "json")
+    assert (done.code, done.document["results"]) == (0, [])
+    assert "Applied" in (folder / "apply.html").read_text(encoding="utf-8")
+
+
+def test_a_page_that_can_no_longer_be_written_is_told_after_the_work(
+    planned: Path, keysweep: Callable[..., Any], server: EmbeddedAws
+) -> None:
+    pages = planned.parent / "pages"
+    pages.mkdir()
+    # The page is a folder by the time that it is written.
+    server.fault("hang", operation="ScheduleKeyDeletion", times=1, seconds=3)
+    process = _started(server, planned, "--yes", "--html", "pages/apply.html")
+    _until(lambda: bool(server.calls(operation="ScheduleKeyDeletion")))
+    (pages / "apply.html").mkdir()
+    _, told = process.communicate(timeout=SECONDS)
+    assert process.returncode == 1
+    assert "pages/apply.html: cannot be written" in told
+    rows = keysweep("status", *ROLE, "--format", "json").document["rows"]
+    assert {row["state"] for row in rows} == {"PendingDeletion"}
+    assert len(rows) == 5
+
+
+def _started(server: EmbeddedAws, plan: Path, *options: str) -> subprocess.Popen[str]:
+    keep = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    return subprocess.Popen(
+        [sys.executable, "-P", "-m", "keysweep.remediation", "apply", plan.name, *ROLE, *options],
+        cwd=plan.parent,
+        env={**keep, **server.environment("111122223333")},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def _until(true: Callable[[], bool]) -> None:
+    end = time.monotonic() + SECONDS
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.05)
