@@ -1,7 +1,7 @@
 """Threads in virtual time: whoever waits, waits for no real second.
 
 Inside of `VirtualTime`, the locks, conditions and pools of threads that are made, and the monotonic
-clock, are virtual: time stands still while any thread computes, and jumps to the next one that is
+clocks, are virtual: time stands still while any thread computes, and jumps to the next one that is
 to wake when all of them wait. So quotas, latency and pools take as long as they would, and the
 simulation as long as its computing. What was made before is real, and must not be waited for long.
 """
@@ -55,6 +55,7 @@ class VirtualTime:
             (threading, "RLock", lambda: Lock(self)),
             (threading, "Condition", lambda lock=None: Condition(self, lock)),
             (time, "monotonic", lambda: self.now),
+            (time, "clock_gettime", lambda clock: self.now),
             (time, "sleep", self.sleep),
             *((module, "ThreadPoolExecutor", self._pool) for module in self._modules),
         ]

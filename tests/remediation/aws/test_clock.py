@@ -1,0 +1,49 @@
+"""The time, as AWS has it, whatever the local clock does meanwhile."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from keysweep.remediation.aws.clock import Clock
+
+NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def elapsed(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Seconds since the machine was started, sleep included."""
+    seconds = [100.0]
+    monkeypatch.setattr(time, "clock_gettime", lambda clock: seconds[0])
+    return seconds
+
+
+def test_aws_says_what_time_it_is(elapsed: list[float]) -> None:
+    clock = Clock()
+    clock.observe("Sun, 01 Nov 2026 12:00:00 GMT")
+    assert clock.now() == NOON
+    elapsed[0] += 90
+    assert clock.now() == NOON + timedelta(seconds=90)
+
+
+def test_a_night_in_which_the_machine_sleeps_counts(
+    elapsed: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock()
+    clock.observe("Sun, 01 Nov 2026 12:00:00 GMT")
+    still = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: still)  # Linux's stands still meanwhile
+    elapsed[0] += timedelta(hours=9).total_seconds()
+    assert clock.now() == NOON + timedelta(hours=9)
+
+
+@pytest.mark.parametrize("header", [None, "", "yesterday", "Sun, 99 Nov 2026 12:00:00 GMT"])
+def test_a_header_that_says_no_time_changes_nothing(
+    header: str | None, elapsed: list[float]
+) -> None:
+    clock = Clock()
+    clock.observe("Sun, 01 Nov 2026 12:00:00 GMT")
+    clock.observe(header)
+    assert clock.now() == NOON
