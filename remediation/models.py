@@ -44,7 +44,10 @@ same, and take a tenth of a model's memory."""
 def _utc(value: datetime) -> datetime:
     if value.tzinfo is None:
         raise ValueError("a time needs its zone, for example 2026-01-31T00:00:00Z")
-    return value.astimezone(UTC)
+    try:
+        return value.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("a time is of the years 1 to 9999 in UTC") from error
 
 
 Time = Annotated[datetime, AfterValidator(_utc)]

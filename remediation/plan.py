@@ -337,13 +337,29 @@ def load(path: Path) -> Plan:
     return plan
 
 
+_DEEPEST: Final = 100
+"""Levels; a plan has some twelve."""
+
+
 def _head(path: Path) -> dict[str, Any]:
-    """The document without its items; nothing when it is no object."""
+    """The document without its items; nothing when it is no object.
+
+    Raises BadInput for one that is nested as no plan is: the parser of the items names the place
+    of each value, which takes memory by the square of the depth.
+    """
     builder = ObjectBuilder()
+    depth = 0
+    in_items = False
     with read_stream(path) as file:
-        for place, event, value in ijson.parse(file, use_float=True):
-            if place != "items" and not place.startswith("items."):
+        for event, value in ijson.basic_parse(file, use_float=True):
+            depth += event.startswith("start_")
+            if depth > _DEEPEST:
+                raise BadInput(f"{path}: is nested too deeply for a plan of keysweep; {AGAIN}")
+            if depth == 1 and event in {"map_key", "end_map"}:
+                in_items = value == "items"
+            if not in_items:
                 builder.event(event, value)
+            depth -= event.startswith("end_")
     return builder.value if isinstance(builder.value, dict) else {}
 
 

@@ -133,3 +133,21 @@ def test_why_tags_are_unknown_is_not_read_back_as_two_tags(permission: str | Non
     unknown = Unknown(unknown="AccessDeniedException", permission=permission)
     evidence = DEAD.model_copy(update={"tags": unknown})
     assert Evidence.model_validate_json(evidence.model_dump_json()) == evidence
+
+
+@pytest.mark.parametrize("text", ["[" * 20_000, '{"items":' + '[{"a":' * 20_000])
+def test_a_document_that_is_nested_as_no_plan_is_is_refused(text: str, path: Path) -> None:
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(BadInput, match="nested too deeply for a plan"):
+        plan_stage.load(path)
+
+
+@pytest.mark.parametrize("field", ["created_at", "finding_time"])
+def test_a_time_outside_of_the_calendar_is_an_edit(field: str, path: Path) -> None:
+    document = _document(path)
+    inside = document if field in document else document["items"][0]["evidence"]
+    inside[field] = "0001-01-01T00:00:00+23:00"
+    document["digest"] = _sign(document)
+    path.write_text(json.dumps(document), encoding="utf-8")
+    with pytest.raises(BadInput, match="a time is of the years 1 to 9999 in UTC"):
+        plan_stage.load(path)
