@@ -14,7 +14,7 @@ from .aws.failures import explain
 from .errors import AccountUnavailable, CutAnswer, Refused
 from .evidence import SOURCES, Collector
 from .evidence.description import describe
-from .journal import History, IntentLine, Journal, KeyRecord, OutcomeLine
+from .journal import History, IntentLine, Journal, KeyRecord
 from .models import (
     PENDING_DELETION,
     Cost,
@@ -45,6 +45,13 @@ DEAR: Final = frozenset({Cost.PLACE_SCAN, Cost.EVENT_NAME, Cost.LAST_USE, Cost.E
 ALWAYS_AGAIN: Final = frozenset({"history"})
 """Dear pieces that are read again however young the plan is: within the hour somebody may have
 enabled and used the key, or cancelled its deletion, and disabled it again."""
+
+LOOKED_AGAIN: Final = timedelta(hours=1)
+"""A deletion this young is looked at once more by a rerun: the run that scheduled the key may have
+been killed before it could. Later a difference says nothing of that moment."""
+
+_SETTLED_HERE: Final = {operation.name: operation for operation in (SCHEDULE, CANCEL)}
+"""What an interrupted run may have left open that decides on scheduling."""
 
 CLOCKS_DIFFER: Final = timedelta(minutes=5)
 """A plan made further in the future than this was made by a wrong clock, and would never age."""
@@ -135,9 +142,9 @@ class _Work:
 
     def run(self, record: KeyRecord | None, dear: Evidence | None, *, expired: bool) -> KeyResult:
         """Settle what was begun before, look again, schedule, and look once more."""
-        open_intent: IntentLine | None = None
+        still_open: tuple[IntentLine, ...] = ()
         if record is not None:
-            earlier, open_intent = self._earlier(record)
+            earlier, still_open = self._earlier(record)
             if earlier is not None:
                 return earlier
         if expired:
@@ -165,7 +172,7 @@ class _Work:
             {"PendingWindowInDays": self.item.pending_window_days},
             pending_window_days=self.item.pending_window_days,
             monthly_cost_usd=self.item.monthly_cost_usd,
-            earlier=open_intent,
+            earlier=still_open,
         )
         result = write(self.place, self.journal, change, now.description)
         if result.outcome is Outcome.SCHEDULED:
@@ -175,33 +182,46 @@ class _Work:
     def _now(self) -> datetime:
         return self.place.clock.now()
 
-    def _earlier(self, record: KeyRecord) -> tuple[KeyResult | None, IntentLine | None]:
-        """The row of a key that earlier runs are done with, or an intent that is still open."""
-        intent = record.undecided
-        if intent is not None and intent.operation == SCHEDULE.name:
-            settled = settle(self.place, self.journal, intent, SCHEDULE)
+    def _earlier(self, record: KeyRecord) -> tuple[KeyResult | None, tuple[IntentLine, ...]]:
+        """The row of a key that earlier runs are done with, or intents that are still open."""
+        still_open: list[IntentLine] = []
+        other: KeyResult | None = None
+        for intent in reversed(record.open):
+            operation = _SETTLED_HERE.get(intent.operation)
+            if operation is None:
+                continue
+            settled = settle(self.place, self.journal, intent, operation)
             if settled.result.outcome is Outcome.SCHEDULED:
                 # The run that called may have ended before it could look.
-                used = _used_pieces(self.plan, self.item, self._now())
-                return self._look_once_more(used, self.item.evidence, settled.result), None
-            if settled.result.outcome is not Outcome.FAILED:
-                return settled.result, None
-            if not settled.final:
-                return None, intent
-        if intent is not None and intent.operation == CANCEL.name:
-            settled = settle(self.place, self.journal, intent, CANCEL)
+                return self._look_at_plans(settled.result), ()
             if settled.result.outcome is Outcome.CANCELLED:
-                return replace(settled.result, outcome=Outcome.CHANGED), None
+                return replace(settled.result, outcome=Outcome.CHANGED), ()
+            if operation is SCHEDULE and settled.result.outcome is not Outcome.FAILED:
+                other = other or settled.result
+            if operation is SCHEDULE and not settled.final:
+                still_open.insert(0, intent)
+        if other is not None:
+            return other, ()
         if _was_cancelled(self.plan, record):
             message = "its deletion was cancelled after the plan was made"
-            return _row(self.item, Outcome.CHANGED, message), None
-        standing = record.scheduled_outcome
-        if standing is not None and _is_done(self.plan, record):
-            return self._still_scheduled(standing), None
-        return None, None
+            return _row(self.item, Outcome.CHANGED, message), ()
+        if _is_done(self.plan, record):
+            return self._still_scheduled(record), ()
+        return None, tuple(still_open)
 
-    def _still_scheduled(self, standing: OutcomeLine) -> KeyResult:
-        """The row of a key that an earlier run scheduled: AWS is asked whether that stands."""
+    def _look_at_plans(self, result: KeyResult) -> KeyResult:
+        """Look once more at a key that an earlier run scheduled, beside what was reviewed."""
+        used = _used_pieces(self.plan, self.item, self._now())
+        return self._look_once_more(used, self.item.evidence, result)
+
+    def _still_scheduled(self, record: KeyRecord) -> KeyResult:
+        """The row of a key that an earlier run scheduled: AWS is asked whether that stands.
+
+        That run may have ended before it could look once more, or failed to cancel what it found
+        to be changed: soon after it, or after a cancellation that failed, this one looks.
+        """
+        standing = record.scheduled_outcome
+        assert standing is not None
         try:
             seen = describe(self.place, self.item.key_arn)
         except (ClientError, BotoCoreError, CutAnswer) as error:
@@ -211,7 +231,12 @@ class _Work:
             message = f"somebody else cancelled its deletion: the key is {seen.key_state}"
             return _row(self.item, Outcome.CHANGED, message)
         message = "scheduled by an earlier run of this plan"
-        return _row(self.item, Outcome.SCHEDULED, message, standing.deletion_date)
+        row = _row(self.item, Outcome.SCHEDULED, message, standing.deletion_date)
+        last = record.last
+        undo_failed = last is not None and last.operation == CANCEL.name
+        if undo_failed or self._now() - standing.time < LOOKED_AGAIN:
+            return self._look_at_plans(row)
+        return row
 
     def _read_again(self, used: frozenset[str], dear: Evidence | None) -> Evidence:
         """The evidence as it is now; DescribeKey comes last, right before the call."""

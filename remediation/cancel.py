@@ -15,9 +15,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from .aws import Accounts, Place
 from .aws.failures import explain
-from .errors import AccountUnavailable, CutAnswer
+from .errors import AccountUnavailable, CutAnswer, Refused
 from .evidence.description import describe
-from .journal import AGAIN, History, Journal, KeyRecord, different, read
+from .journal import AGAIN, History, IntentLine, Journal, KeyRecord, different, read
 from .models import PENDING_DELETION, KeyArn, KeyDescription, KeyResult, NotFound, Outcome
 from .work import Stop, each_key
 from .write import (
@@ -28,6 +28,7 @@ from .write import (
     SCHEDULE,
     TAG,
     Operation,
+    Settled,
     Write,
     await_state,
     settle,
@@ -48,7 +49,7 @@ def batch(history: History, *, cancelled_too: bool = False) -> tuple[KeyArn, ...
             arn
             for arn, record in history.keys.items()
             if record.scheduled_outcome is not None
-            or _undecided_schedule(record)
+            or record.open_schedules
             or (cancelled_too and record.cancelled is not None)
         )
     )
@@ -63,10 +64,19 @@ def batches(
     cancellation stands beside its deletion.
     """
     journals = {path: read([path]) for path in different(paths)}
-    alone = {path: set(batch(one, cancelled_too=cancelled_too)) for path, one in journals.items()}
+    alone = {p: [*batch(one, cancelled_too=cancelled_too)] for p, one in journals.items()}
+    if len(journals) == 1:
+        return alone
+    named = {path: frozenset(keys) for path, keys in alone.items()}
     found: dict[Path, list[KeyArn]] = {path: [] for path in journals}
     for arn in batch(read([*journals]), cancelled_too=cancelled_too):
-        holders = [path for path in journals if arn in alone[path]]
+        holders = [path for path in journals if arn in named[path]]
+        if not holders:  # it came into one of them since it was read alone
+            names = ", ".join(map(str, journals))
+            raise Refused(
+                f"{names}: another keysweep is writing one of these journals; wait until it has "
+                "ended"
+            )
         found[max(holders, key=lambda path: _touched(journals[path], arn))].append(arn)
     return found
 
@@ -74,7 +84,7 @@ def batches(
 def _touched(history: History, arn: KeyArn) -> datetime:
     """When a journal last said something of a key."""
     record = history.keys[arn]
-    lines = (record.undecided, record.scheduled, record.last)
+    lines = (*record.open, record.scheduled, record.last)
     return max(line.time for line in lines if line is not None)
 
 
@@ -152,20 +162,23 @@ class _Work:
 
     def _settled(self) -> KeyResult | None:
         """The row, when what was begun before says it; None: go on."""
-        intent = self.record.undecided
-        if intent is None:
+        settled = [self._settle(intent) for intent in reversed(self.record.open)]
+        cancelled = (one.result for operation, one in settled if operation is CANCEL)
+        if row := next((one for one in cancelled if one.outcome is Outcome.CANCELLED), None):
+            return row
+        schedules = [one for operation, one in settled if operation is SCHEDULE]
+        if not schedules or any(one.result.outcome is Outcome.SCHEDULED for one in schedules):
             return None
-        settled = settle(self.place, self.journal, intent, _operation(intent.operation))
-        earlier = settled.result
-        if intent.operation == CANCEL.name and earlier.outcome is Outcome.CANCELLED:
-            return earlier
-        if intent.operation == SCHEDULE.name and earlier.outcome is not Outcome.SCHEDULED:
-            if not settled.final:
-                # The deletion may begin yet: to say now that it is not pending would be wrong.
-                return earlier
-            if self.wishes.only_ours and self.record.scheduled_outcome is None:
-                return _not_ours(earlier)
+        if open_still := next((one.result for one in schedules if not one.final), None):
+            # The deletion may begin yet: to say now that it is not pending would be wrong.
+            return open_still
+        if self.wishes.only_ours and self.record.scheduled_outcome is None:
+            return _not_ours(schedules[0].result)
         return None
+
+    def _settle(self, intent: IntentLine) -> tuple[Operation, Settled]:
+        operation = _operation(intent.operation)
+        return operation, settle(self.place, self.journal, intent, operation)
 
     def _cancel(self) -> KeyResult:
         try:
@@ -181,9 +194,8 @@ class _Work:
                     "alone, and --key cancels it"
                 )
                 return self._row(Outcome.NOT_PENDING, message)
-            undecided = self.record.undecided
-            again = undecided is not None and undecided.operation == CANCEL.name
-            change = Write(CANCEL, self.arn, earlier=undecided if again else None)
+            before = tuple(one for one in self.record.open if one.operation == CANCEL.name)
+            change = Write(CANCEL, self.arn, earlier=before)
             return write(self.place, self.journal, change, seen)
         if self.record.cancelled is not None and self.wishes.afterwards:
             return self._row(Outcome.CANCELLED, "cancelled by an earlier run")
@@ -191,15 +203,13 @@ class _Work:
 
     def _is_ours(self, seen: KeyDescription) -> bool:
         """Whether the deletion that is pending is the one that the journal began."""
-        standing, open_intent = self.record.scheduled_outcome, self.record.undecided
+        standing = self.record.scheduled_outcome
         if standing is not None:
             if standing.deletion_date is None:
                 return True  # a primary that waited for its replicas: its date came later
             if seen.deletion_date and abs(standing.deletion_date - seen.deletion_date) <= SAME_DATE:
                 return True
-        if open_intent is None or open_intent.operation != SCHEDULE.name:
-            return False
-        return SCHEDULE.took_effect(seen, open_intent)
+        return any(SCHEDULE.took_effect(seen, intent) for intent in self.record.open_schedules)
 
     def _row(self, outcome: Outcome, message: str) -> KeyResult:
         return KeyResult(key_arn=self.arn, outcome=outcome, message=message)
@@ -249,7 +259,3 @@ def _not_ours(earlier: KeyResult) -> KeyResult:
 
 def _operation(name: str) -> Operation:
     return next(operation for operation in OPERATIONS if operation.name == name)
-
-
-def _undecided_schedule(record: KeyRecord) -> bool:
-    return record.undecided is not None and record.undecided.operation == SCHEDULE.name

@@ -29,7 +29,7 @@ class AccountUnavailable(KeysweepError):
 
 
 class CutAnswer(KeysweepError):
-    """An answer from AWS that is shorter than announced, does not parse, or did not come to its end.
+    """An answer from AWS that is shorter than announced, does not parse, or came to no good end.
 
     It is never read as less than it was: promise 6 of README.md.
     """

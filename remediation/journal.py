@@ -134,15 +134,26 @@ class KeyRecord:
     """The intent whose deletion stands, as far as the journal knows; None after a cancel."""
     scheduled_outcome: OutcomeLine | None = None
     plan_digest: str | None = None
-    undecided: IntentLine | None = None
-    """An intent without outcome: the run was killed or lost the answer."""
-    undecided_digest: str | None = None
+    open: tuple[IntentLine, ...] = ()
+    """Intents without outcome, oldest first: runs were killed, or lost the answer. What became of
+    each is not known, whatever became of the calls that were made after it."""
+    open_digests: frozenset[str] = frozenset()
+    """Of the plans that they belong to."""
     cancelled: OutcomeLine | None = None
     """The last cancellation, until the key is scheduled again."""
     afterwards: frozenset[str] = frozenset()
     """Operations that were done since that cancellation."""
     last: OutcomeLine | None = None
-    last_digest: str | None = None
+
+    @property
+    def open_schedules(self) -> tuple[IntentLine, ...]:
+        """The open intents that may have begun a deletion, oldest first."""
+        return tuple(intent for intent in self.open if intent.operation == _SCHEDULE)
+
+    @property
+    def undecided(self) -> IntentLine | None:
+        """The open intent that counts most: the newest that may have begun a deletion."""
+        return max(self.open_schedules or self.open, key=lambda one: one.time, default=None)
 
 
 @dataclass(frozen=True)
@@ -158,9 +169,7 @@ class History:
     def left_open(self, plan_digest: str) -> frozenset[KeyArn]:
         """The keys with an intent of this plan whose outcome is not known."""
         return frozenset(
-            arn
-            for arn, record in self.keys.items()
-            if record.undecided is not None and record.undecided_digest == plan_digest
+            arn for arn, record in self.keys.items() if plan_digest in record.open_digests
         )
 
 
@@ -225,23 +234,28 @@ class _File:
                         f"{self.path}: line {number} was written by a newer keysweep; update this "
                         "one"
                     ) from error
-                if torn is not None or not _is_torn(raw):
+                if not _is_torn(raw) or (torn is not None and not _is_torn(raw, _RUN)):
                     raise _damaged(self.path, torn or number) from error
+                if torn is not None:
+                    self._left_out(torn)
                 torn = number
                 continue
             if torn is not None:
                 # A kill tears the last line only; whatever follows it was begun by a later run.
                 if not isinstance(line, RunLine):
                     raise _damaged(self.path, torn)
-                self.notes.append(
-                    f"{self.path}: line {torn} is torn and was left out; its run was interrupted"
-                )
+                self._left_out(torn)
                 torn = None
             yield number, line
         if torn is not None:
             self.notes.append(
                 f"{self.path}: the last line is torn and was left out; the run was interrupted"
             )
+
+    def _left_out(self, torn: int) -> None:
+        self.notes.append(
+            f"{self.path}: line {torn} is torn and was left out; its run was interrupted"
+        )
 
     def _raw(self) -> Iterator[bytes]:
         if self.path.exists() and not (self.path.is_file() or self.path.is_dir()):
@@ -259,12 +273,21 @@ class _File:
 _BEGINNING: Final = b'{"version":1,"line":"'
 """Of every line, as it is written."""
 
+_RUN: Final = _BEGINNING + b'run"'
+"""Of the line that begins a run: the only one that may follow a torn one, whole or torn itself."""
 
-def _is_torn(raw: bytes) -> bool:
-    """Whether this is the beginning of a line, and not something else; a disk that lost its power
-    may end it with zeros."""
+
+def _is_torn(raw: bytes, beginning: bytes = _BEGINNING) -> bool:
+    """Whether this is the beginning of a line, and neither something else nor a whole document; a
+    disk that lost its power may end it with zeros."""
     begun = raw.rstrip(b"\0")
-    return begun.startswith(_BEGINNING) or _BEGINNING.startswith(begun)
+    if not (begun.startswith(beginning) or beginning.startswith(begun)):
+        return False
+    try:
+        json.loads(begun)
+    except (ValueError, RecursionError):
+        return True
+    return False
 
 
 def _is_newer(raw: bytes) -> bool:
@@ -324,43 +347,45 @@ def _fold(lines: Iterable[AnyLine]) -> dict[KeyArn, KeyRecord]:
             digests[line.run] = line.plan_digest
             continue
         record = keys.setdefault(line.key_arn, KeyRecord(line.key_arn))
-        digest = digests.get(line.run)
         if isinstance(line, IntentLine):
             intents[line.id] = line
-            if line.operation == _SCHEDULE or not _may_be_scheduled(record):
-                record.undecided, record.undecided_digest = line, digest
-            continue
-        intent = intents.pop(line.id, None)
-        if intent is not None:
-            digest = digests.get(intent.run)  # a later run, of no plan, may have decided it
-        if record.undecided is not None and record.undecided.id == line.id:
-            record.undecided = record.undecided_digest = None
-        record.last, record.last_digest = line, digest
-        _stands(record, line, intent, digest)
+            record.open = (*record.open, line)
+        else:
+            intent = intents.pop(line.id, None)
+            # A later run, of no plan, may have decided it.
+            digest = digests.get(line.run if intent is None else intent.run)
+            record.open = tuple(one for one in record.open if one.id != line.id)
+            record.last = line
+            _stands(record, line, intent, digest)
+        named = {digests.get(one.run) for one in record.open}
+        record.open_digests = frozenset(name for name in named if name is not None)
     return keys
-
-
-def _may_be_scheduled(record: KeyRecord) -> bool:
-    """Whether a schedule is open. In one journal it is settled before anything else is begun; what
-    failed in another journal does not settle it."""
-    return record.undecided is not None and record.undecided.operation == _SCHEDULE
 
 
 def _stands(
     record: KeyRecord, line: OutcomeLine, intent: IntentLine | None, digest: str | None
 ) -> None:
-    """Keep what stands after an outcome: a deletion, or its cancellation."""
+    """Keep what stands after an outcome: a deletion, or its cancellation.
+
+    Whatever was begun before it is settled by it: AWS schedules no key that is pending.
+    """
     if line.outcome is Outcome.SCHEDULED:
         record.scheduled, record.scheduled_outcome = intent, line
         record.plan_digest = digest
         record.cancelled, record.afterwards = None, frozenset()
+        _settles(record, intent)
     elif line.outcome is Outcome.CANCELLED and line.operation == _CANCEL:
         record.scheduled = record.scheduled_outcome = record.plan_digest = None
-        if record.undecided and intent and record.undecided.time <= intent.time:
-            record.undecided = record.undecided_digest = None
         record.cancelled, record.afterwards = line, frozenset()
+        _settles(record, intent)
     elif line.outcome is Outcome.CANCELLED:
         record.afterwards |= {line.operation}
+        record.open = tuple(one for one in record.open if one.operation != line.operation)
+
+
+def _settles(record: KeyRecord, intent: IntentLine | None) -> None:
+    if intent is not None:
+        record.open = tuple(one for one in record.open if one.time > intent.time)
 
 
 @dataclass

@@ -7,7 +7,7 @@ answer -> outcome on the disk. apply, cancel and guard only choose keys.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -123,8 +123,8 @@ class Write:
     """What the call sends besides KeyId."""
     pending_window_days: int | None = None
     monthly_cost_usd: float | None = None
-    earlier: IntentLine | None = None
-    """The same change, tried before, if it is not known what became of it."""
+    earlier: tuple[IntentLine, ...] = ()
+    """Tries of the same change of which it is not known what became, oldest first."""
 
 
 @dataclass(frozen=True)
@@ -183,16 +183,21 @@ def settle(
     operation: Operation,
     *,
     failure: Failure | None = None,
-    earlier: IntentLine | None = None,
+    earlier: tuple[IntentLine, ...] = (),
 ) -> Settled:
     """Let DescribeKey say what became of an intent whose answer was not clean, or never came.
 
-    A call that AWS refused did nothing. One that got lost is written down as failed only when
-    enough time has passed: until then the intent stays open, so that undo still finds its key.
+    A call that AWS refused did nothing; what came of it may be an `earlier` one's work, and is
+    written down as that. One that got lost is written down as failed only when enough time has
+    passed: until then the intent stays open, so that undo still finds its key.
     """
     refused = failure is not None and _refused(failure)
     why = _why(failure, place, operation)
-    seen = _look(place, intent, operation, once=refused)
+    # AWS refuses to enable or tag a key for reasons that say nothing of what it is.
+    own = () if refused and operation in {SCHEDULE, CANCEL} else (intent,)
+    begun = (*own, *reversed(earlier))
+    once = refused and not earlier
+    seen = _look(place, intent, lambda seen: _begun(seen, operation, begun), once=once)
     if seen is None and not refused:
         told = (
             f"{why}; whether it took effect is not known, since DescribeKey did not answer either"
@@ -203,16 +208,13 @@ def settle(
     if isinstance(seen, NotFound):
         why = f"{why}; AWS knows no such key (any more)"
         return Settled(_note(place, journal, intent, Outcome.FAILED, message=why))
-    took = operation.took_effect(seen, intent)
-    if refused and operation in {SCHEDULE, CANCEL}:
-        # Then this very call did nothing; the same one from before may have.
-        took = took and earlier is not None and operation.took_effect(seen, earlier)
     date = seen.deletion_date
-    if took:
+    if (came := _begun(seen, operation, begun)) is not None:
+        if came is not intent:
+            told = f"{why}; an earlier {operation.name} took effect"
+            _note(place, journal, intent, Outcome.FAILED, message=told)
         why = f"{why}; DescribeKey shows that it took effect"
-        return Settled(
-            _note(place, journal, intent, operation.done, deletion_date=date, message=why)
-        )
+        return Settled(_note(place, journal, came, operation.done, deletion_date=date, message=why))
     if operation is SCHEDULE and seen.key_state in PENDING_DELETION:
         why = "pending deletion by somebody else's request"
         return Settled(
@@ -225,6 +227,13 @@ def settle(
     if refused or place.clock.now() - intent.time >= SETTLED_AFTER:
         return Settled(_note(place, journal, intent, Outcome.FAILED, message=why))
     return Settled(_row(intent, Outcome.FAILED, message=f"{why}: {AGAIN}"), final=False)
+
+
+def _begun(
+    seen: KeyDescription, operation: Operation, intents: Iterable[IntentLine]
+) -> IntentLine | None:
+    """The first of these intents whose work the key shows."""
+    return next((intent for intent in intents if operation.took_effect(seen, intent)), None)
 
 
 def await_state(place: Place, arn: KeyArn, states: frozenset[str]) -> KeyDescription | None:
@@ -245,7 +254,11 @@ def await_state(place: Place, arn: KeyArn, states: frozenset[str]) -> KeyDescrip
 
 
 def _look(
-    place: Place, intent: IntentLine, operation: Operation, *, once: bool
+    place: Place,
+    intent: IntentLine,
+    shows: Callable[[KeyDescription], object],
+    *,
+    once: bool,
 ) -> KeyDescription | NotFound | None:
     """DescribeKey, again while a change that took effect may not show yet; None: no answer."""
     old = place.clock.now() - intent.time >= SETTLED_AFTER
@@ -256,7 +269,7 @@ def _look(
             seen = describe(place, intent.key_arn)
         except (ClientError, BotoCoreError, CutAnswer):
             continue
-        if isinstance(seen, NotFound) or operation.took_effect(seen, intent):
+        if isinstance(seen, NotFound) or shows(seen):
             break
     return seen
 

@@ -39,7 +39,10 @@ def at_a_terminal(
     os.close(theirs)
     shown = _read(ours, lambda told: QUESTION in told)
     if isinstance(answer, signal.Signals):
-        process.send_signal(answer)
+        end = time.monotonic() + SECONDS
+        while process.poll() is None and time.monotonic() < end:
+            process.send_signal(answer)  # one that comes before the line is read is not heard
+            time.sleep(0.3)
     else:
         os.write(ours, f"{answer}\n".encode())
     out, _ = process.communicate(timeout=SECONDS)
@@ -110,7 +113,7 @@ def test_a_page_that_can_no_longer_be_written_is_told_after_the_work(
     pages = planned.parent / "pages"
     pages.mkdir()
     # The page is a folder by the time that it is written.
-    server.fault("hang", operation="ScheduleKeyDeletion", times=1, seconds=3)
+    server.fault("hang_after", operation="ScheduleKeyDeletion", times=1, seconds=3)
     process = _started(server, planned, "--yes", "--html", "pages/apply.html")
     _until(lambda: bool(server.calls(operation="ScheduleKeyDeletion")))
     (pages / "apply.html").mkdir()

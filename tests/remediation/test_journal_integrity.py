@@ -13,10 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from keysweep.remediation import cancel as cancel_stage
 from keysweep.remediation.cancel import batch, batches
 from keysweep.remediation.errors import BadInput, Refused
 from keysweep.remediation.files import locked
-from keysweep.remediation.journal import Journal, JournalFailed, read
+from keysweep.remediation.journal import History, Journal, JournalFailed, read
 from keysweep.remediation.models import KeyArn, Outcome
 
 NOW = datetime(2026, 11, 1, 12, 0, tzinfo=UTC)
@@ -363,3 +364,89 @@ def test_a_line_that_lost_power_ends_in_zeros(path: Path) -> None:
     assert "torn" in read([path]).notes[0]
     write(path, SCHEDULE, TWO, Outcome.SCHEDULED, hours=1)
     assert set(batch(read([path]))) == {ONE, TWO}
+
+
+def test_two_torn_lines_after_one_another_are_two_runs_that_did_nothing_more(path: Path) -> None:
+    whole = path.read_bytes()
+    begun = whole.splitlines()[0]
+    path.write_bytes(whole[:-40] + b"\n" + begun[:60])
+    assert [note.split(": ", 1)[1] for note in read([path]).notes] == [
+        "line 5 is torn and was left out; its run was interrupted",
+        "the last line is torn and was left out; the run was interrupted",
+    ]
+    write(path, SCHEDULE, TWO, Outcome.SCHEDULED, hours=1)
+    assert set(batch(read([path]))) == {ONE, TWO}
+
+
+def test_a_torn_line_of_work_after_a_torn_line_is_damage(path: Path) -> None:
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-40] + b"\n" + whole.splitlines()[1][:60])
+    with pytest.raises(BadInput, match="line 5 is not a line of a journal"):
+        read([path])
+
+
+@pytest.mark.parametrize(
+    "altered",
+    [
+        lambda line: {**line, "key_arn": line["key_arn"][:-1] + "?"},
+        lambda line: {**line, "new": "field"},
+        lambda line: {**line, "time": "0001-01-01T00:00:00+23:00"},
+    ],
+    ids=["its key", "one more field", "its time"],
+)
+def test_a_last_line_that_is_whole_and_altered_is_damage(altered, path: Path) -> None:
+    write(path, SCHEDULE, TWO, None, hours=1)
+    lines = _lines(path)
+    last = json.dumps(altered(json.loads(lines[-1])), separators=(",", ":"))
+    path.write_text("\n".join([*lines[:-1], last]) + "\n", encoding="utf-8")
+    with pytest.raises(BadInput, match="line 7 is not a line of a journal"):
+        read([path])
+
+
+@pytest.mark.parametrize("outcome", [Outcome.FAILED, Outcome.ALREADY_PENDING])
+def test_what_became_of_another_try_does_not_settle_one_that_is_lost(
+    outcome: Outcome, tmp_path: Path
+) -> None:
+    a, b, one = tmp_path / "a.jsonl", tmp_path / "b.jsonl", tmp_path / "one.jsonl"
+    for lost, later in ((a, b), (one, one)):
+        write(lost, SCHEDULE, ONE, None)
+        write(later, SCHEDULE, ONE, outcome, hours=1, plan="sha256:2")
+    for paths in ([a, b], [b, a], [one]):
+        history = read(paths)
+        assert batch(history) == (ONE,)
+        assert history.left_open("sha256:1") == {ONE}
+        assert history.left_open("sha256:2") == frozenset()
+    assert batches([a, b]) == {a: [ONE], b: []}
+
+
+@pytest.mark.parametrize(
+    ("operation", "outcome"), [(SCHEDULE, Outcome.SCHEDULED), (CANCEL, Outcome.CANCELLED)]
+)
+def test_a_deletion_or_its_cancellation_settles_what_was_begun_before(
+    operation: str, outcome: Outcome, tmp_path: Path
+) -> None:
+    path = tmp_path / "journal.jsonl"
+    for hours in (0, 1):
+        write(path, SCHEDULE, ONE, None, hours=hours)
+    write(path, operation, ONE, outcome, hours=2)
+    assert read([path]).keys[ONE].open == ()
+    write(path, SCHEDULE, ONE, None, hours=3)
+    assert len(read([path]).keys[ONE].open) == 1
+
+
+def test_journals_that_grow_while_undo_reads_them_are_being_written(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = tmp_path / "other.jsonl"
+    write(other, SCHEDULE, TWO, Outcome.SCHEDULED)
+    grown = KeyArn.parse(str(ONE).replace("1111-1111", "3333-1111"))
+
+    def growing(paths: list[Path]) -> History:
+        if len(paths) > 1:
+            write(other, SCHEDULE, grown, Outcome.SCHEDULED, hours=1)
+        return read(paths)
+
+    monkeypatch.setattr(cancel_stage, "read", growing)
+    with pytest.raises(Refused, match="another keysweep is writing one of these journals"):
+        batches([path, other])
+    assert set(batches([path])) == {path}

@@ -149,6 +149,33 @@ def test_a_change_that_cannot_be_undone_is_that_keys_failure(run: Stages) -> Non
     assert outcomes(rows) == {"raced": "failed", "calm": "scheduled"}
     assert rows["raced"].message.endswith(f"run: keysweep cancel --key {_arn(run)}")
     held.undo_finds_everything(run)
+    # However late the next run comes, it tries again, and says so again when that fails.
+    run.aws.advance(days=1)
+    again = run.apply(plan)
+    assert outcomes(again) == {"raced": "failed", "calm": "scheduled"}
+    assert "changed while it was being scheduled" in again["raced"].message
+    run.aws.clear_faults()
+    assert outcomes(run.apply(plan)) == {"raced": "changed", "calm": "scheduled"}
+    assert run.state("Disabled") == {"raced"}
+
+
+def test_a_run_that_was_killed_before_it_could_look_is_made_up_for_by_the_next(
+    run: Stages,
+) -> None:
+    plan = run.plan()
+    then = {"operation": "TagResource", "Tags": [{"TagKey": "keysweep:keep", "TagValue": ""}]}
+    run.aws.fault(
+        "meddle", operation="ListResourceTags", key=_arn(run), then={**then, "KeyId": _arn(run)}
+    )
+    rows = run.apply(plan)
+    assert outcomes(rows)["raced"] == "changed"
+    # The journal as it was when the outcome of the schedule had just been written.
+    lines = run.journal.read_bytes().splitlines(keepends=True)
+    kept = [line for line in lines if b"CancelKeyDeletion" not in line]
+    run.journal.write_bytes(b"".join(kept))
+    _kms(run).schedule_key_deletion(KeyId=_arn(run), PendingWindowInDays=30)
+    assert outcomes(run.apply(plan)) == {"raced": "changed", "calm": "scheduled"}
+    assert run.state("Disabled") == {"raced"}
 
 
 def test_a_change_is_told_where_nobody_can_say_whether_it_could_be_undone(run: Stages) -> None:
@@ -367,6 +394,49 @@ def test_a_schedule_that_is_lost_and_shows_late_is_ours_in_the_next_run(run: Sta
     held.nothing_is_open(run)
     held.undo_finds_everything(run)
     assert outcomes(run.cancel()) == {"raced": "cancelled", "calm": "cancelled"}
+
+
+@pytest.mark.parametrize("refusal", ["state", "throttle"])
+def test_a_second_try_that_is_refused_hides_no_schedule_that_is_lost(
+    refusal: str, run: Stages
+) -> None:
+    run.policy = state_only()
+    plan = run.plan()
+    run.aws.fault("drop_after", **_of("ScheduleKeyDeletion", run))
+    # As late as never: through the first run, and through the second with all its looks.
+    run.aws.fault("stale", **_of("DescribeKey", run), skip=1, times=None)
+    assert outcomes(run.apply(plan))["raced"] == "failed"
+    if refusal == "throttle":
+        run.aws.fault("throttle", **_of("ScheduleKeyDeletion", run), times=None)
+    assert outcomes(run.apply(plan))["raced"] == "failed"
+    held.undo_finds_everything(run)
+    run.aws.clear_faults()
+    assert outcomes(run.apply(plan)) == {"raced": "scheduled", "calm": "scheduled"}
+    held.nothing_is_open(run)
+    assert outcomes(run.cancel()) == {"raced": "cancelled", "calm": "cancelled"}
+
+
+def test_a_schedule_that_is_lost_is_ours_after_another_plan_with_another_window(
+    run: Stages,
+) -> None:
+    run.policy = state_only()
+    first = run.plan()
+    run.policy = state_only().model_copy(update={"pending_window_days": 7})
+    second = run.plan()
+    stale = {"kind": "stale", **_of("DescribeKey", run)}
+    run.aws.fault("drop_after", **_of("ScheduleKeyDeletion", run))
+    run.aws.fault(**stale, skip=1, times=None)
+    assert outcomes(run.apply(first))["raced"] == "failed"
+    run.aws.clear_faults()
+    # Late until the second call has been refused.
+    run.aws.fault(**stale, times=len(write_stage.READ_BACK_PAUSES) + 1)
+    assert outcomes(run.apply(second))["raced"] == "scheduled"
+    held.nothing_is_open(run)
+    made = [
+        line["outcome"] for line in held.lines_of(run, "outcome") if line["key_arn"] == _arn(run)
+    ]
+    assert made == ["failed", "scheduled"]
+    assert outcomes(run.cancel())["raced"] == "cancelled"
 
 
 def _leave_an_intent_open(run: Stages, plan: Plan, *, reached: bool = False) -> None:

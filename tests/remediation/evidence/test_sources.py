@@ -487,8 +487,14 @@ def test_a_store_of_one_region_says_nothing_of_another(with_lake) -> None:
         ({"status": "STOPPED_INGESTION"}, "is STOPPED_INGESTION"),
         ({"leaves_out_kms": True}, "its selectors leave some out"),
         ({"queries_end": "FAILED"}, "ended as FAILED (no reason given) in account 111122223333"),
-        ({"queries_end": "TIMED_OUT"}, "ended as TIMED_OUT (no reason given) in account 111122223333"),
-        ({"queries_end": "CANCELLED"}, "ended as CANCELLED (no reason given) in account 111122223333"),
+        (
+            {"queries_end": "TIMED_OUT"},
+            "ended as TIMED_OUT (no reason given) in account 111122223333",
+        ),
+        (
+            {"queries_end": "CANCELLED"},
+            "ended as CANCELLED (no reason given) in account 111122223333",
+        ),
     ],
 )
 def test_a_store_that_does_not_hold_or_tell_everything_tells_nothing(
