@@ -9,7 +9,7 @@ empty :=
 list = $(subst $(empty) ,$2,$(strip $1))
 
 .DEFAULT_GOAL := help
-.PHONY: help dev demo playground docs test test-docs test-faults test-versions newest test-browser bench dist lint clean
+.PHONY: help dev demo playground docs test test-docs test-faults test-versions coverage newest test-browser bench dist lint clean
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,10 @@ test-versions: .venv/.ready ## The ways into Prowlers and Checkovs, older ones t
 	@KEYSWEEP_PROWLERS=$(call list,$(patsubst %,.tox/%/bin/prowler,prowler $(OLDER_PROWLERS)),:) \
 	  KEYSWEEP_CHECKOVS=$(call list,$(patsubst %,.tox/%/bin/checkov,checkov $(OLDER_CHECKOVS)),:) \
 	  .tox/command/bin/python -P -m pytest -n auto tests/versions
+
+coverage: .venv/.ready ## The lines and branches of the command that its tests never take
+	@$(TOX) --notest -e prowler,checkov
+	@$(TOX) -e coverage
 
 newest: .venv/.ready ## The newest Prowler and Checkov of the package index: a line each, 1 if one broke
 	@.venv/bin/python -P tests/newest.py

@@ -134,9 +134,9 @@ class _KmsReading(AWSService):
     """
 
     THREADS = 32
-    MOST_A_SECOND = 500
-    """Keys of one Region: a quarter of DescribeKey's quota ("Request quotas", AWS KMS Developer
-    Guide), which whatever else runs in the account takes from too."""
+    MOST_A_SECOND = 480
+    """Keys of one Region: less than a quarter of DescribeKey's quota ("Request quotas", AWS KMS
+    Developer Guide), however unevenly threads wake. Whatever else runs there takes from it too."""
 
     def __init__(self, provider: Any) -> None:
         self.keys: list[_Key] = []
