@@ -14,7 +14,14 @@ LIBRARIES = ("boto3", "click", "jinja2", "jmespath", "msgspec", "pydantic", "yam
 
 def main() -> None:
     """Run the command; ends the process with one of the exit codes of the contract."""
-    arguments = sys.argv[1:]
+    try:
+        _run(sys.argv[1:])
+    except KeyboardInterrupt:  # while libraries are loaded: whatever works has an answer of its own
+        sys.stderr.write("keysweep: interrupted; nothing more was done\n")
+        sys.exit(1)
+
+
+def _run(arguments: list[str]) -> None:
     if arguments[:1] and arguments[0] in {"path", "verify"}:
         from . import pack
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import select
 import signal
 import subprocess
 import sys
@@ -40,15 +41,20 @@ def at_a_terminal(
     shown = _read(ours, lambda told: QUESTION in told)
     if isinstance(answer, signal.Signals):
         end = time.monotonic() + SECONDS
-        while process.poll() is None and time.monotonic() < end:
+        while not _more_within(ours, 0.3):
+            assert time.monotonic() < end, shown
             process.send_signal(answer)  # one that comes before the line is read is not heard
-            time.sleep(0.3)
     else:
         os.write(ours, f"{answer}\n".encode())
     out, _ = process.communicate(timeout=SECONDS)
     shown += _read(ours, lambda told: False)
     os.close(ours)
     return process.returncode, out.decode(), shown.decode()
+
+
+def _more_within(terminal: int, seconds: float) -> bool:
+    readable, _, _ = select.select([terminal], [], [], seconds)
+    return bool(readable)
 
 
 def _read(terminal: int, enough: Callable[[bytes], bool]) -> bytes:

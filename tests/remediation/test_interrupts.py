@@ -7,6 +7,7 @@ import os
 import resource
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -116,6 +117,26 @@ def test_plan_ends_at_once_since_it_changes_nothing(run: Stages) -> None:
     assert (process.returncode, out) == (1, "")
     assert err == "keysweep: interrupted; nothing was changed\n"
     run.aws.clear_faults()
+
+
+def test_while_it_starts_it_ends_in_one_sentence(tmp_path: Path) -> None:
+    loading = tmp_path / "loading"
+    # A library that takes its time, found before the installed one.
+    (tmp_path / "click.py").write_text(
+        f"import pathlib, time\npathlib.Path({str(loading)!r}).touch()\ntime.sleep(60)\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-P", "-m", "keysweep.remediation", "plan", "--help"],
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    wait_for(loading.exists)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (1, "")
+    assert err == "keysweep: interrupted; nothing more was done\n"
 
 
 def test_a_second_apply_of_the_plan_refuses_whatever_its_journal(run: Stages) -> None:

@@ -470,7 +470,7 @@ def test_keys_are_described_at_a_quarter_of_the_quota_in_each_region(
         for _ in range(60):
             kms.key(region=region)
     run(regions=set(kms.regions))
-    turns = [number / 500 for number in range(60)]
+    turns = [number / 480 for number in range(60)]
     assert sorted(clock.pauses) == pytest.approx(sorted(turns * 2))
 
 
