@@ -24,6 +24,29 @@ OURS: Final = "CKV_KEYSWEEP_001"
 PEER: Final = "CKV_AWS_227"
 """Checkov's own check of disabled keys, for Terraform's `aws_kms_key` alone."""
 
+_EMPTY_CHECKS: Final = """\
+from checkov.common.models.enums import CheckCategories, CheckResult
+from checkov.terraform.checks.resource.base_resource_check import BaseResourceCheck
+
+
+class Empty(BaseResourceCheck):
+    def __init__(self, check_id):
+        super().__init__(
+            name="Passes every key",
+            id=check_id,
+            categories=[CheckCategories.CONVENTION],
+            supported_resources=["aws_kms_key"],
+        )
+
+    def scan_resource_conf(self, conf):
+        return CheckResult.PASSED
+
+
+for number in (1, 2):
+    Empty(f"CKV_EMPTY_{number}")
+"""
+"""What two checks cost that judge nothing: Checkov's own work for their records."""
+
 
 @dataclass(frozen=True)
 class _Scan:
@@ -59,19 +82,28 @@ def versions() -> dict[str, str]:
 
 
 def measure(runs: int, quick: bool) -> list[Row]:
-    """All of Checkov's checks with and without ours, and ours alone beside the built-in one."""
+    """All of Checkov's checks with and without ours, with two empty ones, and each one alone."""
     files = 40 if quick else 1000
     pack = run([program("command", "keysweep"), "path", "checkov"]).out.strip()
     ours: Sequence[str | Path] = ("--external-checks-dir", pack)
     with tempfile.TemporaryDirectory() as folder:
-        code = Path(folder)
+        code = Path(folder, "code")
+        empty = Path(folder, "empty")
+        code.mkdir()
+        empty.mkdir()
+        (empty / "empty_checks.py").write_text(_EMPTY_CHECKS, encoding="utf-8")
         keys = terraform.write(code, files)
         everything = _Scan((), {PEER: keys, OURS: 0})
         with_ours = _Scan(ours, {PEER: keys, OURS: keys})
+        with_empty = _Scan(("--external-checks-dir", empty), {PEER: keys, OURS: 0})
         peer_alone = _Scan(("--check", PEER), {PEER: keys})
         ours_alone = _Scan((*ours, "--check", OURS), {OURS: keys})
         return [
             _row("all checks with ours; peer: without", files, runs, with_ours, everything, code),
+            _row(
+                "all checks with ours; peer: with two that pass every key",
+                *(files, runs, with_ours, with_empty, code),
+            ),
             _row(f"{OURS} alone; peer: {PEER} alone", files, runs, ours_alone, peer_alone, code),
         ]
 

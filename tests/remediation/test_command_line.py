@@ -162,6 +162,10 @@ def test_every_help_has_an_example_that_can_be_typed(name: str) -> None:
         (["guard", "--keep"], "(keysweep guard --help)"),
         (["--nothing"], "(keysweep --help)"),
         (["nothing"], "(keysweep --help)"),
+        (["cancel"], "cancel --journal keysweep-journal.jsonl (keysweep cancel --help)"),
+        (["cancel", "--key", "x", "--plan", "x"], "(keysweep cancel --help)"),
+        (["cancel", "x", "--journal", "a", "--journal", "b"], "(keysweep cancel --help)"),
+        (["cancel", "--key", "alias/x"], "that the plan or AWS shows (keysweep cancel --help)"),
     ],
 )
 def test_bad_usage_leads_to_the_help_of_its_command(
@@ -172,6 +176,24 @@ def test_bad_usage_leads_to_the_help_of_its_command(
     assert told.startswith("keysweep: ")
     assert told.rstrip().endswith(says)
     assert told.count("\n") == 1
+
+
+def test_policy_shows_what_a_file_amounts_to(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "policy.yaml"
+    path.write_text("version: 1\npending_window_days: 14\n", encoding="utf-8")
+    assert cli.run(["policy", str(path)]) == 0
+    shown = capsys.readouterr().out
+    assert "pending_window_days" in shown
+    assert "protected-tag" in shown
+    assert cli.run(["policy", str(path), "--format", "json"]) == 0
+    view = json.loads(capsys.readouterr().out)
+    (value,) = [value for value in view["values"] if value["name"] == "pending_window_days"]
+    assert (value["value"], value["default"]) == (14, 30)
+    path.write_text("version: 1\npending_window_days: 31\n", encoding="utf-8")
+    assert cli.run(["policy", str(path)]) == 2
+    assert "policy.yaml:2: " in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
