@@ -8,6 +8,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import version
 from typing import Any, Final
 
@@ -49,8 +50,14 @@ class Manners:
             connect_timeout=self.connect_timeout,
             read_timeout=self.read_timeout,
             max_pool_connections=32,
-            user_agent_extra=f"keysweep/{version('keysweep')}",  # CloudTrail shows it
+            user_agent_extra=_user_agent(),
         )
+
+
+@cache
+def _user_agent() -> str:
+    """What CloudTrail shows; read once, since that takes a sixth of what a client takes."""
+    return f"keysweep/{version('keysweep')}"
 
 
 class Clients:

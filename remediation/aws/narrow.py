@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+from botocore import handlers
 from botocore.credentials import CredentialResolver
 from botocore.loaders import Loader
 from botocore.session import Session
@@ -62,11 +63,24 @@ class NarrowLoader(Loader):
 
 def narrow_session(session: Session, loader: Loader) -> Session:
     """The same credentials and configuration, with this loader."""
-    made = Session(profile=session.profile)
+    made = Session(profile=session.profile, include_builtin_handlers=False)
+    _register_handlers(made)
     made.register_component("data_loader", loader)
     given = Given(session.get_credentials())
     made.register_component("credential_provider", CredentialResolver([given]))
     return made
+
+
+def _register_handlers(session: Session) -> None:
+    """botocore's own, but for those that write documentation: each client copies all of them."""
+    events = session.get_component("event_emitter")
+    register = {
+        handlers.REGISTER_FIRST: events.register_first,
+        handlers.REGISTER_LAST: events.register_last,
+    }
+    for event, handler, *when in handlers.BUILTIN_HANDLERS:
+        if not event.startswith("docs."):
+            register.get(when[0] if when else None, events.register)(event, handler)
 
 
 def narrowed(model: Mapping[str, Any], operations: Iterable[str]) -> Any:
