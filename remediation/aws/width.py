@@ -11,8 +11,9 @@ from typing import Final
 PLACES: Final = 64
 """Accounts and Regions at a time. A slow one holds few of the threads."""
 
-SCANS: Final = 16
-"""Accounts and Regions at a time whose services are listed: each takes some hundred clients."""
+SCANS: Final = 6
+"""Accounts and Regions at a time whose services are listed. Each takes some hundred clients and a
+second or two of a core, so that more of them take more memory and no less time."""
 
 _THREADS: Final = 256
 _FEWEST_KEYS: Final = 4
