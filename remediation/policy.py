@@ -266,7 +266,7 @@ class Policy(_Written):
     max_finding_age_days: Days = 7
     """A key whose newest finding is older is held (rule stale-finding)."""
     protected_tag: Text = "keysweep:keep"
-    """A key with this tag is kept, whatever the tag's value."""
+    """A key with this tag is kept, whatever the tag's value. The IAM documents name the default."""
     protected_keys: tuple[ProtectedGlob, ...] = ()
     """Keys that nobody may retire: ARNs, globs of ARNs, or aliases as `alias/NAME`; or `all`."""
     accounts: AccountScope = AccountScope()

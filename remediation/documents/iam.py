@@ -12,6 +12,7 @@ from ..evidence.lake import PERMISSIONS as LAKE
 from ..guard import LIST_PERMISSION as LIST_KEYS
 from ..guard import PIECES as GUARDED
 from ..iac.stacks import PERMISSIONS as STACKS
+from ..plan import FOR_THE_PRICE
 from ..policy import MAX_WINDOW_DAYS, Policy
 from ..write import CANCEL, ENABLE, SCHEDULE, TAG
 from .written import Json, json_text
@@ -37,19 +38,22 @@ def iam_policies() -> dict[str, Json]:
         **{f"references-{n}": _policy(s) for n, s in enumerate(_references(), 1)},
         "lake": _policy([_allow("AskTheEventDataStore", LAKE)]),
         "results-bucket": _policy(_results_bucket()),
-        "apply": _policy([*_reads(), *_schedule(), _allow("LookForAlarms", ALARMS)]),
+        "apply": _policy(
+            [*_reads(but=FOR_THE_PRICE), *_schedule(), _allow("LookForAlarms", ALARMS)]
+        ),
         "cancel": _policy(_cancel()),
         "guard": _policy(_guard()),
         "organization-guardrail": _policy(_guardrail()),
     }
 
 
-def _reads() -> list[Json]:
+def _reads(but: frozenset[str] = frozenset()) -> list[Json]:
     """One statement for each source but the references, which are too many for one policy."""
+    left_out = but | {"references"}
     return [
         _allow(f"Read{_camel(source.piece)}", source.permissions)
         for source in sorted(SOURCES.values(), key=lambda source: (source.cost, source.piece))
-        if source.piece != "references"
+        if source.piece not in left_out
     ]
 
 
@@ -94,7 +98,6 @@ def _cancel() -> list[Json]:
     only_keep = {"ForAllValues:StringEquals": {"aws:TagKeys": [Policy().protected_tag]}}
     return [
         _allow("Look", SOURCES["description"].permissions),
-        _allow("SeeAttempts", SOURCES["use_attempts"].permissions),
         _allow("Undo", [CANCEL.permission, ENABLE.permission]),
         {**_allow("Keep", [TAG.permission]), "Condition": only_keep},
     ]

@@ -6,6 +6,7 @@ from typing import Final
 
 from ..evidence import SOURCES
 from ..models import Cost
+from ..policy import Policy
 from ..policy_view import need
 from ..rules import RULES, Rule
 from ..write import CANCEL, ENABLE, SCHEDULE, TAG, Operation
@@ -33,8 +34,9 @@ def rules_page() -> str:
         "be read: not knowing is never a no. The cheapest evidence comes first, and nothing dearer "
         "is asked about a key that is already held, unless you say `--explain`.\n\n"
         "Any rule can be lifted for a key until a day, with a reason, under `accept` in the "
-        "[decision policy](../policies/retirement.yaml). One hold no waiver lifts: "
-        "`unreadable-key`, for a key that DescribeKey does not show.\n\n"
+        "[decision policy](../policies/retirement.yaml). Two holds no waiver lifts: "
+        "`unreadable-key`, for a key that DescribeKey does not show, and `not-asked`, for one that "
+        "a run did not come to.\n\n"
         "| rule | needs | costs |\n|---|---|---|\n"
     )
     ordered = sorted(RULES, key=lambda rule: (_dearest(rule), rule.id))
@@ -76,8 +78,11 @@ _ABOUT: Final = {
     "`--all`, and `TagResource`, for the protected tag alone, for `--keep`.",
     "cancel": "What `keysweep cancel`, `status` and `mutelist` need. `EnableKey` is for "
     "`--enable`, and `TagResource`, for the protected tag alone, is for `--keep`.",
-    "organization-guardrail": "A service control policy for the whole organisation, Keysweep or "
-    "not: the whole waiting period, no key that was used lately, no protected key.",
+    "organization-guardrail": "A service control policy for the whole organization, Keysweep or "
+    "not: the whole waiting period, no key that was used lately, no protected key. With it, "
+    "`pending_window_days` below 30 and keys used within 90 days are denied to everybody, in every "
+    "account below the one that it is attached to. Attach it to a test account first "
+    "(`aws organizations create-policy --type SERVICE_CONTROL_POLICY`, then `attach-policy`).",
 }
 
 
@@ -89,7 +94,10 @@ def permissions_page() -> str:
         "allow what Keysweep calls and nothing else. They are in the folder that "
         "`keysweep path policies` prints, under `iam/`.\n\n"
         "The key policy of a key comes first: IAM policies count only where it lets the account "
-        "govern the key. `--role-name` needs `sts:AssumeRole` on that role in each account.\n\n"
+        "govern the key. `--role-name` needs `sts:AssumeRole` on that role in each account but the "
+        "one in which Keysweep runs: its keys are reached with the given credentials. The "
+        f"documents name the tag `{Policy().protected_tag}`: if your decision policy has another "
+        "`protected_tag`, write it into them too.\n\n"
         "| document | for |\n|---|---|\n"
     )
     policies = iam_policies()

@@ -35,9 +35,9 @@ RULE = Rule(
     id="disabled-too-recently",
     sentence="Disabling a key is the test that shows who needs it. The test needs time.",
     clears=(
-        "Wait until the key has been disabled for `min_days_disabled`. CloudTrail may show a "
-        "change 15 minutes late, and `apply` reads the history again: leave 20 minutes between "
-        "the two."
+        "Wait until the key has been disabled for `min_days_disabled`. CloudTrail shows an event "
+        "about five minutes late, at times more, and `apply` reads the history again: do not apply "
+        "within 20 minutes of a change to the key."
     ),
     needs=("history",),
     check=_check,

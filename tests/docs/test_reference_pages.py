@@ -12,6 +12,7 @@ from keysweep.remediation.cli import keysweep
 from keysweep.remediation.documents.pages import output_schema
 from keysweep.remediation.documents.schema_page import tables
 from keysweep.remediation.documents.schemas import schemas
+from keysweep.remediation.evidence.reference_list import reference_list
 from keysweep.remediation.models import FindingStatus, Outcome, VerdictKind
 from keysweep.remediation.policy import Policy
 
@@ -138,3 +139,12 @@ def test_the_words_of_a_value_are_explained_one_by_one(
     assert {value for _, value in told} == {word.value for word in words}
     assert len(set(told.values())) == len(words)
     assert f"](#{words.__name__.lower()}) |" in page(name)
+
+
+def test_the_services_that_are_asked_in_every_region_are_named_where_regions_are_closed() -> None:
+    told = section(page("many-accounts"), "Regions that a policy of the organization closes")
+    sentence = told.split("name a key of another one: ")[1].split(". ", maxsplit=1)[0]
+    entries = reference_list().entries
+    assert set(re.findall(r"`([a-z-]+)`", sentence)) == {
+        entry.service for entry in entries if entry.reach == "every-region"
+    }

@@ -26,7 +26,7 @@ BEFORE = {
     "docs/prowler.md": ["scan results"],
     "examples/code/README.md": ["scan results"],
     "docs/watch.md": ["scan results"],
-    "docs/undo.md": ["scan results", "plan", "apply"],
+    "docs/undo.md": ["scan results", "plan", "apply", "journal into a bucket"],
     "docs/security-hub.md": ["scan to Security Hub"],
 }
 """What the reader of a page has done already."""
@@ -36,6 +36,8 @@ DONE = {
     " --output-directory results || [ $? -eq 3 ]",
     "plan": "keysweep plan results",
     "apply": "keysweep apply plan.json",
+    "journal into a bucket": "aws s3 mb s3://audit-results\n"
+    "aws s3 cp keysweep-journal.jsonl s3://audit-results/keysweep/",
     "scan to Security Hub": "prowler aws --checks kms_cmk_not_disabled --output-formats json-asff"
     " --output-directory sent || [ $? -eq 3 ]\n"
     "aws securityhub batch-import-findings --findings file://$(echo sent/*.asff.json)",

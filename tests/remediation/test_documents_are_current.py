@@ -105,7 +105,6 @@ def test_undoing_schedules_nothing() -> None:
         "kms:CancelKeyDeletion",
         "kms:EnableKey",
         "kms:TagResource",
-        "cloudtrail:LookupEvents",
     }
 
 
