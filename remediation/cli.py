@@ -81,7 +81,7 @@ def _print_versions(context: click.Context, _parameter: click.Parameter, wanted:
     help="Show the versions of keysweep, Python and boto3; verify shows the scanners'.",
 )
 def keysweep() -> None:
-    """Retire disabled AWS KMS keys without losing one that something still needs.
+    """Retire disabled AWS KMS keys by a reviewed plan that holds what may still be needed.
 
     \b
     prowler aws --checks kms_cmk_not_disabled --output-formats json-ocsf
