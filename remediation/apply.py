@@ -14,7 +14,7 @@ from .aws.failures import explain
 from .errors import AccountUnavailable, CutAnswer, Refused
 from .evidence import SOURCES, Collector
 from .evidence.description import describe
-from .journal import History, IntentLine, Journal, KeyRecord
+from .journal import AGAIN, History, IntentLine, Journal, JournalFailed, KeyRecord
 from .models import (
     PENDING_DELETION,
     Cost,
@@ -33,7 +33,17 @@ from .plan import Plan, verdict
 from .policy import Policy
 from .rules import judge, pieces_used
 from .work import Stop, Stopped, each_key
-from .write import CANCEL, SCHEDULE, Write, await_state, settle, write
+from .write import (
+    CANCEL,
+    SCHEDULE,
+    Write,
+    await_state,
+    is_late,
+    is_ours,
+    not_asked,
+    settle,
+    write,
+)
 
 FRESH: Final = timedelta(hours=1)
 """A plan this young is trusted for the dear evidence; of an older one it is read again (promise 3
@@ -84,6 +94,10 @@ def to_do(plan: Plan, history: History, now: datetime) -> tuple[KeyArn, ...]:
     )
 
 
+def _has_expired(plan: Plan, now: datetime) -> bool:
+    return now >= plan.expires_at
+
+
 def _expired(plan: Plan) -> str:
     return (
         f"the plan expired on {plan.expires_at:%Y-%m-%d %H:%M} UTC "
@@ -106,7 +120,7 @@ def apply(
     stop = stop or Stop()
     records = journal.history().keys
     items = plan.chosen
-    expired = collector.accounts.clock.now() >= plan.expires_at
+    expired = _has_expired(plan, collector.accounts.clock.now())
     fresh = {} if expired else _read_dear_again(plan, records, collector, stop)
 
     def one(item: PlanItem) -> KeyResult:
@@ -116,7 +130,7 @@ def apply(
         except AccountUnavailable as error:
             return _row(item, Outcome.FAILED, str(error))
         work = _Work(plan, item, place, collector, journal, stop)
-        return work.run(record, fresh.get(item.key_arn), expired=expired)
+        return work.run(record, fresh.get(item.key_arn))
 
     return each_key(items, one, _trouble, stop=stop, done=done)
 
@@ -140,18 +154,19 @@ class _Work:
     journal: Journal
     stop: Stop
 
-    def run(self, record: KeyRecord | None, dear: Evidence | None, *, expired: bool) -> KeyResult:
+    def run(self, record: KeyRecord | None, dear: Evidence | None) -> KeyResult:
         """Settle what was begun before, look again, schedule, and look once more."""
         still_open: tuple[IntentLine, ...] = ()
         if record is not None:
             earlier, still_open = self._earlier(record)
             if earlier is not None:
                 return earlier
-        if expired:
-            return _row(self.item, Outcome.FAILED, f"{_expired(self.plan)}: not scheduled")
         used = _used_pieces(self.plan, self.item, self._now())
         # Everything that waits comes first: between the last look and the call there is nothing.
-        self.place.turn(f"kms:{SCHEDULE.name}")
+        if not _has_expired(self.plan, self._now()):
+            self.place.turn(f"kms:{SCHEDULE.name}")
+        if _has_expired(self.plan, self._now()):  # this run may have been stopped for days
+            return _row(self.item, Outcome.FAILED, f"{_expired(self.plan)}: not scheduled")
         if self.stop.asked:
             raise Stopped
         try:
@@ -160,10 +175,8 @@ class _Work:
             return _row(self.item, Outcome.FAILED, explain(error, self.place).unknown)
         left_alone = _left_alone(used, self.item, now, self.plan.policy, self._now())
         if left_alone is not None:
-            ours = record is not None and record.scheduled_outcome is not None
-            if ours and left_alone.outcome is Outcome.ALREADY_PENDING:
-                message = "scheduled by another plan of this journal"
-                return replace(left_alone, message=message)
+            if left_alone.outcome is Outcome.ALREADY_PENDING:
+                return self._already_pending(left_alone, now, record, still_open)
             return left_alone
         assert isinstance(now.description, KeyDescription)
         change = Write(
@@ -179,6 +192,24 @@ class _Work:
             return self._look_once_more(used, now, result)
         return result
 
+    def _already_pending(
+        self,
+        row: KeyResult,
+        now: Evidence,
+        record: KeyRecord | None,
+        still_open: tuple[IntentLine, ...],
+    ) -> KeyResult:
+        """The row of a key that is pending deletion, by whose request?"""
+        for intent in reversed(still_open):  # DescribeKey did not show its work when it was settled
+            settled = settle(self.place, self.journal, intent, SCHEDULE)
+            if settled.result.outcome is Outcome.SCHEDULED:
+                return self._look_at_plans(settled.result)
+        assert isinstance(now.description, KeyDescription)
+        standing = record is not None and record.scheduled_outcome is not None
+        if record is not None and standing and is_ours(now.description, record):
+            return replace(row, message="scheduled by another plan of this journal")
+        return row
+
     def _now(self) -> datetime:
         return self.place.clock.now()
 
@@ -186,6 +217,7 @@ class _Work:
         """The row of a key that earlier runs are done with, or intents that are still open."""
         still_open: list[IntentLine] = []
         other: KeyResult | None = None
+        undo_failed = record.undo_failed
         for intent in reversed(record.open):
             operation = _SETTLED_HERE.get(intent.operation)
             if operation is None:
@@ -196,6 +228,7 @@ class _Work:
                 return self._look_at_plans(settled.result), ()
             if settled.result.outcome is Outcome.CANCELLED:
                 return replace(settled.result, outcome=Outcome.CHANGED), ()
+            undo_failed = undo_failed or operation is CANCEL
             if operation is SCHEDULE and settled.result.outcome is not Outcome.FAILED:
                 other = other or settled.result
             if operation is SCHEDULE and not settled.final:
@@ -206,7 +239,7 @@ class _Work:
             message = "its deletion was cancelled after the plan was made"
             return _row(self.item, Outcome.CHANGED, message), ()
         if _is_done(self.plan, record):
-            return self._still_scheduled(record), ()
+            return self._still_scheduled(record, undo_failed=undo_failed), ()
         return None, tuple(still_open)
 
     def _look_at_plans(self, result: KeyResult) -> KeyResult:
@@ -214,7 +247,7 @@ class _Work:
         used = _used_pieces(self.plan, self.item, self._now())
         return self._look_once_more(used, self.item.evidence, result)
 
-    def _still_scheduled(self, record: KeyRecord) -> KeyResult:
+    def _still_scheduled(self, record: KeyRecord, *, undo_failed: bool) -> KeyResult:
         """The row of a key that an earlier run scheduled: AWS is asked whether that stands.
 
         That run may have ended before it could look once more, or failed to cancel what it found
@@ -227,13 +260,19 @@ class _Work:
         except (ClientError, BotoCoreError, CutAnswer) as error:
             why = f"scheduled by an earlier run; {explain(error, self.place).unknown}"
             return _row(self.item, Outcome.FAILED, why, standing.deletion_date)
-        if isinstance(seen, KeyDescription) and seen.key_state not in PENDING_DELETION:
+        if isinstance(seen, NotFound):
+            return _row(self.item, Outcome.CHANGED, "AWS knows no such key any more")
+        if is_late(seen, standing.time, self._now()):
+            message = "scheduled by an earlier run; DescribeKey does not show it yet"
+            return _row(self.item, Outcome.FAILED, f"{message}: {AGAIN}", standing.deletion_date)
+        if seen.key_state not in PENDING_DELETION:
             message = f"somebody else cancelled its deletion: the key is {seen.key_state}"
             return _row(self.item, Outcome.CHANGED, message)
+        if not is_ours(seen, record):
+            message = "somebody else cancelled its deletion, and scheduled it anew"
+            return _row(self.item, Outcome.ALREADY_PENDING, message, seen.deletion_date)
         message = "scheduled by an earlier run of this plan"
-        row = _row(self.item, Outcome.SCHEDULED, message, standing.deletion_date)
-        last = record.last
-        undo_failed = last is not None and last.operation == CANCEL.name
+        row = _row(self.item, Outcome.SCHEDULED, message, seen.deletion_date)
         if undo_failed or self._now() - standing.time < LOOKED_AGAIN:
             return self._look_at_plans(row)
         return row
@@ -252,25 +291,46 @@ class _Work:
         pieces = used & FROZEN
         now = self.collector.read_one(before, pieces)
         unread = [p for p in sorted(pieces) if isinstance(getattr(now, p), Unknown)]
+        cure = f"keysweep cancel --key {self.item.key_arn}"
         if unread:
             names = ", ".join(unread).replace("_", " ")
-            told = f"scheduled, but {names} could not be looked at once more after the call"
-            cure = f"look yourself, or run: keysweep cancel --key {self.item.key_arn}"
-            return _row(self.item, Outcome.FAILED, f"{told}; {cure}", result.deletion_date)
+            why = f"{names} could not be looked at once more after the call"
+            told = self._not_cancelled(why)
+            message = f"scheduled, but {told}; {AGAIN}, or look yourself and run: {cure}"
+            return _row(self.item, Outcome.FAILED, message, result.deletion_date)
         changed = now.difference(before)
         if not changed:
             return result
         why = f"changed while it was being scheduled ({'; '.join(changed)})"
+        cancelled = self._cancel_at_once(why)
+        if cancelled is None:
+            return _row(self.item, Outcome.CHANGED, f"{why}: its deletion was cancelled")
+        message = f"{cancelled}; {AGAIN}, or run: {cure}"
+        return _row(self.item, Outcome.FAILED, message, result.deletion_date)
+
+    def _cancel_at_once(self, why: str) -> str | None:
+        """Cancel the deletion that this plan began; None, or why it was not."""
+        change = Write(CANCEL, self.item.key_arn)
         seen = await_state(self.place, self.item.key_arn, PENDING_DELETION)
-        if seen is None:
-            told = f"{why}, and DescribeKey does not answer"
-        else:
-            cancelled = write(self.place, self.journal, Write(CANCEL, self.item.key_arn), seen)
-            if cancelled.outcome in {Outcome.CANCELLED, Outcome.NOT_PENDING}:
-                return _row(self.item, Outcome.CHANGED, f"{why}: its deletion was cancelled")
-            told = f"{why}, and could not be cancelled ({cancelled.message})"
-        cure = f"run: keysweep cancel --key {self.item.key_arn}"
-        return _row(self.item, Outcome.FAILED, f"{told}; {cure}", result.deletion_date)
+        if seen is None or seen.key_state not in PENDING_DELETION:
+            shown = "does not answer" if seen is None else f"shows it as {seen.key_state} yet"
+            return self._not_cancelled(f"{why}, and DescribeKey {shown}")
+        try:
+            cancelled = write(self.place, self.journal, change, seen)
+        except JournalFailed as error:
+            self.stop.ask(str(error))
+            return f"{why}, and could not be cancelled ({error})"
+        if cancelled.outcome in {Outcome.CANCELLED, Outcome.NOT_PENDING}:
+            return None
+        return f"{why}, and could not be cancelled ({cancelled.message})"
+
+    def _not_cancelled(self, why: str) -> str:
+        """Leave in the journal that the deletion may have to be cancelled, for the next run."""
+        try:
+            not_asked(self.place, self.journal, Write(CANCEL, self.item.key_arn), why)
+        except JournalFailed as error:
+            self.stop.ask(str(error))
+        return why
 
 
 def _used_pieces(plan: Plan, item: PlanItem, now: datetime) -> frozenset[str]:

@@ -17,20 +17,30 @@ from .aws import Accounts, Place
 from .aws.failures import explain
 from .errors import AccountUnavailable, CutAnswer, Refused
 from .evidence.description import describe
-from .journal import AGAIN, History, IntentLine, Journal, KeyRecord, different, read
-from .models import PENDING_DELETION, KeyArn, KeyDescription, KeyResult, NotFound, Outcome
+from .journal import (
+    AGAIN,
+    History,
+    IntentLine,
+    Journal,
+    JournalFailed,
+    KeyRecord,
+    different,
+    read,
+)
+from .models import PENDING_DELETION, KeyArn, KeyResult, NotFound, Outcome
 from .work import Stop, each_key
 from .write import (
     CANCEL,
     ENABLE,
     OPERATIONS,
-    SAME_DATE,
     SCHEDULE,
     TAG,
     Operation,
     Settled,
     Write,
     await_state,
+    is_late,
+    is_ours,
     settle,
     write,
 )
@@ -38,11 +48,16 @@ from .write import (
 _ALIVE: Final = frozenset({"Disabled", "Enabled"})
 
 
-def batch(history: History, *, cancelled_too: bool = False) -> tuple[KeyArn, ...]:
+def operations_after(*, keep: bool, enable: bool) -> frozenset[str]:
+    """AWS's names of what follows each cancellation, as the journal notes them with a run."""
+    wanted = {TAG.name: keep, ENABLE.name: enable}
+    return frozenset(name for name, wish in wanted.items() if wish)
+
+
+def batch(history: History, afterwards: frozenset[str] = frozenset()) -> tuple[KeyArn, ...]:
     """The keys that this journal scheduled, or may have scheduled; never `already_pending`.
 
-    With `cancelled_too`, also those that it cancelled: an interrupted run may have left their tag
-    or their enabling to be done.
+    Also those that an interrupted run cancelled and left some of `afterwards` to be done.
     """
     return tuple(
         sorted(
@@ -50,13 +65,13 @@ def batch(history: History, *, cancelled_too: bool = False) -> tuple[KeyArn, ...
             for arn, record in history.keys.items()
             if record.scheduled_outcome is not None
             or record.open_schedules
-            or (cancelled_too and record.cancelled is not None)
+            or record.owed & afterwards
         )
     )
 
 
 def batches(
-    paths: Iterable[Path], *, cancelled_too: bool = False
+    paths: Iterable[Path], afterwards: frozenset[str] = frozenset()
 ) -> Mapping[Path, Collection[KeyArn]]:
     """The batch of each journal, where what all of them say together counts.
 
@@ -64,12 +79,12 @@ def batches(
     cancellation stands beside its deletion.
     """
     journals = {path: read([path]) for path in different(paths)}
-    alone = {p: [*batch(one, cancelled_too=cancelled_too)] for p, one in journals.items()}
+    alone = {path: [*batch(one, afterwards)] for path, one in journals.items()}
     if len(journals) == 1:
         return alone
     named = {path: frozenset(keys) for path, keys in alone.items()}
     found: dict[Path, list[KeyArn]] = {path: [] for path in journals}
-    for arn in batch(read([*journals]), cancelled_too=cancelled_too):
+    for arn in batch(read([*journals]), afterwards):
         holders = [path for path in journals if arn in named[path]]
         if not holders:  # it came into one of them since it was read alone
             names = ", ".join(map(str, journals))
@@ -139,8 +154,19 @@ class _Wishes:
     @property
     def afterwards(self) -> frozenset[str]:
         """The operations that follow a cancellation."""
-        wanted = {TAG.name: self.protected_tag is not None, ENABLE.name: self.enable}
-        return frozenset(name for name, wish in wanted.items() if wish)
+        return operations_after(keep=self.protected_tag is not None, enable=self.enable)
+
+
+@dataclass(frozen=True)
+class _Before:
+    """What runs before this one left of a key."""
+
+    row: KeyResult | None = None
+    """Says all that there is to say; None: go on."""
+    lost: tuple[IntentLine, ...] = ()
+    """Cancellations of which it is not known what became, oldest first."""
+    undecided: KeyResult | None = None
+    """The row, unless the key is pending deletion: whether ours began is not known."""
 
 
 @dataclass(frozen=True)
@@ -155,32 +181,37 @@ class _Work:
 
     def run(self) -> KeyResult:
         """Settle what was begun before, cancel, and do what is wished afterwards."""
-        result = self._settled() or self._cancel()
+        before = self._settled()
+        result = before.row or self._cancel(before)
         if result.outcome is Outcome.CANCELLED:
             return self._afterwards(result)
         return result
 
-    def _settled(self) -> KeyResult | None:
-        """The row, when what was begun before says it; None: go on."""
-        settled = [self._settle(intent) for intent in reversed(self.record.open)]
-        cancelled = (one.result for operation, one in settled if operation is CANCEL)
-        if row := next((one for one in cancelled if one.outcome is Outcome.CANCELLED), None):
-            return row
-        schedules = [one for operation, one in settled if operation is SCHEDULE]
+    def _settled(self) -> _Before:
+        """Settle what was begun before, the newest first."""
+        settled = [(one, *self._settle(one)) for one in reversed(self.record.open)]
+        cancels = [(intent, one) for intent, operation, one in settled if operation is CANCEL]
+        for _, one in cancels:
+            if one.result.outcome is Outcome.CANCELLED:
+                return _Before(row=one.result)
+        lost = tuple(intent for intent, one in reversed(cancels) if not one.final)
+        schedules = [one for _, operation, one in settled if operation is SCHEDULE]
         if not schedules or any(one.result.outcome is Outcome.SCHEDULED for one in schedules):
-            return None
+            return _Before(lost=lost)
         if open_still := next((one.result for one in schedules if not one.final), None):
             # The deletion may begin yet: to say now that it is not pending would be wrong.
-            return open_still
+            if self.wishes.only_ours:
+                return _Before(row=open_still)
+            return _Before(lost=lost, undecided=open_still)
         if self.wishes.only_ours and self.record.scheduled_outcome is None:
-            return _not_ours(schedules[0].result)
-        return None
+            return _Before(row=_not_ours(schedules[0].result))
+        return _Before(lost=lost)
 
     def _settle(self, intent: IntentLine) -> tuple[Operation, Settled]:
         operation = _operation(intent.operation)
         return operation, settle(self.place, self.journal, intent, operation)
 
-    def _cancel(self) -> KeyResult:
+    def _cancel(self, before: _Before) -> KeyResult:
         try:
             seen = describe(self.place, self.arn)
         except (ClientError, BotoCoreError, CutAnswer) as error:
@@ -188,28 +219,23 @@ class _Work:
         if isinstance(seen, NotFound):
             return self._row(Outcome.NOT_PENDING, "AWS knows no such key (any more)")
         if seen.key_state in PENDING_DELETION:
-            if self.wishes.only_ours and not self._is_ours(seen):
+            if self.wishes.only_ours and not is_ours(seen, self.record):
                 message = (
                     "pending by somebody else's request: its date is not the journal's; left "
                     "alone, and --key cancels it"
                 )
                 return self._row(Outcome.NOT_PENDING, message)
-            before = tuple(one for one in self.record.open if one.operation == CANCEL.name)
-            change = Write(CANCEL, self.arn, earlier=before)
+            change = Write(CANCEL, self.arn, earlier=before.lost)
             return write(self.place, self.journal, change, seen)
+        if before.undecided is not None:
+            return before.undecided
+        begun = self.record.scheduled_outcome
+        if begun is not None and is_late(seen, begun.time, self.place.clock.now()):
+            message = f"DescribeKey does not show the deletion of {begun.time:%H:%M} UTC yet"
+            return _failed(self.arn, f"{message}; in five minutes {AGAIN}")
         if self.record.cancelled is not None and self.wishes.afterwards:
             return self._row(Outcome.CANCELLED, "cancelled by an earlier run")
         return self._row(Outcome.NOT_PENDING, f"the key is {seen.key_state}")
-
-    def _is_ours(self, seen: KeyDescription) -> bool:
-        """Whether the deletion that is pending is the one that the journal began."""
-        standing = self.record.scheduled_outcome
-        if standing is not None:
-            if standing.deletion_date is None:
-                return True  # a primary that waited for its replicas: its date came later
-            if seen.deletion_date and abs(standing.deletion_date - seen.deletion_date) <= SAME_DATE:
-                return True
-        return any(SCHEDULE.took_effect(seen, intent) for intent in self.record.open_schedules)
 
     def _row(self, outcome: Outcome, message: str) -> KeyResult:
         return KeyResult(key_arn=self.arn, outcome=outcome, message=message)
@@ -247,7 +273,10 @@ class _Work:
             return "DescribeKey does not answer"
         if operation is ENABLE and seen.key_state == "Enabled":
             return None
-        result = write(self.place, self.journal, Write(operation, self.arn, parameters), seen)
+        try:
+            result = write(self.place, self.journal, Write(operation, self.arn, parameters), seen)
+        except JournalFailed as error:
+            return str(error)
         return None if result.outcome is Outcome.CANCELLED else result.message
 
 

@@ -39,7 +39,7 @@ from .models import (
 from .plan import Plan
 from .policy import Policy
 from .rules import RULES, judge
-from .write import SAME_DATE
+from .write import SAME_DATE, is_late
 
 NEAR_DAYS: Final = 3
 """A key this near to its end is told of, wanted or not."""
@@ -167,7 +167,7 @@ def _row(
         return GuardRow(key_arn=arn, state="deleted")
     since = record.scheduled.time if record.scheduled is not None else None
     if seen.key_state not in PENDING_DELETION:
-        note = _cancelled(evidence, since)
+        note = _not_pending(seen, record, now) or _cancelled(evidence, since)
         return GuardRow(key_arn=arn, state=seen.key_state, notes=(note,))
     began = since or _began(seen, now)
     windowed = _since(evidence, began)
@@ -236,6 +236,16 @@ def _changed(evidence: Evidence, reviewed: PlanItem) -> tuple[Hold, ...]:
         Hold(rule="changed", message=f"no longer as it was reviewed: {piece}")
         for piece in now.difference(before)
     )
+
+
+def _not_pending(seen: KeyDescription, record: KeyRecord, now: datetime) -> str:
+    """Why a key of the journal is not pending, where that was nobody else's doing."""
+    begun = record.scheduled_outcome
+    if begun is not None and is_late(seen, begun.time, now):
+        return "DescribeKey does not show its deletion yet; look again in five minutes"
+    if begun is None and record.cancelled is not None:
+        return "its deletion was cancelled by an earlier run"
+    return record.interrupted
 
 
 def _cancelled(evidence: Evidence, since: datetime | None) -> str:

@@ -64,6 +64,9 @@ class RunLine:
     """The change ticket, as given with `--ticket`."""
     approved_by: str | None = None
     """Who approved it, as given with `--approved-by`."""
+    afterwards: tuple[str, ...] | None = None
+    """What follows each cancellation of this run: TagResource with `--keep`, EnableKey with
+    `--enable`."""
 
 
 @pydantic_dataclass(frozen=True, slots=True, kw_only=True, config=SLIM)
@@ -141,9 +144,36 @@ class KeyRecord:
     """Of the plans that they belong to."""
     cancelled: OutcomeLine | None = None
     """The last cancellation, until the key is scheduled again."""
+    wished: frozenset[str] = frozenset()
+    """Operations that were to follow that cancellation."""
     afterwards: frozenset[str] = frozenset()
     """Operations that were done since that cancellation."""
     last: OutcomeLine | None = None
+
+    @property
+    def owed(self) -> frozenset[str]:
+        """Operations that were to follow the cancellation, and were not done."""
+        return self.wished - self.afterwards
+
+    @property
+    def undo_failed(self) -> bool:
+        """Whether the deletion stands although its cancellation was tried, or wanted, since."""
+        last = self.last
+        if self.scheduled_outcome is None or last is None:
+            return False
+        return last.operation == _CANCEL and last.outcome is Outcome.FAILED
+
+    @property
+    def interrupted(self) -> str:
+        """What was interrupted, and the run that finishes it; empty when nothing was."""
+        if self.undecided is None:
+            return ""
+        operation = self.undecided.operation
+        if operation == _SCHEDULE:
+            mend = "run keysweep apply with its plan again, or keysweep cancel --journal FILE"
+        else:
+            mend = "run the keysweep cancel or guard that began it again"
+        return f"{operation} was interrupted: {mend}"
 
     @property
     def open_schedules(self) -> tuple[IntentLine, ...]:
@@ -167,9 +197,13 @@ class History:
     """What no run of keysweep leaves behind: lines that are missing, doubled or altered."""
 
     def left_open(self, plan_digest: str) -> frozenset[KeyArn]:
-        """The keys with an intent of this plan whose outcome is not known."""
+        """The keys of this plan with an intent whose outcome is not known, or whose deletion
+        stands although it was to be cancelled at once."""
         return frozenset(
-            arn for arn, record in self.keys.items() if plan_digest in record.open_digests
+            arn
+            for arn, record in self.keys.items()
+            if plan_digest in record.open_digests
+            or (record.undo_failed and record.plan_digest == plan_digest)
         )
 
 
@@ -188,7 +222,7 @@ def read(paths: Sequence[Path]) -> History:
 def read_whole(path: Path) -> History:
     """The journal to write to; nothing where there is none yet. Raises BadInput for one with
     problems: what is written after lines that are missing or altered may be taken wrongly."""
-    history = read([path]) if path.exists() else History({})
+    history = read([path]) if exists(path) else History({})
     if history.problems:
         raise BadInput(
             f"{'; '.join(history.problems)}; nothing was done: restore the journal, or name a new "
@@ -197,9 +231,17 @@ def read_whole(path: Path) -> History:
     return history
 
 
+def exists(path: Path) -> bool:
+    """Whether there is such a file; a name that cannot be one is told when it is opened."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
+
+
 def different(paths: Iterable[Path]) -> tuple[Path, ...]:
     """The paths without those that lead to a file named before."""
-    return tuple({path.resolve(): path for path in reversed([*paths])}.values())[::-1]
+    return tuple({os.path.realpath(path): path for path in reversed([*paths])}.values())[::-1]
 
 
 class _File:
@@ -218,11 +260,13 @@ class _File:
         latest = datetime.min.replace(tzinfo=UTC)
         for number, line in self._parsed():
             self.problems += (f"line {number} {wrong}" for wrong in self._order.take(line))
-            latest = max(latest, line.time)
+            if not isinstance(line, RunLine):  # its time is this machine's when AWS does not answer
+                latest = max(latest, line.time)
             yield latest, line
 
     def _parsed(self) -> Iterator[tuple[int, AnyLine]]:
         torn: int | None = None
+        ours = False
         for number, raw in enumerate(self._raw(), start=1):
             if not raw.strip():
                 continue
@@ -234,17 +278,20 @@ class _File:
                         f"{self.path}: line {number} was written by a newer keysweep; update this "
                         "one"
                     ) from error
-                if not _is_torn(raw) or (torn is not None and not _is_torn(raw, _RUN)):
-                    raise _damaged(self.path, torn or number) from error
+                if not ours and not _is_torn(raw):
+                    raise _foreign(self.path, number) from error
                 if torn is not None:
-                    self._left_out(torn)
-                torn = number
+                    self._left_out(torn, killed=_is_torn(raw, _RUN))
+                torn = None
+                if _is_torn(raw):
+                    torn = number
+                else:
+                    self._left_out(number, killed=False)
                 continue
+            ours = True
             if torn is not None:
                 # A kill tears the last line only; whatever follows it was begun by a later run.
-                if not isinstance(line, RunLine):
-                    raise _damaged(self.path, torn)
-                self._left_out(torn)
+                self._left_out(torn, killed=isinstance(line, RunLine))
                 torn = None
             yield number, line
         if torn is not None:
@@ -252,13 +299,16 @@ class _File:
                 f"{self.path}: the last line is torn and was left out; the run was interrupted"
             )
 
-    def _left_out(self, torn: int) -> None:
-        self.notes.append(
-            f"{self.path}: line {torn} is torn and was left out; its run was interrupted"
-        )
+    def _left_out(self, number: int, *, killed: bool) -> None:
+        if killed:
+            self.notes.append(
+                f"{self.path}: line {number} is torn and was left out; its run was interrupted"
+            )
+        else:
+            self.problems.append(f"line {number} is altered, no line of a journal, and left out")
 
     def _raw(self) -> Iterator[bytes]:
-        if self.path.exists() and not (self.path.is_file() or self.path.is_dir()):
+        if exists(self.path) and not (self.path.is_file() or self.path.is_dir()):
             raise BadInput(f"{self.path}: is no file, so no journal; name another with --journal")
         try:
             with self.path.open("rb") as file:
@@ -299,7 +349,7 @@ def _is_newer(raw: bytes) -> bool:
     return isinstance(version, int) and version > 1
 
 
-def _damaged(path: Path, number: int) -> BadInput:
+def _foreign(path: Path, number: int) -> BadInput:
     return BadInput(
         f"{path}: line {number} is not a line of a journal of version 1; the file is damaged or "
         "foreign: restore it, or name another with --journal"
@@ -339,12 +389,12 @@ class _Order:
 
 
 def _fold(lines: Iterable[AnyLine]) -> dict[KeyArn, KeyRecord]:
-    digests: dict[str, str | None] = {}
+    runs: dict[str, RunLine] = {}
     intents: dict[str, IntentLine] = {}
     keys: dict[KeyArn, KeyRecord] = {}
     for line in lines:
         if isinstance(line, RunLine):
-            digests[line.run] = line.plan_digest
+            runs[line.run] = line
             continue
         record = keys.setdefault(line.key_arn, KeyRecord(line.key_arn))
         if isinstance(line, IntentLine):
@@ -352,18 +402,23 @@ def _fold(lines: Iterable[AnyLine]) -> dict[KeyArn, KeyRecord]:
             record.open = (*record.open, line)
         else:
             intent = intents.pop(line.id, None)
-            # A later run, of no plan, may have decided it.
-            digest = digests.get(line.run if intent is None else intent.run)
+            # A later run, of no plan and with other wishes, may have decided it.
+            begun = runs.get(line.run if intent is None else intent.run)
+            decided = runs.get(line.run)
             record.open = tuple(one for one in record.open if one.id != line.id)
             record.last = line
-            _stands(record, line, intent, digest)
-        named = {digests.get(one.run) for one in record.open}
+            _stands(record, line, intent, begun, decided)
+        named = {runs[one.run].plan_digest for one in record.open if one.run in runs}
         record.open_digests = frozenset(name for name in named if name is not None)
     return keys
 
 
 def _stands(
-    record: KeyRecord, line: OutcomeLine, intent: IntentLine | None, digest: str | None
+    record: KeyRecord,
+    line: OutcomeLine,
+    intent: IntentLine | None,
+    begun: RunLine | None,
+    decided: RunLine | None,
 ) -> None:
     """Keep what stands after an outcome: a deletion, or its cancellation.
 
@@ -371,12 +426,14 @@ def _stands(
     """
     if line.outcome is Outcome.SCHEDULED:
         record.scheduled, record.scheduled_outcome = intent, line
-        record.plan_digest = digest
-        record.cancelled, record.afterwards = None, frozenset()
+        record.plan_digest = None if begun is None else begun.plan_digest
+        record.cancelled, record.wished, record.afterwards = None, frozenset(), frozenset()
         _settles(record, intent)
     elif line.outcome is Outcome.CANCELLED and line.operation == _CANCEL:
         record.scheduled = record.scheduled_outcome = record.plan_digest = None
         record.cancelled, record.afterwards = line, frozenset()
+        wishes = [run.afterwards or () for run in (begun, decided) if run is not None]
+        record.wished = frozenset[str]().union(*wishes)
         _settles(record, intent)
     elif line.outcome is Outcome.CANCELLED:
         record.afterwards |= {line.operation}
@@ -452,6 +509,7 @@ class Journal:
         caller: str | None = None,
         ticket: str | None = None,
         approved_by: str | None = None,
+        afterwards: Iterable[str] = (),
         keys: int = 0,
     ) -> None:
         """Write the line that starts this run; a torn end of the file is closed off before it.
@@ -466,6 +524,7 @@ class Journal:
             caller=caller,
             ticket=ticket,
             approved_by=approved_by,
+            afterwards=tuple(sorted(afterwards)) or None,
         )
         try:
             self._demand_room(keys * ROOM_FOR_A_KEY)

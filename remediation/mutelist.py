@@ -32,6 +32,16 @@ _OURS: Final = re.compile(rf"\^{CHECK}\$\(\?#keysweep (?P<region>[a-z0-9-]+)\)")
 _WHY: Final = "Deletion scheduled with Keysweep; muted while it is pending."
 
 
+class _Loader(yaml.SafeLoader):
+    """The safe loader, to which a day is a text: Prowler wants texts, and JSON has no days."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith(":timestamp")]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
+
 def intended(status: Status) -> frozenset[KeyArn]:
     """The keys whose deletion is pending as the journal says: by our request, to our date."""
     return frozenset(
@@ -94,7 +104,7 @@ def load(path: Path) -> Mutelist:
     """Read an existing mutelist. Raises BadInput naming file and place."""
     text = read_text(path)
     try:
-        document = yaml.safe_load(text)
+        document = yaml.load(text, _Loader)  # noqa: S506 - a safe loader
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f"line {mark.line + 1}: " if mark is not None else ""

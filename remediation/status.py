@@ -16,9 +16,9 @@ from .errors import AccountUnavailable, CutAnswer
 from .evidence.description import describe
 from .files import json_with_list
 from .journal import History, KeyRecord
-from .models import SLIM, KeyArn, Model, NotFound, Time
+from .models import PENDING_DELETION, SLIM, KeyArn, KeyDescription, Model, NotFound, Time
 from .work import each_key
-from .write import SAME_DATE
+from .write import SAME_DATE, is_late, is_ours
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=SLIM)
@@ -124,24 +124,25 @@ def _row(record: KeyRecord, accounts: Accounts) -> StatusRow:
         deletion_date=seen.deletion_date,
         days_left=None if seen.deletion_date is None else max(0, (seen.deletion_date - now).days),
         monthly_cost_usd=(cost or 0.0) if seen.key_state == "PendingDeletion" else 0.0,
-        drift=_drift(record, seen.key_state, seen.deletion_date, promised),
+        drift=_drift(record, seen, now),
     )
 
 
-def _drift(record: KeyRecord, state: str, date: datetime | None, promised: datetime | None) -> str:
-    if record.undecided is not None:
-        return _interrupted(record.undecided.operation)
-    if state in {"Disabled", "Enabled"}:
+def _drift(record: KeyRecord, seen: KeyDescription, now: datetime) -> str:
+    if record.interrupted:
+        return record.interrupted
+    begun = record.scheduled_outcome
+    if begun is None:
+        return ""
+    promised, date = begun.deletion_date, seen.deletion_date
+    if is_late(seen, begun.time, now):
+        return "DescribeKey does not show its deletion yet; look again in five minutes"
+    if seen.key_state in {"Disabled", "Enabled"}:
         return "somebody else cancelled its deletion"
-    if state == "PendingDeletion" and promised and date and abs(date - promised) > SAME_DATE:
+    if seen.key_state not in PENDING_DELETION:
+        return f"its deletion does not stand: the key is {seen.key_state}"
+    if promised and date and abs(date - promised) > SAME_DATE:
         return f"its date moved from {promised:%Y-%m-%d}"
+    if not is_ours(seen, record):
+        return "its deletion is another one: somebody cancelled ours, and scheduled it anew"
     return ""
-
-
-def _interrupted(operation: str) -> str:
-    """What mends it: a run that reads the journal, looks at the key and finishes what was begun."""
-    if operation == "ScheduleKeyDeletion":
-        mend = "run keysweep apply with its plan again, or keysweep cancel --journal FILE"
-    else:
-        mend = "run the keysweep cancel or guard that began it again"
-    return f"{operation} was interrupted: {mend}"

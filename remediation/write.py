@@ -18,7 +18,7 @@ from .aws import Place
 from .aws.failures import Failure, code_of, explain
 from .errors import CutAnswer
 from .evidence.description import describe
-from .journal import AGAIN, IntentLine, Journal, JournalFailed
+from .journal import AGAIN, IntentLine, Journal, JournalFailed, KeyRecord
 from .models import PENDING_DELETION, KeyArn, KeyDescription, KeyResult, NotFound, Outcome
 
 READ_BACK_PAUSES: Final = (0.0, 0.5, 1.0, 2.0)
@@ -34,6 +34,27 @@ SAME_DATE: Final = timedelta(minutes=1)
 
 OURS_WITHIN: Final = timedelta(hours=1)
 """How near to our intent a deletion must have begun to count as ours: promise 7 of README.md."""
+
+
+def is_late(seen: KeyDescription, since: datetime, now: datetime) -> bool:
+    """Whether the key may be pending deletion since then, and DescribeKey does not show it yet."""
+    return seen.key_state in SCHEDULE.from_states and now - since < SETTLED_AFTER
+
+
+def is_ours(seen: KeyDescription, record: KeyRecord) -> bool:
+    """Whether the deletion that is pending is the one that the journal began."""
+    standing, asked = record.scheduled_outcome, record.scheduled
+    if standing is not None and standing.deletion_date is None:
+        # A primary that waited for its replicas: its own waiting period begins when they are gone.
+        window = None if asked is None else asked.pending_window_days
+        if seen.deletion_date is None:
+            return window is None or seen.pending_window_days == window
+        least = timedelta(days=window or 0)
+        return seen.deletion_date - least >= standing.time - OURS_WITHIN
+    promised = None if standing is None else standing.deletion_date
+    if promised and seen.deletion_date and abs(promised - seen.deletion_date) <= SAME_DATE:
+        return True
+    return any(_scheduled(seen, intent) for intent in record.open_schedules)
 
 
 def _scheduled(seen: KeyDescription, intent: IntentLine) -> bool:
@@ -176,6 +197,12 @@ def write(place: Place, journal: Journal, change: Write, seen: KeyDescription) -
     return settle(place, journal, intent, operation, failure=failure, earlier=change.earlier).result
 
 
+def not_asked(place: Place, journal: Journal, change: Write, why: str) -> KeyResult:
+    """Write down that a change was wanted and not asked for, so that a later run knows of it."""
+    intent = journal.intent(place.clock.now(), change.operation.name, change.key_arn)
+    return _note(place, journal, intent, Outcome.FAILED, message=f"not asked: {why}")
+
+
 def settle(
     place: Place,
     journal: Journal,
@@ -216,6 +243,12 @@ def settle(
         why = f"{why}; DescribeKey shows that it took effect"
         return Settled(_note(place, journal, came, operation.done, deletion_date=date, message=why))
     if operation is SCHEDULE and seen.key_state in PENDING_DELETION:
+        if _may_have_waited(seen, intent):
+            told = (
+                f"{why}; it is pending deletion, and as a primary that had replicas it does not "
+                f"tell by whose request: if it is to stay, keysweep cancel --key {intent.key_arn}"
+            )
+            return Settled(_row(intent, Outcome.FAILED, message=told), final=False)
         why = "pending deletion by somebody else's request"
         return Settled(
             _note(place, journal, intent, Outcome.ALREADY_PENDING, deletion_date=date, message=why)
@@ -227,6 +260,15 @@ def settle(
     if refused or place.clock.now() - intent.time >= SETTLED_AFTER:
         return Settled(_note(place, journal, intent, Outcome.FAILED, message=why))
     return Settled(_row(intent, Outcome.FAILED, message=f"{why}: {AGAIN}"), final=False)
+
+
+def _may_have_waited(seen: KeyDescription, intent: IntentLine) -> bool:
+    """Whether the deletion may be this intent's though its date is later than the intent says: the
+    waiting period of a primary begins when its last replica is gone."""
+    window = intent.pending_window_days
+    if seen.multi_region_type != "PRIMARY" or window is None or seen.deletion_date is None:
+        return False
+    return seen.deletion_date - timedelta(days=window) > intent.time
 
 
 def _begun(

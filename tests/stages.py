@@ -94,13 +94,16 @@ class Stages:
         """Cancel the journal's batch, or these keys."""
         entered = Accounts(self.access, self.manners)
         only_ours = arns is None
+        afterwards = cancel_stage.operations_after(
+            keep="protected_tag" in wishes, enable=bool(wishes.get("enable"))
+        )
         if arns is None:
-            too = bool(wishes.get("protected_tag") or wishes.get("enable"))
-            arns = cancel_stage.batch(self.history(), cancelled_too=too)
+            arns = cancel_stage.batch(self.history(), afterwards)
         keys = sorted(arns)
         caller(entered, keys)
         with Journal(self.journal) as journal:
-            journal.begin(entered.clock.now(), "cancel", keys=len(keys))
+            now = entered.clock.now()
+            journal.begin(now, "cancel", afterwards=afterwards, keys=len(keys))
             rows = cancel_stage.cancel(keys, entered, journal, only_ours=only_ours, **wishes)
         return self.by_name(rows)
 

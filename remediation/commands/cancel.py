@@ -89,10 +89,11 @@ def cancel(
     if any(ways):
         path = journals[0] if journals else journal_stage.DEFAULT_PATH
         batches = {path: _chosen(found, made, keys)}
-        written_to = [path] if path.exists() else []
+        written_to = [path] if journal_stage.exists(path) else []
     else:
         written_to = [*journals]
-        batches = cancel_stage.batches(journals, cancelled_too=keep or enable)
+        afterwards = cancel_stage.operations_after(keep=keep, enable=enable)
+        batches = cancel_stage.batches(journals, afterwards)
     for problem in journal_stage.read(written_to).problems:
         say(problem)
     ordered = sorted(arn for chosen in batches.values() for arn in chosen)

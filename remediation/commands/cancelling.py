@@ -36,6 +36,7 @@ def cancel_batches(
 ) -> tuple[tuple[KeyResult, ...], Sequence[Journal]]:
     """Cancel deletions; the rows of the keys in their order, and the journals that were written."""
     batches = [batch for batch in batches if batch.keys]
+    afterwards = cancel_stage.operations_after(keep=protected_tag is not None, enable=enable)
     done: list[KeyResult] = []
     journals: dict[Path, Journal] = {}
     with (
@@ -47,7 +48,9 @@ def cancel_batches(
             journals[path] = opened.enter_context(Journal(path))
         for path, journal in journals.items():
             count = sum(len(batch.keys) for batch in batches if batch.journal == path)
-            journal.begin(accounts.clock.now(), command, caller=caller, keys=count)
+            journal.begin(
+                accounts.clock.now(), command, caller=caller, afterwards=afterwards, keys=count
+            )
         for batch in batches:
             done += cancel_stage.cancel(
                 batch.keys,

@@ -14,6 +14,7 @@ from .. import policy as policy_stage
 from ..aws import Access, Accounts, Manners
 from ..files import ascii_json
 from ..interrupt import at_once
+from ..models import Outcome
 from ..policy import MAX_WINDOW_DAYS
 from ..report import tables
 from ..work import Stop
@@ -99,7 +100,7 @@ def guard(
     if keep and not rescue:
         raise click.UsageError("--keep goes with --cancel")
     paths = journals or (journal_stage.DEFAULT_PATH,)
-    if every and not journals and not journal_stage.DEFAULT_PATH.exists():
+    if every and not journals and not journal_stage.exists(journal_stage.DEFAULT_PATH):
         read: tuple[Path, ...] = ()
     else:
         read = paths
@@ -108,7 +109,9 @@ def guard(
     given = None if policy_path is None else policy_stage.load(policy_path)
     judged_by = guard_stage.policy_of(made, given, policy_stage.load())
     accounts = Accounts(access, Manners(judged_by.quota_share))
-    batches = cancel_stage.batches(read)
+    afterwards = cancel_stage.operations_after(keep=keep, enable=False)
+    batches = cancel_stage.batches(read, afterwards)
+    owed = {arn for arn, record in history.keys.items() if record.owed & afterwards}
     ours = {arn for chosen in batches.values() for arn in chosen}
     with at_once(), progress("looking at keys") as step:
         collector = collector_asking(accounts, step=step)
@@ -123,10 +126,11 @@ def guard(
         )
     wanted = {row.key_arn for row in rows if row.wanted}
     code = LEFT if wanted or history.problems or any(row.unread for row in rows) else DONE
-    if rescue and wanted:
-        caller = caller_of(accounts, sorted(wanted))
-        confirm("Cancel the deletion of", sorted(wanted), accounts, yes=yes)
-        chosen = [Batch(path, sorted(wanted & {*some}), True) for path, some in batches.items()]
+    if rescue and (wanted or owed):
+        to_do = wanted | owed
+        caller = caller_of(accounts, sorted(to_do))
+        confirm("Cancel the deletion of", sorted(to_do), accounts, yes=yes)
+        chosen = [Batch(path, sorted(to_do & {*some}), True) for path, some in batches.items()]
         chosen.append(Batch(paths[0], sorted(wanted - ours), False))
         stop = Stop()
         done, written = cancel_batches(
@@ -138,6 +142,8 @@ def guard(
             protected_tag=judged_by.protected_tag if keep else None,
         )
         rows = guard_stage.with_rescues(rows, done)
+        if any(one.outcome is Outcome.FAILED for one in done):
+            code = LEFT
         code = code_at_end(stop, written, code)
     if form == "json":
         for problem in history.problems:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from keysweep.remediation.errors import BadInput, Refused
-from keysweep.remediation.journal import Journal, read
+from keysweep.remediation.journal import Journal, read, read_whole
 from keysweep.remediation.models import KeyArn, Outcome
 
 NOW = datetime(2026, 11, 1, 12, 0, tzinfo=UTC)
@@ -74,15 +74,18 @@ def test_a_torn_last_line_is_left_out_and_said(tmp_path: Path, cut: int) -> None
     assert read([path]).keys[TWO].scheduled is not None
 
 
-def test_a_damaged_middle_is_refused_with_its_line(tmp_path: Path) -> None:
+def test_a_damaged_middle_is_told_with_its_line_and_hides_no_key(tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
     with Journal(path) as journal:
         journal.begin(NOW, "apply")
         _schedule(journal, ONE, Outcome.SCHEDULED)
     lines = path.read_text(encoding="utf-8").splitlines()
     path.write_text("\n".join([lines[0], "{", *lines[1:]]) + "\n", encoding="utf-8")
-    with pytest.raises(BadInput, match="line 2 is not a line of a journal"):
-        read([path])
+    history = read([path])
+    assert history.problems == (f"{path}: line 2 is altered, no line of a journal, and left out",)
+    assert history.keys[ONE].scheduled_outcome is not None
+    with pytest.raises(BadInput, match="line 2 is altered"):
+        read_whole(path)
 
 
 def test_one_writer_at_a_time(tmp_path: Path) -> None:

@@ -164,6 +164,7 @@ def test_status_tells_what_differs_from_the_journal_and_what_it_cannot_see(
     for arn in (moved, rescued):
         kms.cancel_key_deletion(KeyId=arn)
     kms.schedule_key_deletion(KeyId=moved, PendingWindowInDays=7)
+    aws.advance(seconds=360)  # before that, DescribeKey may only be late
     shown = keysweep("status", "--format", "json").document
     named = {key["arn"]: key["name"] for key in aws.keys()}
     drift = {named[row["key_arn"]]: row["drift"] for row in shown["rows"] if row["drift"]}
@@ -404,6 +405,7 @@ def test_a_rerun_tells_of_a_deletion_that_somebody_cancelled(
     keysweep("apply", planned, "--yes", *ROLE)
     arn = aws.key_arn(SHOP, "eu-west-1", "dead-1")
     boto3.client("kms", **aws.client_arguments(SHOP, "eu-west-1")).cancel_key_deletion(KeyId=arn)
+    aws.advance(seconds=360)  # before that, DescribeKey may only be late
     again = keysweep("apply", planned, "--yes", "--format", "json", *ROLE)
     assert outcomes(aws, again.document) == {
         **dict.fromkeys(DEAD, "scheduled"),

@@ -189,7 +189,8 @@ def test_a_change_is_told_where_nobody_can_say_whether_it_could_be_undone(run: S
     assert outcomes(rows) == {"raced": "failed", "calm": "scheduled"}
     assert rows["raced"].message.startswith("changed while it was being scheduled (")
     assert rows["raced"].message.endswith(
-        f"and DescribeKey does not answer; run: keysweep cancel --key {_arn(run)}"
+        "and DescribeKey does not answer; run the same command again, or run: "
+        f"keysweep cancel --key {_arn(run)}"
     )
     assert run.aws.calls(operation="CancelKeyDeletion") == []
     held.undo_finds_everything(run)
@@ -202,7 +203,8 @@ def test_a_look_after_the_call_that_fails_is_a_failure_that_says_how_to_undo(run
     assert outcomes(rows) == {"raced": "failed", "calm": "scheduled"}
     assert rows["raced"].message == (
         "scheduled, but key policy could not be looked at once more after the call; "
-        f"look yourself, or run: keysweep cancel --key {_arn(run)}"
+        "run the same command again, or look yourself and run: "
+        f"keysweep cancel --key {_arn(run)}"
     )
     assert rows["calm"].message == ""
 

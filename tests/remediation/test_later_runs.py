@@ -1,0 +1,417 @@
+"""What a later run makes of a key on which an earlier one, or somebody else, has worked."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+from stages import DEAD, SHOP, Stages, few_references, outcomes, share_models, state_only
+
+from embedded_aws.process import EmbeddedAws
+from keysweep.remediation import apply as apply_stage
+from keysweep.remediation import mutelist as mutelist_stage
+from keysweep.remediation import status as status_stage
+from keysweep.remediation import write as write_stage
+from keysweep.remediation.aws import Accounts, Place
+from keysweep.remediation.aws import clock as clock_stage
+from keysweep.remediation.cancel import batch, batches
+from keysweep.remediation.journal import Journal
+from keysweep.remediation.models import KeyArn, Outcome
+from keysweep.remediation.plan import Plan
+
+KEEP = [{"TagKey": "keysweep:keep", "TagValue": ""}]
+AT = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[EmbeddedAws]:
+    with EmbeddedAws() as aws:
+        yield aws
+
+
+@pytest.fixture
+def run(server: EmbeddedAws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stages:
+    for name, value in server.environment(SHOP).items():
+        monkeypatch.setenv(name, value)
+    share_models(monkeypatch)
+    few_references(monkeypatch)
+    monkeypatch.setattr(write_stage, "READ_BACK_PAUSES", (0.0, 0.05))
+    keys = [{"name": "key", **DEAD}, {"name": "other", **DEAD}]
+    server.reset({"accounts": {SHOP: {"regions": {"eu-west-1": {"keys": keys}}}}})
+    return Stages(server, tmp_path, state_only())
+
+
+def _kms(run: Stages, region: str = "eu-west-1") -> Any:
+    return boto3.client("kms", **run.aws.client_arguments(SHOP, region))
+
+
+def _arn(run: Stages, name: str = "key") -> str:
+    return run.aws.key_arn(SHOP, "eu-west-1", name)
+
+
+def _command(run: Stages, *arguments: str) -> tuple[int, str, str]:
+    process = run.start(*arguments)
+    out, told = process.communicate(timeout=120)
+    assert "Traceback" not in told
+    return process.returncode, out, told
+
+
+def _drifts(run: Stages) -> dict[str, str]:
+    names = run.names()
+    rows = _status(run).rows
+    return {names[str(row.key_arn)]: row.drift for row in rows}
+
+
+def _status(run: Stages) -> status_stage.Status:
+    return status_stage.status(run.history(), Accounts(run.access, run.manners))
+
+
+# --- DescribeKey does not show a deletion yet -----------------------------------------------------
+
+
+def test_undo_does_not_believe_that_a_deletion_of_a_moment_ago_is_not_there(run: Stages) -> None:
+    plan = run.plan()
+    run.apply(plan)
+    run.aws.fault("stale", operation="DescribeKey", times=None)
+    rows = run.cancel()
+    assert outcomes(rows) == {"key": "failed", "other": "failed"}
+    assert rows["key"].message.startswith("DescribeKey does not show the deletion of ")
+    assert rows["key"].message.endswith("in five minutes run the same command again")
+    assert outcomes(run.apply(plan)) == {"key": "failed", "other": "failed"}
+    late = "DescribeKey does not show its deletion yet; look again in five minutes"
+    assert _drifts(run) == {"key": late, "other": late}
+    assert {name: row.notes for name, row in run.guard().items()} == {
+        "key": (late,),
+        "other": (late,),
+    }
+    run.aws.clear_faults()
+    assert outcomes(run.cancel()) == {"key": "cancelled", "other": "cancelled"}
+
+
+def test_later_it_is_believed(run: Stages) -> None:
+    run.apply(run.plan())
+    _kms(run).cancel_key_deletion(KeyId=_arn(run))
+    run.aws.advance(seconds=400)
+    assert outcomes(run.cancel()) == {"key": "not_pending", "other": "cancelled"}
+
+
+def test_a_key_that_was_enabled_since_is_no_late_answer(run: Stages) -> None:
+    run.apply(run.plan())
+    _kms(run).cancel_key_deletion(KeyId=_arn(run))
+    _kms(run).enable_key(KeyId=_arn(run))
+    assert outcomes(run.cancel()) == {"key": "not_pending", "other": "cancelled"}
+
+
+def test_our_own_deletion_that_shows_late_is_not_somebody_elses(run: Stages) -> None:
+    plan = run.plan()
+    run.aws.fault("drop_after", operation="ScheduleKeyDeletion", key=_arn(run))
+    run.aws.fault("stale", operation="DescribeKey", key=_arn(run), skip=1, times=None)
+    assert outcomes(run.apply(plan)) == {"key": "failed", "other": "scheduled"}
+    run.aws.clear_faults()
+    pauses = len(write_stage.READ_BACK_PAUSES)
+    run.aws.fault("stale", operation="DescribeKey", key=_arn(run), times=pauses)
+    assert outcomes(run.apply(plan)) == {"key": "scheduled", "other": "scheduled"}
+    assert not any(record.open for record in run.history().keys.values())
+
+
+# --- an immediate undo that failed is tried again, whenever the next run comes --------------------
+
+
+def _tagged_meanwhile(run: Stages) -> Plan:
+    """A plan whose key is tagged between the last look and the call."""
+    plan = run.plan()
+    then = {"operation": "TagResource", "Tags": KEEP, "KeyId": _arn(run)}
+    run.aws.fault("meddle", operation="ListResourceTags", key=_arn(run), then=then)
+    return plan
+
+
+LOST_UNDOS = {
+    "DescribeKey does not answer": {"kind": "deny", "operation": "DescribeKey", "skip": 1},
+    "DescribeKey is late": {"kind": "stale", "operation": "DescribeKey", "skip": 1},
+    "the look is denied": {"kind": "deny", "operation": "ListResourceTags"},
+    "the call is lost": {"kind": "drop_before", "operation": "CancelKeyDeletion"},
+    "the call is denied": {"kind": "deny", "operation": "CancelKeyDeletion"},
+}
+
+
+@pytest.mark.parametrize("fault", LOST_UNDOS.values(), ids=LOST_UNDOS)
+@pytest.mark.parametrize("days", [0.1, 8], ids=["two hours later", "when the plan has expired"])
+def test_the_next_run_makes_up_for_an_undo_that_failed(
+    fault: dict[str, Any], days: float, run: Stages
+) -> None:
+    _tagged_meanwhile(run)
+    wanted = dict(fault)
+    run.aws.fault(wanted.pop("kind"), key=_arn(run), times=None, **wanted)
+    command = ("apply", "plan.json", "--yes", "--journal", "journal.jsonl", "--format", "json")
+    code, out, _ = _command(run, *command)
+    told = {row["key_arn"]: row["outcome"] for row in json.loads(out)["results"]}
+    assert (code, told) == (1, {_arn(run): "failed", _arn(run, "other"): "scheduled"})
+    assert run.state("PendingDeletion") == {"key", "other"}
+    run.aws.clear_faults()
+    run.aws.advance(days=days)
+    code, out, _ = _command(run, *command)
+    told = {row["key_arn"]: row["outcome"] for row in json.loads(out)["results"]}
+    assert (code, told) == (0, {_arn(run): "changed", _arn(run, "other"): "scheduled"})
+    assert run.state("Disabled") == {"key"}
+
+
+# --- somebody else's deletion is left alone -------------------------------------------------------
+
+
+def _taken_over(run: Stages) -> datetime:
+    """Somebody cancels our deletion, tags the key and schedules it himself; until when it waits."""
+    kms = _kms(run)
+    kms.cancel_key_deletion(KeyId=_arn(run))
+    kms.tag_resource(KeyId=_arn(run), Tags=[{"TagKey": "ticket", "TagValue": "OWN-1"}])
+    answer = kms.schedule_key_deletion(KeyId=_arn(run), PendingWindowInDays=7)
+    date: datetime = answer["DeletionDate"]
+    return date
+
+
+@pytest.mark.parametrize("later", [{"seconds": 600}, {"days": 2}], ids=["at once", "later"])
+def test_a_rerun_leaves_a_deletion_alone_that_somebody_began_anew(
+    later: dict[str, int], run: Stages
+) -> None:
+    plan = run.plan()
+    run.apply(plan)
+    run.aws.advance(**later)
+    theirs = _taken_over(run)
+    rows = run.apply(plan)
+    assert outcomes(rows) == {"key": "already_pending", "other": "scheduled"}
+    assert rows["key"].deletion_date is not None
+    assert abs(rows["key"].deletion_date - theirs) < timedelta(minutes=1)
+    assert run.state("PendingDeletion") == {"key", "other"}
+
+
+def test_a_rerun_says_that_a_key_is_gone(run: Stages) -> None:
+    plan = run.plan()
+    run.apply(plan)
+    run.aws.advance(days=31)
+    rows = run.apply(plan)
+    assert outcomes(rows) == {"key": "changed", "other": "changed"}
+    assert rows["key"].message == "AWS knows no such key any more"
+
+
+# --- a plan that expires during its run -----------------------------------------------------------
+
+
+def test_a_plan_that_expires_while_the_run_waits_schedules_nothing(
+    run: Stages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = run.plan()
+    ordinary, turn, asleep = clock_stage._elapsed, Place.turn, [0.0]
+    monkeypatch.setattr(clock_stage, "_elapsed", lambda: ordinary() + asleep[0])
+
+    def sleeps(place: Place, operation: str) -> None:
+        turn(place, operation)
+        asleep[0] = timedelta(days=10).total_seconds()
+
+    monkeypatch.setattr(Place, "turn", sleeps)
+    rows = run.apply(plan)
+    assert outcomes(rows) == {"key": "failed", "other": "failed"}
+    assert "the plan expired on" in rows["key"].message
+    assert run.state("Disabled") == {"key", "other"}
+    assert run.aws.calls(operation="ScheduleKeyDeletion") == []
+
+
+# --- what follows a cancellation ------------------------------------------------------------------
+
+
+def test_keys_that_were_cancelled_before_are_not_enabled_with_the_others(run: Stages) -> None:
+    run.apply(run.plan())
+    run.cancel([KeyArn.parse(_arn(run))])
+    run.aws.advance(days=3)
+    assert outcomes(run.cancel(enable=True)) == {"other": "cancelled"}
+    assert run.state("Enabled") == {"other"}
+
+
+def test_a_rerun_of_guard_tags_what_the_last_one_rescued_and_could_not_tag(run: Stages) -> None:
+    run.plan()
+    assert _command(run, "apply", "plan.json", "--yes")[0] == 0
+    with suppress(ClientError):  # an application misses its key
+        _kms(run).encrypt(KeyId=_arn(run), Plaintext=b"x")
+    run.aws.fault("throttle", operation="TagResource", key=_arn(run), times=1)
+    guard = ("guard", "--cancel", "--keep", "--yes", "--plan", "plan.json", "--format", "json")
+    code, out, _ = _command(run, *guard)
+    rescues = [row["rescue"] for row in map(json.loads, out.splitlines()) if row["rescue"]]
+    assert (code, [one["outcome"] for one in rescues]) == (1, ["failed"])
+    assert rescues[0]["message"].startswith("cancelled; not tagged")
+    assert run.aws.key(_arn(run))["tags"] == {}
+    _, out, _ = _command(run, *guard)
+    rows = {row["key_arn"]: row for row in map(json.loads, out.splitlines())}
+    assert rows[_arn(run)]["rescue"]["outcome"] == "cancelled"
+    assert rows[_arn(run)]["notes"] == ["its deletion was cancelled by an earlier run"]
+    assert "keysweep:keep" in run.aws.key(_arn(run))["tags"]
+    # And then there is nothing left to do.
+    _, out, _ = _command(run, *guard)
+    assert _arn(run) not in {json.loads(line)["key_arn"] for line in out.splitlines()}
+
+
+def test_a_disk_that_fills_up_after_the_cancellation_does_not_make_it_not_begun(
+    run: Stages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run.apply(run.plan())
+    ordinary, lines = os.fsync, [0]
+
+    def fsync(handle: int) -> None:
+        if Path(f"/proc/self/fd/{handle}").readlink().name == "journal.jsonl":
+            lines[0] += 1
+            if lines[0] == 3:  # after the run's line and the intent
+                raise OSError(28, "No space left on device")
+        ordinary(handle)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    rows = run.cancel([KeyArn.parse(_arn(run))], protected_tag="keysweep:keep")
+    assert rows["key"].outcome is Outcome.FAILED
+    assert rows["key"].message.startswith("cancelled; ")
+    assert "not tagged keysweep:keep" in rows["key"].message
+    assert run.state("Disabled") == {"key"}
+
+
+# --- primaries that wait for their replicas -------------------------------------------------------
+
+
+def _primary(run: Stages, **replicas: Any) -> tuple[str, Plan]:
+    primary = {"name": "primary", "multi_region": True, "replicas": replicas, **DEAD}
+    regions = {"eu-west-1": {"keys": [primary]}, "us-east-1": {}}
+    run.aws.reset({"accounts": {SHOP: {"regions": regions}}})
+    run.policy = state_only(also=("replicas-remain",))
+    arn = _arn(run, "primary")
+    return arn, run.plan([arn])
+
+
+def test_a_lost_deletion_of_a_primary_stays_open_when_its_date_comes_later(run: Stages) -> None:
+    arn, plan = _primary(run, **{"us-east-1": {"state": "Disabled"}})
+    run.aws.fault("drop_after", operation="ScheduleKeyDeletion", key=arn)
+    run.aws.fault("deny", operation="DescribeKey", key=arn, skip=1, times=None)
+    run.apply(plan)
+    run.aws.clear_faults()
+    replica = arn.replace("eu-west-1", "us-east-1")
+    _kms(run, "us-east-1").schedule_key_deletion(KeyId=replica, PendingWindowInDays=7)
+    run.aws.advance(days=8)
+    assert run.aws.key(arn)["state"] == "PendingDeletion"
+    rows = run.cancel()
+    assert outcomes(rows) == {"primary": "failed"}
+    assert f"keysweep cancel --key {arn}" in rows["primary"].message
+    assert batch(run.history()) == (KeyArn.parse(arn),)
+    assert outcomes(run.cancel([KeyArn.parse(arn)])) == {"primary": "cancelled"}
+
+
+def test_a_primarys_deletion_with_another_waiting_period_is_somebody_elses(run: Stages) -> None:
+    arn, plan = _primary(run, **{"us-east-1": {"state": "Disabled"}})
+    assert outcomes(run.apply(plan)) == {"primary": "scheduled"}
+    run.aws.advance(days=2)
+    _kms(run).cancel_key_deletion(KeyId=arn)
+    _kms(run).schedule_key_deletion(KeyId=arn, PendingWindowInDays=7)
+    status = _status(run)
+    assert status.rows[0].drift.startswith("its deletion is another one")
+    assert mutelist_stage.intended(status) == frozenset()
+    assert outcomes(run.cancel()) == {"primary": "not_pending"}
+    assert run.aws.key(arn)["state"] == "PendingReplicaDeletion"
+
+
+def test_a_primary_that_waits_for_replicas_which_it_had_not_is_not_muted(run: Stages) -> None:
+    arn, plan = _primary(run)
+    assert outcomes(run.apply(plan)) == {"primary": "scheduled"}
+    kms = _kms(run)
+    kms.cancel_key_deletion(KeyId=arn)
+    kms.enable_key(KeyId=arn)
+    kms.replicate_key(KeyId=arn, ReplicaRegion="us-east-1")
+    kms.disable_key(KeyId=arn)
+    kms.schedule_key_deletion(KeyId=arn, PendingWindowInDays=30)
+    status = _status(run)
+    assert status.rows[0].drift.startswith("its deletion is another one")
+    assert mutelist_stage.intended(status) == frozenset()
+
+
+# --- the journal ----------------------------------------------------------------------------------
+
+
+def test_a_lost_cancellation_has_one_outcome_whoever_cancels_meanwhile(run: Stages) -> None:
+    run.apply(run.plan())
+    run.aws.fault("drop_before", operation="CancelKeyDeletion", key=_arn(run))
+    run.aws.fault("deny", operation="DescribeKey", key=_arn(run), skip=1, times=None)
+    run.cancel([KeyArn.parse(_arn(run))])
+    run.aws.clear_faults()
+    run.aws.advance(seconds=400)
+    then = {"operation": "CancelKeyDeletion", "KeyId": _arn(run)}
+    run.aws.fault("meddle", operation="DescribeKey", key=_arn(run), skip=1, then=then)
+    run.cancel()
+    assert run.history().problems == ()
+
+
+def test_guard_does_not_say_that_somebody_cancelled_what_was_never_begun(run: Stages) -> None:
+    plan = run.plan()
+    with Journal(run.journal) as journal:
+        now = datetime.fromtimestamp(run.aws.now(), UTC)
+        journal.begin(now, "apply", plan_digest=plan.digest)
+        arn = KeyArn.parse(_arn(run))
+        journal.intent(now, "ScheduleKeyDeletion", arn, pending_window_days=30)
+    (note,) = run.guard()["key"].notes
+    assert note.startswith("ScheduleKeyDeletion was interrupted: run keysweep apply")
+
+
+def test_a_run_whose_clock_was_wrong_does_not_hide_a_later_deletion(tmp_path: Path) -> None:
+    arn = KeyArn.parse(f"arn:aws:kms:eu-west-1:{SHOP}:key/11111111-1111-4111-8111-111111111111")
+    a, b = tmp_path / "a.jsonl", tmp_path / "b.jsonl"
+
+    def line(path: Path, operation: str, outcome: Outcome, *, days: int) -> None:
+        with Journal(path) as journal:
+            journal.begin(AT + timedelta(days=days), "apply", plan_digest="sha256:1")
+            intent = journal.intent(AT + timedelta(days=days), operation, arn)
+            journal.outcome(AT + timedelta(days=days), intent, outcome)
+
+    line(a, "ScheduleKeyDeletion", Outcome.SCHEDULED, days=0)
+    with Journal(a) as journal:
+        journal.begin(AT + timedelta(days=900), "cancel")  # AWS refused its signatures
+    line(a, "CancelKeyDeletion", Outcome.CANCELLED, days=1)
+    line(b, "ScheduleKeyDeletion", Outcome.SCHEDULED, days=60)
+    assert batches([a, b]) == {a: [], b: [arn]}
+
+
+@pytest.mark.parametrize(
+    "command", [("cancel", "--yes"), ("status",), ("guard",)], ids=lambda words: words[0]
+)
+def test_an_altered_line_keeps_nobody_from_looking_or_from_undoing(
+    command: tuple[str, ...], run: Stages
+) -> None:
+    run.apply(run.plan())
+    lines = run.journal.read_text(encoding="utf-8").splitlines()
+    number = next(n for n, line in enumerate(lines) if '"line":"outcome"' in line)
+    lines[number] = lines[number].replace('"outcome"', '"outcoem"', 1)
+    run.journal.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    code, out, told = _command(run, *command, "--journal", "journal.jsonl", "--format", "json")
+    problem = f"line {number + 1} is altered, no line of a journal, and left out"
+    assert problem in told + out
+    if command[0] == "cancel":
+        assert (code, run.state("Disabled")) == (0, {"key", "other"})
+    else:
+        assert code == 1
+
+
+@pytest.mark.parametrize("command", ["apply plan.json", "status", "cancel"])
+@pytest.mark.parametrize("name", ["a" * 300, "loop.jsonl"], ids=["too long", "a link to itself"])
+def test_a_name_that_can_be_no_journals_is_bad_input(command: str, name: str, run: Stages) -> None:
+    run.plan()
+    (run.folder / "loop.jsonl").symlink_to("loop.jsonl")
+    yes = () if command == "status" else ("--yes",)
+    code, _, told = _command(run, *command.split(), *yes, "--journal", name)
+    assert code == 2
+    assert told.startswith(f"keysweep: {name}: the journal cannot be ")
+    assert told.count("\n") == 1
+
+
+def test_apply_of_the_stage_says_expired_where_the_command_lets_it_through(run: Stages) -> None:
+    plan = run.plan()
+    run.aws.advance(days=8)
+    rows = run.apply(plan)
+    assert outcomes(rows) == {"key": "failed", "other": "failed"}
+    assert apply_stage.to_do(plan, run.history(), plan.expires_at) == ()
