@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+from botocore.exceptions import CapacityNotAvailableError
 from botocore.retries.bucket import Clock, TokenBucket
 from botocore.retries.standard import RetryEventAdapter, ThrottlingErrorDetector
 from botocore.retries.throttling import CubicCalculator
@@ -32,6 +34,10 @@ _ONE_SLOWING: Final = 1.0
 """Seconds in which many throttled answers count as one: they left together."""
 
 
+_SAVED_UP: Final = 2
+"""Tokens that are left to those who come after a pause: for threads that wake late."""
+
+
 class _Monotonic(Clock):
     """A wall clock that is set back would stop the bucket."""
 
@@ -42,7 +48,8 @@ class _Monotonic(Clock):
 class Pace:
     """The pace of one operation in one account and Region. Thread-safe.
 
-    A token bucket that begins empty: requests start at the pace, not with a burst.
+    A token bucket that begins empty and keeps next to nothing of what it saves up while nobody
+    asks: requests leave at the pace, never in a burst.
     """
 
     def __init__(self, ceiling: float, clock: Clock | None = None) -> None:
@@ -62,6 +69,12 @@ class Pace:
     def wait(self) -> None:
         """Wait for the turn of one request."""
         self._bucket.acquire()
+        # A second's worth, sent at once and a little late, is more than a quota that is nearly used
+        # up bears.
+        saved = int(self._bucket.available_capacity) - _SAVED_UP
+        if saved > 0:
+            with suppress(CapacityNotAvailableError):  # another thread was faster
+                self._bucket.acquire(saved, block=False)
 
     def answered(self, *, throttled: bool) -> None:
         """Slow down on a throttled answer, recover on any other."""

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import CapacityNotAvailableError, ClientError
 from botocore.retries.bucket import Clock
 
 from embedded_aws.process import EmbeddedAws
@@ -39,6 +39,18 @@ def test_a_burst_of_threads_leaves_at_the_pace() -> None:
     with ThreadPoolExecutor(16) as threads:
         list(threads.map(lambda _: pace.wait(), range(40)))
     assert 40 / 50 * 0.95 <= time.monotonic() - start < 8
+
+
+def test_a_pause_is_followed_by_no_burst() -> None:
+    clock = HandClock()
+    pace = Pace(10, clock)
+    clock.now += 60
+    for _ in range(3):
+        pace.wait()  # would not come back: this clock stands still
+    with pytest.raises(CapacityNotAvailableError):
+        pace._bucket.acquire(block=False)
+    clock.now += 0.15
+    pace.wait()
 
 
 def test_throttling_slows_once_a_second_and_success_recovers() -> None:
