@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from embedded_aws.process import EmbeddedAws
 from keysweep.remediation.models import KeyArn
-from keysweep.remediation.mutelist import merged
+from keysweep.remediation.mutelist import load, merged, to_yaml
 
 SHOP, DATA = "111122223333", "444455556666"
 ROLE = ("--role-name", "KeysweepOperator")
@@ -113,6 +115,16 @@ def test_another_journals_keys_stay_muted() -> None:
         (SHOP, OURS.format(region="us-east-1")): (["^us-east-1$"], [f"^{same_id.key_id}$"]),
     }
     assert merged([], [one, same_id, other], second) == {"Mutelist": {"Accounts": {}}}
+
+
+@pytest.mark.parametrize("day", ["2026-02-28", "2026-02-30"])
+def test_a_day_that_somebody_wrote_stays_a_text(day: str, tmp_path: Path) -> None:
+    path = tmp_path / "mutelist.yaml"
+    path.write_text(THEIRS.replace("[website]}", f"[website], Description: {day}}}"))
+    document = merged([], [], load(path))
+    theirs = document["Mutelist"]["Accounts"]["*"]["Checks"]["s3_bucket_public_access"]
+    assert theirs["Description"] == day
+    assert json.loads(json.dumps(document)) == yaml.safe_load(to_yaml(document)) == document
 
 
 def test_what_is_no_mutelist_is_refused(
