@@ -26,7 +26,8 @@ BEFORE = {
     "docs/prowler.md": ["scan results"],
     "examples/code/README.md": ["scan results"],
     "docs/watch.md": ["scan results"],
-    "docs/undo.md": ["scan results", "plan", "apply", "journal into a bucket"],
+    "docs/undo.md": ["scan results", "plan", "apply"],
+    "docs/scheduling.md": ["scan results", "plan", "apply", "journal into a bucket"],
     "docs/security-hub.md": ["scan to Security Hub"],
 }
 """What the reader of a page has done already."""
