@@ -10,6 +10,8 @@ import gc
 import importlib.util
 import sys
 
+from .errors import INTERRUPTED
+
 LIBRARIES = ("boto3", "click", "jinja2", "jmespath", "msgspec", "pydantic", "yaml", "rich")
 
 COLLECT_AFTER = 20_000, 10, 10
@@ -22,7 +24,7 @@ def main() -> None:
     try:
         _run(sys.argv[1:])
     except KeyboardInterrupt:  # while libraries are loaded: whatever works has an answer of its own
-        sys.stderr.write("keysweep: interrupted; nothing more was done\n")
+        sys.stderr.write(f"keysweep: {INTERRUPTED}\n")
         sys.exit(1)
 
 

@@ -78,13 +78,13 @@ def refuse_expired(plan: Plan, now: datetime) -> None:
             f"the plan is dated {plan.created_at:%Y-%m-%d %H:%M} UTC, and AWS says that it is "
             f"{now:%Y-%m-%d %H:%M} UTC; set the clock right, then make and review a new plan"
         )
-    if now >= plan.expires_at:
+    if _has_expired(plan, now):
         raise Refused(f"{_expired(plan)}; make and review a new one")
 
 
 def to_do(plan: Plan, history: History, now: datetime) -> tuple[KeyArn, ...]:
     """The keys whose deletion may be scheduled now: not those that earlier runs are done with."""
-    if now >= plan.expires_at:
+    if _has_expired(plan, now):
         return ()
     return tuple(
         item.key_arn
@@ -204,9 +204,10 @@ class _Work:
             settled = settle(self.place, self.journal, intent, SCHEDULE)
             if settled.result.outcome is Outcome.SCHEDULED:
                 return self._look_at_plans(settled.result)
+        if record is None or record.scheduled_outcome is None:
+            return row
         assert isinstance(now.description, KeyDescription)
-        standing = record is not None and record.scheduled_outcome is not None
-        if record is not None and standing and is_ours(now.description, record):
+        if is_ours(now.description, record):
             return replace(row, message="scheduled by another plan of this journal")
         return row
 
@@ -295,42 +296,42 @@ class _Work:
         if unread:
             names = ", ".join(unread).replace("_", " ")
             why = f"{names} could not be looked at once more after the call"
-            told = self._not_cancelled(why)
-            message = f"scheduled, but {told}; {AGAIN}, or look yourself and run: {cure}"
+            self._leave_to_the_next_run(why)
+            message = f"scheduled, but {why}; {AGAIN}, or look yourself and run: {cure}"
             return _row(self.item, Outcome.FAILED, message, result.deletion_date)
         changed = now.difference(before)
         if not changed:
             return result
         why = f"changed while it was being scheduled ({'; '.join(changed)})"
-        cancelled = self._cancel_at_once(why)
-        if cancelled is None:
+        failed = self._cancel_at_once(why)
+        if failed is None:
             return _row(self.item, Outcome.CHANGED, f"{why}: its deletion was cancelled")
-        message = f"{cancelled}; {AGAIN}, or run: {cure}"
+        message = f"{why}, and {failed}; {AGAIN}, or run: {cure}"
         return _row(self.item, Outcome.FAILED, message, result.deletion_date)
 
     def _cancel_at_once(self, why: str) -> str | None:
-        """Cancel the deletion that this plan began; None, or why it was not."""
-        change = Write(CANCEL, self.item.key_arn)
+        """Cancel the deletion that this plan began; None, or what kept it from that."""
         seen = await_state(self.place, self.item.key_arn, PENDING_DELETION)
         if seen is None or seen.key_state not in PENDING_DELETION:
             shown = "does not answer" if seen is None else f"shows it as {seen.key_state} yet"
-            return self._not_cancelled(f"{why}, and DescribeKey {shown}")
+            failed = f"DescribeKey {shown}"
+            self._leave_to_the_next_run(f"{why}, and {failed}")
+            return failed
         try:
-            cancelled = write(self.place, self.journal, change, seen)
+            row = write(self.place, self.journal, Write(CANCEL, self.item.key_arn), seen)
         except JournalFailed as error:
             self.stop.ask(str(error))
-            return f"{why}, and could not be cancelled ({error})"
-        if cancelled.outcome in {Outcome.CANCELLED, Outcome.NOT_PENDING}:
+            return f"could not be cancelled ({error})"
+        if row.outcome in {Outcome.CANCELLED, Outcome.NOT_PENDING}:
             return None
-        return f"{why}, and could not be cancelled ({cancelled.message})"
+        return f"could not be cancelled ({row.message})"
 
-    def _not_cancelled(self, why: str) -> str:
-        """Leave in the journal that the deletion may have to be cancelled, for the next run."""
+    def _leave_to_the_next_run(self, why: str) -> None:
+        """Leave in the journal that the deletion may have to be cancelled."""
         try:
             not_asked(self.place, self.journal, Write(CANCEL, self.item.key_arn), why)
         except JournalFailed as error:
             self.stop.ask(str(error))
-        return why
 
 
 def _used_pieces(plan: Plan, item: PlanItem, now: datetime) -> frozenset[str]:

@@ -15,7 +15,7 @@ import click
 from .commands import DONE, LEFT
 from .commands.lazy import LazyCommand
 from .commands.saying import say
-from .errors import BadInput, KeysweepError
+from .errors import INTERRUPTED, BadInput, KeysweepError
 
 COMMANDS: Final[Mapping[str, str]] = {
     "apply": "Schedule the deletions that a reviewed plan lists.",
@@ -46,7 +46,7 @@ def run(arguments: Sequence[str]) -> int:
         say(f"{error.format_message()} ({context.command_path if context else 'keysweep'} --help)")
         return BadInput.exit_code
     except click.Abort:
-        say("interrupted; nothing more was done")
+        say(INTERRUPTED)
         return LEFT
     except KeysweepError as error:
         say(str(error))

@@ -7,6 +7,9 @@ refused for its number of keys, has written its plan all the same.
 
 from __future__ import annotations
 
+INTERRUPTED = "interrupted; nothing more was done"
+"""What Ctrl-C is told where no command is at work that has an answer of its own."""
+
 
 class KeysweepError(Exception):
     """Base of all errors for people; its text is the sentence that the command prints."""

@@ -39,7 +39,7 @@ from .models import (
 from .plan import Plan
 from .policy import Policy
 from .rules import RULES, judge
-from .write import SAME_DATE, is_late
+from .write import NOT_SHOWN_YET, SAME_DATE, is_late
 
 NEAR_DAYS: Final = 3
 """A key this near to its end is told of, wanted or not."""
@@ -242,7 +242,7 @@ def _not_pending(seen: KeyDescription, record: KeyRecord, now: datetime) -> str:
     """Why a key of the journal is not pending, where that was nobody else's doing."""
     begun = record.scheduled_outcome
     if begun is not None and is_late(seen, begun.time, now):
-        return "DescribeKey does not show its deletion yet; look again in five minutes"
+        return NOT_SHOWN_YET
     if begun is None and record.cancelled is not None:
         return "its deletion was cancelled by an earlier run"
     return record.interrupted

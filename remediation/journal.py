@@ -282,14 +282,13 @@ class _File:
                         f"{self.path}: line {number} was written by a newer keysweep; update this "
                         "one"
                     ) from error
-                if not ours and not _is_torn(raw):
+                is_torn = _is_torn(raw)
+                if not ours and not is_torn:
                     raise _foreign(self.path, number) from error
                 if torn is not None:
                     self._left_out(torn, killed=_is_torn(raw, _RUN))
-                torn = None
-                if _is_torn(raw):
-                    torn = number
-                else:
+                torn = number if is_torn else None
+                if not is_torn:
                     self._left_out(number, killed=False)
                 continue
             ours = True

@@ -18,7 +18,7 @@ from .files import json_with_list
 from .journal import History, KeyRecord
 from .models import PENDING_DELETION, SLIM, KeyArn, KeyDescription, Model, NotFound, Time
 from .work import each_key
-from .write import SAME_DATE, is_late, is_ours
+from .write import NOT_SHOWN_YET, SAME_DATE, is_late, is_ours
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=SLIM)
@@ -136,7 +136,7 @@ def _drift(record: KeyRecord, seen: KeyDescription, now: datetime) -> str:
         return ""
     promised, date = begun.deletion_date, seen.deletion_date
     if is_late(seen, begun.time, now):
-        return "DescribeKey does not show its deletion yet; look again in five minutes"
+        return NOT_SHOWN_YET
     if seen.key_state in {"Disabled", "Enabled"}:
         return "somebody else cancelled its deletion"
     if seen.key_state not in PENDING_DELETION:

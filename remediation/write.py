@@ -36,6 +36,10 @@ OURS_WITHIN: Final = timedelta(hours=1)
 """How near to our intent a deletion must have begun to count as ours: promise 7 of README.md."""
 
 
+NOT_SHOWN_YET: Final = "DescribeKey does not show its deletion yet; look again in five minutes"
+"""What is said of a key whose deletion `is_late`."""
+
+
 def is_late(seen: KeyDescription, since: datetime, now: datetime) -> bool:
     """Whether the key may be pending deletion since then, and DescribeKey does not show it yet."""
     return seen.key_state in SCHEDULE.from_states and now - since < SETTLED_AFTER

@@ -16,6 +16,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import boto3
 from botocore.loaders import create_loader
 from botocore.session import Session
 from prowler_records import prowler_record
@@ -26,6 +27,7 @@ from keysweep.remediation import cancel as cancel_stage
 from keysweep.remediation import guard as guard_stage
 from keysweep.remediation import journal as journal_stage
 from keysweep.remediation import plan as plan_stage
+from keysweep.remediation import write as write_stage
 from keysweep.remediation.aws import Access, Accounts, Manners, accounts
 from keysweep.remediation.evidence import Collector, reference_list, references
 from keysweep.remediation.evidence.reference_list import ReferenceList
@@ -62,6 +64,14 @@ class Stages:
 
     def __post_init__(self) -> None:
         self.journal = self.folder / "journal.jsonl"
+
+    def kms(self, region: str = "eu-west-1") -> Any:
+        """A client of the shop, for somebody else who changes keys there."""
+        return boto3.client("kms", **self.aws.client_arguments(SHOP, region))
+
+    def arn(self, name: str) -> str:
+        """The ARN of a key of the shop in eu-west-1."""
+        return self.aws.key_arn(SHOP, "eu-west-1", name)
 
     def results(self, arns: Iterable[str] | None = None) -> Path:
         """A results file that names these keys; by default every disabled one."""
@@ -195,6 +205,17 @@ def share_models(monkeypatch: Any) -> None:
         return session
 
     monkeypatch.setattr(accounts, "own_session", own_session)
+
+
+def work_here(monkeypatch: Any, aws: EmbeddedAws, pauses: tuple[float, ...] = (0.0, 0.05)) -> None:
+    """Let the stages work in this process, as an operator of the shop, and wait little.
+
+    `pauses` are the seconds before each look after an answer that was lost.
+    """
+    for name, value in aws.environment(SHOP).items():
+        monkeypatch.setenv(name, value)
+    share_models(monkeypatch)
+    monkeypatch.setattr(write_stage, "READ_BACK_PAUSES", pauses)
 
 
 REFERENCES = {

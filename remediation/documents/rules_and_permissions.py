@@ -6,7 +6,7 @@ from typing import Final
 
 from ..evidence import SOURCES
 from ..models import Cost
-from ..policy import Policy
+from ..policy import MAX_WINDOW_DAYS, Policy
 from ..policy_view import need
 from ..rules import RULES, Rule
 from ..write import CANCEL, ENABLE, SCHEDULE, TAG, Operation
@@ -80,8 +80,9 @@ _ABOUT: Final = {
     "`--enable`, and `TagResource`, for the protected tag alone, is for `--keep`.",
     "organization-guardrail": "A service control policy for the whole organization, Keysweep or "
     "not: the whole waiting period, no key that was used lately, no protected key. With it, "
-    "`pending_window_days` below 30 and keys used within 90 days are denied to everybody, in every "
-    "account below the one that it is attached to. Attach it to a test account first "
+    f"`pending_window_days` below {MAX_WINDOW_DAYS} and keys used within "
+    f"{Policy().min_days_unused} days are denied to everybody, in every account below the one that "
+    "it is attached to. Attach it to a test account first "
     "(`aws organizations create-policy --type SERVICE_CONTROL_POLICY`, then `attach-policy`).",
 }
 

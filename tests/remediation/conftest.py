@@ -53,6 +53,14 @@ def server() -> Iterator[EmbeddedAws]:
         yield aws
 
 
+@pytest.fixture(scope="module")
+def own_server() -> Iterator[EmbeddedAws]:
+    """One process for a module whose calls may hang or be killed on their way: none of them reaches
+    another module's estate."""
+    with EmbeddedAws() as aws:
+        yield aws
+
+
 @pytest.fixture
 def estate(server: EmbeddedAws) -> Callable[[Mapping[str, Any]], EmbeddedAws]:
     """Begin anew with these accounts."""

@@ -99,6 +99,13 @@ def test_who_may_schedule_may_always_undo() -> None:
     } - actions("plan")
 
 
+def test_apply_is_not_allowed_what_it_never_asks() -> None:
+    assert actions("plan") - actions("apply") == {
+        "kms:ListKeyRotations",  # for the price alone
+        "cloudformation:ListStackResources",  # --cfn-stack
+    }
+
+
 def test_undoing_schedules_nothing() -> None:
     assert actions("cancel") == {
         "kms:DescribeKey",

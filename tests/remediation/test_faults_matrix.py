@@ -8,11 +8,9 @@ docs/reliability.md has what happens as tables, and each of their cells is compa
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 import stages as held
 from botocore.exceptions import ClientError
@@ -26,14 +24,13 @@ from stages import (
     Stages,
     few_references,
     outcomes,
-    share_models,
     state_only,
+    work_here,
 )
 
 from embedded_aws.process import EmbeddedAws
 from keysweep.remediation import guard as guard_stage
 from keysweep.remediation import policy as policy_stage
-from keysweep.remediation import write as write_stage
 from keysweep.remediation.aws import Manners
 from keysweep.remediation.errors import AccountUnavailable
 
@@ -85,14 +82,8 @@ IN_EVERY_RUN_OR_LONG = [
 """One of each sort in `make test`, all with `make test-faults`."""
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[EmbeddedAws]:
-    with EmbeddedAws() as aws:
-        yield aws
-
-
 @pytest.fixture
-def run(server: EmbeddedAws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stages:
+def run(own_server: EmbeddedAws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stages:
     names = {*KEY_READS, *CANCEL, "ScheduleKeyDeletion", BOTH, BOTH_OF_CANCEL, "sound"}
     regions: dict[str, Any] = {"eu-west-1": {"keys": [{"name": name, **DEAD} for name in names]}}
     for name, region in PLACE_READS.items():
@@ -103,7 +94,7 @@ def run(server: EmbeddedAws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         {"call": "secretsmanager.create_secret", "with": secret}
     ]
     queue = {"call": "sqs.create_queue", "with": {"QueueName": "q"}}
-    server.reset(
+    own_server.reset(
         {
             "accounts": {
                 SHOP: {"regions": regions},
@@ -123,12 +114,9 @@ def run(server: EmbeddedAws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
             }
         }
     )
-    for name, value in server.environment(SHOP).items():
-        monkeypatch.setenv(name, value)
-    share_models(monkeypatch)
+    work_here(monkeypatch, own_server)
     few_references(monkeypatch)
-    monkeypatch.setattr(write_stage, "READ_BACK_PAUSES", (0.0, 0.05))
-    return Stages(server, tmp_path, policy_stage.load())
+    return Stages(own_server, tmp_path, policy_stage.load())
 
 
 def _fail(run: Stages, kind: str, names: set[str]) -> None:
@@ -280,9 +268,8 @@ def test_one_kind_of_fault_through_the_whole_loop(kind: str, run: Stages) -> Non
 
 def _use(run: Stages, name: str) -> None:
     """An application tries to use a key that waits for its deletion."""
-    kms: Any = boto3.client("kms", **run.aws.client_arguments(SHOP, "eu-west-1"))
     with pytest.raises(ClientError, match="is pending deletion"):
-        kms.encrypt(KeyId=run.aws.key_arn(SHOP, "eu-west-1", name), Plaintext=b"order")
+        run.kms().encrypt(KeyId=run.arn(name), Plaintext=b"order")
 
 
 def _then(first: str, then: str) -> str:

@@ -12,7 +12,7 @@ import logging
 import os
 import stat
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -38,21 +38,15 @@ HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 Command = Callable[..., tuple[int, str, str]]
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[EmbeddedAws]:
-    with EmbeddedAws() as aws:
-        yield aws
-
-
 @pytest.fixture
 def keysweep(
-    server: EmbeddedAws,
+    own_server: EmbeddedAws,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> Command:
     """Run a command in this process: its exit code, standard output and error."""
-    for name, value in {**server.environment(SHOP), "COLUMNS": "200"}.items():
+    for name, value in {**own_server.environment(SHOP), "COLUMNS": "200"}.items():
         monkeypatch.setenv(name, value)
     monkeypatch.chdir(tmp_path)
     share_models(monkeypatch)
@@ -113,7 +107,7 @@ def test_no_text_is_markup_in_markdown(text: str) -> None:
 
 
 @pytest.fixture
-def hostile(server: EmbeddedAws) -> EmbeddedAws:
+def hostile(own_server: EmbeddedAws) -> EmbeddedAws:
     keys = [
         {
             "name": f"key-{number}",
@@ -123,8 +117,8 @@ def hostile(server: EmbeddedAws) -> EmbeddedAws:
         }
         for number, text in enumerate(FORMULAS)
     ]
-    server.reset({"accounts": {SHOP: {"regions": {"eu-west-1": {"keys": keys}}}}})
-    return server
+    own_server.reset({"accounts": {SHOP: {"regions": {"eu-west-1": {"keys": keys}}}}})
+    return own_server
 
 
 @pytest.mark.parametrize("form", ["table", "markdown", "csv", "json"])
@@ -287,14 +281,14 @@ def test_a_policy_runs_nothing_and_opens_nothing(
 @pytest.mark.parametrize("trouble", [None, "deny", "expire", "truncate", "drop_after"])
 def test_no_credential_is_written_or_shown(
     trouble: str | None,
-    server: EmbeddedAws,
+    own_server: EmbeddedAws,
     keysweep: Command,
     tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.INFO)
     keys = {"keys": [{"name": "k", **DEAD}]}
-    server.reset(
+    own_server.reset(
         {
             "accounts": {
                 SHOP: {"regions": {"eu-west-1": keys}},
@@ -305,12 +299,12 @@ def test_no_credential_is_written_or_shown(
             }
         }
     )
-    results = str(_results(server, tmp_path / "results.json"))
+    results = str(_results(own_server, tmp_path / "results.json"))
     access = ("--role-name", ROLE, "--external-id", "external-canary")
     said = [keysweep("plan", results, "--policy", "policy.yaml", *access, "--format", "json")]
     if trouble is not None:
-        server.fault(trouble, operation="ScheduleKeyDeletion", times=None)
-        server.fault(trouble, operation="AssumeRole", times=None)
+        own_server.fault(trouble, operation="ScheduleKeyDeletion", times=None)
+        own_server.fault(trouble, operation="AssumeRole", times=None)
     for command in (
         ("apply", "plan.json", "--yes"),
         ("status",),
@@ -318,7 +312,7 @@ def test_no_credential_is_written_or_shown(
     ):
         said.append(keysweep(*command, *access))
         said.append(keysweep(*command, *access, "--format", "json"))
-    environment = server.environment(SHOP)
+    environment = own_server.environment(SHOP)
     secrets = {environment["AWS_SECRET_ACCESS_KEY"], "external-canary"}
     secrets |= {environment["AWS_ACCESS_KEY_ID"], "session-ASIA", "ASIA"}
     files = [path.read_text(encoding="utf-8") for path in tmp_path.rglob("*") if path.is_file()]
@@ -328,10 +322,10 @@ def test_no_credential_is_written_or_shown(
 
 
 def test_keys_of_accounts_that_were_not_named_are_told_and_left_alone(
-    server: EmbeddedAws, keysweep: Command, tmp_path: Path
+    own_server: EmbeddedAws, keysweep: Command, tmp_path: Path
 ) -> None:
     keys: dict[str, Any] = {"keys": [{"name": "k-{n}", "count": 2, **DEAD}]}
-    server.reset(
+    own_server.reset(
         {
             "accounts": {
                 SHOP: {"regions": {"eu-west-1": keys}},
@@ -339,22 +333,22 @@ def test_keys_of_accounts_that_were_not_named_are_told_and_left_alone(
             }
         }
     )
-    results = str(_results(server, tmp_path / "results.json"))
+    results = str(_results(own_server, tmp_path / "results.json"))
     access = ("--role-name", ROLE, "--role-session-name", "friday", "--format", "json")
     code, out, _ = keysweep("plan", results, "--policy", "policy.yaml", "--account", DATA, *access)
     plan = json.loads(out)
     verdicts = {(item["account_id"], item["verdict"]) for item in plan["items"]}
     assert (code, verdicts) == (0, {(SHOP, "hold"), (DATA, "schedule")})
     keysweep("plan", results, "--policy", "policy.yaml", *access)
-    server.clear_calls()
+    own_server.clear_calls()
     code, out, err = keysweep("apply", "plan.json", "--account", SHOP, *access)
     assert (code, out) == (2, "")
     assert f"2 keys (2 in account {SHOP})?" in err
     code, out, _ = keysweep("apply", "plan.json", "--yes", "--account", SHOP, *access)
     rows = {(row["key_arn"].split(":")[4], row["outcome"]) for row in json.loads(out)["results"]}
     assert (code, rows) == (1, {(SHOP, "scheduled"), (DATA, "failed")})
-    assert {call["account"] for call in server.calls(service="kms")} == {SHOP}
+    assert {call["account"] for call in own_server.calls(service="kms")} == {SHOP}
     code, out, _ = keysweep("apply", "plan.json", "--yes", *access)
     assert code == 0
-    principals = {call["principal"] for call in server.calls(operation="ScheduleKeyDeletion")}
+    principals = {call["principal"] for call in own_server.calls(operation="ScheduleKeyDeletion")}
     assert f"arn:aws:sts::{DATA}:assumed-role/{ROLE}/friday" in principals

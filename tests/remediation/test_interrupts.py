@@ -9,16 +9,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import stages as held
-from stages import DEAD, SHOP, Stages, outcomes, share_models, state_only, wait_for
+from stages import DEAD, SHOP, Stages, outcomes, state_only, wait_for, work_here
 
 from embedded_aws.process import EmbeddedAws
-from keysweep.remediation import write as write_stage
 from keysweep.remediation.aws.width import keys_at_a_time
 from keysweep.remediation.journal import Journal
 from keysweep.remediation.models import KeyResult
@@ -29,21 +27,12 @@ AT_A_TIME = keys_at_a_time(1)
 APPLY = ("apply", "plan.json", "--yes", "--journal", "journal.jsonl", "--format", "json")
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[EmbeddedAws]:
-    with EmbeddedAws() as aws:
-        yield aws
-
-
 @pytest.fixture
-def run(server: EmbeddedAws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stages:
-    for name, value in server.environment(SHOP).items():
-        monkeypatch.setenv(name, value)
-    share_models(monkeypatch)
-    monkeypatch.setattr(write_stage, "READ_BACK_PAUSES", (0.0, 0.05))
+def run(own_server: EmbeddedAws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stages:
+    work_here(monkeypatch, own_server)
     keys = [{"name": "key-{n}", "count": 24, **DEAD}]
-    server.reset({"accounts": {SHOP: {"regions": {"eu-west-1": {"keys": keys}}}}})
-    return Stages(server, tmp_path, state_only())
+    own_server.reset({"accounts": {SHOP: {"regions": {"eu-west-1": {"keys": keys}}}}})
+    return Stages(own_server, tmp_path, state_only())
 
 
 def _in_flight(run: Stages, kind: str) -> subprocess.Popen[str]:

@@ -17,11 +17,10 @@ from typing import Any
 
 import pytest
 import stages as held
-from stages import DATA, DEAD, ROLE, SHOP, Stages, outcomes, share_models, state_only, wait_for
+from stages import DATA, DEAD, ROLE, SHOP, Stages, outcomes, state_only, wait_for, work_here
 from stages_child import WISHES, child
 
 from embedded_aws.process import EmbeddedAws
-from keysweep.remediation import write as write_stage
 
 ORDINARY, MORE = 20, 200
 
@@ -58,12 +57,6 @@ class Children:
         return not ended
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[EmbeddedAws]:
-    with EmbeddedAws() as aws:
-        yield aws
-
-
 def _estate(server: EmbeddedAws) -> None:
     here = {"keys": [{"name": "here-{n}", "count": 6, **DEAD}]}
     there = {"keys": [{"name": "there-{n}", "count": 6, **DEAD}]}
@@ -78,16 +71,14 @@ def _estate(server: EmbeddedAws) -> None:
 
 
 @pytest.fixture(scope="module")
-def children(server: EmbeddedAws, tmp_path_factory: pytest.TempPathFactory) -> Children:
+def children(own_server: EmbeddedAws, tmp_path_factory: pytest.TempPathFactory) -> Children:
     """With the time that whole runs take, measured on some."""
     made = Children()
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in server.environment(SHOP).items():
-            patch.setenv(name, value)
-        share_models(patch)
+        work_here(patch, own_server)
         for _ in range(3):
-            _estate(server)
-            run = Stages(server, tmp_path_factory.mktemp("measure"), state_only())
+            _estate(own_server)
+            run = Stages(own_server, tmp_path_factory.mktemp("measure"), state_only())
             run.plan()
             assert not made.run("apply", run, None)
             assert not made.run("cancel", run, None)
@@ -108,13 +99,10 @@ def figures(request: pytest.FixtureRequest) -> Iterator[Counter[str]]:
 
 
 @pytest.fixture
-def run(server: EmbeddedAws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stages:
-    _estate(server)
-    for name, value in server.environment(SHOP).items():
-        monkeypatch.setenv(name, value)
-    share_models(monkeypatch)
-    monkeypatch.setattr(write_stage, "READ_BACK_PAUSES", (0.0, 0.1, 0.3))
-    return Stages(server, tmp_path, state_only())
+def run(own_server: EmbeddedAws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stages:
+    _estate(own_server)
+    work_here(monkeypatch, own_server, pauses=(0.0, 0.1, 0.3))
+    return Stages(own_server, tmp_path, state_only())
 
 
 def _check(run: Stages, plan: Any) -> None:

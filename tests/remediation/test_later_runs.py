@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 from botocore.exceptions import ClientError
-from stages import DEAD, SHOP, Stages, few_references, outcomes, share_models, state_only
+from stages import DEAD, SHOP, Stages, few_references, outcomes, state_only, work_here
 
 from embedded_aws.process import EmbeddedAws
 from keysweep.remediation import apply as apply_stage
@@ -31,30 +29,13 @@ KEEP = [{"TagKey": "keysweep:keep", "TagValue": ""}]
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[EmbeddedAws]:
-    with EmbeddedAws() as aws:
-        yield aws
-
-
 @pytest.fixture
-def run(server: EmbeddedAws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stages:
-    for name, value in server.environment(SHOP).items():
-        monkeypatch.setenv(name, value)
-    share_models(monkeypatch)
+def run(own_server: EmbeddedAws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stages:
+    work_here(monkeypatch, own_server)
     few_references(monkeypatch)
-    monkeypatch.setattr(write_stage, "READ_BACK_PAUSES", (0.0, 0.05))
     keys = [{"name": "key", **DEAD}, {"name": "other", **DEAD}]
-    server.reset({"accounts": {SHOP: {"regions": {"eu-west-1": {"keys": keys}}}}})
-    return Stages(server, tmp_path, state_only())
-
-
-def _kms(run: Stages, region: str = "eu-west-1") -> Any:
-    return boto3.client("kms", **run.aws.client_arguments(SHOP, region))
-
-
-def _arn(run: Stages, name: str = "key") -> str:
-    return run.aws.key_arn(SHOP, "eu-west-1", name)
+    own_server.reset({"accounts": {SHOP: {"regions": {"eu-west-1": {"keys": keys}}}}})
+    return Stages(own_server, tmp_path, state_only())
 
 
 def _command(run: Stages, *arguments: str) -> tuple[int, str, str]:
@@ -98,26 +79,26 @@ def test_undo_does_not_believe_that_a_deletion_of_a_moment_ago_is_not_there(run:
 
 def test_later_it_is_believed(run: Stages) -> None:
     run.apply(run.plan())
-    _kms(run).cancel_key_deletion(KeyId=_arn(run))
+    run.kms().cancel_key_deletion(KeyId=run.arn("key"))
     run.aws.advance(seconds=400)
     assert outcomes(run.cancel()) == {"key": "not_pending", "other": "cancelled"}
 
 
 def test_a_key_that_was_enabled_since_is_no_late_answer(run: Stages) -> None:
     run.apply(run.plan())
-    _kms(run).cancel_key_deletion(KeyId=_arn(run))
-    _kms(run).enable_key(KeyId=_arn(run))
+    run.kms().cancel_key_deletion(KeyId=run.arn("key"))
+    run.kms().enable_key(KeyId=run.arn("key"))
     assert outcomes(run.cancel()) == {"key": "not_pending", "other": "cancelled"}
 
 
 def test_our_own_deletion_that_shows_late_is_not_somebody_elses(run: Stages) -> None:
     plan = run.plan()
-    run.aws.fault("drop_after", operation="ScheduleKeyDeletion", key=_arn(run))
-    run.aws.fault("stale", operation="DescribeKey", key=_arn(run), skip=1, times=None)
+    run.aws.fault("drop_after", operation="ScheduleKeyDeletion", key=run.arn("key"))
+    run.aws.fault("stale", operation="DescribeKey", key=run.arn("key"), skip=1, times=None)
     assert outcomes(run.apply(plan)) == {"key": "failed", "other": "scheduled"}
     run.aws.clear_faults()
     pauses = len(write_stage.READ_BACK_PAUSES)
-    run.aws.fault("stale", operation="DescribeKey", key=_arn(run), times=pauses)
+    run.aws.fault("stale", operation="DescribeKey", key=run.arn("key"), times=pauses)
     assert outcomes(run.apply(plan)) == {"key": "scheduled", "other": "scheduled"}
     assert not any(record.open for record in run.history().keys.values())
 
@@ -128,8 +109,8 @@ def test_our_own_deletion_that_shows_late_is_not_somebody_elses(run: Stages) -> 
 def _tagged_meanwhile(run: Stages) -> Plan:
     """A plan whose key is tagged between the last look and the call."""
     plan = run.plan()
-    then = {"operation": "TagResource", "Tags": KEEP, "KeyId": _arn(run)}
-    run.aws.fault("meddle", operation="ListResourceTags", key=_arn(run), then=then)
+    then = {"operation": "TagResource", "Tags": KEEP, "KeyId": run.arn("key")}
+    run.aws.fault("meddle", operation="ListResourceTags", key=run.arn("key"), then=then)
     return plan
 
 
@@ -149,17 +130,17 @@ def test_the_next_run_makes_up_for_an_undo_that_failed(
 ) -> None:
     _tagged_meanwhile(run)
     wanted = dict(fault)
-    run.aws.fault(wanted.pop("kind"), key=_arn(run), times=None, **wanted)
+    run.aws.fault(wanted.pop("kind"), key=run.arn("key"), times=None, **wanted)
     command = ("apply", "plan.json", "--yes", "--journal", "journal.jsonl", "--format", "json")
     code, out, _ = _command(run, *command)
     told = {row["key_arn"]: row["outcome"] for row in json.loads(out)["results"]}
-    assert (code, told) == (1, {_arn(run): "failed", _arn(run, "other"): "scheduled"})
+    assert (code, told) == (1, {run.arn("key"): "failed", run.arn("other"): "scheduled"})
     assert run.state("PendingDeletion") == {"key", "other"}
     run.aws.clear_faults()
     run.aws.advance(days=days)
     code, out, _ = _command(run, *command)
     told = {row["key_arn"]: row["outcome"] for row in json.loads(out)["results"]}
-    assert (code, told) == (0, {_arn(run): "changed", _arn(run, "other"): "scheduled"})
+    assert (code, told) == (0, {run.arn("key"): "changed", run.arn("other"): "scheduled"})
     assert run.state("Disabled") == {"key"}
 
 
@@ -168,10 +149,10 @@ def test_the_next_run_makes_up_for_an_undo_that_failed(
 
 def _taken_over(run: Stages) -> datetime:
     """Somebody cancels our deletion, tags the key and schedules it himself; until when it waits."""
-    kms = _kms(run)
-    kms.cancel_key_deletion(KeyId=_arn(run))
-    kms.tag_resource(KeyId=_arn(run), Tags=[{"TagKey": "ticket", "TagValue": "OWN-1"}])
-    answer = kms.schedule_key_deletion(KeyId=_arn(run), PendingWindowInDays=7)
+    kms = run.kms()
+    kms.cancel_key_deletion(KeyId=run.arn("key"))
+    kms.tag_resource(KeyId=run.arn("key"), Tags=[{"TagKey": "ticket", "TagValue": "OWN-1"}])
+    answer = kms.schedule_key_deletion(KeyId=run.arn("key"), PendingWindowInDays=7)
     date: datetime = answer["DeletionDate"]
     return date
 
@@ -227,7 +208,7 @@ def test_a_plan_that_expires_while_the_run_waits_schedules_nothing(
 
 def test_keys_that_were_cancelled_before_are_not_enabled_with_the_others(run: Stages) -> None:
     run.apply(run.plan())
-    run.cancel([KeyArn.parse(_arn(run))])
+    run.cancel([KeyArn.parse(run.arn("key"))])
     run.aws.advance(days=3)
     assert outcomes(run.cancel(enable=True)) == {"other": "cancelled"}
     assert run.state("Enabled") == {"other"}
@@ -237,22 +218,22 @@ def test_a_rerun_of_guard_tags_what_the_last_one_rescued_and_could_not_tag(run: 
     run.plan()
     assert _command(run, "apply", "plan.json", "--yes")[0] == 0
     with suppress(ClientError):  # an application misses its key
-        _kms(run).encrypt(KeyId=_arn(run), Plaintext=b"x")
-    run.aws.fault("throttle", operation="TagResource", key=_arn(run), times=1)
+        run.kms().encrypt(KeyId=run.arn("key"), Plaintext=b"x")
+    run.aws.fault("throttle", operation="TagResource", key=run.arn("key"), times=1)
     guard = ("guard", "--cancel", "--keep", "--yes", "--plan", "plan.json", "--format", "json")
     code, out, _ = _command(run, *guard)
     rescues = [row["rescue"] for row in map(json.loads, out.splitlines()) if row["rescue"]]
     assert (code, [one["outcome"] for one in rescues]) == (1, ["failed"])
     assert rescues[0]["message"].startswith("cancelled; not tagged")
-    assert run.aws.key(_arn(run))["tags"] == {}
+    assert run.aws.key(run.arn("key"))["tags"] == {}
     _, out, _ = _command(run, *guard)
     rows = {row["key_arn"]: row for row in map(json.loads, out.splitlines())}
-    assert rows[_arn(run)]["rescue"]["outcome"] == "cancelled"
-    assert rows[_arn(run)]["notes"] == ["its deletion was cancelled by an earlier run"]
-    assert "keysweep:keep" in run.aws.key(_arn(run))["tags"]
+    assert rows[run.arn("key")]["rescue"]["outcome"] == "cancelled"
+    assert rows[run.arn("key")]["notes"] == ["its deletion was cancelled by an earlier run"]
+    assert "keysweep:keep" in run.aws.key(run.arn("key"))["tags"]
     # And then there is nothing left to do.
     _, out, _ = _command(run, *guard)
-    assert _arn(run) not in {json.loads(line)["key_arn"] for line in out.splitlines()}
+    assert run.arn("key") not in {json.loads(line)["key_arn"] for line in out.splitlines()}
 
 
 def test_a_disk_that_fills_up_after_the_cancellation_does_not_make_it_not_begun(
@@ -269,7 +250,7 @@ def test_a_disk_that_fills_up_after_the_cancellation_does_not_make_it_not_begun(
         ordinary(handle)
 
     monkeypatch.setattr(os, "fsync", fsync)
-    rows = run.cancel([KeyArn.parse(_arn(run))], protected_tag="keysweep:keep")
+    rows = run.cancel([KeyArn.parse(run.arn("key"))], protected_tag="keysweep:keep")
     assert rows["key"].outcome is Outcome.FAILED
     assert rows["key"].message.startswith("cancelled; ")
     assert "not tagged keysweep:keep" in rows["key"].message
@@ -284,7 +265,7 @@ def _primary(run: Stages, **replicas: Any) -> tuple[str, Plan]:
     regions = {"eu-west-1": {"keys": [primary]}, "us-east-1": {}}
     run.aws.reset({"accounts": {SHOP: {"regions": regions}}})
     run.policy = state_only(also=("replicas-remain",))
-    arn = _arn(run, "primary")
+    arn = run.arn("primary")
     return arn, run.plan([arn])
 
 
@@ -295,7 +276,7 @@ def test_a_lost_deletion_of_a_primary_stays_open_when_its_date_comes_later(run: 
     run.apply(plan)
     run.aws.clear_faults()
     replica = arn.replace("eu-west-1", "us-east-1")
-    _kms(run, "us-east-1").schedule_key_deletion(KeyId=replica, PendingWindowInDays=7)
+    run.kms("us-east-1").schedule_key_deletion(KeyId=replica, PendingWindowInDays=7)
     run.aws.advance(days=8)
     assert run.aws.key(arn)["state"] == "PendingDeletion"
     rows = run.cancel()
@@ -309,8 +290,8 @@ def test_a_primarys_deletion_with_another_waiting_period_is_somebody_elses(run: 
     arn, plan = _primary(run, **{"us-east-1": {"state": "Disabled"}})
     assert outcomes(run.apply(plan)) == {"primary": "scheduled"}
     run.aws.advance(days=2)
-    _kms(run).cancel_key_deletion(KeyId=arn)
-    _kms(run).schedule_key_deletion(KeyId=arn, PendingWindowInDays=7)
+    run.kms().cancel_key_deletion(KeyId=arn)
+    run.kms().schedule_key_deletion(KeyId=arn, PendingWindowInDays=7)
     status = _status(run)
     assert status.rows[0].drift.startswith("its deletion is another one")
     assert mutelist_stage.intended(status) == frozenset()
@@ -321,7 +302,7 @@ def test_a_primarys_deletion_with_another_waiting_period_is_somebody_elses(run: 
 def test_a_primary_that_waits_for_replicas_which_it_had_not_is_not_muted(run: Stages) -> None:
     arn, plan = _primary(run)
     assert outcomes(run.apply(plan)) == {"primary": "scheduled"}
-    kms = _kms(run)
+    kms = run.kms()
     kms.cancel_key_deletion(KeyId=arn)
     kms.enable_key(KeyId=arn)
     kms.replicate_key(KeyId=arn, ReplicaRegion="us-east-1")
@@ -337,13 +318,13 @@ def test_a_primary_that_waits_for_replicas_which_it_had_not_is_not_muted(run: St
 
 def test_a_lost_cancellation_has_one_outcome_whoever_cancels_meanwhile(run: Stages) -> None:
     run.apply(run.plan())
-    run.aws.fault("drop_before", operation="CancelKeyDeletion", key=_arn(run))
-    run.aws.fault("deny", operation="DescribeKey", key=_arn(run), skip=1, times=None)
-    run.cancel([KeyArn.parse(_arn(run))])
+    run.aws.fault("drop_before", operation="CancelKeyDeletion", key=run.arn("key"))
+    run.aws.fault("deny", operation="DescribeKey", key=run.arn("key"), skip=1, times=None)
+    run.cancel([KeyArn.parse(run.arn("key"))])
     run.aws.clear_faults()
     run.aws.advance(seconds=400)
-    then = {"operation": "CancelKeyDeletion", "KeyId": _arn(run)}
-    run.aws.fault("meddle", operation="DescribeKey", key=_arn(run), skip=1, then=then)
+    then = {"operation": "CancelKeyDeletion", "KeyId": run.arn("key")}
+    run.aws.fault("meddle", operation="DescribeKey", key=run.arn("key"), skip=1, then=then)
     run.cancel()
     assert run.history().problems == ()
 
@@ -353,7 +334,7 @@ def test_guard_does_not_say_that_somebody_cancelled_what_was_never_begun(run: St
     with Journal(run.journal) as journal:
         now = datetime.fromtimestamp(run.aws.now(), UTC)
         journal.begin(now, "apply", plan_digest=plan.digest)
-        arn = KeyArn.parse(_arn(run))
+        arn = KeyArn.parse(run.arn("key"))
         journal.intent(now, "ScheduleKeyDeletion", arn, pending_window_days=30)
     (note,) = run.guard()["key"].notes
     assert note.startswith("ScheduleKeyDeletion was interrupted: run keysweep apply")

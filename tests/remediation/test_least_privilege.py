@@ -82,16 +82,6 @@ def test_each_task_works_with_its_document_and_no_other(
     assert set(states(guarded).values()) == {"Disabled"}
 
 
-def test_apply_is_not_allowed_what_it_never_asks() -> None:
-    def actions(name: str) -> set[str]:
-        return {action for part in POLICIES[name]["Statement"] for action in part["Action"]}
-
-    assert actions("plan") - actions("apply") == {
-        "kms:ListKeyRotations",  # for the price alone
-        "cloudformation:ListStackResources",  # --cfn-stack
-    }
-
-
 def test_without_the_references_documents_every_key_is_held_as_gaps(
     guarded: EmbeddedAws, keysweep: Callable[..., Any], results: Callable[..., Path], tmp_path: Path
 ) -> None:

@@ -5,16 +5,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 import stages as held
-from stages import DEAD, SHOP, Stages, few_references, outcomes, share_models, state_only
+from stages import DEAD, SHOP, Stages, few_references, outcomes, state_only, work_here
 
 from embedded_aws.process import EmbeddedAws
 from keysweep.remediation import apply as apply_stage
@@ -35,39 +34,26 @@ OTHER_POLICY = (
 )
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[EmbeddedAws]:
-    with EmbeddedAws() as aws:
-        yield aws
-
-
 @pytest.fixture
-def run(server: EmbeddedAws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stages:
-    for name, value in server.environment(SHOP).items():
-        monkeypatch.setenv(name, value)
-    share_models(monkeypatch)
+def run(own_server: EmbeddedAws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stages:
+    work_here(monkeypatch, own_server)
     few_references(monkeypatch)
-    monkeypatch.setattr(write_stage, "READ_BACK_PAUSES", (0.0, 0.05))
     keys = [
         {"name": "raced", "grants": [{"grantee": f"arn:aws:iam::{SHOP}:role/x"}], **DEAD},
         {"name": "calm", **DEAD},
     ]
-    server.reset({"accounts": {SHOP: {"regions": {"eu-west-1": {"keys": keys}}}}})
+    own_server.reset({"accounts": {SHOP: {"regions": {"eu-west-1": {"keys": keys}}}}})
     policy = policy_stage.load()
     grants = [{"key": "all", "rule": "active-grant", "reason": "test", "until": "2099-01-01"}]
-    return Stages(server, tmp_path, Policy.model_validate({**dict(policy), "accept": grants}))
-
-
-def _kms(run: Stages) -> Any:
-    return boto3.client("kms", **run.aws.client_arguments(SHOP, "eu-west-1"))
+    return Stages(own_server, tmp_path, Policy.model_validate({**dict(policy), "accept": grants}))
 
 
 def _arn(run: Stages) -> str:
-    return run.aws.key_arn(SHOP, "eu-west-1", "raced")
+    return run.arn("raced")
 
 
 def _grant_it(run: Stages) -> None:
-    kms, arn = _kms(run), _arn(run)
+    kms, arn = run.kms(), _arn(run)
     kms.enable_key(KeyId=arn)
     kms.create_grant(
         KeyId=arn, GranteePrincipal="arn:aws:iam::999988887777:role/y", Operations=["Decrypt"]
@@ -76,15 +62,15 @@ def _grant_it(run: Stages) -> None:
 
 
 CHANGES: dict[str, Callable[[Stages], object]] = {
-    "state": lambda run: _kms(run).enable_key(KeyId=_arn(run)),
-    "protected tag": lambda run: _kms(run).tag_resource(
+    "state": lambda run: run.kms().enable_key(KeyId=_arn(run)),
+    "protected tag": lambda run: run.kms().tag_resource(
         KeyId=_arn(run), Tags=[{"TagKey": "keysweep:keep", "TagValue": ""}]
     ),
-    "any tag": lambda run: _kms(run).tag_resource(
+    "any tag": lambda run: run.kms().tag_resource(
         KeyId=_arn(run), Tags=[{"TagKey": "team", "TagValue": "x"}]
     ),
-    "alias": lambda run: _kms(run).create_alias(AliasName="alias/new", TargetKeyId=_arn(run)),
-    "key policy": lambda run: _kms(run).put_key_policy(
+    "alias": lambda run: run.kms().create_alias(AliasName="alias/new", TargetKeyId=_arn(run)),
+    "key policy": lambda run: run.kms().put_key_policy(
         KeyId=_arn(run), PolicyName="default", Policy=OTHER_POLICY
     ),
     "grant": _grant_it,
@@ -95,8 +81,8 @@ CHANGES: dict[str, Callable[[Stages], object]] = {
 def test_a_change_between_plan_and_apply_leaves_the_key_alone(what: str, run: Stages) -> None:
     if what == "grant":
         run.policy = run.policy.model_copy(update={"accept": ()})
-        for grant in _kms(run).list_grants(KeyId=_arn(run))["Grants"]:
-            _kms(run).revoke_grant(KeyId=_arn(run), GrantId=grant["GrantId"])
+        for grant in run.kms().list_grants(KeyId=_arn(run))["Grants"]:
+            run.kms().revoke_grant(KeyId=_arn(run), GrantId=grant["GrantId"])
     plan = run.plan()
     assert {item.verdict.value for item in plan.items} == {"schedule"}
     CHANGES[what](run)
@@ -173,7 +159,7 @@ def test_a_run_that_was_killed_before_it_could_look_is_made_up_for_by_the_next(
     lines = run.journal.read_bytes().splitlines(keepends=True)
     kept = [line for line in lines if b"CancelKeyDeletion" not in line]
     run.journal.write_bytes(b"".join(kept))
-    _kms(run).schedule_key_deletion(KeyId=_arn(run), PendingWindowInDays=30)
+    run.kms().schedule_key_deletion(KeyId=_arn(run), PendingWindowInDays=30)
     assert outcomes(run.apply(plan)) == {"raced": "changed", "calm": "scheduled"}
     assert run.state("Disabled") == {"raced"}
 
@@ -211,13 +197,13 @@ def test_a_look_after_the_call_that_fails_is_a_failure_that_says_how_to_undo(run
 
 def test_the_next_run_looks_where_a_kill_kept_the_last_one_from_looking(run: Stages) -> None:
     plan = run.plan()
-    _kms(run).tag_resource(KeyId=_arn(run), Tags=[{"TagKey": "keysweep:keep", "TagValue": ""}])
+    run.kms().tag_resource(KeyId=_arn(run), Tags=[{"TagKey": "keysweep:keep", "TagValue": ""}])
     with Journal(run.journal) as journal:
         now = run.collector().accounts.clock.now()
         journal.begin(now, "apply", plan_digest=plan.digest, keys=2)
         arn = KeyArn.parse(_arn(run))
         journal.intent(now, "ScheduleKeyDeletion", arn, pending_window_days=30)
-    _kms(run).schedule_key_deletion(KeyId=_arn(run), PendingWindowInDays=30)
+    run.kms().schedule_key_deletion(KeyId=_arn(run), PendingWindowInDays=30)
     rows = run.apply(plan)
     assert outcomes(rows) == {"raced": "changed", "calm": "scheduled"}
     assert "keysweep:keep" in rows["raced"].message
@@ -242,7 +228,7 @@ def test_a_key_that_is_gone_since_the_plan_is_told(run: Stages) -> None:
     run.policy = state_only().model_copy(update={"plan_expires_days": 30})
     plan = run.plan()
     assert set(run.items(plan)) == {"raced", "calm"}
-    _kms(run).schedule_key_deletion(KeyId=_arn(run), PendingWindowInDays=7)
+    run.kms().schedule_key_deletion(KeyId=_arn(run), PendingWindowInDays=7)
     run.aws.advance(days=8)
     rows = run.apply(plan)
     assert outcomes(rows) == {"raced": "changed", "calm": "scheduled"}
@@ -459,7 +445,7 @@ def test_the_next_run_finds_that_others_scheduled_what_ours_did_not(run: Stages)
     run.policy = state_only()
     plan = run.plan()
     _leave_an_intent_open(run, plan)
-    _kms(run).schedule_key_deletion(KeyId=_arn(run), PendingWindowInDays=7)
+    run.kms().schedule_key_deletion(KeyId=_arn(run), PendingWindowInDays=7)
     rows = run.apply(plan)
     assert outcomes(rows) == {"raced": "already_pending", "calm": "scheduled"}
     held.nothing_is_open(run)
@@ -470,7 +456,7 @@ def test_the_next_run_finds_that_others_scheduled_what_ours_did_not(run: Stages)
 def test_undo_leaves_alone_what_others_scheduled_where_ours_was_lost(run: Stages) -> None:
     run.policy = state_only()
     _leave_an_intent_open(run, run.plan())
-    _kms(run).schedule_key_deletion(KeyId=_arn(run), PendingWindowInDays=7)
+    run.kms().schedule_key_deletion(KeyId=_arn(run), PendingWindowInDays=7)
     rows = run.cancel()
     assert outcomes(rows) == {"raced": "already_pending", "calm": "cancelled"}
     assert rows["raced"].message == "pending by somebody else's request: left alone"
@@ -483,7 +469,7 @@ def test_an_intent_that_says_no_waiting_period_takes_no_deletion_for_ours(run: S
         now = datetime.fromtimestamp(run.aws.now(), UTC)
         journal.begin(now, "apply", plan_digest="sha256:1")
         journal.intent(now, "ScheduleKeyDeletion", KeyArn.parse(_arn(run)))
-    _kms(run).schedule_key_deletion(KeyId=_arn(run), PendingWindowInDays=30)
+    run.kms().schedule_key_deletion(KeyId=_arn(run), PendingWindowInDays=30)
     assert outcomes(run.cancel()) == {"raced": "already_pending"}
     assert run.state("PendingDeletion") == {"raced"}
 
@@ -598,7 +584,7 @@ def test_a_primary_whose_date_came_later_is_undone_too(run: Stages) -> None:
     arn, plan = _planned_primary(run)
     assert outcomes(run.apply(plan)) == {"primary": "scheduled"}
     assert run.aws.key(arn)["state"] == "PendingReplicaDeletion"  # type: ignore[index]
-    far = boto3.client("kms", **run.aws.client_arguments(SHOP, "us-east-1"))
+    far = run.kms("us-east-1")
     far.schedule_key_deletion(KeyId=arn.replace("eu-west-1", "us-east-1"), PendingWindowInDays=7)
     run.aws.advance(days=8)
     assert run.aws.key(arn)["state"] == "PendingDeletion"  # type: ignore[index]
@@ -613,7 +599,7 @@ def test_a_deletion_that_others_began_anew_for_a_primary_is_not_undone(run: Stag
     run.policy = state_only()
     arn = run.aws.key_arn(SHOP, "eu-west-1", "primary")
     assert outcomes(run.apply(run.plan([arn]))) == {"primary": "scheduled"}
-    kms = _kms(run)
+    kms = run.kms()
     kms.cancel_key_deletion(KeyId=arn)
     kms.enable_key(KeyId=arn)
     kms.replicate_key(KeyId=arn, ReplicaRegion="us-east-1")

@@ -16,26 +16,20 @@ from embedded_aws.process import EmbeddedAws
 from keysweep.remediation import cli
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[EmbeddedAws]:
-    with EmbeddedAws() as aws:
-        yield aws
-
-
 @pytest.fixture
 def aws(
-    server: EmbeddedAws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    own_server: EmbeddedAws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[EmbeddedAws]:
-    for name, value in {**server.environment(SHOP), "COLUMNS": "160"}.items():
+    for name, value in {**own_server.environment(SHOP), "COLUMNS": "160"}.items():
         monkeypatch.setenv(name, value)
     monkeypatch.chdir(tmp_path)
     share_models(monkeypatch)
     keys = [{"name": name, **DEAD} for name in ("same", "kept", "fixed", "fresh", "freed")]
     keys[-1] = {**keys[-1], "tags": {"keysweep:keep": ""}}
-    server.reset({"accounts": {SHOP: {"regions": {"eu-west-1": {"keys": keys}}}}})
+    own_server.reset({"accounts": {SHOP: {"regions": {"eu-west-1": {"keys": keys}}}}})
     policy = state_only().model_dump(mode="json", include={"accept", "version"})
     Path("policy.yaml").write_text(yaml.safe_dump(policy), encoding="utf-8")
-    return server
+    return own_server
 
 
 def _results(aws: EmbeddedAws, *names: str) -> str:
