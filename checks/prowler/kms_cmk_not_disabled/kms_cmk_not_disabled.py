@@ -198,7 +198,10 @@ class _KmsReading(AWSService):
             key.failed(error)
 
     def _unlisted(self, region: str) -> _Key:
-        arn = self.get_unknown_arn(resource_type="key", region=region)
+        # Prowler's own get_unknown_arn raises if its constructor failed before it had an account.
+        partition = getattr(self, "audited_partition", "") or "aws"
+        account = getattr(self, "audited_account", "") or ""
+        arn = f"arn:{partition}:kms:{region}:{account}:key/unknown"
         self.unlisted.append(_Key(id="unknown", arn=arn, region=region))
         return self.unlisted[-1]
 

@@ -375,6 +375,23 @@ def test_clients_that_cannot_be_made_are_manual(kms, run, monkeypatch):
     assert (finding.status, finding.resource["error_code"]) == ("MANUAL", "RuntimeError")
 
 
+@pytest.mark.parametrize("missing", ["_identity", "audit_metadata", "_session"])
+def test_a_provider_that_is_not_complete_is_manual(kms, run, monkeypatch, missing):
+    """Prowler's service class then fails before it knows account, partition or Region."""
+    run()
+    monkeypatch.setattr(Provider.get_global_provider(), missing, None)
+    (finding,) = kms_cmk_not_disabled().execute()
+    assert (finding.status, finding.resource["error_code"]) == ("MANUAL", "AttributeError")
+    assert finding.resource_arn.endswith(":key/unknown")
+
+
+def test_no_provider_is_manual(kms, run, monkeypatch):
+    run()
+    monkeypatch.setattr(Provider, "get_global_provider", lambda: None)
+    (finding,) = kms_cmk_not_disabled().execute()
+    assert (finding.status, finding.resource_arn) == ("MANUAL", "arn:aws:kms:::key/unknown")
+
+
 def test_errors_are_logged_as_prowler_does(kms, run, caplog):
     kms.deny("ListKeys")
     with caplog.at_level(logging.ERROR):

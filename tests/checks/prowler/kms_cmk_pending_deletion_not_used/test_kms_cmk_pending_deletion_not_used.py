@@ -14,6 +14,7 @@ from typing import Any
 import boto3.session
 import pytest
 from prowler.providers.aws.lib.mutelist.mutelist import AWSMutelist
+from prowler.providers.common.provider import Provider
 
 from keysweep.services.kms.kms_cmk_pending_deletion_not_used import (
     kms_cmk_pending_deletion_not_used as module,
@@ -465,6 +466,23 @@ def test_no_region_to_read_is_manual(kms, run_pending):
     assert finding.status_extended.startswith(
         "KMS keys of this account could not all be listed (NoRegion)"
     )
+
+
+@pytest.mark.parametrize("missing", ["_identity", "audit_metadata", "_session"])
+def test_a_provider_that_is_not_complete_is_manual(kms, run_pending, monkeypatch, missing):
+    """Prowler's service class then fails before it knows account, partition or Region."""
+    run_pending()
+    monkeypatch.setattr(Provider.get_global_provider(), missing, None)
+    (finding,) = module.kms_cmk_pending_deletion_not_used().execute()
+    assert (finding.status, finding.resource["error_code"]) == ("MANUAL", "AttributeError")
+    assert finding.resource_arn.endswith(":key/unknown")
+
+
+def test_no_provider_is_manual(kms, run_pending, monkeypatch):
+    run_pending()
+    monkeypatch.setattr(Provider, "get_global_provider", lambda: None)
+    (finding,) = module.kms_cmk_pending_deletion_not_used().execute()
+    assert (finding.status, finding.resource_arn) == ("MANUAL", "arn:aws:kms:::key/unknown")
 
 
 def test_a_client_of_cloudtrail_that_cannot_be_made_is_manual(kms, run_pending, monkeypatch):
