@@ -80,7 +80,7 @@ def _named(keys: list[KeyArn]) -> str:
 def _look(place: Place, clients: Clients) -> str | None:
     """None when an alarm is found, nothing when none is, and why that is not known."""
 
-    session = clients.narrow(place.session, PERMISSIONS)
+    session = clients.limited_to(place.session, PERMISSIONS)
 
     def client(service: str) -> Any:
         return clients.get(session, place.account_id, service, place.region)

@@ -14,7 +14,7 @@ from ..errors import AccountUnavailable, CutAnswer
 from .clients import Clients, Manners
 from .clock import Clock
 from .failures import code_of
-from .narrow import Operations
+from .reduced_models import Operations
 from .sessions import own_session, role_session
 
 SESSION_NAME: Final = "keysweep"
@@ -81,9 +81,9 @@ class Place:
             self.session, self.account_id, service, region or self.region, writes=writes
         )
 
-    def narrowed(self, operations: Operations) -> Place:
-        """The same place, whose clients of these services know these operations alone."""
-        return replace(self, session=self.clients.narrow(self.session, operations))
+    def limited_to(self, operations: Operations) -> Place:
+        """The same place, for calls of these operations only; its clients are made faster."""
+        return replace(self, session=self.clients.limited_to(self.session, operations))
 
     def turn(self, operation: str) -> None:
         """Wait until this thread's next request of `service:Operation` may go out at once.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import resource
 import threading
 from collections import OrderedDict
@@ -16,8 +17,10 @@ from botocore.config import Config
 from botocore.session import Session
 
 from .limiter import SHARE, Limiter
-from .narrow import NarrowLoader, Operations, narrow_session
+from .reduced_models import Operations, ReducedLoader, reduced_session
 from .whole import demand_whole_answers
+
+_log: Final = logging.getLogger(__name__)
 
 MOST_CLIENTS: Final = 256
 """Clients kept at a time: three or four of each of the accounts and Regions that are worked on side
@@ -68,8 +71,9 @@ class Clients:
         self._limiter = Limiter(self._manners.quota_share)
         self._most = most
         self._kept: OrderedDict[tuple[Session, str, str, bool], Any] = OrderedDict()
-        self._loaders: dict[Operations, NarrowLoader] = {}
-        self._narrow: dict[tuple[Session, Operations], Session] = {}
+        self._loaders: dict[Operations, ReducedLoader] = {}
+        self._limited: dict[tuple[Session, Operations], Session] = {}
+        self._ordinary: dict[Session, Session] = {}
         self._lock = threading.Lock()
         _allow_open_files()
 
@@ -96,17 +100,25 @@ class Clients:
             old.close()  # whoever still calls it only opens a connection of its own
         return client
 
-    def narrow(self, session: Session, operations: Operations) -> Session:
-        """The session whose clients know these operations alone; the models are read once."""
+    def limited_to(self, session: Session, operations: Operations) -> Session:
+        """A session for calls of these operations only: faster, or `session` itself."""
         with self._lock:
+            limited = self._limited.get((session, operations))
+            if limited is None:
+                limited = self._limited[session, operations] = self._reduce(session, operations)
+                self._ordinary[limited] = session
+            return limited
+
+    def _reduce(self, session: Session, operations: Operations) -> Session:
+        try:
             loader = self._loaders.get(operations)
             if loader is None:
                 given = session.get_component("data_loader")
-                loader = self._loaders[operations] = NarrowLoader(given, operations)
-            made = self._narrow.get((session, operations))
-            if made is None:
-                made = self._narrow[session, operations] = narrow_session(session, loader)
-            return made
+                loader = self._loaders[operations] = ReducedLoader(given, operations)
+            return reduced_session(session, loader)
+        except Exception:  # noqa: BLE001 - internals of another botocore may fail in any way
+            _log.info("no reduced session with this botocore", exc_info=True)
+            return session
 
     def make(
         self,
@@ -119,15 +131,30 @@ class Clients:
         **credentials: str | None,
     ) -> Any:
         """A new client. Their types are made at run time: hence Any."""
-        create: Callable[..., Any] = session.create_client
-        client = create(service, region, config=self._manners.config(writes=writes), **credentials)
+        config = self._manners.config(writes=writes)
+        client = self._create(session, service, region, config=config, **credentials)
         demand_whole_answers(client)
         self._limiter.attach(client, account_id)
         return client
 
+    def _create(self, session: Session, service: str, region: str, **settings: Any) -> Any:
+        """A client of the session, or of the ordinary one where a reduced one cannot make it."""
+        ordinary = self._ordinary.get(session, session)
+        if ordinary is not session:
+            try:
+                return _create(session, service, region, **settings)
+            except Exception:  # noqa: BLE001 - the ordinary session says what it is
+                _log.info("no reduced client of %s with this botocore", service, exc_info=True)
+        return _create(ordinary, service, region, **settings)
+
     def reserve(self, account_id: str, region: str, operation: str) -> None:
         """Wait for the turn of this thread's next request of `service:Operation`."""
         self._limiter.reserve(account_id, region, operation)
+
+
+def _create(session: Session, service: str, region: str, **settings: Any) -> Any:
+    create: Callable[..., Any] = session.create_client
+    return create(service, region, **settings)
 
 
 def _allow_open_files() -> None:

@@ -1,102 +1,123 @@
-"""Paces every request: no account's quota is used up, whatever the number of threads and clients.
+"""Stay within AWS's request quotas: one pace for each operation of an account and Region.
 
-botocore's adaptive mode paces all operations of one client together, and each client for itself;
-AWS counts each operation of an account and Region, over all clients. So this limiter stands outside
-of the clients. It is built of botocore's own parts: its token bucket, whose rate may change while
-threads wait for it, and its cubic calculator, by which a rate recovers.
+Every attempt waits for its turn before it leaves, botocore's own retries included. A throttled
+answer slows the operation down, and later answers speed it up again.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from contextlib import suppress
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
-
-from botocore.exceptions import CapacityNotAvailableError
-from botocore.retries.bucket import Clock, TokenBucket
-from botocore.retries.standard import RetryEventAdapter, ThrottlingErrorDetector
-from botocore.retries.throttling import CubicCalculator
 
 from .quotas import per_second
 
 if TYPE_CHECKING:
     from botocore.client import BaseClient
+    from botocore.model import OperationModel
 
 SHARE: Final = 0.8
-"""Share of AWS's quotas that is taken, where no policy says otherwise."""
+"""Share of AWS's quotas to take where the policy sets none."""
+
+THROTTLING_CODES: Final = frozenset(
+    {
+        "BandwidthLimitExceeded",
+        "EC2ThrottledException",
+        "LimitExceededException",
+        "PriorRequestNotComplete",
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "RequestThrottled",
+        "RequestThrottledException",
+        "SlowDown",
+        "ThrottledException",
+        "Throttling",
+        "ThrottlingException",
+        "TooManyRequestsException",
+        "TransactionInProgressException",
+    }
+)
+"""Error codes that AWS SDKs treat as throttling ("Retry behavior", AWS SDKs and Tools Reference
+Guide)."""
 
 _SLOWEST: Final = 0.2
-"""Requests a second that throttling never slows an operation below, unless its share is less."""
+"""Requests a second below which throttling never slows an operation, unless its share is less."""
 
-_ONE_SLOWING: Final = 1.0
-"""Seconds in which many throttled answers count as one: they left together."""
+_SLOW_DOWN: Final = 0.7
+"""Factor by which a throttled answer slows an operation."""
 
+_ONE_SLOWDOWN: Final = 1.0
+"""Seconds in which several throttled answers count as one, since their requests left together."""
 
-_SAVED_UP: Final = 2
-"""Tokens that are left to those who come after a pause: for threads that wake late."""
+_RECOVERY: Final = 30.0
+"""Seconds in which an operation gets back from standstill to its full pace."""
 
+_ROUNDING: Final = 1e-9
+"""Part of a token that rounding may lose."""
 
-class _Monotonic(Clock):
-    """A wall clock that is set back would stop the bucket."""
-
-    def current_time(self) -> float:
-        return time.monotonic()
+_MOST_TOKENS: Final = 2.0
+"""Tokens kept while nothing is sent: enough for threads that wake up late, and no burst."""
 
 
 class Pace:
-    """The pace of one operation in one account and Region. Thread-safe.
+    """The pace of one operation in one account and Region: a token bucket that begins empty.
 
-    A token bucket that begins empty and keeps next to nothing of what it saves up while nobody
-    asks: requests leave at the pace, never in a burst.
+    Thread-safe.
     """
 
-    def __init__(self, ceiling: float, clock: Clock | None = None) -> None:
-        """`ceiling` is the most requests a second."""
+    def __init__(
+        self,
+        ceiling: float,
+        clock: Callable[[], float] | None = None,
+        sleep: Callable[[float], None] | None = None,
+    ) -> None:
+        """`ceiling` is the highest rate in requests a second; `clock` and `sleep` count seconds."""
         self.ceiling = ceiling
-        self._clock = clock or _Monotonic()
-        self._bucket = TokenBucket(ceiling, self._clock, min_rate=min(_SLOWEST, ceiling))
-        self._recovery: CubicCalculator | None = None
-        self._slowed = 0.0
+        self.rate = ceiling
+        self._clock = clock or time.monotonic
+        self._sleep = sleep or time.sleep
+        self._tokens = 0.0
+        self._filled = self._changed = self._clock()
+        self._slowed = -_ONE_SLOWDOWN
+        self._queue = threading.Lock()
         self._lock = threading.Lock()
-
-    @property
-    def rate(self) -> float:
-        """Requests a second, as it is now."""
-        return float(self._bucket.max_rate or 0.0)
 
     def wait(self) -> None:
         """Wait for the turn of one request."""
-        self._bucket.acquire()
-        # A second's worth, sent at once and a little late, is more than a quota that is nearly used
-        # up bears.
-        saved = int(self._bucket.available_capacity) - _SAVED_UP
-        if saved > 0:
-            with suppress(CapacityNotAvailableError):  # another thread was faster
-                self._bucket.acquire(saved, block=False)
+        with self._queue:  # one thread counts the seconds, the others wait behind it
+            while (seconds := self._missing()) > 0:
+                self._sleep(seconds)
+
+    def _missing(self) -> float:
+        """Take a token and return 0, or return the seconds until there is one."""
+        with self._lock:
+            self._fill()
+            if self._tokens >= 1 - _ROUNDING:
+                self._tokens -= 1
+                return 0.0
+            return (1 - self._tokens) / self.rate
+
+    def _fill(self) -> None:
+        now = self._clock()
+        self._tokens = min(_MOST_TOKENS, self._tokens + (now - self._filled) * self.rate)
+        self._filled = now
 
     def answered(self, *, throttled: bool) -> None:
         """Slow down on a throttled answer, recover on any other."""
-        if self._recovery is None and not throttled:
+        if self.rate == self.ceiling and not throttled:
             return
         with self._lock:
-            now = self._clock.current_time()
+            self._fill()
+            now = self._filled
             if not throttled:
-                self._recover(now)
-            elif now - self._slowed >= _ONE_SLOWING:
-                self._slowed = now
-                if self._recovery is None:
-                    self._recovery = CubicCalculator(self.rate, now)
-                self._bucket.max_rate = self._recovery.error_received(self.rate, now)
-
-    def _recover(self, now: float) -> None:
-        if self._recovery is None:
-            return
-        rate = self._recovery.success_received(now)
-        if rate >= self.ceiling:
-            self._recovery = None
-        self._bucket.max_rate = min(rate, self.ceiling)
+                gained = self.ceiling * (now - self._changed) / _RECOVERY
+                self.rate = min(self.ceiling, self.rate + gained)
+                self._changed = now
+            elif now - self._slowed >= _ONE_SLOWDOWN:
+                self._slowed = self._changed = now
+                self.rate = max(min(_SLOWEST, self.ceiling), self.rate * _SLOW_DOWN)
 
 
 class Limiter:
@@ -108,7 +129,6 @@ class Limiter:
         self._paces: dict[tuple[str, str, str], Pace] = {}
         self._lock = threading.Lock()
         self._mine = threading.local()
-        self._detector = ThrottlingErrorDetector(RetryEventAdapter())
 
     def pace(self, account_id: str, region: str, operation: str) -> Pace:
         """The pace of `service:Operation` in an account and Region."""
@@ -148,8 +168,20 @@ class Limiter:
             self.pace(*where).wait()
 
     def _answered(
-        self, account_id: str, region: str, service: str, *, operation: Any, **event: Any
+        self,
+        account_id: str,
+        region: str,
+        service: str,
+        *,
+        operation: OperationModel,
+        response: tuple[Any, Mapping[str, Any]] | None = None,
+        **_: object,
     ) -> None:
-        throttled = bool(self._detector.is_throttling_error(operation=operation, **event))
-        name = f"{service}:{operation.name}"
-        self.pace(account_id, region, name).answered(throttled=throttled)
+        pace = self.pace(account_id, region, f"{service}:{operation.name}")
+        pace.answered(throttled=response is not None and _is_throttled(response[1]))
+
+
+def _is_throttled(answer: Mapping[str, Any]) -> bool:
+    """Whether an answer as botocore parsed it says that too many requests were sent."""
+    status = answer.get("ResponseMetadata", {}).get("HTTPStatusCode")
+    return status == 429 or answer.get("Error", {}).get("Code") in THROTTLING_CODES

@@ -66,7 +66,7 @@ def _enabled_regions(place: Place, entries: Sequence[Entry]) -> tuple[list[str],
 
 def _scan(place: Place, references: ReferenceList, asked: Iterable[tuple[Entry, str]]) -> Index:
     index = Index()
-    place = place.narrowed(references.operations())
+    place = place.limited_to(references.operations())
     with ThreadPoolExecutor(ENTRY_WORKERS) as entries, ThreadPoolExecutor(ITEM_WORKERS) as items:
         readings = [Reading(place, references, entry, region, items) for entry, region in asked]
         for reading in entries.map(Reading.run, readings):

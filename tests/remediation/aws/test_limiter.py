@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from botocore.exceptions import CapacityNotAvailableError, ClientError
-from botocore.retries.bucket import Clock
+from botocore.exceptions import ClientError
 
 from embedded_aws.process import EmbeddedAws
 from embedded_aws.quotas import PER_SECOND as EMBEDDED
@@ -23,14 +23,22 @@ SHOP = "111122223333"
 Estate = Callable[[Mapping[str, Any]], EmbeddedAws]
 
 
-class HandClock(Clock):
-    """A clock that a test moves."""
+class HandClock:
+    """A clock that a test moves, or that moves by what a pace sleeps."""
 
     def __init__(self) -> None:
         self.now = 1000.0
+        self.slept: list[float] = []
 
-    def current_time(self) -> float:
+    def __call__(self) -> float:
         return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.now += seconds
+
+    def pace(self, ceiling: float) -> Pace:
+        return Pace(ceiling, self, self.sleep)
 
 
 def test_a_burst_of_threads_leaves_at_the_pace() -> None:
@@ -43,19 +51,22 @@ def test_a_burst_of_threads_leaves_at_the_pace() -> None:
 
 def test_a_pause_is_followed_by_no_burst() -> None:
     clock = HandClock()
-    pace = Pace(10, clock)
+    pace = clock.pace(10)
     clock.now += 60
-    for _ in range(3):
-        pace.wait()  # would not come back: this clock stands still
-    with pytest.raises(CapacityNotAvailableError):
-        pace._bucket.acquire(block=False)
-    clock.now += 0.15
-    pace.wait()
+    for _ in range(5):
+        pace.wait()
+    assert clock.slept == pytest.approx([0.1, 0.1, 0.1])
+
+
+def test_a_pace_begins_without_tokens() -> None:
+    clock = HandClock()
+    clock.pace(4).wait()
+    assert clock.slept == pytest.approx([0.25])
 
 
 def test_throttling_slows_once_a_second_and_success_recovers() -> None:
     clock = HandClock()
-    pace = Pace(10, clock)
+    pace = clock.pace(10)
     for _ in range(16):  # answers of requests that left together
         pace.answered(throttled=True)
     assert pace.rate == pytest.approx(7)
@@ -72,9 +83,26 @@ def test_throttling_slows_once_a_second_and_success_recovers() -> None:
     assert rates[-1] == 10
 
 
+def test_a_change_of_pace_concerns_the_thread_that_waits() -> None:
+    clock = HandClock()
+    pace = clock.pace(1)
+    slept: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        clock.now += seconds
+        if len(slept) == 1:
+            clock.now -= 0.5  # woken early, and the operation was throttled meanwhile
+            pace.answered(throttled=True)
+
+    pace._sleep = sleep
+    pace.wait()
+    assert slept == pytest.approx([1.0, 0.5 / 0.7])
+
+
 def test_throttling_without_end_never_stops_a_pace() -> None:
     clock = HandClock()
-    pace = Pace(2, clock)
+    pace = clock.pace(2)
     for _ in range(100):
         clock.now += 2
         pace.answered(throttled=True)
@@ -197,3 +225,27 @@ def test_retries_are_said_explicitly_whatever_the_environment_wishes(
         False: {"mode": "standard", "total_max_attempts": 5},
         True: {"mode": "standard", "total_max_attempts": 1},
     }
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "slower"),
+    [
+        ("ThrottlingException", 400, True),
+        ("RequestLimitExceeded", 503, True),
+        ("SomethingNew", 429, True),
+        ("AccessDeniedException", 400, False),
+        ("InternalFailure", 500, False),
+    ],
+)
+def test_throttling_is_told_by_code_or_status(code: str, status: int, slower: bool) -> None:
+    limiter = Limiter()
+    answer = {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    operation = SimpleNamespace(name="ListKeys")
+    limiter._answered(SHOP, "eu-west-1", "kms", operation=operation, response=(None, answer))
+    assert (limiter.pace(SHOP, "eu-west-1", "kms:ListKeys").rate < 400) is slower
+
+
+def test_a_lost_answer_changes_no_pace() -> None:
+    limiter = Limiter()
+    limiter._answered(SHOP, "eu-west-1", "kms", operation=SimpleNamespace(name="ListKeys"))
+    assert limiter.pace(SHOP, "eu-west-1", "kms:ListKeys").rate == 400

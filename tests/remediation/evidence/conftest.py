@@ -36,7 +36,7 @@ class StubbedPlace:
     asked: list[tuple[str, str, Answer]] = field(default_factory=list)
     """Region, operation and request of each call, in order."""
 
-    def narrowed(self, operations: frozenset[str]) -> Any:
+    def limited_to(self, operations: frozenset[str]) -> Any:
         return self
 
     def client(self, service: str, *, region: str | None = None) -> Any:

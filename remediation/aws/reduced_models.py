@@ -1,8 +1,11 @@
-"""Sessions whose clients know a few operations only, made in a fraction of the time and memory.
+"""A fast path to clients: service models reduced to the operations that a run calls.
 
-A scan of references makes a client of every service in every account and Region, for one or two
-operations each. botocore gives a client a method for each operation that its service's model has,
-700 for EC2: without the others, and the texts of the documentation, that is most of a scan's work.
+A scan of references makes a client for every service in every account and Region, for one or two
+operations each. botocore gives a client a method for each operation in its service's model, 700 for
+EC2. Without the unused ones and the documentation, a scan takes a third of the processor time.
+
+This rests on botocore's loaders and handlers, which are no public API. So `Clients` uses ordinary
+sessions wherever anything here fails, and nothing else may import this module.
 """
 
 from __future__ import annotations
@@ -19,13 +22,16 @@ from botocore.session import Session
 from .sessions import Given
 
 Operations = frozenset[str]
-"""As `service:Operation`, both as boto3 names them."""
+"""Each as `service:Operation`, both as boto3 names them."""
 
 _MODEL: Final = "service-2"
 
 
-class NarrowLoader(Loader):
-    """Reads service models without what is not called. Services that are not named stay whole."""
+class ReducedLoader(Loader):
+    """Reads the models of the named services without the operations that are not called.
+
+    Models of other services stay complete.
+    """
 
     def __init__(self, given: Loader, operations: Operations) -> None:
         super().__init__()
@@ -34,35 +40,35 @@ class NarrowLoader(Loader):
         for operation in operations:
             service, name = operation.split(":")
             self._operations.setdefault(service, set()).add(name)
-        self._narrowed: dict[tuple[str, str | None], Any] = {}
+        self._reduced: dict[tuple[str, str | None], Any] = {}
         self._lock = threading.Lock()
 
     def load_service_model(
         self, service_name: str, type_name: str, api_version: str | None = None
     ) -> Any:
-        """The model of a service, or another of its documents, as botocore has it."""
+        """Load the model of a service, or another of its documents."""
         if type_name != _MODEL or service_name not in self._operations:
             return self._given.load_service_model(service_name, type_name, api_version)
-        wanted = (service_name, api_version)
+        key = (service_name, api_version)
         with self._lock:
-            if wanted not in self._narrowed:
-                # A loader of its own, since the given one would keep the whole model.
+            if key not in self._reduced:
+                # A loader of its own, since the given one would keep the complete model.
                 once = Loader([*self._given.search_paths], include_default_search_paths=False)
-                whole = once.load_service_model(service_name, type_name, api_version)
-                self._narrowed[wanted] = narrowed(whole, self._operations[service_name])
-            return self._narrowed[wanted]
+                complete = once.load_service_model(service_name, type_name, api_version)
+                self._reduced[key] = reduced_model(complete, self._operations[service_name])
+            return self._reduced[key]
 
     def load_data(self, name: str) -> Any:
-        """Any other document."""
+        """Load any other document."""
         return self._given.load_data(name)
 
     def load_data_with_path(self, name: str) -> Any:
-        """Any other document, and where it was found."""
+        """Load any other document, with its path."""
         return self._given.load_data_with_path(name)
 
 
-def narrow_session(session: Session, loader: Loader) -> Session:
-    """The same credentials and configuration, with this loader."""
+def reduced_session(session: Session, loader: Loader) -> Session:
+    """Make a session with the same credentials and configuration, and this loader."""
     made = Session(profile=session.profile, include_builtin_handlers=False)
     _register_handlers(made)
     made.register_component("data_loader", loader)
@@ -72,7 +78,7 @@ def narrow_session(session: Session, loader: Loader) -> Session:
 
 
 def _register_handlers(session: Session) -> None:
-    """botocore's own, but for those that write documentation: each client copies all of them."""
+    """Register botocore's handlers except those for documentation: each client copies all."""
     events = session.get_component("event_emitter")
     register = {
         handlers.REGISTER_FIRST: events.register_first,
@@ -83,8 +89,8 @@ def _register_handlers(session: Session) -> None:
             register.get(when[0] if when else None, events.register)(event, handler)
 
 
-def narrowed(model: Mapping[str, Any], operations: Iterable[str]) -> Any:
-    """A service model with these operations alone, their shapes, and no documentation."""
+def reduced_model(model: Mapping[str, Any], operations: Iterable[str]) -> Any:
+    """Copy a service model with only these operations, their shapes, and no documentation."""
     kept = {name: model["operations"][name] for name in operations if name in model["operations"]}
     shapes: dict[str, Any] = {}
     todo = [name for operation in kept.values() for name in _shapes_of(operation)]
@@ -93,11 +99,11 @@ def narrowed(model: Mapping[str, Any], operations: Iterable[str]) -> Any:
         if name not in shapes:
             shapes[name] = model["shapes"][name]
             todo += _shapes_of(shapes[name])
-    return _bare({**model, "operations": kept, "shapes": shapes})
+    return _without_documentation({**model, "operations": kept, "shapes": shapes})
 
 
 def _shapes_of(part: Any) -> Iterable[str]:
-    """The names of the shapes that a part of a model refers to."""
+    """Yield the names of the shapes that a part of a model refers to."""
     if isinstance(part, list):
         for one in part:
             yield from _shapes_of(one)
@@ -109,13 +115,15 @@ def _shapes_of(part: Any) -> Iterable[str]:
                 yield from _shapes_of(value)
 
 
-def _bare(part: Any) -> Any:
-    """With empty texts for people; a member called `documentation` is no text, and stays."""
+def _without_documentation(part: Any) -> Any:
+    """Empty the texts called `documentation`; a structure member of that name stays."""
     if isinstance(part, list):
-        return [_bare(one) for one in part]
+        return [_without_documentation(one) for one in part]
     if isinstance(part, dict):
         return {
-            name: "" if name == "documentation" and isinstance(value, str) else _bare(value)
+            name: ""
+            if name == "documentation" and isinstance(value, str)
+            else _without_documentation(value)
             for name, value in part.items()
         }
     return part
