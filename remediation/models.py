@@ -309,9 +309,10 @@ class Grant(Model):
     """Name that its makers gave it; None: they gave none."""
 
     def outsiders(self, account_id: str) -> Iterator[tuple[str, str]]:
-        """Role and name of whoever in this grant is neither of the account nor an AWS service.
+        """Role and name of each principal of this grant that is not of the account.
 
-        A principal that names no account (the unique id that is left of a deleted role) counts,
+        A service is of the account that issued the grant, so it counts where none is named. A
+        principal that names no account (the unique id that is left of a deleted role) counts too,
         since nobody can tell whose it was.
         """
         for role, principal in (
@@ -319,7 +320,9 @@ class Grant(Model):
             ("retiring principal", self.retiring_principal),
             ("issuing account", self.issuing_account),
         ):
-            if principal is not None and not _at_home(principal, account_id):
+            if principal is None or account_of(principal) == account_id:
+                continue
+            if self.issuing_account is None or not _SERVICE.fullmatch(principal):
                 yield role, principal
 
 
@@ -342,10 +345,6 @@ def account_of(principal: str) -> str | None:
     return match["account"] if match else None
 
 
-def _at_home(principal: str, account_id: str) -> bool:
-    return account_of(principal) == account_id or _SERVICE.fullmatch(principal) is not None
-
-
 class KeyPolicy(Model):
     """What a key policy says about who else may use the key."""
 
@@ -353,13 +352,15 @@ class KeyPolicy(Model):
     """Of the policy document, to see that it is the same at apply."""
     outside: tuple[str, ...] = ()
     """Principals of other accounts, or everybody, each with its statement, for people."""
+    unpinned: tuple[str, ...] = ()
+    """Services that may use the key, where no condition pins the own account, likewise."""
     account_root: bool
     """A statement lets the own account's IAM govern the key; without it a deletion may not be
     cancellable by anyone who is left."""
     undo_denied: tuple[str, ...] = ()
     """Statements that deny a cancellation, and not the scheduling."""
     problem: str | None = None
-    """Why the document cannot be judged: no JSON, or `NotPrincipal`."""
+    """Why the document could not be evaluated: no JSON, or `NotPrincipal`."""
 
 
 class StateChange(Model):

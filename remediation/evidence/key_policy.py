@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from fnmatch import fnmatchcase
 from typing import Any, Final
 
@@ -34,17 +34,53 @@ ELEMENTS: Final = frozenset(
 TEXTS: Final = ("Action", "NotAction", "Resource", "NotResource")
 """The elements that are texts, or lists of texts."""
 
-NARROWING_OPERATORS: Final = frozenset({"StringEquals", "StringEqualsIgnoreCase", "StringLike"})
-"""Operators that are false when the condition key is absent. `...IfExists` and `ForAllValues:...`
-are true then, so they narrow nothing."""
+TEXT_OPERATORS: Final = frozenset({"StringEquals", "StringEqualsIgnoreCase", "StringLike"})
+PINNING_OPERATORS: Final = TEXT_OPERATORS | {"ArnEquals", "ArnLike"}
+"""Operators that are true only for the values they name, and false when the condition key is
+absent ("IAM JSON policy elements: Condition operators", IAM User Guide). `...IfExists` and
+`ForAllValues:...` are true when it is absent, so they pin only beside `Null: false`."""
 
-NARROWING_KEYS: Final = frozenset(
-    {"kms:calleraccount", "aws:principalaccount", "aws:sourceaccount"}
+PRINCIPAL_ACCOUNTS: Final = frozenset({"kms:calleraccount", "aws:principalaccount"})
+"""Condition keys whose value is the account of the caller: every call of the account's own
+principals has them. In lower case, as condition keys ignore case."""
+
+ACCOUNTS: Final = PRINCIPAL_ACCOUNTS | {"aws:sourceaccount", "aws:sourceowner"}
+"""Those and the keys whose value is the account of the resource that a service acts for.
+`aws:ResourceAccount` is the account of the KMS key itself, and `kms:ViaService` names a service:
+neither says whose data it is."""
+
+ARNS: Final = frozenset({"aws:principalarn", "aws:sourcearn"})
+"""Condition keys whose value is the ARN of the caller, or of the resource a service acts for."""
+
+CONTEXT: Final = "kms:encryptioncontext:"
+"""How the condition keys for one pair of the encryption context begin. A service sets the context
+itself; any other caller chooses it, so it pins service principals alone."""
+
+SOURCES: Final = (
+    "aws:sourceaccount",
+    "aws:sourcearn",
+    "aws:sourceorg",
+    "aws:sourceowner",
+    CONTEXT,
 )
-"""Condition keys that name the caller's account, in lower case, as condition keys ignore case."""
-
-SOURCES: Final = ("aws:sourceaccount", "aws:sourcearn", "aws:sourceorg", "kms:encryptioncontext")
 """How the condition keys begin, in lower case, that say for whom a service may use the key."""
+
+READS: Final = frozenset(
+    {
+        "kms:describe*",
+        "kms:describekey",
+        "kms:getkeylastusage",
+        "kms:getkeypolicy",
+        "kms:getkeyrotationstatus",
+        "kms:list*",
+        "kms:listgrants",
+        "kms:listkeypolicies",
+        "kms:listkeyrotations",
+        "kms:listresourcetags",
+    }
+)
+"""Actions, in lower case, by which nobody encrypts anything: CloudTrail's key policies let the
+service describe the key without a condition."""
 
 CANCEL: Final = "kms:cancelkeydeletion"
 SCHEDULE: Final = "kms:schedulekeydeletion"
@@ -66,6 +102,7 @@ def understand(document: str, key_arn: KeyArn) -> KeyPolicy:
         return KeyPolicy(
             sha256=digest,
             outside=tuple(text for s in allows for text in _outside(s, key_arn.account_id)),
+            unpinned=tuple(text for s in allows for text in _unpinned(s, key_arn.account_id)),
             account_root=any(_governs(s, key_arn) for s in allows),
             undo_denied=tuple(
                 s["Sid"] for s in statements if s["Effect"] == "Deny" and _forbids_undo(s)
@@ -128,10 +165,10 @@ def _outside(statement: dict[str, Any], account_id: str) -> Iterator[str]:
     name = statement["Sid"]
     for kind, principal in _principals(statement):
         if kind == "Service":
-            for source in _foreign_sources(statement, account_id):
-                yield f"{principal} for {source} ({name})"
+            if foreign := _foreign(statement, account_id):
+                yield f"{principal} for {', '.join(foreign)} ({name})"
         elif principal == "*":
-            if not _narrowed(statement, account_id):
+            if not _pinned(statement, account_id, by_service=False):
                 yield f"everybody ({name})"
         elif kind == "Federated":
             if account_of(principal) != account_id:
@@ -155,24 +192,46 @@ def _principals(statement: dict[str, Any]) -> Iterator[tuple[str, str]]:
             yield kind, one
 
 
-def _foreign_sources(statement: dict[str, Any], account_id: str) -> Iterator[str]:
-    """For whom else than the account itself the conditions let a service use the key.
+def _foreign(statement: dict[str, Any], account_id: str) -> list[str]:
+    """The conditions that name another account for which a service may use the key."""
+    return [
+        text
+        for operator, text, accounts in _sources(statement)
+        if accounts - {account_id} and "Not" not in operator
+    ]
 
-    A condition that excludes some accounts lets in the others, and counts as well.
+
+def _unpinned(statement: dict[str, Any], account_id: str) -> Iterator[str]:
+    """The services that an allowing statement lets use the key for no account in particular.
+
+    An organization is not the own account, and a bucket's ARN does not say whose it is.
     """
+    sources = list(_sources(statement))
+    if (
+        _foreign(statement, account_id)
+        or _pinned(statement, account_id, by_service=True)
+        or (not sources and _only_reads(statement))
+    ):
+        return
+    named = [f"all but {text}" if "Not" in op else text for op, text, _ in sources]
+    for kind, principal in _principals(statement):
+        if kind == "Service":
+            whom = ", ".join(named) or "every account"
+            yield f"{principal} for {whom} ({statement['Sid']})"
+
+
+def _sources(statement: dict[str, Any]) -> Iterator[tuple[str, str, set[str]]]:
+    """Operator, text and accounts of each value that says for whom a service acts."""
     for operator, key, values in _conditions(statement):
-        lowered = key.lower()
-        if operator == "Null" or not lowered.startswith(SOURCES):
-            continue
-        for value in map(str, _as_list(values)):
-            accounts = {*_ACCOUNT_WITHIN.findall(value), *_account_field(value)}
-            if (
-                accounts - {account_id}
-                or (lowered == "aws:sourceaccount" and value != account_id)
-                or ("Not" in operator and accounts)
-                or lowered.startswith("aws:sourceorg")
-            ):
-                yield f"{key} {value}"
+        if operator != "Null" and key.lower().startswith(SOURCES):
+            for value in map(str, _as_list(values)):
+                yield operator, f"{key} {value}", _accounts(key, value)
+
+
+def _accounts(key: str, value: str) -> set[str]:
+    """The accounts, or patterns of accounts, that a value of a source's condition key names."""
+    bare = {value} if key.lower() in ACCOUNTS else set()
+    return {*_ACCOUNT_WITHIN.findall(value), *_account_field(value), *bare}
 
 
 def _account_field(arn: str) -> Iterator[str]:
@@ -189,22 +248,54 @@ def _conditions(statement: dict[str, Any]) -> Iterator[tuple[str, str, Any]]:
             yield operator, key, values
 
 
-def _narrowed(statement: dict[str, Any], account_id: str) -> bool:
-    """Whether a condition lets only callers of the own account pass."""
+def _pinned(statement: dict[str, Any], account_id: str, *, by_service: bool) -> bool:
+    """Whether a condition lets only the own account pass, or a service that acts for it."""
+    conditions = list(_conditions(statement))
+    present = {
+        key.lower()
+        for operator, key, values in conditions
+        if operator == "Null" and _all(values, lambda value: value.lower() == "false")
+    }
     return any(
-        _is_own_account(operator, key, values, account_id)
-        for operator, key, values in _conditions(statement)
+        _positive(operator, present=key.lower() in present) in PINNING_OPERATORS
+        and _all(values, _pin(key.lower(), account_id, by_service=by_service))
+        for operator, key, values in conditions
     )
 
 
-def _is_own_account(operator: str, key: str, values: object, account_id: str) -> bool:
-    allowed = [str(value) for value in _as_list(values)]
-    return (
-        operator in NARROWING_OPERATORS
-        and key.lower() in NARROWING_KEYS
-        and bool(allowed)
-        and all(value == account_id for value in allowed)
-    )
+def _positive(operator: str, *, present: bool) -> str:
+    """The operator without its set prefix and `IfExists`, where these do not weaken it."""
+    bare = operator.removeprefix("ForAnyValue:")
+    if present:
+        bare = bare.removeprefix("ForAllValues:").removesuffix("IfExists")
+    return bare
+
+
+def _pin(key: str, account_id: str, *, by_service: bool) -> Callable[[str], bool]:
+    """Whether a value of this condition key, which is in lower case, pins the account."""
+    if key in ACCOUNTS:
+        return lambda value: value == account_id
+    if key in ARNS:
+        return lambda value: _is_arn_of(value, account_id)
+    if by_service and key.startswith(CONTEXT):
+        return lambda value: value == account_id or _is_arn_of(value, account_id)
+    return lambda value: False
+
+
+def _is_arn_of(value: str, account_id: str) -> bool:
+    """Whether an ARN, or a pattern of ARNs, has exactly this account. A variable could be any."""
+    parts = value.split(":")
+    return len(parts) > 5 and parts[0] == "arn" and parts[4] == account_id and "${" not in value
+
+
+def _all(values: object, test: Callable[[str], bool]) -> bool:
+    """Whether there are values and each one passes: one that does not lets others in."""
+    texts = [str(value) for value in _as_list(values)]
+    return bool(texts) and all(map(test, texts))
+
+
+def _only_reads(statement: dict[str, Any]) -> bool:
+    return {action.lower() for action in _as_list(statement.get("Action", "*"))} <= READS
 
 
 def _governs(statement: dict[str, Any], key_arn: KeyArn) -> bool:
@@ -217,7 +308,9 @@ def _governs(statement: dict[str, Any], key_arn: KeyArn) -> bool:
         and set(_as_list(statement.get("Resource"))) <= {"*", str(key_arn)}
         and "NotResource" not in statement
         and all(
-            key.lower() != "aws:sourceaccount" and _is_own_account(operator, key, values, account)
+            operator in TEXT_OPERATORS
+            and key.lower() in PRINCIPAL_ACCOUNTS
+            and _all(values, lambda value: value == account)
             for operator, key, values in _conditions(statement)
         )
     )

@@ -77,8 +77,9 @@ def _grants(grants: tuple[Grant, ...]) -> Iterator[str]:
 
 def _key_policy(policy: KeyPolicy) -> Iterator[str]:
     if policy.problem is not None:
-        yield f"cannot be judged: {policy.problem}"
+        yield f"could not be evaluated: {policy.problem}"
     yield from (f"reaches outside: {principal}" for principal in policy.outside)
+    yield from (f"not limited to the account: {service}" for service in policy.unpinned)
     yield from (f"may deny the undo: {statement}" for statement in policy.undo_denied)
     root = "governed by the account's IAM" if policy.account_root else "not governed by IAM"
     yield f"{root}; SHA-256 {policy.sha256}"

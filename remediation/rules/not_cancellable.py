@@ -13,7 +13,7 @@ from . import Rule
 def _check(evidence: Evidence, _policy: Policy, _now: datetime) -> Iterator[str]:
     key_policy = known(evidence.key_policy)
     if key_policy.problem is not None:
-        yield f"its key policy cannot be judged: {key_policy.problem}"
+        yield f"its key policy could not be evaluated: {key_policy.problem}"
     elif not key_policy.account_root:
         yield (
             "no statement of its key policy lets the account's IAM policies govern it: a deletion "

@@ -112,10 +112,15 @@ SHARED = {
         {"Condition": {"StringEqualsIfExists": {"kms:CallerAccount": "{account}"}}},
     ),
     "shared-federated": ({"Federated": "accounts.google.com"}, {}),
+    "shared-service": ({"Service": "sns.amazonaws.com"}, {}),
+    "shared-buckets": (
+        {"Service": "s3.amazonaws.com"},
+        {"Condition": {"ArnLike": {"aws:SourceArn": "arn:aws:s3:::*"}}},
+    ),
 }
 POLICIES = {
     **{
-        name: Need("shared-outside", "its key policy lets in", shared(principal, **more))
+        name: Need("shared-outside", "its key policy grants access to", shared(principal, **more))
         for name, (principal, more) in SHARED.items()
     },
     "not-principal": Need(
@@ -244,7 +249,10 @@ ALL_THE_SAME_DEAD = {
     "narrowed-to-account": shared(
         "*", Condition={"StringEquals": {"kms:CallerAccount": "{account}"}}
     ),
-    "for-a-service": shared({"Service": "rds.amazonaws.com"}),
+    "for-a-service": shared(
+        {"Service": "sns.amazonaws.com"},
+        Condition={"StringEquals": {"aws:SourceAccount": "{account}"}},
+    ),
     "denied-to-all": shared("*", Effect="Deny", Action="kms:Decrypt"),
     "only-read": {
         "events": [

@@ -41,21 +41,20 @@ def read(*statements: object) -> KeyPolicy:
 
 def test_the_policy_that_aws_gives_a_key_lets_nobody_else_in() -> None:
     seen = read(ROOT)
-    assert (seen.outside, seen.account_root, seen.undo_denied, seen.problem) == ((), True, (), None)
+    assert (seen.outside, seen.unpinned, seen.undo_denied, seen.problem) == ((), (), (), None)
+    assert seen.account_root
 
 
 INSIDE = {
     "role": {"AWS": f"arn:aws:iam::{HOME}:role/shop"},
     "user and bare account": {"AWS": [f"arn:aws:iam::{HOME}:user/ann", HOME]},
     "session": {"AWS": f"arn:aws:sts::{HOME}:assumed-role/shop/ann"},
-    "service": {"Service": "rds.amazonaws.com"},
-    "services": {"Service": ["logs.eu-west-1.amazonaws.com", "sns.amazonaws.com"]},
     "own identity provider": {"Federated": f"arn:aws:iam::{HOME}:saml-provider/corp"},
 }
 
 
 @pytest.mark.parametrize("name", INSIDE)
-def test_principals_of_the_account_and_services_are_inside(name: str) -> None:
+def test_principals_of_the_account_are_inside(name: str) -> None:
     assert read(ROOT, use(INSIDE[name])).outside == ()
 
 
@@ -82,7 +81,8 @@ OUTSIDE = {
 @pytest.mark.parametrize("name", OUTSIDE)
 def test_anybody_else_is_outside_and_named_with_the_statement(name: str) -> None:
     principal, words = OUTSIDE[name]
-    (said,) = read(ROOT, use(principal)).outside
+    seen = read(ROOT, use(principal))
+    (said,) = seen.outside
     assert words in said
     assert said.endswith('(statement "Use")')
 
@@ -102,7 +102,9 @@ FOREIGN_SOURCES = {
     "one of the accounts": {"StringEquals": {"aws:SourceAccount": [HOME, AWAY]}},
     "account as a number": {"StringEquals": {"AWS:sourceaccount": int(AWAY)}},
     "accounts by pattern": {"StringLike": {"aws:SourceAccount": "9999*"}},
-    "every account but": {"StringNotEquals": {"aws:SourceAccount": HOME}},
+    "every account": {"StringLike": {"aws:SourceAccount": "*"}},
+    "digits by pattern": {"StringLike": {"aws:SourceAccount": "????????????"}},
+    "owner": {"StringEquals": {"aws:SourceOwner": AWAY}},
     "ARN": {"ArnLike": {"aws:SourceArn": f"arn:aws:cloudtrail:*:{AWAY}:trail/*"}},
     "one of the ARNs": {
         "ArnLike": {
@@ -110,10 +112,9 @@ FOREIGN_SOURCES = {
         }
     },
     "ARN of accounts by pattern": {"StringLike": {"aws:SourceArn": "arn:aws:sns:*:99998888*:b"}},
-    "ARN of every account but": {"ArnNotLike": {"aws:SourceArn": f"arn:aws:sns:*:{HOME}:b"}},
+    "ARN of digits by pattern": {"ArnLike": {"aws:SourceArn": "arn:aws:sns:*:????????????:b"}},
+    "bucket named for another account": {"ArnLike": {"aws:SourceArn": f"arn:aws:s3:::x-{AWAY}"}},
     "if it exists": {"StringEqualsIfExists": {"aws:SourceAccount": AWAY}},
-    "organisation": {"StringEquals": {"aws:SourceOrgID": "o-1234567890"}},
-    "part of an organisation": {"StringLike": {"aws:SourceOrgPaths": "o-1234567890/*"}},
     "encryption context": {
         "StringLike": {
             "kms:EncryptionContext:aws:cloudtrail:arn": f"arn:aws:cloudtrail:*:{AWAY}:trail/*"
@@ -134,23 +135,142 @@ def test_a_service_that_acts_for_another_account_is_outside(name: str) -> None:
     assert read(ROOT, use(service, Effect="Deny", Condition=FOREIGN_SOURCES[name])).outside == ()
 
 
+CLOUDTRAIL = "kms:EncryptionContext:aws:cloudtrail:arn"
+OWN_TRAIL = f"arn:aws:cloudtrail:*:{HOME}:trail/*"
 OWN_SOURCES = {
     "account": {"StringEquals": {"aws:SourceAccount": [HOME]}},
-    "ARN": {"ArnLike": {"aws:SourceArn": f"arn:aws:cloudtrail:*:{HOME}:trail/*"}},
-    "ARN without an account": {"ArnLike": {"aws:SourceArn": "arn:aws:s3:::logs"}},
-    "ARN of whatever account": {"ArnLike": {"aws:SourceArn": "arn:aws:sns:*:*:a"}},
-    "context": {"StringEquals": {"kms:EncryptionContext:SecretARN": f"arn:aws:x:y:{HOME}:s"}},
-    "another context": {"StringEquals": {"kms:EncryptionContext:department": "pay"}},
-    "that there is one": {"Null": {"aws:SourceAccount": "false"}},
-    "service": {"StringEquals": {"kms:ViaService": "s3.eu-west-1.amazonaws.com"}},
-    "nothing": {},
+    "account in any case": {"StringEquals": {"AWS:sourceaccount": HOME}},
+    "account as a number": {"StringEquals": {"aws:SourceAccount": int(HOME)}},
+    "account, like": {"StringLike": {"aws:SourceAccount": HOME}},
+    "account, any value": {"ForAnyValue:StringEquals": {"aws:SourceAccount": HOME}},
+    "account, present": {
+        "StringEqualsIfExists": {"aws:SourceAccount": HOME},
+        "Null": {"aws:sourceAccount": "false"},
+    },
+    "account, all values, present": {
+        "ForAllValues:StringEquals": {"aws:SourceAccount": HOME},
+        "Null": {"aws:SourceAccount": False},
+    },
+    "account and not another": {
+        "StringEquals": {"aws:SourceAccount": HOME},
+        "StringNotEquals": {"aws:SourceAccount": AWAY},
+    },
+    "account and organization": {
+        "StringEquals": {"aws:SourceAccount": HOME, "aws:SourceOrgID": "o-1234567890"}
+    },
+    "account and bucket": {
+        "StringEquals": {"aws:SourceAccount": HOME},
+        "ArnLike": {"aws:SourceArn": "arn:aws:s3:::logs"},
+    },
+    "owner": {"StringEquals": {"aws:SourceOwner": HOME}},
+    "caller": {"StringEquals": {"kms:CallerAccount": HOME}},
+    "ARN": {"ArnLike": {"aws:SourceArn": OWN_TRAIL}},
+    "equal ARN": {"ArnEquals": {"aws:SourceArn": f"arn:aws:sns:eu-west-1:{HOME}:a"}},
+    "ARN of any Region, as text": {"StringLike": {"aws:SourceArn": f"arn:aws:logs:*:{HOME}:*"}},
+    "ARNs": {"ArnLike": {"aws:SourceArn": [OWN_TRAIL, f"arn:aws:cloudfront::{HOME}:*"]}},
+    "own trail": {
+        "StringEquals": {"aws:SourceArn": f"arn:aws:cloudtrail:eu-west-1:{HOME}:trail/all"},
+        "StringLike": {CLOUDTRAIL: OWN_TRAIL},
+    },
+    "context of an own trail": {"StringLike": {CLOUDTRAIL: OWN_TRAIL}},
+    "context of own log groups": {
+        "ArnLike": {"kms:EncryptionContext:aws:logs:arn": f"arn:aws:logs:eu-west-1:{HOME}:*"}
+    },
+    "context with the account": {"StringEquals": {"kms:EncryptionContext:aws:account": HOME}},
 }
+"""Among them what AWS's guides recommend for CloudTrail, CloudWatch Logs, SNS and S3's events."""
 
 
 @pytest.mark.parametrize("name", OWN_SOURCES)
-def test_a_service_that_acts_for_the_account_is_not(name: str) -> None:
+def test_a_service_that_acts_for_the_account_is_inside(name: str) -> None:
+    service = {"Service": ["cloudtrail.amazonaws.com", "logs.eu-west-1.amazonaws.com"]}
+    seen = read(ROOT, use(service, Condition=OWN_SOURCES[name]))
+    assert (seen.outside, seen.unpinned) == ((), ())
+
+
+UNPINNED_SOURCES = {
+    "nothing": {},
+    "an empty list": {"StringEquals": {"aws:SourceAccount": []}},
+    "every account but the own": {"StringNotEquals": {"aws:SourceAccount": HOME}},
+    "every account but another": {"StringNotEquals": {"aws:SourceAccount": AWAY}},
+    "ARN of every account but": {"ArnNotLike": {"aws:SourceArn": f"arn:aws:sns:*:{HOME}:b"}},
+    "if it exists": {"StringEqualsIfExists": {"aws:SourceAccount": HOME}},
+    "if it exists, maybe present": {
+        "StringEqualsIfExists": {"aws:SourceAccount": HOME},
+        "Null": {"aws:SourceAccount": ["true", "false"]},
+    },
+    "if it exists, another present": {
+        "StringEqualsIfExists": {"aws:SourceAccount": HOME},
+        "Null": {"aws:SourceArn": "false"},
+    },
+    "ARN if it exists": {"ArnLikeIfExists": {"aws:SourceArn": OWN_TRAIL}},
+    "for all values": {"ForAllValues:StringEquals": {"aws:SourceAccount": HOME}},
+    "that there is one": {"Null": {"aws:SourceAccount": "false"}},
+    "that there is none": {"Null": {"aws:SourceAccount": "true"}},
+    "a number": {"NumericEquals": {"aws:SourceAccount": HOME}},
+    "an operator in another case": {"stringequals": {"aws:SourceAccount": HOME}},
+    "organization": {"StringEquals": {"aws:SourceOrgID": "o-1234567890"}},
+    "part of an organization": {"ForAnyValue:StringLike": {"aws:SourceOrgPaths": "o-1234567890/*"}},
+    "principal's organization": {"StringEquals": {"aws:PrincipalOrgID": "o-1234567890"}},
+    "every bucket": {"ArnLike": {"aws:SourceArn": "arn:aws:s3:::*"}},
+    "a bucket": {"ArnLike": {"aws:SourceArn": "arn:aws:s3:::logs"}},
+    "a bucket named for the account": {"ArnLike": {"aws:SourceArn": f"arn:aws:s3:::x-{HOME}"}},
+    "own ARN or a bucket": {"ArnLike": {"aws:SourceArn": [OWN_TRAIL, "arn:aws:s3:::logs"]}},
+    "ARN of every account": {"ArnLike": {"aws:SourceArn": "arn:aws:sns:*:*:a"}},
+    "every ARN": {"ArnLike": {"aws:SourceArn": "*"}},
+    "account after a wildcard": {"StringLike": {"aws:SourceArn": f"*:{HOME}:*"}},
+    "a variable before the account": {
+        "ArnLike": {"aws:SourceArn": "arn:aws:${aws:PrincipalTag/x}:" + HOME + ":a:b"}
+    },
+    "context of every account": {"StringLike": {CLOUDTRAIL: "arn:aws:cloudtrail:*:*:trail/*"}},
+    "context of a bucket": {"StringLike": {"kms:EncryptionContext:aws:s3:arn": "arn:aws:s3:::l"}},
+    "another context": {"StringEquals": {"kms:EncryptionContext:department": "pay"}},
+    "names of the context": {
+        "ForAnyValue:StringEquals": {"kms:EncryptionContextKeys": "aws:cloudtrail:arn"}
+    },
+    "service": {"StringEquals": {"kms:ViaService": "s3.eu-west-1.amazonaws.com"}},
+    "account of the key": {"StringEquals": {"aws:ResourceAccount": HOME}},
+    "grant for AWS": {"Bool": {"kms:GrantIsForAWSResource": "true"}},
+    "called by AWS": {"Bool": {"aws:PrincipalIsAWSService": "true"}},
+}
+
+
+@pytest.mark.parametrize("name", UNPINNED_SOURCES)
+def test_a_service_that_no_condition_pins_to_the_account_is_named(name: str) -> None:
     service = {"Service": "cloudtrail.amazonaws.com"}
-    assert read(ROOT, use(service, Condition=OWN_SOURCES[name])).outside == ()
+    seen = read(ROOT, use(service, Condition=UNPINNED_SOURCES[name]))
+    assert seen.outside == ()
+    (said,) = seen.unpinned
+    assert said.startswith("cloudtrail.amazonaws.com for ")
+    assert said.endswith('(statement "Use")')
+    denied = use(service, Effect="Deny", Condition=UNPINNED_SOURCES[name])
+    assert read(ROOT, denied).unpinned == ()
+
+
+def test_each_service_is_named_and_nobody_else() -> None:
+    mixed = {"Service": ["rds.amazonaws.com", "*"], "AWS": HOME}
+    assert read(ROOT, use(mixed)).unpinned == (
+        'rds.amazonaws.com for every account (statement "Use")',
+        '* for every account (statement "Use")',
+    )
+
+
+@pytest.mark.parametrize(
+    ("action", "named"),
+    [
+        ("kms:DescribeKey", False),
+        (["kms:Describe*", "KMS:ListGrants"], False),
+        (["kms:DescribeKey", "kms:Decrypt"], True),
+        ("kms:Get*", True),
+        ("kms:PutKeyPolicy", True),
+        ("kms:*", True),
+    ],
+)
+def test_a_service_that_can_only_read_needs_no_condition(action: object, named: bool) -> None:
+    service = {"Service": "cloudtrail.amazonaws.com"}
+    assert bool(read(ROOT, use(service, Action=action)).unpinned) == named
+    about = {"ArnLike": {"aws:SourceArn": f"arn:aws:cloudtrail:*:{AWAY}:trail/*"}}
+    assert read(ROOT, use(service, Action=action, Condition=about)).outside
 
 
 NARROW = {
@@ -161,6 +281,11 @@ NARROW = {
     "as a number": {"StringEquals": {"kms:CallerAccount": int(HOME)}},
     "like, without a wildcard": {"StringLike": {"kms:CallerAccount": HOME}},
     "ignoring case": {"StringEqualsIgnoreCase": {"kms:CallerAccount": HOME}},
+    "ARN of the principal": {"ArnLike": {"aws:PrincipalArn": f"arn:aws:iam::{HOME}:role/*"}},
+    "if it exists, present": {
+        "StringEqualsIfExists": {"kms:CallerAccount": HOME},
+        "Null": {"kms:CallerAccount": "false"},
+    },
     "beside others": {
         "StringLike": {"kms:ViaService": "ec2.*.amazonaws.com"},
         "StringEquals": {"kms:CallerAccount": HOME},
@@ -181,6 +306,13 @@ WIDE = {
     "another account too": {"StringEquals": {"kms:CallerAccount": [HOME, AWAY]}},
     "no account": {"StringEquals": {"kms:CallerAccount": []}},
     "a wildcard": {"StringLike": {"kms:CallerAccount": "1111*"}},
+    "a principal of another account": {
+        "ArnLike": {"aws:PrincipalArn": f"arn:aws:iam::{AWAY}:role/x"}
+    },
+    "a principal of every account": {"ArnLike": {"aws:PrincipalArn": "arn:aws:iam::*:role/x"}},
+    "a context, which the caller chooses": {"StringEquals": {CLOUDTRAIL: OWN_TRAIL}},
+    "an endpoint's account": {"StringEquals": {"aws:VpceAccount": HOME}},
+    "the key's account": {"StringEquals": {"aws:ResourceAccount": HOME}},
     "a variable": {"StringEquals": {"kms:CallerAccount": "${aws:PrincipalAccount}"}},
     "not": {"StringNotEquals": {"kms:CallerAccount": HOME}},
     "an organisation": {"StringEquals": {"aws:PrincipalOrgID": "o-1234567890"}},
@@ -377,18 +509,24 @@ def test_no_document_breaks_it_and_doubt_never_reads_as_harmless(value: object) 
     assert seen.problem is None or not seen.account_root
 
 
+def _named(seen: KeyPolicy) -> tuple[str, ...]:
+    return seen.outside + seen.unpinned
+
+
 @given(
     st.lists(
         st.builds(
             use,
             st.sampled_from([p for p, _ in OUTSIDE.values()] + list(INSIDE.values())),
-            Condition=st.sampled_from([*NARROW.values(), *WIDE.values()]),
+            Condition=st.sampled_from(
+                [*NARROW.values(), *WIDE.values(), *UNPINNED_SOURCES.values()]
+            ),
             Effect=st.sampled_from(["Allow", "Deny"]),
         ),
         max_size=4,
     )
 )
 def test_statements_are_judged_one_by_one(statements: list[dict[str, object]]) -> None:
-    together = {text.split(" (")[0] for text in read(*statements).outside}
-    apart = {text.split(" (")[0] for s in statements for text in read(s).outside}
+    together = {text.split(" (")[0] for text in _named(read(*statements))}
+    apart = {text.split(" (")[0] for s in statements for text in _named(read(s))}
     assert together == apart

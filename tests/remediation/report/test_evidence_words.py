@@ -72,7 +72,7 @@ SAID: dict[str, tuple[str, Any, tuple[str, ...]]] = {
     "a key policy that is not JSON": (
         "key_policy",
         {"problem": "no JSON"},
-        ("cannot be judged: no JSON", f"governed by the account's IAM; SHA-256 {DIGEST}"),
+        ("could not be evaluated: no JSON", f"governed by the account's IAM; SHA-256 {DIGEST}"),
     ),
     "rotations": ("rotations", 2, ("2",)),
     "declared nowhere": ("declarations", {}, ("none found",)),

@@ -76,8 +76,17 @@ def test_a_grant_of_another_account_is_shared_outside(values: dict[str, str]) ->
     ],
 )
 def test_a_grant_of_the_account_or_of_a_service_is_not(principal: str) -> None:
-    key = changed(grants=(grant(grantee_principal=principal, retiring_principal=principal),))
-    assert held_by(key) == {"active-grant"}
+    both = grant(
+        grantee_principal=principal,
+        retiring_principal=principal,
+        issuing_account=f"arn:aws:iam::{ACCOUNT}:root",
+    )
+    assert held_by(changed(grants=(both,))) == {"active-grant"}
+
+
+def test_a_service_counts_as_outside_where_nobody_says_whose_grant_it_is() -> None:
+    unknown = grant(grantee_principal="dynamodb.eu-west-1.amazonaws.com", issuing_account=None)
+    assert held_by(changed(grants=(unknown,))) == {"active-grant", "shared-outside"}
 
 
 def test_what_only_looks_like_a_service_is_outside() -> None:
@@ -88,14 +97,23 @@ def test_what_only_looks_like_a_service_is_outside() -> None:
 def test_outsiders_of_the_key_policy_hold() -> None:
     key = changed(key_policy={"outside": ("everybody (statement 2)",)})
     assert held_by(key) == {"shared-outside"}
-    assert said_by("shared-outside", key) == ["its key policy lets in everybody (statement 2)"]
+    assert said_by("shared-outside", key) == [
+        "its key policy grants access to everybody (statement 2)"
+    ]
+
+
+def test_a_service_for_no_account_in_particular_holds_and_the_message_names_the_condition() -> None:
+    key = changed(key_policy={"unpinned": ("sns.amazonaws.com for every account (statement 2)",)})
+    assert held_by(key) == {"shared-outside"}
+    (said,) = said_by("shared-outside", key)
+    assert f"aws:SourceAccount {ACCOUNT}" in said
 
 
 def test_a_key_policy_that_cannot_be_judged_holds_by_both_of_its_rules() -> None:
     key = changed(key_policy={"problem": "it is not JSON", "account_root": False})
     assert held_by(key) == {"shared-outside", "not-cancellable"}
     for rule in ("shared-outside", "not-cancellable"):
-        assert said_by(rule, key) == ["its key policy cannot be judged: it is not JSON"]
+        assert said_by(rule, key) == ["its key policy could not be evaluated: it is not JSON"]
 
 
 def test_without_the_account_root_a_deletion_might_stay() -> None:
