@@ -50,6 +50,7 @@ from .models import (
 from .policy import Policy
 from .rules import Judgement, judge
 from .since import Since, compare
+from .strict_json import RepeatedName, unique_names
 
 LIMITS: Final = (
     "Nobody can prove that a key is dead: data keys already handed out, client-side encryption, "
@@ -327,6 +328,8 @@ def load(path: Path) -> Plan:
     except ijson.JSONError as error:
         cut = f"{path}: is no whole JSON document; the plan is cut off; {AGAIN}"
         raise BadInput(cut) from error
+    except RepeatedName as error:
+        raise BadInput(f"{path}: was changed after it was made: {error}; {AGAIN}") from error
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
@@ -344,19 +347,23 @@ _DEEPEST: Final = 100
 def _head(path: Path) -> dict[str, Any]:
     """The document without its items; nothing when it is no object.
 
-    Raises BadInput for one that is nested as no plan is: the parser of the items names the place
-    of each value, which takes memory by the square of the depth.
+    Raises RepeatedName for a name that stands twice anywhere, in an item too: the digest covers one
+    value, and a reader may see the other. Raises BadInput for a document that is nested as no plan
+    is: the parser of the items names the place of each value, which takes memory by the square of
+    the depth.
     """
     builder = ObjectBuilder()
     depth = 0
     in_items = False
     with read_stream(path) as file:
-        for event, value in ijson.basic_parse(file, use_float=True):
+        for event, value in unique_names(ijson.basic_parse(file, use_float=True)):
             depth += event.startswith("start_")
             if depth > _DEEPEST:
                 raise BadInput(f"{path}: is nested too deeply for a plan of keysweep; {AGAIN}")
             if depth == 1 and event in {"map_key", "end_map"}:
                 in_items = value == "items"
+            if in_items and depth == 2 and event == "start_map":
+                raise BadInput(f"{path}: was changed after it was made: items is no list; {AGAIN}")
             if not in_items:
                 builder.event(event, value)
             depth -= event.startswith("end_")

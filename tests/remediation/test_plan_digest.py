@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -150,4 +151,80 @@ def test_a_time_outside_of_the_calendar_is_an_edit(field: str, path: Path) -> No
     document["digest"] = _sign(document)
     path.write_text(json.dumps(document), encoding="utf-8")
     with pytest.raises(BadInput, match="a time is of the years 1 to 9999 in UTC"):
+        plan_stage.load(path)
+
+
+def _first_item(text: str) -> str:
+    return json.dumps(json.loads(text)["items"][0])
+
+
+TWICE = {
+    "items, the second as readers see it": (
+        lambda text: text.replace('"items": [', f'"items": [{_first_item(text)}], "items": ['),
+        "'items' stands twice",
+    ),
+    "items, one of them escaped": (
+        lambda text: text.replace(
+            '"items": [', f'"\\u0069tems": [{_first_item(text)}], "items": ['
+        ),
+        "'items' stands twice",
+    ),
+    "a benign policy first": (
+        lambda text: text.replace('"policy": {', '"policy": {}, "policy": {'),
+        "'policy' stands twice",
+    ),
+    "a number of the policy": (
+        lambda text: text.replace('"max_keys": ', '"max_keys": 1, "max_keys": '),
+        "'max_keys' stands twice in policy",
+    ),
+    "the digest": (lambda text: text.replace("{\n", '{"digest": "", ', 1), "'digest'"),
+    "the verdict of the second item": (
+        lambda text: '"verdict": "hold", "verdict": '.join(text.rsplit('"verdict": ', 1)),
+        "'verdict' stands twice in items[2]",
+    ),
+    "a piece of an item's evidence": (
+        lambda text: text.replace('"description": {', '"description": null, "description": {', 1),
+        "'description' stands twice in items[1].evidence",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", TWICE)
+def test_a_name_that_stands_twice_is_refused_though_the_digest_fits(case: str, path: Path) -> None:
+    change, words = TWICE[case]
+    original = path.read_text(encoding="utf-8")
+    path.write_text(change(original), encoding="utf-8")
+    assert path.read_text(encoding="utf-8") != original
+    with pytest.raises(BadInput) as refused:
+        plan_stage.load(path)
+    assert words in str(refused.value)
+    assert refused.value.exit_code == 2
+
+
+def test_items_that_are_no_list_are_refused_though_the_digest_fits(path: Path) -> None:
+    document = _document(path)
+    document["items"] = document["items"][:1]
+    document["digest"] = _sign(document)
+    document["items"] = {"item": document["items"][0]}
+    path.write_text(json.dumps(document), encoding="utf-8")
+    with pytest.raises(BadInput, match="items is no list"):
+        plan_stage.load(path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda text: text + "{}",
+        lambda text: text + text,
+        lambda text: text + "x",
+        lambda text: "\ufeff" + text,
+        lambda text: text.replace('"max_keys": ', '"max_keys": 1e999, "x": '),
+        lambda text: text.replace('"max_keys": ', f'"max_keys": {"9" * 5000}, "x": '),
+        lambda text: text.replace('"max_keys": ', '"max_keys": NaN, "x": '),
+        lambda text: text.replace('"max_keys": ', '"max_keys": -Infinity, "x": '),
+    ],
+)
+def test_a_plan_is_exactly_one_json_document(change: Callable[[str], str], path: Path) -> None:
+    path.write_text(change(path.read_text(encoding="utf-8")), encoding="utf-8")
+    with pytest.raises(BadInput, match="keysweep plan"):
         plan_stage.load(path)
