@@ -21,12 +21,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 
+from . import strict_json
 from .errors import BadInput, KeysweepError, Refused
 from .files import ascii_json
 from .models import SLIM, KeyArn, Outcome, Time
+from .strict_json import RepeatedName
 
 DEFAULT_PATH: Final = Path("keysweep-journal.jsonl")
 
@@ -275,8 +277,8 @@ class _File:
             if not raw.strip():
                 continue
             try:
-                line = _LINE.validate_json(raw)
-            except ValidationError as error:
+                line = _line(raw)
+            except ValueError as error:
                 if _is_newer(raw):
                     raise BadInput(
                         f"{self.path}: line {number} was written by a newer keysweep; update this "
@@ -284,12 +286,12 @@ class _File:
                     ) from error
                 is_torn = _is_torn(raw)
                 if not ours and not is_torn:
-                    raise _foreign(self.path, number) from error
+                    raise _foreign(self.path, number, _repeated(error)) from error
                 if torn is not None:
                     self._left_out(torn, killed=_is_torn(raw, _RUN))
                 torn = number if is_torn else None
                 if not is_torn:
-                    self._left_out(number, killed=False)
+                    self._left_out(number, killed=False, why=_repeated(error))
                 continue
             ours = True
             if torn is not None:
@@ -302,13 +304,15 @@ class _File:
                 f"{self.path}: the last line is torn and was left out; the run was interrupted"
             )
 
-    def _left_out(self, number: int, *, killed: bool) -> None:
+    def _left_out(self, number: int, *, killed: bool, why: str = "") -> None:
         if killed:
             self.notes.append(
                 f"{self.path}: line {number} is torn and was left out; its run was interrupted"
             )
         else:
-            self.problems.append(f"line {number} is altered, no line of a journal, and left out")
+            self.problems.append(
+                f"line {number} is altered, no line of a journal{why}, and left out"
+            )
 
     def _raw(self) -> Iterator[bytes]:
         if exists(self.path) and not (self.path.is_file() or self.path.is_dir()):
@@ -328,6 +332,13 @@ _BEGINNING: Final = b'{"version":1,"line":"'
 
 _RUN: Final = _BEGINNING + b'run"'
 """Of the line that begins a run: the only one that may follow a torn one, whole or torn itself."""
+
+
+def _line(raw: bytes) -> AnyLine:
+    """The line. Raises ValueError for anything else, and RepeatedName for a name given twice."""
+    line = _LINE.validate_json(raw)
+    strict_json.loads(raw)
+    return line
 
 
 def _is_torn(raw: bytes, beginning: bytes = _BEGINNING) -> bool:
@@ -352,10 +363,14 @@ def _is_newer(raw: bytes) -> bool:
     return isinstance(version, int) and version > 1
 
 
-def _foreign(path: Path, number: int) -> BadInput:
+def _repeated(error: ValueError) -> str:
+    return f" ({error})" if isinstance(error, RepeatedName) else ""
+
+
+def _foreign(path: Path, number: int, why: str) -> BadInput:
     return BadInput(
-        f"{path}: line {number} is not a line of a journal of version 1; the file is damaged or "
-        "foreign: restore it, or name another with --journal"
+        f"{path}: line {number} is not a line of a journal of version 1{why}; the file is damaged "
+        "or foreign: restore it, or name another with --journal"
     )
 
 

@@ -17,7 +17,7 @@ from keysweep.remediation import cancel as cancel_stage
 from keysweep.remediation.cancel import batch, batches
 from keysweep.remediation.errors import BadInput, Refused
 from keysweep.remediation.files import locked
-from keysweep.remediation.journal import History, Journal, JournalFailed, read
+from keysweep.remediation.journal import History, Journal, JournalFailed, read, read_whole
 from keysweep.remediation.models import KeyArn, Outcome
 
 NOW = datetime(2026, 11, 1, 12, 0, tzinfo=UTC)
@@ -92,6 +92,26 @@ def test_lines_that_no_run_leaves_behind_are_said(what: str, path: Path) -> None
     assert problems
     assert all(problem.startswith(f"{path}: line ") for problem in problems)
     assert any(words in problem for problem in problems)
+
+
+@pytest.mark.parametrize("name", ["key_arn", r"key\u005farn"])
+def test_a_line_that_names_a_key_twice_is_altered(name: str, path: Path) -> None:
+    lines = _lines(path)
+    lines[2] = lines[2].replace('"key_arn":', f'"{name}":"{TWO}","key_arn":', 1)
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    history = read([path])
+    assert any("line 3" in one and "'key_arn' stands twice" in one for one in history.problems)
+    assert history.keys[ONE].scheduled is None
+    with pytest.raises(BadInput, match=r"'key_arn' stands twice.*nothing was done"):
+        read_whole(path)
+
+
+def test_a_first_line_that_names_its_kind_twice_is_refused(path: Path) -> None:
+    lines = _lines(path)
+    lines[0] = lines[0].replace('"line":', '"line":"intent","line":', 1)
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    with pytest.raises(BadInput, match=r"line 1 .*'line' stands twice"):
+        read([path])
 
 
 def test_undo_takes_a_scheduled_key_even_when_its_intent_is_missing(path: Path) -> None:
