@@ -1,4 +1,4 @@
-"""The embedded AWS and the real command as a process, for the tests of the command."""
+"""The embedded AWS, and the command in this process or as one of its own."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from command_runs import Done, run_here, share_models
 from prowler_records import prowler_record
 
 from embedded_aws.process import EmbeddedAws
@@ -30,20 +30,6 @@ STATE_ONLY_RULES = (
     "use-attempted",
     "used-recently",
 )
-
-
-@dataclass(frozen=True)
-class Done:
-    """What a run of the command left."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def document(self) -> Any:
-        """Standard output as JSON: it must hold nothing else."""
-        return json.loads(self.out)
 
 
 @pytest.fixture(scope="session")
@@ -101,17 +87,40 @@ def aws(estate: Callable[[Mapping[str, Any]], EmbeddedAws]) -> EmbeddedAws:
 
 
 @pytest.fixture
-def keysweep(server: EmbeddedAws, tmp_path: Path) -> Callable[..., Done]:
-    """Run the real command, as the operator of an account, in the test's own folder."""
+def as_operator(server: EmbeddedAws) -> Callable[..., dict[str, str]]:
+    """The environment of the command: an operator of an account, and nothing else of AWS."""
 
-    def run(
-        *arguments: str | Path, account: str = SHOP, stdin: str = "", **environment: str
-    ) -> Done:
+    def environment(account: str = SHOP, **variables: str) -> dict[str, str]:
         keep = {k: v for k, v in os.environ.items() if not k.startswith("AWS_")}
+        return {**keep, **server.environment(account), "COLUMNS": "160", **variables}
+
+    return environment
+
+
+@pytest.fixture
+def keysweep(
+    as_operator: Callable[..., dict[str, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Done]:
+    """Run the command in this process, as the operator of an account, in the test's own folder."""
+    share_models(monkeypatch)
+
+    def run(*arguments: str | Path, account: str = SHOP, stdin: str = "", **variables: str) -> Done:
+        return run_here(arguments, tmp_path, as_operator(account, **variables), stdin)
+
+    return run
+
+
+@pytest.fixture
+def keysweep_process(
+    as_operator: Callable[..., dict[str, str]], tmp_path: Path
+) -> Callable[..., Done]:
+    """Run the command as a process, as users do."""
+
+    def run(*arguments: str | Path, account: str = SHOP, stdin: str = "", **variables: str) -> Done:
         done = subprocess.run(
             [sys.executable, "-P", "-m", "keysweep.remediation", *map(str, arguments)],
             cwd=tmp_path,
-            env={**keep, **server.environment(account), "COLUMNS": "160", **environment},
+            env=as_operator(account, **variables),
             input=stdin,
             capture_output=True,
             text=True,

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import click
 import pytest
+from command_runs import Done, run_here
 
 from keysweep.remediation import cli, commands, folders, pack
 from keysweep.remediation.commands.lazy import LazyCommand
@@ -28,31 +29,33 @@ PLAIN = {"path": pack.PATH_PARAMETERS, "verify": verify_command.PARAMETERS}
 HEAVY = {"boto3", "botocore", "jinja2", "msgspec", "pydantic", "rich", "yaml"}
 
 
-def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*COMMAND, *arguments],
-        check=False,
-        env={**os.environ, **variables},
-        capture_output=True,
-        text=True,
-    )
+def run(*arguments: str, **variables: str) -> Done:
+    """Run the command in this process."""
+    return run_here(arguments, Path.cwd(), {**os.environ, **variables})
 
 
 def imported_by(*arguments: str) -> set[str]:
-    """The top-level packages that a run imports."""
-    told = run(*arguments, PYTHONPROFILEIMPORTTIME="1").stderr.splitlines()
-    return {line.rpartition("|")[2].strip().partition(".")[0] for line in told if "|" in line}
+    """The top-level packages that a process imports."""
+    done = subprocess.run(
+        [*COMMAND, *arguments],
+        check=False,
+        env={**os.environ, "PYTHONPROFILEIMPORTTIME": "1"},
+        capture_output=True,
+        text=True,
+    )
+    lines = done.stderr.splitlines()
+    return {line.rpartition("|")[2].strip().partition(".")[0] for line in lines if "|" in line}
 
 
 def completed(typed: str) -> set[str]:
     """What click's completion offers for the last word."""
     words = typed.split(" ")
     told = run(_KEYSWEEP_COMPLETE="bash_complete", COMP_WORDS=typed, COMP_CWORD=str(len(words) - 1))
-    return {line.partition(",")[2] for line in told.stdout.splitlines()}
+    return {line.partition(",")[2] for line in told.out.splitlines()}
 
 
 def test_the_help_lists_every_command_whole() -> None:
-    listed = run("--help", COLUMNS="80").stdout.partition("Commands:\n")[2].splitlines()
+    listed = run("--help", COLUMNS="80").out.partition("Commands:\n")[2].splitlines()
     assert {tuple(line.strip().split(maxsplit=1)) for line in listed} == {*cli.COMMANDS.items()}
     assert {"path", "verify"} < {*cli.COMMANDS}
 
@@ -87,7 +90,7 @@ def test_path_imports_no_library_and_no_scanner_s_proof() -> None:
 
 def test_the_versions_that_matter_are_shown() -> None:
     python = ".".join(map(str, sys.version_info[:3]))
-    assert run("--version").stdout == (
+    assert run("--version").out == (
         f"keysweep {version('keysweep')} (Python {python}, boto3 {version('boto3')})\n"
     )
 
@@ -111,7 +114,7 @@ def test_shells_complete_commands_options_and_choices(typed: str, offered: set[s
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_the_script_for_a_shell_is_printed(shell: str) -> None:
     told = run(_KEYSWEEP_COMPLETE=f"{shell}_source")
-    assert "_KEYSWEEP_COMPLETE=" + shell in told.stdout
+    assert "_KEYSWEEP_COMPLETE=" + shell in told.out
 
 
 def test_bash_itself_completes_with_the_script(tmp_path: Path) -> None:
@@ -136,7 +139,7 @@ def test_bash_itself_completes_with_the_script(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", cli.COMMANDS)
 def test_every_help_has_an_example_that_can_be_typed(name: str) -> None:
-    shown = " ".join(run(name, "--help", COLUMNS="80").stdout.split())
+    shown = " ".join(run(name, "--help", COLUMNS="80").out.split())
     example = re.search(r"[Ee]xample: (.+?)(?= Options:|$)", shown)
     assert example, shown
     typed = re.search(rf"keysweep {name}\b([^)\"]*)", example[1])

@@ -119,6 +119,26 @@ def test_a_removed_and_an_added_field_are_refused(path: Path) -> None:
             plan_stage.load(path)
 
 
+BAD_FILES = {
+    "cut off": lambda text: text[: len(text) // 2],
+    "edited": lambda text: text.replace('"pending_window_days": 30', '"pending_window_days": 7'),
+    "foreign": lambda text: "[]",
+    "another version": lambda text: text.replace('"version": 1', '"version": 2', 1),
+    "no digest": lambda text: text.replace('"digest"', '"digests"'),
+    "empty": lambda text: "",
+    "binary": lambda text: "\x00\x01\x02",
+}
+
+
+@pytest.mark.parametrize("mistake", BAD_FILES)
+def test_a_file_that_is_no_plan_is_refused_in_one_sentence(mistake: str, path: Path) -> None:
+    path.write_text(BAD_FILES[mistake](path.read_text("utf-8")), encoding="utf-8")
+    with pytest.raises(BadInput, match="keysweep plan") as refused:
+        plan_stage.load(path)
+    assert str(path) in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
 def test_a_plan_is_written_in_parts_as_the_whole_document_would_be(path: Path) -> None:
     plan = plan_stage.load(path)
     for some in (plan.model_copy(update={"items": tuple(plan.items[:n])}) for n in (1, 2)):

@@ -1,0 +1,77 @@
+"""The command in this process: what users type, without the seconds that a process takes to start.
+
+Each command is also run once as a process, in test_processes.py.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from io import BytesIO, TextIOWrapper
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import pytest
+from botocore.loaders import JSONFileLoader
+
+from keysweep.remediation import cli
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a run of the command left."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def document(self) -> Any:
+        """Standard output as JSON: it must hold nothing else."""
+        return json.loads(self.out)
+
+
+def run_here(
+    arguments: Sequence[str | Path], folder: Path, environment: Mapping[str, str], stdin: str = ""
+) -> Done:
+    """Run the command in this process, with a folder, an environment and streams of its own."""
+    with (
+        contextlib.chdir(folder),
+        mock.patch.dict(os.environ, environment, clear=True),
+        _streams(stdin) as (out, err),
+    ):
+        try:
+            code = cli.run([*map(str, arguments)])
+        except SystemExit as ended:  # commands that argparse answers
+            code = int(ended.code or 0)
+        return Done(code, _text(out), _text(err))
+
+
+@contextlib.contextmanager
+def _streams(stdin: str) -> Iterator[tuple[TextIOWrapper, TextIOWrapper]]:
+    """Text streams over bytes, as a process has them; none is a terminal."""
+    out, err = (TextIOWrapper(BytesIO(), encoding="utf-8") for _ in range(2))
+    with (
+        mock.patch("sys.stdin", TextIOWrapper(BytesIO(stdin.encode()), encoding="utf-8")),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+    ):
+        yield out, err
+
+
+def _text(stream: TextIOWrapper) -> str:
+    stream.seek(0)
+    return stream.read()
+
+
+_load_file = functools.cache(JSONFileLoader().load_file)
+
+
+def share_models(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Read each document of botocore once a process: it is most of what a run takes."""
+    monkeypatch.setattr(JSONFileLoader, "load_file", lambda _self, path: _load_file(path))

@@ -1,0 +1,83 @@
+"""Each command once as a process, as users run it; what each does is tested in process."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from embedded_aws.process import EmbeddedAws
+from keysweep.remediation import folders
+
+SHOP = "111122223333"
+ROLE = ("--role-name", "KeysweepOperator")
+JSON = ("--format", "json")
+DEAD = {"dead-1", "dead-2", "dead-3", "dead-far", "dead-other"}
+
+
+def test_the_commands_of_a_retirement(
+    aws: EmbeddedAws,
+    keysweep_process: Callable[..., Any],
+    results: Callable[..., Path],
+    state_only: Path,
+    tmp_path: Path,
+) -> None:
+    policy = ("--policy", state_only)
+    planned = keysweep_process("plan", "-", *policy, *ROLE, stdin=results().read_text("utf-8"))
+    assert planned.code == 0, planned.err
+    summary = json.loads((tmp_path / "plan.json").read_text("utf-8"))["summary"]
+    assert summary == {"schedule": 5, "hold": 1, "skip": 0, "monthly_cost_usd": 5.0}
+
+    applied = keysweep_process("apply", "plan.json", "--yes", *ROLE, *JSON)
+    assert (applied.code, applied.document["summary"]) == (0, {"scheduled": 5})
+    assert {key["name"] for key in aws.keys(state="PendingDeletion")} == {*DEAD, "pending"}
+
+    shown = keysweep_process("status", *ROLE, *JSON)
+    assert (shown.code, shown.document["pending"]) == (0, 5)
+
+    watched = keysweep_process("guard", *policy, *ROLE, *JSON)
+    assert watched.code == 0
+    assert len(watched.out.splitlines()) == 5
+
+    muted = keysweep_process("mutelist", *ROLE, *JSON)
+    assert muted.code == 0
+    assert set(muted.document["Mutelist"]["Accounts"]) == {SHOP, "444455556666"}
+
+    undone = keysweep_process(
+        "cancel", "--journal", "keysweep-journal.jsonl", "--yes", *ROLE, *JSON
+    )
+    assert (undone.code, undone.document["summary"]) == (0, {"cancelled": 5})
+    assert {key["name"] for key in aws.keys(state="PendingDeletion")} == {"pending"}
+
+
+def test_the_commands_that_ask_aws_nothing(keysweep_process: Callable[..., Any]) -> None:
+    explained = keysweep_process("policy", *JSON)
+    assert explained.code == 0
+    assert "pending_window_days" in {value["name"] for value in explained.document["values"]}
+    found = keysweep_process("path", "prowler")
+    assert (found.code, found.out) == (0, f"{folders.folder('prowler')}\n")
+    proof = keysweep_process("verify", "checkov", "--checkov", "/nowhere/checkov", *JSON)
+    assert proof.code == 2
+    assert "--checkov PATH" in proof.err
+
+
+def test_output_that_cannot_be_written_is_one_sentence(
+    planned: Path, as_operator: Callable[..., dict[str, str]], tmp_path: Path
+) -> None:
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        done = subprocess.run(
+            [sys.executable, "-P", "-m", "keysweep.remediation", "apply", planned, "--yes"],
+            cwd=tmp_path,
+            env=as_operator(),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            encoding="utf-8",
+            check=False,
+        )
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith("keysweep: the output could not be written")
+    assert "Traceback" not in done.stderr
