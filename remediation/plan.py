@@ -82,7 +82,7 @@ class Plan(Model):
     sources: tuple[ResultsSource, ...]
     """The results documents that were read."""
     warnings: tuple[str, ...] = ()
-    """What a person has to know about the results, as sentences."""
+    """What a person has to know about results and code, as sentences."""
     unusable: tuple[UnusableRecord, ...] = ()
     """Records of the results that could not be used."""
     summary: PlanSummary
@@ -90,7 +90,7 @@ class Plan(Model):
     cloudtrail_lake: str | None = None
     """ARN of the event data store asked in place of the event history; apply asks it too."""
     code_looked_at: bool = False
-    """Whether Terraform states or stacks were given to look the keys up in."""
+    """Whether a Terraform state or a stack that owns something was given to look the keys up in."""
     unmapped: tuple[Unmapped, ...] = ()
     """Findings of code that lead to no live key, with the step that would resolve each."""
     since: Since | None = None
@@ -216,7 +216,7 @@ def build(
         created_at=now,
         policy=policy,
         sources=results.sources,
-        warnings=results.warnings,
+        warnings=(*results.warnings, *code.warnings),
         unusable=results.unusable,
         summary=_summary(items),
         cloudtrail_lake=cloudtrail_lake,

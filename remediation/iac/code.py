@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
 from ..aws import Accounts
 from ..errors import AccountUnavailable, BadInput
+from ..findings.shown import path_text, shown
 from ..models import CodeLocation, Declaration, Finding, KeyArn, Unmapped
 from . import ansible, crossplane, fixes
 from .leads import BY_PROWLER, Nowhere
@@ -17,7 +18,7 @@ from .plans import in_plans, resource_of
 from .stacks import StackKey, StackOption, read_stack
 from .states import FRAMEWORKS, GivenState, by_addresses
 from .templates import STACKS, by_logical_ids
-from .tfstate import read_state
+from .tfstate import State, read_state
 
 CROSSPLANE: Final = frozenset({"kubernetes", "helm", "kustomize"})
 """Checkov's frameworks that judge manifests of Crossplane."""
@@ -30,7 +31,9 @@ class Code:
     states: tuple[GivenState, ...] = ()
     stacks: tuple[StackKey, ...] = ()
     looked_at: bool = False
-    """Whether the user gave any, empty ones too."""
+    """Whether the user gave any that owns something."""
+    warnings: tuple[str, ...] = ()
+    """What a person has to know about them, as sentences."""
 
     def trace(self, findings: Sequence[Finding], accounts: Accounts) -> Traced:
         """Lead every finding of code to its key, or say why not.
@@ -171,8 +174,38 @@ def look_at(states: Sequence[str], stacks: Sequence[str], accounts: Accounts) ->
     """
     named = [StackOption.parse(text) for text in dict.fromkeys(stacks)]
     given = tuple(_given(text) for text in dict.fromkeys(states))
-    keys = [key for option in named for key in read_stack(option, accounts)]
-    return Code(given, tuple(dict.fromkeys(keys)), looked_at=bool(states or stacks))
+    read = {option: read_stack(option, accounts) for option in named}
+    keys = [key for stack in read.values() for key in stack.keys]
+    warnings = [warning for one in given for warning in _doubts(one.state)]
+    warnings += [
+        f"--cfn-stack {option.stack}: the stack owns nothing: deleted, or never created? It does "
+        "not count as code; name the stack that has the resources"
+        for option, stack in read.items()
+        if stack.empty
+    ]
+    empty = [one.state.empty for one in given] + [stack.empty for stack in read.values()]
+    return Code(
+        given,
+        tuple(dict.fromkeys(keys)),
+        looked_at=not all(empty),
+        warnings=tuple(dict.fromkeys(warnings)),
+    )
+
+
+def _doubts(state: State) -> Iterator[str]:
+    """What a state leaves open: its silence must not read as "no code owns the key"."""
+    file = shown(path_text(state.file))
+    if state.empty:
+        yield (
+            f"{file}: the state owns nothing: wrong folder or workspace? It does not count as "
+            "code; compare with terraform workspace list"
+        )
+    for key in state.keys:
+        if key.arn is None and key.key_id is None:
+            yield (
+                f"{file}: does not say which key {shown(key.address)} is; run terraform apply "
+                "-refresh-only and give the state again"
+            )
 
 
 def _given(text: str) -> GivenState:

@@ -77,8 +77,17 @@ class StackKey:
         return f"{self.stack} {self.logical_id}"
 
 
-def read_stack(option: StackOption, accounts: Accounts) -> tuple[StackKey, ...]:
-    """The keys of a stack and of those nested in it.
+@dataclass(frozen=True)
+class Stack:
+    """What a stack owns, with those nested in it."""
+
+    keys: tuple[StackKey, ...]
+    empty: bool
+    """It owns nothing at all: deleted, say, or never created."""
+
+
+def read_stack(option: StackOption, accounts: Accounts) -> Stack:
+    """What a stack and those nested in it own.
 
     Raises BadInput when the stack cannot be read as a whole: its keys would pass for nobody's.
     """
@@ -87,7 +96,7 @@ def read_stack(option: StackOption, accounts: Accounts) -> tuple[StackKey, ...]:
     except AccountUnavailable as error:
         raise BadInput(f"--cfn-stack {option.stack}: {error}") from error
     try:
-        return tuple(_keys(place, option.stack, option.template, set()))
+        owned = list(_owned(place, option.stack, option.template, set()))
     except (ClientError, BotoCoreError, CutAnswer) as error:
         where = f"account {place.account_id}, {place.region}"
         if isinstance(error, ClientError) and error.response["Error"]["Code"] == "ValidationError":
@@ -98,6 +107,7 @@ def read_stack(option: StackOption, accounts: Accounts) -> tuple[StackKey, ...]:
         why = explain(error, place, PERMISSIONS)
         cure = f"; allow {why.permission}" if why.permission else ""
         raise BadInput(f"--cfn-stack {option.stack}: {why.unknown}{cure}") from error
+    return Stack(tuple(key for key in owned if key is not None), empty=not owned)
 
 
 def _place(option: StackOption, accounts: Accounts) -> Place:
@@ -107,7 +117,10 @@ def _place(option: StackOption, accounts: Accounts) -> Place:
     return accounts.place(Spot(match["partition"], match["account_id"], match["region"]))
 
 
-def _keys(place: Place, stack: str, template: str | None, seen: set[str]) -> Iterator[StackKey]:
+def _owned(
+    place: Place, stack: str, template: str | None, seen: set[str]
+) -> Iterator[StackKey | None]:
+    """Everything that the stacks own; None for what is no key."""
     seen.add(stack)
     pages = place.client("cloudformation").get_paginator("list_stack_resources")
     for page in pages.paginate(StackName=stack):
@@ -115,8 +128,9 @@ def _keys(place: Place, stack: str, template: str | None, seen: set[str]) -> Ite
             physical = resource.get("PhysicalResourceId", "")
             if not physical or resource["ResourceStatus"] in LET_GO:
                 continue
-            if resource["ResourceType"] == _NESTED and physical not in seen:
-                yield from _keys(place, physical, None, seen)
+            if resource["ResourceType"] == _NESTED:
+                if physical not in seen:
+                    yield from _owned(place, physical, None, seen)
             elif resource["ResourceType"] in RESOURCE_TYPES:
                 yield StackKey(
                     _name(stack),
@@ -125,6 +139,8 @@ def _keys(place: Place, stack: str, template: str | None, seen: set[str]) -> Ite
                     _key_arn(place, physical),
                     template,
                 )
+            else:
+                yield None
 
 
 def _key_arn(place: Place, physical: str) -> KeyArn:

@@ -7,7 +7,6 @@ secrets: nothing is kept of it but the addresses, ARNs and ids of keys, and no e
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +14,10 @@ from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, StrictInt, StrictStr, ValidationError
 
+from .. import strict_json
 from ..errors import BadInput
 from ..models import KeyArn
+from ..strict_json import RepeatedName
 from .addresses import Address, Key, Step, parse_modules
 from .bounded import read_bounded
 
@@ -36,6 +37,21 @@ LARGEST: Final = 256 * 1024 * 1024
 """Bytes; real states stay far below."""
 
 _SHOW: Final = "give what terraform show -json prints"
+
+_NO_STATES: Final = {
+    "resource": "terraform state show -json prints of one resource",
+    "valid": "terraform validate -json prints",
+    "provider_schemas": "terraform providers schema -json prints",
+    "function_signatures": "terraform metadata functions -json prints",
+    "modules": "terraform modules -json prints",
+}
+"""What else Terraform prints with a `format_version`, by a name that only it has."""
+
+_PLANS: Final = frozenset({"resource_changes", "planned_values", "prior_state", "output_changes"})
+"""Names that only a plan has."""
+
+_BARE: Final = frozenset({"format_version", "terraform_version"})
+"""What terraform show -json prints of a state without resources and outputs, or of none at all."""
 
 
 @dataclass(frozen=True)
@@ -114,12 +130,12 @@ class _ShownModule(_Part):
 
 
 class _ShownValues(_Part):
-    root_module: _ShownModule = _ShownModule()
+    root_module: _ShownModule
 
 
 class _Shown(_Part):
     format_version: StrictStr
-    values: _ShownValues | None = None
+    values: _ShownValues
 
 
 class _Odd(Exception):
@@ -130,7 +146,9 @@ def read_state(path: Path) -> State:
     """The keys of a state. Raises BadInput with one sentence for anything that is none."""
     content = read_bounded(path, LARGEST)
     try:
-        document = json.loads(content)
+        document = strict_json.loads(content)
+    except RepeatedName as error:
+        raise BadInput(f"{path}: is no whole state: {error}; {_SHOW}") from error
     except (ValueError, RecursionError) as error:
         raise BadInput(
             f"{path}: is no whole JSON document, so it is cut off or no state; {_SHOW}"
@@ -157,25 +175,50 @@ def _state(file: str, document: object) -> State:
         raise _Odd(f"is no state; {_SHOW}")
     if "encrypted_data" in document:
         raise _Odd("is encrypted by OpenTofu; give what tofu show -json prints")
-    if "resource_changes" in document or "planned_values" in document:
+    if not _PLANS.isdisjoint(document):
         raise _Odd("is a plan and no state; leave the plan's file out: terraform show -json")
     if "format_version" in document:
-        shown = _Shown.model_validate(document)
-        if shown.format_version.partition(".")[0] not in {"0", "1"}:
-            raise _Odd("is of a newer format than 1; use a newer keysweep, or the state file")
-        module = shown.values.root_module if shown.values else _ShownModule()
+        module = _root_module(document)
         keys = tuple(_of_module(module))
-        empty = not module.resources and not module.child_modules
+        empty = not _owns(module)
     elif "version" in document:
+        if not {"resources", "lineage", "serial", "modules", "backend"} & document.keys():
+            raise _Odd(f"is no state: it has none of a state's fields; {_SHOW}")
         if isinstance(document["version"], int) and document["version"] < 4:
             raise _Odd(_old(document))
         stored = _StateFile.model_validate(document)
         keys = tuple(_of_file(stored))
-        empty = not any(resource.mode == "managed" for resource in stored.resources)
+        empty = not any(r.mode == "managed" and r.instances for r in stored.resources)
     else:
         raise _Odd(f"is no state: it has neither format_version nor version; {_SHOW}")
     _refuse_twins(keys)
     return State(file, keys, empty)
+
+
+def _root_module(document: dict[str, object]) -> _ShownModule:
+    """What a state that Terraform printed owns.
+
+    Terraform prints nothing but the version where there is no state, in a wrong folder too
+    ("JSON Output Format"; empty states have no values). Whatever says more and has no values is
+    something else.
+    """
+    if document.keys() <= _BARE:
+        document = {**document, "values": {"root_module": {}}}
+    elif "values" not in document:
+        printed = next((_NO_STATES[name] for name in _NO_STATES if name in document), None)
+        what = f"what {printed}" if printed else "a document with a format_version and no values"
+        raise _Odd(f"is no state, but {what}; {_SHOW}")
+    shown = _Shown.model_validate(document)
+    if shown.format_version.partition(".")[0] not in {"0", "1"}:
+        raise _Odd("is of a newer format than 1; use a newer keysweep, or the state file")
+    return shown.values.root_module
+
+
+def _owns(module: _ShownModule) -> bool:
+    """Whether a module or one below it has a resource that is not only read."""
+    return any(resource.mode == "managed" for resource in module.resources) or any(
+        _owns(child) for child in module.child_modules
+    )
 
 
 def _old(document: dict[str, object]) -> str:

@@ -288,7 +288,7 @@ def _gaps(held: Iterable[PlanItem]) -> Iterable[Table]:
 def _code(plan: Plan) -> Iterable[str]:
     if not plan.code_looked_at:
         yield (
-            "No infrastructure code was given to look the keys up in (--tfstate, --cfn-stack): "
+            "No infrastructure code that owns anything was given (--tfstate, --cfn-stack): "
             "Terraform would create its own keys again."
         )
 

@@ -91,7 +91,7 @@ def of_plan(plan: Plan, *, every_key: bool = False) -> Report:
         lines.append("More findings of code lead to no live key: --format csv lists all.")
     if not plan.code_looked_at:
         lines.append(
-            "No infrastructure code was given to look the keys up in (--tfstate, --cfn-stack): "
+            "No infrastructure code that owns anything was given (--tfstate, --cfn-stack): "
             "Terraform would create its own keys again."
         )
     lines += plan.warnings

@@ -137,7 +137,7 @@ def test_without_code_the_plan_says_so_and_holds_nothing_for_it(
     plan = items(tmp_path)
     assert plan["plan"]["code_looked_at"] is False
     assert plan[arns["dead-1"]]["verdict"] == "schedule"
-    assert "No infrastructure code was given" in done.out
+    assert "No infrastructure code" in done.out
 
 
 def test_a_key_that_the_policy_lets_go_in_spite_of_the_code_is_scheduled(
@@ -232,6 +232,35 @@ def by_prowler(arn: str, aws: EmbeddedAws) -> Finding:
         key_arn=KeyArn.parse(arn),
         time=datetime.fromtimestamp(aws.now(), UTC),
     )
+
+
+EMPTY = {
+    "nothing was ever applied, or a wrong folder": {"format_version": "1.0"},
+    "a wrong workspace": {"version": 4, "serial": 1, "lineage": "a", "resources": []},
+}
+
+
+@pytest.mark.parametrize("case", EMPTY)
+def test_a_state_that_owns_nothing_is_not_code_that_was_looked_at(
+    aws, arns, build, shown, tmp_path: Path, case: str
+) -> None:
+    empty = tmp_path / "empty.json"
+    empty.write_text(json.dumps(EMPTY[case]), encoding="utf-8")
+    plan = build([by_prowler(arns["dead-1"], aws)], states=[empty])
+    assert plan.code_looked_at is False
+    (warning,) = plan.warnings
+    assert warning.startswith(f"{empty}: the state owns nothing")
+    other = build([by_prowler(arns["dead-1"], aws)], states=[empty, shown({"a": arns["dead-1"]})])
+    assert other.code_looked_at is True
+    assert other.warnings == (warning,)
+
+
+def test_a_state_that_does_not_say_which_key_it_owns_is_warned_of(aws, arns, build, shown) -> None:
+    state = shown({"lost": None})
+    plan = build([by_prowler(arns["dead-1"], aws)], states=[state])
+    assert plan.code_looked_at is True
+    (warning,) = plan.warnings
+    assert warning.startswith(f"{state}: does not say which key aws_kms_key.lost is")
 
 
 def test_findings_of_one_key_become_one_item(aws, arns, build, shown) -> None:

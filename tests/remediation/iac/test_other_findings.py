@@ -17,9 +17,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from keysweep.remediation.errors import AccountUnavailable, BadInput
-from keysweep.remediation.iac import ansible, crossplane
+from keysweep.remediation.iac import ansible, crossplane, look_at
 from keysweep.remediation.iac.leads import Lead, Nowhere
-from keysweep.remediation.iac.stacks import StackKey, StackOption, read_stack
+from keysweep.remediation.iac.stacks import Stack, StackKey, StackOption, read_stack
 from keysweep.remediation.models import CodeLocation
 
 # --- Terraform's plans -------------------------------------------------------------------------
@@ -245,7 +245,8 @@ def test_a_stack_is_read_to_its_last_page_and_into_its_nested_stacks() -> None:
             "list_stack_resources", {**answer, "NextToken": token} if token else answer, asked
         )
     found = read_stack(StackOption("shop", "eu-west-1", "a.yaml"), here)  # type: ignore[arg-type]
-    assert found == (
+    assert not found.empty
+    assert found.keys == (
         StackKey("shop", "Orders", "AWS::KMS::Key", key(1), "a.yaml"),
         StackKey("shop-Keys-1X", "Inner", "AWS::KMS::ReplicaKey", key(2), None),
     )
@@ -256,8 +257,29 @@ def test_a_stack_is_read_to_its_last_page_and_into_its_nested_stacks() -> None:
 def test_an_arn_says_account_and_region() -> None:
     here = Here("cloudformation")
     here.stub.add_response("list_stack_resources", {"StackResourceSummaries": []})
-    assert read_stack(StackOption(NESTED), here) == ()  # type: ignore[arg-type]
+    assert read_stack(StackOption(NESTED), here) == Stack((), empty=True)  # type: ignore[arg-type]
     assert here.asked == [("aws", (SHOP, "eu-west-1"))]
+
+
+@pytest.mark.parametrize(
+    ("resources", "empty"),
+    [
+        ([], True),
+        ([{**listed("Gone", str(key(1))), "ResourceStatus": "DELETE_COMPLETE"}], True),
+        ([{**listed("Kept", str(key(1))), "ResourceStatus": "DELETE_SKIPPED"}], True),
+        ([listed("Failed", "")], True),
+        ([listed("Bucket", "a", "AWS::S3::Bucket")], False),
+        ([listed("Key", str(key(1)))], False),
+    ],
+)
+def test_only_a_stack_that_owns_something_counts_as_code(resources, empty: bool) -> None:
+    here = Here("cloudformation")
+    here.stub.add_response("list_stack_resources", {"StackResourceSummaries": resources})
+    code = look_at([], ["shop@eu-west-1"], here)  # type: ignore[arg-type]
+    assert code.looked_at is not empty
+    assert ["--cfn-stack shop: the stack owns nothing" in one for one in code.warnings] == (
+        [True] if empty else []
+    )
 
 
 @pytest.mark.parametrize(

@@ -93,7 +93,24 @@ def test_every_kind_of_key_is_read(read, kind: str) -> None:
 
 @pytest.mark.parametrize(
     "document",
-    [raw(resources=[]), {"format_version": "1.0"}, {"format_version": "0.2", "values": None}],
+    [
+        raw(resources=[]),
+        raw(resources=[key_resource(instances=[])]),
+        raw(resources=[key_resource(mode="data")]),
+        {"format_version": "1.0"},
+        {"format_version": "0.1", "terraform_version": "0.12.31"},
+        {"format_version": "1.0", "values": {"outputs": {"a": {}}, "root_module": {}}},
+        {
+            "format_version": "1.0",
+            "values": {"root_module": {"child_modules": [{"address": "module.a"}]}},
+        },
+        shown_module(
+            resources=[
+                {"address": "data.a.b", "mode": "data", "type": "a", "name": "b", "values": {}}
+            ],
+            child_modules=[],
+        ),
+    ],
 )
 def test_a_state_of_nothing_is_empty(read, document: object) -> None:
     state = read(document)
@@ -138,6 +155,51 @@ REFUSED: dict[str, tuple[object, str]] = {
     "another document": ({"Records": []}, "neither format_version nor version"),
     "a plan": ({"format_version": "1.2", "planned_values": {}}, "is a plan and no state"),
     "encrypted": ({"serial": 1, "encrypted_data": "HUSH"}, "tofu show -json"),
+    "a plan that changes nothing": ({"format_version": "1.2", "prior_state": {}}, "is a plan"),
+    "one resource": (
+        {"format_version": "1.0", "resource": {"values": {"HUSH": 1}}, "diagnostics": []},
+        "terraform state show -json",
+    ),
+    "validate": (
+        {"format_version": "1.0", "valid": True, "error_count": 0, "diagnostics": []},
+        "terraform validate -json",
+    ),
+    "provider schemas": (
+        {"format_version": "1.0", "provider_schemas": {}},
+        "terraform providers schema -json",
+    ),
+    "functions": ({"format_version": "1.0", "function_signatures": {}}, "metadata functions"),
+    "modules": ({"format_version": "1.0", "modules": []}, "terraform modules -json"),
+    "something newer": ({"format_version": "1.9", "HUSH": 1}, "and no values"),
+    "only checks": ({"format_version": "1.0", "checks": []}, "and no values"),
+    "values that are null": ({"format_version": "1.0", "values": None}, "values"),
+    "values without a module": ({"format_version": "1.0", "values": {}}, "values.root_module"),
+    "a module that is null": (
+        {"format_version": "1.0", "values": {"root_module": None}},
+        "values.root_module",
+    ),
+    "no outputs": ({}, "neither format_version nor version"),
+    "outputs": ({"version": {"sensitive": False, "value": "HUSH"}}, "none of a state's fields"),
+    "an output of an odd name": ({"format_version": {"value": "HUSH"}}, "format_version"),
+    "the versions": ({"terraform_version": "1.9.8", "platform": "x"}, "neither format_version"),
+    "a plan of keysweep": (
+        {"version": 1, "digest": "sha256:1", "items": []},
+        "none of a state's fields",
+    ),
+    "the manifest of a CDK app": (
+        {"version": "36.0.0", "artifacts": {}},
+        "none of a state's fields",
+    ),
+    "results of Checkov": ({"check_type": "terraform", "results": {}}, "neither format_version"),
+    "resources twice": (
+        RAW.read_text(encoding="utf-8").replace('"resources":', '"resources": [], "resources":', 1),
+        "'resources' stands twice",
+    ),
+    "an attribute twice, escaped": (
+        '{"format_version":"1.0","values":{"root_module":{"resources":[{"\\u0061rn":1,"arn":2}]}}}',
+        "'arn' stands twice in values.root_module.resources[1]",
+    ),
+    "two documents": (RAW.read_text(encoding="utf-8") * 2, "no whole JSON document"),
     "a newer form": ({"format_version": "2.0"}, "newer format"),
     "version 3": ({"version": 3, "modules": []}, "before Terraform 0.12"),
     "the note about a backend": ({"version": 3, "backend": {"HUSH": 1}}, "terraform state pull"),
