@@ -135,7 +135,7 @@ def record(event: Event) -> Json:
         "sourceIPAddress": "127.0.0.1" if "/" in event.principal else event.principal,
         "userAgent": "Boto3",
         "requestParameters": dict(event.parameters) or None,
-        "responseElements": None,
+        "responseElements": _answered(event),
         "requestID": event.request_id,
         "eventID": event.event_id,
         "readOnly": read_only(event.name),
@@ -151,6 +151,14 @@ def record(event: Event) -> Json:
     if event.error:
         shown |= {"errorCode": event.error, "errorMessage": event.message}
     return shown
+
+
+def _answered(event: Event) -> Json | None:
+    """Since December 2022 an alias's event has its key's ARN here ("UpdateAlias", Logging AWS KMS
+    API calls, AWS KMS Developer Guide)."""
+    if event.error or not event.name.endswith("Alias"):
+        return None
+    return next(({"keyId": arn} for arn in event.keys if ":key/" in arn), None)
 
 
 def identity(event: Event) -> Json:

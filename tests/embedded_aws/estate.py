@@ -61,6 +61,8 @@ class Event(_Strict):
     by: str = "operator"
     with_resources: bool = True
     """False: the event names the key in requestParameters and errorMessage only."""
+    alias: AliasName | None = None
+    """Of CreateAlias, UpdateAlias and DeleteAlias; the aliases of today stay as they are."""
     count: Annotated[int, Field(ge=1)] = 1
 
 

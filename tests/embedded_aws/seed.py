@@ -207,6 +207,11 @@ class Seeder:
         principal = by if ":" in by else names.user_arn(key.account, key.region)
         if ":" not in by and by != names.OPERATOR:
             principal = _session_arn(key, by)
+        shown = (key.arn,)
+        if event.alias:
+            shown = (names.alias_arn(key.account, key.region, event.alias), key.arn)
+            target = {} if event.name == "DeleteAlias" else {"targetKeyId": key.id}
+            parameters = {"aliasName": event.alias, **target}
         for _ in range(event.count):
             self._trail.record(
                 Event(
@@ -215,7 +220,7 @@ class Seeder:
                     key.account,
                     key.region,
                     principal,
-                    keys=(key.arn,) if event.with_resources else (),
+                    keys=shown if event.with_resources else (),
                     parameters={"keyId": key.arn} if parameters is None else parameters,
                     error=event.error,
                     message=message if event.error else None,

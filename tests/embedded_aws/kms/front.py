@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from .. import names
 from ..common_errors import common
 from ..errors import JSON_TYPE, AwsError
 from ..http_message import Reply, Request
@@ -106,7 +107,7 @@ def _record(world: World, call: Call, error: AwsError | None) -> None:
         call.region,
         call.identity.arn(call.region),
         call.identity.access_key,
-        tuple(key.arn for key in used) if shown else (),
+        (*_alias(call, used), *(key.arn for key in used)) if shown else (),
         _recorded(call.params),
         _trail_code(error),
         error.message if error else None,
@@ -117,6 +118,15 @@ def _record(world: World, call: Call, error: AwsError | None) -> None:
     if error is None:
         for owner in {key.account for key in used} - {event.account}:
             world.trail.record(replace(event, account=owner))
+
+
+def _alias(call: Call, used: list[Key]) -> tuple[str, ...]:
+    """The alias that a call changes: its event has it in `resources`, beside the one key that it is
+    put on or taken from ("UpdateAlias", Logging AWS KMS API calls, AWS KMS Developer Guide)."""
+    name = call.params.get("AliasName")
+    if not isinstance(name, str) or not used:
+        return ()
+    return (names.alias_arn(used[0].account, used[0].region, name),)
 
 
 def _recorded(params: Mapping[str, Any]) -> dict[str, Any]:
