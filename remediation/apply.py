@@ -52,9 +52,9 @@ of README.md)."""
 DEAR: Final = frozenset({Cost.PLACE_SCAN, Cost.EVENT_NAME, Cost.LAST_USE, Cost.EVENT_KEY})
 """What costs more than looking at each key again right before its call."""
 
-ALWAYS_AGAIN: Final = frozenset({"history"})
+ALWAYS_AGAIN: Final = frozenset({"alias_moves", "history"})
 """Dear pieces that are read again however young the plan is: within the hour somebody may have
-enabled and used the key, or cancelled its deletion, and disabled it again."""
+enabled and used the key, or cancelled its deletion, and disabled it again, or moved its alias."""
 
 LOOKED_AGAIN: Final = timedelta(hours=1)
 """A deletion this young is looked at once more by a rerun: the run that scheduled the key may have

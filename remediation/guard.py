@@ -21,6 +21,8 @@ from .evidence import Collector
 from .journal import History, KeyRecord
 from .models import (
     PENDING_DELETION,
+    AliasMove,
+    AliasMoves,
     Evidence,
     Hold,
     KeyArn,
@@ -45,12 +47,13 @@ NEAR_DAYS: Final = 3
 """A key this near to its end is told of, wanted or not."""
 
 WANTING: Final = frozenset(
-    {"active-grant", "in-use", "rescued", "shared-outside", "use-attempted", "used-recently"}
+    {"active-grant", "alias-moved", "in-use", "rescued", "shared-outside", "use-attempted"}
+    | {"used-recently"}
 )
 """The rules that hold a key because somebody needs it; the others ask for age, kind or patience,
 which were judged when the key was scheduled."""
 
-IN_THE_WINDOW: Final = frozenset({"rescued", "use-attempted", "used-recently"})
+IN_THE_WINDOW: Final = frozenset({"alias-moved", "rescued", "use-attempted", "used-recently"})
 """Rules about what happened. Only what happened while the key waited counts, and no waiver lifts
 that: it was given for the past."""
 
@@ -170,7 +173,7 @@ def _row(
         note = _not_pending(seen, record, now) or _cancelled(evidence, since)
         return GuardRow(key_arn=arn, state=seen.key_state, notes=(note,))
     began = since or _began(seen, now)
-    windowed = _since(evidence, began)
+    windowed = _since(evidence, began, reviewed)
     signs, unread = _judged(windowed, policy, now)
     if reviewed is not None:
         signs += _changed(evidence, reviewed)
@@ -195,7 +198,7 @@ def _began(seen: KeyDescription, now: datetime) -> datetime:
     return min(now, seen.deletion_date - timedelta(days=30))
 
 
-def _since(evidence: Evidence, began: datetime) -> Evidence:
+def _since(evidence: Evidence, began: datetime, reviewed: PlanItem | None) -> Evidence:
     """The evidence of what happened, without what happened before that moment."""
     changes: dict[str, object] = {}
     attempts, use, history = evidence.use_attempts, evidence.last_use, evidence.history
@@ -207,7 +210,24 @@ def _since(evidence: Evidence, began: datetime) -> Evidence:
     if isinstance(history, KeyHistory):
         rescues = tuple(one for one in history.rescues if one.time >= began)
         changes["history"] = history.model_copy(update={"rescues": rescues})
+    if isinstance(evidence.alias_moves, AliasMoves):
+        changes["alias_moves"] = _moves_since(evidence.alias_moves, began, reviewed)
     return evidence.model_copy(update=changes)
+
+
+def _moves_since(moves: AliasMoves, began: datetime, reviewed: PlanItem | None) -> AliasMoves:
+    """Without earlier moves, and without those of aliases that the key had not when reviewed."""
+    then = reviewed.evidence.aliases if reviewed is not None else None
+
+    def may_be(move: AliasMove) -> bool:
+        return move.time >= began and (not isinstance(then, tuple) or move.alias in then)
+
+    return moves.model_copy(
+        update={
+            "moved": tuple(move for move in moves.moved if move.time >= began),
+            "possible": tuple(filter(may_be, moves.possible)),
+        }
+    )
 
 
 def _judged(

@@ -385,6 +385,52 @@ class KeyHistory(Model):
     """Times that somebody cancelled the key's deletion."""
 
 
+class AliasMove(Model):
+    """An alias that was put on a key after it had been on another one."""
+
+    alias: str
+    """Its name, as `alias/NAME`."""
+    key_id: str
+    """Id of the key that it was moved to."""
+    time: Time
+    """When CloudTrail says that it was."""
+    who: str | None = None
+    """ARN of the identity, or the name of the service or user; None: CloudTrail does not say."""
+
+
+class AliasMoves(Model):
+    """Moves of aliases from this key to another one, in the readable history."""
+
+    since: Time
+    """Where the readable history begins; nothing is known from before."""
+    moved: tuple[AliasMove, ...] = ()
+    """Aliases that were moved away from this key: the last move of each, by their names."""
+    possible: tuple[AliasMove, ...] = ()
+    """Moves from a key that CloudTrail does not show and that may be this one: it is older, and had
+    no other alias. The newest 20 at most."""
+
+
+class LaterAlias(Model):
+    """An alias on another key."""
+
+    alias: str
+    """Its name, as `alias/NAME`."""
+    key_id: str
+    """Id of the key that it is on."""
+    updated: Time
+    """When it was last associated with a key (LastUpdatedDate)."""
+
+
+class LaterAliases(Model):
+    """Aliases on other keys, associated with them after this key was created: they may have been on
+    this key before. For review only."""
+
+    count: int
+    """How many there are."""
+    newest: tuple[LaterAlias, ...] = ()
+    """20 of them at most: those that UpdateAlias changed first, and of these the newest first."""
+
+
 class LastUse(Model):
     """What GetKeyLastUsage says: last used at; never used; or not used since AWS began to track."""
 
@@ -516,6 +562,10 @@ class Evidence(Model):
     """Resources of other services that name the key."""
     history: KeyHistory | Unknown | None = None
     """Changes of its state in CloudTrail."""
+    alias_moves: AliasMoves | Unknown | None = None
+    """Aliases that were moved away from it, in CloudTrail."""
+    later_aliases: LaterAliases | Unknown | None = None
+    """Aliases on other keys that may have been on this one before (ListAliases)."""
     last_use: LastUse | Unknown | None = None
     """Its last use, as AWS KMS keeps track of it (GetKeyLastUsage)."""
     use_attempts: UseAttempts | Unknown | None = None
@@ -544,6 +594,8 @@ def _same(old: object, new: object) -> bool:
         return (new.last_change == old.last_change or (new.last_change is None and aged)) and set(
             new.rescues
         ) <= set(old.rescues)
+    if isinstance(old, AliasMoves) and isinstance(new, AliasMoves):
+        return set(new.moved) <= set(old.moved) and set(new.possible) <= set(old.possible)
     if isinstance(old, UseAttempts) and isinstance(new, UseAttempts):
         return set(new.attempts) <= set(old.attempts)
     if isinstance(old, References) and isinstance(new, References):

@@ -54,8 +54,9 @@ from .strict_json import RepeatedName, unique_names
 
 LIMITS: Final = (
     "Nobody can prove that a key is dead: data keys already handed out, client-side encryption, "
-    "single objects with their own key, copies and snapshots in other accounts and public keys of "
-    "asymmetric pairs leave no trace that AWS shows. No call shows the keys that QuickSight "
+    "single objects with their own key, copies and snapshots in other accounts, public keys of "
+    "asymmetric pairs and the former key of an alias that was moved before the event history "
+    "begins leave no trace that AWS shows. No call shows the keys that QuickSight "
     "and Inspector use, and no list of services is ever whole.",
     "Prices are AWS's list prices in US dollars.",
 )
@@ -64,8 +65,8 @@ LIMITS: Final = (
 FOR_PEOPLE: Final = frozenset({"aliases"})
 """Pieces that the report shows of every key that is not skipped, asked for by a rule or not."""
 
-FOR_THE_PRICE: Final = frozenset({"rotations"})
-"""Pieces that the report needs of the keys that are to be scheduled."""
+FOR_REVIEW: Final = frozenset({"later_aliases", "rotations"})
+"""Pieces that the report shows of the keys that are to be scheduled."""
 
 
 class Plan(Model):
@@ -196,7 +197,7 @@ def build(
             return frozenset(piece for piece in PIECES if getattr(evidence, piece) is None)
         if kind is VerdictKind.SKIP:
             return frozenset()
-        shown = FOR_PEOPLE | (FOR_THE_PRICE if kind is VerdictKind.SCHEDULE else frozenset())
+        shown = FOR_PEOPLE | (FOR_REVIEW if kind is VerdictKind.SCHEDULE else frozenset())
         return judgement.unasked | {p for p in shown if getattr(evidence, p) is None}
 
     def begin(arn: KeyArn) -> Evidence:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from keysweep.remediation.models import (
+    AliasMoves,
     Declarations,
     Evidence,
     KeyArn,
@@ -15,6 +16,7 @@ from keysweep.remediation.models import (
     KeyHistory,
     KeyPolicy,
     LastUse,
+    LaterAliases,
     References,
     StateChange,
     UseAttempts,
@@ -50,6 +52,8 @@ DEAD = Evidence(
     declarations=Declarations(),
     references=References(services=50),
     history=KeyHistory(since=BEGIN_OF_HISTORY),
+    alias_moves=AliasMoves(since=BEGIN_OF_HISTORY),
+    later_aliases=LaterAliases(count=0),
     last_use=LastUse(tracking_start=TRACKING_START),
     use_attempts=UseAttempts(since=BEGIN_OF_HISTORY),
 )

@@ -12,7 +12,7 @@ from ..evidence.lake import PERMISSIONS as LAKE
 from ..guard import LIST_PERMISSION as LIST_KEYS
 from ..guard import PIECES as GUARDED
 from ..iac.stacks import PERMISSIONS as STACKS
-from ..plan import FOR_THE_PRICE
+from ..plan import FOR_REVIEW
 from ..policy import MAX_WINDOW_DAYS, Policy
 from ..write import CANCEL, ENABLE, SCHEDULE, TAG
 from .written import Json, json_text
@@ -38,9 +38,7 @@ def iam_policies() -> dict[str, Json]:
         **{f"references-{n}": _policy(s) for n, s in enumerate(_references(), 1)},
         "lake": _policy([_allow("AskTheEventDataStore", LAKE)]),
         "results-bucket": _policy(_results_bucket()),
-        "apply": _policy(
-            [*_reads(but=FOR_THE_PRICE), *_schedule(), _allow("LookForAlarms", ALARMS)]
-        ),
+        "apply": _policy([*_reads(but=FOR_REVIEW), *_schedule(), _allow("LookForAlarms", ALARMS)]),
         "cancel": _policy(_cancel()),
         "guard": _policy(_guard()),
         "organization-guardrail": _policy(_guardrail()),

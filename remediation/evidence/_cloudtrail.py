@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
@@ -27,6 +27,9 @@ STATE_CHANGES: Final = (
 """Operations that set the state of a key; the latest one dates today's state."""
 
 RESCUE: Final = "CancelKeyDeletion"
+
+ALIAS_CHANGES: Final = ("CreateAlias", "UpdateAlias", "DeleteAlias")
+"""Operations that put an alias on a key, or take it away."""
 
 USES: Final = (
     "CreateGrant",
@@ -60,6 +63,10 @@ class TrailEvent:
     who: str | None
     error: str | None
     mentions: frozenset[str]
+    alias: str | None = None
+    """Name of the alias that it changes."""
+    target: str | None = None
+    """Id of the key that the alias is on afterwards, or was on before DeleteAlias."""
 
     def about(self, evidence: Evidence) -> bool:
         """Whether it mentions the key: by ARN, by id, or by an alias that it has today."""
@@ -114,16 +121,32 @@ def parse(record: dict[str, Any]) -> TrailEvent:
             f"CloudTrail's event {record.get('EventId')} is not a JSON object"
         )
     identity = detail.get("userIdentity") or {}
+    request = detail.get("requestParameters") or {}
+    mentioned = tuple(_mentioned(detail))
     return TrailEvent(
         name=record["EventName"],
         time=record["EventTime"],
         who=identity.get("arn") or identity.get("invokedBy") or record.get("Username"),
         error=detail.get("errorCode"),
         mentions=frozenset(
-            {resource["ResourceName"] for resource in record.get("Resources", ())}
-            | set(_mentioned(detail))
+            {resource["ResourceName"] for resource in record.get("Resources", ())} | set(mentioned)
         ),
+        alias=request.get("aliasName"),
+        target=target_of(request.get("targetKeyId"), mentioned),
     )
+
+
+def target_of(named: str | None, mentioned: Iterable[str]) -> str | None:
+    """The id of the key that an alias is put on or taken from.
+
+    CreateAlias and UpdateAlias take an id or an ARN. A DeleteAlias event has the key in its
+    resources and its response alone ("DeleteAlias", Logging AWS KMS API calls, AWS KMS Developer
+    Guide); without it, or with several, None.
+    """
+    if named:
+        return named.rsplit("/", 1)[-1]
+    ids = {name.rsplit("/", 1)[-1] for name in mentioned if ":key/" in name}
+    return ids.pop() if len(ids) == 1 else None
 
 
 def _mentioned(detail: dict[str, Any]) -> Iterator[str]:

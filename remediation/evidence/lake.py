@@ -1,7 +1,7 @@
 """CloudTrail Lake in place of the event history: years, not 90 days, and all keys in one query.
 
 Chosen by naming an event data store. Queries cost by the data they scan, so all keys that are left
-share one query for the changes of state and one for the use.
+share one query for the changes of state, one for those of aliases and one for the use.
 
 CloudTrail Lake is closed to new customers since 31 May 2026; who has a store keeps it ("CloudTrail
 Lake availability change", CloudTrail User Guide).
@@ -20,7 +20,8 @@ from ..aws import Place
 from ..errors import BadInput, CutAnswer
 from ..models import Cost, Evidence, KeyArn, Unknown, UseAttempts
 from . import Source
-from ._cloudtrail import KEY_IN_TEXT, STATE_CHANGES, USES, TrailEvent
+from ._cloudtrail import ALIAS_CHANGES, KEY_IN_TEXT, STATE_CHANGES, USES, TrailEvent, target_of
+from .alias_moves import AFTER, Moves
 from .history import history_of
 
 PERMISSIONS: Final = (
@@ -44,6 +45,12 @@ userIdentity.arn AS who
 FROM {store}
 WHERE eventSource = 'kms.amazonaws.com' AND eventTime >= '{since}' AND eventName IN ({events})\
 """
+
+_ALIASES: Final = _CHANGES.replace(
+    "{names}",
+    "element_at(requestParameters, 'aliasName') AS aliasName, "
+    "element_at(requestParameters, 'targetKeyId') AS targetKeyId, {names}",
+)
 
 _USE: Final = """\
 SELECT max(eventTime) AS eventTime, eventName, errorCode, recipientAccountId, awsRegion, {names}, \
@@ -95,8 +102,16 @@ class StoreArn:
 
 
 def lake_sources(store: StoreArn) -> dict[str, Source]:
-    """The sources of history and use attempts that ask this event data store."""
+    """The sources of history, alias moves and use attempts that ask this event data store."""
     return {
+        "alias_moves": Source(
+            "alias_moves",
+            Cost.EVENT_NAME,
+            PERMISSIONS,
+            read_place=_alias_moves(store),
+            at=store,
+            after=AFTER,
+        ),
         "history": Source(
             "history", Cost.EVENT_NAME, PERMISSIONS, read_place=_history(store), at=store
         ),
@@ -116,6 +131,22 @@ def _history(store: StoreArn) -> Read:
         return {
             evidence.key_arn: lake.gap(evidence.key_arn)
             or history_of(evidence, events.get(evidence.key_arn.place, ()), lake.since)
+            for evidence in group
+        }
+
+    return read
+
+
+def _alias_moves(store: StoreArn) -> Read:
+    def read(place: Place, group: Sequence[Evidence]) -> Mapping[KeyArn, Any]:
+        lake = _Lake.open(place, store)
+        events = lake.events(_ALIASES, ALIAS_CHANGES)
+        moves = {
+            where: Moves.of(events.get(where, ())) for where in {e.key_arn.place for e in group}
+        }
+        return {
+            evidence.key_arn: lake.gap(evidence.key_arn)
+            or moves[evidence.key_arn.place].of_key(evidence, lake.since)
             for evidence in group
         }
 
@@ -249,4 +280,6 @@ def _event(row: Mapping[str, str]) -> TrailEvent:
         who=row.get("who") or None,
         error=row.get("errorCode") or None,
         mentions=frozenset(names | set(KEY_IN_TEXT.findall(row.get("message") or ""))),
+        alias=row.get("aliasName") or None,
+        target=target_of(row.get("targetKeyId"), names),
     )

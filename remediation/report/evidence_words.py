@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from ..models import (
+    AliasMoves,
     Declarations,
     Evidence,
     Grant,
@@ -14,6 +15,7 @@ from ..models import (
     KeyHistory,
     KeyPolicy,
     LastUse,
+    LaterAliases,
     NotFound,
     References,
     Unknown,
@@ -116,6 +118,24 @@ def _history(seen: KeyHistory) -> Iterator[str]:
         yield f"{rescue.who or 'somebody'} cancelled its deletion, {moment(rescue.time)}"
 
 
+def _alias_moves(seen: AliasMoves) -> Iterator[str]:
+    for name, moves in (("moved", seen.moved), ("moved, perhaps from this key", seen.possible)):
+        for one in moves:
+            by = one.who or "an unknown identity"
+            yield f"{one.alias} {name} to {one.key_id} by {by}, {moment(one.time)}"
+    if not seen.moved and not seen.possible:
+        yield f"none found since {moment(seen.since)}"
+
+
+def _later_aliases(seen: LaterAliases) -> Iterator[str]:
+    for one in seen.newest:
+        yield f"{one.alias}, on {one.key_id} since {moment(one.updated)}"
+    if more := seen.count - len(seen.newest):
+        yield f"and {more} more"
+    if not seen.count:
+        yield "none"
+
+
 def _last_use(seen: LastUse) -> Iterator[str]:
     if seen.used is not None:
         yield f"{seen.operation or 'operation not named'}, {moment(seen.used)}"
@@ -145,6 +165,8 @@ _PIECES: Final[dict[str, tuple[str, Callable[[Any], Iterator[str]]]]] = {
     "declarations": ("Declared in code", _declarations),
     "references": ("Named by resources", _references),
     "history": ("History of its state", _history),
+    "alias_moves": ("Aliases moved away from it", _alias_moves),
+    "later_aliases": ("Aliases on other keys that may have been on it", _later_aliases),
     "last_use": ("Last use", _last_use),
     "use_attempts": ("Attempts to use it", _use_attempts),
 }

@@ -16,8 +16,8 @@ SHOP = "111122223333"
 CHECK = "kms_cmk_not_deleted_unintentionally"
 
 RULES = (
-    *("active-grant", "declared-in-code", "disabled-too-recently", "in-use", "not-cancellable"),
-    *("rescued", "shared-outside", "use-attempted", "used-recently"),
+    *("active-grant", "alias-moved", "declared-in-code", "disabled-too-recently", "in-use"),
+    *("not-cancellable", "rescued", "shared-outside", "use-attempted", "used-recently"),
 )
 
 

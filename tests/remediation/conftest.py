@@ -21,6 +21,7 @@ DATA = "444455556666"
 
 STATE_ONLY_RULES = (
     "active-grant",
+    "alias-moved",
     "declared-in-code",
     "disabled-too-recently",
     "in-use",

@@ -190,6 +190,9 @@ HISTORY = {
     "rescued": Need(
         "rescued", "cancelled its deletion", {"rescued_days_ago": 60, "disabled_days_ago": 400}
     ),
+    "rotated-by-alias": Need(
+        "alias-moved", "alias/rotated", events("CreateAlias", 60, alias="alias/rotated")
+    ),
 }
 USE = {
     "used-lately": Need("used-recently", "last used (Decrypt)", {"last_used": 80}),
@@ -261,6 +264,13 @@ ALL_THE_SAME_DEAD = {
         ]
     },
     "used-long-ago": {"last_used": 120},
+    "got-the-alias": events("UpdateAlias", 50, alias="alias/rotated"),
+    "lost-its-alias": {
+        "events": [
+            {"name": "CreateAlias", "days_ago": 50, "alias": "alias/lost"},
+            {"name": "DeleteAlias", "days_ago": 40, "alias": "alias/lost"},
+        ]
+    },
     "enable-refused": events("EnableKey", 3, error="AccessDenied"),
     "tagged-otherwise": {"tags": {"keep": "keysweep:keep"}},
     "rotated": {"rotations": 4},

@@ -20,6 +20,7 @@ from keysweep.remediation.evidence import Collector
 from keysweep.remediation.guard import PIECES, GuardRow, pending_keys, watch
 from keysweep.remediation.journal import History, IntentLine, KeyRecord, OutcomeLine
 from keysweep.remediation.models import (
+    AliasMove,
     Evidence,
     Gap,
     Grant,
@@ -270,11 +271,13 @@ def test_an_alias_that_moved_since_the_plan_is_a_sign(
     )
     done = waiting("--plan", "plan.json", "--format", "json")
     assert done.code == 1
-    wanted = {key: row["signs"] for key, row in rows(done).items() if row["wanted"]}
-    arn = aws.key_arn(SHOP, "eu-west-1", "dead-1")
-    assert wanted == {
-        arn: [{"rule": "changed", "message": "no longer as it was reviewed: aliases", "gaps": []}]
+    wanted = {
+        key: {sign["rule"] for sign in row["signs"]}
+        for key, row in rows(done).items()
+        if row["wanted"]
     }
+    arn = aws.key_arn(SHOP, "eu-west-1", "dead-1")
+    assert wanted == {arn: {"alias-moved", "changed"}}
 
 
 def test_what_cannot_be_looked_at_is_no_sign_and_no_all_clear(
@@ -401,6 +404,11 @@ def attempt(days: float, error: str | None = None) -> UseAttempts:
     return UseAttempts(since=NOW - timedelta(days=90), attempts=(one,))
 
 
+def moved(days: float, part: str = "moved", alias: str = "alias/shop") -> object:
+    one = AliasMove(alias=alias, key_id="new", time=NOW - timedelta(days=days))
+    return changed(alias_moves={part: (one,)}).alias_moves
+
+
 def rescued(days: float) -> object:
     return changed(history={"rescues": (event("CancelKeyDeletion", days),)}).history
 
@@ -421,6 +429,8 @@ def rescued(days: float) -> object:
             {"history": changed(history={"rescues": (event("CancelKeyDeletion", 1),)}).history},
             "rescued",
         ),
+        ({"alias_moves": moved(1)}, "alias-moved"),
+        ({"alias_moves": moved(1, "possible")}, "alias-moved"),
     ],
 )
 def test_each_sign_wants_the_key(pieces: dict[str, object], rule: str) -> None:
@@ -446,6 +456,8 @@ def test_attempts_are_counted_in_words() -> None:
         {"use_attempts": attempt(13, "DisabledException")},
         {"last_use": LastUse(used=NOW - timedelta(days=13), tracking_start=NOW)},
         {"history": rescued(13)},
+        {"alias_moves": moved(13)},
+        {"alias_moves": moved(13, "possible")},
     ],
 )
 def test_what_was_before_the_window_was_judged_then(pieces: dict[str, object]) -> None:
@@ -531,6 +543,10 @@ def test_every_difference_from_the_plan_is_a_sign() -> None:
     gap = Gap(service="fsx", region="eu-west-1", why="denied")
     blind = watched(pending(references=References(gaps=(gap,), services=50)), plan=plan)
     assert (blind.wanted, {one.rule for one in blind.unread}) == (False, {"in-use"})
+    # With the plan it is known which aliases the key had.
+    assert not watched(pending(alias_moves=moved(1, "possible")), plan=plan).wanted
+    own = moved(1, "possible", "alias/old-shop")
+    assert watched(pending(alias_moves=own), plan=plan).wanted
     lifted = waiver("active-grant")
     row = watched(pending(grants=(GRANT,), aliases=()), lifted, plan)
     assert {sign.message for sign in row.signs} == {

@@ -546,6 +546,8 @@ OPERATIONS = {
     "rotations": "ListKeyRotations",
     "declarations": "DescribeStackResources",
     "history": "LookupEvents",
+    "alias_moves": "LookupEvents",
+    "later_aliases": "ListAliases",
     "last_use": "GetKeyLastUsage",
     "use_attempts": "LookupEvents",
 }
@@ -575,7 +577,9 @@ def test_a_cut_answer_is_unknown_and_never_empty(aws, piece: str, kind: str) -> 
     assert isinstance(value, Unknown)
 
 
-@pytest.mark.parametrize("piece", ["aliases", "grants", "history", "use_attempts"])
+@pytest.mark.parametrize(
+    "piece", ["alias_moves", "aliases", "grants", "history", "later_aliases", "use_attempts"]
+)
 def test_a_cut_second_page_is_unknown_too(aws, piece: str) -> None:
     embedded = aws(
         {

@@ -27,6 +27,7 @@ DATA = "444455556666"
 DEAD = {"state": "Disabled", "created_days_ago": 900, "disabled_days_ago": 400}
 WAIVED = (
     "active-grant",
+    "alias-moved",
     "disabled-too-recently",
     "in-use",
     "not-cancellable",

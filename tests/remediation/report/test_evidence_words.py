@@ -17,6 +17,7 @@ DIGEST = "0" * 64
 DECLARED = {"tool": "terraform", "owner": "aws_kms_key.k", "source": "prod.json", "fix": "remove"}
 REFERENCE = {"service": "rds", "resource": "shop-db", "region": "eu-west-1", "field": "KmsKeyId"}
 GAP = {"service": "fsx", "region": "eu-west-1", "why": "DescribeFileSystems was denied"}
+MOVED = {"alias": "alias/shop", "key_id": "new", "time": days_ago(40)}
 ATTEMPT = {"event": "Decrypt", "time": days_ago(3)}
 
 SAID: dict[str, tuple[str, Any, tuple[str, ...]]] = {
@@ -105,6 +106,28 @@ SAID: dict[str, tuple[str, Any, tuple[str, ...]]] = {
             "somebody cancelled its deletion, 2026-09-12 12:00 UTC",
         ),
     ),
+    "no alias moved": (
+        "alias_moves",
+        {},
+        ("none found since 2026-08-03 12:00 UTC",),
+    ),
+    "aliases moved": (
+        "alias_moves",
+        {"moved": (MOVED,), "possible": ({**MOVED, "who": "alice"},)},
+        (
+            "alias/shop moved to new by an unknown identity, 2026-09-22 12:00 UTC",
+            "alias/shop moved, perhaps from this key to new by alice, 2026-09-22 12:00 UTC",
+        ),
+    ),
+    "no later alias": ("later_aliases", {"count": 0}, ("none",)),
+    "later aliases": (
+        "later_aliases",
+        {
+            "count": 3,
+            "newest": ({"alias": "alias/shop", "key_id": "new", "updated": days_ago(40)},),
+        },
+        ("alias/shop, on new since 2026-09-22 12:00 UTC", "and 2 more"),
+    ),
     "used": (
         "last_use",
         {"used": days_ago(9), "operation": "Decrypt"},
@@ -153,5 +176,5 @@ def _order() -> tuple[str, ...]:
     """The pieces in the order in which they are told: cheapest first, as the rules ask."""
     return (
         *("description", "aliases", "tags", "grants", "key_policy", "rotations", "declarations"),
-        *("references", "history", "last_use", "use_attempts"),
+        *("references", "history", "alias_moves", "later_aliases", "last_use", "use_attempts"),
     )

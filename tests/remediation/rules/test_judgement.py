@@ -23,6 +23,7 @@ from hypothesis import strategies as st
 
 from keysweep.remediation.models import (
     PIECES,
+    AliasMove,
     Declaration,
     Declarations,
     Evidence,
@@ -35,7 +36,7 @@ from keysweep.remediation.models import (
     UseAttempt,
     VerdictKind,
 )
-from keysweep.remediation.plan import verdict
+from keysweep.remediation.plan import FOR_REVIEW, verdict
 from keysweep.remediation.policy import Policy, rule_ids
 from keysweep.remediation.rules import RULES, UNREADABLE, judge, pieces_used
 
@@ -45,6 +46,7 @@ STACK = Declaration(tool="cloudformation", owner="shop Key", source="eu-west-1",
 VOLUME = Reference(service="ec2", resource="vol-1", region="eu-west-1", field="KmsKeyId")
 GAP = Gap(service="s3", region="eu-west-1", why="denied")
 RESCUE = event("CancelKeyDeletion", 3)
+MOVE = AliasMove(alias="alias/shop", key_id="other", time=days_ago(40))
 
 WORSE: dict[str, list[object]] = {
     "finding_time": [days_ago(20)],
@@ -76,6 +78,13 @@ WORSE: dict[str, list[object]] = {
         ),
     ],
     "rotations": [UNKNOWN],
+    "later_aliases": [UNKNOWN],
+    "alias_moves": [
+        UNKNOWN,
+        changed(alias_moves={"moved": (MOVE,)}).alias_moves,
+        changed(alias_moves={"possible": (MOVE,)}).alias_moves,
+        changed(alias_moves={"since": days_ago(3)}).alias_moves,
+    ],
     "declarations": [UNKNOWN, Declarations(found=(STACK,))],
     "references": [UNKNOWN, References(found=(VOLUME,)), References(gaps=(GAP,))],
     "history": [
@@ -207,7 +216,7 @@ def test_a_held_key_is_asked_nothing_more(evidence: Evidence, under: Policy) -> 
 
 
 def test_each_unknown_alone_holds_and_names_its_cure() -> None:
-    for piece in PIECES - {"rotations", "aliases"}:
+    for piece in PIECES - FOR_REVIEW:
         judgement = judged(Evidence.model_validate({**dict(DEAD), piece: UNKNOWN}))
         assert judgement.holds, piece
         assert all("AccessDeniedException in eu-west-1" in h.message for h in judgement.holds)
