@@ -197,7 +197,7 @@ def _mostly_held(aws: Aws, keys: int) -> Row:
         scene.plan(quotas=True)
         asked = scene.counts.requests
         # All of LookupEvents but the questions by event name, which are asked once.
-        dear = asked["kms:GetKeyLastUsage"] + asked["cloudtrail:LookupEvents"] - 6
+        dear = asked["kms:GetKeyLastUsage"] + asked["cloudtrail:LookupEvents"] - 9
         held = scene.summary()["hold"]
     part = dear / (2 * keys)
     return Row(
