@@ -78,7 +78,7 @@ dist: .venv/.ready ## The distribution in dist/, looked at and installed; upload
 lint: .venv/.ready ## What CI runs: ruff, the one way of imports, and mypy strict in each environment
 	@$(TOX) -e lint
 	@$(TOX) --notest -e prowler,checkov
-	@MYPYPATH=checks/prowler .tox/prowler/bin/mypy --explicit-package-bases checks/prowler
+	@.tox/prowler/bin/mypy checks/prowler
 	@MYPYPATH=checks/checkov .tox/checkov/bin/mypy --explicit-package-bases checks/checkov
 
 clean: ## Remove what the other targets made

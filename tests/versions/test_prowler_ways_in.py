@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -25,6 +26,7 @@ Variables = dict[str, str]
 ACCOUNT = "111122223333"
 PROWLERS = prowler_ways.at_hand()
 ROWS = [row for row in prowler_ways.rows() if row.prowler in PROWLERS or not PROWLERS]
+FOLDERS = {row.prowler: row for row in ROWS if row.way == "folder"}
 FOLDER = subprocess.run(
     [sys.executable, "-P", "-m", "keysweep.remediation", "path", "prowler"],
     capture_output=True,
@@ -168,6 +170,29 @@ def test_verify_says_what_the_scan_showed(
     assert result["proven"] or f"-x {FOLDER}" in result["mend"]
     assert copies_in(prowler) == set()
     assert list(home.iterdir()) == [], "it writes to the user's folders"
+
+
+@pytest.mark.parametrize("row", FOLDERS.values(), ids=str)
+def test_copies_that_a_killed_run_left_behind_still_run(
+    row: Row,
+    aws: EmbeddedAws,
+    program: Callable[[Row], Path],
+    variables: Variables,
+    tmp_path: Path,
+) -> None:
+    """Prowler counts each module beside a check as a check, and looks for its metadata."""
+    prowler = program(row)
+    kms = prowler_ways.packages_of(prowler) / "prowler/providers/aws/services/kms"
+    for check in verify_prowler.CHECKS:
+        shutil.copytree(Path(FOLDER, check), kms / check)
+    try:
+        options = ["-c", *verify_prowler.CHECKS, "--region", "eu-west-1"]
+        left = prowler_ways.scan(prowler, options, variables, tmp_path)
+    finally:
+        for check in verify_prowler.CHECKS:
+            shutil.rmtree(kms / check)
+    assert left.code == 3, left.text
+    assert left.checks() == set(verify_prowler.CHECKS)
 
 
 def test_the_table_in_the_documentation_is_current() -> None:

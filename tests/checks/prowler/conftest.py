@@ -72,7 +72,7 @@ class Fault:
 class FakeKms:
     """Answers as AWS KMS and CloudTrail's event history do: pages, ARNs, errors.
 
-    `calls` holds (operation, Region, request), `pauses` the seconds that somebody slept.
+    `calls` holds (operation, Region, request), `pauses` the seconds slept.
     """
 
     regions: tuple[str, ...] = ("eu-west-1",)

