@@ -21,6 +21,7 @@ from .errors import BadInput
 from .files import read_text
 from .models import PENDING_DELETION, KeyArn
 from .status import Status
+from .strict_yaml import RepeatedName, load_unique
 
 CHECK: Final = "kms_cmk_not_deleted_unintentionally"
 
@@ -104,11 +105,12 @@ def load(path: Path) -> Mutelist:
     """Read an existing mutelist. Raises BadInput naming file and place."""
     text = read_text(path)
     try:
-        document = yaml.load(text, _Loader)  # noqa: S506 - a safe loader
-    except yaml.YAMLError as error:
+        document = load_unique(text, _Loader)
+    except (yaml.YAMLError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         line = f"line {mark.line + 1}: " if mark is not None else ""
-        raise BadInput(f"{path}: {line}is not YAML; nothing was written") from error
+        why = error.problem if isinstance(error, RepeatedName) else "is not YAML"
+        raise BadInput(f"{path}: {line}{why}; nothing was written") from error
     accounts = _mapping(_mapping(document).get("Mutelist")).get("Accounts")
     whole = isinstance(accounts, dict) and all(
         isinstance(_mapping(content).get("Checks"), dict) for content in accounts.values()

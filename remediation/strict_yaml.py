@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -61,6 +61,43 @@ class _Loader(yaml.SafeLoader):
             event = self.peek_event()  # type: ignore[no-untyped-call]
             raise _Refusal(_line(event.start_mark), "a YAML alias; write the value out")
         return super().compose_node(parent, index)
+
+
+class RepeatedName(yaml.constructor.ConstructorError):
+    """A mapping has a name twice; `problem` says which, as a clause."""
+
+
+def load_unique(content: str | bytes, loader: Callable[[str | bytes], Any]) -> Any:
+    """The value of a document, by a loader of PyYAML's, which takes the last of two names.
+
+    Raises RepeatedName, also for a mapping that another one merges (`<<`), and yaml.YAMLError.
+    """
+    reader = loader(content)
+    root: yaml.Node | None = reader.get_single_node()
+    if root is None:
+        return None
+    _refuse_repeated(root)
+    return reader.construct_document(root)
+
+
+def _refuse_repeated(root: yaml.Node) -> None:
+    seen: dict[int, yaml.Node] = {}
+    todo = [root]
+    while todo:
+        node = todo.pop()
+        if id(node) in seen:  # an alias leads to it
+            continue
+        seen[id(node)] = node
+        if isinstance(node, yaml.SequenceNode):
+            todo += node.value
+        elif isinstance(node, yaml.MappingNode):
+            todo += (part for pair in node.value for part in pair)
+            names: set[str] = set()
+            for key, _ in node.value:
+                if isinstance(key, yaml.ScalarNode) and key.value in names:
+                    clause = f"the name {ascii(key.value)[:200]} stands twice"
+                    raise RepeatedName(None, None, clause, key.start_mark)
+                names.add(str(key.value))
 
 
 def read(path: Path, model: type[M]) -> M:

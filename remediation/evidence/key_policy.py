@@ -8,10 +8,11 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from fnmatch import fnmatchcase
 from typing import Any, Final
 
+from .. import strict_json
 from ..aws import Place
 from ..models import Cost, Evidence, KeyArn, KeyPolicy, account_of
 from . import Source
@@ -115,10 +116,10 @@ def understand(document: str, key_arn: KeyArn) -> KeyPolicy:
 def _statements(document: str) -> Iterator[dict[str, Any]]:
     """The statements, each a well-formed one with its name in `Sid`."""
     try:
-        policy = json.loads(document, object_pairs_hook=_no_duplicates)
+        policy = strict_json.loads(document)
+    except strict_json.RepeatedName as error:
+        raise _Unclear("it has a name twice in one object") from error
     except (ValueError, RecursionError) as error:
-        if isinstance(error, _Unclear):
-            raise
         raise _Unclear("it is not JSON") from error
     if not isinstance(policy, dict) or "Statement" not in policy:
         raise _Unclear("it has no Statement")
@@ -147,13 +148,6 @@ def _demand_texts(statement: dict[str, Any], name: str) -> None:
         for one in _as_list(statement.get(element, "")):
             if not isinstance(one, str):
                 raise _Unclear(f"{name} has {element} values that are not texts")
-
-
-def _no_duplicates(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-    content = dict(pairs)
-    if len(content) != len(pairs):
-        raise _Unclear("it has a name twice in one object")
-    return content
 
 
 def _as_list(value: object) -> list[Any]:

@@ -29,6 +29,7 @@ from pydantic import (
 from ..errors import BadInput
 from ..models import Model
 from ..policy import policies_folder
+from ..strict_yaml import RepeatedName, load_unique
 
 FILE: Final = "key_references.yaml"
 
@@ -200,12 +201,13 @@ def load(path: Path | None = None) -> ReferenceList:
     """Read the list. Raises BadInput with the file, the place and the mend."""
     path = path or policies_folder() / FILE
     try:
-        document = yaml.load(path.read_bytes(), _LOADER)  # noqa: S506 - a safe loader
+        document = load_unique(path.read_bytes(), _LOADER)
         return ReferenceList.model_validate(document)
     except OSError as error:
         raise BadInput(f"{path}: cannot be read: {error.strerror}; reinstall keysweep") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise BadInput(f"{path}: is not YAML: {' '.join(str(error).split())}") from error
+        what = "" if isinstance(error, RepeatedName) else "is not YAML: "
+        raise BadInput(f"{path}: {what}{' '.join(str(error).split())}") from error
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"]) or "the document"

@@ -10,6 +10,7 @@ from typing import Generic, Literal, TypeVar
 import msgspec
 
 from ..models import Finding, UnusableRecord
+from ..strict_json import repeated
 from .shown import shown
 
 Head = TypeVar("Head", bound=msgspec.Struct)
@@ -66,9 +67,6 @@ def refuse_ambiguous(record: Raw) -> None:
         raise Unusable("it is nested too deeply") from error
 
 
-def _once(pairs: Sequence[tuple[str, object]]) -> None:
-    seen: set[str] = set()
-    for name, _ in pairs:
-        if name in seen:
-            raise Unusable(f"it names the field {shown(name)} twice")
-        seen.add(name)
+def _once(members: Sequence[tuple[str, object]]) -> None:
+    if (name := repeated(members)) is not None:
+        raise Unusable(f"it names the field {shown(name)} twice")

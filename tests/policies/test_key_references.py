@@ -312,6 +312,15 @@ def test_a_list_that_cannot_be_used_is_told_with_file_and_place(
     assert told in str(caught.value)
 
 
+@pytest.mark.parametrize("name", ["service", '"\\x73ervice"'])
+def test_an_entry_with_a_name_twice_is_refused(name: str, tmp_path: Path) -> None:
+    text = (policies_folder() / "key_references.yaml").read_text(encoding="utf-8")
+    path = tmp_path / "key_references.yaml"
+    path.write_text(text.replace("  - service:", f"  - {name}: a\n    service:", 1), "utf-8")
+    with pytest.raises(BadInput, match="the name 'service' stands twice"):
+        load(path)
+
+
 def test_a_list_that_is_not_there_is_told(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="cannot be read"):
         load(tmp_path / FILE)

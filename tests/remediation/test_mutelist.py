@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from embedded_aws.process import EmbeddedAws
+from keysweep.remediation.errors import BadInput
 from keysweep.remediation.models import KeyArn
 from keysweep.remediation.mutelist import load, merged, to_yaml
 
@@ -125,6 +126,32 @@ def test_a_day_that_somebody_wrote_stays_a_text(day: str, tmp_path: Path) -> Non
     theirs = document["Mutelist"]["Accounts"]["*"]["Checks"]["s3_bucket_public_access"]
     assert theirs["Description"] == day
     assert json.loads(json.dumps(document)) == yaml.safe_load(to_yaml(document)) == document
+
+
+TWICE = {
+    "an account": "Mutelist: {Accounts: {'1': {Checks: {a: {}}}, \"\\x31\": {Checks: {}}}}",
+    "a check": "Mutelist:\n  Accounts:\n    '1':\n      Checks:\n        a: {}\n        a: {}\n",
+    "in what another one merges": "Mutelist: {Accounts: {'1': {<<: {Checks: {}, Checks: {a: 1}}}}}",
+}
+
+
+@pytest.mark.parametrize("what", TWICE)
+def test_a_mutelist_with_a_name_twice_is_refused(what: str, tmp_path: Path) -> None:
+    path = tmp_path / "mutelist.yaml"
+    path.write_text(TWICE[what], encoding="utf-8")
+    with pytest.raises(BadInput, match=r"mutelist\.yaml: line \d: the name '\w+' stands twice"):
+        load(path)
+
+
+def test_what_another_entry_merges_is_kept(tmp_path: Path) -> None:
+    path = tmp_path / "mutelist.yaml"
+    text = "Mutelist: {Accounts: {'1': &one {Checks: {a: {}}}, '2': {<<: *one, Checks: {b: {}}}}}"
+    path.write_text(text, encoding="utf-8")
+    accounts = load(path)["Mutelist"]["Accounts"]
+    assert {name: set(content["Checks"]) for name, content in accounts.items()} == {
+        "1": {"a"},
+        "2": {"b"},
+    }
 
 
 def test_what_is_no_mutelist_is_refused(

@@ -66,6 +66,13 @@ REFUSED = {
     "tab": ("accounts:\n\tallow: []", 3, "a tab; YAML indents with blanks"),
     "name twice": ("max_keys: 1\n\nmax_keys: 2", 4, "stands here twice, first on line 2"),
     "nested name twice": ("regions:\n  deny: []\n  deny: []", 4, "first on line 3"),
+    "name twice, escaped": ('max_keys: 1\n"max\\u005fkeys": 2', 3, "here twice, first on line 2"),
+    "name twice in a list": (
+        "accept:\n  - {key: all, rule: in-use, reason: a, until: 2099-01-01, rule: too-new}",
+        3,
+        "'rule' stands here twice",
+    ),
+    "merged names": ("regions:\n  <<: {deny: []}", 3, "unknown name '<<'"),
     "alias of YAML": ("max_keys: &n 3\nmin_age_days: *n", 3, "write the value out"),
     "second document": ("---\nversion: 1", 2, "a second document"),
     "not YAML": ("max_keys: 3 4: 5", 2, "not YAML"),
