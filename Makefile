@@ -56,7 +56,7 @@ coverage: .venv/.ready ## The lines and branches of the command that its tests n
 	@$(TOX) --notest -e prowler,checkov
 	@$(TOX) -e coverage
 
-newest: .venv/.ready ## The newest Prowler and Checkov of the package index: a line each, 1 if one broke
+newest: .venv/.ready ## The newest scanners, the oldest and newest libraries: a line each, 1 if one broke
 	@.venv/bin/python -P tests/newest.py
 
 test-docs: docs ## Every shell block of README and docs, typed as it stands; and the built site

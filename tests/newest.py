@@ -1,7 +1,8 @@
-"""Tries the newest Prowler and Checkov of the package index, and says what broke.
+"""Try the newest scanners, and the command with its oldest and newest libraries; say what broke.
 
-`make newest` runs `python -P tests/newest.py`: one line a scanner, and exit code 1 when something
-broke. Each is installed anew, with the pack beside it, in a tox environment of its own.
+`make newest` runs `python -P tests/newest.py`: one line for each, and exit code 1 when something
+broke. Each is installed anew in a tox environment of its own: a scanner with the pack beside it,
+the command with the oldest libraries that setup.cfg admits, then with the newest of the index.
 """
 
 from __future__ import annotations
@@ -12,12 +13,22 @@ import re
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
 REPOSITORY = Path(__file__).parents[1]
 TOOLS = REPOSITORY / ".venv/bin"
 SCANNERS = ("prowler", "checkov")
+LIBRARIES = ("oldest", "newest")
+LIBRARY_TESTS = (
+    "tests/remediation/aws",
+    "tests/remediation/report",
+    "tests/remediation/test_command_line.py",
+    "tests/remediation/test_loop.py",
+    "tests/remediation/test_policy_file.py",
+)
+"""What touches boto3, click, pydantic and rich."""
 SHOWN = 5
 """That many names of failed tests are told; the rest are counted."""
 
@@ -65,14 +76,31 @@ def attempt(scanner: str) -> Tried:
         broke = [f"keysweep verify failed: {_last_line(answer.stderr)}"]
     else:
         broke = [] if proof["proven"] else [f"keysweep verify: {' '.join(proof['says'])}"]
-    return Tried(version, broke + failed_tests(scanner, programs, PATH=path))
+    return Tried(version, broke + failed_tests([f"tests/checks/{scanner}"], programs, PATH=path))
 
 
-def failed_tests(scanner: str, programs: Path, **variables: str) -> list[str]:
+def attempt_libraries(age: str) -> Tried:
+    """Install the command with libraries of this age, and run the tests that touch them."""
+    environment = f"libraries-{age}"
+    made = _run(TOOLS / "tox", "run", "-q", "-r", "-e", environment, "--", "--version")
+    if made.returncode:
+        return Tried("", [f"cannot be installed: {_last_line(made.stderr or made.stdout)}"])
+    programs = REPOSITORY / ".tox" / environment / "bin"
+    listed = _run(programs / "python", "-P", "-c", _VERSIONS)
+    return Tried(listed.stdout.strip(), failed_tests(LIBRARY_TESTS, programs))
+
+
+_VERSIONS = """
+from importlib.metadata import version
+print(", ".join(f"{name} {version(name)}" for name in ("boto3", "click", "pydantic", "rich")))
+"""
+
+
+def failed_tests(tests: Iterable[str], programs: Path, **variables: str) -> list[str]:
     """Return one sentence about the tests that failed; none when all passed."""
     report = programs.parent / "report.xml"
     report.unlink(missing_ok=True)
-    pytest = [programs / "python", "-P", "-m", "pytest", "-q", f"tests/checks/{scanner}"]
+    pytest = [programs / "python", "-P", "-m", "pytest", "-q", *tests]
     done = _run(*pytest, f"--junitxml={report}", **variables)
     if done.returncode not in {0, 1} or not report.is_file():
         return [f"its tests cannot be run: {_last_line(done.stdout + done.stderr)}"]
@@ -131,6 +159,10 @@ def main() -> int:
     for scanner in SCANNERS:
         tried = attempt(scanner)
         print(line(scanner, pinned(scanner), tried), flush=True)
+        broke = broke or bool(tried.broke)
+    for age in LIBRARIES:
+        tried = attempt_libraries(age)
+        print(f"{age} libraries ({tried.version}): {'; '.join(tried.broke) or 'work'}", flush=True)
         broke = broke or bool(tried.broke)
     return int(broke)
 

@@ -56,8 +56,10 @@ def progress(what: str, total: int | None = None) -> Iterator[Callable[[str | No
     """A bar on standard error, on a terminal only; a call is a step, or says what is done now."""
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     console = PeoplesConsole(sys.stderr)
-    moves = console.is_terminal and not console.is_dumb_terminal
-    with Progress(*columns, console=console, transient=True, disable=not moves) as bar:
+    if not console.is_terminal or console.is_dumb_terminal:
+        yield lambda words: None
+        return
+    with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task(what, total=total)
 
         def step(words: str | None) -> None:
