@@ -154,7 +154,8 @@ _POLICY: Final = (
 _PLAN: Final = (
     "# The plan file\n\n"
     "What `keysweep plan` writes and `keysweep apply` takes: JSON, with a digest over what is "
-    "in it, so that a plan that was edited or cut off is refused. Programs may read it: "
+    "in it, so that a plan that was edited or cut off is refused. So is one in which an object has "
+    "a name twice, since the digest would fit either value. Programs may read it: "
     "[the schema](../policies/schemas/plan.schema.json) says what is in it.\n\n"
 )
 _JOURNAL: Final = (
