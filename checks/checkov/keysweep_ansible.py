@@ -1,6 +1,6 @@
-"""Ansible tasks of the KMS key module, under all four names it has had.
+"""Ansible tasks that use the KMS key module, under any of its four names.
 
-Checkov visits tasks and blocks; handlers, pre_tasks and rescue sections never reach a check.
+Checkov scans tasks and blocks, but not handlers, pre_tasks or rescue sections.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from checkov.yaml_doc.enums import BlockType
 
 MODULES = ("amazon.aws.kms_key", "community.aws.aws_kms", "kms_key", "aws_kms")
 
-# What Ansible takes for a boolean parameter besides true and false, the numbers 0 and 1 apart.
+# Strings that Ansible accepts as a boolean.
 WORDS = {
     **dict.fromkeys(("y", "yes", "on", "1", "true", "t", "1.0"), True),
     **dict.fromkeys(("n", "no", "off", "0", "false", "f", "0.0"), False),
@@ -24,7 +24,7 @@ WORDS = {
 
 
 class AnsibleCheck(BaseAnsibleTaskCheck):
-    """Judges one parameter of a KMS key task; the first name that is set counts."""
+    """Evaluate one parameter of a KMS key task, by the first of its names that is set."""
 
     def __init__(self, check: Check, *parameters: str) -> None:
         super().__init__(
@@ -40,24 +40,24 @@ class AnsibleCheck(BaseAnsibleTaskCheck):
         self._parameters = parameters
 
     def scan_entity_conf(self, conf: Any, entity_type: str) -> tuple[CheckResult, dict[str, Any]]:
-        """Find the task's parameters, wherever Ansible lets them stand, and judge one."""
+        """Evaluate the parameter in the module's own arguments or in the task's `args`."""
         self.entity_type = entity_type
         self.entity_conf = conf
         if not isinstance(conf, dict) or conf.get("when") is False:
             return CheckResult.UNKNOWN, conf
-        written = next((conf[name] for name in MODULES if conf.get(name) is not None), None)
-        if not isinstance(written, dict):
-            # The one-line form, `alias=a enabled=no`.
+        module = next((conf[name] for name in MODULES if conf.get(name) is not None), None)
+        if not isinstance(module, dict):
+            # The key=value form: `alias=a enabled=no`.
             return CheckResult.UNKNOWN, conf
         more = conf.get("args")
-        parameters = {**more, **written} if isinstance(more, dict) else written
-        return self._judge(parameters), written
+        parameters = {**more, **module} if isinstance(more, dict) else module
+        return self._evaluate(parameters), module
 
     def scan_conf(self, conf: dict[str, Any]) -> tuple[CheckResult, dict[str, Any]]:
-        """Judge the parameters of a task that has no others."""
-        return self._judge(conf), conf
+        """Evaluate the parameter in the module's own arguments."""
+        return self._evaluate(conf), conf
 
-    def _judge(self, parameters: Mapping[str, object]) -> CheckResult:
+    def _evaluate(self, parameters: Mapping[str, object]) -> CheckResult:
         name = next((p for p in self._parameters if p in parameters), self._parameters[0])
         self.evaluated_keys = [name]
         declared = parameters.get(name)
@@ -65,7 +65,7 @@ class AnsibleCheck(BaseAnsibleTaskCheck):
             if parameters.get("state") not in (None, "present"):
                 return CheckResult.UNKNOWN
             declared = _boolean(declared)
-        return self._check.judge(declared)
+        return self._check.evaluate(declared)
 
 
 def _boolean(declared: object) -> object:

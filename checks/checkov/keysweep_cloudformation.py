@@ -1,6 +1,6 @@
-"""CloudFormation, SAM, the templates of `cdk synth`, and the resources of a Serverless service.
+"""CloudFormation and SAM templates, `cdk synth` output, and resources of Serverless services.
 
-Checkov's serverless runner puts `resources.Resources` through the same registry.
+Checkov's Serverless runner scans `resources.Resources` with the same checks.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ RESOURCES = ("AWS::KMS::Key", "AWS::KMS::ReplicaKey")
 
 
 class CloudFormationCheck(BaseResourceCheck):
-    """Judges one property of a KMS key."""
+    """Evaluate one property of a KMS key."""
 
     def __init__(self, check: Check, setting: str) -> None:
         super().__init__(
@@ -31,7 +31,7 @@ class CloudFormationCheck(BaseResourceCheck):
         self._setting = setting
 
     def scan_resource_conf(self, conf: Mapping[str, object]) -> CheckResult:
-        """Judge the property; without it, a function over the properties may still set it."""
+        """Evaluate the property; if it is absent, an intrinsic function may still set it."""
         self.evaluated_keys = [f"Properties/{self._setting}"]
         properties = conf.get("Properties")
         if properties is None:
@@ -44,7 +44,7 @@ class CloudFormationCheck(BaseResourceCheck):
         names = [name for name in properties if isinstance(name, str)]
         if declared is None and any(name.startswith("Fn::") for name in names):
             return CheckResult.UNKNOWN
-        return self._check.judge(declared)
+        return self._check.evaluate(declared)
 
 
 CloudFormationCheck(STATE, "Enabled")

@@ -1,6 +1,6 @@
-"""Crossplane managed resources, which Checkov reads as Kubernetes manifests.
+"""Crossplane managed resources, which Checkov scans as Kubernetes manifests.
 
-Checkov selects by `kind` alone, and other clouds have a `Key` as well: the API group decides.
+Checkov selects by `kind` only, and other clouds also have a `Key`, so the API group decides.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ SETTINGS = {
     (COMMUNITY, "Key"): {STATE.id: "enabled", WINDOW.id: "pendingWindowInDays"},
 }
 
-# Crossplane's management policies that write spec.forProvider to AWS; without one, it is observed.
+# Management policies that write spec.forProvider to AWS; without one, Crossplane only observes.
 WRITING_POLICIES = frozenset({"*", "Create", "Update"})
 
 
 class CrossplaneCheck(BaseK8Check):
-    """Judges one field of a KMS key."""
+    """Evaluate one field of a KMS key."""
 
     def __init__(self, check: Check) -> None:
         super().__init__(
@@ -47,12 +47,12 @@ class CrossplaneCheck(BaseK8Check):
         self._check = check
 
     def scan_spec_conf(self, conf: Mapping[str, object]) -> CheckResult:
-        """Judge the field, if the manifest is a KMS key that Crossplane writes to AWS."""
+        """Evaluate the field, if the manifest is a KMS key that Crossplane writes to AWS."""
         version, kind, spec = (conf.get(name) for name in ("apiVersion", "kind", "spec"))
         if not isinstance(version, str) or not isinstance(kind, str):
             return CheckResult.UNKNOWN
         fields = SETTINGS.get((version.partition("/")[0], kind))
-        if fields is None or not isinstance(spec, Mapping) or not _written(spec):
+        if fields is None or not isinstance(spec, Mapping) or not _is_applied(spec):
             return CheckResult.UNKNOWN
         setting = fields[self.id]
         self.evaluated_keys = [f"spec/forProvider/{setting}"]
@@ -61,12 +61,12 @@ class CrossplaneCheck(BaseK8Check):
             return CheckResult.UNKNOWN
         initial = spec.get("initProvider")
         if provider.get(setting) is None and isinstance(initial, Mapping) and setting in initial:
-            # Holds at creation only: what the key is today is not in the code.
+            # initProvider counts at creation only, so the code does not show the current value.
             return CheckResult.UNKNOWN
-        return self._check.judge(provider.get(setting))
+        return self._check.evaluate(provider.get(setting))
 
 
-def _written(spec: Mapping[str, object]) -> bool:
+def _is_applied(spec: Mapping[str, object]) -> bool:
     policies = spec.get("managementPolicies")
     if not isinstance(policies, list):
         return True

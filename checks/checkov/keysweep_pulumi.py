@@ -1,4 +1,4 @@
-"""Pulumi YAML programs, which Checkov reads as plain YAML."""
+"""Pulumi YAML programs, which Checkov scans as plain YAML."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from checkov.yaml_doc.enums import BlockType
 AWS_KEY = {STATE.id: "isEnabled", WINDOW.id: "deletionWindowInDays"}
 AWS_OTHER = {STATE.id: "enabled", WINDOW.id: "deletionWindowInDays"}
 NATIVE = {STATE.id: "enabled", WINDOW.id: "pendingWindowInDays"}
-# resource type, short and in full -> check id -> property
+# resource type, in its short and full form -> check id -> property
 SETTINGS = {
     "aws:kms:Key": AWS_KEY,
     "aws:kms/key:Key": AWS_KEY,
@@ -33,15 +33,15 @@ SETTINGS = {
 
 
 class PulumiCheck(BaseYamlCheck):
-    """Judges one property of a KMS key."""
+    """Evaluate one property of a KMS key."""
 
     def __init__(self, check: Check) -> None:
         super().__init__(
             name=check.name,
             id=check.id,
             categories=CATEGORIES,
-            # The fallback matters: for a document that is a list, an expression without a result
-            # makes Checkov 3.3.30 look into items that may be numbers, and that ends the scan.
+            # The fallback is needed for a document that is a list: without a result, Checkov 3.3.30
+            # looks into its items, and an item that is a number ends the scan.
             supported_entities=[f"(resources.* || `[]`)[?type=='{name}']" for name in SETTINGS],
             block_type=BlockType.ARRAY,
         )
@@ -57,15 +57,15 @@ class PulumiCheck(BaseYamlCheck):
         entity_type: str,
         skip_info: _SkippedCheck,
     ) -> _CheckResult:
-        """Run as Checkov does, and honour a skip comment right below the resource's name.
+        """Run the check, but also apply skip comments directly below the resource's name.
 
-        Checkov counts a resource from its first property on, and would miss a comment above it.
+        For Checkov a resource starts at its first property, so it ignores a comment above that.
         """
         skip_info = skip_info or _skip_above(scanned_file, entity_configuration, self.id)
         return super().run(scanned_file, entity_configuration, entity_name, entity_type, skip_info)
 
     def scan_entity_conf(self, conf: Any, entity_type: str) -> CheckResult:
-        """Judge the property; a resource that is only looked up (`get`) declares nothing."""
+        """Evaluate the property; a resource that is only looked up (`get`) declares nothing."""
         self.entity_type = entity_type
         if not isinstance(conf, Mapping) or "get" in conf:
             return CheckResult.UNKNOWN
@@ -77,7 +77,7 @@ class PulumiCheck(BaseYamlCheck):
             return CheckResult.UNKNOWN
         setting = fields[self.id]
         self.evaluated_keys = [f"properties/{setting}"]
-        return self._check.judge(properties.get(setting))
+        return self._check.evaluate(properties.get(setting))
 
 
 def _skip_above(scanned_file: str, conf: object, check_id: str) -> _SkippedCheck:

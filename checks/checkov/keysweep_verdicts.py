@@ -1,8 +1,8 @@
-"""What the checks of every dialect share: their metadata, and the judgement of one declared value.
+"""Metadata of the checks, and the evaluation of one declared value, for every dialect.
 
-Pure: nothing is registered and nothing is read here. A judgement takes any value that a parser may
-hand over, never raises, and answers with Checkov's three verdicts: UNKNOWN, which leaves no record,
-wherever the value is not a literal.
+A helper that registers no check and reads nothing. An evaluation takes any value that a parser may
+return, never raises, and returns one of Checkov's verdicts: UNKNOWN, which leaves no record, if the
+value is not a literal.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from typing import Any
 from checkov.common.bridgecrew.severities import BcSeverities, Severities
 from checkov.common.models.enums import CheckCategories, CheckResult
 
-# AWS KMS API Reference, ScheduleKeyDeletion, PendingWindowInDays: days, both ends included.
+# In days, both included: ScheduleKeyDeletion, PendingWindowInDays, AWS KMS API Reference.
 SHORTEST_WINDOW = 7
 LONGEST_WINDOW = 30
 
-# Checkov's closed list of categories has none for cost.
+# Checkov has a fixed list of categories, without one for cost.
 CATEGORIES = (CheckCategories.CONVENTION,)
-# A Severity; Checkov types the attribute of a check as None.
+# A Severity, although Checkov declares the attribute of a check as None.
 SEVERITY: Any = Severities[BcSeverities.LOW]
 
 _NUMBER = re.compile(r"\s*[+-]?[0-9]+(\.[0-9]+)?\s*")
@@ -30,16 +30,16 @@ _NUMBER = re.compile(r"\s*[+-]?[0-9]+(\.[0-9]+)?\s*")
 
 @dataclass(frozen=True)
 class Check:
-    """One check id, whatever the dialect: metadata, and the judgement of the declared value."""
+    """The metadata and the evaluation of one check id, in every dialect."""
 
     id: str
     name: str
     guideline: str
-    judge: Callable[[object], CheckResult]
+    evaluate: Callable[[object], CheckResult]
 
 
 def state(declared: object) -> CheckResult:
-    """Judge a declared state: FAILED if literally false, PASSED if true or not declared (None)."""
+    """Evaluate a declared state: FAILED if false, PASSED if true or not declared (None)."""
     if isinstance(declared, str):
         word = declared.strip().lower()
         declared = {"true": True, "false": False}.get(word, declared)
@@ -49,7 +49,7 @@ def state(declared: object) -> CheckResult:
 
 
 def window(declared: object) -> CheckResult:
-    """Judge a declared waiting period in days; not declared (None) means AWS's default of 30."""
+    """Evaluate a waiting period in days; if it is not declared (None), AWS's default is 30."""
     if declared is None:
         return CheckResult.PASSED
     if isinstance(declared, str) and _NUMBER.fullmatch(declared):
@@ -60,7 +60,7 @@ def window(declared: object) -> CheckResult:
         return CheckResult.FAILED
     if isinstance(declared, float) and math.isnan(declared):
         return CheckResult.UNKNOWN
-    # Seven and a half days lie between the two and are still no waiting period.
+    # A fraction of a day within the limits is not a valid waiting period either.
     return CheckResult.PASSED if declared == int(declared) else CheckResult.UNKNOWN
 
 
@@ -68,11 +68,11 @@ STATE = Check(
     id="CKV_KEYSWEEP_001",
     name="Ensure the KMS key is not left disabled",
     guideline="https://docs.aws.amazon.com/kms/latest/developerguide/enabling-keys.html",
-    judge=state,
+    evaluate=state,
 )
 WINDOW = Check(
     id="CKV_KEYSWEEP_002",
     name="Ensure the deletion waiting period of the KMS key is between 7 and 30 days",
     guideline="https://docs.aws.amazon.com/kms/latest/developerguide/deleting-keys.html",
-    judge=window,
+    evaluate=window,
 )

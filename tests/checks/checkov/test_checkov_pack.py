@@ -20,7 +20,8 @@ DEFINITIONS = (
     ast.FunctionDef,
     ast.Try,
 )
-MODULES = sorted(CHECKS.glob("keysweep_*.py"))
+MODULES = sorted(CHECKS.glob("[a-z]*.py"))
+HELPERS = {"keysweep_verdicts", "terraform_settled"}
 
 
 def test_the_folder_is_flat_and_holds_modules_only() -> None:
@@ -31,7 +32,7 @@ def test_the_folder_is_flat_and_holds_modules_only() -> None:
 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda module: module.stem)
-def test_a_module_imports_only_checkov_the_standard_library_and_its_helper(module) -> None:
+def test_a_module_imports_only_checkov_the_standard_library_and_its_helpers(module) -> None:
     for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom):
             assert node.level == 0, "Checkov runs each file as a module of its own"
@@ -42,7 +43,7 @@ def test_a_module_imports_only_checkov_the_standard_library_and_its_helper(modul
             continue
         for name in names:
             root = name.partition(".")[0]
-            assert root in {"checkov", "keysweep_verdicts", *sys.stdlib_module_names}
+            assert root in {"checkov", *HELPERS, *sys.stdlib_module_names}
 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda module: module.stem)
