@@ -7,6 +7,10 @@ refused for its number of keys, has written its plan all the same.
 
 from __future__ import annotations
 
+from typing import TypeVar
+
+T = TypeVar("T")
+
 INTERRUPTED = "interrupted; nothing more was done"
 """What Ctrl-C is told where no command is at work that has an answer of its own."""
 
@@ -36,3 +40,23 @@ class CutAnswer(KeysweepError):
 
     It is never read as less than it was: promise 6 of README.md.
     """
+
+
+class InvariantError(Exception):
+    """A bug in Keysweep: the code does not keep what it promises itself.
+
+    Raised where other code would `assert`, so that `python -O` changes nothing.
+    """
+
+
+def demand(holds: bool, invariant: str) -> None:
+    """Raise InvariantError with this sentence unless the invariant holds."""
+    if not holds:
+        raise InvariantError(invariant)
+
+
+def present(value: T | None, what: str) -> T:
+    """The value, which cannot be missing here. Raises InvariantError when it is."""
+    if value is None:
+        raise InvariantError(f"{what} is missing")
+    return value

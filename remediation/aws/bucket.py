@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from ..errors import BadInput, CutAnswer
+from ..errors import BadInput, CutAnswer, InvariantError
 from ..findings.shown import shown
 from ..findings.stored import S3, SUFFIXES, Made, Stored, newest_runs, told
 from ..findings.window import Readable
@@ -121,7 +121,7 @@ class _Object:
                 if isinstance(error, ClientError) or attempt + 1 == ATTEMPTS:
                     why = _why(error, self.bucket, READ_PERMISSION)
                     raise BadInput(f"{shown(self.path)} cannot be read: {why}") from error
-        raise AssertionError("the last attempt returns or raises")
+        raise InvariantError("the last attempt returns or raises")
 
 
 class _Whole:

@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from ..errors import InvariantError
+
 
 class LazyCommand(click.Command):
     """Stands in a group for `NAME` of the module `NAME` beside this one.
@@ -22,7 +24,8 @@ class LazyCommand(click.Command):
     def load(self) -> click.Command:
         """The command itself."""
         command = getattr(import_module(f".{self.name}", __package__), str(self.name))
-        assert isinstance(command, click.Command), self.name
+        if not isinstance(command, click.Command):
+            raise InvariantError(f"{self.name} is no command")
         return command
 
     def make_context(

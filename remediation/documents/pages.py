@@ -16,6 +16,7 @@ import click
 from pydantic import TypeAdapter
 
 from ..cli import keysweep
+from ..errors import present
 from ..folders import folder
 from ..guard import GuardRow
 from ..models import Outcomes
@@ -56,8 +57,7 @@ def commands_page() -> str:
         "written its plan all the same |\n"
     )
     for name in keysweep.list_commands(top):
-        listed = keysweep.get_command(top, name)
-        assert listed is not None, name
+        listed = present(keysweep.get_command(top, name), name)
         with listed.make_context(name, [], parent=top, resilient_parsing=True) as context:
             page += f"\n## {name}\n\n{_prose(context.command)}\n\n"
             page += f"```text\n{_usage(context)}\n```\n{_options(context)}"
@@ -82,8 +82,7 @@ def _options(context: click.Context) -> str:
     rows = ""
     for parameter in context.command.params:
         if isinstance(parameter, click.Option):
-            record = parameter.get_help_record(context)
-            assert record is not None
+            record = present(parameter.get_help_record(context), "the help of an option")
             names, about = record
             rows += f"| `{_cell(names)}` | {_cell(about)} |\n"
     return f"\n| option | meaning |\n|---|---|\n{rows}" if rows else ""

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO, Final
 
 import msgspec
 
-from ..errors import BadInput
+from ..errors import BadInput, present
 from ..models import Finding, ResultsSource, UnusableRecord
 from .checks import OURS_IN_CODE
 from .documents import Records
@@ -177,12 +177,12 @@ class _Document:
         return self._format.scanner if self._format else ""
 
     def source(self) -> ResultsSource:
-        assert self._format is not None, "read first"
+        found = present(self._format, "the format of results that were not read")
         return ResultsSource(
             path=self._name,
             sha256=self._digest,
-            format=self._format.name,
-            scanner=self._format.scanner,
+            format=found.name,
+            scanner=found.scanner,
             findings=len(self.findings),
         )
 

@@ -14,6 +14,7 @@ from datetime import date, datetime
 from functools import cache
 from typing import Final
 
+from ..errors import demand
 from ..models import PIECES, Evidence, Hold, NotFound, Unknown, Waived
 from ..policy import Policy
 
@@ -56,8 +57,9 @@ def _discover() -> tuple[Rule, ...]:
         if module.name.startswith("_"):
             continue
         rule: Rule = importlib.import_module(f"{__name__}.{module.name}").RULE
-        assert rule.id == module.name.replace("_", "-"), f"{rule.id} is not named as its module"
-        assert set(rule.needs) <= PIECES, f"{rule.id} needs evidence that does not exist"
+        name = module.name.replace("_", "-")
+        demand(rule.id == name, f"{rule.id} is not named as its module")
+        demand(set(rule.needs) <= PIECES, f"{rule.id} needs evidence that does not exist")
         found.append(rule)
     return tuple(sorted(found, key=lambda rule: rule.id))
 
