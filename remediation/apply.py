@@ -11,23 +11,24 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from .aws import Place
 from .aws.failures import explain
-from .errors import AccountUnavailable, CutAnswer, Refused
+from .errors import AccountUnavailable, CutAnswer, Refused, present
 from .evidence import SOURCES, Collector
 from .evidence.description import describe
-from .journal import AGAIN, History, IntentLine, Journal, JournalFailed, KeyRecord
+from .journal import AGAIN, USE_SHOWS_LATE, History, IntentLine, Journal, JournalFailed, KeyRecord
 from .models import (
     PENDING_DELETION,
     Cost,
     Evidence,
     KeyArn,
-    KeyDescription,
     KeyResult,
     NotFound,
     Outcome,
     PlanItem,
     References,
     Unknown,
+    UseAttempts,
     VerdictKind,
+    known,
 )
 from .plan import Plan, verdict
 from .policy import Policy
@@ -45,16 +46,12 @@ from .write import (
     write,
 )
 
-FRESH: Final = timedelta(hours=1)
-"""A plan this young is trusted for the dear evidence; of an older one it is read again (promise 3
-of README.md)."""
+FRESH: Final = timedelta(minutes=15)
+"""Evidence this young is trusted for the resources that name a key: some 220 listings in each
+account and Region. What else is dear is read again for every plan (promise 3 of README.md)."""
 
 DEAR: Final = frozenset({Cost.PLACE_SCAN, Cost.EVENT_NAME, Cost.LAST_USE, Cost.EVENT_KEY})
 """What costs more than looking at each key again right before its call."""
-
-ALWAYS_AGAIN: Final = frozenset({"alias_moves", "history"})
-"""Dear pieces that are read again however young the plan is: within the hour somebody may have
-enabled and used the key, or cancelled its deletion, and disabled it again, or moved its alias."""
 
 LOOKED_AGAIN: Final = timedelta(hours=1)
 """A deletion this young is looked at once more by a rerun: the run that scheduled the key may have
@@ -121,6 +118,7 @@ def apply(
     records = journal.history().keys
     items = plan.chosen
     expired = _has_expired(plan, collector.accounts.clock.now())
+    now = collector.accounts.clock.now()
     fresh = {} if expired else _read_dear_again(plan, records, collector, stop)
 
     def one(item: PlanItem) -> KeyResult:
@@ -129,8 +127,8 @@ def apply(
             place = collector.accounts.place(item.key_arn)
         except AccountUnavailable as error:
             return _row(item, Outcome.FAILED, str(error))
-        work = _Work(plan, item, place, collector, journal, stop)
-        return work.run(record, fresh.get(item.key_arn))
+        work = _Work(plan, item, place, collector, journal, stop, now - USE_SHOWS_LATE)
+        return work.run(record, _joined(item.evidence, fresh.get(item.key_arn)))
 
     return each_key(items, one, _trouble, stop=stop, done=done)
 
@@ -153,6 +151,7 @@ class _Work:
     collector: Collector
     journal: Journal
     stop: Stop
+    watch_use_from: datetime
 
     def run(self, record: KeyRecord | None, dear: Evidence | None) -> KeyResult:
         """Settle what was begun before, look again, schedule, and look once more."""
@@ -178,16 +177,16 @@ class _Work:
             if left_alone.outcome is Outcome.ALREADY_PENDING:
                 return self._already_pending(left_alone, now, record, still_open)
             return left_alone
-        assert isinstance(now.description, KeyDescription)
         change = Write(
             SCHEDULE,
             self.item.key_arn,
             {"PendingWindowInDays": self.item.pending_window_days},
             pending_window_days=self.item.pending_window_days,
             monthly_cost_usd=self.item.monthly_cost_usd,
+            watch_use_from=self.watch_use_from,
             earlier=still_open,
         )
-        result = write(self.place, self.journal, change, now.description)
+        result = write(self.place, self.journal, change, known(now.description))
         if result.outcome is Outcome.SCHEDULED:
             return self._look_once_more(used, now, result)
         return result
@@ -206,8 +205,7 @@ class _Work:
                 return self._look_at_plans(settled.result)
         if record is None or record.scheduled_outcome is None:
             return row
-        assert isinstance(now.description, KeyDescription)
-        if is_ours(now.description, record):
+        if is_ours(known(now.description), record):
             return replace(row, message="scheduled by another plan of this journal")
         return row
 
@@ -254,8 +252,7 @@ class _Work:
         That run may have ended before it could look once more, or failed to cancel what it found
         to be changed: soon after it, or after a cancellation that failed, this one looks.
         """
-        standing = record.scheduled_outcome
-        assert standing is not None
+        standing = present(record.scheduled_outcome, "the deletion that an earlier run began")
         try:
             seen = describe(self.place, self.item.key_arn)
         except (ClientError, BotoCoreError, CutAnswer) as error:
@@ -357,16 +354,17 @@ def _read_dear_again(
     collector: Collector,
     stop: Stop,
 ) -> Mapping[KeyArn, Evidence]:
-    """History again, of all keys together; for a plan older than an hour references and use too."""
+    """History and use again, of all keys together; references unless the evidence is young."""
     now = collector.accounts.clock.now()
-    young = now - plan.created_at < FRESH
+    start = plan.evidence_from
+    young = start is not None and now - start < FRESH
     alike: dict[frozenset[str], frozenset[str]] = {}
     dear: dict[KeyArn, frozenset[str]] = {}
     for item in plan.chosen:
         pieces = frozenset(
             piece
             for piece in _used_pieces(plan, item, now)
-            if _is_dear(piece) and (piece in ALWAYS_AGAIN or not young)
+            if _is_dear(piece) and not (young and SOURCES[piece].cost is Cost.PLACE_SCAN)
         )
         if pieces and not _is_done(plan, records.get(item.key_arn)):
             dear[item.key_arn] = alike.setdefault(pieces, pieces)
@@ -380,7 +378,29 @@ def _read_dear_again(
         pieces = frozenset[str]() if stop.asked else dear[evidence.key_arn]
         return frozenset(piece for piece in pieces if getattr(evidence, piece) is None)
 
+    if start is not None:
+        collector = _since(collector, start - USE_SHOWS_LATE)
     return collector.collect(dear, wanted, begin)
+
+
+def _since(collector: Collector, start: datetime) -> Collector:
+    """The collector, asking for what happened since then where a source can."""
+    sources = {
+        piece: source if source.since is None else source.since(start)
+        for piece, source in collector.sources.items()
+    }
+    return replace(collector, sources=sources)
+
+
+def _joined(before: Evidence, again: Evidence | None) -> Evidence | None:
+    """What was read again; attempts to use the key since the plan join those that it had."""
+    if again is None:
+        return None
+    old, new = before.use_attempts, again.use_attempts
+    if not isinstance(old, UseAttempts) or not isinstance(new, UseAttempts):
+        return again
+    both = tuple(dict.fromkeys((*new.attempts, *old.attempts)))
+    return again.model_copy(update={"use_attempts": old.model_copy(update={"attempts": both})})
 
 
 def _is_done(plan: Plan, record: KeyRecord | None) -> bool:
@@ -405,12 +425,11 @@ def _left_alone(
     def row(outcome: Outcome, message: str, date: datetime | None = None) -> KeyResult:
         return _row(item, outcome, message, date)
 
-    description = now.description
-    if isinstance(description, NotFound):
+    if isinstance(now.description, NotFound):
         return row(Outcome.CHANGED, "AWS knows no such key any more")
-    assert isinstance(description, KeyDescription)
-    if description.key_state in PENDING_DELETION:
-        return row(Outcome.ALREADY_PENDING, "scheduled by somebody else", description.deletion_date)
+    seen = known(now.description)
+    if seen.key_state in PENDING_DELETION:
+        return row(Outcome.ALREADY_PENDING, "scheduled by somebody else", seen.deletion_date)
     for piece in sorted(used):
         why = _unreadable(getattr(now, piece), getattr(item.evidence, piece))
         if why is not None:

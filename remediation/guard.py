@@ -18,7 +18,7 @@ from .aws.accounts import Spot
 from .aws.failures import explain
 from .errors import AccountUnavailable, CutAnswer
 from .evidence import Collector
-from .journal import History, KeyRecord
+from .journal import USE_SHOWS_LATE, History, KeyRecord
 from .models import (
     PENDING_DELETION,
     AliasMove,
@@ -92,7 +92,7 @@ class GuardRow(Model):
     """What else a person should know: a date that moved, a deletion that was cancelled, an end
     that is near."""
     use: str = ""
-    """Attempts to use it since it was scheduled, in words."""
+    """Attempts to use it since `apply` last looked, and in the 60 minutes before, in words."""
     rescue: KeyResult | None = None
     """What became of its cancellation, where that was asked for."""
 
@@ -172,8 +172,8 @@ def _row(
     if seen.key_state not in PENDING_DELETION:
         note = _not_pending(seen, record, now) or _cancelled(evidence, since)
         return GuardRow(key_arn=arn, state=seen.key_state, notes=(note,))
-    began = since or _began(seen, now)
-    windowed = _since(evidence, began, reviewed)
+    start = record.watch_use_from or _began(seen, now) - USE_SHOWS_LATE
+    windowed = _since(evidence, start, reviewed)
     signs, unread = _judged(windowed, policy, now)
     if reviewed is not None:
         signs += _changed(evidence, reviewed)
@@ -198,33 +198,33 @@ def _began(seen: KeyDescription, now: datetime) -> datetime:
     return min(now, seen.deletion_date - timedelta(days=30))
 
 
-def _since(evidence: Evidence, began: datetime, reviewed: PlanItem | None) -> Evidence:
+def _since(evidence: Evidence, start: datetime, reviewed: PlanItem | None) -> Evidence:
     """The evidence of what happened, without what happened before that moment."""
     changes: dict[str, object] = {}
     attempts, use, history = evidence.use_attempts, evidence.last_use, evidence.history
     if isinstance(attempts, UseAttempts):
-        later = tuple(one for one in attempts.attempts if one.time >= began)
+        later = tuple(one for one in attempts.attempts if one.time >= start)
         changes["use_attempts"] = attempts.model_copy(update={"attempts": later})
-    if isinstance(use, LastUse) and (use.used is None or use.used < began):
+    if isinstance(use, LastUse) and (use.used is None or use.used < start):
         changes["last_use"] = LastUse(tracking_start=use.tracking_start, never=True)
     if isinstance(history, KeyHistory):
-        rescues = tuple(one for one in history.rescues if one.time >= began)
+        rescues = tuple(one for one in history.rescues if one.time >= start)
         changes["history"] = history.model_copy(update={"rescues": rescues})
     if isinstance(evidence.alias_moves, AliasMoves):
-        changes["alias_moves"] = _moves_since(evidence.alias_moves, began, reviewed)
+        changes["alias_moves"] = _moves_since(evidence.alias_moves, start, reviewed)
     return evidence.model_copy(update=changes)
 
 
-def _moves_since(moves: AliasMoves, began: datetime, reviewed: PlanItem | None) -> AliasMoves:
+def _moves_since(moves: AliasMoves, start: datetime, reviewed: PlanItem | None) -> AliasMoves:
     """Without earlier moves, and without those of aliases that the key had not when reviewed."""
     then = reviewed.evidence.aliases if reviewed is not None else None
 
     def may_be(move: AliasMove) -> bool:
-        return move.time >= began and (not isinstance(then, tuple) or move.alias in then)
+        return move.time >= start and (not isinstance(then, tuple) or move.alias in then)
 
     return moves.model_copy(
         update={
-            "moved": tuple(move for move in moves.moved if move.time >= began),
+            "moved": tuple(move for move in moves.moved if move.time >= start),
             "possible": tuple(filter(may_be, moves.possible)),
         }
     )

@@ -16,7 +16,7 @@ import threading
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Annotated, Final, Literal, Self
@@ -33,6 +33,10 @@ from .strict_json import RepeatedName
 DEFAULT_PATH: Final = Path("keysweep-journal.jsonl")
 
 AGAIN: Final = "run the same command again"
+
+USE_SHOWS_LATE: Final = timedelta(minutes=60)
+"""How late AWS may show the use of a key: GetKeyLastUsage by an hour, CloudTrail by some 15 minutes
+("How CloudTrail works", AWS CloudTrail User Guide)."""
 
 ROOM_FOR_A_KEY: Final = 4096
 """Bytes that the lines of one key take at most, in one run."""
@@ -93,6 +97,9 @@ class IntentLine:
     """Days of waiting that are sent, 7 to 30; only with ScheduleKeyDeletion."""
     monthly_cost_usd: float | None = None
     """List price in US dollars a month of the key; only with ScheduleKeyDeletion."""
+    watch_use_from: Time | None = None
+    """Uses of the key from then on may not have been seen: when `apply` last began to read them,
+    minus 60 minutes. Only with ScheduleKeyDeletion; absent in older journals."""
 
 
 @pydantic_dataclass(frozen=True, slots=True, kw_only=True, config=SLIM)
@@ -185,6 +192,14 @@ class KeyRecord:
     def open_schedules(self) -> tuple[IntentLine, ...]:
         """The open intents that may have begun a deletion, oldest first."""
         return tuple(intent for intent in self.open if intent.operation == _SCHEDULE)
+
+    @property
+    def watch_use_from(self) -> datetime | None:
+        """From when uses of the key may not have been seen before its deletion began; None: the
+        journal began none."""
+        begun = (*self.open_schedules, *filter(None, (self.scheduled,)))
+        moments = (one.watch_use_from or one.time - USE_SHOWS_LATE for one in begun)
+        return min(moments, default=None)
 
     @property
     def undecided(self) -> IntentLine | None:
@@ -571,6 +586,7 @@ class Journal:
         *,
         pending_window_days: int | None = None,
         monthly_cost_usd: float | None = None,
+        watch_use_from: datetime | None = None,
     ) -> IntentLine:
         """Put an intent on the disk; only when this returns may the call go out."""
         line = IntentLine(
@@ -581,6 +597,7 @@ class Journal:
             key_arn=key_arn,
             pending_window_days=pending_window_days,
             monthly_cost_usd=monthly_cost_usd,
+            watch_use_from=watch_use_from,
         )
         self._write(line)
         return line

@@ -27,6 +27,8 @@ from pydantic.dataclasses import dataclass
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
+from .errors import InvariantError
+
 T = TypeVar("T")
 
 
@@ -631,7 +633,7 @@ PIECES: Final = frozenset(Evidence.model_fields) - {"key_arn", "finding_time"}
 def known(piece: T | Unknown | NotFound | None) -> T:
     """The value of a piece that `judge` has already found to be there; anything else is our bug."""
     if piece is None or isinstance(piece, Unknown | NotFound):
-        raise AssertionError(f"judged without its evidence: {piece!r}")
+        raise InvariantError(f"judged without its evidence: {piece!r}")
     return piece
 
 
@@ -746,7 +748,7 @@ class Outcome(StrEnum):
     operation of the line was done."""
     NOT_PENDING = "not_pending"
     """There was nothing to cancel; or only a deletion that somebody else asked for, where that of
-    the journal was to be cancelled."""
+    the journal was to be cancelled. A key that AWS does not find is `failed`."""
     FAILED = "failed"
     """Not done, or not known to be: the message says why."""
 

@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import cached_property
+from math import ceil
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -78,6 +79,9 @@ class Plan(Model):
     """`sha256:` and 64 hexadecimal digits, over everything else in the plan."""
     created_at: Time
     """When it was made; it expires `plan_expires_days` of its policy later."""
+    evidence_from: Time | None = None
+    """When the reading of evidence began; `apply` looks for uses of the keys since then, and in the
+    60 minutes before, which AWS may have shown late."""
     policy: Policy
     """The decision policy in force, as the options of `plan` changed it."""
     sources: tuple[ResultsSource, ...]
@@ -181,9 +185,10 @@ def build(
     of evidence is asked for, even of keys that are held already. `cloudtrail_lake` is the store
     that the collector's sources ask, for the record; `since` is a plan to compare with.
     """
+    clock = collector.accounts.clock
+    started = clock.elapsed()
     traced = code.trace(results.findings, collector.accounts)
     by_key = nominated(traced.findings, nominates_plan)
-    clock = collector.accounts.clock
 
     def wanted(evidence: Evidence) -> frozenset[str]:
         if evidence.description is None:
@@ -215,6 +220,8 @@ def build(
         items.append(_item(evidence_of[arn], by_key[arn], policy, now, explain=explain))
     plan = Plan(
         created_at=now,
+        # Counted back from AWS's time: before the first answer the clock is this machine's.
+        evidence_from=now - timedelta(seconds=ceil(clock.elapsed() - started)),
         policy=policy,
         sources=results.sources,
         warnings=(*results.warnings, *code.warnings),

@@ -16,10 +16,11 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from .aws import Place
 from .aws.failures import Failure, code_of, explain
-from .errors import CutAnswer
+from .errors import CutAnswer, InvariantError, demand
 from .evidence.description import describe
 from .journal import AGAIN, IntentLine, Journal, JournalFailed, KeyRecord
 from .models import PENDING_DELETION, KeyArn, KeyDescription, KeyResult, NotFound, Outcome
+from .policy import MAX_WINDOW_DAYS, MIN_WINDOW_DAYS
 
 READ_BACK_PAUSES: Final = (0.0, 0.5, 1.0, 2.0)
 """Seconds before each look after a lost answer: DescribeKey may lag behind ("ScheduleKeyDeletion",
@@ -148,6 +149,8 @@ class Write:
     """What the call sends besides KeyId."""
     pending_window_days: int | None = None
     monthly_cost_usd: float | None = None
+    watch_use_from: datetime | None = None
+    """See `IntentLine`."""
     earlier: tuple[IntentLine, ...] = ()
     """Tries of the same change of which it is not known what became, oldest first."""
 
@@ -176,17 +179,20 @@ def write(place: Place, journal: Journal, change: Write, seen: KeyDescription) -
             f"managed by {seen.key_manager}",
         )
     if arn.place != (place.account_id, place.region):
-        raise AssertionError(f"{arn} is not in account {place.account_id}, {place.region}")
+        raise InvariantError(f"{arn} is not in account {place.account_id}, {place.region}")
     if operation is SCHEDULE:
         window = change.parameters.get("PendingWindowInDays")
-        assert isinstance(window, int), "the waiting period is always sent (promise 4 of README.md)"
-        assert 7 <= window <= 30, f"a waiting period of {window} days reached the write"
+        # Promise 4 of README.md: always sent, within AWS's bounds, and as the journal has it.
+        if not isinstance(window, int) or not MIN_WINDOW_DAYS <= window <= MAX_WINDOW_DAYS:
+            raise InvariantError(f"a waiting period of {window} days reached the write")
+        demand(window == change.pending_window_days, "the intent has another waiting period")
     intent = journal.intent(
         place.clock.now(),
         operation.name,
         arn,
         pending_window_days=change.pending_window_days,
         monthly_cost_usd=change.monthly_cost_usd,
+        watch_use_from=change.watch_use_from,
     )
     failure: Failure | None = None
     answer: Mapping[str, Any] = {}

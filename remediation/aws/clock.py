@@ -27,6 +27,10 @@ class Clock:
             except (ValueError, TypeError):
                 return
 
+    def elapsed(self) -> float:
+        """Seconds since some moment: two differ rightly, whatever the clock was set to between."""
+        return _elapsed()
+
     def now(self) -> datetime:
         """The present moment in UTC."""
         moment, then = self._seen

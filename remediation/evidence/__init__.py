@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import partial
 from typing import Any, Final, TypeVar
 
@@ -25,7 +26,7 @@ from pydantic import ValidationError
 from ..aws import Accounts, Located, Place
 from ..aws.failures import explain
 from ..aws.width import PLACES, SCANS, keys_at_a_time
-from ..errors import AccountUnavailable, CutAnswer
+from ..errors import AccountUnavailable, CutAnswer, demand, present
 from ..kept import ByKey, Kept
 from ..models import PIECES, Cost, Evidence, KeyArn, Unknown
 
@@ -55,6 +56,8 @@ class Source:
     """The one place that `read_place` asks about the keys of all places; by default their own."""
     after: tuple[str, ...] = ()
     """Pieces that must have been read before, since this source looks at them."""
+    since: Callable[[datetime], Source] | None = None
+    """The same source, for what happened since a moment alone; None: it always reads everything."""
 
     @property
     def permissions(self) -> tuple[str, ...]:
@@ -68,9 +71,11 @@ def _discover() -> dict[str, Source]:
         source = getattr(importlib.import_module(f"{__name__}.{module.name}"), "SOURCE", None)
         if source is None:
             continue
-        assert source.piece in PIECES, f"no such piece of evidence: {source.piece}"
-        assert source.piece not in found, f"two sources fill {source.piece}"
-        assert (source.read_key is None) != (source.read_place is None), source.piece
+        piece = source.piece
+        demand(piece in PIECES, f"no such piece of evidence: {piece}")
+        demand(piece not in found, f"two sources fill {piece}")
+        one_way = (source.read_key is None) != (source.read_place is None)
+        demand(one_way, f"{piece} is read by key or by place, and not by both")
         found[source.piece] = source
     return found
 
@@ -205,8 +210,7 @@ class Collector:
             with self._scans if source.cost is Cost.PLACE_SCAN else nullcontext():
                 values = _attempt(source, place, lambda: read_place(place, group))
             return _all(group, values) if isinstance(values, Unknown) else values
-        assert source.read_key is not None
-        read_key = source.read_key
+        read_key = present(source.read_key, f"the function that reads {piece}")
         return {e.key_arn: _attempt(source, place, partial(read_key, place, e)) for e in group}
 
     def _order(self, piece: str) -> tuple[int, str]:

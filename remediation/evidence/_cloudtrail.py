@@ -97,14 +97,18 @@ class Page(NamedTuple):
     """Whether no older events follow."""
 
 
-def lookup(place: Place, attribute: str, value: str) -> Iterator[Page]:
+def lookup(
+    place: Place, attribute: str, value: str, start: datetime | None = None
+) -> Iterator[Page]:
     """Pages of KMS's events with this attribute, newest first, of one account and Region.
 
-    A record that cannot be read is a ValueError: what it says is unknown, not nothing.
+    With `start` only what happened since then. A record that cannot be read is a ValueError: what
+    it says is unknown, not nothing.
     """
     pages = place.client("cloudtrail").get_paginator("lookup_events")
     wish = [{"AttributeKey": attribute, "AttributeValue": value}]
-    for page in pages.paginate(LookupAttributes=wish):
+    window = {} if start is None else {"StartTime": start}
+    for page in pages.paginate(LookupAttributes=wish, **window):
         events = [
             parse(record)
             for record in page["Events"]

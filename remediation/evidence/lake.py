@@ -12,8 +12,9 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, Final, Self
 
 from ..aws import Place
@@ -115,10 +116,19 @@ def lake_sources(store: StoreArn) -> dict[str, Source]:
         "history": Source(
             "history", Cost.EVENT_NAME, PERMISSIONS, read_place=_history(store), at=store
         ),
-        "use_attempts": Source(
-            "use_attempts", Cost.EVENT_KEY, PERMISSIONS, read_place=_use(store), at=store
-        ),
+        "use_attempts": _use_source(store),
     }
+
+
+def _use_source(store: StoreArn, start: datetime | None = None) -> Source:
+    return Source(
+        "use_attempts",
+        Cost.EVENT_KEY,
+        PERMISSIONS,
+        read_place=_use(store, start),
+        at=store,
+        since=partial(_use_source, store),
+    )
 
 
 Read = Callable[[Place, Sequence[Evidence]], Mapping[KeyArn, Any]]
@@ -153,9 +163,11 @@ def _alias_moves(store: StoreArn) -> Read:
     return read
 
 
-def _use(store: StoreArn) -> Read:
+def _use(store: StoreArn, start: datetime | None) -> Read:
     def read(place: Place, group: Sequence[Evidence]) -> Mapping[KeyArn, Any]:
         lake = _Lake.open(place, store)
+        if start is not None:
+            lake = replace(lake, since=max(start, lake.since))
         events = lake.events(_USE, USES)
         return {
             evidence.key_arn: lake.gap(evidence.key_arn)

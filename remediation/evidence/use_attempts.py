@@ -6,15 +6,18 @@ not documented: presence is proof, absence is weak.
 
 from __future__ import annotations
 
+from datetime import datetime
+from functools import partial
+
 from ..aws import Place
 from ..models import Cost, Evidence, UseAttempts
 from . import Source
 from ._cloudtrail import KEPT, USES, lookup
 
 
-def _read(place: Place, evidence: Evidence) -> UseAttempts:
-    since = place.clock.now() - KEPT
-    for page in lookup(place, "ResourceName", str(evidence.key_arn)):
+def _read(place: Place, evidence: Evidence, start: datetime | None = None) -> UseAttempts:
+    since = place.clock.now() - KEPT if start is None else start
+    for page in lookup(place, "ResourceName", str(evidence.key_arn), start):
         attempts = tuple(event.attempt() for event in page.events if event.name in USES)
         if attempts:
             # The newest decide; a key in heavy use has millions of older ones, at 100 a second.
@@ -22,4 +25,14 @@ def _read(place: Place, evidence: Evidence) -> UseAttempts:
     return UseAttempts(since=since)
 
 
-SOURCE = Source("use_attempts", Cost.EVENT_KEY, ("cloudtrail:LookupEvents",), read_key=_read)
+def _source(start: datetime | None = None) -> Source:
+    return Source(
+        "use_attempts",
+        Cost.EVENT_KEY,
+        ("cloudtrail:LookupEvents",),
+        read_key=partial(_read, start=start),
+        since=_source,
+    )
+
+
+SOURCE = _source()

@@ -41,7 +41,10 @@ _ATTRIBUTES: Mapping[str, Callable[[Event, str], bool]] = {
 
 
 def lookup_events(trail: Trail, account: str, region: str, params: Json, now: float) -> Json:
-    """Answer LookupEvents: 90 days, newest first, 50 a page, at most one lookup attribute."""
+    """Answer LookupEvents: 90 days, newest first, 50 a page, at most one lookup attribute.
+
+    An event shows only when the trail's delay has passed.
+    """
     attributes = params.get("LookupAttributes") or []
     if len(attributes) > 1:
         raise AwsError(
@@ -70,7 +73,7 @@ def lookup_events(trail: Trail, account: str, region: str, params: Json, now: fl
     for event in trail.newest(account, region, key, value):
         if event.time < oldest:
             break
-        if event.time > min(end, until) or (matches and not matches(event, value)):
+        if event.time > min(end, until - trail.delay) or (matches and not matches(event, value)):
             continue
         position += 1
         if position <= skip:

@@ -41,6 +41,7 @@ class Control:
             ("DELETE", "faults"): self._clear_faults,
             ("POST", "quotas"): self._quotas,
             ("POST", "sessions/expire"): self._expire,
+            ("POST", "trail"): self._trail,
             ("POST", "reset"): self._reset,
         }
 
@@ -145,6 +146,10 @@ class Control:
 
     def _expire(self, _: Json) -> Json:
         return {"expired": self._world.identities.expire_sessions()}
+
+    def _trail(self, body: Json) -> Json:
+        self._world.trail.delay = float(body["delay_seconds"])
+        return {"delay_seconds": self._world.trail.delay}
 
     def _reset(self, body: Json) -> Json:
         content = schema.parse(body["estate"]) if "estate" in body else self._world.estate

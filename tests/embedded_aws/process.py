@@ -182,6 +182,10 @@ class EmbeddedAws:
         """Switch throttling; limits are calls a second by `service:Operation`."""
         self._ask("POST", "quotas", {"on": on, "limits": dict(limits or {})})
 
+    def delay_trail(self, *, minutes: float) -> None:
+        """Let CloudTrail's event history show each event only so many minutes later."""
+        self._ask("POST", "trail", {"delay_seconds": minutes * 60})
+
     def expire_sessions(self) -> int:
         """Make every assumed role's session so far expired; return how many there were."""
         return int(self._ask("POST", "sessions/expire")["expired"])

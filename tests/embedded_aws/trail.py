@@ -53,6 +53,8 @@ class Trail:
     """Events of all accounts and Regions, each kept in order of time."""
 
     def __init__(self) -> None:
+        self.delay = 0.0
+        """Seconds after which the event history shows an event."""
         self._all: dict[tuple[str, str], list[Event]] = defaultdict(list)
         self._by: dict[tuple[str, str, str, str], list[Event]] = defaultdict(list)
 

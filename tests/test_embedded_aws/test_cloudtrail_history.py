@@ -46,6 +46,17 @@ def test_calls_are_recorded_with_caller_key_and_error(lab: Lab) -> None:
     assert (record["eventID"], record["eventName"]) == (event["EventId"], "Encrypt")
 
 
+def test_events_show_when_the_delay_has_passed(lab: Lab) -> None:
+    lab.estate({"name": "key"})
+    lab.aws.delay_trail(minutes=15)
+    lab.client("kms").describe_key(KeyId=lab.arn("key"))
+    assert lookup(lab, "EventName", "DescribeKey") == []
+    lab.aws.advance(seconds=14 * 60)
+    assert lookup(lab, "EventName", "DescribeKey") == []
+    lab.aws.advance(seconds=60)
+    assert len(lookup(lab, "EventName", "DescribeKey")) == 1
+
+
 def test_secrets_are_not_recorded(lab: Lab) -> None:
     lab.estate({"name": "key"})
     lab.client("kms").encrypt(KeyId=lab.arn("key"), Plaintext=b"secret")

@@ -1,0 +1,144 @@
+"""Uses of a key between the plan's evidence and the deletion: each is seen by apply or by guard."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+from stages import DEAD, SHOP, Stages, few_references, lines_of, outcomes, work_here
+
+from embedded_aws.process import EmbeddedAws
+from keysweep.remediation import policy as policy_stage
+from keysweep.remediation.evidence._cloudtrail import ALIAS_CHANGES, STATE_CHANGES
+from keysweep.remediation.journal import read
+
+MANY = {"name": "DescribeKey", "days_ago": 20, "by": "scanner", "count": 120}
+
+
+@pytest.fixture
+def run(own_server: EmbeddedAws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stages:
+    work_here(monkeypatch, own_server)
+    few_references(monkeypatch)
+    keys = [{"name": name, "events": [MANY], **DEAD} for name in ("used", "calm")]
+    own_server.reset({"accounts": {SHOP: {"regions": {"eu-west-1": {"keys": keys}}}}})
+    return Stages(own_server, tmp_path, policy_stage.load())
+
+
+def use(run: Stages) -> None:
+    """An application asks for a data key, and is refused."""
+    with pytest.raises(ClientError) as refused:
+        run.kms().generate_data_key(KeyId=run.arn("used"), KeySpec="AES_256")
+    assert refused.value.response["Error"]["Code"] in {
+        "DisabledException",
+        "KMSInvalidStateException",
+    }
+
+
+def minutes(run: Stages, count: float) -> None:
+    run.aws.advance(seconds=count * 60)
+
+
+def wanted(run: Stages) -> dict[str, set[str]]:
+    """The rules by which guard finds each key wanted."""
+    return {name: {sign.rule for sign in row.signs} for name, row in run.guard().items()}
+
+
+def asked(run: Stages, operation: str) -> int:
+    """How often it was asked about the key that nobody uses."""
+    calls = run.aws.calls(operation=operation)
+    return sum(call["key"] == run.arn("calm") for call in calls)
+
+
+@pytest.mark.parametrize("later", [1, 24])
+def test_a_use_that_was_refused_after_the_plan_leaves_the_key_alone(
+    later: int, run: Stages
+) -> None:
+    run.aws.delay_trail(minutes=15)
+    plan = run.plan()
+    assert {item.verdict.value for item in plan.items} == {"schedule"}
+    minutes(run, 1)
+    use(run)
+    minutes(run, later + 14)
+    rows = run.apply(plan)
+    assert outcomes(rows) == {"used": "changed", "calm": "scheduled"}
+    assert "use attempts" in rows["used"].message
+    assert run.state("Disabled") == {"used"}
+
+
+def test_a_use_before_the_plan_that_showed_after_it_leaves_the_key_alone(run: Stages) -> None:
+    run.aws.delay_trail(minutes=15)
+    use(run)
+    minutes(run, 5)
+    plan = run.plan()
+    assert {item.verdict.value for item in plan.items} == {"schedule"}
+    minutes(run, 11)
+    assert outcomes(run.apply(plan)) == {"used": "changed", "calm": "scheduled"}
+
+
+def test_a_use_that_apply_could_not_see_yet_is_found_by_guard(run: Stages) -> None:
+    run.aws.delay_trail(minutes=15)
+    plan = run.plan()
+    minutes(run, 5)
+    use(run)
+    minutes(run, 5)
+    assert outcomes(run.apply(plan)) == {"used": "scheduled", "calm": "scheduled"}
+    assert wanted(run) == {"used": set(), "calm": set()}
+    minutes(run, 15)
+    assert wanted(run) == {"used": {"use-attempted"}, "calm": set()}
+    assert outcomes(run.rescue(run.guard())) == {"used": "cancelled"}
+
+
+def test_the_journal_says_from_when_uses_may_not_have_been_seen(run: Stages) -> None:
+    plan = run.plan()
+    minutes(run, 5)
+    run.apply(plan)
+    for record in run.history().keys.values():
+        assert record.scheduled is not None
+        start = record.scheduled.watch_use_from
+        assert start == record.watch_use_from
+        assert start is not None
+        late = timedelta(minutes=61)
+        assert timedelta(minutes=60) <= record.scheduled.time - start < late
+
+
+def test_in_an_older_journal_it_is_an_hour_before_the_intent(run: Stages) -> None:
+    run.apply(run.plan())
+    lines = [json.loads(line) for line in run.journal.read_text().splitlines()]
+    older = [{n: v for n, v in line.items() if n != "watch_use_from"} for line in lines]
+    run.journal.write_text("".join(json.dumps(line) + "\n" for line in older))
+    for record in read([run.journal]).keys.values():
+        assert record.scheduled is not None
+        assert record.watch_use_from == record.scheduled.time - timedelta(minutes=60)
+
+
+def test_what_apply_asks_again(run: Stages) -> None:
+    """Of each key one page of CloudTrail, however long its history; references from 15 minutes."""
+    plan = run.plan()
+    run.aws.clear_calls()
+    run.apply(plan)
+    events, listings = _by_key(run), run.aws.calls(operation="ListSecrets")
+    assert (events, asked(run, "GetKeyLastUsage"), listings) == (2, 1, [])
+    run.cancel()
+    run.journal.unlink()
+    minutes(run, 15)
+    run.aws.clear_calls()
+    run.apply(plan)
+    assert run.aws.calls(operation="ListSecrets") != []
+
+
+def _by_key(run: Stages) -> int:
+    """LookupEvents besides those by the names of events, once in the account and Region."""
+    names = (*STATE_CHANGES, *ALIAS_CHANGES)
+    return len(run.aws.calls(operation="LookupEvents")) - len(names)
+
+
+def test_what_cannot_be_read_again_schedules_nothing(run: Stages) -> None:
+    plan = run.plan()
+    fault: dict[str, Any] = {"operation": "GetKeyLastUsage", "key": run.arn("used"), "times": None}
+    run.aws.fault("deny", **fault)
+    assert outcomes(run.apply(plan)) == {"used": "failed", "calm": "scheduled"}
+    assert {line["key_arn"] for line in lines_of(run, "intent")} == {run.arn("calm")}
