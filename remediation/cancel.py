@@ -203,8 +203,10 @@ class _Work:
             if self.wishes.only_ours:
                 return _Before(row=open_still)
             return _Before(lost=lost, undecided=open_still)
-        if self.wishes.only_ours and self.record.scheduled_outcome is None:
-            return _Before(row=_not_ours(schedules[0].result))
+        foreign = [one for one in schedules if one.result.outcome is Outcome.ALREADY_PENDING]
+        if foreign and self.wishes.only_ours and self.record.scheduled_outcome is None:
+            message = "pending by somebody else's request: left alone"
+            return _Before(row=replace(foreign[0].result, message=message))
         return _Before(lost=lost)
 
     def _settle(self, intent: IntentLine) -> tuple[Operation, Settled]:
@@ -217,7 +219,7 @@ class _Work:
         except (ClientError, BotoCoreError, CutAnswer) as error:
             return _failed(self.arn, explain(error, self.place).unknown)
         if isinstance(seen, NotFound):
-            return self._row(Outcome.NOT_PENDING, "AWS knows no such key (any more)")
+            return _failed(self.arn, self._not_found())
         if seen.key_state in PENDING_DELETION:
             if self.wishes.only_ours and not is_ours(seen, self.record):
                 message = (
@@ -236,6 +238,18 @@ class _Work:
         if self.record.cancelled is not None and self.wishes.afterwards:
             return self._row(Outcome.CANCELLED, "cancelled by an earlier run")
         return self._row(Outcome.NOT_PENDING, f"the key is {seen.key_state}")
+
+    def _not_found(self) -> str:
+        """Nothing was cancelled: the key is deleted, or it never was in this account and Region."""
+        begun = self.record.scheduled_outcome
+        date = None if begun is None else begun.deletion_date
+        if date is not None and date <= self.place.clock.now():
+            return f"key not found: its waiting period ended on {date:%Y-%m-%d}"
+        account, region = self.arn.place
+        return (
+            f"key not found in account {account}, {region}: it is deleted, or the ARN names the "
+            "wrong account or Region; nothing was cancelled"
+        )
 
     def _row(self, outcome: Outcome, message: str) -> KeyResult:
         return KeyResult(key_arn=self.arn, outcome=outcome, message=message)
@@ -278,12 +292,6 @@ class _Work:
         except JournalFailed as error:
             return str(error)
         return None if result.outcome is Outcome.CANCELLED else result.message
-
-
-def _not_ours(earlier: KeyResult) -> KeyResult:
-    if earlier.outcome is Outcome.FAILED:
-        return replace(earlier, outcome=Outcome.NOT_PENDING)
-    return replace(earlier, message="pending by somebody else's request: left alone")
 
 
 def _operation(name: str) -> Operation:

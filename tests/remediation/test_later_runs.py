@@ -11,10 +11,12 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from prowler_records import prowler_record
 from stages import DEAD, SHOP, Stages, few_references, outcomes, state_only, work_here
 
 from embedded_aws.process import EmbeddedAws
 from keysweep.remediation import apply as apply_stage
+from keysweep.remediation import cli
 from keysweep.remediation import mutelist as mutelist_stage
 from keysweep.remediation import status as status_stage
 from keysweep.remediation import write as write_stage
@@ -34,7 +36,8 @@ def run(own_server: EmbeddedAws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     work_here(monkeypatch, own_server)
     few_references(monkeypatch)
     keys = [{"name": "key", **DEAD}, {"name": "other", **DEAD}]
-    own_server.reset({"accounts": {SHOP: {"regions": {"eu-west-1": {"keys": keys}}}}})
+    regions: dict[str, Any] = {"eu-west-1": {"keys": keys}, "us-east-1": {}}
+    own_server.reset({"accounts": {SHOP: {"regions": regions}}})
     return Stages(own_server, tmp_path, state_only())
 
 
@@ -396,3 +399,42 @@ def test_apply_of_the_stage_says_expired_where_the_command_lets_it_through(run: 
     rows = run.apply(plan)
     assert outcomes(rows) == {"key": "failed", "other": "failed"}
     assert apply_stage.to_do(plan, run.history(), plan.expires_at) == ()
+
+
+# --- keys that AWS does not find ------------------------------------------------------------------
+
+
+def _scanned(run: Stages, arn: str) -> Path:
+    """Results of Prowler's own check of keys that are pending deletion."""
+    record = prowler_record(arn, run.aws.now())
+    record["metadata"]["event_code"] = "kms_cmk_not_deleted_unintentionally"
+    path = run.folder / "pending.json"
+    path.write_text(json.dumps([record]), encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("way", ["key", "plan", "results", "journal"])
+def test_undo_of_a_key_that_is_not_found_is_a_failure(
+    way: str, run: Stages, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """On day 29 `not_pending` and 0 read as saved."""
+    monkeypatch.chdir(run.folder)
+    run.policy = run.policy.model_copy(update={"plan_expires_days": 60})
+    run.apply(run.plan())
+    wrong = run.arn("key").replace("eu-west-1", "us-east-1")
+    ways = {
+        "key": ("--key", wrong),
+        "plan": ("--plan", "plan.json"),
+        "results": (str(_scanned(run, wrong)),),
+        "journal": ("--journal", "journal.jsonl"),
+    }
+    gone = {wrong} if way in {"key", "results"} else {run.arn("key"), run.arn("other")}
+    if way in {"plan", "journal"}:
+        run.aws.advance(days=31)
+    code = cli.run(["cancel", *ways[way], "--yes", "--format", "json"])
+    told = json.loads(capsys.readouterr().out)["results"]
+    assert (code, {row["key_arn"]: row["outcome"] for row in told}) == (
+        1,
+        dict.fromkeys(gone, "failed"),
+    )
+    assert {row["message"][:13] for row in told} == {"key not found"}
