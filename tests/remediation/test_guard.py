@@ -117,13 +117,13 @@ def test_it_never_says_unused(aws: EmbeddedAws, waiting: Callable[..., Any]) -> 
     assert "unused" not in done.out
 
 
-def test_a_use_before_it_was_scheduled_is_no_sign(
+def test_a_use_well_before_apply_is_no_sign(
     aws: EmbeddedAws, planned: Path, keysweep: Callable[..., Any], state_only: Path
 ) -> None:
     arn = aws.key_arn(SHOP, "eu-west-1", "dead-1")
     with pytest.raises(ClientError):
         kms(aws).encrypt(KeyId=arn, Plaintext=b"order")
-    aws.advance(hours=1)
+    aws.advance(hours=2)
     assert keysweep("apply", planned, "--yes", *ROLE).code == 0
     done = keysweep("guard", "--policy", state_only, *ROLE, "--format", "json")
     assert done.code == 0, done.out
