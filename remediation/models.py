@@ -483,6 +483,10 @@ class Reference(Model):
     """The API field that names the key."""
 
 
+GapKind = Literal["network"]
+"""The classes of gaps that are told apart."""
+
+
 class Gap(Model):
     """A part of the reference index that could not be read."""
 
@@ -494,6 +498,34 @@ class Gap(Model):
     """As a clause, such as `DescribeRepositories was denied (AccessDeniedException)`."""
     permission: str | None = None
     """The IAM action whose absence explains it, where it does."""
+    kind: GapKind | None = None
+    """Why in a word. `network`: no connection to the service's host. None: anything else."""
+
+
+class AbsentService(Model):
+    """A service that a Region does not offer, by the witnesses of its `Absences`."""
+
+    service: str
+    """Name of the service, as the reference list has it."""
+    host: str
+    """The host of the operation that was not called: DNS says that it does not exist."""
+    code: str
+    """The service's code in AWS's public list, which does not have it for this Region."""
+
+
+class Absences(Model):
+    """The services that one Region does not offer, and what both witnesses rest on."""
+
+    region: str
+    """The Region without these services."""
+    services: tuple[AbsentService, ...]
+    """Not called: what a Region does not offer has no resource that names a key."""
+    controls: tuple[str, ...]
+    """Hosts of rarely used services of the Region that do exist in DNS."""
+    list_path: str
+    """The path of AWS's public list of the Region's services in Parameter Store."""
+    listed: int
+    """How many services that list has."""
 
 
 class References(Model):
@@ -505,6 +537,8 @@ class References(Model):
     """What could not be looked at; `accept_gaps` of the policy lets it be."""
     services: int = 0
     """How many entries of the reference list were read."""
+    absent: tuple[Absences, ...] | None = None
+    """By Region, the services that it does not offer; None: read by a version that did not say."""
 
 
 class Declaration(Model):
@@ -601,7 +635,11 @@ def _same(old: object, new: object) -> bool:
     if isinstance(old, UseAttempts) and isinstance(new, UseAttempts):
         return set(new.attempts) <= set(old.attempts)
     if isinstance(old, References) and isinstance(new, References):
-        return set(new.found) <= set(old.found) and _unread(new) <= _unread(old)
+        return (
+            set(new.found) <= set(old.found)
+            and _unread(new) <= _unread(old)
+            and not _newly_absent(old, new)
+        )
     if isinstance(old, KeyDescription) and isinstance(new, KeyDescription):
         return old.model_copy(update={"description": ""}) == new.model_copy(
             update={"description": ""}
@@ -614,12 +652,33 @@ def _unread(references: References) -> set[tuple[str, str, str | None]]:
     return {(gap.service, gap.region, gap.permission) for gap in references.gaps}
 
 
+def _newly_absent(old: References, new: References) -> list[str]:
+    """Services that count as absent now and were read then, which fails closed as a new gap does.
+
+    One that was a gap then has lost nothing by it, and one that is offered again is read.
+    """
+    if old.absent is None or new.absent is None:
+        return []
+    unread = {(gap.service, gap.region) for gap in old.gaps}
+    before = {(one.service, one.host, each.region) for each in old.absent for one in each.services}
+    return [
+        f"{one.service} in {each.region}"
+        for each in new.absent
+        for one in each.services
+        if (one.service, one.host, each.region) not in before
+        and (one.service, each.region) not in unread
+    ]
+
+
 def _difference(piece: str, old: object, new: object) -> str:
     if isinstance(old, KeyDescription) and isinstance(new, KeyDescription):
         if old.key_state != new.key_state:
             return f"the key was {old.key_state} and is {new.key_state}"
         names = [n for n in KeyDescription.model_fields if getattr(old, n) != getattr(new, n)]
         return f"description: {', '.join(names)}"
+    if isinstance(old, References) and isinstance(new, References):
+        absent = _newly_absent(old, new)
+        return f"{piece}: no longer offered: {', '.join(absent)}" if absent else piece
     if isinstance(old, dict) and isinstance(new, dict):
         names = sorted(name for name in {*old, *new} if old.get(name) != new.get(name))
         return f"{piece}: {', '.join(names)}"

@@ -64,6 +64,15 @@ class Spot:
         return self.account_id, self.region
 
 
+@dataclass(frozen=True, eq=False)
+class Own:
+    """The credentials that the command was given, as one partition knows them; one a run."""
+
+    session: Session
+    account_id: str
+    arn: str
+
+
 @dataclass(eq=False)
 class Place:
     """One Region of one account, with a session whose account was checked."""
@@ -72,6 +81,7 @@ class Place:
     region: str
     partition: str
     session: Session
+    own: Own
     clock: Clock
     clients: Clients = field(default_factory=Clients)
 
@@ -80,6 +90,17 @@ class Place:
         return self.clients.get(
             self.session, self.account_id, service, region or self.region, writes=writes
         )
+
+    def own_client(self, service: str, region: str) -> Any:
+        """A client of the given credentials, for what is the same in every account."""
+        return self.clients.get(self.own.session, self.own.account_id, service, region)
+
+    def plain_client(self, service: str, region: str, *, configured: bool) -> Any:
+        """A client that shows AWS's plain host of a service, and with which nothing is called.
+
+        `configured`: whether an endpoint of the user's own, such as `AWS_ENDPOINT_URL`, counts.
+        """
+        return self.clients.plain(self.session, service, region, configured=configured)
 
     def limited_to(self, operations: Operations) -> Place:
         """The same place, for calls of these operations only; its clients are made faster."""
@@ -91,15 +112,6 @@ class Place:
         So nothing has to wait between the last look at a key and the call that rests on it.
         """
         self.clients.reserve(self.account_id, self.region, operation)
-
-
-@dataclass(frozen=True)
-class _Own:
-    """The given credentials, as one partition knows them."""
-
-    session: Session
-    account_id: str
-    arn: str
 
 
 class Accounts:
@@ -118,7 +130,7 @@ class Accounts:
         self._shut: dict[tuple[str, str], str] = {}
         self._own_lock = threading.Lock()
         self._own_session: Session | None = None
-        self._own: dict[str, _Own | str] = {}
+        self._own: dict[str, Own | str] = {}
         self._places: dict[tuple[str, str], Place] = {}
 
     def admits(self, located: Located) -> bool:
@@ -138,7 +150,8 @@ class Accounts:
             return place
         with lock:
             session = self._session(located)
-        made = Place(account_id, region, located.partition, session, self.clock, self._clients)
+        own = self._own_of(located)
+        made = Place(account_id, region, located.partition, session, own, self.clock, self._clients)
         with self._lock:
             return self._places.setdefault(located.place, made)
 
@@ -233,7 +246,7 @@ class Accounts:
             raise AccountUnavailable(f"the role {role} leads to account {entered}, not {account}")
         return session
 
-    def _own_of(self, located: Located) -> _Own:
+    def _own_of(self, located: Located) -> Own:
         """The given credentials; asked for once in a partition, as they are of one alone."""
         with self._own_lock:
             if located.partition not in self._own:
@@ -249,7 +262,7 @@ class Accounts:
             self._own_session = own_session(self._access.profile)
         return self._own_session
 
-    def _look_up(self, located: Located) -> _Own | str:
+    def _look_up(self, located: Located) -> Own | str:
         try:
             session = self._given()
         except BotoCoreError as error:
@@ -264,7 +277,7 @@ class Accounts:
         partition = arn.split(":")[1]
         if partition != located.partition:
             return f"the AWS credentials are of partition {partition}, not of {located.partition}"
-        return _Own(session, account, arn)
+        return Own(session, account, arn)
 
     def _identity(self, session: Session, account_id: str, region: str) -> tuple[str, str]:
         """Account and ARN of a session, as AWS says. `account_id` is who the request counts for."""

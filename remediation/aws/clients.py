@@ -147,6 +147,16 @@ class Clients:
                 _log.info("no reduced client of %s with this botocore", service, exc_info=True)
         return _create(ordinary, service, region, **settings)
 
+    def plain(self, session: Session, service: str, region: str, *, configured: bool) -> Any:
+        """A new client without FIPS or dual-stack endpoints, whatever the configuration says."""
+        config = Config(  # type: ignore[call-arg]  # the stubs do not know the last one
+            use_fips_endpoint=False,
+            use_dualstack_endpoint=False,
+            ignore_configured_endpoint_urls=not configured,
+        )
+        with self._lock:
+            return self._create(session, service, region, config=config)
+
     def reserve(self, account_id: str, region: str, operation: str) -> None:
         """Wait for the turn of this thread's next request of `service:Operation`."""
         self._limiter.reserve(account_id, region, operation)

@@ -9,6 +9,7 @@ from ..alarms import PERMISSIONS as ALARMS
 from ..aws import bucket
 from ..evidence import SOURCES
 from ..evidence.lake import PERMISSIONS as LAKE
+from ..evidence.reference_absence import LIST_PERMISSION, LIST_RESOURCE
 from ..guard import LIST_PERMISSION as LIST_KEYS
 from ..guard import PIECES as GUARDED
 from ..iac.stacks import PERMISSIONS as STACKS
@@ -58,9 +59,10 @@ def _reads(but: frozenset[str] = frozenset()) -> list[Json]:
 def _references() -> list[list[Json]]:
     """Statements by service, in as few policies as AWS's limit of size allows."""
     by_service: dict[str, list[str]] = {}
-    for action in sorted(SOURCES["references"].permissions):
+    public = {**_allow("ReadPublicListOfServices", [LIST_PERMISSION]), "Resource": LIST_RESOURCE}
+    for action in sorted({*SOURCES["references"].permissions} - {LIST_PERMISSION}):
         by_service.setdefault(action.split(":")[0], []).append(action)
-    pages: list[list[Json]] = [[]]
+    pages: list[list[Json]] = [[public]]
     for service, actions in by_service.items():
         statement = _allow(f"List{_camel(service)}", actions)
         if _size(_policy([*pages[-1], statement])) > MANAGED_POLICY_SIZE:

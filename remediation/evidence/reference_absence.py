@@ -1,48 +1,237 @@
 """Whether a Region has a service at all: nothing can name a key where there is no service.
 
-botocore's list of Regions may be older than a launch, and is empty for new services. So a Region
-that is missing there says nothing by itself, and a Region that is listed is always asked. Only a
-name server that knows the Region's other hosts and not this one shows that there is no service:
-a connection that is refused, times out or fails in TLS or at a proxy shows trouble, which is a gap.
+Two independent witnesses have to agree. DNS says that the operation's own host does not exist,
+while hosts of other, rarely used services of the Region do; and AWS's public list of the Region's
+services, in Parameter Store, does not name it. botocore's list of Regions is no witness: it may be
+older than a launch, is empty for new services, and names Regions without a host.
+
+What a host is asked for is AWS's plain name, whatever FIPS or dual-stack settings say: many
+services have no host of those kinds where they have a plain one. Behind a proxy it is the proxy
+that resolves names, and an endpoint of the user's own says nothing about AWS. Wherever a witness
+is missing, the service is called, and a call without a connection is a gap.
 """
 
 from __future__ import annotations
 
 import socket
-from functools import cache
-from typing import Any, Final
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 from urllib.request import getproxies
+from weakref import WeakKeyDictionary
+
+from botocore import xform_name
+from botocore.exceptions import BotoCoreError, ClientError
 
 from ..aws import Place
+from ..aws.failures import code_of, denied
+from ..errors import CutAnswer
+from ..models import AbsentService
+from .once import Once
+from .reference_list import Entry, ReferenceList
 
-IN_EVERY_REGION: Final = ("kms", "ec2", "dynamodb")
-"""Services that every Region has; where one of their hosts is unknown, the name server cannot be
-trusted about the others."""
+if TYPE_CHECKING:
+    from ..aws.accounts import Own
+
+LIST_PERMISSION: Final = "ssm:GetParametersByPath"
+LIST_RESOURCE: Final = "arn:aws:ssm:*:*:parameter/aws/service/global-infrastructure/*"
+"""AWS's own parameters, which are the same for everybody; in place of every parameter."""
+
+LIST_PATH: Final = "/aws/service/global-infrastructure/regions/{region}/services"
+""""Calling public parameters for AWS services, Regions, endpoints, ..." (AWS Systems Manager User
+Guide)."""
+
+LIST_ALSO_IN: Final = "us-east-1"
+"""Has the list of every Region of its partition; not every Region's Parameter Store has it."""
+
+IN_EVERY_REGION: Final = frozenset({"dynamodb", "ec2", "kms", "s3", "sts"})
+"""A list without one of these is not whole."""
+
+CONTROLS: Final = (
+    "appconfig",
+    "imagebuilder",
+    "mq",
+    "storagegateway",
+    "synthetics",
+    "dlm",
+    "emr-serverless",
+    "network-firewall",
+)
+"""Rarely used services of every Region, whose code in the list is boto3's name: a name server that
+knows only what a company allows will not know all of them."""
+
+CONTROLS_NEEDED: Final = 5
 
 
-def has_no_host(place: Place, service: str, region: str, client: Any) -> bool:
-    """Whether there is no such service in the Region: no host of its name exists."""
-    if region in _listed(place, service) or {"http", "https", "all"} & set(getproxies()):
-        return False  # behind a proxy, names are resolved by the proxy
-    if _resolves(_host(client)):
-        return False
-    return all(_resolves(_host(place.client(n, region=region))) for n in IN_EVERY_REGION)
+@dataclass(frozen=True)
+class RegionList:
+    """AWS's public list of a Region's services, with control hosts that exist in DNS."""
+
+    region: str
+    path: str
+    codes: frozenset[str]
+    controls: tuple[str, ...]
 
 
-def _listed(place: Place, service: str) -> list[str]:
-    return place.session.get_available_regions(service, partition_name=place.partition)
+@dataclass(frozen=True)
+class Absent:
+    """A service that both witnesses know to be absent."""
+
+    service: AbsentService
+    witnesses: RegionList
 
 
-def _host(client: Any) -> str:
-    return urlsplit(client.meta.endpoint_url).hostname or ""
+@dataclass(frozen=True)
+class Doubt:
+    """Why a service without a host does not count as absent, as a clause."""
+
+    why: str
+    permission: str | None = None
 
 
-@cache
-def _resolves(host: str) -> bool:
-    """False only when the name server says that there is no such name."""
+class Witnesses:
+    """What one run knows of hosts and of AWS's lists, each asked for once. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._hosts: Once[bool] = Once()
+        self._lists: Once[RegionList | Doubt] = Once()
+
+    def ask(
+        self,
+        place: Place,
+        references: ReferenceList,
+        entry: Entry,
+        params: Mapping[str, Any],
+        client: Any,
+    ) -> Absent | Doubt | None:
+        """Whether the Region of the client lacks the service of an entry.
+
+        None: its host exists, or cannot be known. `params` are those of the entry's first call.
+        """
+        if _behind_proxy(place, client):
+            return None
+        region = client.meta.region_name
+        try:
+            if self._exists(_host(client, entry.operation, params)):
+                return None
+            configured, plain = (
+                _host(
+                    place.plain_client(entry.service, region, configured=one),
+                    entry.operation,
+                    params,
+                )
+                for one in (True, False)
+            )
+        except (BotoCoreError, ValueError):  # no host without a request: the call itself will tell
+            return None
+        if configured != plain or self._exists(plain):
+            return None
+        code = references.listed_as.get(entry.service)
+        if code is None:
+            return Doubt("AWS's public list has no code for the service")
+        witnesses = self._lists.get(region, partial(self._list, place, region))
+        if isinstance(witnesses, Doubt):
+            return witnesses
+        if code in witnesses.codes:
+            return Doubt(f"AWS's public list has the service in this Region, as {code}")
+        return Absent(AbsentService(service=entry.service, host=plain, code=code), witnesses)
+
+    def _exists(self, host: str) -> bool:
+        return self._hosts.get(host, partial(exists, host))
+
+    def _list(self, place: Place, region: str) -> RegionList | Doubt:
+        """Both witnesses of a Region, or what keeps them from being heard."""
+        path = LIST_PATH.format(region=region)
+        codes = _codes(place, region, path)
+        if isinstance(codes, Doubt):
+            return codes
+        named = [name for name in CONTROLS if name in codes][:CONTROLS_NEEDED]
+        try:
+            hosts = tuple(_plain_host(place, name, region) for name in named)
+        except BotoCoreError as error:
+            return Doubt(f"the hosts to compare with are not known ({_told(error)})")
+        unknown = [host for host in hosts if not self._exists(host)]
+        if unknown or len(hosts) < CONTROLS_NEEDED:
+            which = f"does not know {unknown[0]} either" if unknown else "has nothing to compare"
+            return Doubt(f"DNS is no witness here: it {which}")
+        return RegionList(region, path, codes, hosts)
+
+
+def exists(host: str) -> bool:
+    """False only when DNS says that there is no such name.
+
+    A name without an address (NODATA) exists: there may be others below it, and DNS firewalls
+    answer so for what they block. A name server that fails or is late says nothing either.
+    """
     try:
         socket.getaddrinfo(host, 443)
     except socket.gaierror as error:
         return error.errno != socket.EAI_NONAME
     return True
+
+
+def _behind_proxy(place: Place, client: Any) -> bool:
+    configured = place.session.get_config_variable("proxies_config") or {}
+    return bool(
+        {"http", "https", "all"} & set(getproxies())
+        or client.meta.config.proxies
+        or any(configured.values())
+    )
+
+
+def _host(client: Any, operation: str, params: Mapping[str, Any]) -> str:
+    """Where botocore would send a request: with host prefix, and as its endpoint rules say."""
+    url = client.generate_presigned_url(xform_name(operation), Params=dict(params))
+    return urlsplit(url).hostname or ""
+
+
+def _plain_host(place: Place, service: str, region: str) -> str:
+    client = place.plain_client(service, region, configured=False)
+    return urlsplit(client.meta.endpoint_url).hostname or ""
+
+
+def _codes(place: Place, region: str, path: str) -> frozenset[str] | Doubt:
+    """The codes of AWS's list, from the Region itself or from another that has it."""
+    problem = Doubt("AWS's public list could not be read")
+    for asked in dict.fromkeys((region, LIST_ALSO_IN) if place.partition == "aws" else (region,)):
+        try:
+            pages = place.own_client("ssm", asked).get_paginator("get_parameters_by_path")
+            names = [
+                one["Name"] for page in pages.paginate(Path=path) for one in page["Parameters"]
+            ]
+        except (ClientError, BotoCoreError, CutAnswer, LookupError) as error:
+            refused = isinstance(error, ClientError) and denied(code_of(error))
+            problem = Doubt(
+                "AWS's public list of the Region's services could not be read: "
+                f"GetParametersByPath {'was denied' if refused else 'failed'} ({_told(error)})",
+                LIST_PERMISSION if refused else None,
+            )
+            continue
+        codes = frozenset(
+            name.removeprefix(f"{path}/") for name in names if name.startswith(f"{path}/")
+        )
+        if codes >= IN_EVERY_REGION:
+            return codes
+        problem = Doubt(
+            f"AWS's public list of the Region's services is not whole: it has {len(codes)}"
+        )
+    return problem
+
+
+def _told(error: Exception) -> str:
+    if isinstance(error, ClientError):
+        return code_of(error)
+    return " ".join(str(error).split())[:200] or type(error).__name__
+
+
+_of_runs: Final[WeakKeyDictionary[Own, Witnesses]] = WeakKeyDictionary()
+_of_runs_lock: Final = threading.Lock()
+
+
+def witnesses_of(place: Place) -> Witnesses:
+    """Those of the place's run: its lists are the same for every account."""
+    with _of_runs_lock:
+        return _of_runs.setdefault(place.own, Witnesses())

@@ -14,7 +14,8 @@ from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import Final
 
-from ..models import Gap, KeyArn, Reference, References, Unknown
+from ..models import Absences, AbsentService, Gap, KeyArn, Reference, References, Unknown
+from .reference_absence import Absent, RegionList
 
 _ID: Final = r"(?:mrk-[0-9a-f]{32}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"
 _ALIAS: Final = r"alias/[A-Za-z0-9:/_-]+"
@@ -93,6 +94,7 @@ class Index:
         default_factory=lambda: defaultdict(list)
     )
     gaps: list[Gap] = field(default_factory=list)
+    absent: set[Absent] = field(default_factory=set)
     read: int = 0
     """Entries of the reference list that were read."""
 
@@ -110,9 +112,11 @@ def references_to(
     """The resources that name a key in any way, and every gap of the indexes."""
     found: set[Reference] = set()
     gaps: list[Gap] = []
+    absent: set[Absent] = set()
     read = 0
     for index in indexes:
         gaps += index.gaps
+        absent |= index.absent
         read += index.read
         matches = list(index.by_id.get(key.key_id, ()))
         if isinstance(aliases, tuple):
@@ -125,7 +129,23 @@ def references_to(
         found=tuple(_shortened(found)),
         gaps=tuple(sorted(set(gaps), key=lambda gap: (gap.service, gap.region, gap.why))),
         services=read,
+        absent=tuple(_by_region(absent)),
     )
+
+
+def _by_region(absent: Iterable[Absent]) -> Iterator[Absences]:
+    """What is absent, with the witnesses of each Region told once."""
+    services: dict[RegionList, list[AbsentService]] = defaultdict(list)
+    for one in absent:
+        services[one.witnesses].append(one.service)
+    for seen in sorted(services, key=lambda seen: seen.region):
+        yield Absences(
+            region=seen.region,
+            services=tuple(sorted(services[seen], key=lambda one: (one.service, one.host))),
+            controls=seen.controls,
+            list_path=seen.path,
+            listed=len(seen.codes),
+        )
 
 
 def _shortened(found: Iterable[Reference]) -> Iterator[Reference]:

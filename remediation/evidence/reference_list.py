@@ -179,6 +179,9 @@ class ReferenceList(Part):
     version: Annotated[int, Field(strict=True, ge=1, le=1)]
     absent: Signs
     """Errors of any call that mean: this service is not offered here, or was never taken up."""
+    listed_as: dict[str, str] = Field(default={})
+    """The code of a service in AWS's public list of a Region's services, by boto3's name. One that
+    is not here never counts as absent from a Region."""
     entries: tuple[Entry, ...]
 
     def calls(self) -> Iterator[tuple[Entry, Call]]:

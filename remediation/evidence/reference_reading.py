@@ -2,7 +2,7 @@
 
 A call that AWS does not answer is a gap, never "nothing". Nothing is only: an empty answer, an
 error that the list declares to mean it, an item that is gone again, or a service that the Region
-does not have.
+does not have, which is noted.
 """
 
 from __future__ import annotations
@@ -17,14 +17,15 @@ from typing import Any, Final
 
 import boto3
 from botocore import xform_name
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+from botocore.exceptions import ConnectionError as NoConnection
 from botocore.parsers import ResponseParserError
 
 from ..aws import Place
 from ..aws.failures import code_of
 from ..errors import CutAnswer
-from ..models import Gap, Reference
-from .reference_absence import has_no_host
+from ..models import Gap, GapKind, Reference
+from .reference_absence import Absent, Doubt, Witnesses
 from .reference_index import KeyName, key_name, key_names_within
 from .reference_list import Call, Entry, ReferenceList, compiled
 from .reference_shapes import next_page, problems
@@ -43,6 +44,9 @@ FAILURES: Final = (
     AttributeError,
 )
 """AWS's errors, and answers of another shape than expected."""
+
+_UNREACHABLE: Final = (NoConnection, HTTPClientError)
+"""No connection, or one that broke off: the network's trouble, and no answer of AWS."""
 
 
 @dataclass(frozen=True)
@@ -73,9 +77,14 @@ class Reading:
     references: ReferenceList
     entry: Entry
     region: str
+    witnesses: Witnesses
     items: Executor
     """Makes the calls that follow an item."""
+    absent: Absent | None = None
+    """Set when the Region does not have the service, which then was not called."""
     found: list[tuple[KeyName, Reference]] = field(default_factory=list)
+    _doubt: Doubt | None = None
+    """Why the service does not count as absent though its host does not exist."""
     _failures: list[_Failed] = field(default_factory=list)
     _calls: dict[str, int] = field(default_factory=dict)
     _clients: dict[str, Any] = field(default_factory=dict)
@@ -87,8 +96,13 @@ class Reading:
             client = self._client(self.region)
             if unknown := problems(self.entry, client.meta.service_model):
                 raise CutAnswer(f"boto3 {boto3.__version__} is too old for it: {unknown[0]}")
-            if not has_no_host(self.place, self.entry.service, self.region, client):
-                self._call(self.entry, _START, each=self.items.map)
+            params = next(_requests(self.entry, _START, self.place.account_id))
+            answer = self.witnesses.ask(self.place, self.references, self.entry, params, client)
+            if isinstance(answer, Absent):
+                self.absent = answer
+                return self
+            self._doubt = answer
+            self._call(self.entry, _START, each=self.items.map)
         except FAILURES as error:
             self._failures.append(_Failed(self.entry, error, ""))
         return self
@@ -106,11 +120,17 @@ class Reading:
         if first.resource:
             of = self._calls[first.call.operation]
             why += f" for {len(failures)} of {of}, such as {first.resource}"
+        permission = self.entry.permission_of(first.call) if is_denied(first.error) else None
+        kind: GapKind | None = "network" if isinstance(first.error, _UNREACHABLE) else None
+        if kind == "network" and self._doubt is not None and not first.resource:
+            why += f"; its host does not exist, and {self._doubt.why}"
+            permission = self._doubt.permission
         return Gap(
             service=self.entry.service,
             region=self.region,
             why=why,
-            permission=self.entry.permission_of(first.call) if is_denied(first.error) else None,
+            permission=permission,
+            kind=kind,
         )
 
     # --- a call, and those below it ---------------------------------------------------------------

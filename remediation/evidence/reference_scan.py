@@ -14,6 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from ..aws import Place
 from ..errors import CutAnswer
 from ..models import Gap
+from .reference_absence import witnesses_of
 from .reference_index import Index
 from .reference_list import Entry, ReferenceList
 from .reference_reading import Reading, is_denied, told
@@ -66,12 +67,18 @@ def _enabled_regions(place: Place, entries: Sequence[Entry]) -> tuple[list[str],
 
 def _scan(place: Place, references: ReferenceList, asked: Iterable[tuple[Entry, str]]) -> Index:
     index = Index()
+    witnesses = witnesses_of(place)
     place = place.limited_to(references.operations())
     with ThreadPoolExecutor(ENTRY_WORKERS) as entries, ThreadPoolExecutor(ITEM_WORKERS) as items:
-        readings = [Reading(place, references, entry, region, items) for entry, region in asked]
+        readings = [
+            Reading(place, references, entry, region, witnesses, items) for entry, region in asked
+        ]
         for reading in entries.map(Reading.run, readings):
             for name, reference in reading.found:
                 index.add(name, reference)
             index.gaps += reading.gaps()
-            index.read += 1
+            if reading.absent is None:
+                index.read += 1
+            else:
+                index.absent.add(reading.absent)
     return index

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from botocore.session import Session, get_session
 
+from keysweep.remediation.aws.clients import Clients
 from keysweep.remediation.evidence import reference_absence
 
 ACCOUNT, REGION = "111122223333", "eu-west-1"
@@ -24,6 +25,10 @@ _MADE: dict[tuple[str, str], Any] = {}
 """Clients by service and Region: making one takes longer than what is tested."""
 
 
+class _Own:
+    """The credentials of one run."""
+
+
 @dataclass
 class StubbedPlace:
     """A place whose clients are answered by a function."""
@@ -33,11 +38,20 @@ class StubbedPlace:
     region: str = REGION
     partition: str = "aws"
     session: Session = field(default_factory=lambda: _SESSION)
+    own: Any = field(default_factory=_Own)
     asked: list[tuple[str, str, Answer]] = field(default_factory=list)
     """Region, operation and request of each call, in order."""
 
     def limited_to(self, operations: frozenset[str]) -> Any:
         return self
+
+    def own_client(self, service: str, region: str) -> Any:
+        """A client of the given credentials, which are those of the place."""
+        return self.client(service, region=region)
+
+    def plain_client(self, service: str, region: str, *, configured: bool) -> Any:
+        """A client that shows AWS's plain host."""
+        return Clients().plain(_SESSION, service, region, configured=configured)
 
     def client(self, service: str, *, region: str | None = None) -> Any:
         """A client of a service in a Region, this one unless another is named."""
@@ -72,5 +86,5 @@ class _Ok:
 @pytest.fixture
 def stubbed(monkeypatch: pytest.MonkeyPatch) -> Callable[..., StubbedPlace]:
     """Make a place of an answering function. Every host has an address, unless a test says not."""
-    monkeypatch.setattr(reference_absence, "_resolves", lambda host: True)
+    monkeypatch.setattr(reference_absence, "exists", lambda host: True)
     return StubbedPlace

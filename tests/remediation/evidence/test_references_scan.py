@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-import re
-import socket
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 from botocore.exceptions import (
     ClientError,
-    ConnectionClosedError,
     ConnectTimeoutError,
     EndpointConnectionError,
-    ProxyConnectionError,
-    ReadTimeoutError,
-    SSLError,
 )
 
 from keysweep.remediation.errors import CutAnswer
-from keysweep.remediation.evidence import reference_absence, references
+from keysweep.remediation.evidence import references
 from keysweep.remediation.evidence.reference_index import Index
 from keysweep.remediation.evidence.reference_list import Entry, ReferenceList, Sign
 from keysweep.remediation.evidence.reference_scan import scan_account, scan_region
@@ -328,117 +321,6 @@ def test_a_not_found_that_the_operation_does_not_declare_is_a_gap(
 def test_a_listing_that_says_not_found_is_a_gap(stubbed: Stubbed) -> None:
     table = {"ListTables": refusal("ResourceNotFoundException")}
     assert len(scanned(stubbed(answers(table)), TABLES).gaps) == 1
-
-
-# --- a service that is not there ------------------------------------------------------------------
-
-
-LISTED = VOLUMES
-ELSEWHERE_ONLY = Entry(
-    service="timestream-write", operation="ListDatabases", items="Databases[]", keys=("KmsKeyId",)
-)
-UNLISTED = Entry(
-    service="docdb-elastic",
-    operation="ListClusters",
-    items="clusters[]",
-    keys=("clusterName",),
-)
-
-
-HOST = "https://some.host/"
-UNREACHABLE = {
-    "no route": EndpointConnectionError(endpoint_url=HOST, error="no route"),
-    "no connection in time": ConnectTimeoutError(endpoint_url=HOST),
-    "no answer in time": ReadTimeoutError(endpoint_url=HOST),
-    "closed": ConnectionClosedError(endpoint_url=HOST),
-    "another's certificate": SSLError(endpoint_url=HOST, error="self-signed certificate"),
-    "the proxy": ProxyConnectionError(proxy_url="http://proxy"),
-}
-
-
-@pytest.mark.parametrize("trouble", UNREACHABLE)
-@pytest.mark.parametrize("entry", [LISTED, ELSEWHERE_ONLY, UNLISTED], ids=lambda e: e.service)
-def test_a_host_that_cannot_be_reached_is_a_gap_wherever_the_service_is_listed(
-    stubbed: Stubbed, monkeypatch: pytest.MonkeyPatch, entry: Entry, trouble: str
-) -> None:
-    place = stubbed(answers({entry.operation: UNREACHABLE[trouble]}), region="eu-west-3")
-    monkeypatch.setattr(reference_absence, "getproxies", dict)
-    (gap,) = scanned(place, entry).gaps
-    assert gap.why.startswith(f"{entry.operation} failed (")
-
-
-def names(monkeypatch: pytest.MonkeyPatch, *, unknown: str, proxies: Answer | None = None) -> None:
-    """A name server that knows every host but those with this pattern in their name."""
-    monkeypatch.setattr(reference_absence, "getproxies", lambda: proxies or {"no": "127.0.0.1"})
-    monkeypatch.setattr(reference_absence, "_resolves", lambda host: not re.search(unknown, host))
-
-
-@pytest.mark.parametrize("entry", [ELSEWHERE_ONLY, UNLISTED], ids=lambda e: e.service)
-def test_a_service_without_a_host_is_nothing_and_not_called(
-    stubbed: Stubbed, monkeypatch: pytest.MonkeyPatch, entry: Entry
-) -> None:
-    place = stubbed(answers({}), region="eu-west-3")
-    client = place.client(entry.service)
-    names(monkeypatch, unknown=urlsplit(client.meta.endpoint_url).hostname or "")
-    assert scanned(place, entry).gaps == []
-    assert place.asked == []
-
-
-@pytest.mark.parametrize(
-    ("entry", "unknown", "proxies"),
-    [
-        (LISTED, "ec2.", None),
-        (ELSEWHERE_ONLY, "", None),
-        (UNLISTED, "eu-west-3", None),
-        *((UNLISTED, name, None) for name in ("kms.|docdb", "ec2.|docdb", "dynamodb.|docdb")),
-        (UNLISTED, "docdb-elastic.", {"https": "http://proxy"}),
-    ],
-    ids=[
-        "boto3 lists it",
-        "no name is known",
-        "no name of the Region",
-        "not kms",
-        "not ec2",
-        "not dynamodb",
-        "proxy",
-    ],
-)
-def test_a_name_server_that_does_not_know_a_host_shows_nothing_by_itself(
-    stubbed: Stubbed,
-    monkeypatch: pytest.MonkeyPatch,
-    entry: Entry,
-    unknown: str,
-    proxies: Answer | None,
-) -> None:
-    place = stubbed(answers({entry.operation: UNREACHABLE["no route"]}), region="eu-west-3")
-    names(monkeypatch, unknown=unknown, proxies=proxies)
-    assert len(scanned(place, entry).gaps) == 1
-
-
-@pytest.mark.parametrize(
-    ("number", "known"),
-    [(socket.EAI_NONAME, False), (socket.EAI_AGAIN, True), (socket.EAI_FAIL, True)],
-)
-def test_only_the_answer_that_a_name_does_not_exist_counts(
-    monkeypatch: pytest.MonkeyPatch, number: int, known: bool
-) -> None:
-    def getaddrinfo(*_: object) -> None:
-        raise socket.gaierror(number, "told")
-
-    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
-    assert reference_absence._resolves.__wrapped__("some.host") is known
-
-
-def test_a_region_that_boto3_does_not_list_yet_is_asked(stubbed: Stubbed) -> None:
-    table = {"ListDatabases": {"Databases": [{"KmsKeyId": KEY}]}}
-    index = scanned(stubbed(answers(table), region="eu-west-3"), ELSEWHERE_ONLY)
-    assert named(index) == {("timestream-write", "ListDatabases")}
-
-
-def test_an_error_of_aws_in_a_region_without_the_service_is_a_gap(stubbed: Stubbed) -> None:
-    table = {"ListDatabases": refusal("AccessDeniedException")}
-    index = scanned(stubbed(answers(table), region="eu-west-3"), ELSEWHERE_ONLY)
-    assert len(index.gaps) == 1
 
 
 # --- what is asked --------------------------------------------------------------------------------

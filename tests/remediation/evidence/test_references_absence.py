@@ -1,0 +1,550 @@
+"""A service counts as absent by two witnesses, and by nothing less: DNS, and AWS's public list."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+import socket
+from collections.abc import Callable, Iterable
+from functools import cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import moto
+import pytest
+from botocore import xform_name
+from botocore.exceptions import (
+    ClientError,
+    ConnectionClosedError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    ProxyConnectionError,
+    ReadTimeoutError,
+    SSLError,
+)
+from botocore.session import Session
+
+from keysweep.remediation.aws.clients import Clients
+from keysweep.remediation.evidence import reference_absence
+from keysweep.remediation.evidence.reference_absence import CONTROLS, IN_EVERY_REGION
+from keysweep.remediation.evidence.reference_index import Index, references_to
+from keysweep.remediation.evidence.reference_list import Entry, ReferenceList, reference_list
+from keysweep.remediation.evidence.reference_scan import scan_region
+from keysweep.remediation.models import Absences, Evidence, KeyArn, References
+
+Answer = dict[str, Any]
+Stubbed = Callable[..., Any]
+Server = Callable[..., None]
+
+WHOLE = reference_list()
+KEY = KeyArn.parse("arn:aws:kms:eu-west-3:111122223333:key/0a1b2c3d-1111-2222-3333-444455556666")
+ALLOWLIST = r"^(kms|ec2|dynamodb|sts|s3)\."
+
+
+def entry_of(service: str, operation: str | None = None) -> Entry:
+    return next(
+        e for e in WHOLE.entries if e.service == service and operation in {None, e.operation}
+    )
+
+
+@cache
+def copy() -> Answer:
+    """moto's copy of AWS's public parameters: by Region, the services with their endpoints."""
+    path = Path(moto.__file__).parent / "ssm" / "resources" / "regions.json.gz"
+    tree = json.loads(gzip.decompress(path.read_bytes()))
+    found: Answer = tree["aws"]["service"]["global-infrastructure"]["regions"]
+    return found
+
+
+def codes_of(region: str) -> set[str]:
+    return set(copy()[region]["services"])
+
+
+def pages(codes: Iterable[str]) -> Callable[[Answer], Answer]:
+    """Parameter Store's answers, ten names a page, as AWS gives."""
+
+    def page(request: Answer) -> Answer:
+        start = int(request.get("NextToken", "0"))
+        names = [f"{request['Path']}/{code}" for code in sorted(codes)][start : start + 10]
+        more = {"NextToken": str(start + 10)} if len(names) == 10 else {}
+        return {"Parameters": [{"Name": name} for name in names], **more}
+
+    return page
+
+
+class Network:
+    """What is answered: DNS by a pattern of hosts, Parameter Store, and everything else not."""
+
+    def __init__(self, known: str, store: Any) -> None:
+        self.known = re.compile(known)
+        self.store = store
+        self.looked_up: set[str] = set()
+
+    def exists(self, host: str) -> bool:
+        self.looked_up.add(host)
+        return self.known.search(host) is not None
+
+    def answer(self, operation: str, request: Answer) -> Answer:
+        if operation == "GetParametersByPath":
+            found = self.store(request) if callable(self.store) else self.store
+            if isinstance(found, Exception):
+                raise found
+            return dict(found)
+        raise EndpointConnectionError(endpoint_url=f"https://{operation}")
+
+
+@pytest.fixture
+def scan(stubbed: Stubbed, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    """Scan services of a Region in a network; returns the index and the place."""
+
+    def run(
+        *entries: Entry,
+        region: str = "eu-west-3",
+        unknown: str | None = None,
+        known: str | None = None,
+        store: Any = None,
+        listed_as: dict[str, str] | None = None,
+    ) -> tuple[Index, Any, Network]:
+        pattern = known if known is not None else rf"^(?!{unknown or ''})"
+        network = Network(pattern, pages(codes_of(region)) if store is None else store)
+        monkeypatch.setattr(reference_absence, "exists", network.exists)
+        monkeypatch.setattr(reference_absence, "getproxies", lambda: {"no": "127.0.0.1"})
+        listing = ReferenceList(
+            version=1,
+            absent=(),
+            listed_as=WHOLE.listed_as if listed_as is None else listed_as,
+            entries=entries,
+        )
+        place = stubbed(network.answer, region=region)
+        return scan_region(place, listing), place, network
+
+    return run
+
+
+def absent(index: Index) -> set[tuple[str, str]]:
+    return {(one.service.service, one.witnesses.region) for one in index.absent}
+
+
+def called(place: Any) -> set[str]:
+    return {operation for _, operation, _ in place.asked} - {"GetParametersByPath"}
+
+
+def refusal(code: str) -> ClientError:
+    return ClientError({"Error": {"Code": code, "Message": ""}}, "GetParametersByPath")
+
+
+QBUSINESS = entry_of("qbusiness")
+FARMS = entry_of("deadline")
+NO_QBUSINESS = r"qbusiness\."
+
+# --- both witnesses -------------------------------------------------------------------------------
+
+
+def test_a_service_without_host_that_the_list_does_not_name_is_absent_and_not_called(
+    scan: Callable[..., Any],
+) -> None:
+    """Amazon Q Business has hosts in four Regions, and botocore lists it in all of them."""
+    index, place, _ = scan(QBUSINESS, unknown=NO_QBUSINESS)
+    assert absent(index) == {("qbusiness", "eu-west-3")}
+    assert (index.gaps, called(place), index.read) == ([], set(), 0)
+
+
+def test_what_was_skipped_is_in_the_evidence_with_both_witnesses(
+    scan: Callable[..., Any],
+) -> None:
+    index, _, network = scan(QBUSINESS, FARMS, unknown=r"(qbusiness|management\.deadline)\.")
+    seen = references_to(KEY, (), [index, Index()])
+    assert seen.absent is not None
+    (region,) = seen.absent
+    assert {(one.service, one.host, one.code) for one in region.services} == {
+        ("qbusiness", "qbusiness.eu-west-3.api.aws", "qbusiness"),
+        ("deadline", "management.deadline.eu-west-3.amazonaws.com", "deadline-cloud"),
+    }
+    assert region.region == "eu-west-3"
+    assert region.list_path == "/aws/service/global-infrastructure/regions/eu-west-3/services"
+    assert region.listed == len(codes_of("eu-west-3"))
+    assert len(set(region.controls)) == 5
+    assert set(region.controls) <= network.looked_up
+    assert References.model_validate_json(seen.model_dump_json()) == seen
+
+
+def test_the_list_is_read_once_a_region_and_only_where_a_host_is_missing(
+    scan: Callable[..., Any],
+) -> None:
+    _, place, _ = scan(QBUSINESS, FARMS, unknown=r"(qbusiness|management\.deadline)\.")
+    asked = [request for _, operation, request in place.asked if operation != "ListFarms"]
+    assert len(asked) == len(codes_of("eu-west-3")) // 10 + 1
+    _, place, _ = scan(QBUSINESS, FARMS, known="")
+    assert called(place) == {"ListApplications", "ListFarms"}
+    assert {operation for _, operation, _ in place.asked} == called(place)
+
+
+@pytest.mark.parametrize(
+    ("store", "kind", "permission"),
+    [
+        (refusal("AccessDeniedException"), "network", "ssm:GetParametersByPath"),
+        (refusal("InternalServerError"), "network", None),
+        (EndpointConnectionError(endpoint_url="https://ssm"), "network", None),
+        ({"Parameters": []}, "network", None),
+        (pages(codes_of("eu-west-3") - {"sts"}), "network", None),
+        (pages([*IN_EVERY_REGION, *CONTROLS[:4]]), "network", None),
+        (lambda request: {"Parameters": [], "NextToken": "again"}, "network", None),
+        (pages(codes_of("eu-west-3") | {"qbusiness"}), "network", None),
+    ],
+    ids=["denied", "error", "no way", "empty", "part", "no controls", "in circles", "named"],
+)
+def test_without_the_list_nothing_is_absent(
+    scan: Callable[..., Any], store: Any, kind: str, permission: str | None
+) -> None:
+    index, place, _ = scan(QBUSINESS, unknown=NO_QBUSINESS, store=store)
+    (gap,) = index.gaps
+    assert (gap.service, gap.kind, gap.permission) == ("qbusiness", kind, permission)
+    assert absent(index) == set()
+    assert called(place) == {"ListApplications"}
+
+
+def test_a_list_that_the_region_does_not_have_is_read_from_another(
+    scan: Callable[..., Any],
+) -> None:
+    answers = iter([{"Parameters": []}])
+
+    def store(request: Answer) -> Answer:
+        return next(answers, None) or pages(codes_of("eu-west-3"))(request)
+
+    index, place, _ = scan(QBUSINESS, unknown=NO_QBUSINESS, store=store)
+    assert absent(index) == {("qbusiness", "eu-west-3")}
+    assert [region for region, _, _ in place.asked][:2] == ["eu-west-3", "us-east-1"]
+
+
+def test_a_service_without_a_code_is_never_absent(scan: Callable[..., Any]) -> None:
+    index, _, _ = scan(QBUSINESS, unknown=NO_QBUSINESS, listed_as={})
+    assert [gap.kind for gap in index.gaps] == ["network"]
+    assert absent(index) == set()
+
+
+@pytest.mark.parametrize("control", range(5))
+def test_each_control_host_has_to_exist(scan: Callable[..., Any], control: int) -> None:
+    service = Session().get_service_model(CONTROLS[control]).endpoint_prefix
+    index, _, _ = scan(QBUSINESS, unknown=rf"(qbusiness|{re.escape(service)})\.")
+    assert [gap.service for gap in index.gaps] == ["qbusiness"]
+
+
+# --- what is not called silently ------------------------------------------------------------------
+
+
+def one_of_each() -> list[Entry]:
+    return list({entry.service: entry for entry in WHOLE.entries}.values())
+
+
+@pytest.mark.parametrize("region", ["us-east-1", "eu-west-3"])
+def test_where_a_name_server_knows_five_hosts_alone_every_other_service_is_a_gap(
+    scan: Callable[..., Any], region: str
+) -> None:
+    entries = [entry for entry in one_of_each() if entry.reach == "region"]
+    index, place, _ = scan(*entries, region=region, known=ALLOWLIST)
+    assert absent(index) == set()
+    assert {gap.service for gap in index.gaps} == {entry.service for entry in entries}
+    assert called(place) == {entry.operation for entry in entries}
+
+
+PREFIXED = {
+    "deadline": "management.deadline.",
+    "mwaa": "api.airflow.",
+    "omics": "control-storage-omics.",
+    "location": "cp.tracking.geo.",
+    "iotsitewise": "api.iotsitewise.",
+    "workspaces-thin-client": "api.thinclient.",
+}
+
+
+@pytest.mark.parametrize("service", PREFIXED)
+def test_the_host_that_counts_is_that_of_the_operation(
+    scan: Callable[..., Any], service: str
+) -> None:
+    """Where the host without the prefix does not exist, the service may well be there."""
+    entry = entry_of(service)
+    codes = codes_of("us-west-2") - {WHOLE.listed_as[service]}
+    bare = PREFIXED[service].split(".", 1)[1]
+    if service == "omics":
+        bare = "omics."
+    store = pages(codes)
+    index, place, _ = scan(entry, region="us-west-2", unknown=re.escape(bare), store=store)
+    assert (absent(index), called(place)) == (set(), {entry.operation})
+    index, place, network = scan(
+        entry, region="us-west-2", unknown=re.escape(PREFIXED[service]), store=store
+    )
+    assert (absent(index), called(place)) == ({(service, "us-west-2")}, set())
+    assert any(host.startswith(PREFIXED[service]) for host in network.looked_up)
+
+
+@pytest.fixture
+def configured(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Callable[[str, str], Callable[..., Any]]:
+    """A place like the stubbed one, whose session has a setting of environment or profile."""
+
+    def configure(where: str, setting: str) -> Callable[..., Any]:
+        monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+        if where == "environment":
+            name, _, value = setting.partition(" = ")
+            monkeypatch.setenv(f"AWS_{name.upper()}", value)
+        (tmp_path / "config").write_text(
+            f"[profile own]\n{setting if where == 'profile' else ''}\n", encoding="utf-8"
+        )
+
+        def client(place: Any, service: str, region: str) -> Any:
+            session = Session(profile="own")
+            session.set_credentials("stub", "stub")
+            place.session = session
+            place.plain_client = lambda service, region, *, configured: Clients().plain(
+                session, service, region, configured=configured
+            )
+            return session.create_client(service, region)
+
+        return client
+
+    return configure
+
+
+@pytest.fixture
+def ask(stubbed: Stubbed, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[object, Network]]:
+    """Ask the witnesses alone, with a client of a configured session."""
+
+    def run(make: Any, entry: Entry, region: str, unknown: str) -> tuple[object, Network]:
+        network = Network(rf"^(?!{unknown})", pages(codes_of("eu-west-3")))
+        monkeypatch.setattr(reference_absence, "exists", network.exists)
+        monkeypatch.setattr(reference_absence, "getproxies", dict)
+        place = stubbed(network.answer, region=region)
+        client = make(place, entry.service, region)
+        witnesses = reference_absence.Witnesses()
+        return witnesses.ask(place, WHOLE, entry, params_of(entry), client), network
+
+    return run
+
+
+@pytest.mark.parametrize("where", ["environment", "profile"])
+@pytest.mark.parametrize("setting", ["use_fips_endpoint = true", "use_dualstack_endpoint = true"])
+def test_fips_and_dual_stack_hosts_that_do_not_exist_say_nothing(
+    configured: Any, ask: Any, where: str, setting: str
+) -> None:
+    entry = entry_of("kendra")
+    plain = "kendra.eu-west-3.amazonaws.com"
+    made = configured(where, setting)
+    answer, network = ask(made, entry, "eu-west-3", rf"(?!{re.escape(plain)})kendra")
+    assert answer is None
+    assert plain in network.looked_up
+    assert len(network.looked_up) == 2
+    answer, _ = ask(made, entry, "eu-west-3", "kendra")
+    assert isinstance(answer, reference_absence.Absent)
+    assert answer.service.host == plain
+
+
+@pytest.mark.parametrize("where", ["environment", "profile"])
+def test_an_endpoint_of_ones_own_never_shows_that_a_service_is_absent(
+    configured: Any, ask: Any, where: str
+) -> None:
+    made = configured(where, "endpoint_url = https://kendra.example.com")
+    answer, _ = ask(made, entry_of("kendra"), "eu-west-3", "kendra")
+    assert answer is None
+
+
+def test_behind_a_proxy_of_the_profile_no_name_is_looked_up(configured: Any, ask: Any) -> None:
+    made = configured("profile", "proxies_config =\n  proxy_ca_bundle = bundle.pem")
+    answer, network = ask(made, entry_of("kendra"), "eu-west-3", "kendra")
+    assert (answer, network.looked_up) == (None, set())
+
+
+@pytest.mark.parametrize("name", ["http_proxy", "HTTPS_PROXY", "all_proxy"])
+def test_behind_a_proxy_nothing_is_absent(
+    stubbed: Stubbed, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    for other in ("http_proxy", "https_proxy", "all_proxy"):
+        monkeypatch.delenv(other, raising=False)
+        monkeypatch.delenv(other.upper(), raising=False)
+    monkeypatch.setenv(name, "http://proxy.example.com:3128")
+    network = Network("^(?!qbusiness)", pages(codes_of("eu-west-3")))
+    monkeypatch.setattr(reference_absence, "exists", network.exists)
+    listing = ReferenceList(version=1, absent=(), listed_as=WHOLE.listed_as, entries=(QBUSINESS,))
+    index = scan_region(stubbed(network.answer, region="eu-west-3"), listing)
+    assert (absent(index), [gap.kind for gap in index.gaps]) == (set(), ["network"])
+
+
+# --- DNS ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("number", "known"),
+    [
+        (socket.EAI_NONAME, False),
+        (getattr(socket, "EAI_NODATA", -5), True),
+        (socket.EAI_AGAIN, True),
+        (socket.EAI_FAIL, True),
+    ],
+)
+def test_only_the_answer_that_a_name_does_not_exist_counts(
+    monkeypatch: pytest.MonkeyPatch, number: int, known: bool
+) -> None:
+    def getaddrinfo(*_: object) -> None:
+        raise socket.gaierror(number, "told")
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    assert reference_absence.exists("some.host") is known
+
+
+HOST = "https://some.host/"
+UNREACHABLE = {
+    "no route": EndpointConnectionError(endpoint_url=HOST, error="no route"),
+    "no connection in time": ConnectTimeoutError(endpoint_url=HOST),
+    "no answer in time": ReadTimeoutError(endpoint_url=HOST),
+    "closed": ConnectionClosedError(endpoint_url=HOST),
+    "another's certificate": SSLError(endpoint_url=HOST, error="self-signed certificate"),
+    "the proxy": ProxyConnectionError(proxy_url="http://proxy"),
+}
+
+
+@pytest.mark.parametrize("trouble", UNREACHABLE)
+def test_a_host_that_cannot_be_reached_is_a_gap_of_the_network(
+    stubbed: Stubbed, trouble: str
+) -> None:
+    def answer(operation: str, request: Answer) -> Answer:
+        raise UNREACHABLE[trouble]
+
+    listing = ReferenceList(version=1, absent=(), listed_as=WHOLE.listed_as, entries=(QBUSINESS,))
+    (gap,) = scan_region(stubbed(answer, region="eu-west-3"), listing).gaps
+    assert (gap.kind, gap.permission) == ("network", None)
+
+
+def test_an_answer_of_aws_is_no_gap_of_the_network(stubbed: Stubbed) -> None:
+    def answer(operation: str, request: Answer) -> Answer:
+        raise refusal("AccessDeniedException")
+
+    listing = ReferenceList(version=1, absent=(), listed_as=WHOLE.listed_as, entries=(QBUSINESS,))
+    (gap,) = scan_region(stubbed(answer, region="eu-west-3"), listing).gaps
+    assert (gap.kind, gap.permission) == (None, "qbusiness:ListApplications")
+
+
+# --- the codes ------------------------------------------------------------------------------------
+
+EVERYWHERE = set.intersection(*(codes_of(region) for region in copy()))
+PARENTS = {"bedrock-agent", "docdb-elastic", "mailmanager", "s3tables"}
+"""Services of which the list knows only the parent, which is in more Regions."""
+OTHER_NAMES = {"keyspaces": "api.aws", "mediaconvert": "mediaconvert", "iotsitewise": "iotsitewise"}
+"""Services of which AWS's list gives another of their hosts in some Regions."""
+
+
+ALSO_EVERYWHERE = {
+    "kinesisanalyticsv2": "kinesisanalytics",
+    "opensearch": "es",
+    "sso-admin": "identity-center",
+}
+"""Services of every Region under another name."""
+
+
+def test_a_service_that_some_region_lacks_has_a_code() -> None:
+    services = {entry.service for entry in WHOLE.entries}
+    assert set(ALSO_EVERYWHERE.values()) <= EVERYWHERE
+    assert services - EVERYWHERE - ALSO_EVERYWHERE.keys() == WHOLE.listed_as.keys()
+
+
+@cache
+def plain_session() -> Session:
+    session = Session()
+    session.set_credentials("stub", "stub")
+    return session
+
+
+def params_of(entry: Entry) -> Answer:
+    """The parameters of an entry's first call."""
+    constants = {k: KEY.account_id if v == "{account}" else v for k, v in entry.params.items()}
+    return {**constants, **{name: values[0] for name, values in entry.each.items()}}
+
+
+def host_of(client: Any, entry: Entry) -> str | None:
+    method = xform_name(entry.operation)
+    return urlsplit(client.generate_presigned_url(method, Params=params_of(entry))).hostname
+
+
+@pytest.mark.parametrize("service", WHOLE.listed_as)
+def test_a_code_is_that_of_the_service(service: str) -> None:
+    """AWS's list tells the host of most services: it is the one that would be looked up."""
+    code = WHOLE.listed_as[service]
+    listed = {region: found["services"] for region, found in copy().items()}
+    hosts = {
+        region: services[code]["endpoint"]["Value"]
+        for region, services in listed.items()
+        if "endpoint" in services.get(code, {})
+    }
+    assert any(code in services for services in listed.values())
+    if service in PARENTS:
+        assert hosts
+        return
+    entries = [entry for entry in WHOLE.entries if entry.service == service]
+    for region in sorted(hosts)[::12]:
+        client = Clients().plain(plain_session(), service, region, configured=False)
+        ours = {host_of(client, entry) for entry in entries}
+        assert hosts[region] in ours or OTHER_NAMES.get(service, " ") in hosts[region]
+
+
+@pytest.mark.parametrize("service", CONTROLS)
+def test_a_control_is_in_every_region_under_the_host_that_the_list_gives(service: str) -> None:
+    assert service in EVERYWHERE
+    for region, found in list(copy().items())[::5]:
+        client = Clients().plain(plain_session(), service, region, configured=False)
+        host = found["services"][service]["endpoint"]["Value"]
+        assert urlsplit(client.meta.endpoint_url).hostname == host
+
+
+def test_what_a_whole_list_has_is_in_every_region() -> None:
+    assert IN_EVERY_REGION <= EVERYWHERE
+
+
+# --- what changes between two readings ------------------------------------------------------------
+
+
+def seen(*services: str, gaps: tuple[Any, ...] = (), found: tuple[Any, ...] = ()) -> Evidence:
+    regions = Absences.model_validate(
+        {
+            "region": "eu-west-3",
+            "services": [{"service": s, "host": f"{s}.host", "code": s} for s in services],
+            "controls": ["one.host"],
+            "list_path": "/path",
+            "listed": 262,
+        }
+    )
+    absences = [regions] if services else []
+    return Evidence(
+        key_arn=KEY,
+        references=References.model_validate(
+            {"absent": absences, "gaps": list(gaps), "found": list(found), "services": 3}
+        ),
+    )
+
+
+GAP = {"service": "kendra", "region": "eu-west-3", "why": "ListIndices failed"}
+FOUND = {"service": "kendra", "resource": "index", "region": "eu-west-3", "field": "KmsKeyId"}
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "differs"),
+    [
+        (seen("kendra"), seen("kendra"), False),
+        (seen("kendra"), seen(), False),
+        (seen("kendra"), seen(found=(FOUND,)), True),
+        (seen("kendra"), seen(gaps=(GAP,)), True),
+        (seen(), seen("kendra"), True),
+        (seen("qbusiness"), seen("kendra"), True),
+        (seen(gaps=(GAP,)), seen("kendra"), False),
+    ],
+    ids=["the same", "offered", "used", "unreadable", "gone", "another", "a gap before"],
+)
+def test_an_absence_that_appears_is_a_difference_and_one_that_ends_is_none(
+    before: Evidence, now: Evidence, differs: bool
+) -> None:
+    assert bool(now.difference(before)) is differs
+
+
+def test_a_plan_that_did_not_record_absences_is_not_compared_with_any() -> None:
+    before = Evidence(key_arn=KEY, references=References())
+    assert seen("kendra").difference(before) == ()
