@@ -447,7 +447,7 @@ class LastUse(Model):
 
 
 class UseAttempt(Model):
-    """A cryptographic operation or CreateGrant on the key, allowed or refused."""
+    """A cryptographic operation, CreateGrant or GetPublicKey on the key, allowed or refused."""
 
     event: str
     """Such as `Decrypt` or `CreateGrant`."""

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 
 from ..aws import Place
-from ..models import Evidence, StateChange, UseAttempt
+from ..models import Evidence, KeyDescription, StateChange, UseAttempt
 
 KEPT: Final = timedelta(days=90)
 """How far the event history reaches back ("Working with CloudTrail event history", CloudTrail User
@@ -43,13 +43,27 @@ USES: Final = (
     "GenerateDataKeyPairWithoutPlaintext",
     "GenerateDataKeyWithoutPlaintext",
     "GenerateMac",
+    "GetPublicKey",
     "ReEncrypt",
     "Sign",
     "Verify",
     "VerifyMac",
 )
-"""Cryptographic operations ("Cryptographic operations", AWS KMS Developer Guide) and CreateGrant.
-Reads, tags and EnableKey are no use."""
+"""Cryptographic operations ("Cryptographic operations", AWS KMS Developer Guide), CreateGrant, and
+GetPublicKey: whoever fetches the public key encrypts or verifies with it outside of AWS. Other
+reads, tags and EnableKey are no use."""
+
+SYMMETRIC: Final = ("SYMMETRIC_DEFAULT", "HMAC_")
+"""How the specs of keys begin that have no public key, so that GetPublicKey always fails
+("GetPublicKey", AWS KMS API Reference) and says nothing of a need."""
+
+
+def is_use(event: TrailEvent, evidence: Evidence) -> bool:
+    """Whether an event is use of the key; of a key whose spec is not known, GetPublicKey is."""
+    if event.name == "GetPublicKey" and isinstance(evidence.description, KeyDescription):
+        return not evidence.description.key_spec.startswith(SYMMETRIC)
+    return event.name in USES
+
 
 KEY_IN_TEXT: Final = re.compile(r"arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:(?:key|alias)/[\w/:-]+")
 

@@ -21,7 +21,15 @@ from ..aws import Place
 from ..errors import BadInput, CutAnswer
 from ..models import Cost, Evidence, KeyArn, Unknown, UseAttempts
 from . import Source
-from ._cloudtrail import ALIAS_CHANGES, KEY_IN_TEXT, STATE_CHANGES, USES, TrailEvent, target_of
+from ._cloudtrail import (
+    ALIAS_CHANGES,
+    KEY_IN_TEXT,
+    STATE_CHANGES,
+    USES,
+    TrailEvent,
+    is_use,
+    target_of,
+)
 from .alias_moves import AFTER, Moves
 from .history import history_of
 
@@ -180,7 +188,7 @@ def _use(store: StoreArn, start: datetime | None) -> Read:
 
 def _attempts(evidence: Evidence, events: Iterable[TrailEvent], since: datetime) -> UseAttempts:
     attempts = sorted(
-        (event.attempt() for event in events if event.about(evidence)),
+        (event.attempt() for event in events if event.about(evidence) and is_use(event, evidence)),
         key=lambda attempt: attempt.time,
         reverse=True,
     )

@@ -7,8 +7,9 @@
 | its events could not be read, or do not show which came first, attempt or scheduling | MANUAL |
 | DescribeKey failed, or its answer is incomplete | MANUAL, naming the error |
 
-An attempt is a cryptographic operation or CreateGrant on the key, allowed or refused, in the event
-history of the key's own account and Region. Other keys have no finding and cost no lookup.
+An attempt is a cryptographic operation, CreateGrant, or GetPublicKey of an asymmetric key, allowed
+or refused, in the event history of the key's own account and Region. Other keys have no finding and
+cost no lookup.
 """
 
 from __future__ import annotations

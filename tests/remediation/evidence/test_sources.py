@@ -347,7 +347,6 @@ NO_USE = [
     event("TagResource", 1),
     event("EnableKey", 1),
     event("ScheduleKeyDeletion", 1),
-    event("GetPublicKey", 1),
     event("RetireGrant", 1),
 ]
 
@@ -359,6 +358,24 @@ def test_use_is_cryptography_and_grants_allowed_or_refused(aws, use: dict[str, o
     assert not isinstance(attempts, Unknown)
     assert [(a.event, a.error) for a in attempts.attempts] == [(use["name"], use.get("error"))]
     assert attempts.attempts[0].who
+
+
+@pytest.mark.parametrize(
+    ("spec", "usage", "used"),
+    [
+        ("SYMMETRIC_DEFAULT", "ENCRYPT_DECRYPT", False),
+        ("HMAC_256", "GENERATE_VERIFY_MAC", False),
+        ("RSA_2048", "ENCRYPT_DECRYPT", True),
+        ("ECC_NIST_P256", "SIGN_VERIFY", True),
+    ],
+)
+def test_fetching_the_public_key_is_use_where_there_is_one(aws, spec, usage, used) -> None:
+    fetched = event("GetPublicKey", 2, error="DisabledException")
+    embedded = aws({"name": "pair", **DEAD, "spec": spec, "usage": usage, "events": [fetched]})
+    known = read(embedded, "description", "use_attempts")["pair"].use_attempts
+    assert [a.event for a in known.attempts] == (["GetPublicKey"] if used else [])
+    unknown = read(embedded, "use_attempts")["pair"].use_attempts
+    assert [a.event for a in unknown.attempts] == ["GetPublicKey"]
 
 
 def test_reads_tags_and_changes_of_state_are_no_use(aws) -> None:
@@ -422,15 +439,25 @@ def test_the_lake_shows_years_of_all_keys_with_one_query(with_lake) -> None:
                 event("DescribeKey", 1),
             ],
         },
+        {
+            "name": "pair",
+            **DEAD,
+            "spec": "RSA_2048",
+            "usage": "SIGN_VERIFY",
+            "events": [event("GetPublicKey", 400)],
+        },
+        {"name": "no-pair", **DEAD, "events": [event("GetPublicKey", 400)]},
         {"name": "rescued", **DEAD, "disabled_days_ago": 800, "rescued_days_ago": 600},
     )
-    found = read(embedded, "history", "use_attempts", sources=sources)
+    found = read(embedded, "description", "history", "use_attempts", sources=sources)
     assert calls(embedded, "StartQuery") == 2
     assert calls(embedded, "LookupEvents") == 0
     assert {name: e.history.last_change.event for name, e in found.items()} == {
         "dead": "DisableKey",
         "used": "DisableKey",
         "refused": "DisableKey",
+        "pair": "DisableKey",
+        "no-pair": "DisableKey",
         "rescued": "CancelKeyDeletion",
         "far": "DisableKey",
     }
@@ -439,7 +466,11 @@ def test_the_lake_shows_years_of_all_keys_with_one_query(with_lake) -> None:
         name: {(a.event, a.error) for a in e.use_attempts.attempts}
         for name, e in found.items()
         if e.use_attempts.attempts
-    } == {"used": {("Decrypt", None)}, "refused": {("Encrypt", "DisabledException")}}
+    } == {
+        "used": {("Decrypt", None)},
+        "refused": {("Encrypt", "DisabledException")},
+        "pair": {("GetPublicKey", None)},
+    }
     assert not found["used"].use_attempts.all_read
     age = timedelta(seconds=embedded.now() - found["dead"].history.since.timestamp())
     assert timedelta(days=999) < age < timedelta(days=1001)

@@ -102,11 +102,11 @@ def test_a_record_that_is_no_object_is_an_error_and_not_nothing(text: str) -> No
         parse({**record(), "CloudTrailEvent": text})
 
 
-def test_uses_are_the_operations_that_aws_tracks_and_create_grant() -> None:
+def test_uses_are_the_operations_that_aws_tracks_and_two_more() -> None:
     kms = botocore.session.get_session().get_service_model("kms")
     answer = kms.operation_model("GetKeyLastUsage").output_shape
     tracked = set(answer.members["KeyLastUsage"].members["Operation"].enum)
-    assert set(USES) == tracked | {"CreateGrant"}
+    assert set(USES) == tracked | {"CreateGrant", "GetPublicKey"}
 
 
 def test_every_name_is_an_operation_of_kms() -> None:

@@ -32,13 +32,18 @@ USES = frozenset(
         "GenerateDataKeyPairWithoutPlaintext",
         "GenerateDataKeyWithoutPlaintext",
         "GenerateMac",
+        "GetPublicKey",
         "ReEncrypt",
         "Sign",
         "Verify",
         "VerifyMac",
     }
 )
-"""Events that count as use: grants, and "Cryptographic operations", AWS KMS Developer Guide."""
+"""Events that count as use: grants, "Cryptographic operations" (AWS KMS Developer Guide), and
+GetPublicKey, as whoever has the public key encrypts or verifies with it outside of AWS."""
+
+SYMMETRIC = ("SYMMETRIC_DEFAULT", "HMAC_")
+"""How the specs of keys without a public key begin: GetPublicKey of one is no use."""
 
 RETENTION = timedelta(days=90)
 SHORTEST_WAIT, LONGEST_WAIT = timedelta(days=7), timedelta(days=30)
@@ -128,7 +133,7 @@ def _read_history(client: Any, key: PendingKey) -> None:
         moment = event["EventTime"]
         if scheduled and moment < scheduled:
             break
-        if event["EventName"] in USES:
+        if _is_use(event["EventName"], key):
             attempt = _attempt(event)
             if scheduled or (surely and moment >= surely) or attempt.certain:
                 attempt.certain = True
@@ -146,6 +151,11 @@ def _read_history(client: Any, key: PendingKey) -> None:
     if doubtful:
         key.attempt = asdict(doubtful)
     key.seen_since = iso(scheduled or start)
+
+
+def _is_use(name: str, key: PendingKey) -> bool:
+    """Tell whether an event is use of the key; of a key without a spec, GetPublicKey is."""
+    return name in USES and not (name == "GetPublicKey" and key.spec.startswith(SYMMETRIC))
 
 
 def _scheduled_between(key: PendingKey) -> tuple[datetime, datetime | None]:

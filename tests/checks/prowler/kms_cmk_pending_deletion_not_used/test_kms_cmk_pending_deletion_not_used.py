@@ -85,7 +85,7 @@ def statuses(findings: dict[str, Any]) -> dict[str, str]:
 
 @pytest.mark.parametrize("name", sorted(event_history.USES))
 def test_every_refused_use_since_the_scheduling_fails(kms, run_pending, name):
-    arn = pending(kms, scheduled(10), refused(name, 3))
+    arn = pending(kms, scheduled(10), refused(name, 3), KeySpec="RSA_2048")
     finding = run_pending()[arn]
     assert finding.status == "FAIL"
     assert finding.status_extended == (
@@ -112,11 +112,28 @@ def test_a_use_that_was_allowed_or_denied_fails_too(kms, run_pending, error):
 
 @pytest.mark.parametrize(
     "name",
-    ["DescribeKey", "GetKeyPolicy", "ListGrants", "TagResource", "RetireGrant", "GetPublicKey"],
+    ["DescribeKey", "GetKeyPolicy", "ListGrants", "TagResource", "RetireGrant"],
 )
 def test_reads_and_tags_are_no_use(kms, run_pending, name):
     arn = pending(kms, scheduled(10), event(name, 3))
     assert statuses(run_pending()) == {arn: "PASS"}
+
+
+@pytest.mark.parametrize(
+    ("spec", "status"),
+    [
+        ("SYMMETRIC_DEFAULT", "PASS"),
+        ("HMAC_256", "PASS"),
+        ("RSA_2048", "FAIL"),
+        ("ECC_NIST_P256", "FAIL"),
+        ("ML_DSA_44", "FAIL"),
+        ("SM2", "FAIL"),
+        ("", "FAIL"),
+    ],
+)
+def test_fetching_the_public_key_is_use_where_there_is_one(kms, run_pending, spec, status):
+    arn = pending(kms, scheduled(10), refused("GetPublicKey", 3), KeySpec=spec)
+    assert statuses(run_pending()) == {arn: status}
 
 
 def test_the_newest_attempt_is_told(kms, run_pending):
