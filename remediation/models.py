@@ -641,6 +641,7 @@ def _same(old: object, new: object) -> bool:
             and not _newly_absent(old, new)
         )
     if isinstance(old, KeyDescription) and isinstance(new, KeyDescription):
+        # Rule protected-tag decides on the text as it is read again.
         return old.model_copy(update={"description": ""}) == new.model_copy(
             update={"description": ""}
         )

@@ -125,12 +125,19 @@ def _service(service: str) -> str:
     return service
 
 
+def _phrase(phrase: str) -> str:
+    if not any(character.isalpha() for character in phrase):
+        raise ValueError(f"{phrase!r} has no letter; write words, for example do not delete")
+    return phrase
+
+
 Days = Annotated[int, Field(strict=True, ge=0, le=MAX_DAYS)]
 Window = Annotated[int, Field(strict=True, ge=MIN_WINDOW_DAYS, le=MAX_WINDOW_DAYS)]
 Text = Annotated[str, Field(min_length=1, pattern=r"\S")]
 AccountId = Annotated[str, AfterValidator(_account)]
 Region = Annotated[str, AfterValidator(_region)]
 KeyGlob = Annotated[str, AfterValidator(_key_glob)]
+Phrase = Annotated[str, AfterValidator(_phrase)]
 ProtectedGlob = Annotated[str, AfterValidator(_protected)]
 
 
@@ -267,6 +274,26 @@ class Policy(_Written):
     """A key whose newest finding is older is held (rule stale-finding)."""
     protected_tag: Text = "keysweep:keep"
     """A key with this tag is kept, whatever the tag's value. The IAM documents name the default."""
+    protected_phrases: tuple[Phrase, ...] = (
+        "do not delete",
+        "do not destroy",
+        "do not remove",
+        "don't delete",
+        "don't destroy",
+        "don't remove",
+        "must not be deleted",
+        "never delete",
+        "never destroy",
+        "never remove",
+        "delete protection",
+        "deletion protection",
+        "keep",
+        "legal hold",
+        "litigation hold",
+        "retain",
+    )
+    """A key whose description or tag has one of these phrases is kept (rule protected-tag). Case
+    and what stands between the words do not matter."""
     protected_keys: tuple[ProtectedGlob, ...] = ()
     """Keys that nobody may retire: ARNs, globs of ARNs, or aliases as `alias/NAME`; or `all`."""
     accounts: AccountScope = AccountScope()

@@ -86,6 +86,12 @@ TAGS = {
         [("keysweep:keep", ""), ("Keysweep:Keep", "no"), (" keysweep:keep ", "until 2026-13-45")]
     )
 }
+TAGS |= {
+    "asks-by-tag": Need("protected-tag", "DoNotDelete", {"tags": {"DoNotDelete": "true"}}),
+    "asks-by-description": Need(
+        "protected-tag", "asks to keep it", {"description": "Old backups - DO NOT DELETE!"}
+    ),
+}
 GRANTS = {
     "granted-role": Need(
         "active-grant", "role/app", granted(grantee="arn:aws:iam::{account}:role/app")
@@ -272,7 +278,8 @@ ALL_THE_SAME_DEAD = {
         ]
     },
     "enable-refused": events("EnableKey", 3, error="AccessDenied"),
-    "tagged-otherwise": {"tags": {"keep": "keysweep:keep"}},
+    "tagged-otherwise": {"tags": {"DoNotDelete": "false", "job": "housekeeping"}},
+    "described-otherwise": {"description": "Key for the housekeeping job"},
     "rotated": {"rotations": 4},
     "signing": {"spec": "ECC_NIST_P256", "usage": "SIGN_VERIFY"},
 }

@@ -70,6 +70,9 @@ CHANGES: dict[str, Callable[[Stages], object]] = {
     "any tag": lambda run: run.kms().tag_resource(
         KeyId=_arn(run), Tags=[{"TagKey": "team", "TagValue": "x"}]
     ),
+    "description that asks to keep it": lambda run: run.kms().update_key_description(
+        KeyId=_arn(run), Description="Old backups: do not delete"
+    ),
     "alias": lambda run: run.kms().create_alias(AliasName="alias/new", TargetKeyId=_arn(run)),
     "key policy": lambda run: run.kms().put_key_policy(
         KeyId=_arn(run), PolicyName="default", Policy=OTHER_POLICY
@@ -194,6 +197,12 @@ def test_a_look_after_the_call_that_fails_is_a_failure_that_says_how_to_undo(run
         f"keysweep cancel --key {_arn(run)}"
     )
     assert rows["calm"].message == ""
+
+
+def test_another_description_that_asks_for_nothing_changes_nothing(run: Stages) -> None:
+    plan = run.plan()
+    run.kms().update_key_description(KeyId=_arn(run), Description="Old backups of the shop")
+    assert outcomes(run.apply(plan)) == {"raced": "scheduled", "calm": "scheduled"}
 
 
 def test_the_next_run_looks_where_a_kill_kept_the_last_one_from_looking(run: Stages) -> None:

@@ -79,9 +79,85 @@ def test_the_tag_protects_however_it_is_typed_and_whatever_it_says(name: str, va
     assert held_by(changed(tags={"team": "shop", name: value})) == {"protected-tag"}
 
 
-@pytest.mark.parametrize("name", ["keysweep", "keep", "keysweep:keeper", "xkeysweep:keep"])
+@pytest.mark.parametrize("name", ["keysweep", "keysweep:keeper", "xkeysweep:keeping"])
 def test_another_tag_does_not_protect(name: str) -> None:
-    assert held_by(changed(tags={name: "keysweep:keep"})) == set()
+    assert held_by(changed(tags={name: "true"})) == set()
+
+
+ASKING = [
+    "do not delete",
+    "DO NOT DELETE",
+    "DoNotDelete",
+    "donotdelete",
+    "do-not-delete",
+    "DO_NOT_DELETE",
+    "do.not/delete",
+    "Backups (do not delete!)",
+    "prodDoNotDelete",
+    "DONOTDELETEProd",
+    "Do  not\ndelete",
+    "do not de\u200blete",
+    "\uff24\uff2f not delete",
+    "Don't delete",
+    "don\u2019t remove",
+    "DO NOT REMOVE",
+    "must not be deleted before 2030",
+    "NEVER delete",
+    "Keep",
+    "please keep until 2030",
+    "keep2030",
+    "Legal-Hold",
+]
+NOT_ASKING = [
+    "",
+    "key for the housekeeping job",
+    "HouseKeeping",
+    "Keeper",
+    "gatekeeper",
+    "Keeping books",
+    "can be deleted",
+    "delete after 2024",
+    "do not use",
+    "retainer fees",
+]
+
+
+@pytest.mark.parametrize("text", ASKING)
+def test_a_description_or_tag_that_asks_to_keep_the_key_holds(text: str) -> None:
+    assert held_by(changed(description={"description": text})) == {"protected-tag"}
+    assert held_by(changed(tags={"note": text})) == {"protected-tag"}
+    for value in ("true", "", "until 2030", "unknown"):
+        assert held_by(changed(tags={text: value})) == {"protected-tag"}
+
+
+@pytest.mark.parametrize("text", NOT_ASKING)
+def test_ordinary_words_do_not_hold(text: str) -> None:
+    assert held_by(changed(description={"description": text})) == set()
+    assert held_by(changed(tags={"note": text, f"{text}x": "true"})) == set()
+
+
+@pytest.mark.parametrize("value", ["false", "FALSE", " no ", "0", "off", "Disabled", "none"])
+@pytest.mark.parametrize("name", ["DoNotDelete", "do-not-delete", "delete-protection", "keep"])
+def test_a_tag_whose_value_says_no_asks_for_nothing(name: str, value: str) -> None:
+    assert held_by(changed(tags={name: value})) == set()
+
+
+def test_phrases_are_the_policys() -> None:
+    phrases = ["deletable false", "nicht l\u00f6schen", "\u524a\u9664\u7981\u6b62"]
+    under = policy(protected_phrases=phrases)
+    assert held_by(changed(tags={"Deletable": "false"}), under) == {"protected-tag"}
+    assert held_by(changed(tags={"deletable": "true"}), under) == set()
+    for text in ("Nicht L\u00d6SCHEN", "\u9375\u306f\u524a\u9664\u7981\u6b62\u3067\u3059"):
+        assert held_by(changed(description={"description": text}), under) == {"protected-tag"}
+    assert held_by(changed(description={"description": "do not delete"}), under) == set()
+    nothing = policy(protected_phrases=[])
+    assert held_by(changed(description={"description": "keep"}), nothing) == set()
+
+
+def test_a_long_description_is_shown_in_part() -> None:
+    (said,) = said_by("protected-tag", changed(description={"description": "x " * 4000 + "keep"}))
+    assert "(keep)" in said
+    assert len(said) < 200
 
 
 def test_the_tag_is_the_policys() -> None:

@@ -135,6 +135,7 @@ PURE = {
     "functools",
     "importlib",
     "pkgutil",
+    "re",
     "typing",
     "unicodedata",
 }
