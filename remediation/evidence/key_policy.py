@@ -113,8 +113,8 @@ def understand(document: str, key_arn: KeyArn) -> KeyPolicy:
         return KeyPolicy(sha256=digest, account_root=False, problem=str(error))
 
 
-def _statements(document: str) -> Iterator[dict[str, Any]]:
-    """The statements, each a well-formed one with its name in `Sid`."""
+def _policy(document: str) -> dict[str, Any]:
+    """Parse a policy that has statements; raise _Unclear for anything else."""
     try:
         policy = strict_json.loads(document)
     except strict_json.RepeatedName as error:
@@ -125,6 +125,12 @@ def _statements(document: str) -> Iterator[dict[str, Any]]:
         raise _Unclear("it has no Statement")
     if _HALF_A_CHARACTER.search(json.dumps(policy, ensure_ascii=False)):
         raise _Unclear("it has a surrogate, which is no character")
+    return policy
+
+
+def _statements(document: str) -> Iterator[dict[str, Any]]:
+    """The statements, each a well-formed one with its name in `Sid`."""
+    policy = _policy(document)
     for number, statement in enumerate(_as_list(policy["Statement"]), 1):
         if not isinstance(statement, dict):
             raise _Unclear(f"statement {number} is not an object")

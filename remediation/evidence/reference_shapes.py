@@ -119,27 +119,39 @@ def _follow(node: Mapping[str, Any], shape: Shape | None) -> Shape | None:
             return shape
         case "field":
             return _member(shape, node["value"])
-        case "subexpression" | "index_expression" | "pipe":
-            for child in children:
-                shape = _follow(child, shape)
-            return shape
+        case "subexpression" | "index_expression" | "pipe" | "flatten" | "not_expression":
+            return _follow_chain(children, shape)
         case "index" | "slice":
             return _element(shape)
-        case "flatten" | "not_expression":
-            return _follow(children[0], shape)
         case "projection" | "filter_projection":
-            element = _element(_follow(children[0], shape))
-            if kind == "filter_projection":
-                _follow(children[2], element)
-            return _follow(children[1], element)
-        case "or_expression" | "and_expression" | "comparator":
-            shapes = [_follow(child, shape) for child in children]
-            return shapes[-1] if kind == "and_expression" else shapes[0]
-        case "function_expression" | "multi_select_list":
-            first, *_ = [_follow(child, shape) for child in children]
-            return _value(first) if node.get("value") == "values" else first
+            return _follow_projection(children, shape)
+        case "or_expression" | "comparator" | "multi_select_list":
+            return _follow_all(children, shape)[0]
+        case "and_expression":
+            return _follow_all(children, shape)[-1]
+        case "function_expression":
+            argument = _follow_all(children, shape)[0]
+            return _value(argument) if node["value"] == "values" else argument
     # Above all value_projection: after `a.*.b`, jmespath 1.1 ends the projection and finds nothing.
     raise LookupError(f"JMESPath's {kind} is not used in this list")
+
+
+def _follow_chain(nodes: list[Mapping[str, Any]], shape: Shape | None) -> Shape | None:
+    for node in nodes:
+        shape = _follow(node, shape)
+    return shape
+
+
+def _follow_projection(nodes: list[Mapping[str, Any]], shape: Shape | None) -> Shape | None:
+    """Follow a list, a selection from its elements and, for a filter, its condition."""
+    listed, selection, *condition = nodes
+    element = _element(_follow(listed, shape))
+    _follow_all(condition, element)
+    return _follow(selection, element)
+
+
+def _follow_all(nodes: list[Mapping[str, Any]], shape: Shape | None) -> list[Shape | None]:
+    return [_follow(node, shape) for node in nodes]
 
 
 def _is_free_form(shape: Shape | None) -> bool:
