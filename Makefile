@@ -9,7 +9,7 @@ empty :=
 list = $(subst $(empty) ,$2,$(strip $1))
 
 .DEFAULT_GOAL := help
-.PHONY: help dev demo playground docs test test-docs test-faults test-versions coverage newest test-browser bench dist lint clean
+.PHONY: help dev demo playground docs test test-docs test-faults test-versions coverage newest test-browser bench dist lint size clean
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -80,6 +80,9 @@ lint: .venv/.ready ## What CI runs: ruff, the one way of imports, and mypy stric
 	@$(TOX) --notest -e prowler,checkov
 	@.tox/prowler/bin/mypy checks/prowler
 	@MYPYPATH=checks/checkov .tox/checkov/bin/mypy --explicit-package-bases checks/checkov
+
+size: ## Lines of code, without blank lines, comments and docstrings
+	@$(PYTHON) -P tests/code_size.py checks remediation
 
 clean: ## Remove what the other targets made
 	@rm -rf .venv .tox build dist demo-run playground site *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
