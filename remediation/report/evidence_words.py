@@ -104,6 +104,12 @@ def _references(seen: References) -> Iterator[str]:
         yield f"{one.service} {one.resource} in {one.region} ({one.field})"
     for gap in seen.gaps:
         yield f"Not asked: {gap.service} in {gap.region}: {gap.why}"
+    for absences in seen.absent or ():
+        for one in absences.services:
+            yield (
+                f"Not offered in {absences.region}: {one.service} (DNS has no {one.host}, AWS's "
+                f"public list no {one.code})"
+            )
     if not seen.found:
         yield f"no resource found that names the key; {seen.services} listings read"
 

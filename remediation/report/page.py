@@ -13,7 +13,7 @@ from ..plan import LIMITS, Plan
 from ..status import Status, StatusRow
 from . import tables
 from .evidence_words import Said, in_words, moment
-from .tables import Sum, Table, money, name_of
+from .tables import Sum, Table, absent_services, money, name_of
 
 MOST_KEYS: Final = 1000
 """More keys than this in one group would make a page that no browser scrolls; the plan and the
@@ -158,6 +158,7 @@ def of_plan(plan: Plan) -> Page:
             *_places(plan.items),
             *_waivers(plan),
             *_gaps(held),
+            *_not_offered(plan.items),
             *tables.beside_the_keys(plan, every_key=True),
         ),
         notes=(*_code(plan), *plan.warnings, *_unusable(plan)),
@@ -283,6 +284,15 @@ def _gaps(held: Iterable[PlanItem]) -> Iterable[Table]:
     rows = tuple((*gap, str(count)) for gap, count in sorted(keys.items()))
     columns = ("service", "Region", "why", "permission", "keys")
     return (Table("Services that could not be asked", columns, rows),) if rows else ()
+
+
+def _not_offered(items: Iterable[PlanItem]) -> Iterable[Table]:
+    rows = tuple(
+        (region, str(len(services)), ", ".join(services))
+        for region, services in absent_services(items).items()
+    )
+    columns = ("Region", "services", "names")
+    return (Table("Services that the Region does not offer", columns, rows),) if rows else ()
 
 
 def _code(plan: Plan) -> Iterable[str]:

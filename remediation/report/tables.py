@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from ..guard import GuardRow
 from ..journal import History
-from ..models import Evidence, Gap, KeyResult, Outcome, PlanItem, Unmapped, VerdictKind
+from ..models import Evidence, Gap, KeyResult, Outcome, PlanItem, References, Unmapped, VerdictKind
 from ..plan import Plan
 from ..policy_view import PolicyView
 from ..since import Since
@@ -76,7 +76,7 @@ def of_plan(plan: Plan, *, every_key: bool = False) -> Report:
     if skipped:
         tables.append(_keys(f"Skipped: {len(skipped)} keys", skipped, notes, every_key=every_key))
     tables += beside_the_keys(plan, every_key=every_key)
-    lines = notes.lines() + _gaps(plan.items)
+    lines = notes.lines() + _gaps(plan.items) + _not_offered(plan.items)
     lines += [
         f"{len(chosen)} to schedule, {len(held)} held, {len(skipped)} skipped; "
         f"deleting saves {money(plan.summary.monthly_cost_usd)} a month "
@@ -194,6 +194,25 @@ def _gaps(items: Iterable[PlanItem]) -> list[str]:
             f"[{{service: {service}, regions: [{regions}], reason: ...}}]"
         )
     return lines
+
+
+def absent_services(items: Iterable[PlanItem]) -> dict[str, list[str]]:
+    """By Region, the services that it does not offer and that were not asked for that reason."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for item in items:
+        seen = item.evidence.references
+        if isinstance(seen, References):
+            for absences in seen.absent or ():
+                found[absences.region] |= {one.service for one in absences.services}
+    return {region: sorted(services) for region, services in sorted(found.items())}
+
+
+def _not_offered(items: Iterable[PlanItem]) -> list[str]:
+    return [
+        f"Not offered in {region}, so not asked: {len(services)} services (no host in DNS, "
+        f"not in AWS's public list): {', '.join(services)}."
+        for region, services in absent_services(items).items()
+    ]
 
 
 class _Notes:

@@ -16,6 +16,13 @@ GRANT = {"grant_id": "1", "grantee_principal": USER}
 DIGEST = "0" * 64
 DECLARED = {"tool": "terraform", "owner": "aws_kms_key.k", "source": "prod.json", "fix": "remove"}
 REFERENCE = {"service": "rds", "resource": "shop-db", "region": "eu-west-1", "field": "KmsKeyId"}
+ABSENT = {
+    "region": "eu-west-3",
+    "services": ({"service": "kendra", "host": "kendra.host", "code": "kendra"},),
+    "controls": (),
+    "list_path": "/list",
+    "listed": 200,
+}
 GAP = {"service": "fsx", "region": "eu-west-1", "why": "DescribeFileSystems was denied"}
 MOVED = {"alias": "alias/shop", "key_id": "new", "time": days_ago(40)}
 ATTEMPT = {"event": "Decrypt", "time": days_ago(3)}
@@ -90,6 +97,15 @@ SAID: dict[str, tuple[str, Any, tuple[str, ...]]] = {
         {"gaps": (GAP,)},
         (
             "Not asked: fsx in eu-west-1: DescribeFileSystems was denied",
+            "no resource found that names the key; 50 listings read",
+        ),
+    ),
+    "not offered": (
+        "references",
+        {"absent": (ABSENT,)},
+        (
+            "Not offered in eu-west-3: kendra "
+            "(DNS has no kendra.host, AWS's public list no kendra)",
             "no resource found that names the key; 50 listings read",
         ),
     ),

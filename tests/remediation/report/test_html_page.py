@@ -14,19 +14,22 @@ from hypothesis import strategies as st
 from page_reader import read_page
 
 from keysweep.remediation.models import (
+    Absences,
+    AbsentService,
     FindingRecord,
     Gap,
     Hold,
     KeyResult,
     Outcome,
     PlanItem,
+    References,
     Unknown,
     VerdictKind,
     Waived,
 )
 from keysweep.remediation.plan import LIMITS, Plan, PlanSummary
 from keysweep.remediation.policy import Policy
-from keysweep.remediation.report import page
+from keysweep.remediation.report import page, tables
 from keysweep.remediation.report.html import html
 from keysweep.remediation.since import compare
 from keysweep.remediation.status import Status, StatusRow
@@ -125,6 +128,26 @@ def test_a_plan_shows_money_reasons_keys_owners_gaps_waivers_and_limits() -> Non
     assert "--tfstate" in document.text
     for limit in LIMITS:
         assert limit in document.text
+
+
+def absences(region: str, *services: str) -> Absences:
+    found = tuple(AbsentService(service=s, host=f"{s}.host", code=s) for s in services)
+    return Absences(region=region, services=found, controls=(), list_path="/list", listed=200)
+
+
+def test_services_that_a_region_does_not_offer_are_counted_on_page_and_terminal() -> None:
+    first = References(absent=(absences("eu-west-3", "qbusiness", "kendra"),))
+    second = References(absent=(*(first.absent or ()), absences("sa-east-1", "omics")))
+    made = plan(item(evidence=changed(references=first)), held(evidence=changed(references=second)))
+    document = shown(page.of_plan(made))
+    rows = [[cell.text for cell in row.all("th", "td")] for row in document.all("tr")]
+    assert ["eu-west-3", "2", "kendra, qbusiness"] in rows
+    assert ["sa-east-1", "1", "omics"] in rows
+    lines = [line for line in tables.of_plan(made).lines if line.startswith("Not offered in")]
+    assert [line.split(" services")[0] for line in lines] == [
+        "Not offered in eu-west-3, so not asked: 2",
+        "Not offered in sa-east-1, so not asked: 1",
+    ]
 
 
 def test_the_evidence_is_folded_below_its_verdict_and_the_reasons_are_not() -> None:
