@@ -168,6 +168,7 @@ def test_the_evidence_is_folded_below_its_verdict_and_the_reasons_are_not() -> N
     assert set(folded) == {
         *("ARN", "Key", "Aliases", "Tags", "Grants", "Key policy", "Rotations", "Last use"),
         *("Declared in code", "Named by resources", "History of its state", "Attempts to use it"),
+        *("Aliases moved away from it", "Aliases on other keys that may have been on it"),
     }
     summary = second.one("summary").text
     assert "protected-tag : it is tagged keysweep:keep" in summary
