@@ -40,10 +40,10 @@ USES = frozenset(
     }
 )
 """Events that count as use: grants, "Cryptographic operations" (AWS KMS Developer Guide), and
-GetPublicKey, as whoever has the public key encrypts or verifies with it outside of AWS."""
+GetPublicKey, since its caller can then encrypt or verify outside AWS."""
 
 SYMMETRIC = ("SYMMETRIC_DEFAULT", "HMAC_")
-"""How the specs of keys without a public key begin: GetPublicKey of one is no use."""
+"""Prefixes of the specs of keys without a public key, for which GetPublicKey is not use."""
 
 RETENTION = timedelta(days=90)
 SHORTEST_WAIT, LONGEST_WAIT = timedelta(days=7), timedelta(days=30)
@@ -154,7 +154,7 @@ def _read_history(client: Any, key: PendingKey) -> None:
 
 
 def _is_use(name: str, key: PendingKey) -> bool:
-    """Tell whether an event is use of the key; of a key without a spec, GetPublicKey is."""
+    """Return whether an event is use of the key; without a known spec, GetPublicKey is."""
     return name in USES and not (name == "GetPublicKey" and key.spec.startswith(SYMMETRIC))
 
 
