@@ -7,12 +7,14 @@ identifiers (KeyId)"). The members of a multi-Region set share one id, so all of
 from __future__ import annotations
 
 import itertools
+import json
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import Final
+from urllib.parse import unquote
 
 from ..models import Absences, AbsentService, Gap, KeyArn, Reference, References, Unknown
 from .reference_absence import Absent, RegionList
@@ -49,11 +51,17 @@ def key_name(value: object) -> KeyName | None:
     return None if match is None else _named(match)
 
 
-def key_names_within(text: object) -> Iterator[KeyName]:
-    """Every key that a document, such as a policy in JSON, names."""
-    if not isinstance(text, str):
+def key_names_within(document: object) -> Iterator[KeyName]:
+    """Every key that a document names: a text, such as a policy in JSON, or what boto3 made of it.
+
+    IAM sends its policies URL-encoded, and boto3 parses those that it can.
+    """
+    if isinstance(document, dict | list):
+        document = json.dumps(document, default=str)
+    if not isinstance(document, str):
         return
-    for match in itertools.chain(_WITHIN.finditer(text), _WITHIN.finditer(_unescaped(text))):
+    texts = dict.fromkeys((document, _unescaped(document), unquote(document)))
+    for match in itertools.chain.from_iterable(map(_WITHIN.finditer, texts)):
         name = _named(match)
         while name is not None:
             yield name

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from urllib.parse import quote
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -152,6 +155,44 @@ def test_a_field_holds_an_alias_with_a_colon_whole() -> None:
     name = key_name("alias/team:db")
     assert name is not None
     assert name.alias == "alias/team:db"
+
+
+POLICY = {
+    "Statement": [
+        {"Effect": "Allow", "Action": "kms:Decrypt", "Resource": [arn()]},
+        {
+            "Effect": "Allow",
+            "Action": "kms:*",
+            "Resource": "*",
+            "Condition": {"ForAnyValue:StringEquals": {"kms:ResourceAliases": "alias/shop"}},
+        },
+    ]
+}
+
+
+@pytest.mark.parametrize("document", [POLICY, json.dumps(POLICY), quote(json.dumps(POLICY))])
+def test_a_policy_names_its_keys_however_it_comes(document: object) -> None:
+    names = list(key_names_within(document))
+    assert {name.id for name in names} == {ID, None}
+    assert {name.alias for name in names} == {"alias/shop", None}
+
+
+@pytest.mark.parametrize(
+    "resource",
+    [
+        "*",
+        f"arn:aws:kms:{REGION}:{ACCOUNT}:key/*",
+        f"arn:aws:kms:*:{ACCOUNT}:key/mrk-*",
+        f"arn:aws:kms:{REGION}:{ACCOUNT}:alias/*",
+    ],
+)
+def test_a_policy_for_any_key_names_none(resource: str) -> None:
+    assert list(key_names_within({"Statement": [{"Resource": resource}]})) == []
+
+
+def test_a_policy_names_a_key_in_any_region_and_account() -> None:
+    (name,) = key_names_within({"Resource": f"arn:aws:kms:*:*:key/{ID}"})
+    assert (name.id, name.region, name.account_id) == (ID, None, None)
 
 
 @pytest.mark.parametrize("value", [None, 3, ["x"], {}])
