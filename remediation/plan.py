@@ -57,8 +57,7 @@ LIMITS: Final = (
     "Nobody can prove that a key is dead: data keys already handed out, client-side encryption, "
     "single objects with their own key, copies and snapshots in other accounts, public keys of "
     "asymmetric pairs and the former key of an alias that was moved before the event history "
-    "begins leave no trace that AWS shows. No call shows the keys that QuickSight "
-    "and Inspector use, and no list of services is ever whole.",
+    "begins leave no trace that AWS shows, and no list of services is ever whole.",
     "Prices are AWS's list prices in US dollars.",
 )
 """What no evidence shows; every report says so, as README.md does below its promises."""

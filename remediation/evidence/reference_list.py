@@ -99,7 +99,7 @@ class Call(Part):
 
     operation: str
     params: dict[str, JsonValue] = Field(default={})
-    """Constants; `{account}` stands for the account's number."""
+    """Constants; the text `{account}` stands for the account's number."""
     take: dict[str, Expression] = Field(default={})
     """Parameters whose value comes from an item of the call before."""
     same: tuple[str, ...] = ()
@@ -118,7 +118,8 @@ class Call(Part):
     keys: tuple[Expression, ...] = ()
     """Where an item names keys: key ids, key ARNs, alias names or alias ARNs."""
     documents: tuple[Expression, ...] = ()
-    """Texts within an item in which keys are named, such as policies in JSON."""
+    """Texts within an item in which keys are named, such as policies in JSON; IAM's, which boto3
+    parses, too."""
     hides: str | None = None
     """Why an item may have a key that AWS does not show: a listing with any item is a gap."""
     nothing: Signs = ()

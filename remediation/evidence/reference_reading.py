@@ -215,9 +215,7 @@ class Reading:
 
 def _requests(call: Call, parent: Item, account_id: str) -> Iterator[dict[str, Any]]:
     """The parameters of each request that a call needs for one item."""
-    params: dict[str, Any] = {
-        name: account_id if value == "{account}" else value for name, value in call.params.items()
-    }
+    params = {name: _constant(value, account_id) for name, value in call.params.items()}
     params |= {name: parent.sent[name] for name in call.same}
     for name, expression in call.take.items():
         if call.batch:
@@ -226,6 +224,13 @@ def _requests(call: Call, parent: Item, account_id: str) -> Iterator[dict[str, A
             params[name] = value  # an optional one that the item lacks is left out
     for values in itertools.product(*call.each.values()):
         yield {**params, **dict(zip(call.each, values, strict=True))}
+
+
+def _constant(value: Any, account_id: str) -> Any:
+    """A constant of the list, with the account's number where it is named."""
+    if isinstance(value, list):
+        return [_constant(one, account_id) for one in value]
+    return account_id if value == "{account}" else value
 
 
 def _batches(items: list[Item], sent: Params, size: int) -> Iterator[Item]:

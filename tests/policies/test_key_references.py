@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from keysweep.remediation.evidence.reference_list import (
     Call,
     Entry,
     ReferenceList,
+    compiled,
     load,
     reference_list,
 )
@@ -79,11 +80,14 @@ def _has_paginator(service: str, operation: str) -> bool:
 
 
 def test_no_call_is_listed_twice_with_the_same_request() -> None:
-    def request(entry: Entry, call: Call) -> str:
-        asked = (entry.service, call.operation, call.params, call.items, call.take)
-        return json.dumps(asked, sort_keys=True)
+    def requests(service: str, call: Call, before: tuple[str, ...] = ()) -> Iterator[str]:
+        asked = (service, call.operation, call.params, call.items, call.take, before)
+        made = json.dumps(asked, sort_keys=True)
+        yield made
+        for below in call.then:
+            yield from requests(service, below, (*before, made))
 
-    counted = Counter(request(entry, call) for entry, call in LIST.calls())
+    counted = Counter(one for entry in LIST.entries for one in requests(entry.service, entry))
     assert {one for one, times in counted.items() if times > 1} == set()
 
 
@@ -94,7 +98,7 @@ def test_only_reading_operations_are_listed() -> None:
 
 def test_answers_that_show_all_regions_come_from_global_services() -> None:
     once = {entry.service for entry in LIST.entries if entry.reach == "account"}
-    assert once == {"s3", "route53"}
+    assert once == {"s3", "route53", "iam"}
 
 
 def test_a_region_to_call_is_taken_from_the_item() -> None:
@@ -103,6 +107,7 @@ def test_a_region_to_call_is_taken_from_the_item() -> None:
         "GetBucketEncryption",
         "GetBucketReplication",
         "ListBucketInventoryConfigurations",
+        "GetBucketPolicy",
     }
 
 
@@ -179,6 +184,40 @@ def test_what_a_listing_shows_is_not_asked_item_by_item() -> None:
     leading = {(e.service, e.operation) for e in LIST.entries if e.then}
     # A listing shows the key of a parameter's newest version alone; its older ones have their own.
     assert leading & SPARED == {("ssm", "DescribeParameters")}
+
+
+def test_only_the_systems_own_keyspaces_are_left_out() -> None:
+    """By name: a customer's may begin with the same word."""
+    (entry,) = [one for one in LIST.entries if one.service == "keyspaces"]
+    names = [
+        "system",
+        "system_schema",
+        "system_schema_mcs",
+        "system_multiregion_info",
+        "systems_of_ours",
+        "shop",
+    ]
+    answer = {"keyspaces": [{"keyspaceName": name} for name in names]}
+    shown = [item["keyspaceName"] for item in compiled(entry.items).search(answer)]
+    assert shown == ["systems_of_ours", "shop"]
+
+
+@pytest.mark.parametrize(
+    ("accounts", "asked"),
+    [
+        ([{"state": {"status": "DISABLED"}}], False),
+        ([{"state": {"status": "ENABLED"}}], True),
+        ([{"state": {"status": "SUSPENDED"}}], True),
+        ([{}], True),
+        ([], True),
+    ],
+)
+def test_inspector_is_asked_unless_it_says_that_it_is_disabled(
+    accounts: list[dict[str, Any]], asked: bool
+) -> None:
+    (entry,) = [one for one in LIST.entries if one.service == "inspector2"]
+    answer = {"accounts": accounts, "failedAccounts": []}
+    assert bool(compiled(entry.items).search(answer)) == asked
 
 
 # --- permissions ----------------------------------------------------------------------------------

@@ -457,7 +457,7 @@ def plain_session() -> Session:
 
 def params_of(entry: Entry) -> Answer:
     """The parameters of an entry's first call."""
-    constants = {k: KEY.account_id if v == "{account}" else v for k, v in entry.params.items()}
+    constants = json.loads(json.dumps(entry.params).replace("{account}", KEY.account_id))
     return {**constants, **{name: values[0] for name, values in entry.each.items()}}
 
 

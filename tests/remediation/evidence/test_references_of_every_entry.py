@@ -142,8 +142,9 @@ class Aws:
         call = self._calls[operation]
         shape = self.client.meta.service_model.operation_model(operation).output_shape
         answer = self._maker.answer(shape)
-        for member, wanted in _wanted_by_filters(call.items):
-            answer = set_everywhere(answer, member, wanted)
+        for expression in (call.items, *call.documents):
+            for member, wanted in _wanted_by_filters(expression):
+                answer = set_everywhere(answer, member, wanted)
         if call.batch is not None:
             answer = self._as_many_as_asked(call, answer, request)
         cursor = _cursor(self.client, call)
@@ -186,8 +187,10 @@ def _items(call: Call, answer: Answer) -> list[Any]:
     return shown if isinstance(shown, list) else [shown]
 
 
-def _wanted_by_filters(expression: str) -> Iterator[tuple[str, str | None]]:
-    """Members that a filter compares, with the value that passes: made-up texts never do."""
+def _wanted_by_filters(expression: str) -> Iterator[tuple[str, str | bool | None]]:
+    """Members that a filter compares, with the value that passes: made-up ones never do."""
+    for member in re.findall(r"\[\?(\w+)\]", expression):
+        yield member, True
     for member, text in re.findall(r"\[\?(\w+)==(?:'([^']*)'|`null`)\]", expression):
         yield member, text or None
 

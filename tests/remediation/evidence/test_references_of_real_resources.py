@@ -326,6 +326,20 @@ def s3_bucket_by_alias_arn(clients: Clients, key: Named) -> None:
     encrypt(bucket(clients, "by-alias-arn"), "by-alias-arn", key.alias_arn)
 
 
+@case("s3", "Policy", ELSEWHERE)
+def s3_bucket_policy(clients: Clients, key: Named) -> None:
+    only = {"StringNotEquals": {"s3:x-amz-server-side-encryption-aws-kms-key-id": key.arn}}
+    statement = {
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": "s3:PutObject",
+        "Resource": "arn:aws:s3:::by-policy/*",
+        "Condition": only,
+    }
+    policy = {"Version": "2012-10-17", "Statement": [statement]}
+    bucket(clients, "by-policy").put_bucket_policy(Bucket="by-policy", Policy=json.dumps(policy))
+
+
 @case("s3", "Destination.EncryptionConfiguration.ReplicaKmsKeyID", ELSEWHERE)
 def s3_replication_to_another_region(clients: Clients, key: Named) -> None:
     for name, region in (("source", REGION), ("target", ELSEWHERE)):
@@ -1123,6 +1137,41 @@ def network_firewall(clients: Clients, key: Named) -> None:
         FirewallPolicyArn="arn:aws:network-firewall:eu-west-1:111122223333:firewall-policy/p",
         EncryptionConfiguration={"KeyId": key.arn, "Type": "CUSTOMER_KMS"},
     )
+
+
+def allowing(**who: object) -> str:
+    statement = {"Effect": "Allow", "Action": "kms:Decrypt", **who}
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+
+
+@case("iam", "PolicyVersionList[?IsDefaultVersion].Document")
+def iam_policy_that_nothing_uses(clients: Clients, key: Named) -> None:
+    clients("iam").create_policy(PolicyName="shop", PolicyDocument=allowing(Resource=key.arn))
+
+
+@case("iam", "UserPolicyList[].PolicyDocument", ELSEWHERE)
+def iam_user(clients: Clients, key: Named) -> None:
+    iam = clients("iam")
+    iam.create_user(UserName="ann")
+    document = allowing(Resource=[f"arn:aws:kms:*:{ACCOUNT}:key/{key.id}"])
+    iam.put_user_policy(UserName="ann", PolicyName="shop", PolicyDocument=document)
+
+
+@case("iam", "GroupPolicyList[].PolicyDocument")
+def iam_group(clients: Clients, key: Named) -> None:
+    iam = clients("iam")
+    iam.create_group(GroupName="clerks")
+    document = allowing(Resource=[key.alias_arn])
+    iam.put_group_policy(GroupName="clerks", PolicyName="shop", PolicyDocument=document)
+
+
+@case("iam", "RolePolicyList[].PolicyDocument")
+def iam_role(clients: Clients, key: Named) -> None:
+    iam = clients("iam")
+    iam.create_role(RoleName="till", AssumeRolePolicyDocument=allowing(Principal="*"))
+    condition = {"ForAnyValue:StringEquals": {"kms:ResourceAliases": [key.alias]}}
+    document = allowing(Resource="*", Condition=condition)
+    iam.put_role_policy(RoleName="till", PolicyName="shop", PolicyDocument=document)
 
 
 # --- the estate and the rows ----------------------------------------------------------------------

@@ -411,6 +411,7 @@ def test_an_item_is_asked_in_its_own_region(stubbed: Stubbed) -> None:
         "GetBucketEncryption": {"ServerSideEncryptionConfiguration": {"Rules": []}},
         "GetBucketReplication": missing,
         "ListBucketInventoryConfigurations": {"InventoryConfigurationList": []},
+        "GetBucketPolicy": refusal("NoSuchBucketPolicy"),
     }
     place = stubbed(answers(table))
     index = scan_account(place, listing(entry))
