@@ -7,9 +7,23 @@ OLDER_CHECKOVS := checkov-3.2.10 checkov-2.4.0
 comma := ,
 empty :=
 list = $(subst $(empty) ,$2,$(strip $1))
+OLDEST_PROWLER := $(lastword $(OLDER_PROWLERS))
+OLDEST_CHECKOV := $(lastword $(OLDER_CHECKOVS))
+
+# The tests of these environments' Prowlers and Checkovs.
+define try_versions
+KEYSWEEP_PROWLERS=$(call list,$(patsubst %,.tox/%/bin/prowler,$1),:) \
+  KEYSWEEP_CHECKOVS=$(call list,$(patsubst %,.tox/%/bin/checkov,$2),:) \
+  .tox/command/bin/python -P -m pytest -n auto tests/versions
+endef
 
 .DEFAULT_GOAL := help
-.PHONY: help dev demo playground docs test test-docs test-faults test-versions coverage newest test-browser bench dist lint size clean
+.PHONY: help dev demo playground docs lint check test test-sample test-all test-docs test-faults \
+  test-versions test-browser coverage newest bench dist size clean
+
+# How often hypothesis tries each property: tests/conftest.py has the numbers.
+check: export KEYSWEEP_EXAMPLES = check
+test-all: export KEYSWEEP_EXAMPLES = all
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,19 +52,30 @@ docs: .venv/.ready ## The documentation site, into site/; a warning is an error
 	@$(TOX) -e docs
 	@echo "The site is in site/index.html"
 
-test: .venv/.ready ## All tests: the checks beside their scanners, the command, and all together
-	@$(TOX) -e prowler,checkov,command
+check: .venv/.ready ## Lint, and the tests that need neither AWS nor a process: a minute
+	@$(TOX) -e lint,command -- -m pure tests/remediation
 
-test-faults: .venv/.ready ## Every kind of fault, and two hundred runs that are killed at a random moment
-	@$(TOX) -e command -- --dist load -m faults tests/remediation/test_faults_matrix.py
-	@$(TOX) -e command -- -n 0 -m faults tests/remediation/test_kills.py
+test: .venv/.ready ## Lint and the tests to run before a push: five minutes
+	@$(TOX) -e lint,prowler,checkov,command
+
+test-sample: docs ## Some of what takes long: faults, kills, shell blocks, the oldest scanners
+	@$(TOX) --notest -e prowler,checkov,typed,$(OLDEST_PROWLER)
+	@$(TOX) -e $(OLDEST_CHECKOV)
+	@$(TOX) -e command -- -m sample
+	@$(TOX) -e command -- -n 0 -m 'pages and not slow' tests/docs
+	@$(call try_versions,prowler $(OLDEST_PROWLER),$(OLDEST_CHECKOV))
+
+test-all: test test-faults test-versions test-docs test-browser ## Everything: nightly, before a release
+
+test-faults: .venv/.ready ## Every kind of fault, and 220 runs that are killed at a random moment
+	@$(TOX) --notest -e prowler,checkov
+	@$(TOX) -e command -- --dist load -m 'sample or slow' --deselect tests/remediation/test_kills.py
+	@$(TOX) -e command -- -n 0 -m 'sample or slow' tests/remediation/test_kills.py
 
 test-versions: .venv/.ready ## The ways into Prowlers and Checkovs, older ones too
 	@$(TOX) -e $(call list,$(OLDER_CHECKOVS),$(comma))
 	@$(TOX) --notest -e command,prowler,checkov,$(call list,$(OLDER_PROWLERS),$(comma))
-	@KEYSWEEP_PROWLERS=$(call list,$(patsubst %,.tox/%/bin/prowler,prowler $(OLDER_PROWLERS)),:) \
-	  KEYSWEEP_CHECKOVS=$(call list,$(patsubst %,.tox/%/bin/checkov,checkov $(OLDER_CHECKOVS)),:) \
-	  .tox/command/bin/python -P -m pytest -n auto tests/versions
+	@$(call try_versions,prowler $(OLDER_PROWLERS),checkov $(OLDER_CHECKOVS))
 
 coverage: .venv/.ready ## The lines and branches of the command that its tests never take
 	@$(TOX) --notest -e prowler,checkov

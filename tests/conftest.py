@@ -3,10 +3,35 @@
 from __future__ import annotations
 
 import importlib.util
+import os
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = {"check": 20, "test": 100, "all": 1000}
+"""Of each property, by the profile that KEYSWEEP_EXAMPLES names; `make` sets it."""
 
 if importlib.util.find_spec("hypothesis"):
     from hypothesis import settings
 
-    # How long an example takes is the machine's business: speed is measured in benchmarks/.
-    settings.register_profile("keysweep", deadline=None, print_blob=True)
-    settings.load_profile("keysweep")
+    for name, examples in EXAMPLES.items():
+        # How long an example takes is the machine's business: speed is measured in benchmarks/.
+        settings.register_profile(name, deadline=None, print_blob=True, max_examples=examples)
+    settings.load_profile(os.environ.get("KEYSWEEP_EXAMPLES", "test"))
+
+PURE = (
+    *("rules/", "findings/", "report/", "iac/"),
+    *("test_journal", "test_key_", "test_lifecycle", "test_plan_", "test_policy", "test_since"),
+)
+"""Of tests/remediation: what `make check` runs, but for tests that need an embedded AWS."""
+
+SERVERS = {"aws", "own_server", "server"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that need neither AWS nor a process."""
+    folder = Path(__file__).with_name("remediation")
+    for item in items:
+        chosen = item.path.is_relative_to(folder) and str(item.path.relative_to(folder))
+        if chosen and chosen.startswith(PURE) and SERVERS.isdisjoint(item.fixturenames):
+            item.add_marker("pure")

@@ -1,4 +1,7 @@
-"""Every shell block of the pages, typed into a shell as it stands; `make test-docs` runs these."""
+"""Every shell block of the pages, typed into a shell as it stands.
+
+`make test-docs` runs these, and `make test-sample` those of some pages.
+"""
 
 from __future__ import annotations
 
@@ -44,6 +47,9 @@ DONE = {
     "aws securityhub batch-import-findings --findings file://$(echo sent/*.asff.json)",
 }
 
+SAMPLE = {"README.md", "docs/undo.md"}
+"""Pages that are run on every change."""
+
 NOT_RUN: frozenset[tuple[str, str]] = frozenset()
 """Page and first line of every block that says of itself that it is not run."""
 
@@ -66,7 +72,12 @@ def test_no_block_is_left_out_but_these() -> None:
 @pytest.mark.parametrize(
     ("page", "setting"),
     [
-        pytest.param(page, (page, START.get(page, "estate")), id=page)
+        pytest.param(
+            page,
+            (page, START.get(page, "estate")),
+            id=page,
+            marks=() if page in SAMPLE else pytest.mark.slow,
+        )
         for page in PAGES
         if _typed(page)
     ],

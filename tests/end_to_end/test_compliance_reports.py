@@ -16,6 +16,8 @@ from botocore.exceptions import ClientError
 
 from embedded_aws.process import EmbeddedAws
 
+pytestmark = pytest.mark.sample
+
 SHOP = "111122223333"
 LIFECYCLE = "kms_key_lifecycle_1.0_aws"
 PILLAR = "aws_well_architected_framework_cost_optimization_pillar_aws"

@@ -10,7 +10,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from embedded_aws.process import EmbeddedAws
+
+pytestmark = pytest.mark.sample
 
 SHOP = "111122223333"
 CHECK = "kms_cmk_not_deleted_unintentionally"

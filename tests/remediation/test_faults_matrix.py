@@ -75,11 +75,9 @@ UNANSWERED = (
 """The call was carried out, and its answer came cut or not at all."""
 KINDS = (*REFUSED, *LOST, *UNANSWERED)
 
-IN_EVERY_RUN = {"deny", "drop_before", "truncate"}
-IN_EVERY_RUN_OR_LONG = [
-    kind if kind in IN_EVERY_RUN else pytest.param(kind, marks=pytest.mark.faults) for kind in KINDS
-]
-"""One of each sort in `make test`, all with `make test-faults`."""
+TIERS = {"truncate": (), "deny": pytest.mark.sample, "drop_before": pytest.mark.sample}
+EVERY_KIND = [pytest.param(kind, marks=TIERS.get(kind, pytest.mark.slow)) for kind in KINDS]
+"""One kind in `make test`, one of each sort in `make test-sample`, all in `make test-faults`."""
 
 
 @pytest.fixture
@@ -164,7 +162,7 @@ def _documented(command: str, operation: str, kind: str) -> str:
     raise AssertionError(f"{DOCS} has no row for {operation} in {command}")
 
 
-@pytest.mark.parametrize("kind", IN_EVERY_RUN_OR_LONG)
+@pytest.mark.parametrize("kind", EVERY_KIND)
 def test_one_kind_of_fault_through_the_whole_loop(kind: str, run: Stages) -> None:
     every = run.state("Disabled")
 
@@ -284,7 +282,7 @@ ENTRIES = {
 """What an account is entered with."""
 
 
-@pytest.mark.parametrize("kind", IN_EVERY_RUN_OR_LONG)
+@pytest.mark.parametrize("kind", EVERY_KIND)
 def test_accounts_that_cannot_be_entered_for_a_while(
     kind: str, run: Stages, monkeypatch: pytest.MonkeyPatch
 ) -> None:

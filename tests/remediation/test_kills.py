@@ -1,7 +1,7 @@
 """SIGKILL at a random moment of apply and of cancel: one more run finishes, and nothing is lost.
 
-Twenty kills in an ordinary run, two hundred more with `make test-faults`. The seed is the test's
-number; the moment is drawn from the time that a whole run takes here.
+`make test` has two, `make test-sample` twenty, `make test-faults` 220. The seed is
+the test's number; the moment is drawn from the time that a whole run takes here.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from stages_child import WISHES, child
 
 from embedded_aws.process import EmbeddedAws
 
-ORDINARY, MORE = 20, 200
+FEW, SAMPLE, ALL = 2, 20, 220
 
 
 class Children:
@@ -112,8 +112,9 @@ def _check(run: Stages, plan: Any) -> None:
 
 
 SEEDS = [
-    *range(ORDINARY),
-    *(pytest.param(seed, marks=pytest.mark.faults) for seed in range(ORDINARY, ORDINARY + MORE)),
+    *range(FEW),
+    *(pytest.param(seed, marks=pytest.mark.sample) for seed in range(FEW, SAMPLE)),
+    *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(SAMPLE, ALL)),
 ]
 
 
@@ -155,6 +156,7 @@ def test_a_killed_run_is_finished_by_the_next(
     _check(run, plan)
 
 
+@pytest.mark.sample
 @pytest.mark.parametrize("seed", range(5))
 def test_cancel_after_a_killed_apply_undoes_all_of_it(
     seed: int, run: Stages, children: Children

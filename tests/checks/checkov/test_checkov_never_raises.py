@@ -126,8 +126,6 @@ def test_both_checks_are_registered(family: str) -> None:
 
 @pytest.mark.parametrize("family", CASES)
 @settings(
-    max_examples=300,
-    deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.differing_executors],
 )
 @given(data=st.data())
@@ -153,7 +151,6 @@ def judge(check_id: str, value: object) -> CheckResult:
     )
 
 
-@settings(max_examples=500)
 @given(values)
 @example(value=0)
 @example(value=0.0)
@@ -170,7 +167,6 @@ def test_only_a_literal_is_a_state(value: object) -> None:
     assert judge(STATE, value) is expected
 
 
-@settings(max_examples=500)
 @given(scalars)
 @example(value=math.nan)
 @example(value=math.inf)

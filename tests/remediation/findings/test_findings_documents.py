@@ -11,7 +11,7 @@ from typing import Any
 from unittest import mock
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from keysweep.remediation.findings import documents, window
@@ -76,7 +76,6 @@ def _refuse(constant: str) -> None:
     raise ValueError(constant)
 
 
-@settings(deadline=None)
 @given(st.lists(values, max_size=8), styles, chunks)
 def test_a_list_gives_its_elements_in_any_layout(
     elements: list[Any], style: dict[str, Any], chunk: int
@@ -84,7 +83,6 @@ def test_a_list_gives_its_elements_in_any_layout(
     assert read(json.dumps(elements, **style).encode(), chunk) == elements
 
 
-@settings(deadline=None)
 @given(
     st.lists(objects | st.lists(values, max_size=3), max_size=8),
     styles,
@@ -99,7 +97,6 @@ def test_lines_and_concatenated_documents_give_their_records_in_order(
     assert read(document.encode(), chunk) == records
 
 
-@settings(deadline=None)
 @given(st.lists(objects, min_size=1, max_size=5), styles, st.data(), chunks)
 def test_a_document_that_is_cut_off_is_refused_wherever_the_cut_is(
     elements: list[Any], style: dict[str, Any], data: st.DataObject, chunk: int
@@ -113,7 +110,6 @@ def test_a_document_that_is_cut_off_is_refused_wherever_the_cut_is(
 structure = st.text(alphabet='{}[]",:\\ \n1ae-.tn', max_size=3)
 
 
-@settings(deadline=None)
 @given(st.lists(objects, max_size=4), styles, st.data(), chunks)
 @example([{}], {"indent": None}, None, 5)
 def test_a_damaged_document_is_read_only_where_it_is_still_json(
@@ -127,7 +123,6 @@ def test_a_damaged_document_is_read_only_where_it_is_still_json(
     agrees(document, chunk)
 
 
-@settings(deadline=None)
 @given(
     st.lists(
         st.sampled_from(
@@ -169,14 +164,12 @@ def agrees(document: str, chunk: int) -> None:
         assert read(document.encode(), chunk) == records
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=200), chunks)
 def test_of_any_bytes_only_the_refusal_comes_out(content: bytes, chunk: int) -> None:
     with contextlib.suppress(NotWhole):
         read(content, chunk)
 
 
-@settings(deadline=None)
 @given(
     st.lists(objects, min_size=1, max_size=4),
     st.sampled_from(["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-be"]),

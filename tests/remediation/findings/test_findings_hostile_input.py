@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
@@ -259,7 +259,6 @@ def paths(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     return found
 
 
-@settings(deadline=None, max_examples=300)
 @given(st.data())
 def test_whatever_a_record_holds_only_our_own_errors_come_out(data: st.DataObject) -> None:
     record: Any = copy.deepcopy(data.draw(st.sampled_from(SAMPLES)))
@@ -291,7 +290,6 @@ def test_whatever_a_record_holds_only_our_own_errors_come_out(data: st.DataObjec
     assert all(warning.isprintable() for warning in results.warnings)
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=300))
 def test_whatever_the_bytes_are_only_our_own_errors_come_out(content: bytes) -> None:
     refusal(content)

@@ -499,9 +499,7 @@ def test_only_code_that_lies_here_is_opened(read: Any, file: str | None) -> None
     assert "does not lie here" in nowhere.reason
 
 
-@settings(
-    suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60
-)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(text=st.text(alphabet=st.sampled_from("-:&*a![]{}'\"\n #|kindKey"), max_size=40))
 def test_any_text_is_read_or_leads_nowhere(tmp_path: Path, text: str) -> None:
     assert isinstance(crossplane.lead(manifest(tmp_path, "Key.default.a", text)), Nowhere)

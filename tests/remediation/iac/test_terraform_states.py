@@ -294,9 +294,7 @@ BROKEN = st.recursive(
 
 
 @pytest.mark.parametrize("form", [RAW, SHOWN], ids=["state file", "terraform show -json"])
-@settings(
-    suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60
-)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_a_state_with_any_part_replaced_is_read_or_refused(read, form: Path, data) -> None:
     document = json.loads(form.read_text(encoding="utf-8"))

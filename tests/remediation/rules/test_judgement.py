@@ -18,7 +18,7 @@ from dead_key import (
     judged,
     policy,
 )
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from keysweep.remediation.models import (
@@ -208,7 +208,6 @@ def test_asking_all_changes_no_verdict(evidence: Evidence, under: Policy) -> Non
     assert lazily.unasked <= thoroughly.unasked
 
 
-@settings(max_examples=50)
 @given(evidences(), policies())
 def test_a_held_key_is_asked_nothing_more(evidence: Evidence, under: Policy) -> None:
     judgement = judge(evidence, under, NOW)
