@@ -1,4 +1,4 @@
-"""README's table of scanners says what the tests really run, and what `keysweep verify` demands."""
+"""The table of supported versions is what the tests run and what `keysweep verify` requires."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ TOX = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["tox"]
 ROW = re.compile(r"^\| (Prowler|Checkov) \| (.+) \| (\S+) \| (.+) \|$", re.MULTILINE)
 TABLE = {
     f"{scanner}: {how}": (first, tried)
-    for scanner, how, first, tried in ROW.findall((ROOT / "README.md").read_text("utf-8"))
+    for scanner, how, first, tried in ROW.findall((ROOT / "docs/install.md").read_text("utf-8"))
 }
-BESIDE = "Prowler: the checks installed beside it"
-HANDED = "Prowler: the checks handed over by `-x`"
-READ = "Prowler: its results read"
-CHECKOV = "Checkov: the checks handed over, its results read"
+BESIDE = "Prowler: checks installed"
+HANDED = "Prowler: checks loaded with `-x`"
+READ = "Prowler: results"
+CHECKOV = "Checkov: checks and results"
 
 
 def tried(row: str) -> set[str]:
