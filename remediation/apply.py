@@ -15,11 +15,13 @@ from .errors import AccountUnavailable, CutAnswer, Refused, present
 from .evidence import SOURCES, Collector
 from .evidence.description import describe
 from .journal import AGAIN, USE_SHOWS_LATE, History, IntentLine, Journal, JournalFailed, KeyRecord
+from .lifecycle import Situation, state_of
 from .models import (
     PENDING_DELETION,
     Cost,
     Evidence,
     KeyArn,
+    KeyDescription,
     KeyResult,
     NotFound,
     Outcome,
@@ -37,12 +39,12 @@ from .work import Stop, Stopped, each_key
 from .write import (
     CANCEL,
     SCHEDULE,
+    Settled,
     Write,
     await_state,
-    is_late,
-    is_ours,
     not_asked,
     settle,
+    who_began_it,
     write,
 )
 
@@ -203,10 +205,14 @@ class _Work:
             settled = settle(self.place, self.journal, intent, SCHEDULE)
             if settled.result.outcome is Outcome.SCHEDULED:
                 return self._look_at_plans(settled.result)
-        if record is None or record.scheduled_outcome is None:
+        if record is None:
             return row
-        if is_ours(known(now.description), record):
+        state = state_of(record, known(now.description), self._now())
+        if state.situation is Situation.OURS:
             return replace(row, message="scheduled by another plan of this journal")
+        if state.situation is Situation.UNDETERMINED:
+            told = who_began_it(self.item.key_arn)
+            return replace(row, outcome=Outcome.FAILED, message=told)
         return row
 
     def _now(self) -> datetime:
@@ -228,8 +234,7 @@ class _Work:
             if settled.result.outcome is Outcome.CANCELLED:
                 return replace(settled.result, outcome=Outcome.CHANGED), ()
             undo_failed = undo_failed or operation is CANCEL
-            if operation is SCHEDULE and settled.result.outcome is not Outcome.FAILED:
-                other = other or settled.result
+            other = _first_to_tell(other, settled)
             if operation is SCHEDULE and not settled.final:
                 still_open.insert(0, intent)
         if other is not None:
@@ -258,22 +263,31 @@ class _Work:
         except (ClientError, BotoCoreError, CutAnswer) as error:
             why = f"scheduled by an earlier run; {explain(error, self.place).unknown}"
             return _row(self.item, Outcome.FAILED, why, standing.deletion_date)
-        if isinstance(seen, NotFound):
-            return _row(self.item, Outcome.CHANGED, "AWS knows no such key any more")
-        if is_late(seen, standing.time, self._now()):
-            message = "scheduled by an earlier run; DescribeKey does not show it yet"
-            return _row(self.item, Outcome.FAILED, f"{message}: {AGAIN}", standing.deletion_date)
-        if seen.key_state not in PENDING_DELETION:
-            message = f"somebody else cancelled its deletion: the key is {seen.key_state}"
-            return _row(self.item, Outcome.CHANGED, message)
-        if not is_ours(seen, record):
-            message = "somebody else cancelled its deletion, and scheduled it anew"
-            return _row(self.item, Outcome.ALREADY_PENDING, message, seen.deletion_date)
+        situation = state_of(record, seen, self._now()).situation
+        if situation is not Situation.OURS:
+            return self._not_standing(situation, seen, standing.deletion_date)
         message = "scheduled by an earlier run of this plan"
-        row = _row(self.item, Outcome.SCHEDULED, message, seen.deletion_date)
+        row = _row(self.item, Outcome.SCHEDULED, message, known(seen).deletion_date)
         if undo_failed or self._now() - standing.time < LOOKED_AGAIN:
             return self._look_at_plans(row)
         return row
+
+    def _not_standing(
+        self, situation: Situation, seen: KeyDescription | NotFound, promised: datetime | None
+    ) -> KeyResult:
+        """The row of a key that an earlier run scheduled, and whose deletion is not that one."""
+        if isinstance(seen, NotFound):
+            return _row(self.item, Outcome.CHANGED, "AWS knows no such key any more")
+        if situation is Situation.LATE:
+            message = "scheduled by an earlier run; DescribeKey does not show it yet"
+            return _row(self.item, Outcome.FAILED, f"{message}: {AGAIN}", promised)
+        if situation is Situation.UNDETERMINED:
+            return _row(self.item, Outcome.FAILED, who_began_it(self.item.key_arn), promised)
+        if situation is Situation.DRIFTED:
+            message = "somebody else cancelled its deletion, and scheduled it anew"
+            return _row(self.item, Outcome.ALREADY_PENDING, message, seen.deletion_date)
+        message = f"somebody else cancelled its deletion: the key is {seen.key_state}"
+        return _row(self.item, Outcome.CHANGED, message)
 
     def _read_again(self, used: frozenset[str], dear: Evidence | None) -> Evidence:
         """The evidence as it is now; DescribeKey comes last, right before the call."""
@@ -329,6 +343,13 @@ class _Work:
             not_asked(self.place, self.journal, Write(CANCEL, self.item.key_arn), why)
         except JournalFailed as error:
             self.stop.ask(str(error))
+
+
+def _first_to_tell(other: KeyResult | None, settled: Settled) -> KeyResult | None:
+    """The row that says most of several intents: whose deletion is pending, where that is known."""
+    if settled.undetermined:
+        return settled.result
+    return other or (None if settled.result.outcome is Outcome.FAILED else settled.result)
 
 
 def _used_pieces(plan: Plan, item: PlanItem, now: datetime) -> frozenset[str]:

@@ -27,7 +27,8 @@ from .journal import (
     different,
     read,
 )
-from .models import PENDING_DELETION, KeyArn, KeyResult, NotFound, Outcome
+from .lifecycle import PENDING, Situation, State, state_of
+from .models import KeyArn, KeyDescription, KeyResult, NotFound, Outcome
 from .work import Stop, each_key
 from .write import (
     CANCEL,
@@ -39,11 +40,12 @@ from .write import (
     Settled,
     Write,
     await_state,
-    is_late,
-    is_ours,
     settle,
+    who_began_it,
     write,
 )
+
+LATER: Final = f"in five minutes {AGAIN}"
 
 _ALIVE: Final = frozenset({"Disabled", "Enabled"})
 
@@ -218,33 +220,36 @@ class _Work:
             seen = describe(self.place, self.arn)
         except (ClientError, BotoCoreError, CutAnswer) as error:
             return _failed(self.arn, explain(error, self.place).unknown)
+        state = state_of(self.record, seen, self.place.clock.now())
         if isinstance(seen, NotFound):
-            return _failed(self.arn, self._not_found())
-        if seen.key_state in PENDING_DELETION:
-            if self.wishes.only_ours and not is_ours(seen, self.record):
-                message = (
-                    "pending by somebody else's request: its date is not the journal's; left "
-                    "alone, and --key cancels it"
-                )
-                return self._row(Outcome.NOT_PENDING, message)
-            change = Write(CANCEL, self.arn, earlier=before.lost)
-            return write(self.place, self.journal, change, seen)
+            return _failed(self.arn, self._not_found(state))
+        if state.situation in PENDING:
+            return self._cancel_pending(seen, state.situation, before)
         if before.undecided is not None:
             return before.undecided
-        begun = self.record.scheduled_outcome
-        if begun is not None and is_late(seen, begun.time, self.place.clock.now()):
-            message = f"DescribeKey does not show the deletion of {begun.time:%H:%M} UTC yet"
-            return _failed(self.arn, f"{message}; in five minutes {AGAIN}")
+        if state.situation is Situation.LATE:
+            return _failed(self.arn, f"DescribeKey does not show its deletion yet; {LATER}")
         if self.record.cancelled is not None and self.wishes.afterwards:
             return self._row(Outcome.CANCELLED, "cancelled by an earlier run")
         return self._row(Outcome.NOT_PENDING, f"the key is {seen.key_state}")
 
-    def _not_found(self) -> str:
+    def _cancel_pending(
+        self, seen: KeyDescription, situation: Situation, before: _Before
+    ) -> KeyResult:
+        if self.wishes.only_ours and situation is Situation.UNDETERMINED:
+            return _failed(self.arn, who_began_it(self.arn))
+        if self.wishes.only_ours and situation is not Situation.OURS:
+            message = (
+                "pending by somebody else's request: its date is not the journal's; left "
+                "alone, and --key cancels it"
+            )
+            return self._row(Outcome.NOT_PENDING, message)
+        return write(self.place, self.journal, Write(CANCEL, self.arn, earlier=before.lost), seen)
+
+    def _not_found(self, state: State) -> str:
         """Nothing was cancelled: the key is deleted, or it never was in this account and Region."""
-        begun = self.record.scheduled_outcome
-        date = None if begun is None else begun.deletion_date
-        if date is not None and date <= self.place.clock.now():
-            return f"key not found: its waiting period ended on {date:%Y-%m-%d}"
+        if state.situation is Situation.DELETED and state.promised is not None:
+            return f"key not found: its waiting period ended on {state.promised:%Y-%m-%d}"
         account, region = self.arn.place
         return (
             f"key not found in account {account}, {region}: it is deleted, or the ARN names the "

@@ -19,6 +19,7 @@ from .aws.failures import explain
 from .errors import AccountUnavailable, CutAnswer
 from .evidence import Collector
 from .journal import USE_SHOWS_LATE, History, KeyRecord
+from .lifecycle import PENDING, Situation, State, state_of
 from .models import (
     PENDING_DELETION,
     AliasMove,
@@ -41,7 +42,7 @@ from .models import (
 from .plan import Plan
 from .policy import Policy
 from .rules import RULES, judge
-from .write import NOT_SHOWN_YET, SAME_DATE, is_late
+from .write import GONE_EARLY, NOT_SHOWN_YET, who_began_it
 
 NEAR_DAYS: Final = 3
 """A key this near to its end is told of, wanted or not."""
@@ -166,11 +167,13 @@ def _row(
         return GuardRow(
             key_arn=arn, state="unknown", unread=(Hold(rule="unreadable-key", message=why),)
         )
+    state = state_of(record, seen, now)
     if isinstance(seen, NotFound):
-        return GuardRow(key_arn=arn, state="deleted")
+        early = state.situation is Situation.GONE_EARLY
+        return GuardRow(key_arn=arn, state="deleted", notes=(GONE_EARLY,) if early else ())
     since = record.scheduled.time if record.scheduled is not None else None
-    if seen.key_state not in PENDING_DELETION:
-        note = _not_pending(seen, record, now) or _cancelled(evidence, since)
+    if state.situation not in PENDING:
+        note = _not_pending(state.situation, record) or _cancelled(evidence, since)
         return GuardRow(key_arn=arn, state=seen.key_state, notes=(note,))
     start = record.watch_use_from or _began(seen, now) - USE_SHOWS_LATE
     windowed = _since(evidence, start, reviewed)
@@ -186,7 +189,7 @@ def _row(
         wanted=bool(signs),
         signs=signs,
         unread=unread,
-        notes=tuple(_notes(seen, record, now, near)),
+        notes=tuple(_notes(seen, state, arn, now, near)),
         use=_use(windowed),
     )
 
@@ -258,12 +261,11 @@ def _changed(evidence: Evidence, reviewed: PlanItem) -> tuple[Hold, ...]:
     )
 
 
-def _not_pending(seen: KeyDescription, record: KeyRecord, now: datetime) -> str:
+def _not_pending(situation: Situation, record: KeyRecord) -> str:
     """Why a key of the journal is not pending, where that was nobody else's doing."""
-    begun = record.scheduled_outcome
-    if begun is not None and is_late(seen, begun.time, now):
+    if situation is Situation.LATE:
         return NOT_SHOWN_YET
-    if begun is None and record.cancelled is not None:
+    if situation is Situation.RESTORED:
         return "its deletion was cancelled by an earlier run"
     return record.interrupted
 
@@ -282,11 +284,12 @@ def _cancelled(evidence: Evidence, since: datetime | None) -> str:
 
 
 def _notes(
-    seen: KeyDescription, record: KeyRecord, now: datetime, near: timedelta
+    seen: KeyDescription, state: State, arn: KeyArn, now: datetime, near: timedelta
 ) -> Iterable[str]:
-    promised = record.scheduled_outcome.deletion_date if record.scheduled_outcome else None
-    date = seen.deletion_date
-    if promised is not None and date is not None and abs(date - promised) > SAME_DATE:
+    promised, date = state.promised, seen.deletion_date
+    if state.situation is Situation.UNDETERMINED:
+        yield who_began_it(arn)
+    if state.situation is Situation.DRIFTED and promised is not None and date is not None:
         yield f"its date moved from {promised:%Y-%m-%d} to {date:%Y-%m-%d}"
     if date is not None and date - now <= near:
         yield f"it ends on {date:%Y-%m-%d %H:%M} UTC"

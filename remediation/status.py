@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
 from typing import Final
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -16,9 +15,10 @@ from .errors import AccountUnavailable, CutAnswer
 from .evidence.description import describe
 from .files import json_with_list
 from .journal import History, KeyRecord
-from .models import PENDING_DELETION, SLIM, KeyArn, KeyDescription, Model, NotFound, Time
+from .lifecycle import Situation, State, state_of
+from .models import SLIM, KeyArn, KeyDescription, Model, NotFound, Time
 from .work import each_key
-from .write import NOT_SHOWN_YET, SAME_DATE, is_late, is_ours
+from .write import GONE_EARLY, NOT_SHOWN_YET, who_began_it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=SLIM)
@@ -106,16 +106,15 @@ def _row(record: KeyRecord, accounts: Accounts) -> StatusRow:
     now = place.clock.now()
     cost = record.scheduled.monthly_cost_usd if record.scheduled is not None else None
     asked = record.scheduled.time if record.scheduled is not None else None
-    promised = record.scheduled_outcome.deletion_date if record.scheduled_outcome else None
+    state = state_of(record, seen, now)
     if isinstance(seen, NotFound):
-        early = promised is not None and now < promised
         return StatusRow(
             key_arn=arn,
             state="deleted",
             scheduled_at=asked,
-            deletion_date=promised,
+            deletion_date=state.promised,
             monthly_cost_usd=cost or 0.0,
-            drift="gone before its date" if early else "",
+            drift=GONE_EARLY if state.situation is Situation.GONE_EARLY else "",
         )
     return StatusRow(
         key_arn=arn,
@@ -124,25 +123,23 @@ def _row(record: KeyRecord, accounts: Accounts) -> StatusRow:
         deletion_date=seen.deletion_date,
         days_left=None if seen.deletion_date is None else max(0, (seen.deletion_date - now).days),
         monthly_cost_usd=(cost or 0.0) if seen.key_state == "PendingDeletion" else 0.0,
-        drift=_drift(record, seen, now),
+        drift=_drift(record, seen, state),
     )
 
 
-def _drift(record: KeyRecord, seen: KeyDescription, now: datetime) -> str:
+def _drift(record: KeyRecord, seen: KeyDescription, state: State) -> str:
+    if state.situation is Situation.UNDETERMINED:
+        return who_began_it(record.key_arn)
     if record.interrupted:
         return record.interrupted
-    begun = record.scheduled_outcome
-    if begun is None:
-        return ""
-    promised, date = begun.deletion_date, seen.deletion_date
-    if is_late(seen, begun.time, now):
+    if state.situation is Situation.LATE:
         return NOT_SHOWN_YET
-    if seen.key_state in {"Disabled", "Enabled"}:
-        return "somebody else cancelled its deletion"
-    if seen.key_state not in PENDING_DELETION:
+    if state.situation is Situation.CANCELLED_BY_OTHERS:
+        if seen.key_state in {"Disabled", "Enabled"}:
+            return "somebody else cancelled its deletion"
         return f"its deletion does not stand: the key is {seen.key_state}"
-    if promised and date and abs(date - promised) > SAME_DATE:
-        return f"its date moved from {promised:%Y-%m-%d}"
-    if not is_ours(seen, record):
+    if state.situation is Situation.DRIFTED:
+        if state.promised and seen.deletion_date:
+            return f"its date moved from {state.promised:%Y-%m-%d}"
         return "its deletion is another one: somebody cancelled ours, and scheduled it anew"
     return ""

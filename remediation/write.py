@@ -9,7 +9,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
+from functools import partial
 from typing import Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -18,7 +19,8 @@ from .aws import Place
 from .aws.failures import Failure, code_of, explain
 from .errors import CutAnswer, InvariantError, demand
 from .evidence.description import describe
-from .journal import AGAIN, IntentLine, Journal, JournalFailed, KeyRecord
+from .journal import AGAIN, IntentLine, Journal, JournalFailed
+from .lifecycle import Origin, is_settled, origin, origin_of_any
 from .models import PENDING_DELETION, KeyArn, KeyDescription, KeyResult, NotFound, Outcome
 from .policy import MAX_WINDOW_DAYS, MIN_WINDOW_DAYS
 
@@ -26,52 +28,20 @@ READ_BACK_PAUSES: Final = (0.0, 0.5, 1.0, 2.0)
 """Seconds before each look after a lost answer: DescribeKey may lag behind ("ScheduleKeyDeletion",
 AWS KMS API Reference, on eventual consistency)."""
 
-SETTLED_AFTER: Final = timedelta(minutes=5)
-"""Age of an intent from which "nothing happened" is believed: AWS KMS may show a change minutes
-late ("AWS KMS eventual consistency", AWS KMS Developer Guide)."""
-
-SAME_DATE: Final = timedelta(minutes=1)
-"""Deletion dates this near are one: an answer rounds, and DescribeKey may round otherwise."""
-
-OURS_WITHIN: Final = timedelta(hours=1)
-"""How near to our intent a deletion must have begun to count as ours: promise 7 of README.md."""
-
-
 NOT_SHOWN_YET: Final = "DescribeKey does not show its deletion yet; look again in five minutes"
-"""What is said of a key whose deletion `is_late`."""
+"""What is said of a key in the situation LATE."""
 
 
-def is_late(seen: KeyDescription, since: datetime, now: datetime) -> bool:
-    """Whether the key may be pending deletion since then, and DescribeKey does not show it yet."""
-    return seen.key_state in SCHEDULE.from_states and now - since < SETTLED_AFTER
+GONE_EARLY: Final = "gone before its date"
+"""What is said of a key in the situation GONE_EARLY."""
 
 
-def is_ours(seen: KeyDescription, record: KeyRecord) -> bool:
-    """Whether the deletion that is pending is the one that the journal began."""
-    standing, asked = record.scheduled_outcome, record.scheduled
-    if standing is not None and standing.deletion_date is None:
-        # A primary that waited for its replicas: its own waiting period begins when they are gone.
-        window = None if asked is None else asked.pending_window_days
-        if seen.deletion_date is None:
-            return window is None or seen.pending_window_days == window
-        least = timedelta(days=window or 0)
-        return seen.deletion_date - least >= standing.time - OURS_WITHIN
-    promised = None if standing is None else standing.deletion_date
-    if promised and seen.deletion_date and abs(promised - seen.deletion_date) <= SAME_DATE:
-        return True
-    return any(_scheduled(seen, intent) for intent in record.open_schedules)
-
-
-def _scheduled(seen: KeyDescription, intent: IntentLine) -> bool:
-    """Whether the key's pending deletion began with this intent."""
-    window = intent.pending_window_days
-    if window is None:
-        return False
-    if seen.key_state == "PendingReplicaDeletion":
-        return seen.pending_window_days == window
-    if seen.key_state != "PendingDeletion" or seen.deletion_date is None:
-        return False
-    return abs(seen.deletion_date - timedelta(days=window) - intent.time) <= OURS_WITHIN
+def who_began_it(arn: KeyArn) -> str:
+    """What is said of a key in the situation UNDETERMINED, with what decides it, as a clause."""
+    return (
+        "it is pending deletion, and whether this journal began that or somebody else is not "
+        f"known: unless it is to be deleted, run: keysweep cancel --key {arn}"
+    )
 
 
 @dataclass(frozen=True)
@@ -84,7 +54,7 @@ class Operation:
     from_states: frozenset[str]
     """Key states in which Keysweep makes the call ("Key states of AWS KMS keys")."""
     done: Outcome
-    took_effect: Callable[[KeyDescription, IntentLine], bool]
+    took_effect: Callable[[KeyDescription, IntentLine, datetime], bool]
     """Whether the key, as described now, shows that the call did its work."""
     clean: Callable[[Mapping[str, Any], KeyArn], bool]
     """Whether the answer is full and says what it must."""
@@ -104,7 +74,7 @@ SCHEDULE: Final = Operation(
     "schedule_key_deletion",
     frozenset({"Disabled"}),
     Outcome.SCHEDULED,
-    took_effect=_scheduled,
+    took_effect=lambda seen, intent, now: origin(seen, intent, now) is Origin.OURS,
     clean=_clean_schedule,
 )
 CANCEL: Final = Operation(
@@ -113,7 +83,7 @@ CANCEL: Final = Operation(
     "cancel_key_deletion",
     PENDING_DELETION,
     Outcome.CANCELLED,
-    took_effect=lambda seen, _: seen.key_state not in PENDING_DELETION,
+    took_effect=lambda seen, _intent, _now: seen.key_state not in PENDING_DELETION,
     clean=lambda answer, arn: answer.get("KeyId") == str(arn),
 )
 ENABLE: Final = Operation(
@@ -122,7 +92,7 @@ ENABLE: Final = Operation(
     "enable_key",
     frozenset({"Disabled"}),
     Outcome.CANCELLED,
-    took_effect=lambda seen, _: seen.key_state == "Enabled",
+    took_effect=lambda seen, _intent, _now: seen.key_state == "Enabled",
     clean=lambda answer, arn: True,
 )
 TAG: Final = Operation(
@@ -131,7 +101,8 @@ TAG: Final = Operation(
     "tag_resource",
     frozenset({"Disabled", "Enabled"}),
     Outcome.CANCELLED,
-    took_effect=lambda seen, _: False,  # DescribeKey shows no tags: a lost answer is made again
+    # DescribeKey shows no tags: after a lost answer the call is made again.
+    took_effect=lambda _seen, _intent, _now: False,
     clean=lambda answer, arn: True,
 )
 
@@ -162,6 +133,8 @@ class Settled:
     result: KeyResult
     final: bool = True
     """False: it stays open in the journal, and a later run will know."""
+    undetermined: bool = False
+    """The key is pending deletion, and whether by this intent is not known."""
 
 
 def write(place: Place, journal: Journal, change: Write, seen: KeyDescription) -> KeyResult:
@@ -234,31 +207,24 @@ def settle(
     own = () if refused and operation in {SCHEDULE, CANCEL} else (intent,)
     begun = (*own, *reversed(earlier))
     once = refused and not earlier
-    seen = _look(place, intent, lambda seen: _begun(seen, operation, begun), once=once)
-    if seen is None and not refused:
-        told = (
-            f"{why}; whether it took effect is not known, since DescribeKey did not answer either"
-        )
-        return Settled(_row(intent, Outcome.FAILED, message=f"{told}: {AGAIN}"), final=False)
+    now = place.clock.now()
+    seen = _look(place, intent, lambda seen: _begun(seen, operation, begun, now), once=once)
     if seen is None:
-        return Settled(_note(place, journal, intent, Outcome.FAILED, message=why))
+        return _unanswered(place, journal, intent, why, refused=refused)
     if isinstance(seen, NotFound):
         why = f"{why}; AWS knows no such key (any more)"
         return Settled(_note(place, journal, intent, Outcome.FAILED, message=why))
     date = seen.deletion_date
-    if (came := _begun(seen, operation, begun)) is not None:
+    if (came := _begun(seen, operation, begun, now)) is not None:
         if came is not intent:
             told = f"{why}; an earlier {operation.name} took effect"
             _note(place, journal, intent, Outcome.FAILED, message=told)
         why = f"{why}; DescribeKey shows that it took effect"
         return Settled(_note(place, journal, came, operation.done, deletion_date=date, message=why))
     if operation is SCHEDULE and seen.key_state in PENDING_DELETION:
-        if _may_have_waited(seen, intent):
-            told = (
-                f"{why}; it is pending deletion, and as a primary that had replicas it does not "
-                f"tell by whose request: if it is to stay, keysweep cancel --key {intent.key_arn}"
-            )
-            return Settled(_row(intent, Outcome.FAILED, message=told), final=False)
+        if origin_of_any(seen, begun, now) is Origin.UNDETERMINED:
+            told = f"{why}; {who_began_it(intent.key_arn)}"
+            return _undetermined(place, journal, intent, told, refused=refused)
         why = "pending deletion by somebody else's request"
         return Settled(
             _note(place, journal, intent, Outcome.ALREADY_PENDING, deletion_date=date, message=why)
@@ -267,25 +233,34 @@ def settle(
         why = f"somebody else cancelled it: the key is {seen.key_state}"
         return Settled(_note(place, journal, intent, Outcome.NOT_PENDING, message=why))
     why = f"{why}; the key is {seen.key_state}"
-    if refused or place.clock.now() - intent.time >= SETTLED_AFTER:
+    if refused or is_settled(intent, now):
         return Settled(_note(place, journal, intent, Outcome.FAILED, message=why))
     return Settled(_row(intent, Outcome.FAILED, message=f"{why}: {AGAIN}"), final=False)
 
 
-def _may_have_waited(seen: KeyDescription, intent: IntentLine) -> bool:
-    """Whether the deletion may be this intent's though its date is later than the intent says: the
-    waiting period of a primary begins when its last replica is gone."""
-    window = intent.pending_window_days
-    if seen.multi_region_type != "PRIMARY" or window is None or seen.deletion_date is None:
-        return False
-    return seen.deletion_date - timedelta(days=window) > intent.time
+def _unanswered(
+    place: Place, journal: Journal, intent: IntentLine, why: str, *, refused: bool
+) -> Settled:
+    """DescribeKey did not answer: a call that AWS refused did nothing, any other stays open."""
+    if refused:
+        return Settled(_note(place, journal, intent, Outcome.FAILED, message=why))
+    told = f"{why}; whether it took effect is not known, since DescribeKey did not answer either"
+    return Settled(_row(intent, Outcome.FAILED, message=f"{told}: {AGAIN}"), final=False)
+
+
+def _undetermined(
+    place: Place, journal: Journal, intent: IntentLine, told: str, *, refused: bool
+) -> Settled:
+    """The intent stays open, unless AWS refused its call: then only an earlier one may be it."""
+    make = _row if not refused else partial(_note, place, journal)
+    return Settled(make(intent, Outcome.FAILED, message=told), final=False, undetermined=True)
 
 
 def _begun(
-    seen: KeyDescription, operation: Operation, intents: Iterable[IntentLine]
+    seen: KeyDescription, operation: Operation, intents: Iterable[IntentLine], now: datetime
 ) -> IntentLine | None:
     """The first of these intents whose work the key shows."""
-    return next((intent for intent in intents if operation.took_effect(seen, intent)), None)
+    return next((one for one in intents if operation.took_effect(seen, one, now)), None)
 
 
 def await_state(place: Place, arn: KeyArn, states: frozenset[str]) -> KeyDescription | None:
@@ -313,7 +288,7 @@ def _look(
     once: bool,
 ) -> KeyDescription | NotFound | None:
     """DescribeKey, again while a change that took effect may not show yet; None: no answer."""
-    old = place.clock.now() - intent.time >= SETTLED_AFTER
+    old = is_settled(intent, place.clock.now())
     seen: KeyDescription | NotFound | None = None
     for pause in READ_BACK_PAUSES[:1] if once or old else READ_BACK_PAUSES:
         time.sleep(pause)

@@ -23,6 +23,7 @@ STAGES = {
     "plan": "the verdicts, for a person",
     "write": "the one writer",
     "rules": "what holds a key",
+    "lifecycle": "whose deletion it is",
     "evidence": "what AWS says of a key",
     "journal": "what was done",
     "iac": "from code to keys, and their owners",

@@ -67,7 +67,7 @@ def test_undo_does_not_believe_that_a_deletion_of_a_moment_ago_is_not_there(run:
     run.aws.fault("stale", operation="DescribeKey", times=None)
     rows = run.cancel()
     assert outcomes(rows) == {"key": "failed", "other": "failed"}
-    assert rows["key"].message.startswith("DescribeKey does not show the deletion of ")
+    assert rows["key"].message.startswith("DescribeKey does not show its deletion yet")
     assert rows["key"].message.endswith("in five minutes run the same command again")
     assert outcomes(run.apply(plan)) == {"key": "failed", "other": "failed"}
     late = "DescribeKey does not show its deletion yet; look again in five minutes"

@@ -13,13 +13,15 @@ from typing import Any
 
 import pytest
 import stages as held
+from botocore.exceptions import ClientError
 from stages import DEAD, SHOP, Stages, few_references, outcomes, state_only, work_here
 
 from embedded_aws.process import EmbeddedAws
 from keysweep.remediation import apply as apply_stage
 from keysweep.remediation import policy as policy_stage
+from keysweep.remediation import status as status_stage
 from keysweep.remediation import write as write_stage
-from keysweep.remediation.aws import Manners
+from keysweep.remediation.aws import Accounts, Manners
 from keysweep.remediation.errors import InvariantError
 from keysweep.remediation.evidence.description import describe
 from keysweep.remediation.journal import Journal
@@ -475,6 +477,47 @@ def test_undo_leaves_alone_what_others_scheduled_where_ours_was_lost(run: Stages
     assert rows["raced"].message == "pending by somebody else's request: left alone"
     assert run.state("PendingDeletion") == {"raced"}
     held.nothing_is_open(run)
+
+
+@pytest.mark.parametrize("later", [{"seconds": 121}, {"seconds": 3_540}])
+def test_a_deletion_up_to_an_hour_after_a_lost_call_is_undetermined(
+    later: dict[str, int], run: Stages
+) -> None:
+    """A colleague's, or ours: nothing cancels it silently, and nothing calls it foreign."""
+    run.policy = state_only()
+    plan = run.plan()
+    _leave_an_intent_open(run, plan)
+    run.aws.advance(**later)
+    run.kms().schedule_key_deletion(KeyId=_arn(run), PendingWindowInDays=30)
+    decides = f"keysweep cancel --key {_arn(run)}"
+    row = run.apply(plan)["raced"]
+    assert (row.outcome.value, row.message.endswith(decides)) == ("failed", True)
+    row = run.cancel()["raced"]
+    assert (row.outcome.value, row.message.endswith(decides)) == ("failed", True)
+    rows = status_stage.status(run.history(), Accounts(run.access, run.manners)).rows
+    assert {str(one.key_arn): one.drift.endswith(decides) for one in rows} == {_arn(run): True}
+    run.aws.advance(days=8)
+    row = run.apply(plan)["raced"]
+    assert (row.outcome.value, row.message.endswith(decides)) == ("failed", True)
+    with pytest.raises(ClientError):
+        run.kms().encrypt(KeyId=_arn(run), Plaintext=b"x")
+    watched = run.guard()
+    assert [sign.rule for sign in watched["raced"].signs] == ["use-attempted"]
+    assert watched["raced"].notes[0].endswith(decides)
+    assert outcomes(run.rescue(watched)) == {"raced": "failed"}
+    assert run.state("PendingDeletion") == {"raced"}
+    assert outcomes(run.cancel([KeyArn.parse(_arn(run))])) == {"raced": "cancelled"}
+    held.nothing_is_open(run)
+
+
+def test_a_deletion_that_others_began_anew_at_once_is_not_undone(run: Stages) -> None:
+    run.policy = state_only()
+    run.apply(run.plan())
+    run.aws.advance(seconds=30)
+    run.kms().cancel_key_deletion(KeyId=_arn(run))
+    run.kms().schedule_key_deletion(KeyId=_arn(run), PendingWindowInDays=30)
+    assert outcomes(run.cancel()) == {"raced": "not_pending", "calm": "cancelled"}
+    assert run.state("PendingDeletion") == {"raced"}
 
 
 def test_an_intent_that_says_no_waiting_period_takes_no_deletion_for_ours(run: Stages) -> None:
