@@ -145,7 +145,7 @@ class Witnesses:
     def _list(self, place: Place, region: str) -> RegionList | Doubt:
         """Both witnesses of a Region, or what keeps them from being heard."""
         path = LIST_PATH.format(region=region)
-        codes = _codes(place, region, path)
+        codes = public_codes(place, region, path)
         if isinstance(codes, Doubt):
             return codes
         named = [name for name in CONTROLS if name in codes][:CONTROLS_NEEDED]
@@ -193,7 +193,7 @@ def _plain_host(place: Place, service: str, region: str) -> str:
     return urlsplit(client.meta.endpoint_url).hostname or ""
 
 
-def _codes(place: Place, region: str, path: str) -> frozenset[str] | Doubt:
+def public_codes(place: Place, region: str, path: str) -> frozenset[str] | Doubt:
     """The codes of AWS's list, from the Region itself or from another that has it."""
     problem = Doubt("AWS's public list could not be read")
     for asked in dict.fromkeys((region, LIST_ALSO_IN) if place.partition == "aws" else (region,)):

@@ -105,10 +105,10 @@ def _references(seen: References) -> Iterator[str]:
     for gap in seen.gaps:
         yield f"Not asked: {gap.service} in {gap.region}: {gap.why}"
     for absences in seen.absent or ():
-        for one in absences.services:
+        for absent in absences.services:
             yield (
-                f"Not offered in {absences.region}: {one.service} (DNS has no {one.host}, AWS's "
-                f"public list no {one.code})"
+                f"Not offered in {absences.region}: {absent.service} "
+                f"(DNS has no {absent.host}, AWS's public list no {absent.code})"
             )
     if not seen.found:
         yield f"no resource found that names the key; {seen.services} listings read"

@@ -9,6 +9,7 @@ import pytest
 
 from embedded_aws.process import EmbeddedAws
 from keysweep.remediation.aws import Accounts, Manners, Place
+from keysweep.remediation.evidence import reference_absence
 from keysweep.remediation.evidence.reference_index import Index, references_to
 from keysweep.remediation.evidence.reference_list import ReferenceList, reference_list
 from keysweep.remediation.evidence.reference_scan import scan_account, scan_region
@@ -122,3 +123,16 @@ def test_regions_that_cannot_be_listed_are_a_gap(server: EmbeddedAws, place: Pla
     assert [(gap.service, gap.permission) for gap in gaps] == [
         ("cloudtrail", "ec2:DescribeRegions")
     ]
+
+
+def test_the_public_list_of_services_is_read_whole_with_the_given_credentials(
+    server: EmbeddedAws, place: Place
+) -> None:
+    path = reference_absence.LIST_PATH.format(region=REGION)
+    codes = reference_absence.public_codes(place, REGION, path)
+    assert isinstance(codes, frozenset)
+    assert codes > reference_absence.IN_EVERY_REGION | {*reference_absence.CONTROLS}
+    server.fault("deny", service="ssm", operation="GetParametersByPath", times=None)
+    denied = reference_absence.public_codes(place, REGION, path)
+    assert isinstance(denied, reference_absence.Doubt)
+    assert denied.permission == "ssm:GetParametersByPath"
