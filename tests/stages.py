@@ -17,8 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import boto3
-from botocore.loaders import create_loader
-from botocore.session import Session
+from command_runs import share_models
 from prowler_records import prowler_record
 
 from embedded_aws.process import EmbeddedAws
@@ -28,7 +27,7 @@ from keysweep.remediation import guard as guard_stage
 from keysweep.remediation import journal as journal_stage
 from keysweep.remediation import plan as plan_stage
 from keysweep.remediation import write as write_stage
-from keysweep.remediation.aws import Access, Accounts, Manners, accounts
+from keysweep.remediation.aws import Access, Accounts, Manners
 from keysweep.remediation.evidence import Collector, reference_list, references
 from keysweep.remediation.evidence.reference_list import ReferenceList
 from keysweep.remediation.findings import read_results
@@ -190,21 +189,6 @@ def wait_for(what: Callable[[], object]) -> None:
     while not what():
         assert time.monotonic() < end
         time.sleep(0.02)
-
-
-MODELS = create_loader()
-
-
-def share_models(monkeypatch: Any) -> None:
-    """Let every run of a test share the service models of botocore: reading them takes longest."""
-
-    def own_session(profile: str | None) -> Session:
-        session = Session(profile=profile)
-        session.register_component("data_loader", MODELS)
-        session.get_credentials()
-        return session
-
-    monkeypatch.setattr(accounts, "own_session", own_session)
 
 
 def work_here(monkeypatch: Any, aws: EmbeddedAws, pauses: tuple[float, ...] = (0.0, 0.05)) -> None:

@@ -10,7 +10,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 import pytest
-from stages import Stages, share_models, state_only
+from command_runs import share_models
+from stages import Stages, state_only
 
 from embedded_aws.process import EmbeddedAws
 from keysweep.remediation import plan as plan_stage

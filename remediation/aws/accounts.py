@@ -5,17 +5,19 @@ from __future__ import annotations
 import os
 import threading
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from botocore.exceptions import BotoCoreError, ClientError
-from botocore.session import Session
 
 from ..errors import AccountUnavailable, CutAnswer
 from .clients import Clients, Manners
 from .clock import Clock
 from .failures import code_of
-from .reduced_models import Operations
-from .sessions import own_session, role_session
+
+if TYPE_CHECKING:
+    from botocore.session import Session
+
+    from .reduced_models import Operations
 
 SESSION_NAME: Final = "keysweep"
 
@@ -226,6 +228,8 @@ class Accounts:
         parameters = {"RoleSessionName": self._access.session_name}
         if self._access.external_id is not None:
             parameters["ExternalId"] = self._access.external_id
+        from .sessions import role_session
+
         session = role_session(
             own.session,
             self._access.profile,
@@ -259,6 +263,8 @@ class Accounts:
     def _given(self) -> Session:
         """The session of the given credentials. Raises BotoCoreError."""
         if self._own_session is None:
+            from .sessions import own_session
+
             self._own_session = own_session(self._access.profile)
         return self._own_session
 

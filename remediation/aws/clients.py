@@ -1,4 +1,7 @@
-"""The one way to a client: paced, with whole answers, and with retries that are said explicitly."""
+"""The one way to a client: paced, with whole answers, and with retries that are said explicitly.
+
+botocore is imported when the first client is made, so that commands without AWS start at once.
+"""
 
 from __future__ import annotations
 
@@ -11,14 +14,15 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
-from typing import Any, Final
-
-from botocore.config import Config
-from botocore.session import Session
+from typing import TYPE_CHECKING, Any, Final
 
 from .limiter import SHARE, Limiter
-from .reduced_models import Operations, ReducedLoader, reduced_session
-from .whole import demand_whole_answers
+
+if TYPE_CHECKING:
+    from botocore.config import Config
+    from botocore.session import Session
+
+    from .reduced_models import Operations, ReducedLoader
 
 _log: Final = logging.getLogger(__name__)
 
@@ -48,6 +52,8 @@ class Manners:
         The retry mode is explicit, since botocore's default differs by version. A write is never
         retried: a retry would meet its own success (promise 5 of README.md).
         """
+        from botocore.config import Config
+
         return Config(
             retries={"mode": "standard", "total_max_attempts": 1 if writes else self.attempts},
             connect_timeout=self.connect_timeout,
@@ -111,6 +117,8 @@ class Clients:
 
     def _reduce(self, session: Session, operations: Operations) -> Session:
         try:
+            from .reduced_models import ReducedLoader, reduced_session
+
             loader = self._loaders.get(operations)
             if loader is None:
                 given = session.get_component("data_loader")
@@ -131,6 +139,8 @@ class Clients:
         **credentials: str | None,
     ) -> Any:
         """A new client. Their types are made at run time: hence Any."""
+        from .whole import demand_whole_answers
+
         config = self._manners.config(writes=writes)
         client = self._create(session, service, region, config=config, **credentials)
         demand_whole_answers(client)
@@ -149,6 +159,8 @@ class Clients:
 
     def plain(self, session: Session, service: str, region: str, *, configured: bool) -> Any:
         """A new client without FIPS or dual-stack endpoints, whatever the configuration says."""
+        from botocore.config import Config
+
         config = Config(  # type: ignore[call-arg]  # the stubs do not know the last one
             use_fips_endpoint=False,
             use_dualstack_endpoint=False,

@@ -20,7 +20,6 @@ from functools import partial
 from typing import Any, Final, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
-from botocore.parsers import ResponseParserError
 from pydantic import ValidationError
 
 from ..aws import Accounts, Located, Place
@@ -65,9 +64,15 @@ class Source:
         return self.needs() if callable(self.needs) else self.needs
 
 
+_ENGINE: Final = "reference_"
+"""Modules of `references`, which loads them, and most of botocore with them, at its first scan."""
+
+
 def _discover() -> dict[str, Source]:
     found: dict[str, Source] = {}
     for module in pkgutil.iter_modules(__path__):
+        if module.name.startswith(_ENGINE):
+            continue
         source = getattr(importlib.import_module(f"{__name__}.{module.name}"), "SOURCE", None)
         if source is None:
             continue
@@ -264,6 +269,8 @@ def _by_place(values: Iterable[T], arn_of: Callable[[T], KeyArn]) -> list[list[T
 
 def _attempt(source: Source, place: Place, read: Callable[[], Piece]) -> Piece:
     """What a source reads, or why it could not: AWS's errors, and answers of another shape."""
+    from botocore.parsers import ResponseParserError
+
     try:
         return read()
     except (ClientError, BotoCoreError, CutAnswer) as error:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
 from typing import Final
-
-import boto3
 
 from ..aws import Place
 from ..models import Cost, Evidence, LastUse, Unknown
@@ -18,7 +17,7 @@ def _read(place: Place, evidence: Evidence) -> LastUse | Unknown:
     kms = place.client("kms")
     if not hasattr(kms, "get_key_last_usage"):
         return Unknown(
-            unknown=f"boto3 {boto3.__version__} does not know GetKeyLastUsage; "
+            unknown=f"boto3 {version('boto3')} does not know GetKeyLastUsage; "
             f"install boto3 {SINCE_BOTO3} or later"
         )
     answer = kms.get_key_last_usage(KeyId=str(evidence.key_arn))

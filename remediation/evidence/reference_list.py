@@ -33,6 +33,9 @@ from ..strict_yaml import RepeatedName, load_unique
 
 FILE: Final = "key_references.yaml"
 
+REGIONS_PERMISSION: Final = "ec2:DescribeRegions"
+"""Needed for the entries that are asked in every Region."""
+
 _LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """The safe loader, in C where PyYAML has it: tenfold faster."""
 

@@ -16,11 +16,8 @@ from ..errors import CutAnswer
 from ..models import Gap
 from .reference_absence import witnesses_of
 from .reference_index import Index
-from .reference_list import Entry, ReferenceList
+from .reference_list import REGIONS_PERMISSION, Entry, ReferenceList
 from .reference_reading import Reading, is_denied, told
-
-REGIONS_PERMISSION: Final = "ec2:DescribeRegions"
-"""Needed for the entries that are asked in every Region."""
 
 ENTRY_WORKERS: Final = 8
 ITEM_WORKERS: Final = 12

@@ -16,8 +16,7 @@ from . import Source
 from .once import Once
 from .reference_absence import LIST_PERMISSION
 from .reference_index import Index, references_to
-from .reference_list import reference_list
-from .reference_scan import REGIONS_PERMISSION, scan_account, scan_region
+from .reference_list import REGIONS_PERMISSION, reference_list
 
 if TYPE_CHECKING:
     from botocore.session import Session
@@ -28,6 +27,8 @@ _scans_lock: Final = threading.Lock()
 
 
 def _read(place: Place, asked: Sequence[Evidence]) -> Mapping[KeyArn, References]:
+    from .reference_scan import scan_account, scan_region
+
     with _scans_lock:
         scans = _scans.setdefault(place.session, Once())
     references = reference_list()

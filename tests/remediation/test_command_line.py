@@ -34,8 +34,8 @@ def run(*arguments: str, **variables: str) -> Done:
     return run_here(arguments, Path.cwd(), {**os.environ, **variables})
 
 
-def imported_by(*arguments: str) -> set[str]:
-    """The top-level packages that a process imports."""
+def modules_imported_by(*arguments: str) -> set[str]:
+    """The modules that a process imports."""
     done = subprocess.run(
         [*COMMAND, *arguments],
         check=False,
@@ -44,7 +44,12 @@ def imported_by(*arguments: str) -> set[str]:
         text=True,
     )
     lines = done.stderr.splitlines()
-    return {line.rpartition("|")[2].strip().partition(".")[0] for line in lines if "|" in line}
+    return {line.rpartition("|")[2].strip() for line in lines if "|" in line}
+
+
+def imported_by(*arguments: str) -> set[str]:
+    """The top-level packages that a process imports."""
+    return {name.partition(".")[0] for name in modules_imported_by(*arguments)}
 
 
 def completed(typed: str) -> set[str]:
@@ -80,6 +85,18 @@ def test_nothing_heavy_is_imported_before_a_command_is_known(arguments: tuple[st
     imported = imported_by(*arguments)
     assert "click" in imported
     assert not imported & HEAVY
+
+
+@pytest.mark.parametrize("arguments", [("policy",), ("path", "prowler"), ("verify", "--help")])
+def test_what_asks_aws_nothing_imports_no_boto3(arguments: tuple[str, ...]) -> None:
+    imported = imported_by(*arguments)
+    assert "keysweep" in imported
+    assert "boto3" not in imported
+
+
+def test_policy_imports_of_botocore_its_errors_alone() -> None:
+    from_a_client = {"botocore.client", "botocore.model", "botocore.parsers", "botocore.session"}
+    assert not from_a_client & modules_imported_by("policy")
 
 
 def test_path_imports_no_library_and_no_scanner_s_proof() -> None:

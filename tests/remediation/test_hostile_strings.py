@@ -19,10 +19,11 @@ from typing import Any
 
 import pytest
 import yaml
+from command_runs import share_models
 from hypothesis import given
 from hypothesis import strategies as st
 from prowler_records import prowler_record
-from stages import DATA, DEAD, ROLE, SHOP, share_models, state_only
+from stages import DATA, DEAD, ROLE, SHOP, state_only
 
 from embedded_aws.process import EmbeddedAws
 from keysweep.remediation import cli

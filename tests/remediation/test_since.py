@@ -9,8 +9,9 @@ from pathlib import Path
 import boto3
 import pytest
 import yaml
+from command_runs import share_models
 from prowler_records import prowler_record
-from stages import DEAD, SHOP, share_models, state_only
+from stages import DEAD, SHOP, state_only
 
 from embedded_aws.process import EmbeddedAws
 from keysweep.remediation import cli
