@@ -73,9 +73,9 @@ class Share:
 
 
 SHARES: Final = (
-    Share("1 key in 10 disabled, 80 % of them held by a tag", 10, 80),
-    Share("1 key in 10 disabled, none held", 10, 0),
-    Share("every key disabled, none held", 1, 0),
+    Share("10 % disabled, 80 % of them held by a tag", 10, 80),
+    Share("10 % disabled, none held", 10, 0),
+    Share("all disabled, none held", 1, 0),
 )
 
 
@@ -226,8 +226,8 @@ def _scaled(made: Simulated, times: float) -> Simulated:
 
 def _account(account: Mapping[Share, Simulated]) -> str:
     return _table(
-        (f"one account: {REGIONS_EACH} Regions x {KEYS_EACH} keys", "nominated", "to schedule"),
-        ("requests", "of these to KMS", "throttled", "seconds", "CPU seconds"),
+        (f"one account: {REGIONS_EACH} Regions x {KEYS_EACH} keys", "candidates", "to schedule"),
+        ("requests", "KMS requests", "throttled", "seconds", "CPU seconds"),
         [
             (
                 share.name,
@@ -262,8 +262,8 @@ def _bound(one: Mapping[Share, Simulated]) -> str:
             for name in sorted(floors, key=lambda name: -floors[name])[:3]
         )
     return _table(
-        ("one account and Region", "operation", "requests", "AWS's quota"),
-        ("seconds at 80 % of it", "of all seconds"),
+        ("one account-Region", "operation", "requests", "AWS's quota"),
+        ("seconds at 80 %", "share of the time"),
         rows,
     )
 
@@ -285,10 +285,10 @@ def _organisation(account: Mapping[Share, Simulated]) -> str:
             )
         )
     return _table(
-        (f"{ACCOUNTS:,} accounts x {REGIONS_EACH} x {KEYS_EACH}", "nominated", "requests"),
+        (f"{ACCOUNTS:,} accounts x {REGIONS_EACH} x {KEYS_EACH}", "candidates", "requests"),
         (
             *("one machine, by quotas", "one machine, by CPU", f"{AT_A_TIME} accounts at a time"),
-            *("KMS requests", "saved a month at most"),
+            *("cost of KMS requests", "monthly savings at most"),
         ),
         rows,
     )

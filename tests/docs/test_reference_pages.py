@@ -142,8 +142,8 @@ def test_the_words_of_a_value_are_explained_one_by_one(
 
 
 def test_the_services_that_are_asked_in_every_region_are_named_where_regions_are_closed() -> None:
-    told = section(page("many-accounts"), "Regions that a policy of the organization closes")
-    sentence = told.split("name a key of another one: ")[1].split(". ", maxsplit=1)[0]
+    told = section(page("many-accounts"), "Regions closed by an organization policy")
+    sentence = told.split("name a key of another Region: ")[1].split(". ", maxsplit=1)[0]
     entries = reference_list().entries
     assert set(re.findall(r"`([a-z0-9-]+)`", sentence)) == {
         entry.service for entry in entries if entry.reach == "every-region"
