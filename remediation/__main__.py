@@ -10,7 +10,7 @@ import gc
 import importlib.util
 import sys
 
-from .errors import INTERRUPTED
+from .errors import INTERRUPTED, KeysweepError
 
 LIBRARIES = ("boto3", "click", "jinja2", "jmespath", "msgspec", "pydantic", "yaml", "rich")
 
@@ -25,6 +25,14 @@ def main() -> None:
         _run(sys.argv[1:])
     except KeyboardInterrupt:  # while libraries are loaded: whatever works has an answer of its own
         sys.stderr.write(f"keysweep: {INTERRUPTED}\n")
+        sys.exit(1)
+    except KeysweepError as error:
+        sys.stderr.write(f"keysweep: {error}\n")
+        sys.exit(error.exit_code)
+    except Exception as error:  # noqa: BLE001 - the command answers its own: this is a broken library
+        from . import diagnostics
+
+        sys.stderr.write(f"keysweep: {diagnostics.unexpected(error, sys.argv)}\n")
         sys.exit(1)
 
 

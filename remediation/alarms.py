@@ -8,6 +8,7 @@ accounts watch, such as a log archive, cannot be seen from here.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
@@ -20,6 +21,8 @@ from .aws.failures import explain
 from .aws.width import PLACES
 from .errors import AccountUnavailable, CutAnswer
 from .models import KeyArn, Unknown
+
+_log: Final = logging.getLogger(__name__)
 
 PERMISSIONS: Final = frozenset(
     {"cloudwatch:DescribeAlarmsForMetric", "events:ListRules", "logs:DescribeMetricFilters"}
@@ -55,6 +58,7 @@ def remarks(keys: Iterable[KeyArn], accounts: Accounts) -> tuple[str, ...]:
         except AccountUnavailable as error:
             return str(error)
         except Exception as error:  # noqa: BLE001 - keys are scheduled, and this is a remark
+            _log.error("no look for an alarm of %s", key, exc_info=True)
             return f"{type(error).__name__}: {error}"
 
     with ThreadPoolExecutor(PLACES) as threads:

@@ -56,6 +56,11 @@ def run(arguments: Sequence[str]) -> int:
         say(f"the output could not be written ({error.strerror}); the journal has what was done")
         sys.stdout = None  # nothing is left to be flushed at the end
         return LEFT
+    except Exception as error:  # noqa: BLE001 - a broken library, before its command can answer
+        from . import diagnostics  # noqa: PLC0415 - most runs log nothing
+
+        say(diagnostics.unexpected(error, arguments))
+        return LEFT
     return int(result or DONE)
 
 

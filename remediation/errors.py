@@ -42,6 +42,12 @@ class CutAnswer(KeysweepError):
     """
 
 
+class Unexpected(KeysweepError):
+    """An error of Keysweep itself; the log has its traceback."""
+
+    exit_code = 1
+
+
 class InvariantError(Exception):
     """A bug in Keysweep: the code does not keep what it promises itself.
 

@@ -20,6 +20,22 @@ Parameter = tuple[tuple[str, ...], dict[str, Any]]
 """Names and settings of an argument or option, as argparse takes them; shells complete by them."""
 
 
+DIAGNOSTICS: Final[tuple[Parameter, ...]] = (
+    (
+        ("--debug",),
+        {
+            "action": "store_true",
+            "help": "Log every AWS request and the tracebacks of errors to standard error.",
+        },
+    ),
+    (
+        ("--log-file",),
+        {"metavar": "FILE", "help": "Append the same log to a file, which is made with mode 0600."},
+    ),
+)
+"""Options of every command. `KEYSWEEP_DEBUG` and `KEYSWEEP_LOG_FILE` stand for them."""
+
+
 def folder(name: str) -> str:
     """The installed folder to hand to a scanner."""
     spec = importlib.util.find_spec(FOLDERS[name])

@@ -5,14 +5,18 @@ Standard library only: both are answered in a scanner's environment too.
 
 from __future__ import annotations
 
+import os
 import sys
+from contextlib import ExitStack
+from pathlib import Path
 from typing import Final
 
-from .folders import FOLDERS, Parameter, folder
+from .folders import DIAGNOSTICS, FOLDERS, Parameter, folder
 
 PATH_PARAMETERS: Final[tuple[Parameter, ...]] = (
     (("part",), {"choices": sorted(FOLDERS), "help": "the scanner, or the policies"}),
     (("--format",), {"choices": ("table", "json"), "default": "table", "help": "how to print"}),
+    *DIAGNOSTICS,
 )
 
 PATH_ABOUT: Final = "Prints the folder to hand to the scanner."
@@ -21,8 +25,30 @@ PATH_EXAMPLE: Final = 'prowler aws -x "$(keysweep path prowler)"'
 
 
 def main(arguments: list[str]) -> int:
-    """Answer `path` or `verify`; returns the exit code."""
+    """Answer `path` or `verify`; returns the exit code. Raises BadInput for a log's file."""
+    import argparse
+
     command, *rest = arguments
+    log_options = argparse.ArgumentParser(
+        prog=f"keysweep {command}", add_help=False, allow_abbrev=False
+    )
+    for names, settings in DIAGNOSTICS:
+        log_options.add_argument(*names, **settings)
+    log, _ = log_options.parse_known_args(rest)
+    with ExitStack() as logs:
+        if log.debug or os.environ.get("KEYSWEEP_DEBUG"):
+            from . import diagnostics
+
+            if log.debug or diagnostics.debug_asked():
+                logs.enter_context(diagnostics.to_stderr())
+        if log_file := log.log_file or os.environ.get("KEYSWEEP_LOG_FILE"):
+            from . import diagnostics
+
+            logs.enter_context(diagnostics.to_file(Path(log_file)))
+        return _answer(command, rest)
+
+
+def _answer(command: str, rest: list[str]) -> int:
     # Each imports what it needs when it is asked: people put `keysweep path` into a scanner's call.
     if command == "verify":
         from .verify import command as verify

@@ -6,14 +6,17 @@ stop begins no further key, and lets those in flight end.
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Protocol, TypeVar
+from typing import Final, Protocol, TypeVar
 
 from .aws.width import PLACES, keys_at_a_time
 from .journal import AGAIN, JournalFailed
 from .models import KeyArn
+
+_log: Final = logging.getLogger(__name__)
 
 
 class HasKey(Protocol):
@@ -98,5 +101,6 @@ def _row(
         stop.ask(str(error))
         return trouble(arn, f"not begun: {error}")
     except Exception as error:  # noqa: BLE001 - the other keys go on, and the journal has this one
+        _log.error("unexpected error with %s", arn, exc_info=True)
         odd = " ".join(f"{type(error).__name__}: {error}".split())[:300]
         return trouble(arn, f"an error of keysweep itself ({odd}); please report it, then {AGAIN}")

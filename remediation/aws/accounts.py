@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 from dataclasses import dataclass, field, replace
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from botocore.session import Session
 
     from .reduced_models import Operations
+
+_log: Final = logging.getLogger(__name__)
 
 SESSION_NAME: Final = "keysweep"
 
@@ -207,6 +210,7 @@ class Accounts:
                 self._sessions[account] = self._enter(located)
                 return self._sessions[account]
             except AccountUnavailable as error:
+                _log.debug("account %s not entered", located.account_id, exc_info=True)
                 self._shut[located.place] = str(error)
         raise AccountUnavailable(self._shut[located.place])
 
@@ -290,6 +294,7 @@ class Accounts:
         client = self._clients.make(session, account_id, "sts", region)
         answer = client.get_caller_identity()
         self.clock.observe(answer["ResponseMetadata"]["HTTPHeaders"].get("date"))
+        _log.debug("the credentials for %s are %s", account_id or "this run", answer["Arn"])
         return answer["Account"], answer["Arn"]
 
 

@@ -17,6 +17,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final
 
 from .limiter import SHARE, Limiter
+from .request_log import log_requests
 
 if TYPE_CHECKING:
     from botocore.config import Config
@@ -145,6 +146,7 @@ class Clients:
         client = self._create(session, service, region, config=config, **credentials)
         demand_whole_answers(client)
         self._limiter.attach(client, account_id)
+        log_requests(client, account_id)
         return client
 
     def _create(self, session: Session, service: str, region: str, **settings: Any) -> Any:

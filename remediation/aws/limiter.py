@@ -6,6 +6,7 @@ answer slows the operation down, and later answers speed it up again.
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -17,6 +18,8 @@ from .quotas import per_second
 if TYPE_CHECKING:
     from botocore.client import BaseClient
     from botocore.model import OperationModel
+
+_log: Final = logging.getLogger(__name__)
 
 SHARE: Final = 0.8
 """Share of AWS's quotas to take where the policy sets none."""
@@ -177,8 +180,12 @@ class Limiter:
         response: tuple[Any, Mapping[str, Any]] | None = None,
         **_: object,
     ) -> None:
-        pace = self.pace(account_id, region, f"{service}:{operation.name}")
-        pace.answered(throttled=response is not None and _is_throttled(response[1]))
+        name = f"{service}:{operation.name}"
+        pace = self.pace(account_id, region, name)
+        throttled = response is not None and _is_throttled(response[1])
+        pace.answered(throttled=throttled)
+        if throttled:
+            _log.debug("%s in %s, %s: now %.2f/s", name, account_id, region, pace.rate)
 
 
 def _is_throttled(answer: Mapping[str, Any]) -> bool:

@@ -27,6 +27,7 @@ from .evidence import collector_asking
 from .options import (
     ALL_FORMATS,
     access_options,
+    command,
     format_option,
     html_option,
     journal_option,
@@ -36,7 +37,7 @@ from .printing import print_results, progress
 from .saying import say
 
 
-@click.command()
+@command()
 @click.argument("plan_path", metavar="PLAN", type=click.Path(path_type=Path, dir_okay=False))
 @journal_option()
 @click.option("--ticket", metavar="TEXT", help="Change ticket, for the journal.")

@@ -21,12 +21,19 @@ from .asking import caller_of, confirm
 from .cancelling import Batch, cancel_batches
 from .ending import code_at_end
 from .evidence import policy_to_use
-from .options import access_options, format_option, journal_option, policy_option, yes_option
+from .options import (
+    access_options,
+    command,
+    format_option,
+    journal_option,
+    policy_option,
+    yes_option,
+)
 from .printing import print_results
 from .saying import say
 
 
-@click.command()
+@command()
 @click.argument("results", nargs=-1, metavar="[RESULTS...]")
 @journal_option(
     many=True,

@@ -23,12 +23,19 @@ from .asking import caller_of, confirm
 from .cancelling import Batch, cancel_batches
 from .ending import code_at_end
 from .evidence import collector_asking
-from .options import access_options, format_option, journal_option, policy_option, yes_option
+from .options import (
+    access_options,
+    command,
+    format_option,
+    journal_option,
+    policy_option,
+    yes_option,
+)
 from .printing import print_report, progress
 from .saying import say
 
 
-@click.command()
+@command()
 @journal_option(many=True)
 @click.option(
     "--all",

@@ -14,12 +14,12 @@ from ..aws import Access, Accounts
 from ..files import write_private
 from ..interrupt import at_once
 from . import DONE, LEFT
-from .options import access_options, journal_option
+from .options import access_options, command, journal_option
 from .printing import progress
 from .saying import say
 
 
-@click.command()
+@command()
 @journal_option(many=True)
 @click.option(
     "--merge",

@@ -2,22 +2,90 @@
 
 from __future__ import annotations
 
+import logging
 import re
+import sys
+import time
 from collections.abc import Callable
-from functools import wraps
+from functools import partial, wraps
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final, TypeVar, cast
 
 import click
 
+from .. import diagnostics
 from .. import journal as journal_stage
 from ..aws import Access
 from ..aws.accounts import SESSION_NAME
+from ..errors import KeysweepError, Unexpected
+from ..folders import DIAGNOSTICS
+from .plain_command import parameter
+
+_log: Final = logging.getLogger(__name__)
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 
 ALL_FORMATS: Final = ("table", "json", "markdown", "csv")
+
+_ENDINGS: Final = (KeysweepError, click.ClickException, click.Abort, click.exceptions.Exit, OSError)
+"""Errors that `cli` has an exit code for."""
+
+
+def _logging(context: click.Context, option: click.Parameter, value: Any) -> None:
+    """Set up the log before any other option is looked at."""
+    if not value or context.resilient_parsing:
+        return
+    log = diagnostics.to_stderr() if option.name == "debug" else diagnostics.to_file(Path(value))
+    context.with_resource(log)
+
+
+class Command(click.Command):
+    """A command with `--debug` and `--log-file`, which logs how it began and ended."""
+
+    def __init__(self, *, params: list[click.Parameter], **settings: Any) -> None:
+        log_options = [
+            parameter(
+                names,
+                about,
+                envvar=f"KEYSWEEP_{names[0].removeprefix('--').replace('-', '_').upper()}",
+                show_envvar=True,
+                is_eager=True,
+                expose_value=False,
+                callback=_logging,
+            )
+            for names, about in DIAGNOSTICS
+        ]
+        super().__init__(params=[*params, *log_options], **settings)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the options; the log is closed where there is nothing to invoke."""
+        try:
+            return super().parse_args(ctx, args)
+        except BaseException:
+            ctx.close()
+            raise
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command. Raises Unexpected after an error of Keysweep itself."""
+        began = time.monotonic()
+        if _log.isEnabledFor(logging.DEBUG):
+            versions = version("keysweep"), ".".join(map(str, sys.version_info[:3]))
+            _log.debug("%s: keysweep %s, Python %s", ctx.command_path, *versions)
+        try:
+            code = super().invoke(ctx)
+        except _ENDINGS:
+            _log.debug("ended after %.1f s", time.monotonic() - began, exc_info=True)
+            raise
+        except Exception as error:
+            raise Unexpected(diagnostics.unexpected(error)) from error
+        _log.debug("ended with %s after %.1f s", code or 0, time.monotonic() - began)
+        return code
+
+
+command = partial(click.command, cls=Command)
+"""Makes the command of a function, as `click.command` does."""
 
 
 def access_options(command: Decorated) -> Decorated:

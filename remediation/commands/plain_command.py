@@ -20,7 +20,7 @@ class PlainCommand(click.Command):
         """`parameters`, and the words of its help, are those that argparse gets."""
         super().__init__(
             name,
-            params=[_parameter(*one) for one in parameters],
+            params=[parameter(*one) for one in parameters],
             help=f"{about}\n\nExample: {example}",
         )
 
@@ -36,16 +36,21 @@ class PlainCommand(click.Command):
         return pack.main([str(self.name), *ctx.args])
 
 
-def _parameter(names: tuple[str, ...], settings: dict[str, Any]) -> click.Parameter:
+def parameter(names: tuple[str, ...], settings: dict[str, Any], **more: Any) -> click.Parameter:
+    """The argument or option that argparse would make of this; `more` is for click alone."""
     choices = settings.get("choices")
     kind = click.Choice(choices) if choices else click.Path() if "metavar" in settings else None
     if not names[0].startswith("-"):
         return click.Argument(names, type=kind, required=settings.get("nargs") != "?")
+    if settings.get("action") == "store_true":
+        return click.Option(names, is_flag=True, help=settings["help"], **more)
     return click.Option(
         names,
         type=kind,
+        metavar=settings.get("metavar"),
         help=settings.get("help"),
         default=settings.get("default"),
         is_flag=False,
         flag_value=settings.get("const"),
+        **more,
     )

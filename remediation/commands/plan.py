@@ -21,11 +21,11 @@ from ..report.html import html
 from ..report.neutral import plain
 from . import DONE, LEFT
 from .evidence import collector_asking, policy_to_use
-from .options import ALL_FORMATS, access_options, format_option, html_option, policy_option
+from .options import ALL_FORMATS, access_options, command, format_option, html_option, policy_option
 from .printing import print_parts, print_report, progress
 
 
-@click.command()
+@command()
 @click.argument("results", nargs=-1, required=True, metavar="RESULTS...")
 @policy_option(beside_a_plan=False)
 @click.option(

@@ -11,11 +11,11 @@ from .. import policy as policy_stage
 from ..files import ascii_json
 from ..policy_view import describe_policy
 from ..report import tables
-from .options import format_option
+from .options import command, format_option
 from .printing import print_report
 
 
-@click.command()
+@command()
 @click.argument(
     "policy_path",
     metavar="[FILE]",

@@ -12,6 +12,7 @@ import click
 from pydantic import TypeAdapter
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from ..diagnostics import shown
 from ..files import json_with_list
 from ..models import KeyResult, Outcome, Outcomes
 from ..report import render, tables
@@ -53,10 +54,13 @@ def print_report(report: tables.Report, form: str) -> None:
 
 @contextmanager
 def progress(what: str, total: int | None = None) -> Iterator[Callable[[str | None], None]]:
-    """A bar on standard error, on a terminal only; a call is a step, or says what is done now."""
+    """A bar on standard error; a call is a step, or says what is done now.
+
+    Without a terminal, or where the log goes there, nothing is shown.
+    """
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     console = PeoplesConsole(sys.stderr)
-    if not console.is_terminal or console.is_dumb_terminal:
+    if shown() or not console.is_terminal or console.is_dumb_terminal:
         yield lambda words: None
         return
     with Progress(*columns, console=console, transient=True) as bar:

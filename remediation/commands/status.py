@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import click
-
 from .. import journal as journal_stage
 from .. import status as status_stage
 from ..aws import Access, Accounts
@@ -14,11 +12,18 @@ from ..interrupt import at_once
 from ..report import page, tables
 from ..report.html import html
 from . import DONE, LEFT
-from .options import ALL_FORMATS, access_options, format_option, html_option, journal_option
+from .options import (
+    ALL_FORMATS,
+    access_options,
+    command,
+    format_option,
+    html_option,
+    journal_option,
+)
 from .printing import print_parts, print_report, progress
 
 
-@click.command()
+@command()
 @journal_option(many=True)
 @html_option
 @access_options

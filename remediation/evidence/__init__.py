@@ -8,6 +8,7 @@ the registry finds the modules; order, laziness and the IAM documents derive fro
 from __future__ import annotations
 
 import importlib
+import logging
 import pkgutil
 import threading
 from collections import Counter
@@ -28,6 +29,8 @@ from ..aws.width import PLACES, SCANS, keys_at_a_time
 from ..errors import AccountUnavailable, CutAnswer, demand, present
 from ..kept import ByKey, Kept
 from ..models import PIECES, Cost, Evidence, KeyArn, Unknown
+
+_log: Final = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -210,6 +213,7 @@ class Collector:
             place = self.accounts.place(source.at or group[0].key_arn)
         except AccountUnavailable as error:
             return _all(group, Unknown(unknown=str(error)))
+        _log.debug("%s of %d in %s, %s", piece, len(group), place.account_id, place.region)
         if source.read_place is not None:
             read_place = source.read_place
             with self._scans if source.cost is Cost.PLACE_SCAN else nullcontext():
@@ -276,6 +280,13 @@ def _attempt(source: Source, place: Place, read: Callable[[], Piece]) -> Piece:
     except (ClientError, BotoCoreError, CutAnswer) as error:
         return explain(error, place, source.permissions)
     except (LookupError, TypeError, ValueError, AttributeError, ResponseParserError) as error:
+        _log.debug(
+            "%s in %s, %s: answer not understood",
+            source.piece,
+            place.account_id,
+            place.region,
+            exc_info=True,
+        )
         odd = f"{type(error).__name__}: {error}"
         return Unknown(
             unknown=f"AWS answered in account {place.account_id}, {place.region} in a way that is "
@@ -292,6 +303,7 @@ def _put(evidence: Evidence, piece: str, value: Piece) -> Evidence:
     try:
         return Evidence.model_validate({**dict(evidence), piece: value})
     except ValidationError as error:
+        _log.debug("%s of %s: value not valid", piece, evidence.key_arn, exc_info=True)
         odd = error.errors()[0]["msg"]
         unknown = Unknown(unknown=f"AWS's answer is not understood ({odd})")
         return evidence.model_copy(update={piece: unknown})

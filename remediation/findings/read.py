@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -22,6 +23,8 @@ from .refused import reason, reason_of_text
 from .shown import SENTENCE, path_text, shown
 from .stored import S3, SUFFIXES, Stored
 from .window import NotWhole, Readable
+
+_log: Final = logging.getLogger(__name__)
 
 STDIN: Final = "-"
 """The path that means standard input."""
@@ -81,8 +84,11 @@ def read_results(
     warnings = dict.fromkeys(
         warning for document in read_documents for warning in document.warnings
     )
+    sources = tuple(document.source() for document in read_documents)
+    for source in sources:
+        _log.debug("%s: %s, %d findings", source.path, source.format, source.findings)
     return Results(
-        sources=tuple(document.source() for document in read_documents),
+        sources=sources,
         findings=tuple(finding for document in read_documents for finding in document.findings),
         unusable=tuple(record for document in read_documents for record in document.unusable),
         warnings=(*told, *warnings, *_silent_checks(read_documents)),

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from ..folders import Parameter, folder
+from ..folders import DIAGNOSTICS, Parameter, folder
 from . import checkov, prowler
 from .proof import Proof, find
 
@@ -54,6 +54,7 @@ PARAMETERS: Final[tuple[Parameter, ...]] = (
         },
     ),
     (("--format",), {"choices": ("table", "json"), "default": "table", "help": "how to print"}),
+    *DIAGNOSTICS,
 )
 
 ABOUT: Final = (

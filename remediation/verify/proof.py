@@ -8,6 +8,7 @@ Nothing of the user's is read or changed by that: home, AWS and scanner settings
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import shutil
@@ -18,6 +19,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+_log: Final = logging.getLogger(__name__)
 
 SECONDS: Final = 300
 """What one run of a scanner may take; about 20 are usual for Prowler, 5 for Checkov."""
@@ -123,9 +126,11 @@ def run(
             check=False,
         )
     except subprocess.TimeoutExpired as error:
+        _log.debug("%s was stopped after %d s", command[0], SECONDS)
         return Run(None, _text(error.stdout), _text(error.stderr))
     except OSError as error:
         return Run(127, "", f"{command[0]}: {error.strerror}")
+    _log.debug("%s ended with %d", command[0], done.returncode)
     return Run(done.returncode, done.stdout, done.stderr)
 
 
