@@ -8,7 +8,7 @@ import pytest
 from botocore.exceptions import UnknownServiceError
 from botocore.session import Session
 
-from keysweep.remediation.aws import clients
+from keysweep.remediation.aws import reduced_models
 from keysweep.remediation.aws.clients import Clients
 from keysweep.remediation.aws.reduced_models import ReducedLoader, reduced_model, reduced_session
 from keysweep.remediation.evidence.reference_list import reference_list
@@ -86,7 +86,7 @@ def test_ordinary_sessions_serve_where_botocore_has_changed(
     def fail(*_: object) -> None:
         raise AttributeError("BUILTIN_HANDLERS")
 
-    monkeypatch.setattr(clients, broken, fail)
+    monkeypatch.setattr(reduced_models, broken, fail)
     assert Clients().limited_to(ordinary, LIST.operations()) is ordinary
 
 

@@ -15,7 +15,7 @@ from botocore.exceptions import (
 )
 
 from keysweep.remediation.errors import CutAnswer
-from keysweep.remediation.evidence import references
+from keysweep.remediation.evidence import reference_scan, references
 from keysweep.remediation.evidence.reference_index import Index
 from keysweep.remediation.evidence.reference_list import Entry, ReferenceList, Sign
 from keysweep.remediation.evidence.reference_scan import scan_account, scan_region
@@ -499,8 +499,8 @@ def scans(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
 
         return run
 
-    monkeypatch.setattr(references, "scan_region", scan("region"))
-    monkeypatch.setattr(references, "scan_account", scan("account"))
+    monkeypatch.setattr(reference_scan, "scan_region", scan("region"))
+    monkeypatch.setattr(reference_scan, "scan_account", scan("account"))
     return done
 
 
@@ -545,7 +545,7 @@ def test_a_scan_that_breaks_breaks_for_all_who_wait_for_it(
     def broken(place: Any, whole: ReferenceList) -> Index:
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr(references, "scan_region", broken)
+    monkeypatch.setattr(reference_scan, "scan_region", broken)
     read = references.SOURCE.read_place
     assert read is not None
     place = stubbed(answers({}), session=Session())
