@@ -17,12 +17,15 @@ FIXTURES = ROOT / "tests" / "fixtures" / "results"
 PAGE = ROOT / "docs" / "results.md"
 
 HEAD = """\
-# Results that Keysweep reads
+# Supported results
 
-Each row is a real file that the scanner wrote of one small estate (`tests/fixtures/results`), read
-by the command's own reader. A refused file is refused with exit code 2; nothing of it is used.
+This page is for anyone who wants to know which result files `keysweep` reads.
 
-| scanner | version | file | format | findings | keys for plan | keys for cancel | what is said |
+Each row is a real file that a scanner wrote about the same small test account
+(`tests/fixtures/results`), as Keysweep reads it. Keysweep refuses some formats with exit code 2, and
+then uses nothing from the file.
+
+| scanner | version | file | format | findings | keys for plan | keys for cancel | warnings |
 |---|---|---|---|---|---|---|---|
 """
 
