@@ -22,8 +22,8 @@ HEAD = """\
 This page is for anyone who wants to know which result files `keysweep` reads.
 
 Each row is a real file that a scanner wrote about the same small test account
-(`tests/fixtures/results`), as Keysweep reads it. Keysweep refuses some formats with exit code 2, and
-then uses nothing from the file.
+(`tests/fixtures/results`), as Keysweep reads it. Keysweep refuses some formats with exit code 2,
+and then uses nothing from the file.
 
 | scanner | version | file | format | findings | keys for plan | keys for cancel | warnings |
 |---|---|---|---|---|---|---|---|
