@@ -33,6 +33,11 @@ _ENDINGS: Final = (KeysweepError, click.ClickException, click.Abort, click.excep
 """Errors that `cli` has an exit code for."""
 
 
+def _variable(option: str) -> str:
+    """The environment variable that stands for an option: `KEYSWEEP_LOG_FILE` for `--log-file`."""
+    return f"KEYSWEEP_{option.removeprefix('--').replace('-', '_').upper()}"
+
+
 def _logging(context: click.Context, option: click.Parameter, value: Any) -> None:
     """Set up the log before any other option is looked at."""
     if not value or context.resilient_parsing:
@@ -49,7 +54,7 @@ class Command(click.Command):
             parameter(
                 names,
                 about,
-                envvar=f"KEYSWEEP_{names[0].removeprefix('--').replace('-', '_').upper()}",
+                envvar=_variable(names[0]),
                 show_envvar=True,
                 is_eager=True,
                 expose_value=False,
@@ -89,7 +94,10 @@ command = partial(click.command, cls=Command)
 
 
 def access_options(command: Decorated) -> Decorated:
-    """The options about accounts; the command gets them together, as `access`."""
+    """The options about accounts; the command gets them together, as `access`.
+
+    Each can stand in the environment, where scheduled jobs have them.
+    """
 
     @wraps(command)
     def with_access(
@@ -105,8 +113,10 @@ def access_options(command: Decorated) -> Decorated:
         return command(*arguments, access=access, **others)
 
     for option in (
-        click.option("--profile", metavar="NAME", help="Profile of the AWS configuration to use."),
-        click.option(
+        _access_option(
+            "--profile", metavar="NAME", help="Profile of the AWS configuration to use."
+        ),
+        _access_option(
             "--account",
             "accounts",
             multiple=True,
@@ -114,7 +124,7 @@ def access_options(command: Decorated) -> Decorated:
             callback=_account_ids,
             help="Work in this account alone; may be given again.",
         ),
-        click.option(
+        _access_option(
             "--role-session-name",
             metavar="NAME",
             default=SESSION_NAME,
@@ -122,8 +132,8 @@ def access_options(command: Decorated) -> Decorated:
             callback=_named(r"[\w+=,.@-]{2,64}", "2 to 64 letters, digits and +=,.@-_"),
             help="Name of the role's session, which CloudTrail shows.",
         ),
-        click.option("--external-id", metavar="ID", help="External id that the role asks for."),
-        click.option(
+        _access_option("--external-id", metavar="ID", help="External id that the role asks for."),
+        _access_option(
             "--role-name",
             metavar="NAME",
             callback=_named(r"[\w+=,.@/-]{1,576}", "the role's name, with its path, and no ARN"),
@@ -132,6 +142,10 @@ def access_options(command: Decorated) -> Decorated:
     ):
         with_access = option(with_access)
     return cast(Decorated, with_access)
+
+
+def _access_option(*names: str, **settings: Any) -> Callable[[Decorated], Decorated]:
+    return click.option(*names, envvar=_variable(names[0]), show_envvar=True, **settings)
 
 
 def _named(

@@ -174,6 +174,34 @@ def test_every_help_has_an_example_that_can_be_typed(name: str) -> None:
         real.make_context(name, words)
 
 
+ACCESS = {
+    "KEYSWEEP_ACCOUNT": "111122223333 444455556666",
+    "KEYSWEEP_EXTERNAL_ID": "external",
+    "KEYSWEEP_PROFILE": "audit",
+    "KEYSWEEP_ROLE_NAME": "KeysweepOperator",
+    "KEYSWEEP_ROLE_SESSION_NAME": "nightly",
+}
+
+
+@pytest.mark.parametrize("name", ["apply", "cancel", "guard", "mutelist", "plan", "status"])
+def test_access_can_stand_in_the_environment(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    command = cli.keysweep.commands[name]
+    assert isinstance(command, LazyCommand)
+    for variable, value in ACCESS.items():
+        monkeypatch.setenv(variable, value)
+    given = ["results"] if name in {"apply", "plan"} else []
+    taken = command.load().make_context(name, [*given, "--role-name", "Typed"]).params
+    assert (taken["role_name"], taken["external_id"]) == ("Typed", "external")
+    assert taken["accounts"] == ("111122223333", "444455556666")
+    assert (taken["profile"], taken["role_session_name"]) == ("audit", "nightly")
+
+
+def test_a_bad_value_in_the_environment_is_bad_usage() -> None:
+    done = run("status", KEYSWEEP_ACCOUNT="shop")
+    assert done.code == 2
+    assert "KEYSWEEP_ACCOUNT" in done.err
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
