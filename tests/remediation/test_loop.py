@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from message_parts import figures
 from stages import nothing_but_the_alarm
 
 from embedded_aws.process import EmbeddedAws
@@ -172,9 +173,9 @@ def test_status_tells_what_differs_from_the_journal_and_what_it_cannot_see(
     named = {key["arn"]: key["name"] for key in aws.keys()}
     drift = {named[row["key_arn"]]: row["drift"] for row in shown["rows"] if row["drift"]}
     assert set(drift) == {"dead-1", "dead-2", "dead-other"}
-    assert drift["dead-1"].startswith("its date moved from ")
-    assert drift["dead-2"] == "somebody else cancelled its deletion"
-    assert drift["dead-other"].startswith("the credentials are of account ")
+    assert len({*drift.values()}) == 3
+    assert len(figures(drift["dead-1"])) == 1, "the date that it had"
+    assert figures(drift["dead-other"]) == [SHOP, DATA]
     states = {named[row["key_arn"]]: row["state"] for row in shown["rows"]}
     assert states["dead-other"] == "unknown"
 
@@ -229,10 +230,9 @@ def test_credentials_of_another_account_write_nothing(
     by_name = outcomes(aws, done.document)
     assert by_name == {**dict.fromkeys(DEAD - {"dead-other"}, "failed"), "dead-other": "scheduled"}
     messages = {row["message"] for row in done.document["results"] if row["outcome"] == "failed"}
-    assert messages == {
-        f"the credentials are of account {DATA}, not of {SHOP}; "
-        "use credentials of that account, or --role-name"
-    }
+    (message,) = messages
+    assert figures(message) == [DATA, SHOP]
+    assert "--role-name" in message
     assert names(aws, "PendingDeletion") == {"dead-other", "pending"}
 
 
@@ -332,7 +332,7 @@ def test_a_torn_journal_is_read_up_to_the_tear_and_said(
     journal.write_bytes(journal.read_bytes()[:-20])
     shown = keysweep("status", *ROLE)
     assert shown.code == 0
-    assert "the last line is torn" in shown.out
+    assert "torn" in shown.out
     done = keysweep("cancel", "--journal", journal, "--yes", "--format", "json", *ROLE)
     assert outcomes(aws, done.document) == dict.fromkeys(DEAD, "cancelled")
 

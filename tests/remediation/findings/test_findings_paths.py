@@ -66,16 +66,16 @@ def test_json_of_something_else_in_a_folder_is_passed_over_with_a_warning(folder
 
 def test_a_results_file_that_is_cut_off_is_refused_in_a_folder_too(folder: Path) -> None:
     (folder / "a.ocsf.json").write_bytes(OCSF.read_bytes()[:-3])
-    with pytest.raises(BadInput, match=r"a\.ocsf\.json is cut off in record 18"):
+    with pytest.raises(BadInput, match=r"a\.ocsf\.json .* record 18"):
         read(folder)
 
 
 def test_a_folder_without_a_results_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("none", encoding="utf-8")
-    with pytest.raises(BadInput, match=r"without a results file \(\*\.json.*; scan with: prowler"):
+    with pytest.raises(BadInput, match=r"\*\.json.*: prowler"):
         read(tmp_path)
     (tmp_path / "package.json").write_text("{}", encoding="utf-8")
-    with pytest.raises(BadInput, match="is a folder without a results file"):
+    with pytest.raises(BadInput, match="results file"):
         read(tmp_path)
 
 
@@ -116,9 +116,7 @@ def test_a_pipe_is_read_as_a_file(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_opened_is_refused_with_its_name(tmp_path: Path) -> None:
-    with pytest.raises(
-        BadInput, match=r"missing\.json cannot be read: No such file.*; check the path"
-    ):
+    with pytest.raises(BadInput, match=r"missing\.json .*No such file"):
         read(tmp_path / "missing.json")
     with pytest.raises(BadInput, match="cannot be read"):
         read(OCSF / "inside.json")
