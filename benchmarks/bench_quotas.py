@@ -37,14 +37,14 @@ def measure(runs: int, quick: bool) -> list[Row]:
                 measured.plan()
         rows += _both("plan, all rules, share 0.8", plans[one], plans[twenty])
         thorough = _Measured(
-            aws, one, 540 // part, SHARE, waived=("use-attempted", "used-recently")
+            aws, one, 540 // part, SHARE, exceptions=("use-attempted", "used-recently")
         )
         thorough.prepare()
         for _ in range(runs):
             thorough.apply()
         rows.append(thorough.near_floor("apply, all rules but those of last use, share 0.8"))
         writes = {
-            p: _Measured(aws, p, 450 // part, NEAR, waived=STATE_ALONE) for p in (one, twenty)
+            p: _Measured(aws, p, 450 // part, NEAR, exceptions=STATE_ALONE) for p in (one, twenty)
         }
         for measured in writes.values():
             measured.prepare()
@@ -54,7 +54,7 @@ def measure(runs: int, quick: bool) -> list[Row]:
         rows += _both("apply, state alone, share 0.95", writes[one], writes[twenty])
         rows.append(writes[one].rate("apply", 15))
         undone = {
-            p: _Measured(aws, p, 150 // part, NEAR, waived=STATE_ALONE) for p in (one, twenty)
+            p: _Measured(aws, p, 150 // part, NEAR, exceptions=STATE_ALONE) for p in (one, twenty)
         }
         for measured in undone.values():
             measured.prepare()
@@ -79,22 +79,22 @@ class _Measured:
     def __init__(
         self,
         aws: Aws,
-        places: tuple[int, int],
+        connections: tuple[int, int],
         keys: int,
         share: float,
         *,
-        waived: tuple[str, ...] = (),
+        exceptions: tuple[str, ...] = (),
     ) -> None:
         self.keys = keys
-        self.places = places
+        self.connections = connections
         self.share = share
         self.runs: list[Run] = []
         self.throttled = 0
         self.floor = 0.0
         self._kept = tempfile.TemporaryDirectory()
-        estate = Estate(*places, keys)
+        estate = Estate(*connections, keys)
         self.scene = Scene(aws, Path(self._kept.name), estate, latency=LATENCY)
-        self.scene.policy(lifted=waived, share=share)
+        self.scene.policy(lifted=exceptions, share=share)
 
     def prepare(self) -> None:
         """Make the plan that is applied."""
@@ -104,7 +104,7 @@ class _Measured:
     @property
     def total(self) -> int:
         """Keys of all places."""
-        return self.keys * self.places[0] * self.places[1]
+        return self.keys * self.connections[0] * self.connections[1]
 
     def plan(self) -> None:
         """Measure a plan."""

@@ -22,7 +22,7 @@ JOURNAL: Final = "journal.jsonl"
 
 STATE_ALONE: Final = (
     *("active-grant", "declared-in-code", "disabled-too-recently", "in-use", "not-cancellable"),
-    *("protected-tag", "rescued", "shared-outside", "use-attempted", "used-recently"),
+    *("protected-tag", "restored", "shared-outside", "use-attempted", "used-recently"),
 )
 """The rules that need more than DescribeKey; lifted, a policy judges by state alone."""
 
@@ -50,12 +50,12 @@ class Scene:
 
     def policy(self, *, lifted: Sequence[str] = (), share: float = 0.8) -> None:
         """Write the policy: the default one, but for the rules that are lifted and the share."""
-        waivers = "".join(
+        exceptions = "".join(
             f"  - {{key: all, rule: {rule}, reason: measured, until: 2099-01-01}}\n"
             for rule in lifted
         )
         text = f"version: 1\nmax_keys: 1000000\nquota_share: {share}\n"
-        text += f"accept:\n{waivers}" if waivers else ""
+        text += f"exceptions:\n{exceptions}" if exceptions else ""
         (self._folder / "policy.yaml").write_text(text, encoding="utf-8")
 
     def plan(self, *, quotas: bool = False, fresh: bool = True) -> Run:
@@ -89,9 +89,9 @@ class Scene:
 
         The slowest operation counts, since each has a quota of its own.
         """
-        places = self._estate.accounts * self._estate.regions
+        connections = self._estate.accounts * self._estate.regions
         return max(
-            self.counts.requests.get(operation, 0) / places / (limit * share)
+            self.counts.requests.get(operation, 0) / connections / (limit * share)
             for operation, limit in QUOTAS.items()
         )
 

@@ -27,7 +27,7 @@ from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.httpsession import URLLib3Session
 
 from keysweep.remediation import evidence, plan, policy
-from keysweep.remediation.aws import Access, Accounts, Manners
+from keysweep.remediation.aws import Access, Accounts, ClientSettings
 from keysweep.remediation.aws.quotas import per_second
 from keysweep.remediation.aws.width import PLACES
 from keysweep.remediation.evidence import reference_scan
@@ -140,7 +140,7 @@ def simulate(share: Share, accounts: int, regions: int) -> Simulated:
             check_id="kms_cmk_not_disabled",
             status=FindingStatus.FAIL,
             source="results.ocsf.json",
-            place=f"record {number}",
+            position=f"record {number}",
             key_arn=KeyArn.parse(arn),
             time=now,
         )
@@ -151,8 +151,10 @@ def simulate(share: Share, accounts: int, regions: int) -> Simulated:
         VirtualTime(evidence, reference_scan) as clock,
         patch.object(URLLib3Session, "send", _sending(_Sent(world, clock))),
     ):
-        places = Accounts(Access(role_name="KeysweepReader"), Manners(rules.quota_share))
-        made = plan.build(Results((), found, (), ()), rules, evidence.Collector(places))
+        connections = Accounts(
+            Access(role_name="KeysweepReader"), ClientSettings(rules.quota_share)
+        )
+        made = plan.build(Results((), found, (), ()), rules, evidence.Collector(connections))
         seconds = clock.now
     unread = {
         hold.rule
@@ -202,7 +204,7 @@ def main() -> None:
         f"Two accounts side by side: {two.seconds / alone.seconds:.2f} times the seconds of one, "
         f"{two.total / alone.total:.2f} times the requests.\n"
     )
-    account = {share: _scaled(place, REGIONS_EACH) for share, place in one.items()}
+    account = {share: _scaled(connection, REGIONS_EACH) for share, connection in one.items()}
     for table in (_account(account), _bound(one), _organisation(account)):
         print(table)
 

@@ -15,12 +15,12 @@ from typing import Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from .aws import Accounts, Manners, Place
+from .aws import Accounts, ClientSettings, Connection
 from .aws.clients import Clients
 from .aws.failures import explain
 from .aws.width import PLACES
 from .errors import AccountUnavailable, CutAnswer
-from .models import KeyArn, Unknown
+from .models import KeyArn, Unreadable
 
 _log: Final = logging.getLogger(__name__)
 
@@ -31,7 +31,7 @@ PERMISSIONS: Final = frozenset(
 WORDS: Final = "pending deletion"
 """Part of the pattern of whatever filters the message "<ARN> is pending deletion."."""
 
-BRIEF: Final = Manners(connect_timeout=3, read_timeout=10, attempts=2)
+BRIEF: Final = ClientSettings(connect_timeout=3, read_timeout=10, attempts=2)
 """Nobody waits long for a remark."""
 
 _SHOWN: Final = 3
@@ -49,12 +49,12 @@ def remarks(keys: Iterable[KeyArn], accounts: Accounts) -> tuple[str, ...]:
 
     Never raises: what cannot be looked at is a remark too.
     """
-    places = list({key.place: key for key in keys}.values())
+    connections = list({key.account_region: key for key in keys}.values())
     clients = Clients(BRIEF)
 
     def look(key: KeyArn) -> str | None:
         try:
-            return _look(accounts.place(key), clients)
+            return _look(accounts.connect(key), clients)
         except AccountUnavailable as error:
             return str(error)
         except Exception as error:  # noqa: BLE001 - keys are scheduled, and this is a remark
@@ -62,7 +62,7 @@ def remarks(keys: Iterable[KeyArn], accounts: Accounts) -> tuple[str, ...]:
             return f"{type(error).__name__}: {error}"
 
     with ThreadPoolExecutor(PLACES) as threads:
-        found = dict(zip(places, threads.map(look, places), strict=True))
+        found = dict(zip(connections, threads.map(look, connections), strict=True))
     without = [key for key, why in found.items() if why == ""]
     unseen = [key for key, why in found.items() if why]
     told = []
@@ -81,13 +81,13 @@ def _named(keys: list[KeyArn]) -> str:
     return f"{', '.join(named[:_SHOWN])} and {len(named) - _SHOWN} more"
 
 
-def _look(place: Place, clients: Clients) -> str | None:
+def _look(connection: Connection, clients: Clients) -> str | None:
     """None when an alarm is found, nothing when none is, and why that is not known."""
 
-    session = clients.limited_to(place.session, PERMISSIONS)
+    session = clients.limited_to(connection.session, PERMISSIONS)
 
     def client(service: str) -> Any:
-        return clients.get(session, place.account_id, service, place.region)
+        return clients.get(session, connection.account_id, service, connection.region)
 
     unseen = ""
     for looks in (_has_rule, _has_alarm):
@@ -95,13 +95,13 @@ def _look(place: Place, clients: Clients) -> str | None:
             if looks(client):
                 return None
         except (ClientError, BotoCoreError, CutAnswer) as error:
-            unseen = unseen or _why(explain(error, place, PERMISSIONS))
+            unseen = unseen or _why(explain(error, connection, PERMISSIONS))
     return unseen
 
 
-def _why(unknown: Unknown) -> str:
+def _why(unknown: Unreadable) -> str:
     allow = f"; allow {unknown.permission}" if unknown.permission else ""
-    return f"{unknown.unknown}{allow}"
+    return f"{unknown.unreadable}{allow}"
 
 
 def _has_rule(client: Callable[[str], Any]) -> bool:

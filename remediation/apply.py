@@ -9,7 +9,7 @@ from typing import Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from .aws import Place
+from .aws import Connection
 from .aws.failures import explain
 from .errors import AccountUnavailable, CutAnswer, Refused, present
 from .evidence import SOURCES, Collector
@@ -27,14 +27,14 @@ from .models import (
     Outcome,
     PlanItem,
     References,
-    Unknown,
+    Unreadable,
     UseAttempts,
     VerdictKind,
     known,
 )
 from .plan import Plan, verdict
 from .policy import Policy
-from .rules import judge, pieces_used
+from .rules import evaluate, pieces_used
 from .work import Stop, Stopped, each_key
 from .write import (
     CANCEL,
@@ -52,7 +52,7 @@ FRESH: Final = timedelta(minutes=15)
 """Evidence this young is trusted for the resources that name a key: some 220 listings in each
 account and Region. What else is dear is read again for every plan (promise 3 of README.md)."""
 
-DEAR: Final = frozenset({Cost.PLACE_SCAN, Cost.EVENT_NAME, Cost.LAST_USE, Cost.EVENT_KEY})
+DEAR: Final = frozenset({Cost.ACCOUNT_REGION_SCAN, Cost.EVENT_NAME, Cost.LAST_USE, Cost.EVENT_KEY})
 """What costs more than looking at each key again right before its call."""
 
 LOOKED_AGAIN: Final = timedelta(hours=1)
@@ -126,10 +126,10 @@ def apply(
     def one(item: PlanItem) -> KeyResult:
         record = records.get(item.key_arn)
         try:
-            place = collector.accounts.place(item.key_arn)
+            connection = collector.accounts.connect(item.key_arn)
         except AccountUnavailable as error:
             return _row(item, Outcome.FAILED, str(error))
-        work = _Work(plan, item, place, collector, journal, stop, now - USE_SHOWS_LATE)
+        work = _Work(plan, item, connection, collector, journal, stop, now - USE_SHOWS_LATE)
         return work.run(record, _joined(item.evidence, fresh.get(item.key_arn)))
 
     return each_key(items, one, _trouble, stop=stop, done=done)
@@ -149,7 +149,7 @@ class _Work:
 
     plan: Plan
     item: PlanItem
-    place: Place
+    connection: Connection
     collector: Collector
     journal: Journal
     stop: Stop
@@ -165,7 +165,7 @@ class _Work:
         used = _used_pieces(self.plan, self.item, self._now())
         # Everything that waits comes first: between the last look and the call there is nothing.
         if not _has_expired(self.plan, self._now()):
-            self.place.turn(f"kms:{SCHEDULE.name}")
+            self.connection.turn(f"kms:{SCHEDULE.name}")
         if _has_expired(self.plan, self._now()):  # this run may have been stopped for days
             return _row(self.item, Outcome.FAILED, f"{_expired(self.plan)}: not scheduled")
         if self.stop.asked:
@@ -173,7 +173,7 @@ class _Work:
         try:
             now = self._read_again(used, dear)
         except (ClientError, BotoCoreError, CutAnswer) as error:
-            return _row(self.item, Outcome.FAILED, explain(error, self.place).unknown)
+            return _row(self.item, Outcome.FAILED, explain(error, self.connection).unreadable)
         left_alone = _left_alone(used, self.item, now, self.plan.policy, self._now())
         if left_alone is not None:
             if left_alone.outcome is Outcome.ALREADY_PENDING:
@@ -188,7 +188,7 @@ class _Work:
             watch_use_from=self.watch_use_from,
             earlier=still_open,
         )
-        result = write(self.place, self.journal, change, known(now.description))
+        result = write(self.connection, self.journal, change, known(now.description))
         if result.outcome is Outcome.SCHEDULED:
             return self._look_once_more(used, now, result)
         return result
@@ -202,7 +202,7 @@ class _Work:
     ) -> KeyResult:
         """The row of a key that is pending deletion, by whose request?"""
         for intent in reversed(still_open):  # DescribeKey did not show its work when it was settled
-            settled = settle(self.place, self.journal, intent, SCHEDULE)
+            settled = settle(self.connection, self.journal, intent, SCHEDULE)
             if settled.result.outcome is Outcome.SCHEDULED:
                 return self._look_at_plans(settled.result)
         if record is None:
@@ -216,7 +216,7 @@ class _Work:
         return row
 
     def _now(self) -> datetime:
-        return self.place.clock.now()
+        return self.connection.clock.now()
 
     def _earlier(self, record: KeyRecord) -> tuple[KeyResult | None, tuple[IntentLine, ...]]:
         """The row of a key that earlier runs are done with, or intents that are still open."""
@@ -227,7 +227,7 @@ class _Work:
             operation = _SETTLED_HERE.get(intent.operation)
             if operation is None:
                 continue
-            settled = settle(self.place, self.journal, intent, operation)
+            settled = settle(self.connection, self.journal, intent, operation)
             if settled.result.outcome is Outcome.SCHEDULED:
                 # The run that called may have ended before it could look.
                 return self._look_at_plans(settled.result), ()
@@ -259,9 +259,9 @@ class _Work:
         """
         standing = present(record.scheduled_outcome, "the deletion that an earlier run began")
         try:
-            seen = describe(self.place, self.item.key_arn)
+            seen = describe(self.connection, self.item.key_arn)
         except (ClientError, BotoCoreError, CutAnswer) as error:
-            why = f"scheduled by an earlier run; {explain(error, self.place).unknown}"
+            why = f"scheduled by an earlier run; {explain(error, self.connection).unreadable}"
             return _row(self.item, Outcome.FAILED, why, standing.deletion_date)
         situation = state_of(record, seen, self._now()).situation
         if situation is not Situation.OURS:
@@ -293,7 +293,7 @@ class _Work:
         """The evidence as it is now; DescribeKey comes last, right before the call."""
         cheap = {piece for piece in used if not _is_dear(piece)} - {"description"}
         evidence = self.collector.read_one(dear or self.item.evidence, cheap)
-        seen = describe(self.place, self.item.key_arn)
+        seen = describe(self.connection, self.item.key_arn)
         return evidence.model_copy(update={"description": seen})
 
     def _look_once_more(
@@ -302,7 +302,7 @@ class _Work:
         """Cancel at once when something changed between the last look and the call."""
         pieces = used & FROZEN
         now = self.collector.read_one(before, pieces)
-        unread = [p for p in sorted(pieces) if isinstance(getattr(now, p), Unknown)]
+        unread = [p for p in sorted(pieces) if isinstance(getattr(now, p), Unreadable)]
         cure = f"keysweep cancel --key {self.item.key_arn}"
         if unread:
             names = ", ".join(unread).replace("_", " ")
@@ -322,14 +322,14 @@ class _Work:
 
     def _cancel_at_once(self, why: str) -> str | None:
         """Cancel the deletion that this plan began; None, or what kept it from that."""
-        seen = await_state(self.place, self.item.key_arn, PENDING_DELETION)
+        seen = await_state(self.connection, self.item.key_arn, PENDING_DELETION)
         if seen is None or seen.key_state not in PENDING_DELETION:
             shown = "does not answer" if seen is None else f"shows it as {seen.key_state} yet"
             failed = f"DescribeKey {shown}"
             self._leave_to_the_next_run(f"{why}, and {failed}")
             return failed
         try:
-            row = write(self.place, self.journal, Write(CANCEL, self.item.key_arn), seen)
+            row = write(self.connection, self.journal, Write(CANCEL, self.item.key_arn), seen)
         except JournalFailed as error:
             self.stop.ask(str(error))
             return f"could not be cancelled ({error})"
@@ -340,7 +340,7 @@ class _Work:
     def _leave_to_the_next_run(self, why: str) -> None:
         """Leave in the journal that the deletion may have to be cancelled."""
         try:
-            not_asked(self.place, self.journal, Write(CANCEL, self.item.key_arn), why)
+            not_asked(self.connection, self.journal, Write(CANCEL, self.item.key_arn), why)
         except JournalFailed as error:
             self.stop.ask(str(error))
 
@@ -385,7 +385,7 @@ def _read_dear_again(
         pieces = frozenset(
             piece
             for piece in _used_pieces(plan, item, now)
-            if _is_dear(piece) and not (young and SOURCES[piece].cost is Cost.PLACE_SCAN)
+            if _is_dear(piece) and not (young and SOURCES[piece].cost is Cost.ACCOUNT_REGION_SCAN)
         )
         if pieces and not _is_done(plan, records.get(item.key_arn)):
             dear[item.key_arn] = alike.setdefault(pieces, pieces)
@@ -459,8 +459,8 @@ def _left_alone(
     if differing:
         return row(Outcome.CHANGED, f"changed since the plan: {'; '.join(differing)}")
     # The re-read is newer than any finding, so a finding's age no longer matters.
-    judgement = judge(now.model_copy(update={"finding_time": None}), policy, moment)
-    kind, reasons = verdict(now, judgement)
+    evaluation = evaluate(now.model_copy(update={"finding_time": None}), policy, moment)
+    kind, reasons = verdict(now, evaluation)
     if kind is not VerdictKind.SCHEDULE:
         return row(Outcome.CHANGED, "; ".join(f"{r.rule}: {r.message}" for r in reasons))
     return None
@@ -468,8 +468,8 @@ def _left_alone(
 
 def _unreadable(now: object, before: object) -> str | None:
     """Why a piece that the plan had could not be read again, whole; None when it could."""
-    if isinstance(now, Unknown) and not isinstance(before, Unknown):
-        return now.unknown
+    if isinstance(now, Unreadable) and not isinstance(before, Unreadable):
+        return now.unreadable
     if isinstance(now, References) and isinstance(before, References):
         gaps = [gap for gap in now.gaps if gap not in before.gaps]
         if gaps and set(now.found) <= set(before.found):

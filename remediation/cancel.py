@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from .aws import Accounts, Place
+from .aws import Accounts, Connection
 from .aws.failures import explain
 from .errors import AccountUnavailable, CutAnswer, Refused
 from .evidence.description import describe
@@ -127,11 +127,11 @@ def cancel(
     def one(key: _Key) -> KeyResult:
         arn = key.key_arn
         try:
-            place = accounts.place(arn)
+            connection = accounts.connect(arn)
         except AccountUnavailable as error:
             return _failed(arn, str(error))
         record = records.get(arn) or KeyRecord(arn)
-        return _Work(arn, place, journal, record, wishes).run()
+        return _Work(arn, connection, journal, record, wishes).run()
 
     return each_key([_Key(arn) for arn in keys], one, _failed, stop=stop, done=done)
 
@@ -176,7 +176,7 @@ class _Work:
     """One key, to be cancelled."""
 
     arn: KeyArn
-    place: Place
+    connection: Connection
     journal: Journal
     record: KeyRecord
     wishes: _Wishes
@@ -213,14 +213,14 @@ class _Work:
 
     def _settle(self, intent: IntentLine) -> tuple[Operation, Settled]:
         operation = _operation(intent.operation)
-        return operation, settle(self.place, self.journal, intent, operation)
+        return operation, settle(self.connection, self.journal, intent, operation)
 
     def _cancel(self, before: _Before) -> KeyResult:
         try:
-            seen = describe(self.place, self.arn)
+            seen = describe(self.connection, self.arn)
         except (ClientError, BotoCoreError, CutAnswer) as error:
-            return _failed(self.arn, explain(error, self.place).unknown)
-        state = state_of(self.record, seen, self.place.clock.now())
+            return _failed(self.arn, explain(error, self.connection).unreadable)
+        state = state_of(self.record, seen, self.connection.clock.now())
         if isinstance(seen, NotFound):
             return _failed(self.arn, self._not_found(state))
         if state.situation in PENDING:
@@ -244,13 +244,15 @@ class _Work:
                 "alone, and --key cancels it"
             )
             return self._row(Outcome.NOT_PENDING, message)
-        return write(self.place, self.journal, Write(CANCEL, self.arn, earlier=before.lost), seen)
+        return write(
+            self.connection, self.journal, Write(CANCEL, self.arn, earlier=before.lost), seen
+        )
 
     def _not_found(self, state: State) -> str:
         """Nothing was cancelled: the key is deleted, or it never was in this account and Region."""
         if state.situation is Situation.DELETED and state.promised is not None:
             return f"key not found: its waiting period ended on {state.promised:%Y-%m-%d}"
-        account, region = self.arn.place
+        account, region = self.arn.account_region
         return (
             f"key not found in account {account}, {region}: it is deleted, or the ARN names the "
             "wrong account or Region; nothing was cancelled"
@@ -280,20 +282,22 @@ class _Work:
         if self.wishes.protected_tag is not None:
             tag = {
                 "TagKey": self.wishes.protected_tag,
-                "TagValue": f"cancelled {self.place.clock.now():%Y-%m-%d}",
+                "TagValue": f"cancelled {self.connection.clock.now():%Y-%m-%d}",
             }
             yield TAG, {"Tags": [tag]}, f"tagged {self.wishes.protected_tag}"
         if self.wishes.enable:
             yield ENABLE, {}, "enabled"
 
     def _try(self, operation: Operation, parameters: dict[str, Any]) -> str | None:
-        seen = await_state(self.place, self.arn, _ALIVE)
+        seen = await_state(self.connection, self.arn, _ALIVE)
         if seen is None:
             return "DescribeKey does not answer"
         if operation is ENABLE and seen.key_state == "Enabled":
             return None
         try:
-            result = write(self.place, self.journal, Write(operation, self.arn, parameters), seen)
+            result = write(
+                self.connection, self.journal, Write(operation, self.arn, parameters), seen
+            )
         except JournalFailed as error:
             return str(error)
         return None if result.outcome is Outcome.CANCELLED else result.message

@@ -13,8 +13,8 @@ from typing import Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from .aws import Place
-from .aws.accounts import Spot
+from .aws import Connection
+from .aws.accounts import AccountRegion
 from .aws.failures import explain
 from .errors import AccountUnavailable, CutAnswer
 from .evidence import Collector
@@ -36,25 +36,25 @@ from .models import (
     PlanItem,
     References,
     Time,
-    Unknown,
+    Unreadable,
     UseAttempts,
 )
 from .plan import Plan
 from .policy import Policy
-from .rules import RULES, judge
+from .rules import RULES, evaluate
 from .write import GONE_EARLY, NOT_SHOWN_YET, who_began_it
 
 NEAR_DAYS: Final = 3
 """A key this near to its end is told of, wanted or not."""
 
 WANTING: Final = frozenset(
-    {"active-grant", "alias-moved", "in-use", "rescued", "shared-outside", "use-attempted"}
+    {"active-grant", "alias-moved", "in-use", "restored", "shared-outside", "use-attempted"}
     | {"used-recently"}
 )
 """The rules that hold a key because somebody needs it; the others ask for age, kind or patience,
 which were judged when the key was scheduled."""
 
-IN_THE_WINDOW: Final = frozenset({"alias-moved", "rescued", "use-attempted", "used-recently"})
+IN_THE_WINDOW: Final = frozenset({"alias-moved", "restored", "use-attempted", "used-recently"})
 """Rules about what happened. Only what happened while the key waited counts, and no waiver lifts
 that: it was given for the past."""
 
@@ -111,7 +111,9 @@ def watch(
     keys = tuple(keys)
     reviewed = plan.by_key if plan is not None else {}
     lasting = policy.model_copy(
-        update={"accept": tuple(one for one in policy.accept if one.rule not in IN_THE_WINDOW)}
+        update={
+            "exceptions": tuple(one for one in policy.exceptions if one.rule not in IN_THE_WINDOW)
+        }
     )
 
     def wanted(evidence: Evidence) -> frozenset[str]:
@@ -146,7 +148,7 @@ def _wanted(
     if description.key_state in PENDING_DELETION:
         in_force = policy.for_key(evidence.key_arn)
         for rule in _RULES:
-            if in_force.waiver(rule.id, evidence, now) is None:
+            if in_force.exception_for(rule.id, evidence, now) is None:
                 pieces |= rule.needed(in_force)
         if reviewed is not None:
             pieces |= {p for p in COMPARED if getattr(reviewed.evidence, p) is not None}
@@ -162,8 +164,8 @@ def _row(
     near: timedelta,
 ) -> GuardRow:
     arn, seen = evidence.key_arn, evidence.description
-    if seen is None or isinstance(seen, Unknown):
-        why = seen.unknown if isinstance(seen, Unknown) else "not asked"
+    if seen is None or isinstance(seen, Unreadable):
+        why = seen.unreadable if isinstance(seen, Unreadable) else "not asked"
         return GuardRow(
             key_arn=arn, state="unknown", unread=(Hold(rule="unreadable-key", message=why),)
         )
@@ -177,7 +179,7 @@ def _row(
         return GuardRow(key_arn=arn, state=seen.key_state, notes=(note,))
     start = record.watch_use_from or _began(seen, now) - USE_SHOWS_LATE
     windowed = _since(evidence, start, reviewed)
-    signs, unread = _judged(windowed, policy, now)
+    signs, unread = _evaluated(windowed, policy, now)
     if reviewed is not None:
         signs += _changed(evidence, reviewed)
     left = None if seen.deletion_date is None else max(0, (seen.deletion_date - now).days)
@@ -211,8 +213,8 @@ def _since(evidence: Evidence, start: datetime, reviewed: PlanItem | None) -> Ev
     if isinstance(use, LastUse) and (use.used is None or use.used < start):
         changes["last_use"] = LastUse(tracking_start=use.tracking_start, never=True)
     if isinstance(history, KeyHistory):
-        rescues = tuple(one for one in history.rescues if one.time >= start)
-        changes["history"] = history.model_copy(update={"rescues": rescues})
+        cancellations = tuple(one for one in history.cancellations if one.time >= start)
+        changes["history"] = history.model_copy(update={"cancellations": cancellations})
     if isinstance(evidence.alias_moves, AliasMoves):
         changes["alias_moves"] = _moves_since(evidence.alias_moves, start, reviewed)
     return evidence.model_copy(update=changes)
@@ -233,15 +235,15 @@ def _moves_since(moves: AliasMoves, start: datetime, reviewed: PlanItem | None) 
     )
 
 
-def _judged(
+def _evaluated(
     evidence: Evidence, policy: Policy, now: datetime
 ) -> tuple[tuple[Hold, ...], tuple[Hold, ...]]:
     """What the rules say: who wants the key, and what could not be looked at."""
-    holds = judge(evidence, policy, now, rules=_RULES).holds
+    holds = evaluate(evidence, policy, now, rules=_RULES).holds
     blind = {
         rule.id
         for rule in _RULES
-        if any(isinstance(getattr(evidence, piece), Unknown) for piece in rule.needs)
+        if any(isinstance(getattr(evidence, piece), Unreadable) for piece in rule.needs)
     }
     unread = tuple(hold for hold in holds if hold.rule in blind or hold.gaps)
     return tuple(hold for hold in holds if hold not in unread), unread
@@ -249,7 +251,7 @@ def _judged(
 
 def _changed(evidence: Evidence, reviewed: PlanItem) -> tuple[Hold, ...]:
     """Differences from what was reviewed; what was not read now, or then, is none."""
-    unknown = {p: None for p in COMPARED if isinstance(getattr(evidence, p), Unknown)}
+    unknown = {p: None for p in COMPARED if isinstance(getattr(evidence, p), Unreadable)}
     now = evidence.model_copy(update=unknown)
     if isinstance(now.references, References):
         now = now.model_copy(update={"references": now.references.model_copy(update={"gaps": ()})})
@@ -274,12 +276,12 @@ def _cancelled(evidence: Evidence, since: datetime | None) -> str:
     """Who cancelled the deletion, as far as CloudTrail says."""
     history = evidence.history
     if isinstance(history, KeyHistory) and since is not None:
-        rescues = [one for one in history.rescues if one.time >= since]
-        if rescues:
-            last = max(rescues, key=lambda one: one.time)
+        cancellations = [one for one in history.cancellations if one.time >= since]
+        if cancellations:
+            last = max(cancellations, key=lambda one: one.time)
             return f"{last.who or 'somebody'} cancelled its deletion on {last.time:%Y-%m-%d}"
-    if isinstance(history, Unknown):
-        return f"somebody else cancelled its deletion; who is not known: {history.unknown}"
+    if isinstance(history, Unreadable):
+        return f"somebody else cancelled its deletion; who is not known: {history.unreadable}"
     return "somebody else cancelled its deletion"
 
 
@@ -330,13 +332,17 @@ def pending_keys(
     AccountUnavailable when keys cannot be listed: a part of the list would read as all-clear.
     """
     accounts = collector.accounts
-    own = [accounts.own_place(region) for region in _named(regions)]
-    spots = [
-        Spot(place.partition, account_id, place.region)
+    own = [accounts.own_connection(region) for region in _named(regions)]
+    account_regions = [
+        AccountRegion(connection.partition, account_id, connection.region)
         for account_id in sorted(account_ids) or [own[0].account_id]
-        for place in own
+        for connection in own
     ]
-    listed = [arn for spot in spots for arn in _listed(accounts.place(spot))]
+    listed = [
+        arn
+        for account_region in account_regions
+        for arn in _listed(accounts.connect(account_region))
+    ]
     evidence_of = collector.collect(
         listed,
         lambda evidence: frozenset({"description"} if evidence.description is None else ()),
@@ -349,19 +355,19 @@ def _named(regions: Iterable[str]) -> list[str | None]:
     return [*regions] or [None]
 
 
-def _listed(place: Place) -> list[KeyArn]:
+def _listed(connection: Connection) -> list[KeyArn]:
     try:
-        pages = place.client("kms").get_paginator("list_keys").paginate()
+        pages = connection.client("kms").get_paginator("list_keys").paginate()
         return [KeyArn.parse(key["KeyArn"]) for page in pages for key in page["Keys"]]
     except (ClientError, BotoCoreError, CutAnswer) as error:
         raise AccountUnavailable(
-            f"the keys of account {place.account_id} in {place.region} cannot be listed: "
-            f"{explain(error, place, (LIST_PERMISSION,)).unknown}; allow {LIST_PERMISSION}, or "
-            "leave the Region out"
+            f"the keys of account {connection.account_id} in {connection.region} cannot be listed: "
+            f"{explain(error, connection, (LIST_PERMISSION,)).unreadable}; allow "
+            f"{LIST_PERMISSION}, or leave the Region out"
         ) from error
 
 
-def _may_be_pending(seen: KeyDescription | NotFound | Unknown | None) -> bool:
+def _may_be_pending(seen: KeyDescription | NotFound | Unreadable | None) -> bool:
     if isinstance(seen, KeyDescription):
         return seen.key_state in PENDING_DELETION
     return not isinstance(seen, NotFound)

@@ -91,7 +91,7 @@ class KeyArn:
         return f"arn:{self.partition}:kms:{self.region}:{self.account_id}:key/{self.key_id}"
 
     @property
-    def place(self) -> tuple[str, str]:
+    def account_region(self) -> tuple[str, str]:
         """The account and Region that the key lives in."""
         return self.account_id, self.region
 
@@ -163,7 +163,7 @@ class Finding:
     """What the check said."""
     source: str
     """The results file, as the user named it (`-` for standard input)."""
-    place: str
+    position: str
     """Where in the source: `record 3`."""
     key_arn: KeyArn | None = None
     """None: the record is from code, and no route to a live key is known yet."""
@@ -193,7 +193,7 @@ class UnusableRecord(Model):
 
     source: str
     """The results file, as the user named it (`-` for standard input)."""
-    place: str
+    position: str
     """Where in the source: `record 3`, or `record 1, failed check 2` in Checkov's."""
     problem: str
     """Why it could not be used, as a clause."""
@@ -228,7 +228,7 @@ class Cost(IntEnum):
     """DescribeKey: 2,000 requests a second."""
     KEY_CALL = 2
     """A call a key, or a listing an account-Region: 100 a second and more."""
-    PLACE_SCAN = 3
+    ACCOUNT_REGION_SCAN = 3
     """Many listings an account-Region: the reference index."""
     EVENT_NAME = 4
     """CloudTrail by event name: 2 requests a second, a few pages an account-Region."""
@@ -241,10 +241,10 @@ class Cost(IntEnum):
     """CloudTrail by key: 2 requests a second, one or more a key."""
 
 
-class Unknown(Model):
+class Unreadable(Model):
     """A piece of evidence that was asked for and could not be had. Never the same as "no"."""
 
-    unknown: str
+    unreadable: str
     """Why, as a clause: `ListGrants in account 111122223333, eu-west-1 was denied
     (AccessDeniedException)`."""
     permission: str | None = None
@@ -383,7 +383,7 @@ class KeyHistory(Model):
     """Where the readable history begins; nothing is known from before."""
     last_change: StateChange | None = None
     """None: no change since `since`, so the state is older than the history."""
-    rescues: tuple[StateChange, ...] = ()
+    cancellations: tuple[StateChange, ...] = ()
     """Times that somebody cancelled the key's deletion."""
 
 
@@ -483,11 +483,11 @@ class Reference(Model):
     """The API field that names the key."""
 
 
-GapKind = Literal["network"]
+CoverageGapKind = Literal["network"]
 """The classes of gaps that are told apart."""
 
 
-class Gap(Model):
+class CoverageGap(Model):
     """A part of the reference index that could not be read."""
 
     service: str
@@ -498,7 +498,7 @@ class Gap(Model):
     """As a clause, such as `DescribeRepositories was denied (AccessDeniedException)`."""
     permission: str | None = None
     """The IAM action whose absence explains it, where it does."""
-    kind: GapKind | None = None
+    kind: CoverageGapKind | None = None
     """Why in a word. `network`: no connection to the service's host. None: anything else."""
 
 
@@ -533,8 +533,8 @@ class References(Model):
 
     found: tuple[Reference, ...] = ()
     """By service, Region and field; of more than 20 alike the last says how many more."""
-    gaps: tuple[Gap, ...] = ()
-    """What could not be looked at; `accept_gaps` of the policy lets it be."""
+    gaps: tuple[CoverageGap, ...] = ()
+    """What could not be looked at; `coverage_exceptions` of the policy lets it be."""
     services: int = 0
     """How many entries of the reference list were read."""
     absent: tuple[Absences, ...] | None = None
@@ -568,8 +568,8 @@ class Declarations(Model):
 def _told_unknown(tags: object) -> object:
     """Tags, or why they are unknown: written as JSON both are names with texts. A key with two tags
     of just these names is taken for one whose tags are unknown, which holds it."""
-    if isinstance(tags, dict) and tags.keys() == Unknown.model_fields.keys():
-        return Unknown(**tags)
+    if isinstance(tags, dict) and tags.keys() == Unreadable.model_fields.keys():
+        return Unreadable(**tags)
     return tags
 
 
@@ -580,31 +580,31 @@ class Evidence(Model):
     """ARN of the key."""
     finding_time: Time | None = None
     """Newest scanner time of the findings that nominated the key."""
-    description: KeyDescription | NotFound | Unknown | None = None
+    description: KeyDescription | NotFound | Unreadable | None = None
     """What DescribeKey says."""
-    tags: Annotated[dict[str, str] | Unknown | None, BeforeValidator(_told_unknown)] = None
+    tags: Annotated[dict[str, str] | Unreadable | None, BeforeValidator(_told_unknown)] = None
     """Names with their values (ListResourceTags)."""
-    aliases: tuple[str, ...] | Unknown | None = None
+    aliases: tuple[str, ...] | Unreadable | None = None
     """Names, as `alias/NAME`, in their order (ListAliases)."""
-    grants: tuple[Grant, ...] | Unknown | None = None
+    grants: tuple[Grant, ...] | Unreadable | None = None
     """All of them, in the order of their ids (ListGrants)."""
-    key_policy: KeyPolicy | Unknown | None = None
+    key_policy: KeyPolicy | Unreadable | None = None
     """What matters of the key policy (GetKeyPolicy)."""
-    rotations: int | Unknown | None = None
+    rotations: int | Unreadable | None = None
     """How many rotations there were; the first two cost (ListKeyRotations)."""
-    declarations: Declarations | Unknown | None = None
+    declarations: Declarations | Unreadable | None = None
     """Code and stacks that own the key: states, findings and CloudFormation."""
-    references: References | Unknown | None = None
+    references: References | Unreadable | None = None
     """Resources of other services that name the key."""
-    history: KeyHistory | Unknown | None = None
+    history: KeyHistory | Unreadable | None = None
     """Changes of its state in CloudTrail."""
-    alias_moves: AliasMoves | Unknown | None = None
+    alias_moves: AliasMoves | Unreadable | None = None
     """Aliases that were moved away from it, in CloudTrail."""
-    later_aliases: LaterAliases | Unknown | None = None
+    later_aliases: LaterAliases | Unreadable | None = None
     """Aliases on other keys that may have been on this one before (ListAliases)."""
-    last_use: LastUse | Unknown | None = None
+    last_use: LastUse | Unreadable | None = None
     """Its last use, as AWS KMS keeps track of it (GetKeyLastUsage)."""
-    use_attempts: UseAttempts | Unknown | None = None
+    use_attempts: UseAttempts | Unreadable | None = None
     """Attempts to use it in CloudTrail."""
 
     def difference(self, before: Evidence) -> tuple[str, ...]:
@@ -615,7 +615,7 @@ class Evidence(Model):
             if (
                 old is None
                 or new is None
-                or (isinstance(old, Unknown) and isinstance(new, Unknown))
+                or (isinstance(old, Unreadable) and isinstance(new, Unreadable))
             ):
                 continue
             if not _same(old, new):
@@ -628,8 +628,8 @@ def _same(old: object, new: object) -> bool:
     if isinstance(old, KeyHistory) and isinstance(new, KeyHistory):
         aged = old.last_change is not None and old.last_change.time < new.since
         return (new.last_change == old.last_change or (new.last_change is None and aged)) and set(
-            new.rescues
-        ) <= set(old.rescues)
+            new.cancellations
+        ) <= set(old.cancellations)
     if isinstance(old, AliasMoves) and isinstance(new, AliasMoves):
         return set(new.moved) <= set(old.moved) and set(new.possible) <= set(old.possible)
     if isinstance(old, UseAttempts) and isinstance(new, UseAttempts):
@@ -690,9 +690,9 @@ PIECES: Final = frozenset(Evidence.model_fields) - {"key_arn", "finding_time"}
 """The names of the pieces of evidence that sources read."""
 
 
-def known(piece: T | Unknown | NotFound | None) -> T:
+def known(piece: T | Unreadable | NotFound | None) -> T:
     """The value of a piece that `judge` has already found to be there; anything else is our bug."""
-    if piece is None or isinstance(piece, Unknown | NotFound):
+    if piece is None or isinstance(piece, Unreadable | NotFound):
         raise InvariantError(f"judged without its evidence: {piece!r}")
     return piece
 
@@ -709,11 +709,11 @@ class Hold(Model):
     guard."""
     message: str
     """Why, as a clause for people."""
-    gaps: tuple[Gap, ...] = ()
+    gaps: tuple[CoverageGap, ...] = ()
     """Set when what holds is a gap in the reference index, to be told once for all keys."""
 
 
-class Waived(Model):
+class AppliedException(Model):
     """A rule that the policy lifted for this key."""
 
     rule: str
@@ -721,7 +721,7 @@ class Waived(Model):
     reason: str
     """The policy's, for whoever reads the plan."""
     until: str | None = None
-    """Last day (UTC) of the waiver, YYYY-MM-DD; None: `accept_gaps`, which knows no end."""
+    """Last day (UTC) of the waiver, YYYY-MM-DD; None: `coverage_exceptions`, which knows no end."""
 
 
 class VerdictKind(StrEnum):
@@ -744,7 +744,7 @@ class FindingRecord(Model):
     """Such as `kms_cmk_not_disabled` or `CKV_KEYSWEEP_001`."""
     source: str
     """The results file, as the user named it (`-` for standard input)."""
-    place: str
+    position: str
     """Where in the source: `record 3`."""
     time: Time | None = None
     """When the scanner looked; None: the record is Checkov's, which carry none."""
@@ -765,7 +765,7 @@ class PlanItem(Model):
     """What becomes of the key."""
     reasons: tuple[Hold, ...] = ()
     """What holds it, or why it is skipped; empty with `schedule`."""
-    waived: tuple[Waived, ...] = ()
+    exceptions: tuple[AppliedException, ...] = ()
     """Rules that the policy lifted for it."""
     pending_window_days: Annotated[int, Field(ge=7, le=30)]
     """Days of waiting that `apply` sends: AWS's bounds ("ScheduleKeyDeletion", AWS KMS API

@@ -24,7 +24,7 @@ from .evidence import Collector
 from .evidence.owner import owner_of
 from .evidence.rotations import monthly_cost
 from .files import json_with_list, read_stream, write_private
-from .findings import Results, nominated, nominates_plan
+from .findings import Results, candidates, is_plan_candidate
 from .iac import NOTHING, Code
 from .kept import ByKey, Kept, Some
 from .models import (
@@ -43,13 +43,13 @@ from .models import (
     PlanSummary,
     ResultsSource,
     Time,
-    Unknown,
     Unmapped,
+    Unreadable,
     UnusableRecord,
     VerdictKind,
 )
 from .policy import Policy
-from .rules import Judgement, judge
+from .rules import Evaluation, evaluate
 from .since import Since, compare
 from .strict_json import RepeatedName, unique_names
 
@@ -141,7 +141,7 @@ class Plan(Model):
             )
 
 
-def verdict(evidence: Evidence, judgement: Judgement) -> tuple[VerdictKind, tuple[Hold, ...]]:
+def verdict(evidence: Evidence, evaluation: Evaluation) -> tuple[VerdictKind, tuple[Hold, ...]]:
     """What the evidence and the rules make of a key: schedule, hold, or skip with its reason."""
     description = evidence.description
     if isinstance(description, NotFound):
@@ -154,10 +154,10 @@ def verdict(evidence: Evidence, judgement: Judgement) -> tuple[VerdictKind, tupl
         if description.key_state != "Disabled":
             message = f"the key is {description.key_state}, not Disabled"
             return VerdictKind.SKIP, (Hold(rule="not-disabled", message=message),)
-    if judgement.holds:
-        return VerdictKind.HOLD, judgement.holds
-    if description is None or judgement.unasked:
-        missing = ", ".join(sorted(judgement.unasked | {"description"}))
+    if evaluation.holds:
+        return VerdictKind.HOLD, evaluation.holds
+    if description is None or evaluation.unasked:
+        missing = ", ".join(sorted(evaluation.unasked | {"description"}))
         return VerdictKind.HOLD, (Hold(rule="not-asked", message=f"not asked: {missing}"),)
     return VerdictKind.SCHEDULE, ()
 
@@ -187,22 +187,22 @@ def build(
     clock = collector.accounts.clock
     started = clock.elapsed()
     traced = code.trace(results.findings, collector.accounts)
-    by_key = nominated(traced.findings, nominates_plan)
+    by_key = candidates(traced.findings, is_plan_candidate)
 
     def wanted(evidence: Evidence) -> frozenset[str]:
         if evidence.description is None:
             # What code declares may be gone or enabled by now: that is told by DescribeKey.
             bare = evidence.model_copy(update={"declarations": None})
-            free = judge(bare, policy, clock.now(), ask_all=explain)
+            free = evaluate(bare, policy, clock.now(), ask_all=explain)
             return frozenset({"description"}) if explain or not free.holds else frozenset()
-        judgement = judge(evidence, policy, clock.now(), ask_all=explain)
-        kind, _ = verdict(evidence, judgement)
-        if explain and not isinstance(evidence.description, NotFound | Unknown):
+        evaluation = evaluate(evidence, policy, clock.now(), ask_all=explain)
+        kind, _ = verdict(evidence, evaluation)
+        if explain and not isinstance(evidence.description, NotFound | Unreadable):
             return frozenset(piece for piece in PIECES if getattr(evidence, piece) is None)
         if kind is VerdictKind.SKIP:
             return frozenset()
         shown = FOR_PEOPLE | (FOR_REVIEW if kind is VerdictKind.SCHEDULE else frozenset())
-        return judgement.unasked | {p for p in shown if getattr(evidence, p) is None}
+        return evaluation.unasked | {p for p in shown if getattr(evidence, p) is None}
 
     def begin(arn: KeyArn) -> Evidence:
         owners = traced.declared_in(arn)
@@ -228,7 +228,7 @@ def build(
         summary=_summary(items),
         cloudtrail_lake=cloudtrail_lake,
         code_looked_at=code.looked_at,
-        unmapped=tuple(one for one in traced.unmapped if nominates_plan(one.finding)),
+        unmapped=tuple(one for one in traced.unmapped if is_plan_candidate(one.finding)),
         since=None if since is None else _since(since, items),
         items=items,
     )
@@ -247,15 +247,15 @@ def _item(
     *,
     explain: bool,
 ) -> PlanItem:
-    judgement = judge(evidence, policy, now, ask_all=explain)
-    kind, reasons = verdict(evidence, judgement)
+    evaluation = evaluate(evidence, policy, now, ask_all=explain)
+    kind, reasons = verdict(evidence, evaluation)
     return PlanItem(
         key_arn=evidence.key_arn,
         account_id=evidence.key_arn.account_id,
         region=evidence.key_arn.region,
         verdict=kind,
         reasons=reasons,
-        waived=judgement.waived,
+        exceptions=evaluation.exceptions,
         pending_window_days=policy.for_key(evidence.key_arn).pending_window_days,
         monthly_cost_usd=monthly_cost(evidence),
         owner=owner_of(evidence, policy),

@@ -147,7 +147,7 @@ class _Written(Model):
     model_config = ConfigDict(use_attribute_docstrings=True)
 
 
-class Waiver(_Written):
+class RuleException(_Written):
     """One rule lifted for one key, or for the keys of a glob, until a date."""
 
     key: KeyGlob
@@ -168,7 +168,7 @@ class Waiver(_Written):
         )
 
 
-class AcceptedGap(_Written):
+class CoverageException(_Written):
     """A service of the reference list that may stay unread."""
 
     service: Annotated[str, AfterValidator(_service)]
@@ -306,9 +306,9 @@ class Policy(_Written):
     """Share of AWS's request quotas that Keysweep takes at most."""
     owner_tags: tuple[Text, ...] = ("owner", "team", "contact")
     """Tags that name a key's owner, best first."""
-    accept: tuple[Waiver, ...] = ()
+    exceptions: tuple[RuleException, ...] = ()
     """One rule lifted for one key, or for the keys of a glob, until a day."""
-    accept_gaps: tuple[AcceptedGap, ...] = ()
+    coverage_exceptions: tuple[CoverageException, ...] = ()
     """Services whose resources may stay unread."""
 
     @property
@@ -324,12 +324,12 @@ class Policy(_Written):
             if glob == ALL or any(fnmatchcase(name, glob) for name in names):
                 yield glob
 
-    def accepted_gap(self, service: str, region: str) -> AcceptedGap | None:
+    def coverage_exception_for(self, service: str, region: str) -> CoverageException | None:
         """The entry that lets this service of the reference list stay unread in this Region."""
         return next(
             (
                 gap
-                for gap in self.accept_gaps
+                for gap in self.coverage_exceptions
                 if gap.service == service and (gap.regions is None or region in gap.regions)
             ),
             None,
@@ -354,9 +354,9 @@ class Policy(_Written):
         kept = tuple(override for override in overrides if override.changes())
         return self.model_copy(update={"pending_window_days": days, "overrides": kept})
 
-    def waiver(self, rule: str, evidence: Evidence, now: datetime) -> Waiver | None:
+    def exception_for(self, rule: str, evidence: Evidence, now: datetime) -> RuleException | None:
         """The waiver that lifts this rule for this key today, if there is one."""
-        return next((w for w in self.accept if w.covers(rule, evidence, now)), None)
+        return next((w for w in self.exceptions if w.covers(rule, evidence, now)), None)
 
 
 class PolicyFile(Policy):

@@ -50,7 +50,7 @@ class RuleView(Model):
     sentence: str
     clears: str
     needs: tuple[NeedView, ...]
-    waivers: tuple[WaiverView, ...]
+    exceptions: tuple[WaiverView, ...]
 
 
 class OverrideView(Model):
@@ -108,7 +108,7 @@ def _values(policy: Policy) -> list[ValueView]:
     views = []
     for name, field in Policy.model_fields.items():
         value = getattr(policy, name)
-        if name in {"overrides", "accept", "accept_gaps"}:
+        if name in {"overrides", "exceptions", "coverage_exceptions"}:
             continue
         if isinstance(value, Model):
             views += [
@@ -139,15 +139,15 @@ def _rule(rule: Rule, policy: Policy, now: datetime) -> RuleView:
         sentence=rule.sentence,
         clears=rule.clears,
         needs=tuple(need(piece) for piece in rule.needs if piece in needed),
-        waivers=tuple(
+        exceptions=tuple(
             WaiverView(
-                key=waiver.key,
-                reason=waiver.reason,
-                until=waiver.until.isoformat(),
-                state="in force" if now.date() <= waiver.until else "over",
+                key=exception_for.key,
+                reason=exception_for.reason,
+                until=exception_for.until.isoformat(),
+                state="in force" if now.date() <= exception_for.until else "over",
             )
-            for waiver in policy.accept
-            if waiver.rule == rule.id
+            for exception_for in policy.exceptions
+            if exception_for.rule == rule.id
         ),
     )
 
@@ -170,6 +170,6 @@ def _references(listed: ReferenceList, policy: Policy) -> ReferencesView:
         entries=len(listed.entries),
         calls=sum(1 for _ in listed.calls()),
         accepted_gaps=tuple(
-            GapView(service=gap.service, reason=gap.reason) for gap in policy.accept_gaps
+            GapView(service=gap.service, reason=gap.reason) for gap in policy.coverage_exceptions
         ),
     )

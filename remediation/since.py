@@ -39,13 +39,13 @@ def compare(
     digest: str, created_at: Time, before: Iterable[PlanItem], now: Iterable[PlanItem]
 ) -> Since:
     """What became of the keys of the plan with this digest."""
-    old = {item.key_arn: _judged(item) for item in before}
+    old = {item.key_arn: _evaluated(item) for item in before}
     new, changed = [], []
     for item in now:
         was = old.pop(item.key_arn, None)
         if was is None:
             new.append(Difference(key_arn=item.key_arn, now=item.verdict, why=_why(item)))
-        elif was != _judged(item):
+        elif was != _evaluated(item):
             changed.append(
                 Difference(key_arn=item.key_arn, was=was[0], now=item.verdict, why=_why(item))
             )
@@ -66,7 +66,7 @@ def _sorted(differences: Iterable[Difference]) -> tuple[Difference, ...]:
     return tuple(sorted(differences, key=lambda one: one.key_arn))
 
 
-def _judged(item: PlanItem) -> tuple[VerdictKind, frozenset[str]]:
+def _evaluated(item: PlanItem) -> tuple[VerdictKind, frozenset[str]]:
     """The verdict and the rules behind it; their sentences age from day to day."""
     return item.verdict, frozenset(reason.rule for reason in item.reasons)
 

@@ -97,13 +97,13 @@ def _unknown(arn: KeyArn, why: str) -> StatusRow:
 def _row(record: KeyRecord, accounts: Accounts) -> StatusRow:
     arn = record.key_arn
     try:
-        place = accounts.place(arn)
-        seen = describe(place, arn)
+        connection = accounts.connect(arn)
+        seen = describe(connection, arn)
     except AccountUnavailable as error:
         return _unknown(arn, str(error))
     except (ClientError, BotoCoreError, CutAnswer) as error:
-        return _unknown(arn, explain(error, place).unknown)
-    now = place.clock.now()
+        return _unknown(arn, explain(error, connection).unreadable)
+    now = connection.clock.now()
     cost = record.scheduled.monthly_cost_usd if record.scheduled is not None else None
     asked = record.scheduled.time if record.scheduled is not None else None
     state = state_of(record, seen, now)

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final, NoReturn
 
-Place = tuple[str | int, ...]
+Connection = tuple[str | int, ...]
 """The way to a value: names of members, and positions in lists from 0."""
 
 Event = tuple[str, Any]
@@ -25,8 +25,8 @@ _LONGEST: Final = 200
 class RepeatedName(ValueError):
     """An object has two members of one name; the text is a clause."""
 
-    def __init__(self, name: str, place: Place) -> None:
-        where = f" in {place_text(place)}" if place else ""
+    def __init__(self, name: str, connection: Connection) -> None:
+        where = f" in {place_text(connection)}" if connection else ""
         super().__init__(f"the name {ascii(name)[:_LONGEST]} stands twice{where}")
 
 
@@ -85,10 +85,10 @@ def unique_names(events: Iterable[Event]) -> Iterator[Event]:
         yield event
 
 
-def place_text(place: Place) -> str:
+def place_text(connection: Connection) -> str:
     """A place as people name it: `items[2].evidence`, counted from 1; in ASCII."""
     text = ""
-    for step in place:
+    for step in connection:
         text += f"[{step + 1}]" if isinstance(step, int) else f".{step}" if text else step
     return text.encode("ascii", "backslashreplace").decode()[:_LONGEST]
 
@@ -106,14 +106,14 @@ def _refuse(document: object) -> None:
 
     It is part of the document, whichever of two values an object inside of it was dropped with.
     """
-    found: list[tuple[Place, object]] = [((), document)]
-    for place, value in found:
+    found: list[tuple[Connection, object]] = [((), document)]
+    for connection, value in found:
         if isinstance(value, _Repeating):
-            raise RepeatedName(value.name, place)
+            raise RepeatedName(value.name, connection)
         if isinstance(value, dict):
-            found += (((*place, name), inner) for name, inner in value.items())
+            found += (((*connection, name), inner) for name, inner in value.items())
         elif isinstance(value, list):
-            found += (((*place, number), inner) for number, inner in enumerate(value))
+            found += (((*connection, number), inner) for number, inner in enumerate(value))
 
 
 def _no_constant(constant: str) -> NoReturn:

@@ -201,7 +201,7 @@ def _sentence(error: ErrorDetails, model: type[BaseModel]) -> str:
 
 
 def _told(place: tuple[str | int, ...]) -> str:
-    """A place as people name it: `accept[2].until`, counted from 1."""
+    """A place as people name it: `exceptions[2].until`, counted from 1."""
     told = ""
     for part in place:
         told += f"[{part + 1}]" if isinstance(part, int) else f".{part}" if told else part

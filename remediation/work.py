@@ -69,7 +69,7 @@ def each_key(
     stop = stop or Stop()
     by_place: dict[tuple[str, str], list[int]] = {}
     for number, item in enumerate(items):
-        by_place.setdefault(item.key_arn.place, []).append(number)
+        by_place.setdefault(item.key_arn.account_region, []).append(number)
     rows: dict[int, Row] = {}
 
     def one(number: int) -> None:
@@ -82,8 +82,8 @@ def each_key(
         with ThreadPoolExecutor(min(width, len(numbers))) as keys:
             list(keys.map(one, numbers))
 
-    with ThreadPoolExecutor(PLACES) as places:
-        list(places.map(one_place, by_place.values()))
+    with ThreadPoolExecutor(PLACES) as connections:
+        list(connections.map(one_place, by_place.values()))
     return tuple(rows[number] for number in range(len(items)))
 
 

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from .aws import Place
+from .aws import Connection
 from .aws.failures import Failure, code_of, explain
 from .errors import CutAnswer, InvariantError, demand
 from .evidence.description import describe
@@ -137,7 +137,9 @@ class Settled:
     """The key is pending deletion, and whether by this intent is not known."""
 
 
-def write(place: Place, journal: Journal, change: Write, seen: KeyDescription) -> KeyResult:
+def write(
+    connection: Connection, journal: Journal, change: Write, seen: KeyDescription
+) -> KeyResult:
     """Make one change, given the description read right before it.
 
     Raises nothing of AWS's: whatever happens is the row of this key. Raises JournalFailed when the
@@ -151,8 +153,10 @@ def write(place: Place, journal: Journal, change: Write, seen: KeyDescription) -
             message=f"{operation.name} was not asked: the key is {seen.key_state}, "
             f"managed by {seen.key_manager}",
         )
-    if arn.place != (place.account_id, place.region):
-        raise InvariantError(f"{arn} is not in account {place.account_id}, {place.region}")
+    if arn.account_region != (connection.account_id, connection.region):
+        raise InvariantError(
+            f"{arn} is not in account {connection.account_id}, {connection.region}"
+        )
     if operation is SCHEDULE:
         window = change.parameters.get("PendingWindowInDays")
         # Promise 4 of README.md: always sent, within AWS's bounds, and as the journal has it.
@@ -160,7 +164,7 @@ def write(place: Place, journal: Journal, change: Write, seen: KeyDescription) -
             raise InvariantError(f"a waiting period of {window} days reached the write")
         demand(window == change.pending_window_days, "the intent has another waiting period")
     intent = journal.intent(
-        place.clock.now(),
+        connection.clock.now(),
         operation.name,
         arn,
         pending_window_days=change.pending_window_days,
@@ -170,24 +174,26 @@ def write(place: Place, journal: Journal, change: Write, seen: KeyDescription) -
     failure: Failure | None = None
     answer: Mapping[str, Any] = {}
     try:
-        call = getattr(place.client("kms", writes=True), operation.method)
+        call = getattr(connection.client("kms", writes=True), operation.method)
         answer = call(KeyId=str(arn), **change.parameters)
     except (ClientError, BotoCoreError, CutAnswer) as error:
         failure = error
     if failure is None and operation.clean(answer, arn):
         date = answer.get("DeletionDate")
-        return _note(place, journal, intent, operation.done, deletion_date=date)
-    return settle(place, journal, intent, operation, failure=failure, earlier=change.earlier).result
+        return _note(connection, journal, intent, operation.done, deletion_date=date)
+    return settle(
+        connection, journal, intent, operation, failure=failure, earlier=change.earlier
+    ).result
 
 
-def not_asked(place: Place, journal: Journal, change: Write, why: str) -> KeyResult:
+def not_asked(connection: Connection, journal: Journal, change: Write, why: str) -> KeyResult:
     """Write down that a change was wanted and not asked for, so that a later run knows of it."""
-    intent = journal.intent(place.clock.now(), change.operation.name, change.key_arn)
-    return _note(place, journal, intent, Outcome.FAILED, message=f"not asked: {why}")
+    intent = journal.intent(connection.clock.now(), change.operation.name, change.key_arn)
+    return _note(connection, journal, intent, Outcome.FAILED, message=f"not asked: {why}")
 
 
 def settle(
-    place: Place,
+    connection: Connection,
     journal: Journal,
     intent: IntentLine,
     operation: Operation,
@@ -202,57 +208,66 @@ def settle(
     passed: until then the intent stays open, so that undo still finds its key.
     """
     refused = failure is not None and _refused(failure)
-    why = _why(failure, place, operation)
+    why = _why(failure, connection, operation)
     # AWS refuses to enable or tag a key for reasons that say nothing of what it is.
     own = () if refused and operation in {SCHEDULE, CANCEL} else (intent,)
     begun = (*own, *reversed(earlier))
     once = refused and not earlier
-    now = place.clock.now()
-    seen = _look(place, intent, lambda seen: _begun(seen, operation, begun, now), once=once)
+    now = connection.clock.now()
+    seen = _look(connection, intent, lambda seen: _begun(seen, operation, begun, now), once=once)
     if seen is None:
-        return _unanswered(place, journal, intent, why, refused=refused)
+        return _unanswered(connection, journal, intent, why, refused=refused)
     if isinstance(seen, NotFound):
         why = f"{why}; AWS knows no such key (any more)"
-        return Settled(_note(place, journal, intent, Outcome.FAILED, message=why))
+        return Settled(_note(connection, journal, intent, Outcome.FAILED, message=why))
     date = seen.deletion_date
     if (came := _begun(seen, operation, begun, now)) is not None:
         if came is not intent:
             told = f"{why}; an earlier {operation.name} took effect"
-            _note(place, journal, intent, Outcome.FAILED, message=told)
+            _note(connection, journal, intent, Outcome.FAILED, message=told)
         why = f"{why}; DescribeKey shows that it took effect"
-        return Settled(_note(place, journal, came, operation.done, deletion_date=date, message=why))
+        return Settled(
+            _note(connection, journal, came, operation.done, deletion_date=date, message=why)
+        )
     if operation is SCHEDULE and seen.key_state in PENDING_DELETION:
         if origin_of_any(seen, begun, now) is Origin.UNDETERMINED:
             told = f"{why}; {who_began_it(intent.key_arn)}"
-            return _undetermined(place, journal, intent, told, refused=refused)
+            return _undetermined(connection, journal, intent, told, refused=refused)
         why = "pending deletion by somebody else's request"
         return Settled(
-            _note(place, journal, intent, Outcome.ALREADY_PENDING, deletion_date=date, message=why)
+            _note(
+                connection,
+                journal,
+                intent,
+                Outcome.ALREADY_PENDING,
+                deletion_date=date,
+                message=why,
+            )
         )
     if operation is CANCEL and refused and seen.key_state not in PENDING_DELETION:
         why = f"somebody else cancelled it: the key is {seen.key_state}"
-        return Settled(_note(place, journal, intent, Outcome.NOT_PENDING, message=why))
+        return Settled(_note(connection, journal, intent, Outcome.NOT_PENDING, message=why))
     why = f"{why}; the key is {seen.key_state}"
     if refused or is_settled(intent, now):
-        return Settled(_note(place, journal, intent, Outcome.FAILED, message=why))
+        return Settled(_note(connection, journal, intent, Outcome.FAILED, message=why))
     return Settled(_row(intent, Outcome.FAILED, message=f"{why}: {AGAIN}"), final=False)
 
 
 def _unanswered(
-    place: Place, journal: Journal, intent: IntentLine, why: str, *, refused: bool
+    connection: Connection, journal: Journal, intent: IntentLine, why: str, *, refused: bool
 ) -> Settled:
     """DescribeKey did not answer: a call that AWS refused did nothing, any other stays open."""
     if refused:
-        return Settled(_note(place, journal, intent, Outcome.FAILED, message=why))
+        return Settled(_note(connection, journal, intent, Outcome.FAILED, message=why))
     told = f"{why}; whether it took effect is not known, since DescribeKey did not answer either"
     return Settled(_row(intent, Outcome.FAILED, message=f"{told}: {AGAIN}"), final=False)
 
 
 def _undetermined(
-    place: Place, journal: Journal, intent: IntentLine, told: str, *, refused: bool
+    connection: Connection, journal: Journal, intent: IntentLine, told: str, *, refused: bool
 ) -> Settled:
     """The intent stays open, unless AWS refused its call: then only an earlier one may be it."""
-    make = _row if not refused else partial(_note, place, journal)
+    make = _row if not refused else partial(_note, connection, journal)
     return Settled(make(intent, Outcome.FAILED, message=told), final=False, undetermined=True)
 
 
@@ -263,7 +278,9 @@ def _begun(
     return next((one for one in intents if operation.took_effect(seen, one, now)), None)
 
 
-def await_state(place: Place, arn: KeyArn, states: frozenset[str]) -> KeyDescription | None:
+def await_state(
+    connection: Connection, arn: KeyArn, states: frozenset[str]
+) -> KeyDescription | None:
     """The key as soon as DescribeKey shows it in one of these states, or as it is seen last.
 
     None when there is no such key, or no answer.
@@ -272,7 +289,7 @@ def await_state(place: Place, arn: KeyArn, states: frozenset[str]) -> KeyDescrip
     for pause in READ_BACK_PAUSES:
         time.sleep(pause)
         try:
-            seen = describe(place, arn)
+            seen = describe(connection, arn)
         except (ClientError, BotoCoreError, CutAnswer):
             continue
         if isinstance(seen, NotFound) or seen.key_state in states:
@@ -281,19 +298,19 @@ def await_state(place: Place, arn: KeyArn, states: frozenset[str]) -> KeyDescrip
 
 
 def _look(
-    place: Place,
+    connection: Connection,
     intent: IntentLine,
     shows: Callable[[KeyDescription], object],
     *,
     once: bool,
 ) -> KeyDescription | NotFound | None:
     """DescribeKey, again while a change that took effect may not show yet; None: no answer."""
-    old = is_settled(intent, place.clock.now())
+    old = is_settled(intent, connection.clock.now())
     seen: KeyDescription | NotFound | None = None
     for pause in READ_BACK_PAUSES[:1] if once or old else READ_BACK_PAUSES:
         time.sleep(pause)
         try:
-            seen = describe(place, intent.key_arn)
+            seen = describe(connection, intent.key_arn)
         except (ClientError, BotoCoreError, CutAnswer):
             continue
         if isinstance(seen, NotFound) or shows(seen):
@@ -322,7 +339,7 @@ def _row(
 
 
 def _note(
-    place: Place,
+    connection: Connection,
     journal: Journal,
     intent: IntentLine,
     outcome: Outcome,
@@ -333,17 +350,17 @@ def _note(
     """Write the outcome down. If that fails the row still tells it, and the next run settles it."""
     try:
         journal.outcome(
-            place.clock.now(), intent, outcome, deletion_date=deletion_date, message=message
+            connection.clock.now(), intent, outcome, deletion_date=deletion_date, message=message
         )
     except JournalFailed as error:
         message = "; ".join(filter(None, (message, f"not written down: {error}")))
     return _row(intent, outcome, deletion_date=deletion_date, message=message)
 
 
-def _why(failure: Failure | None, place: Place, operation: Operation) -> str:
+def _why(failure: Failure | None, connection: Connection, operation: Operation) -> str:
     if failure is None:
         return f"the answer to {operation.name} did not come, or lacks fields"
-    reason = explain(failure, place).unknown
+    reason = explain(failure, connection).unreadable
     denied = isinstance(failure, ClientError) and code_of(failure).startswith("AccessDenied")
     if denied and operation is SCHEDULE:
         return (

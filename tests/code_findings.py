@@ -36,7 +36,7 @@ def finding(
         check_id=check,
         status=status,
         source=source,
-        place="record 1",
+        position="record 1",
         key_arn=arn,
         code=CodeLocation(
             framework=framework,
@@ -63,7 +63,7 @@ class NoAccounts:
 
     changes_roles = True
 
-    def own_place(self, region: str | None = None) -> Any:
+    def own_connection(self, region: str | None = None) -> Any:
         raise AssertionError("AWS was asked")
 
 

@@ -22,7 +22,7 @@ from keysweep.remediation.models import (
     UseAttempts,
 )
 from keysweep.remediation.policy import Policy
-from keysweep.remediation.rules import RULES, Judgement, judge
+from keysweep.remediation.rules import RULES, Evaluation, evaluate
 
 NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
 ACCOUNT = "111122223333"
@@ -84,19 +84,19 @@ def policy(**values: object) -> Policy:
     return Policy.model_validate(values)
 
 
-def judged(evidence: Evidence, under: Policy | None = None) -> Judgement:
+def evaluated(evidence: Evidence, under: Policy | None = None) -> Evaluation:
     """The judgement of all rules at NOW."""
-    return judge(evidence, under or Policy(), NOW)
+    return evaluate(evidence, under or Policy(), NOW)
 
 
 def held_by(evidence: Evidence, under: Policy | None = None, *, without: str = "") -> set[str]:
     """The ids of the rules that hold the key, with one rule left out if wished."""
     rules = tuple(rule for rule in RULES if rule.id != without)
-    judgement = judge(evidence, under or Policy(), NOW, rules=rules)
-    assert judgement.unasked == frozenset() or judgement.holds
-    return {hold.rule for hold in judgement.holds}
+    evaluation = evaluate(evidence, under or Policy(), NOW, rules=rules)
+    assert evaluation.unasked == frozenset() or evaluation.holds
+    return {hold.rule for hold in evaluation.holds}
 
 
 def said_by(rule: str, evidence: Evidence, under: Policy | None = None) -> list[str]:
     """What one rule says about the key."""
-    return [hold.message for hold in judged(evidence, under).holds if hold.rule == rule]
+    return [hold.message for hold in evaluated(evidence, under).holds if hold.rule == rule]

@@ -27,21 +27,28 @@ from keysweep.remediation import guard as guard_stage
 from keysweep.remediation import journal as journal_stage
 from keysweep.remediation import plan as plan_stage
 from keysweep.remediation import write as write_stage
-from keysweep.remediation.aws import Access, Accounts, Manners
+from keysweep.remediation.aws import Access, Accounts, ClientSettings
 from keysweep.remediation.evidence import Collector, reference_list, references
 from keysweep.remediation.evidence.reference_list import ReferenceList
 from keysweep.remediation.findings import read_results
 from keysweep.remediation.journal import Journal
-from keysweep.remediation.models import KeyArn, KeyResult, Outcome, PlanItem, Unknown, VerdictKind
+from keysweep.remediation.models import (
+    KeyArn,
+    KeyResult,
+    Outcome,
+    PlanItem,
+    Unreadable,
+    VerdictKind,
+)
 from keysweep.remediation.plan import Plan
-from keysweep.remediation.policy import Policy, Waiver
+from keysweep.remediation.policy import Policy, RuleException
 from keysweep.remediation.rules import RULES
 from keysweep.remediation.work import Stop
 
 SHOP, DATA = "111122223333", "444455556666"
 ROLE = "KeysweepOperator"
 DEAD: Mapping[str, Any] = {"state": "Disabled", "created_days_ago": 900, "disabled_days_ago": 400}
-QUICK = Manners(quota_share=100, connect_timeout=5, read_timeout=20, attempts=2)
+QUICK = ClientSettings(quota_share=100, connect_timeout=5, read_timeout=20, attempts=2)
 """The embedded AWS counts no requests unless told to, so nothing has to wait for a quota."""
 
 AS_OPERATOR = Access(role_name=ROLE)
@@ -56,7 +63,7 @@ class Stages:
     aws: EmbeddedAws
     folder: Path
     policy: Policy
-    manners: Manners = QUICK
+    manners: ClientSettings = QUICK
     access: Access = AS_OPERATOR
     journal: Path = field(init=False)
     _names: dict[str, str] = field(init=False, default_factory=dict)
@@ -224,11 +231,14 @@ def few_references(monkeypatch: Any) -> None:
 def state_only(*, tags: bool = True, also: Iterable[str] = ()) -> Policy:
     """A policy that judges by DescribeKey, and tags, alone, to test what follows judgement."""
     needs = {"description", "tags"} if tags else {"description"}
-    waived = {rule.id for rule in RULES if set(rule.needs) - needs or rule.id == "stale-finding"}
-    waived |= {*also}
+    exceptions = {
+        rule.id for rule in RULES if set(rule.needs) - needs or rule.id == "stale-finding"
+    }
+    exceptions |= {*also}
     return Policy(
-        accept=tuple(
-            Waiver(key="all", rule=rule, reason="test", until=date(2099, 1, 1)) for rule in waived
+        exceptions=tuple(
+            RuleException(key="all", rule=rule, reason="test", until=date(2099, 1, 1))
+            for rule in exceptions
         )
     )
 
@@ -257,16 +267,16 @@ def outcomes(rows: Mapping[str, KeyResult]) -> dict[str, str]:
 # --- what must hold after whatever went wrong ---------------------------------------------------
 
 
-def nothing_on_cut_evidence(stages: Stages, plan: Plan, nominated: set[str]) -> None:
+def nothing_on_cut_evidence(stages: Stages, plan: Plan, candidates: set[str]) -> None:
     """Every nominated key has a verdict, and `schedule` only where all that rules need was read."""
     items = stages.items(plan)
-    assert set(items) == nominated
+    assert set(items) == candidates
     for name, item in items.items():
         if item.verdict is not VerdictKind.SCHEDULE:
             assert item.reasons, name
             continue
         used = apply_stage._used_pieces(plan, item, plan.created_at) | {"description", "tags"}
-        unknown = {p for p in used if isinstance(getattr(item.evidence, p), Unknown | None)}
+        unknown = {p for p in used if isinstance(getattr(item.evidence, p), Unreadable | None)}
         assert not unknown, (name, unknown)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .accounts import Access, Accounts, Located, Place, Spot
-from .clients import Manners
+from .accounts import Access, AccountRegion, Accounts, Connection, Located
+from .clients import ClientSettings
 
-__all__ = ["Access", "Accounts", "Located", "Manners", "Place", "Spot"]
+__all__ = ["Access", "AccountRegion", "Accounts", "ClientSettings", "Connection", "Located"]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from botocore.exceptions import BotoCoreError, ClientError
 
 from ..errors import AccountUnavailable, CutAnswer
-from .clients import Clients, Manners
+from .clients import Clients, ClientSettings
 from .clock import Clock
 from .failures import code_of
 
@@ -52,11 +52,11 @@ class Located(Protocol):
     @property
     def region(self) -> str: ...
     @property
-    def place(self) -> tuple[str, str]: ...
+    def account_region(self) -> tuple[str, str]: ...
 
 
 @dataclass(frozen=True, slots=True)
-class Spot:
+class AccountRegion:
     """An account and Region, where no resource's ARN says them."""
 
     partition: str
@@ -64,7 +64,7 @@ class Spot:
     region: str
 
     @property
-    def place(self) -> tuple[str, str]:
+    def account_region(self) -> tuple[str, str]:
         """The account and Region together."""
         return self.account_id, self.region
 
@@ -79,7 +79,7 @@ class Own:
 
 
 @dataclass(eq=False)
-class Place:
+class Connection:
     """One Region of one account, with a session whose account was checked."""
 
     account_id: str
@@ -107,7 +107,7 @@ class Place:
         """
         return self.clients.plain(self.session, service, region, configured=configured)
 
-    def limited_to(self, operations: Operations) -> Place:
+    def limited_to(self, operations: Operations) -> Connection:
         """The same place, for calls of these operations only; its clients are made faster."""
         return replace(self, session=self.clients.limited_to(self.session, operations))
 
@@ -125,7 +125,7 @@ class Accounts:
     Thread-safe. An account that is slow to enter keeps only those waiting who want it too.
     """
 
-    def __init__(self, access: Access | None = None, manners: Manners | None = None) -> None:
+    def __init__(self, access: Access | None = None, manners: ClientSettings | None = None) -> None:
         self._access = access or Access()
         self._clients = Clients(manners)
         self.clock = Clock()
@@ -136,31 +136,33 @@ class Accounts:
         self._own_lock = threading.Lock()
         self._own_session: Session | None = None
         self._own: dict[str, Own | str] = {}
-        self._places: dict[tuple[str, str], Place] = {}
+        self._places: dict[tuple[str, str], Connection] = {}
 
     def admits(self, located: Located) -> bool:
         """Whether the account may be entered at all."""
         return self._access.admits(located.account_id)
 
-    def place(self, located: Located) -> Place:
+    def connect(self, located: Located) -> Connection:
         """The account and Region of a key, or of another resource that an ARN locates.
 
         Raises AccountUnavailable when the account cannot be entered.
         """
-        account_id, region = located.place
+        account_id, region = located.account_region
         with self._lock:
-            place = self._places.get(located.place)
+            connection = self._places.get(located.account_region)
             lock = self._account_locks.setdefault(account_id, threading.Lock())
-        if place is not None:
-            return place
+        if connection is not None:
+            return connection
         with lock:
             session = self._session(located)
         own = self._own_of(located)
-        made = Place(account_id, region, located.partition, session, own, self.clock, self._clients)
+        made = Connection(
+            account_id, region, located.partition, session, own, self.clock, self._clients
+        )
         with self._lock:
-            return self._places.setdefault(located.place, made)
+            return self._places.setdefault(located.account_region, made)
 
-    def own_place(self, region: str | None = None) -> Place:
+    def own_connection(self, region: str | None = None) -> Connection:
         """The own account of the given credentials, in this Region or the configured one.
 
         Raises AccountUnavailable when the credentials do not work, or when there is no such Region.
@@ -174,8 +176,8 @@ class Accounts:
             partition = session.get_partition_for_region(chosen)
         except BotoCoreError as error:
             raise AccountUnavailable(_told(error)) from error
-        own = self._own_of(Spot(partition, "", chosen))
-        return self.place(Spot(partition, own.account_id, chosen))
+        own = self._own_of(AccountRegion(partition, "", chosen))
+        return self.connect(AccountRegion(partition, own.account_id, chosen))
 
     def own_client(self, service: str) -> Any:
         """A client of the given credentials, in the configured Region where there is one.
@@ -205,14 +207,14 @@ class Accounts:
         account = (located.partition, located.account_id)
         if account in self._sessions:
             return self._sessions[account]
-        if located.place not in self._shut:
+        if located.account_region not in self._shut:
             try:
                 self._sessions[account] = self._enter(located)
                 return self._sessions[account]
             except AccountUnavailable as error:
                 _log.debug("account %s not entered", located.account_id, exc_info=True)
-                self._shut[located.place] = str(error)
-        raise AccountUnavailable(self._shut[located.place])
+                self._shut[located.account_region] = str(error)
+        raise AccountUnavailable(self._shut[located.account_region])
 
     def _enter(self, located: Located) -> Session:
         account = located.account_id

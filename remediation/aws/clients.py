@@ -37,7 +37,7 @@ OPEN_FILES: Final = 4096
 
 
 @dataclass(frozen=True)
-class Manners:
+class ClientSettings:
     """How a run calls AWS. Times in seconds."""
 
     quota_share: float = SHARE
@@ -73,8 +73,8 @@ def _user_agent() -> str:
 class Clients:
     """Makes clients, and keeps the ones used last. Thread-safe, as its clients are."""
 
-    def __init__(self, manners: Manners | None = None, most: int = MOST_CLIENTS) -> None:
-        self._manners = manners or Manners()
+    def __init__(self, manners: ClientSettings | None = None, most: int = MOST_CLIENTS) -> None:
+        self._manners = manners or ClientSettings()
         self._limiter = Limiter(self._manners.quota_share)
         self._most = most
         self._kept: OrderedDict[tuple[Session, str, str, bool], Any] = OrderedDict()

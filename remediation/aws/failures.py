@@ -8,7 +8,7 @@ from typing import Protocol
 from botocore.exceptions import BotoCoreError, ClientError
 
 from ..errors import CutAnswer
-from ..models import Unknown
+from ..models import Unreadable
 
 _DENIED = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError")
 _EXPIRED = ("ExpiredToken", "ExpiredTokenException", "RequestExpired")
@@ -28,7 +28,7 @@ class Where(Protocol):
 def code_of(error: Failure) -> str:
     """AWS's error code, or the name of what went wrong on the way."""
     if isinstance(error, ClientError):
-        return error.response.get("Error", {}).get("Code", "Unknown")
+        return error.response.get("Error", {}).get("Code", "Unreadable")
     return type(error).__name__
 
 
@@ -37,26 +37,26 @@ def denied(code: str) -> bool:
     return code in _DENIED
 
 
-def explain(error: Failure, place: Where, permissions: Collection[str] = ()) -> Unknown:
+def explain(error: Failure, connection: Where, permissions: Collection[str] = ()) -> Unreadable:
     """The error as a reason for not knowing, with the permission that would clear a denial.
 
     `permissions` are the IAM actions that the failed calls are known to need.
     """
     code = code_of(error)
-    where = f"in account {place.account_id}, {place.region}"
+    where = f"in account {connection.account_id}, {connection.region}"
     if not isinstance(error, ClientError):
-        return Unknown(unknown=f"{_first_line(error)} {where}; run it again")
+        return Unreadable(unreadable=f"{_first_line(error)} {where}; run it again")
     operation = error.operation_name
     if denied(code):
-        return Unknown(
-            unknown=f"{operation} {where} was denied ({code})",
+        return Unreadable(
+            unreadable=f"{operation} {where} was denied ({code})",
             permission=_action(operation, permissions),
         )
     if code in _EXPIRED:
-        return Unknown(
-            unknown=f"the credentials expired ({code}) at {operation} {where}; renew them"
+        return Unreadable(
+            unreadable=f"the credentials expired ({code}) at {operation} {where}; renew them"
         )
-    return Unknown(unknown=f"{operation} {where} failed ({code}); run it again")
+    return Unreadable(unreadable=f"{operation} {where} failed ({code}); run it again")
 
 
 def _action(operation: str, permissions: Collection[str]) -> str:

@@ -20,6 +20,6 @@ _FEWEST_KEYS: Final = 4
 _MOST_KEYS: Final = 16
 
 
-def keys_at_a_time(places: int) -> int:
+def keys_at_a_time(connections: int) -> int:
     """How many keys of one account and Region are worked on together, among so many places."""
-    return min(_MOST_KEYS, max(_FEWEST_KEYS, _THREADS // max(1, min(places, PLACES))))
+    return min(_MOST_KEYS, max(_FEWEST_KEYS, _THREADS // max(1, min(connections, PLACES))))

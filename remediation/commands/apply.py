@@ -11,7 +11,7 @@ from .. import alarms
 from .. import apply as apply_stage
 from .. import journal as journal_stage
 from .. import plan as plan_stage
-from ..aws import Access, Accounts, Manners
+from ..aws import Access, Accounts, ClientSettings
 from ..errors import BadInput
 from ..files import demand_writable, locked, write_private
 from ..interrupt import orderly
@@ -65,7 +65,7 @@ def apply(
     made = plan_stage.load(plan_path)
     made.refuse_too_many()
     demand_writable(html_path)
-    accounts = Accounts(access, Manners(made.policy.quota_share))
+    accounts = Accounts(access, ClientSettings(made.policy.quota_share))
     chosen = [item.key_arn for item in made.chosen]
     caller = caller_of(accounts, chosen)
     path = journal_path or journal_stage.DEFAULT_PATH

@@ -11,9 +11,9 @@ import click
 from .. import cancel as cancel_stage
 from .. import journal as journal_stage
 from .. import plan as plan_stage
-from ..aws import Access, Accounts, Manners
+from ..aws import Access, Accounts, ClientSettings
 from ..aws.bucket import Buckets
-from ..findings import Results, nominated, nominates_cancel, read_results
+from ..findings import Results, candidates, is_cancel_candidate, read_results
 from ..models import KeyArn
 from ..work import Stop
 from . import DONE, LEFT
@@ -89,7 +89,7 @@ def cancel(
         raise click.UsageError("give one --journal to write to")
     made = plan_stage.load(plan_path) if plan_path is not None else None
     policy = made.policy if made is not None and policy_path is None else policy_to_use(policy_path)
-    accounts = Accounts(access, Manners(policy.quota_share))
+    accounts = Accounts(access, ClientSettings(policy.quota_share))
     found = read_results(results, sys.stdin.buffer, Buckets(accounts).find) if results else None
     unusable = _told(found)
     batches: Mapping[Path, Collection[KeyArn]]
@@ -128,7 +128,7 @@ def _chosen(
 ) -> Collection[KeyArn]:
     """The keys that the user named in one of three ways."""
     if found is not None:
-        return nominated(found.findings, nominates_cancel)
+        return candidates(found.findings, is_cancel_candidate)
     if made is not None:
         return plan_stage.key_arns(made)
     return {_key_arn(text) for text in keys}
@@ -141,7 +141,7 @@ def _told(found: Results | None) -> bool:
     for sentence in found.warnings:
         say(sentence)
     for bad in found.unusable:
-        say(f"{bad.source}, {bad.place}: {bad.problem}; this record was not used")
+        say(f"{bad.source}, {bad.position}: {bad.problem}; this record was not used")
     return bool(found.unusable)
 
 

@@ -11,7 +11,7 @@ from .. import guard as guard_stage
 from .. import journal as journal_stage
 from .. import plan as plan_stage
 from .. import policy as policy_stage
-from ..aws import Access, Accounts, Manners
+from ..aws import Access, Accounts, ClientSettings
 from ..files import ascii_json
 from ..interrupt import at_once
 from ..models import Outcome
@@ -115,7 +115,7 @@ def guard(
     made = None if plan_path is None else plan_stage.load(plan_path)
     given = None if policy_path is None else policy_stage.load(policy_path)
     judged_by = guard_stage.policy_of(made, given, policy_stage.load())
-    accounts = Accounts(access, Manners(judged_by.quota_share))
+    accounts = Accounts(access, ClientSettings(judged_by.quota_share))
     afterwards = cancel_stage.operations_after(keep=keep, enable=False)
     batches = cancel_stage.batches(read, afterwards)
     owed = {arn for arn, record in history.keys.items() if record.owed & afterwards}

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from .. import plan as plan_stage
-from ..aws import Access, Accounts, Manners
+from ..aws import Access, Accounts, ClientSettings
 from ..aws.bucket import Buckets
 from ..files import demand_writable, write_private
 from ..findings import read_results
@@ -113,7 +113,7 @@ def plan(
     policy = policy_to_use(policy_path, pending_window_days, max_keys)
     since = plan_stage.load(since_path) if since_path is not None else None
     demand_writable(html_path)
-    accounts = Accounts(access, Manners(policy.quota_share))
+    accounts = Accounts(access, ClientSettings(policy.quota_share))
     found = read_results(results, sys.stdin.buffer, Buckets(accounts).find)
     with at_once(), progress("reading evidence") as step:
         code = look_at(states, stacks, accounts)

@@ -18,7 +18,7 @@ _COSTS: Final = {
     Cost.FREE: "nothing is asked",
     Cost.DESCRIBE: "one DescribeKey a key",
     Cost.KEY_CALL: "one fast call a key, or one listing an account and Region",
-    Cost.PLACE_SCAN: "many listings, once an account and Region",
+    Cost.ACCOUNT_REGION_SCAN: "many listings, once an account and Region",
     Cost.EVENT_NAME: "CloudTrail by event name: a few pages an account and Region, 2 a second",
     Cost.STACK: "one DescribeStackResources a key, 20 a second",
     Cost.LAST_USE: "one GetKeyLastUsage a key, 5 a second",
@@ -33,7 +33,7 @@ def rules_page() -> str:
         "A key is scheduled only when no rule holds it. A rule also holds when its evidence cannot "
         "be read: not knowing is never a no. The cheapest evidence comes first, and nothing dearer "
         "is asked about a key that is already held, unless you say `--explain`.\n\n"
-        "Any rule can be lifted for a key until a day, with a reason, under `accept` in the "
+        "Any rule can be lifted for a key until a day, with a reason, under `exceptions` in the "
         "[decision policy](../policies/retirement.yaml). Two holds no waiver lifts: "
         "`unreadable-key`, for a key that DescribeKey does not show, and `not-asked`, for one that "
         "a run did not come to.\n\n"

@@ -23,12 +23,12 @@ from typing import Any, Final, TypeVar
 from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import ValidationError
 
-from ..aws import Accounts, Located, Place
+from ..aws import Accounts, Connection, Located
 from ..aws.failures import explain
 from ..aws.width import PLACES, SCANS, keys_at_a_time
 from ..errors import AccountUnavailable, CutAnswer, demand, present
 from ..kept import ByKey, Kept
-from ..models import PIECES, Cost, Evidence, KeyArn, Unknown
+from ..models import PIECES, Cost, Evidence, KeyArn, Unreadable
 
 _log: Final = logging.getLogger(__name__)
 
@@ -50,9 +50,11 @@ class Source:
     cost: Cost
     needs: tuple[str, ...] | Callable[[], tuple[str, ...]]
     """IAM actions that the calls need; a function, where to know them takes a while."""
-    read_key: Callable[[Place, Evidence], Piece] | None = None
+    read_key: Callable[[Connection, Evidence], Piece] | None = None
     """Reads one key; an AWS error becomes `Unknown` for that key alone."""
-    read_place: Callable[[Place, Sequence[Evidence]], Mapping[KeyArn, Piece]] | None = None
+    read_account_region: (
+        Callable[[Connection, Sequence[Evidence]], Mapping[KeyArn, Piece]] | None
+    ) = None
     """Reads all asked keys of one account and Region; an AWS error becomes `Unknown` for all."""
     at: Located | None = None
     """The one place that `read_place` asks about the keys of all places; by default their own."""
@@ -82,7 +84,7 @@ def _discover() -> dict[str, Source]:
         piece = source.piece
         demand(piece in PIECES, f"no such piece of evidence: {piece}")
         demand(piece not in found, f"two sources fill {piece}")
-        one_way = (source.read_key is None) != (source.read_place is None)
+        one_way = (source.read_key is None) != (source.read_account_region is None)
         demand(one_way, f"{piece} is read by key or by place, and not by both")
         found[source.piece] = source
     return found
@@ -139,9 +141,9 @@ class Collector:
                     numbers[step.evidence.key_arn] = kept.append(step.evidence)
             return waiting
 
-        with ThreadPoolExecutor(PLACES) as places:
+        with ThreadPoolExecutor(PLACES) as connections:
             started: Iterable[Iterable[Evidence]] = [map(begin, arns) for arns in groups]
-            while waiting := [step for some in places.map(go_on, started) for step in some]:
+            while waiting := [step for some in connections.map(go_on, started) for step in some]:
                 piece, group = self._choose(waiting)
                 tally.add(piece, len(group))
                 known = {step.evidence.key_arn: step.evidence for step in waiting}
@@ -201,26 +203,32 @@ class Collector:
         for evidence in group:
             value = values.get(evidence.key_arn)
             if value is None:
-                value = Unknown(unknown=f"its source left this key out: {_OURS}")
+                value = Unreadable(unreadable=f"its source left this key out: {_OURS}")
             found.append(_put(evidence, piece, value))
         return found
 
     def _values(self, piece: str, group: Sequence[Evidence]) -> Mapping[KeyArn, Piece]:
         source = self.sources.get(piece)
         if source is None:
-            return _all(group, Unknown(unknown=f"nothing reads it: {_OURS}"))
+            return _all(group, Unreadable(unreadable=f"nothing reads it: {_OURS}"))
         try:
-            place = self.accounts.place(source.at or group[0].key_arn)
+            connection = self.accounts.connect(source.at or group[0].key_arn)
         except AccountUnavailable as error:
-            return _all(group, Unknown(unknown=str(error)))
-        _log.debug("%s of %d in %s, %s", piece, len(group), place.account_id, place.region)
-        if source.read_place is not None:
-            read_place = source.read_place
-            with self._scans if source.cost is Cost.PLACE_SCAN else nullcontext():
-                values = _attempt(source, place, lambda: read_place(place, group))
-            return _all(group, values) if isinstance(values, Unknown) else values
+            return _all(group, Unreadable(unreadable=str(error)))
+        _log.debug(
+            "%s of %d in %s, %s", piece, len(group), connection.account_id, connection.region
+        )
+        if source.read_account_region is not None:
+            read_account_region = source.read_account_region
+            with self._scans if source.cost is Cost.ACCOUNT_REGION_SCAN else nullcontext():
+                values = _attempt(
+                    source, connection, lambda: read_account_region(connection, group)
+                )
+            return _all(group, values) if isinstance(values, Unreadable) else values
         read_key = present(source.read_key, f"the function that reads {piece}")
-        return {e.key_arn: _attempt(source, place, partial(read_key, place, e)) for e in group}
+        return {
+            e.key_arn: _attempt(source, connection, partial(read_key, connection, e)) for e in group
+        }
 
     def _order(self, piece: str) -> tuple[int, str]:
         source = self.sources.get(piece)
@@ -267,34 +275,34 @@ class _Tally:
 def _by_place(values: Iterable[T], arn_of: Callable[[T], KeyArn]) -> list[list[T]]:
     groups: dict[tuple[str, str], list[T]] = {}
     for value in values:
-        groups.setdefault(arn_of(value).place, []).append(value)
+        groups.setdefault(arn_of(value).account_region, []).append(value)
     return list(groups.values())
 
 
-def _attempt(source: Source, place: Place, read: Callable[[], Piece]) -> Piece:
+def _attempt(source: Source, connection: Connection, read: Callable[[], Piece]) -> Piece:
     """What a source reads, or why it could not: AWS's errors, and answers of another shape."""
     from botocore.parsers import ResponseParserError
 
     try:
         return read()
     except (ClientError, BotoCoreError, CutAnswer) as error:
-        return explain(error, place, source.permissions)
+        return explain(error, connection, source.permissions)
     except (LookupError, TypeError, ValueError, AttributeError, ResponseParserError) as error:
         _log.debug(
             "%s in %s, %s: answer not understood",
             source.piece,
-            place.account_id,
-            place.region,
+            connection.account_id,
+            connection.region,
             exc_info=True,
         )
         odd = f"{type(error).__name__}: {error}"
-        return Unknown(
-            unknown=f"AWS answered in account {place.account_id}, {place.region} in a way that is "
-            f"not understood ({odd[:200]})"
+        return Unreadable(
+            unreadable=f"AWS answered in account {connection.account_id}, {connection.region} in "
+            f"a way that is not understood ({odd[:200]})"
         )
 
 
-def _all(group: Sequence[Evidence], value: Unknown) -> dict[KeyArn, Piece]:
+def _all(group: Sequence[Evidence], value: Unreadable) -> dict[KeyArn, Piece]:
     return {evidence.key_arn: value for evidence in group}
 
 
@@ -305,5 +313,5 @@ def _put(evidence: Evidence, piece: str, value: Piece) -> Evidence:
     except ValidationError as error:
         _log.debug("%s of %s: value not valid", piece, evidence.key_arn, exc_info=True)
         odd = error.errors()[0]["msg"]
-        unknown = Unknown(unknown=f"AWS's answer is not understood ({odd})")
+        unknown = Unreadable(unreadable=f"AWS's answer is not understood ({odd})")
         return evidence.model_copy(update={piece: unknown})

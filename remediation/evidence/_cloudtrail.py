@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 
-from ..aws import Place
+from ..aws import Connection
 from ..models import Evidence, KeyDescription, StateChange, UseAttempt
 
 KEPT: Final = timedelta(days=90)
@@ -112,14 +112,14 @@ class Page(NamedTuple):
 
 
 def lookup(
-    place: Place, attribute: str, value: str, start: datetime | None = None
+    connection: Connection, attribute: str, value: str, start: datetime | None = None
 ) -> Iterator[Page]:
     """Pages of KMS's events with this attribute, newest first, of one account and Region.
 
     With `start` only what happened since then. A record that cannot be read is a ValueError: what
     it says is unknown, not nothing.
     """
-    pages = place.client("cloudtrail").get_paginator("lookup_events")
+    pages = connection.client("cloudtrail").get_paginator("lookup_events")
     wish = [{"AttributeKey": attribute, "AttributeValue": value}]
     window = {} if start is None else {"StartTime": start}
     for page in pages.paginate(LookupAttributes=wish, **window):

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-from ..aws import Place
+from ..aws import Connection
 from ..models import AliasMove, AliasMoves, Cost, Evidence, KeyArn, KeyDescription
 from . import Source
 from ._cloudtrail import ALIAS_CHANGES, KEPT, TrailEvent, lookup
@@ -113,17 +113,21 @@ def _move(alias: str, event: TrailEvent) -> AliasMove:
     return AliasMove(alias=alias, key_id=str(event.target), time=event.time, who=event.who)
 
 
-def _read(place: Place, group: Sequence[Evidence]) -> Mapping[KeyArn, AliasMoves]:
-    since = place.clock.now() - KEPT
+def _read(connection: Connection, group: Sequence[Evidence]) -> Mapping[KeyArn, AliasMoves]:
+    since = connection.clock.now() - KEPT
     moves = Moves.of(
         event
         for name in ALIAS_CHANGES
-        for page in lookup(place, "EventName", name)
+        for page in lookup(connection, "EventName", name)
         for event in page.events
     )
     return {evidence.key_arn: moves.of_key(evidence, since) for evidence in group}
 
 
 SOURCE = Source(
-    "alias_moves", Cost.EVENT_NAME, ("cloudtrail:LookupEvents",), read_place=_read, after=AFTER
+    "alias_moves",
+    Cost.EVENT_NAME,
+    ("cloudtrail:LookupEvents",),
+    read_account_region=_read,
+    after=AFTER,
 )

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from ..aws import Place
+from ..aws import Connection
 from ..models import Cost, Evidence, KeyArn
 from . import Source
 
 
-def _read(place: Place, group: Sequence[Evidence]) -> Mapping[KeyArn, tuple[str, ...]]:
+def _read(connection: Connection, group: Sequence[Evidence]) -> Mapping[KeyArn, tuple[str, ...]]:
     by_id: dict[str, set[str]] = {}
     # `apply` looks at each key again by itself: then the listing of all would be made once a key.
     of_one = {"KeyId": str(group[0].key_arn)} if len(group) == 1 else {}
-    for page in place.client("kms").get_paginator("list_aliases").paginate(**of_one):
+    for page in connection.client("kms").get_paginator("list_aliases").paginate(**of_one):
         for alias in page["Aliases"]:
             # AWS reserves names for keys that do not exist yet: those have no target.
             if target := alias.get("TargetKeyId"):
@@ -21,4 +21,4 @@ def _read(place: Place, group: Sequence[Evidence]) -> Mapping[KeyArn, tuple[str,
     return {e.key_arn: tuple(sorted(by_id.get(e.key_arn.key_id, ()))) for e in group}
 
 
-SOURCE = Source("aliases", Cost.KEY_CALL, ("kms:ListAliases",), read_place=_read)
+SOURCE = Source("aliases", Cost.KEY_CALL, ("kms:ListAliases",), read_account_region=_read)

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 from botocore.exceptions import ClientError
 
-from ..aws import Place
+from ..aws import Connection
 from ..iac import fixes
 from ..iac.stacks import LET_GO
 from ..models import Cost, Declaration, Declarations, Evidence
 from . import Source
 
 
-def _read(place: Place, evidence: Evidence) -> Declarations:
+def _read(connection: Connection, evidence: Evidence) -> Declarations:
     key_id = evidence.key_arn.key_id
-    cloudformation = place.client("cloudformation")
+    cloudformation = connection.client("cloudformation")
     try:
         answer = cloudformation.describe_stack_resources(PhysicalResourceId=key_id)
     except ClientError as error:
@@ -39,7 +39,7 @@ def _read(place: Place, evidence: Evidence) -> Declarations:
             Declaration(
                 tool="cloudformation",
                 owner=f"{stack} {own[0]['LogicalResourceId']}" if own else stack,
-                source=place.region,
+                source=connection.region,
                 fix=fixes.cloudformation(),
             ),
         )

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from botocore.exceptions import ClientError
 
-from ..aws import Place
+from ..aws import Connection
 from ..models import Cost, Evidence, KeyArn, KeyDescription, NotFound
 from . import Source
 
 
-def describe(place: Place, key_arn: KeyArn) -> KeyDescription | NotFound:
+def describe(connection: Connection, key_arn: KeyArn) -> KeyDescription | NotFound:
     """One DescribeKey by ARN; botocore's errors pass through, but for NotFoundException."""
     try:
-        answer = place.client("kms").describe_key(KeyId=str(key_arn))
+        answer = connection.client("kms").describe_key(KeyId=str(key_arn))
     except ClientError as error:
         if error.response["Error"]["Code"] == "NotFoundException":
             return NotFound()
@@ -38,8 +38,8 @@ def describe(place: Place, key_arn: KeyArn) -> KeyDescription | NotFound:
     )
 
 
-def _read(place: Place, evidence: Evidence) -> KeyDescription | NotFound:
-    return describe(place, evidence.key_arn)
+def _read(connection: Connection, evidence: Evidence) -> KeyDescription | NotFound:
+    return describe(connection, evidence.key_arn)
 
 
 SOURCE = Source("description", Cost.DESCRIBE, ("kms:DescribeKey",), read_key=_read)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from ..aws import Place
+from ..aws import Connection
 from ..models import Cost, Evidence, Grant
 from . import Source
 
 
-def _read(place: Place, evidence: Evidence) -> tuple[Grant, ...]:
-    pages = place.client("kms").get_paginator("list_grants")
+def _read(connection: Connection, evidence: Evidence) -> tuple[Grant, ...]:
+    pages = connection.client("kms").get_paginator("list_grants")
     grants = [
         Grant(
             grant_id=grant["GrantId"],

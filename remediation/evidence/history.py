@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
-from ..aws import Place
+from ..aws import Connection
 from ..models import Cost, Evidence, KeyArn, KeyHistory
 from . import Source
 from ._cloudtrail import KEPT, RESCUE, STATE_CHANGES, TrailEvent, lookup
@@ -20,19 +20,19 @@ def history_of(evidence: Evidence, events: Iterable[TrailEvent], since: datetime
     return KeyHistory(
         since=since,
         last_change=changes[-1] if changes else None,
-        rescues=tuple(change for change in changes if change.event == RESCUE),
+        cancellations=tuple(change for change in changes if change.event == RESCUE),
     )
 
 
-def _read(place: Place, group: Sequence[Evidence]) -> Mapping[KeyArn, KeyHistory]:
-    since = place.clock.now() - KEPT
+def _read(connection: Connection, group: Sequence[Evidence]) -> Mapping[KeyArn, KeyHistory]:
+    since = connection.clock.now() - KEPT
     events = [
         event
         for name in STATE_CHANGES
-        for page in lookup(place, "EventName", name)
+        for page in lookup(connection, "EventName", name)
         for event in page.events
     ]
     return {evidence.key_arn: history_of(evidence, events, since) for evidence in group}
 
 
-SOURCE = Source("history", Cost.EVENT_NAME, ("cloudtrail:LookupEvents",), read_place=_read)
+SOURCE = Source("history", Cost.EVENT_NAME, ("cloudtrail:LookupEvents",), read_account_region=_read)

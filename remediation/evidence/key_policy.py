@@ -13,7 +13,7 @@ from fnmatch import fnmatchcase
 from typing import Any, Final
 
 from .. import strict_json
-from ..aws import Place
+from ..aws import Connection
 from ..models import Cost, Evidence, KeyArn, KeyPolicy, account_of
 from . import Source
 
@@ -335,9 +335,11 @@ def _covers(statement: dict[str, Any], action: str) -> bool:
     return matches == (element == "Action")
 
 
-def _read(place: Place, evidence: Evidence) -> KeyPolicy:
+def _read(connection: Connection, evidence: Evidence) -> KeyPolicy:
     # A key has exactly one policy, and that is its name ("GetKeyPolicy", AWS KMS API Reference).
-    answer = place.client("kms").get_key_policy(KeyId=str(evidence.key_arn), PolicyName="default")
+    answer = connection.client("kms").get_key_policy(
+        KeyId=str(evidence.key_arn), PolicyName="default"
+    )
     return understand(answer["Policy"], evidence.key_arn)
 
 

@@ -17,9 +17,9 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, Final, Self
 
-from ..aws import Place
+from ..aws import Connection
 from ..errors import BadInput, CutAnswer
-from ..models import Cost, Evidence, KeyArn, Unknown, UseAttempts
+from ..models import Cost, Evidence, KeyArn, Unreadable, UseAttempts
 from . import Source
 from ._cloudtrail import (
     ALIAS_CHANGES,
@@ -105,7 +105,7 @@ class StoreArn:
         return f"arn:{self.partition}:cloudtrail:{where}:eventdatastore/{self.store_id}"
 
     @property
-    def place(self) -> tuple[str, str]:
+    def account_region(self) -> tuple[str, str]:
         """The account and Region that the store is in."""
         return self.account_id, self.region
 
@@ -117,12 +117,12 @@ def lake_sources(store: StoreArn) -> dict[str, Source]:
             "alias_moves",
             Cost.EVENT_NAME,
             PERMISSIONS,
-            read_place=_alias_moves(store),
+            read_account_region=_alias_moves(store),
             at=store,
             after=AFTER,
         ),
         "history": Source(
-            "history", Cost.EVENT_NAME, PERMISSIONS, read_place=_history(store), at=store
+            "history", Cost.EVENT_NAME, PERMISSIONS, read_account_region=_history(store), at=store
         ),
         "use_attempts": _use_source(store),
     }
@@ -133,22 +133,22 @@ def _use_source(store: StoreArn, start: datetime | None = None) -> Source:
         "use_attempts",
         Cost.EVENT_KEY,
         PERMISSIONS,
-        read_place=_use(store, start),
+        read_account_region=_use(store, start),
         at=store,
         since=partial(_use_source, store),
     )
 
 
-Read = Callable[[Place, Sequence[Evidence]], Mapping[KeyArn, Any]]
+Read = Callable[[Connection, Sequence[Evidence]], Mapping[KeyArn, Any]]
 
 
 def _history(store: StoreArn) -> Read:
-    def read(place: Place, group: Sequence[Evidence]) -> Mapping[KeyArn, Any]:
-        lake = _Lake.open(place, store)
+    def read(connection: Connection, group: Sequence[Evidence]) -> Mapping[KeyArn, Any]:
+        lake = _Lake.open(connection, store)
         events = lake.events(_CHANGES, STATE_CHANGES)
         return {
             evidence.key_arn: lake.gap(evidence.key_arn)
-            or history_of(evidence, events.get(evidence.key_arn.place, ()), lake.since)
+            or history_of(evidence, events.get(evidence.key_arn.account_region, ()), lake.since)
             for evidence in group
         }
 
@@ -156,15 +156,16 @@ def _history(store: StoreArn) -> Read:
 
 
 def _alias_moves(store: StoreArn) -> Read:
-    def read(place: Place, group: Sequence[Evidence]) -> Mapping[KeyArn, Any]:
-        lake = _Lake.open(place, store)
+    def read(connection: Connection, group: Sequence[Evidence]) -> Mapping[KeyArn, Any]:
+        lake = _Lake.open(connection, store)
         events = lake.events(_ALIASES, ALIAS_CHANGES)
         moves = {
-            where: Moves.of(events.get(where, ())) for where in {e.key_arn.place for e in group}
+            where: Moves.of(events.get(where, ()))
+            for where in {e.key_arn.account_region for e in group}
         }
         return {
             evidence.key_arn: lake.gap(evidence.key_arn)
-            or moves[evidence.key_arn.place].of_key(evidence, lake.since)
+            or moves[evidence.key_arn.account_region].of_key(evidence, lake.since)
             for evidence in group
         }
 
@@ -172,14 +173,14 @@ def _alias_moves(store: StoreArn) -> Read:
 
 
 def _use(store: StoreArn, start: datetime | None) -> Read:
-    def read(place: Place, group: Sequence[Evidence]) -> Mapping[KeyArn, Any]:
-        lake = _Lake.open(place, store)
+    def read(connection: Connection, group: Sequence[Evidence]) -> Mapping[KeyArn, Any]:
+        lake = _Lake.open(connection, store)
         if start is not None:
             lake = replace(lake, since=max(start, lake.since))
         events = lake.events(_USE, USES)
         return {
             evidence.key_arn: lake.gap(evidence.key_arn)
-            or _attempts(evidence, events.get(evidence.key_arn.place, ()), lake.since)
+            or _attempts(evidence, events.get(evidence.key_arn.account_region, ()), lake.since)
             for evidence in group
         }
 
@@ -199,7 +200,7 @@ def _attempts(evidence: Evidence, events: Iterable[TrailEvent], since: datetime)
 class _Lake:
     """An event data store that can be asked, and what it holds."""
 
-    place: Place
+    connection: Connection
     store: StoreArn
     since: datetime
     every_region: bool
@@ -207,31 +208,31 @@ class _Lake:
     problem: str | None
 
     @classmethod
-    def open(cls, place: Place, store: StoreArn) -> Self:
-        answer = place.client("cloudtrail").get_event_data_store(EventDataStore=str(store))
+    def open(cls, connection: Connection, store: StoreArn) -> Self:
+        answer = connection.client("cloudtrail").get_event_data_store(EventDataStore=str(store))
         kept = timedelta(days=answer["RetentionPeriod"])
         return cls(
-            place=place,
+            connection=connection,
             store=store,
             since=max(
                 answer["CreatedTimestamp"],
                 # Before a change of its selectors or its retention, it may have held less.
                 answer.get("UpdatedTimestamp", answer["CreatedTimestamp"]),
-                place.clock.now() - kept,
+                connection.clock.now() - kept,
             ),
             every_region=answer["MultiRegionEnabled"],
             every_account=answer["OrganizationEnabled"],
             problem=_problem(answer),
         )
 
-    def gap(self, key_arn: KeyArn) -> Unknown | None:
+    def gap(self, key_arn: KeyArn) -> Unreadable | None:
         """Why the store says nothing about a key; None when it does."""
         why = self.problem
         if not self.every_account and key_arn.account_id != self.store.account_id:
             why = f"holds account {self.store.account_id} alone"
         elif not self.every_region and key_arn.region != self.store.region:
             why = f"holds Region {self.store.region} alone"
-        return Unknown(unknown=f"the event data store {self.store} {why}") if why else None
+        return Unreadable(unreadable=f"the event data store {self.store} {why}") if why else None
 
     def events(
         self, statement: str, names: Iterable[str]
@@ -249,12 +250,12 @@ class _Lake:
                 groups=", ".join(_NAMES.values()),
             )
         ):
-            place = row["recipientAccountId"], row["awsRegion"]
-            found.setdefault(place, []).append(_event(row))
+            connection = row["recipientAccountId"], row["awsRegion"]
+            found.setdefault(connection, []).append(_event(row))
         return found
 
     def _rows(self, statement: str) -> Iterator[dict[str, str]]:
-        cloudtrail = self.place.client("cloudtrail")
+        cloudtrail = self.connection.client("cloudtrail")
         query = cloudtrail.start_query(QueryStatement=statement)["QueryId"]
         wish = {"QueryId": query}
         deadline = time.monotonic() + PATIENCE.total_seconds()

@@ -5,19 +5,19 @@ from __future__ import annotations
 from importlib.metadata import version
 from typing import Final
 
-from ..aws import Place
-from ..models import Cost, Evidence, LastUse, Unknown
+from ..aws import Connection
+from ..models import Cost, Evidence, LastUse, Unreadable
 from . import Source
 
 SINCE_BOTO3: Final = "1.42.97"
 """The first version that knows the operation."""
 
 
-def _read(place: Place, evidence: Evidence) -> LastUse | Unknown:
-    kms = place.client("kms")
+def _read(connection: Connection, evidence: Evidence) -> LastUse | Unreadable:
+    kms = connection.client("kms")
     if not hasattr(kms, "get_key_last_usage"):
-        return Unknown(
-            unknown=f"boto3 {version('boto3')} does not know GetKeyLastUsage; "
+        return Unreadable(
+            unreadable=f"boto3 {version('boto3')} does not know GetKeyLastUsage; "
             f"install boto3 {SINCE_BOTO3} or later"
         )
     answer = kms.get_key_last_usage(KeyId=str(evidence.key_arn))

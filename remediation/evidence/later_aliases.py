@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
-from ..aws import Place
+from ..aws import Connection
 from ..models import Cost, Evidence, KeyArn, LaterAlias, LaterAliases, known
 from . import Source
 
@@ -54,12 +54,16 @@ def _of_key(evidence: Evidence, listed: Iterable[_Listed]) -> LaterAliases:
     )
 
 
-def _read(place: Place, group: Sequence[Evidence]) -> Mapping[KeyArn, LaterAliases]:
-    pages = place.client("kms").get_paginator("list_aliases").paginate()
+def _read(connection: Connection, group: Sequence[Evidence]) -> Mapping[KeyArn, LaterAliases]:
+    pages = connection.client("kms").get_paginator("list_aliases").paginate()
     listed = _listed(alias for page in pages for alias in page["Aliases"])
     return {evidence.key_arn: _of_key(evidence, listed) for evidence in group}
 
 
 SOURCE = Source(
-    "later_aliases", Cost.KEY_CALL, ("kms:ListAliases",), read_place=_read, after=("description",)
+    "later_aliases",
+    Cost.KEY_CALL,
+    ("kms:ListAliases",),
+    read_account_region=_read,
+    after=("description",),
 )

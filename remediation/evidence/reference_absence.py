@@ -26,7 +26,7 @@ from weakref import WeakKeyDictionary
 from botocore import xform_name
 from botocore.exceptions import BotoCoreError, ClientError
 
-from ..aws import Place
+from ..aws import Connection
 from ..aws.failures import code_of, denied
 from ..errors import CutAnswer
 from ..models import AbsentService
@@ -101,7 +101,7 @@ class Witnesses:
 
     def ask(
         self,
-        place: Place,
+        connection: Connection,
         references: ReferenceList,
         entry: Entry,
         params: Mapping[str, Any],
@@ -111,7 +111,7 @@ class Witnesses:
 
         None: its host exists, or cannot be known. `params` are those of the entry's first call.
         """
-        if _behind_proxy(place, client):
+        if _behind_proxy(connection, client):
             return None
         region = client.meta.region_name
         try:
@@ -119,7 +119,7 @@ class Witnesses:
                 return None
             configured, plain = (
                 _host(
-                    place.plain_client(entry.service, region, configured=one),
+                    connection.plain_client(entry.service, region, configured=one),
                     entry.operation,
                     params,
                 )
@@ -132,7 +132,7 @@ class Witnesses:
         code = references.listed_as.get(entry.service)
         if code is None:
             return Doubt("AWS's public list has no code for the service")
-        witnesses = self._lists.get(region, partial(self._list, place, region))
+        witnesses = self._lists.get(region, partial(self._list, connection, region))
         if isinstance(witnesses, Doubt):
             return witnesses
         if code in witnesses.codes:
@@ -142,15 +142,15 @@ class Witnesses:
     def _exists(self, host: str) -> bool:
         return self._hosts.get(host, partial(exists, host))
 
-    def _list(self, place: Place, region: str) -> RegionList | Doubt:
+    def _list(self, connection: Connection, region: str) -> RegionList | Doubt:
         """Both witnesses of a Region, or what keeps them from being heard."""
         path = LIST_PATH.format(region=region)
-        codes = public_codes(place, region, path)
+        codes = public_codes(connection, region, path)
         if isinstance(codes, Doubt):
             return codes
         named = [name for name in CONTROLS if name in codes][:CONTROLS_NEEDED]
         try:
-            hosts = tuple(_plain_host(place, name, region) for name in named)
+            hosts = tuple(_plain_host(connection, name, region) for name in named)
         except BotoCoreError as error:
             return Doubt(f"the hosts to compare with are not known ({_told(error)})")
         unknown = [host for host in hosts if not self._exists(host)]
@@ -173,8 +173,8 @@ def exists(host: str) -> bool:
     return True
 
 
-def _behind_proxy(place: Place, client: Any) -> bool:
-    configured = place.session.get_config_variable("proxies_config") or {}
+def _behind_proxy(connection: Connection, client: Any) -> bool:
+    configured = connection.session.get_config_variable("proxies_config") or {}
     return bool(
         {"http", "https", "all"} & set(getproxies())
         or client.meta.config.proxies
@@ -188,17 +188,19 @@ def _host(client: Any, operation: str, params: Mapping[str, Any]) -> str:
     return urlsplit(url).hostname or ""
 
 
-def _plain_host(place: Place, service: str, region: str) -> str:
-    client = place.plain_client(service, region, configured=False)
+def _plain_host(connection: Connection, service: str, region: str) -> str:
+    client = connection.plain_client(service, region, configured=False)
     return urlsplit(client.meta.endpoint_url).hostname or ""
 
 
-def public_codes(place: Place, region: str, path: str) -> frozenset[str] | Doubt:
+def public_codes(connection: Connection, region: str, path: str) -> frozenset[str] | Doubt:
     """The codes of AWS's list, from the Region itself or from another that has it."""
     problem = Doubt("AWS's public list could not be read")
-    for asked in dict.fromkeys((region, LIST_ALSO_IN) if place.partition == "aws" else (region,)):
+    for asked in dict.fromkeys(
+        (region, LIST_ALSO_IN) if connection.partition == "aws" else (region,)
+    ):
         try:
-            pages = place.own_client("ssm", asked).get_paginator("get_parameters_by_path")
+            pages = connection.own_client("ssm", asked).get_paginator("get_parameters_by_path")
             names = [
                 one["Name"] for page in pages.paginate(Path=path) for one in page["Parameters"]
             ]
@@ -231,7 +233,7 @@ _of_runs: Final[WeakKeyDictionary[Own, Witnesses]] = WeakKeyDictionary()
 _of_runs_lock: Final = threading.Lock()
 
 
-def witnesses_of(place: Place) -> Witnesses:
+def witnesses_of(connection: Connection) -> Witnesses:
     """Those of the place's run: its lists are the same for every account."""
     with _of_runs_lock:
-        return _of_runs.setdefault(place.own, Witnesses())
+        return _of_runs.setdefault(connection.own, Witnesses())

@@ -16,7 +16,7 @@ from itertools import groupby
 from typing import Final
 from urllib.parse import unquote
 
-from ..models import Absences, AbsentService, Gap, KeyArn, Reference, References, Unknown
+from ..models import Absences, AbsentService, CoverageGap, KeyArn, Reference, References, Unreadable
 from .reference_absence import Absent, RegionList
 
 _ID: Final = r"(?:mrk-[0-9a-f]{32}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"
@@ -101,7 +101,7 @@ class Index:
     by_alias: dict[str, list[tuple[KeyName, Reference]]] = field(
         default_factory=lambda: defaultdict(list)
     )
-    gaps: list[Gap] = field(default_factory=list)
+    gaps: list[CoverageGap] = field(default_factory=list)
     absent: set[Absent] = field(default_factory=set)
     read: int = 0
     """Entries of the reference list that were read."""
@@ -115,11 +115,11 @@ class Index:
 
 
 def references_to(
-    key: KeyArn, aliases: tuple[str, ...] | Unknown | None, indexes: Iterable[Index]
+    key: KeyArn, aliases: tuple[str, ...] | Unreadable | None, indexes: Iterable[Index]
 ) -> References:
     """The resources that name a key in any way, and every gap of the indexes."""
     found: set[Reference] = set()
-    gaps: list[Gap] = []
+    gaps: list[CoverageGap] = []
     absent: set[Absent] = set()
     read = 0
     for index in indexes:
@@ -174,9 +174,9 @@ def _means(name: KeyName, key: KeyArn) -> bool:
     return name.region in {None, key.region} or key.key_id.startswith("mrk-")
 
 
-def _unresolved(key: KeyArn, index: Index) -> Gap:
+def _unresolved(key: KeyArn, index: Index) -> CoverageGap:
     resources = sum(len(references) for references in index.by_alias.values())
-    return Gap(
+    return CoverageGap(
         service="kms",
         region=key.region,
         why=f"{resources} fields name a key by an alias, and the aliases of this key are not known",

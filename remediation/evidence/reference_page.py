@@ -39,7 +39,7 @@ def references_page(references: ReferenceList) -> str:
         "declares to mean it, or a service that the Region lacks.\n"
         "* **A gap** is everything else: a denial, an error, an answer that was cut off, a field "
         "that the installed boto3 is too old to show. It holds every key of the account and "
-        "Region until it is closed, or accepted under `accept_gaps`.\n\n"
+        "Region until it is closed, or accepted under `coverage_exceptions`.\n\n"
         "| service | calls | fields that name a key | asked in | permissions |\n"
         "|---|---|---|---|---|\n"
     )

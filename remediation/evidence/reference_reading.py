@@ -21,10 +21,10 @@ from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as NoConnection
 from botocore.parsers import ResponseParserError
 
-from ..aws import Place
+from ..aws import Connection
 from ..aws.failures import code_of
 from ..errors import CutAnswer
-from ..models import Gap, GapKind, Reference
+from ..models import CoverageGap, CoverageGapKind, Reference
 from .reference_absence import Absent, Doubt, Witnesses
 from .reference_index import KeyName, key_name, key_names_within
 from .reference_list import Call, Entry, ReferenceList, compiled
@@ -73,7 +73,7 @@ class _Failed:
 class Reading:
     """An entry being read: what it named, and what failed."""
 
-    place: Place
+    connection: Connection
     references: ReferenceList
     entry: Entry
     region: str
@@ -96,8 +96,10 @@ class Reading:
             client = self._client(self.region)
             if unknown := problems(self.entry, client.meta.service_model):
                 raise CutAnswer(f"boto3 {boto3.__version__} is too old for it: {unknown[0]}")
-            params = next(_requests(self.entry, _START, self.place.account_id))
-            answer = self.witnesses.ask(self.place, self.references, self.entry, params, client)
+            params = next(_requests(self.entry, _START, self.connection.account_id))
+            answer = self.witnesses.ask(
+                self.connection, self.references, self.entry, params, client
+            )
             if isinstance(answer, Absent):
                 self.absent = answer
                 return self
@@ -107,25 +109,25 @@ class Reading:
             self._failures.append(_Failed(self.entry, error, ""))
         return self
 
-    def gaps(self) -> list[Gap]:
+    def gaps(self) -> list[CoverageGap]:
         """The failures, those alike told once with how many they are."""
         alike: dict[tuple[str, str], list[_Failed]] = {}
         for failed in self._failures:
             alike.setdefault((failed.call.operation, _code(failed.error)), []).append(failed)
         return [self._gap(failures) for failures in alike.values()]
 
-    def _gap(self, failures: list[_Failed]) -> Gap:
+    def _gap(self, failures: list[_Failed]) -> CoverageGap:
         first = min(failures, key=lambda failed: failed.resource)  # the same one in every run
         why = f"{first.call.operation} {told(first.error)}"
         if first.resource:
             of = self._calls[first.call.operation]
             why += f" for {len(failures)} of {of}, such as {first.resource}"
         permission = self.entry.permission_of(first.call) if is_denied(first.error) else None
-        kind: GapKind | None = "network" if isinstance(first.error, _UNREACHABLE) else None
+        kind: CoverageGapKind | None = "network" if isinstance(first.error, _UNREACHABLE) else None
         if kind == "network" and self._doubt is not None and not first.resource:
             why += f"; its host does not exist, and {self._doubt.why}"
             permission = self._doubt.permission
-        return Gap(
+        return CoverageGap(
             service=self.entry.service,
             region=self.region,
             why=why,
@@ -141,7 +143,7 @@ class Reading:
         `each` runs the calls of the first level below in parallel; deeper ones run one by one in
         the thread of their item.
         """
-        for params in _requests(call, parent, self.place.account_id):
+        for params in _requests(call, parent, self.connection.account_id):
             items = self._ask(call, parent, params)
             for child in call.then:
                 below = _batches(items, params, child.batch) if child.batch else items
@@ -197,7 +199,7 @@ class Reading:
     def _client(self, region: str) -> Any:
         with self._lock:
             if region not in self._clients:
-                self._clients[region] = self.place.client(self.entry.service, region=region)
+                self._clients[region] = self.connection.client(self.entry.service, region=region)
             return self._clients[region]
 
     # --- what errors mean -------------------------------------------------------------------------

@@ -11,9 +11,9 @@ from typing import Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from ..aws import Place
+from ..aws import Connection
 from ..errors import CutAnswer
-from ..models import Gap
+from ..models import CoverageGap
 from .reference_absence import witnesses_of
 from .reference_index import Index
 from .reference_list import REGIONS_PERMISSION, Entry, ReferenceList
@@ -25,50 +25,55 @@ ITEM_WORKERS: Final = 12
 of these pools waits for a place in the same pool."""
 
 
-def scan_region(place: Place, references: ReferenceList) -> Index:
+def scan_region(connection: Connection, references: ReferenceList) -> Index:
     """Read all entries that are asked in the key's own Region."""
-    asked = [(entry, place.region) for entry in references.entries if entry.reach == "region"]
-    return _scan(place, references, asked)
+    asked = [(entry, connection.region) for entry in references.entries if entry.reach == "region"]
+    return _scan(connection, references, asked)
 
 
-def scan_account(place: Place, references: ReferenceList) -> Index:
+def scan_account(connection: Connection, references: ReferenceList) -> Index:
     """Read what is not bound to one Region, once for all Regions of the account.
 
     That is: answers that show all Regions, and in every enabled Region the entries that can name a
     key of another one.
     """
-    once = [(entry, place.region) for entry in references.entries if entry.reach == "account"]
+    once = [(entry, connection.region) for entry in references.entries if entry.reach == "account"]
     everywhere = [entry for entry in references.entries if entry.reach == "every-region"]
-    regions, gaps = _enabled_regions(place, everywhere)
+    regions, gaps = _enabled_regions(connection, everywhere)
     asked = once + [(entry, region) for entry in everywhere for region in regions]
-    index = _scan(place, references, asked)
+    index = _scan(connection, references, asked)
     index.gaps += gaps
     return index
 
 
-def _enabled_regions(place: Place, entries: Sequence[Entry]) -> tuple[list[str], list[Gap]]:
+def _enabled_regions(
+    connection: Connection, entries: Sequence[Entry]
+) -> tuple[list[str], list[CoverageGap]]:
     if not entries:
         return [], []
     try:
-        answer = place.client("ec2").describe_regions()
+        answer = connection.client("ec2").describe_regions()
     except (ClientError, BotoCoreError, CutAnswer) as error:
         why = f"the account's Regions are not known: DescribeRegions {told(error)}"
         permission = REGIONS_PERMISSION if is_denied(error) else None
         services = dict.fromkeys(entry.service for entry in entries)
-        return [place.region], [
-            Gap(service=service, region=place.region, why=why, permission=permission)
+        return [connection.region], [
+            CoverageGap(service=service, region=connection.region, why=why, permission=permission)
             for service in services
         ]
-    return sorted({place.region, *(region["RegionName"] for region in answer["Regions"])}), []
+    return sorted({connection.region, *(region["RegionName"] for region in answer["Regions"])}), []
 
 
-def _scan(place: Place, references: ReferenceList, asked: Iterable[tuple[Entry, str]]) -> Index:
+def _scan(
+    connection: Connection, references: ReferenceList, asked: Iterable[tuple[Entry, str]]
+) -> Index:
     index = Index()
-    witnesses = witnesses_of(place)
-    place = place.limited_to(references.operations())
+    witnesses = witnesses_of(connection)
+    connection = connection.limited_to(references.operations())
     with ThreadPoolExecutor(ENTRY_WORKERS) as entries, ThreadPoolExecutor(ITEM_WORKERS) as items:
         readings = [
-            Reading(place, references, entry, region, witnesses, items) for entry, region in asked
+            Reading(connection, references, entry, region, witnesses, items)
+            for entry, region in asked
         ]
         for reading in entries.map(Reading.run, readings):
             for name, reference in reading.found:

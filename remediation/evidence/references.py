@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 from weakref import WeakKeyDictionary
 
-from ..aws import Place
+from ..aws import Connection
 from ..models import Cost, Evidence, KeyArn, References
 from . import Source
 from .once import Once
@@ -26,15 +26,15 @@ _scans: Final[WeakKeyDictionary[Session, Once[Index]]] = WeakKeyDictionary()
 _scans_lock: Final = threading.Lock()
 
 
-def _read(place: Place, asked: Sequence[Evidence]) -> Mapping[KeyArn, References]:
+def _read(connection: Connection, asked: Sequence[Evidence]) -> Mapping[KeyArn, References]:
     from .reference_scan import scan_account, scan_region
 
     with _scans_lock:
-        scans = _scans.setdefault(place.session, Once())
+        scans = _scans.setdefault(connection.session, Once())
     references = reference_list()
     indexes = (
-        scans.get(place.region, lambda: scan_region(place, references)),
-        scans.get("", lambda: scan_account(place, references)),
+        scans.get(connection.region, lambda: scan_region(connection, references)),
+        scans.get("", lambda: scan_account(connection, references)),
     )
     return {
         evidence.key_arn: references_to(evidence.key_arn, evidence.aliases, indexes)
@@ -48,8 +48,8 @@ def _permissions() -> tuple[str, ...]:
 
 SOURCE = Source(
     "references",
-    Cost.PLACE_SCAN,
+    Cost.ACCOUNT_REGION_SCAN,
     _permissions,
-    read_place=_read,
+    read_account_region=_read,
     after=("aliases",),
 )

@@ -6,7 +6,7 @@ from typing import Final
 
 from botocore.exceptions import ClientError
 
-from ..aws import Place
+from ..aws import Connection
 from ..models import Cost, Evidence, KeyDescription, known
 from . import Source
 
@@ -42,10 +42,10 @@ def _rotates(description: KeyDescription) -> bool:
     )
 
 
-def _read(place: Place, evidence: Evidence) -> int:
+def _read(connection: Connection, evidence: Evidence) -> int:
     if not _rotates(known(evidence.description)):
         return 0
-    pages = place.client("kms").get_paginator("list_key_rotations")
+    pages = connection.client("kms").get_paginator("list_key_rotations")
     try:
         return sum(len(page["Rotations"]) for page in pages.paginate(KeyId=str(evidence.key_arn)))
     except ClientError as error:

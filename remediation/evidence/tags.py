@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from ..aws import Place
+from ..aws import Connection
 from ..models import Cost, Evidence
 from . import Source
 
 
-def _read(place: Place, evidence: Evidence) -> dict[str, str]:
-    pages = place.client("kms").get_paginator("list_resource_tags")
+def _read(connection: Connection, evidence: Evidence) -> dict[str, str]:
+    pages = connection.client("kms").get_paginator("list_resource_tags")
     return {
         tag["TagKey"]: tag["TagValue"]
         for page in pages.paginate(KeyId=str(evidence.key_arn))

@@ -9,15 +9,15 @@ from __future__ import annotations
 from datetime import datetime
 from functools import partial
 
-from ..aws import Place
+from ..aws import Connection
 from ..models import Cost, Evidence, UseAttempts
 from . import Source
 from ._cloudtrail import KEPT, is_use, lookup
 
 
-def _read(place: Place, evidence: Evidence, start: datetime | None = None) -> UseAttempts:
-    since = place.clock.now() - KEPT if start is None else start
-    for page in lookup(place, "ResourceName", str(evidence.key_arn), start):
+def _read(connection: Connection, evidence: Evidence, start: datetime | None = None) -> UseAttempts:
+    since = connection.clock.now() - KEPT if start is None else start
+    for page in lookup(connection, "ResourceName", str(evidence.key_arn), start):
         attempts = tuple(event.attempt() for event in page.events if is_use(event, evidence))
         if attempts:
             # The newest decide; a key in heavy use has millions of older ones, at 100 a second.

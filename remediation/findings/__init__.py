@@ -8,14 +8,14 @@ here is a basis for acting.
 from __future__ import annotations
 
 from .read import STDIN, Results, read_results
-from .select import newest_by_key, nominated, nominates_cancel, nominates_plan
+from .select import candidates, is_cancel_candidate, is_plan_candidate, newest_by_key
 
 __all__ = [
     "STDIN",
     "Results",
+    "candidates",
+    "is_cancel_candidate",
+    "is_plan_candidate",
     "newest_by_key",
-    "nominated",
-    "nominates_cancel",
-    "nominates_plan",
     "read_results",
 ]

@@ -37,7 +37,7 @@ class ProwlerRecord:
     key_state: str | None = None
 
 
-def findings(record: ProwlerRecord, source: str, place: str) -> Iterator[Reading]:
+def findings(record: ProwlerRecord, source: str, position: str) -> Iterator[Reading]:
     """What a record of a check that Keysweep acts on says."""
     if record.status is None:
         raise Unusable("its status is no word that Prowler is known to write")
@@ -61,7 +61,7 @@ def findings(record: ProwlerRecord, source: str, place: str) -> Iterator[Reading
         check_id=record.check_id,
         status=record.status,
         source=source,
-        place=place,
+        position=position,
         key_arn=key,
         key_state=record.key_state or None,
         time=time,

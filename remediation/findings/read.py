@@ -207,18 +207,18 @@ class _Document:
         self._digest = hashed.digest.hexdigest()
         return self
 
-    def _take(self, record: msgspec.Raw, place: str) -> None:
+    def _take(self, record: msgspec.Raw, position: str) -> None:
         recognised = recognise(record, self._format)
         if recognised is None:
             if why := reason(record):
                 raise _Foreign(f"{shown(self._name)} {why}")
-            self._unusable(place, "no record of a known scanner")
+            self._unusable(position, "no record of a known scanner")
             return
         self._format, head = recognised
         if not self._format.concerns(head):
             return
         try:
-            for reading in self._format.read(record, self._name, place):
+            for reading in self._format.read(record, self._name, position):
                 match reading:
                     case Finding():
                         self._add(reading)
@@ -227,23 +227,24 @@ class _Document:
                     case Notice():
                         self.warnings[reading.text] = None
         except (Unusable, msgspec.DecodeError) as error:
-            self._unusable(place, shown(error, SENTENCE))
+            self._unusable(position, shown(error, SENTENCE))
 
     def _add(self, finding: Finding) -> None:
         """Keep a finding; one on code only once, since with two `-d` Checkov repeats reports."""
         if finding.code is not None:
             known = len(self._on_code)
-            self._on_code.add(replace(finding, place=""))
+            self._on_code.add(replace(finding, position=""))
             if len(self._on_code) == known:
                 return
         self.findings.append(finding)
 
-    def _unusable(self, place: str, problem: str) -> None:
-        self.unusable.append(UnusableRecord(source=self._name, place=place, problem=problem))
+    def _unusable(self, position: str, problem: str) -> None:
+        self.unusable.append(UnusableRecord(source=self._name, position=position, problem=problem))
         if len(self.unusable) > _MOST_UNUSABLE:
             raise _Foreign(
                 f"{shown(self._name)} has more than {_MOST_UNUSABLE} unusable records, so it is no "
-                f"results file; the first is {self.unusable[0].place}: {self.unusable[0].problem}"
+                f"results file; the first is {self.unusable[0].position}: "
+                f"{self.unusable[0].problem}"
             )
 
 

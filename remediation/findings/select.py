@@ -12,12 +12,12 @@ from .checks import CANCEL_CHECKS, OURS, PLAN_CHECKS, STOCK
 _BEFORE_ALL: Final = datetime.min.replace(tzinfo=UTC)
 
 
-def nominates_plan(finding: Finding) -> bool:
+def is_plan_candidate(finding: Finding) -> bool:
     """Whether the finding says that the key may be retired: failed and unmuted, nothing else."""
     return finding.status is FindingStatus.FAIL and finding.check_id in PLAN_CHECKS
 
 
-def nominates_cancel(finding: Finding) -> bool:
+def is_cancel_candidate(finding: Finding) -> bool:
     """Whether the finding says that a deletion is pending which may have to be cancelled.
 
     Our own check's finding counts whatever its status when the state that it saw is a pending
@@ -48,7 +48,7 @@ def newest_by_key(findings: Iterable[Finding]) -> dict[KeyArn, tuple[Finding, ..
     return by_key
 
 
-def nominated(
+def candidates(
     findings: Iterable[Finding], nominates: Callable[[Finding], bool]
 ) -> dict[KeyArn, tuple[Finding, ...]]:
     """The keys that the findings nominate, each with the findings that do."""

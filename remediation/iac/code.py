@@ -77,7 +77,7 @@ class Code:
             if not arns:
                 continue
             try:
-                own = accounts.own_place(arns[0].region).account_id
+                own = accounts.own_connection(arns[0].region).account_id
             except AccountUnavailable:
                 continue  # the row of each key says so
             if all(arn.account_id != own for arn in arns):

@@ -57,20 +57,20 @@ class Lead:
 
 def _described(name: str, region: str, accounts: Accounts) -> KeyArn | Nowhere:
     try:
-        place = accounts.own_place(region)
+        connection = accounts.own_connection(region)
     except AccountUnavailable as error:
         return Nowhere(str(error), BY_PROWLER)
     try:
-        answer = place.client("kms").describe_key(KeyId=name)
+        answer = connection.client("kms").describe_key(KeyId=name)
         return KeyArn.parse(answer["KeyMetadata"]["Arn"])
     except ClientError as error:
         if error.response["Error"]["Code"] == "NotFoundException":
             return Nowhere(
-                f"account {place.account_id} has no key {name} in {region}",
+                f"account {connection.account_id} has no key {name} in {region}",
                 f"plan with the credentials of the account that it is in, or {BY_PROWLER}",
             )
-        return Nowhere(explain(error, place).unknown, BY_PROWLER)
+        return Nowhere(explain(error, connection).unreadable, BY_PROWLER)
     except (BotoCoreError, CutAnswer) as error:
-        return Nowhere(explain(error, place).unknown, BY_PROWLER)
+        return Nowhere(explain(error, connection).unreadable, BY_PROWLER)
     except (LookupError, TypeError, ValueError):
         return Nowhere(f"AWS did not say which key {name} is", BY_PROWLER)

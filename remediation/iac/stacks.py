@@ -9,7 +9,7 @@ from typing import Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from ..aws import Accounts, Place, Spot
+from ..aws import AccountRegion, Accounts, Connection
 from ..aws.failures import explain
 from ..errors import AccountUnavailable, BadInput, CutAnswer
 from ..models import KeyArn
@@ -92,37 +92,37 @@ def read_stack(option: StackOption, accounts: Accounts) -> Stack:
     Raises BadInput when the stack cannot be read as a whole: its keys would pass for nobody's.
     """
     try:
-        place = _place(option, accounts)
+        connection = _place(option, accounts)
     except AccountUnavailable as error:
         raise BadInput(f"--cfn-stack {option.stack}: {error}") from error
     try:
-        owned = list(_owned(place, option.stack, option.template, set()))
+        owned = list(_owned(connection, option.stack, option.template, set()))
     except (ClientError, BotoCoreError, CutAnswer) as error:
-        where = f"account {place.account_id}, {place.region}"
+        where = f"account {connection.account_id}, {connection.region}"
         if isinstance(error, ClientError) and error.response["Error"]["Code"] == "ValidationError":
             raise BadInput(
                 f"--cfn-stack {option.stack}: there is no such stack in {where}; name its Region "
                 f"as in {option.stack}@eu-west-1, or give its ARN"
             ) from error
-        why = explain(error, place, PERMISSIONS)
+        why = explain(error, connection, PERMISSIONS)
         cure = f"; allow {why.permission}" if why.permission else ""
-        raise BadInput(f"--cfn-stack {option.stack}: {why.unknown}{cure}") from error
+        raise BadInput(f"--cfn-stack {option.stack}: {why.unreadable}{cure}") from error
     return Stack(tuple(key for key in owned if key is not None), empty=not owned)
 
 
-def _place(option: StackOption, accounts: Accounts) -> Place:
+def _place(option: StackOption, accounts: Accounts) -> Connection:
     match = _ARN.fullmatch(option.stack)
     if match is None:
-        return accounts.own_place(option.region)
-    return accounts.place(Spot(match["partition"], match["account_id"], match["region"]))
+        return accounts.own_connection(option.region)
+    return accounts.connect(AccountRegion(match["partition"], match["account_id"], match["region"]))
 
 
 def _owned(
-    place: Place, stack: str, template: str | None, seen: set[str]
+    connection: Connection, stack: str, template: str | None, seen: set[str]
 ) -> Iterator[StackKey | None]:
     """Everything that the stacks own; None for what is no key."""
     seen.add(stack)
-    pages = place.client("cloudformation").get_paginator("list_stack_resources")
+    pages = connection.client("cloudformation").get_paginator("list_stack_resources")
     for page in pages.paginate(StackName=stack):
         for resource in page["StackResourceSummaries"]:
             physical = resource.get("PhysicalResourceId", "")
@@ -130,22 +130,22 @@ def _owned(
                 continue
             if resource["ResourceType"] == _NESTED:
                 if physical not in seen:
-                    yield from _owned(place, physical, None, seen)
+                    yield from _owned(connection, physical, None, seen)
             elif resource["ResourceType"] in RESOURCE_TYPES:
                 yield StackKey(
                     _name(stack),
                     resource["LogicalResourceId"],
                     resource["ResourceType"],
-                    _key_arn(place, physical),
+                    _key_arn(connection, physical),
                     template,
                 )
             else:
                 yield None
 
 
-def _key_arn(place: Place, physical: str) -> KeyArn:
+def _key_arn(connection: Connection, physical: str) -> KeyArn:
     """The physical id of a key is its key id ("AWS::KMS::Key", Ref, CloudFormation)."""
-    home = f"arn:{place.partition}:kms:{place.region}:{place.account_id}:key/"
+    home = f"arn:{connection.partition}:kms:{connection.region}:{connection.account_id}:key/"
     return KeyArn.parse(physical if physical.startswith("arn:") else home + physical)
 
 

@@ -18,7 +18,7 @@ from ..models import (
     LaterAliases,
     NotFound,
     References,
-    Unknown,
+    Unreadable,
     UseAttempts,
 )
 
@@ -33,8 +33,8 @@ def in_words(evidence: Evidence) -> tuple[Said, ...]:
         value = getattr(evidence, piece)
         if value is None:
             continue
-        if isinstance(value, Unknown):
-            lines: tuple[str, ...] = (f"Not known: {value.unknown}",)
+        if isinstance(value, Unreadable):
+            lines: tuple[str, ...] = (f"Not known: {value.unreadable}",)
         elif isinstance(value, NotFound):
             lines = ("AWS knows no such key",)
         else:
@@ -120,7 +120,7 @@ def _history(seen: KeyHistory) -> Iterator[str]:
     else:
         change = seen.last_change
         yield f"{change.event} by {change.who or 'somebody'}, {moment(change.time)}"
-    for rescue in seen.rescues:
+    for rescue in seen.cancellations:
         yield f"{rescue.who or 'somebody'} cancelled its deletion, {moment(rescue.time)}"
 
 

@@ -203,11 +203,11 @@ def _group(heading: str, about: str, tone: str, items: Sequence[PlanItem]) -> Gr
 
 def _entry(item: PlanItem, tone: str, word: str) -> Entry:
     why = [(reason.rule, reason.message) for reason in item.reasons]
-    for waived in item.waived:
-        until = f" (until {waived.until})" if waived.until else ""
-        why.append((f"{waived.rule}, waived", f"{waived.reason}{until}"))
-    nominated = tuple(
-        f"{one.scanner} {one.check_id}: {one.source}, {one.place}" for one in item.findings
+    for exceptions in item.exceptions:
+        until = f" (until {exceptions.until})" if exceptions.until else ""
+        why.append((f"{exceptions.rule}, waived", f"{exceptions.reason}{until}"))
+    candidates = tuple(
+        f"{one.scanner} {one.check_id}: {one.source}, {one.position}" for one in item.findings
     )
     return Entry(
         key_id=item.key_arn.key_id,
@@ -220,7 +220,7 @@ def _entry(item: PlanItem, tone: str, word: str) -> Entry:
         word=word,
         tone=tone,
         why=tuple(why),
-        evidence=(*in_words(item.evidence), *((("Named by", nominated),) if nominated else ())),
+        evidence=(*in_words(item.evidence), *((("Named by", candidates),) if candidates else ())),
     )
 
 
@@ -267,7 +267,9 @@ def _places(items: Iterable[PlanItem]) -> Iterable[Table]:
 
 
 def _waivers(plan: Plan) -> Iterable[Table]:
-    uses = Counter((w.rule, w.reason, w.until or "") for item in plan.items for w in item.waived)
+    uses = Counter(
+        (w.rule, w.reason, w.until or "") for item in plan.items for w in item.exceptions
+    )
     rows = tuple(
         (rule, reason, until, str(count)) for (rule, reason, until), count in sorted(uses.items())
     )
@@ -304,7 +306,7 @@ def _code(plan: Plan) -> Iterable[str]:
 
 
 def _unusable(plan: Plan) -> Iterable[str]:
-    return (f"{bad.source}, {bad.place}: {bad.problem}" for bad in plan.unusable)
+    return (f"{bad.source}, {bad.position}: {bad.problem}" for bad in plan.unusable)
 
 
 # --- results -----------------------------------------------------------------------------------
@@ -567,7 +569,7 @@ def _status_entry(row: StatusRow, tone: str) -> Entry:
 def _accounts(rows: Iterable[StatusRow]) -> Iterable[Table]:
     groups: dict[tuple[str, str], list[StatusRow]] = defaultdict(list)
     for row in rows:
-        groups[row.key_arn.place].append(row)
+        groups[row.key_arn.account_region].append(row)
     if groups:
         yield Table(
             "Accounts",

@@ -8,7 +8,16 @@ from dataclasses import dataclass
 
 from ..guard import GuardRow
 from ..journal import History
-from ..models import Evidence, Gap, KeyResult, Outcome, PlanItem, References, Unmapped, VerdictKind
+from ..models import (
+    CoverageGap,
+    Evidence,
+    KeyResult,
+    Outcome,
+    PlanItem,
+    References,
+    Unmapped,
+    VerdictKind,
+)
 from ..plan import Plan
 from ..policy_view import PolicyView
 from ..since import Since
@@ -82,10 +91,10 @@ def of_plan(plan: Plan, *, every_key: bool = False) -> Report:
         f"deleting saves {money(plan.summary.monthly_cost_usd)} a month "
         f"({money(12 * plan.summary.monthly_cost_usd)} a year, list price)."
     ]
-    waived = Counter((w.rule, w.reason) for item in plan.items for w in item.waived)
+    exceptions = Counter((w.rule, w.reason) for item in plan.items for w in item.exceptions)
     lines += [
         f"Waived by the policy: {rule} for {count} keys ({reason})."
-        for (rule, reason), count in sorted(waived.items())
+        for (rule, reason), count in sorted(exceptions.items())
     ]
     if len(plan.unmapped) > READABLE_ROWS and not every_key:
         lines.append("More findings of code lead to no live key: --format csv lists all.")
@@ -95,7 +104,7 @@ def of_plan(plan: Plan, *, every_key: bool = False) -> Report:
             "Terraform would create its own keys again."
         )
     lines += plan.warnings
-    lines += [f"{bad.source}, {bad.place}: {bad.problem}" for bad in plan.unusable]
+    lines += [f"{bad.source}, {bad.position}: {bad.problem}" for bad in plan.unusable]
     lines += plan.limits
     return Report(tuple(tables), tuple(lines))
 
@@ -176,7 +185,7 @@ def _savings(chosen: Sequence[PlanItem]) -> Table:
 def _gaps(items: Iterable[PlanItem]) -> list[str]:
     """Services that could not be asked: where, why, how many keys that holds, how to go on."""
     held = Counter[str]()
-    gaps: dict[str, set[Gap]] = defaultdict(set)
+    gaps: dict[str, set[CoverageGap]] = defaultdict(set)
     for item in items:
         of_item = {gap for reason in item.reasons for gap in reason.gaps}
         held.update({gap.service for gap in of_item})
@@ -190,7 +199,7 @@ def _gaps(items: Iterable[PlanItem]) -> list[str]:
         cure = f"allow {', '.join(allow)}, or " if allow else ""
         lines.append(
             f"Not asked: {service} in {regions} ({whys}); holds {held[service]} keys. To go "
-            f"on, {cure}add to the policy: accept_gaps: "
+            f"on, {cure}add to the policy: coverage_exceptions: "
             f"[{{service: {service}, regions: [{regions}], reason: ...}}]"
         )
     return lines
@@ -389,13 +398,19 @@ def of_policy(view: PolicyView) -> Report:
             for rule in view.rules
         ),
     )
-    waivers = Table(
+    exceptions = Table(
         "Waivers",
         ("rule", "key", "until", "state", "reason"),
         tuple(
-            (rule.id, waiver.key, waiver.until, waiver.state, waiver.reason)
+            (
+                rule.id,
+                exception_for.key,
+                exception_for.until,
+                exception_for.state,
+                exception_for.reason,
+            )
             for rule in view.rules
-            for waiver in rule.waivers
+            for exception_for in rule.exceptions
         ),
     )
     overrides = Table(
@@ -416,7 +431,7 @@ def of_policy(view: PolicyView) -> Report:
         f"{asked.calls} API calls (policies/key_references.yaml).",
         *(f"May stay unread: {gap.service} ({gap.reason})." for gap in asked.accepted_gaps),
     ]
-    shown = (values, rules, waivers, overrides)
+    shown = (values, rules, exceptions, overrides)
     return Report(tuple(table for table in shown if table.rows), tuple(lines))
 
 

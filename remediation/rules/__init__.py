@@ -15,7 +15,7 @@ from functools import cache
 from typing import Final
 
 from ..errors import demand
-from ..models import PIECES, Evidence, Hold, NotFound, Unknown, Waived
+from ..models import PIECES, AppliedException, Evidence, Hold, NotFound, Unreadable
 from ..policy import Policy
 
 
@@ -30,7 +30,7 @@ class Rule:
     """What lets the key through, when it really is dead."""
     needs: tuple[str, ...]
     """Pieces of evidence; a key is held while one of them is Unknown."""
-    check: Callable[[Evidence, Policy, datetime], Iterable[str | Hold | Waived]]
+    check: Callable[[Evidence, Policy, datetime], Iterable[str | Hold | AppliedException]]
     """Yields a sentence for each reason, or what the policy lifted of it; called only when every
     need is known, with the policy in force for this key, and the moment to judge at."""
     needs_if: Callable[[Policy], Collection[str]] | None = None
@@ -42,11 +42,11 @@ class Rule:
 
 
 @dataclass(frozen=True)
-class Judgement:
+class Evaluation:
     """What the rules say about one key."""
 
     holds: tuple[Hold, ...]
-    waived: tuple[Waived, ...]
+    exceptions: tuple[AppliedException, ...]
     unasked: frozenset[str]
     """Pieces that rules still need and that nobody has read yet."""
 
@@ -71,14 +71,14 @@ UNREADABLE: Final = "unreadable-key"
 """Id of the hold on a key that DescribeKey did not show: no rule, no waiver lifts it."""
 
 
-def judge(
+def evaluate(
     evidence: Evidence,
     policy: Policy,
     now: datetime,
     *,
     rules: Iterable[Rule] = RULES,
     ask_all: bool = False,
-) -> Judgement:
+) -> Evaluation:
     """Everything that speaks against scheduling the key, at the moment `now`.
 
     Fails closed: a rule whose evidence is Unknown holds (promise 1 of README.md). A piece that was
@@ -86,23 +86,23 @@ def judge(
     unasked.
     With `ask_all`, pieces are named even when a rule already holds, and those of waived rules too.
     """
-    if isinstance(evidence.description, Unknown):
-        why = f"not readable: {evidence.description.unknown}{_cure(evidence.description)}"
+    if isinstance(evidence.description, Unreadable):
+        why = f"not readable: {evidence.description.unreadable}{_cure(evidence.description)}"
         hold = Hold(rule=UNREADABLE, message=why)
-        return Judgement((hold,), (), frozenset())
+        return Evaluation((hold,), (), frozenset())
     if isinstance(evidence.description, NotFound):
         hold = Hold(rule=UNREADABLE, message="AWS knows no such key")
-        return Judgement((hold,), (), frozenset())
+        return Evaluation((hold,), (), frozenset())
     in_force = policy.for_key(evidence.key_arn)
     holds: list[Hold] = []
-    waived: list[Waived] = []
+    exceptions: list[AppliedException] = []
     unasked: set[str] = set()
     for rule in rules:
         needed = rule.needed(in_force)
         missing = {piece for piece in needed if getattr(evidence, piece) is None}
-        waiver = in_force.waiver(rule.id, evidence, now)
-        if waiver is not None:
-            waived.append(_waived(rule.id, waiver.reason, waiver.until))
+        exception_for = in_force.exception_for(rule.id, evidence, now)
+        if exception_for is not None:
+            exceptions.append(_waived(rule.id, exception_for.reason, exception_for.until))
             if ask_all:
                 unasked |= missing
             continue
@@ -112,26 +112,30 @@ def judge(
         unknown = _unknown(rule, needed, evidence)
         holds.extend(unknown)
         for said in () if unknown else rule.check(evidence, in_force, now):
-            if isinstance(said, Waived):
-                waived.append(said)
+            if isinstance(said, AppliedException):
+                exceptions.append(said)
             else:
                 holds.append(said if isinstance(said, Hold) else Hold(rule=rule.id, message=said))
     if holds and not ask_all:
         unasked.clear()
-    return Judgement(tuple(holds), tuple(waived), frozenset(unasked))
+    return Evaluation(tuple(holds), tuple(exceptions), frozenset(unasked))
 
 
 @cache
-def _waived(rule: str, reason: str, until: date) -> Waived:
+def _waived(rule: str, reason: str, until: date) -> AppliedException:
     """One value for all keys that a waiver covers: it may cover a hundred thousand."""
-    return Waived(rule=rule, reason=reason, until=until.isoformat())
+    return AppliedException(rule=rule, reason=reason, until=until.isoformat())
 
 
 def pieces_used(evidence: Evidence, policy: Policy, now: datetime) -> frozenset[str]:
     """The pieces that the rules in force look at for this key; waived rules look at nothing."""
     in_force = policy.for_key(evidence.key_arn)
     return frozenset[str]().union(
-        *(rule.needed(in_force) for rule in RULES if not in_force.waiver(rule.id, evidence, now))
+        *(
+            rule.needed(in_force)
+            for rule in RULES
+            if not in_force.exception_for(rule.id, evidence, now)
+        )
     )
 
 
@@ -140,13 +144,15 @@ def _unknown(rule: Rule, needed: Collection[str], evidence: Evidence) -> list[Ho
     return [
         Hold(rule=rule.id, message=_unknown_sentence(piece, value))
         for piece in sorted(needed)
-        if isinstance(value := getattr(evidence, piece), Unknown)
+        if isinstance(value := getattr(evidence, piece), Unreadable)
     ]
 
 
-def _unknown_sentence(piece: str, value: Unknown) -> str:
-    return f"{piece.replace('_', ' ')} not known: {value.unknown}{_cure(value)}, or accept the rule"
+def _unknown_sentence(piece: str, value: Unreadable) -> str:
+    return (
+        f"{piece.replace('_', ' ')} not known: {value.unreadable}{_cure(value)}, or accept the rule"
+    )
 
 
-def _cure(value: Unknown) -> str:
+def _cure(value: Unreadable) -> str:
     return f"; allow {value.permission}" if value.permission else ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
-from ..models import Evidence, Gap, Hold, Waived, known
+from ..models import AppliedException, CoverageGap, Evidence, Hold, known
 from ..policy import Policy
 from . import Rule
 from ._words import named
@@ -13,23 +13,25 @@ from ._words import named
 ID = "in-use"
 
 
-def _check(evidence: Evidence, policy: Policy, _now: datetime) -> Iterator[str | Hold | Waived]:
+def _check(
+    evidence: Evidence, policy: Policy, _now: datetime
+) -> Iterator[str | Hold | AppliedException]:
     references = known(evidence.references)
     for reference in references.found:
         yield (
             f"{reference.service} {reference.resource} in {reference.region} names it "
             f"({reference.field})"
         )
-    open_gaps: list[Gap] = []
+    open_gaps: list[CoverageGap] = []
     lifted: dict[str, str] = {}
     for gap in references.gaps:
-        accepted = policy.accepted_gap(gap.service, gap.region)
+        accepted = policy.coverage_exception_for(gap.service, gap.region)
         if accepted is None:
             open_gaps.append(gap)
         else:
             lifted[gap.service] = accepted.reason
     for service, reason in lifted.items():
-        yield Waived(rule=ID, reason=f"{service} not read: {reason}")
+        yield AppliedException(rule=ID, reason=f"{service} not read: {reason}")
     if open_gaps:
         services = named(sorted({gap.service for gap in open_gaps}), 5)
         yield Hold(
@@ -47,7 +49,7 @@ RULE = Rule(
     ),
     clears=(
         "Delete the resource or give it another key. For a service that cannot be asked: allow "
-        "the permission, or add it to `accept_gaps`."
+        "the permission, or add it to `coverage_exceptions`."
     ),
     needs=("references",),
     check=_check,

@@ -98,7 +98,7 @@ class Key(_Strict):
     disabled_days_ago: Days | None = None
     """When DisableKey was called; by default 365 days ago, or with the creation."""
     disabled_by: str = "operator"
-    rescued_days_ago: Days | None = None
+    restored_days_ago: Days | None = None
     """When CancelKeyDeletion was called, which also lands in Disabled."""
     scheduled_days_ago: Days = 1
     window_days: Annotated[int, Field(ge=7, le=30)] = 30
@@ -149,7 +149,7 @@ class Key(_Strict):
             raise ValueError(f"key {self.name!r}: with replicas it is PendingReplicaDeletion")
         if self.state == "PendingDeletion" and self.scheduled_days_ago >= self.window_days:
             raise ValueError(f"key {self.name!r}: its waiting period would be over")
-        for field in ("disabled_days_ago", "rescued_days_ago"):
+        for field in ("disabled_days_ago", "restored_days_ago"):
             value = getattr(self, field)
             if value is not None and value > self.created_days_ago:
                 raise ValueError(f"key {self.name!r}: {field} lies before its creation")

@@ -87,8 +87,8 @@ class Seeder:
         for other, replica in one.replicas.items():
             self._replica(key, other, replica, one)
         self._settle_state(key, one.state, one, one.last_used)
-        if one.rescued_days_ago is not None:
-            self._past(key, "CancelKeyDeletion", one.rescued_days_ago, "operator")
+        if one.restored_days_ago is not None:
+            self._past(key, "CancelKeyDeletion", one.restored_days_ago, "operator")
         for event in one.events:
             self._event(key, event)
 

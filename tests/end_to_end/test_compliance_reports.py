@@ -75,8 +75,8 @@ def test_the_lifecycle_csv_has_a_row_for_each_finding_of_each_check(report, aws,
     found = compliance_rows(report, LIFECYCLE)
     assert {(row["CHECKID"], row["REQUIREMENTS_ID"]) for row in found} == {
         (check, requirement)
-        for check, places in REQUIREMENTS.items()
-        for framework, requirement in places
+        for check, connections in REQUIREMENTS.items()
+        for framework, requirement in connections
         if framework == "KMS-Key-Lifecycle-1.0"
     }
     disabled = {key["arn"] for key in aws.keys(state="Disabled") if f":{SHOP}:" in key["arn"]}

@@ -21,7 +21,7 @@ CHECK = "kms_cmk_not_deleted_unintentionally"
 
 RULES = (
     *("active-grant", "alias-moved", "declared-in-code", "disabled-too-recently", "in-use"),
-    *("not-cancellable", "rescued", "shared-outside", "use-attempted", "used-recently"),
+    *("not-cancellable", "restored", "shared-outside", "use-attempted", "used-recently"),
 )
 
 
@@ -31,7 +31,7 @@ def environment(aws: EmbeddedAws) -> dict[str, str]:
     return {**keep, **aws.environment(SHOP)}
 
 
-def nominated(arn: str, time: float) -> dict[str, Any]:
+def candidates(arn: str, time: float) -> dict[str, Any]:
     """A record of our check, as Prowler 5.46.0 writes it, with the fields that are read."""
     return {
         "metadata": {"event_code": "kms_cmk_not_disabled", "product": {"name": "Prowler"}},
@@ -55,12 +55,14 @@ def test_prowler_mutes_what_our_journal_scheduled(
         aws.key_arn(SHOP, "eu-central-1", "dead-far"),
     }
     by_hand = aws.key_arn(SHOP, "eu-west-1", "pending")
-    records = [nominated(arn, aws.now()) for arn in sorted(ours)]
+    records = [candidates(arn, aws.now()) for arn in sorted(ours)]
     (tmp_path / "results.json").write_text(json.dumps(records), encoding="utf-8")
-    waivers = "".join(
+    exceptions = "".join(
         f"  - {{key: all, rule: {rule}, reason: test, until: 2099-01-01}}\n" for rule in RULES
     )
-    (tmp_path / "policy.yaml").write_text(f"version: 1\naccept:\n{waivers}", encoding="utf-8")
+    (tmp_path / "policy.yaml").write_text(
+        f"version: 1\nexceptions:\n{exceptions}", encoding="utf-8"
+    )
     assert keysweep(tmp_path, "plan", "results.json", "--policy", "policy.yaml")[0] == 0
     assert keysweep(tmp_path, "apply", "plan.json", "--yes")[0] == 0
     assert {key["arn"] for key in aws.keys(state="PendingDeletion")} == {*ours, by_hand}

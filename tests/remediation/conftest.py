@@ -26,7 +26,7 @@ STATE_ONLY_RULES = (
     "disabled-too-recently",
     "in-use",
     "not-cancellable",
-    "rescued",
+    "restored",
     "shared-outside",
     "use-attempted",
     "used-recently",
@@ -158,11 +158,11 @@ def results(server: EmbeddedAws, tmp_path: Path) -> Callable[..., Path]:
 def state_only(tmp_path: Path) -> Path:
     """A policy that judges by DescribeKey and tags alone, to test what follows judgement."""
     path = tmp_path / "state-only.yaml"
-    waivers = "".join(
+    exceptions = "".join(
         f"  - {{key: all, rule: {rule}, reason: test, until: 2099-01-01}}\n"
         for rule in STATE_ONLY_RULES
     )
-    path.write_text(f"version: 1\naccept:\n{waivers}", encoding="utf-8")
+    path.write_text(f"version: 1\nexceptions:\n{exceptions}", encoding="utf-8")
     return path
 
 

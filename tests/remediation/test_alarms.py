@@ -167,7 +167,7 @@ def test_what_cannot_be_looked_at_is_said(
 
 
 def test_trouble_of_our_own_is_a_remark_too(look: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    def odd(place: object, clients: object) -> str:
+    def odd(connection: object, clients: object) -> str:
         raise KeyError("MetricAlarms")
 
     monkeypatch.setattr(alarms, "_look", odd)

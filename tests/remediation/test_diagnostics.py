@@ -105,8 +105,8 @@ def test_a_traceback_has_the_frames_of_every_cause() -> None:
         second()
     log = logged(lambda: LOG.error("both", exc_info=caught.value))
     order = ["in raising", "InvariantError: the first", "in test_a", "TypeError: the second"]
-    places = [log.index(words) for words in order]
-    assert places == sorted(places)
+    connections = [log.index(words) for words in order]
+    assert connections == sorted(connections)
 
 
 def _invalid() -> ValidationError:

@@ -191,7 +191,7 @@ def test_the_policys_schema_knows_the_default_file_and_explains_every_value() ->
         {"version": 1, "max_key": 3},
         {"version": 1, "pending_window_days": 5},
         {"version": 1, "min_age_days": -1},
-        {"version": 1, "accept": [{"key": "all"}]},
+        {"version": 1, "exceptions": [{"key": "all"}]},
         {"version": 1, "overrides": [{"regions": ["eu-west-1"], "set": {"max_keys": 3}}]},
     ],
 )

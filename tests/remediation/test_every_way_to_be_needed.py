@@ -16,7 +16,7 @@ import pytest
 from prowler_records import prowler_record
 
 from embedded_aws.process import EmbeddedAws
-from keysweep.remediation.aws import Accounts, Manners
+from keysweep.remediation.aws import Accounts, ClientSettings
 from keysweep.remediation.evidence import Collector
 from keysweep.remediation.findings import read_results
 from keysweep.remediation.plan import Plan, build
@@ -193,8 +193,8 @@ HISTORY = {
         "EnableKey",
         {"disabled_days_ago": 400, **events("EnableKey", 25)},
     ),
-    "rescued": Need(
-        "rescued", "cancelled its deletion", {"rescued_days_ago": 60, "disabled_days_ago": 400}
+    "restored": Need(
+        "restored", "cancelled its deletion", {"restored_days_ago": 60, "disabled_days_ago": 400}
     ),
     "rotated-by-alias": Need(
         "alias-moved", "alias/rotated", events("CreateAlias", 60, alias="alias/rotated")
@@ -329,7 +329,7 @@ def planned(server: EmbeddedAws, tmp_path_factory: pytest.TempPathFactory) -> Pl
         disabled = [k["arn"] for k in server.keys() if k["state"] == "Disabled"]
         records = [prowler_record(arn, server.now()) for arn in disabled]
         path.write_text(json.dumps(records), encoding="utf-8")
-        collector = Collector(Accounts(manners=Manners(quota_share=100)))
+        collector = Collector(Accounts(manners=ClientSettings(quota_share=100)))
         return build(read_results([str(path)], io.BytesIO()), load(), collector), names
 
 

@@ -31,7 +31,7 @@ from stages import (
 from embedded_aws.process import EmbeddedAws
 from keysweep.remediation import guard as guard_stage
 from keysweep.remediation import policy as policy_stage
-from keysweep.remediation.aws import Manners
+from keysweep.remediation.aws import ClientSettings
 from keysweep.remediation.errors import AccountUnavailable
 
 LOGS = "777788889999"
@@ -134,7 +134,7 @@ def _fail(run: Stages, kind: str, names: set[str]) -> None:
             for operation in name.split(" and "):
                 fault(operation, key=arn)
     if kind.startswith("hang"):
-        run.manners = Manners(quota_share=100, connect_timeout=5, read_timeout=1, attempts=1)
+        run.manners = ClientSettings(quota_share=100, connect_timeout=5, read_timeout=1, attempts=1)
 
 
 def _mend(run: Stages) -> None:
@@ -224,7 +224,7 @@ def test_one_kind_of_fault_through_the_whole_loop(kind: str, run: Stages) -> Non
     arn = run.aws.key_arn(SHOP, "eu-west-1", "sound")
     run.aws.fault(kind, operation="CancelKeyDeletion", key=arn, times=None, seconds=30)
     if kind.startswith("hang"):
-        run.manners = Manners(quota_share=100, connect_timeout=5, read_timeout=1, attempts=1)
+        run.manners = ClientSettings(quota_share=100, connect_timeout=5, read_timeout=1, attempts=1)
     first = run.rescue(wanted)
     _check(run, plan)
     expected = {"sound": "cancelled" if kind in UNANSWERED else "failed"}
@@ -299,7 +299,7 @@ def test_accounts_that_cannot_be_entered_for_a_while(
         def fault(where: dict[str, str] = where) -> None:
             run.aws.fault(kind, times=None, seconds=30, **where)
             if kind.startswith("hang"):
-                run.manners = Manners(quota_share=100, read_timeout=1, attempts=1)
+                run.manners = ClientSettings(quota_share=100, read_timeout=1, attempts=1)
 
         fault()
         under = run.plan(arns)

@@ -21,8 +21,8 @@ from keysweep.remediation.guard import PIECES, GuardRow, pending_keys, watch
 from keysweep.remediation.journal import History, IntentLine, KeyRecord, OutcomeLine
 from keysweep.remediation.models import (
     AliasMove,
+    CoverageGap,
     Evidence,
-    Gap,
     Grant,
     KeyArn,
     LastUse,
@@ -30,7 +30,7 @@ from keysweep.remediation.models import (
     PlanItem,
     Reference,
     References,
-    Unknown,
+    Unreadable,
     UseAttempt,
     UseAttempts,
     VerdictKind,
@@ -143,7 +143,7 @@ def test_what_others_did_to_the_deletion_is_told(
     assert rows(done)[gone]["wanted"] is False
     (note,) = rows(done)[gone]["notes"]
     assert "user/operator cancelled its deletion on" in note
-    assert [sign["rule"] for sign in rows(done)[moved]["signs"]] == ["rescued"]
+    assert [sign["rule"] for sign in rows(done)[moved]["signs"]] == ["restored"]
     (note,) = rows(done)[moved]["notes"]
     assert note.startswith("its date moved from ")
 
@@ -160,7 +160,7 @@ def test_a_deletion_that_somebody_else_scheduled_anew_is_told_and_left_alone(
     before = {key["arn"] for key in aws.keys(state="PendingDeletion")}
     done = waiting("--cancel", "--yes", "--format", "json")
     assert done.code == 1
-    assert {sign["rule"] for sign in rows(done)[moved]["signs"]} == {"rescued", "use-attempted"}
+    assert {sign["rule"] for sign in rows(done)[moved]["signs"]} == {"restored", "use-attempted"}
     rescue = rows(done)[moved]["rescue"]
     assert rescue["outcome"] == "not_pending"
     assert "pending by somebody else's request" in rescue["message"]
@@ -410,7 +410,7 @@ def moved(days: float, part: str = "moved", alias: str = "alias/shop") -> object
 
 
 def rescued(days: float) -> object:
-    return changed(history={"rescues": (event("CancelKeyDeletion", days),)}).history
+    return changed(history={"cancellations": (event("CancelKeyDeletion", days),)}).history
 
 
 @pytest.mark.parametrize(
@@ -426,8 +426,12 @@ def rescued(days: float) -> object:
             "shared-outside",
         ),
         (
-            {"history": changed(history={"rescues": (event("CancelKeyDeletion", 1),)}).history},
-            "rescued",
+            {
+                "history": changed(
+                    history={"cancellations": (event("CancelKeyDeletion", 1),)}
+                ).history
+            },
+            "restored",
         ),
         ({"alias_moves": moved(1)}, "alias-moved"),
         ({"alias_moves": moved(1, "possible")}, "alias-moved"),
@@ -468,7 +472,7 @@ def test_what_was_before_the_window_was_judged_then(pieces: dict[str, object]) -
 
 @pytest.mark.parametrize("piece", sorted(PIECES - {"aliases"}))
 def test_a_piece_that_cannot_be_read_is_told(piece: str) -> None:
-    row = watched(pending(**{piece: Unknown(unknown="denied")}))
+    row = watched(pending(**{piece: Unreadable(unreadable="denied")}))
     assert not row.wanted
     assert row.unread
     assert all("denied" in one.message for one in row.unread)
@@ -491,7 +495,7 @@ def test_a_primary_that_waits_for_its_replicas_is_watched_for_thirty_days(
         (rescued(1), "alice cancelled its deletion on 2026-10-31"),
         (rescued(13), "somebody else cancelled its deletion"),
         (
-            Unknown(unknown="denied"),
+            Unreadable(unreadable="denied"),
             "somebody else cancelled its deletion; who is not known: denied",
         ),
     ],
@@ -502,24 +506,26 @@ def test_who_cancelled_is_told_as_far_as_it_is_known(history: object, note: str)
 
 
 def test_a_gap_is_told_until_the_policy_accepts_it() -> None:
-    gap = Gap(service="fsx", region="eu-west-1", why="denied")
+    gap = CoverageGap(service="fsx", region="eu-west-1", why="denied")
     blind = pending(references=References(gaps=(gap,), services=50))
     row = watched(blind)
     assert not row.wanted
     assert [one.rule for one in row.unread] == ["in-use"]
-    accepted = Policy.model_validate({"accept_gaps": [{"service": "fsx", "reason": "none here"}]})
+    accepted = Policy.model_validate(
+        {"coverage_exceptions": [{"service": "fsx", "reason": "none here"}]}
+    )
     assert watched(blind, accepted).unread == ()
 
 
-def waiver(rule: str) -> Policy:
+def exception_for(rule: str) -> Policy:
     return Policy.model_validate(
-        {"accept": [{"key": "all", "rule": rule, "reason": "x", "until": "2099-01-01"}]}
+        {"exceptions": [{"key": "all", "rule": rule, "reason": "x", "until": "2099-01-01"}]}
     )
 
 
 def test_a_waiver_lifts_what_lasts_and_never_what_happens() -> None:
-    assert not watched(pending(grants=(GRANT,)), waiver("active-grant")).wanted
-    assert watched(pending(use_attempts=attempt(1)), waiver("use-attempted")).wanted
+    assert not watched(pending(grants=(GRANT,)), exception_for("active-grant")).wanted
+    assert watched(pending(use_attempts=attempt(1)), exception_for("use-attempted")).wanted
 
 
 def test_every_difference_from_the_plan_is_a_sign() -> None:
@@ -540,14 +546,14 @@ def test_every_difference_from_the_plan_is_a_sign() -> None:
         items=(item,),
     )
     assert not watched(PENDING, plan=plan).wanted
-    gap = Gap(service="fsx", region="eu-west-1", why="denied")
+    gap = CoverageGap(service="fsx", region="eu-west-1", why="denied")
     blind = watched(pending(references=References(gaps=(gap,), services=50)), plan=plan)
     assert (blind.wanted, {one.rule for one in blind.unread}) == (False, {"in-use"})
     # With the plan it is known which aliases the key had.
     assert not watched(pending(alias_moves=moved(1, "possible")), plan=plan).wanted
     own = moved(1, "possible", "alias/old-shop")
     assert watched(pending(alias_moves=own), plan=plan).wanted
-    lifted = waiver("active-grant")
+    lifted = exception_for("active-grant")
     row = watched(pending(grants=(GRANT,), aliases=()), lifted, plan)
     assert {sign.message for sign in row.signs} == {
         "no longer as it was reviewed: aliases",

@@ -51,7 +51,7 @@ def keysweep(
         monkeypatch.setenv(name, value)
     monkeypatch.chdir(tmp_path)
     share_models(monkeypatch)
-    policy = state_only().model_dump(mode="json", include={"accept", "version"})
+    policy = state_only().model_dump(mode="json", include={"exceptions", "version"})
     (tmp_path / "policy.yaml").write_text(yaml.safe_dump(policy), encoding="utf-8")
 
     def run(*arguments: str) -> tuple[int, str, str]:
@@ -260,7 +260,7 @@ def test_files_of_a_run_are_the_owners_whatever_the_umask(
     "document",
     [
         "!!python/object/apply:os.system ['touch pwned']",
-        "accept: !!python/object/new:os.system ['touch pwned']",
+        "exceptions: !!python/object/new:os.system ['touch pwned']",
         "version: 1\nprotected_keys: !include /etc/passwd",
     ],
 )

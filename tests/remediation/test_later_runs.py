@@ -20,7 +20,7 @@ from keysweep.remediation import cli
 from keysweep.remediation import mutelist as mutelist_stage
 from keysweep.remediation import status as status_stage
 from keysweep.remediation import write as write_stage
-from keysweep.remediation.aws import Accounts, Place
+from keysweep.remediation.aws import Accounts, Connection
 from keysweep.remediation.aws import clock as clock_stage
 from keysweep.remediation.cancel import batch, batches
 from keysweep.remediation.journal import Journal
@@ -191,14 +191,14 @@ def test_a_plan_that_expires_while_the_run_waits_schedules_nothing(
     run: Stages, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plan = run.plan()
-    ordinary, turn, asleep = clock_stage._elapsed, Place.turn, [0.0]
+    ordinary, turn, asleep = clock_stage._elapsed, Connection.turn, [0.0]
     monkeypatch.setattr(clock_stage, "_elapsed", lambda: ordinary() + asleep[0])
 
-    def sleeps(place: Place, operation: str) -> None:
-        turn(place, operation)
+    def sleeps(connection: Connection, operation: str) -> None:
+        turn(connection, operation)
         asleep[0] = timedelta(days=10).total_seconds()
 
-    monkeypatch.setattr(Place, "turn", sleeps)
+    monkeypatch.setattr(Connection, "turn", sleeps)
     rows = run.apply(plan)
     assert outcomes(rows) == {"key": "failed", "other": "failed"}
     assert "the plan expired on" in rows["key"].message
@@ -225,9 +225,9 @@ def test_a_rerun_of_guard_tags_what_the_last_one_rescued_and_could_not_tag(run: 
     run.aws.fault("throttle", operation="TagResource", key=run.arn("key"), times=1)
     guard = ("guard", "--cancel", "--keep", "--yes", "--plan", "plan.json", "--format", "json")
     code, out, _ = _command(run, *guard)
-    rescues = [row["rescue"] for row in map(json.loads, out.splitlines()) if row["rescue"]]
-    assert (code, [one["outcome"] for one in rescues]) == (1, ["failed"])
-    assert rescues[0]["message"].startswith("cancelled; not tagged")
+    cancellations = [row["rescue"] for row in map(json.loads, out.splitlines()) if row["rescue"]]
+    assert (code, [one["outcome"] for one in cancellations]) == (1, ["failed"])
+    assert cancellations[0]["message"].startswith("cancelled; not tagged")
     assert run.aws.key(run.arn("key"))["tags"] == {}
     _, out, _ = _command(run, *guard)
     rows = {row["key_arn"]: row for row in map(json.loads, out.splitlines())}

@@ -13,7 +13,7 @@ from dead_key import DEAD, NOW
 
 from keysweep.remediation import plan as plan_stage
 from keysweep.remediation.errors import BadInput
-from keysweep.remediation.models import Evidence, PlanItem, PlanSummary, Unknown
+from keysweep.remediation.models import Evidence, PlanItem, PlanSummary, Unreadable
 from keysweep.remediation.plan import Plan
 from keysweep.remediation.policy import Policy
 
@@ -61,28 +61,30 @@ def test_a_plan_of_an_earlier_keysweep_lacks_fields_and_is_read(path: Path) -> N
     for name in ("since", "limits", "code_looked_at"):
         del document[name]
     for item in document["items"]:
-        del item["waived"]
+        del item["exceptions"]
         del item["evidence"]["use_attempts"]
     document["digest"] = _sign(document)
     path.write_text(json.dumps(document), encoding="utf-8")
     assert plan_stage.load(path).digest == document["digest"]
 
 
-def _leaves(value: Any, place: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+def _leaves(value: Any, connection: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     if isinstance(value, dict):
-        return [leaf for name, one in value.items() for leaf in _leaves(one, (*place, name))]
+        return [leaf for name, one in value.items() for leaf in _leaves(one, (*connection, name))]
     if isinstance(value, list):
-        return [leaf for number, one in enumerate(value) for leaf in _leaves(one, (*place, number))]
-    return [place]
+        return [
+            leaf for number, one in enumerate(value) for leaf in _leaves(one, (*connection, number))
+        ]
+    return [connection]
 
 
 def test_every_change_of_one_value_is_refused(path: Path) -> None:
     original = path.read_text(encoding="utf-8")
-    places = _leaves(json.loads(original))
-    assert len(places) > 90
-    for place in places:
+    connections = _leaves(json.loads(original))
+    assert len(connections) > 90
+    for connection in connections:
         document = json.loads(original)
-        *way, last = place
+        *way, last = connection
         inner = document
         for step in way:
             inner = inner[step]
@@ -105,7 +107,7 @@ def test_a_removed_and_an_added_field_are_refused(path: Path) -> None:
     original = path.read_text(encoding="utf-8")
     for change in (
         lambda document: document["items"].pop(),
-        lambda document: document["items"][0].pop("waived"),
+        lambda document: document["items"][0].pop("exceptions"),
         lambda document: document.pop("limits"),
         lambda document: document.update(extra=1),
         lambda document: document["items"][0].update(reasons=[{"rule": "x", "message": "y"}]),
@@ -151,7 +153,7 @@ def test_a_plan_is_written_in_parts_as_the_whole_document_would_be(path: Path) -
 
 @pytest.mark.parametrize("permission", [None, "kms:ListResourceTags"])
 def test_why_tags_are_unknown_is_not_read_back_as_two_tags(permission: str | None) -> None:
-    unknown = Unknown(unknown="AccessDeniedException", permission=permission)
+    unknown = Unreadable(unreadable="AccessDeniedException", permission=permission)
     evidence = DEAD.model_copy(update={"tags": unknown})
     assert Evidence.model_validate_json(evidence.model_dump_json()) == evidence
 

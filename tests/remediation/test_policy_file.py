@@ -52,7 +52,7 @@ def test_every_value_of_the_default_file_has_a_comment_before_it() -> None:
 REFUSED = {
     "unknown name": ("max_key: 3", 2, "did you mean max_keys?"),
     "unknown nested name": ("regions: {alow: [eu-west-1]}", 2, "did you mean allow?"),
-    "name with nothing near": ("colour: red", 2, "known are accept, "),
+    "name with nothing near": ("colour: red", 2, "known are accounts, "),
     "text for number": ('max_keys: "3"', 2, "max_keys: must be a whole number, not '3'"),
     "truth for number": ("max_keys: yes", 2, "must be a whole number, not True"),
     "fraction for days": ("min_age_days: 7.5", 2, "must be a whole number, not 7.5"),
@@ -68,7 +68,7 @@ REFUSED = {
     "nested name twice": ("regions:\n  deny: []\n  deny: []", 4, "first on line 3"),
     "name twice, escaped": ('max_keys: 1\n"max\\u005fkeys": 2', 3, "here twice, first on line 2"),
     "name twice in a list": (
-        "accept:\n  - {key: all, rule: in-use, reason: a, until: 2099-01-01, rule: too-new}",
+        "exceptions:\n  - {key: all, rule: in-use, reason: a, until: 2099-01-01, rule: too-new}",
         3,
         "'rule' stands here twice",
     ),
@@ -127,8 +127,16 @@ REFUSED = {
         5,
         "overrides[1].set.pending_window_days: must be at least 7",
     ),
-    "unknown service": ("accept_gaps: [{service: s4, reason: x}]", 2, "there is no service 's4'"),
-    "gap without reason": ("accept_gaps: [{service: s3}]", 2, "accept_gaps[1].reason: missing"),
+    "unknown service": (
+        "coverage_exceptions: [{service: s4, reason: x}]",
+        2,
+        "there is no service 's4'",
+    ),
+    "gap without reason": (
+        "coverage_exceptions: [{service: s3}]",
+        2,
+        "coverage_exceptions[1].reason: missing",
+    ),
 }
 
 
@@ -156,34 +164,34 @@ REFUSED_WAIVERS = {
 @pytest.mark.parametrize("part", REFUSED_WAIVERS)
 def test_a_waiver_is_refused_for_each_part(write, part: str) -> None:
     value, words = REFUSED_WAIVERS[part]
-    waiver = {**WAIVER, part: "'*'" if value == "*" else value}
+    exception_for = {**WAIVER, part: "'*'" if value == "*" else value}
     path = write(
-        "accept:\n"
-        + "".join(f"  {'-' if n == 'key' else ' '} {n}: {v}\n" for n, v in waiver.items())
+        "exceptions:\n"
+        + "".join(f"  {'-' if n == 'key' else ' '} {n}: {v}\n" for n, v in exception_for.items())
     )
     with pytest.raises(BadInput, match=re.escape(words)) as refusal:
         load(path)
     assert str(refusal.value).startswith(
-        f"{path}:{3 + list(WAIVER).index(part)}: accept[1].{part}: "
+        f"{path}:{3 + list(WAIVER).index(part)}: exceptions[1].{part}: "
     )
 
 
 @pytest.mark.parametrize("missing", WAIVER)
 def test_a_waiver_needs_each_part(write, missing: str) -> None:
     parts = ", ".join(f"{name}: {value}" for name, value in WAIVER.items() if name != missing)
-    with pytest.raises(BadInput, match=rf"accept\[1\]\.{missing}: missing"):
-        load(write(f"accept: [{{{parts}}}]"))
+    with pytest.raises(BadInput, match=rf"exceptions\[1\]\.{missing}: missing"):
+        load(write(f"exceptions: [{{{parts}}}]"))
 
 
 @pytest.mark.parametrize("until", ["2026-12-31T00:00:00Z", "1798675200", "yes", "2026-13-01"])
 def test_a_waiver_ends_on_a_plain_day(write, until: str) -> None:
-    path = write(f"accept: [{{key: all, rule: in-use, reason: x, until: {until}}}]")
+    path = write(f"exceptions: [{{key: all, rule: in-use, reason: x, until: {until}}}]")
     with pytest.raises(BadInput, match=r"is not a day|is no value here"):
         load(path)
 
 
 def test_the_unreadable_key_cannot_be_waived(write) -> None:
-    path = write("accept: [{key: all, rule: unreadable-key, reason: x, until: 2026-12-31}]")
+    path = write("exceptions: [{key: all, rule: unreadable-key, reason: x, until: 2026-12-31}]")
     with pytest.raises(BadInput, match=r"nobody can accept unreadable-key.*kms:DescribeKey"):
         load(path)
 
@@ -236,8 +244,8 @@ def test_no_text_is_anything_but_a_policy_or_a_refusal(tmp_path_factory, text: s
 def test_the_word_all_says_it_on_purpose(write) -> None:
     policy = load(write("protected_keys: [all]"))
     assert list(policy.protecting(KEY, ())) == ["all"]
-    policy = load(write("accept: [{key: all, rule: in-use, reason: x, until: 2026-12-31}]"))
-    assert policy.waiver("in-use", Evidence(key_arn=OTHER), NOW)
+    policy = load(write("exceptions: [{key: all, rule: in-use, reason: x, until: 2026-12-31}]"))
+    assert policy.exception_for("in-use", Evidence(key_arn=OTHER), NOW)
 
 
 GLOBS = {
@@ -285,11 +293,11 @@ def test_a_glob_that_matches_a_name_is_never_refused_as_one_that_cannot(
 
 
 def test_a_waiver_counts_on_its_last_day_and_not_after(write) -> None:
-    policy = load(write("accept: [{key: all, rule: in-use, reason: x, until: 2026-06-01}]"))
+    policy = load(write("exceptions: [{key: all, rule: in-use, reason: x, until: 2026-06-01}]"))
     evidence = Evidence(key_arn=KEY)
-    assert policy.waiver("in-use", evidence, datetime(2026, 6, 1, 23, 59, tzinfo=UTC))
-    assert policy.waiver("in-use", evidence, datetime(2026, 6, 2, tzinfo=UTC)) is None
-    assert policy.waiver("rescued", evidence, NOW) is None
+    assert policy.exception_for("in-use", evidence, datetime(2026, 6, 1, 23, 59, tzinfo=UTC))
+    assert policy.exception_for("in-use", evidence, datetime(2026, 6, 2, tzinfo=UTC)) is None
+    assert policy.exception_for("restored", evidence, NOW) is None
 
 
 def test_the_ids_without_an_import_are_the_ids_of_the_rules() -> None:
@@ -339,7 +347,7 @@ def test_one_window_for_every_key_beats_the_overrides(write) -> None:
 def test_a_policy_survives_the_plan_document(write) -> None:
     policy = load(
         write(
-            "accept: [{key: all, rule: in-use, reason: x, until: 2026-12-31}]\n"
+            "exceptions: [{key: all, rule: in-use, reason: x, until: 2026-12-31}]\n"
             "overrides: [{regions: [eu-west-1], set: {min_age_days: 3}}]\n"
             "quota_share: 0.5\n"
         )

@@ -22,7 +22,7 @@ def test_every_value_is_shown_with_its_default_and_meaning() -> None:
         value.name: value for value in view(max_keys=3, regions={"deny": ["us-east-1"]}).values
     }
     nested = {"accounts", "regions"}
-    listed = {"overrides", "accept", "accept_gaps"}
+    listed = {"overrides", "exceptions", "coverage_exceptions"}
     plain = set(Policy.model_fields) - nested - listed
     assert set(shown) == plain | {f"{n}.{p}" for n in nested for p in ("allow", "deny")}
     assert (shown["max_keys"].value, shown["max_keys"].default) == (3, 25)
@@ -45,12 +45,12 @@ def test_every_rule_is_shown_with_what_it_needs_under_this_policy() -> None:
 
 
 def test_waivers_are_shown_with_their_rule_and_whether_they_are_over() -> None:
-    waivers = [
-        {"key": "all", "rule": "rescued", "reason": "known", "until": "2026-11-01"},
-        {"key": "all", "rule": "rescued", "reason": "old", "until": "2026-10-31"},
+    exceptions = [
+        {"key": "all", "rule": "restored", "reason": "known", "until": "2026-11-01"},
+        {"key": "all", "rule": "restored", "reason": "old", "until": "2026-10-31"},
     ]
-    rules = {rule.id: rule.waivers for rule in view(accept=waivers).rules}
-    assert [(w.reason, w.until, w.state) for w in rules.pop("rescued")] == [
+    rules = {rule.id: rule.exceptions for rule in view(exceptions=exceptions).rules}
+    assert [(w.reason, w.until, w.state) for w in rules.pop("restored")] == [
         ("known", "2026-11-01", "in force"),
         ("old", "2026-10-31", "over"),
     ]
@@ -60,7 +60,7 @@ def test_waivers_are_shown_with_their_rule_and_whether_they_are_over() -> None:
 def test_overrides_and_gaps_are_shown() -> None:
     shown = view(
         overrides=[{"accounts": [ACCOUNT], "set": {"min_age_days": 3}}],
-        accept_gaps=[{"service": "s3", "reason": "none"}],
+        coverage_exceptions=[{"service": "s3", "reason": "none"}],
     )
     (override,) = shown.overrides
     assert (override.accounts, override.regions, override.values) == (

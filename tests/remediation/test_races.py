@@ -21,7 +21,7 @@ from keysweep.remediation import apply as apply_stage
 from keysweep.remediation import policy as policy_stage
 from keysweep.remediation import status as status_stage
 from keysweep.remediation import write as write_stage
-from keysweep.remediation.aws import Accounts, Manners
+from keysweep.remediation.aws import Accounts, ClientSettings
 from keysweep.remediation.errors import InvariantError
 from keysweep.remediation.evidence.description import describe
 from keysweep.remediation.journal import Journal
@@ -48,7 +48,9 @@ def run(own_server: EmbeddedAws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     own_server.reset({"accounts": {SHOP: {"regions": {"eu-west-1": {"keys": keys}}}}})
     policy = policy_stage.load()
     grants = [{"key": "all", "rule": "active-grant", "reason": "test", "until": "2099-01-01"}]
-    return Stages(own_server, tmp_path, Policy.model_validate({**dict(policy), "accept": grants}))
+    return Stages(
+        own_server, tmp_path, Policy.model_validate({**dict(policy), "exceptions": grants})
+    )
 
 
 def _arn(run: Stages) -> str:
@@ -86,7 +88,7 @@ CHANGES: dict[str, Callable[[Stages], object]] = {
 @pytest.mark.parametrize("what", CHANGES)
 def test_a_change_between_plan_and_apply_leaves_the_key_alone(what: str, run: Stages) -> None:
     if what == "grant":
-        run.policy = run.policy.model_copy(update={"accept": ()})
+        run.policy = run.policy.model_copy(update={"exceptions": ()})
         for grant in run.kms().list_grants(KeyId=_arn(run))["Grants"]:
             run.kms().revoke_grant(KeyId=_arn(run), GrantId=grant["GrantId"])
     plan = run.plan()
@@ -226,7 +228,7 @@ def test_the_next_run_looks_where_a_kill_kept_the_last_one_from_looking(run: Sta
 def test_a_waiver_that_ended_since_the_plan_holds_what_it_had_let_through(run: Stages) -> None:
     today = datetime.fromtimestamp(run.aws.now(), UTC).date()
     grants = [{"key": "all", "rule": "active-grant", "reason": "test", "until": str(today)}]
-    run.policy = Policy.model_validate({**dict(run.policy), "accept": grants})
+    run.policy = Policy.model_validate({**dict(run.policy), "exceptions": grants})
     plan = run.plan()
     assert {item.verdict.value for item in plan.items} == {"schedule"}
     run.aws.advance(days=1)
@@ -275,7 +277,7 @@ def test_a_rerun_tells_of_a_key_that_it_cannot_look_at(run: Stages) -> None:
 def test_keys_that_wait_for_their_turn_are_not_begun_after_a_stop(run: Stages) -> None:
     run.policy = state_only()
     plan = run.plan()
-    run.manners = Manners(quota_share=0.2, connect_timeout=5, read_timeout=20, attempts=1)
+    run.manners = ClientSettings(quota_share=0.2, connect_timeout=5, read_timeout=20, attempts=1)
     collector, stop = run.collector(), Stop()
     with Journal(run.journal) as journal:
         journal.begin(collector.accounts.clock.now(), "apply", plan_digest=plan.digest)
@@ -354,15 +356,15 @@ def test_a_write_that_must_never_be_made_ends_before_its_intent(what: str, run: 
     """Nothing in the command asks for one; this is the last door before AWS."""
     region, parameters = WRONG_WRITES[what]
     key = KeyArn.parse(_arn(run))
-    place = run.collector().accounts.place(key)
-    seen = describe(place, key)
+    connection = run.collector().accounts.connect(key)
+    seen = describe(connection, key)
     assert isinstance(seen, KeyDescription)
     named = replace(key, region=region)
     change = Write(SCHEDULE, named, parameters, pending_window_days=30)
     with Journal(run.journal) as journal:
-        journal.begin(place.clock.now(), "apply")
+        journal.begin(connection.clock.now(), "apply")
         with pytest.raises(InvariantError):
-            write_stage.write(place, journal, change, seen)
+            write_stage.write(connection, journal, change, seen)
     assert held.lines_of(run, "intent") == []
     assert run.aws.calls(operation="ScheduleKeyDeletion") == []
 

@@ -28,7 +28,7 @@ def aws(
     keys = [{"name": name, **DEAD} for name in ("same", "kept", "fixed", "fresh", "freed")]
     keys[-1] = {**keys[-1], "tags": {"keysweep:keep": ""}}
     own_server.reset({"accounts": {SHOP: {"regions": {"eu-west-1": {"keys": keys}}}}})
-    policy = state_only().model_dump(mode="json", include={"accept", "version"})
+    policy = state_only().model_dump(mode="json", include={"exceptions", "version"})
     Path("policy.yaml").write_text(yaml.safe_dump(policy), encoding="utf-8")
     return own_server
 

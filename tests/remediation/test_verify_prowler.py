@@ -110,10 +110,10 @@ class Made:
 
     def check(self, check: str, text: str) -> Path:
         """Put a check with this metadata among Prowler's own; returns its folder."""
-        place = self.services / check
-        place.mkdir()
-        (place / f"{check}.metadata.json").write_text(text)
-        return place.resolve()
+        connection = self.services / check
+        connection.mkdir()
+        (connection / f"{check}.metadata.json").write_text(text)
+        return connection.resolve()
 
 
 Make = Callable[..., Made]
@@ -296,12 +296,12 @@ def test_the_folder_is_proven_without_the_package(make: Make, ask: Verify, versi
 
 def test_a_copy_that_the_proof_itself_leaves_is_named(make: Make, ask: Verify) -> None:
     made = make(does="pass")
-    place = made.services / CHECK
-    body = f"{SCANNER}pathlib.Path({str(place)!r}).mkdir(); {FIRES}"
+    connection = made.services / CHECK
+    body = f"{SCANNER}pathlib.Path({str(connection)!r}).mkdir(); {FIRES}"
     made.script.write_text(f"#!{made.script.with_name('python')}\n{body}\n")
     code, result = ask(made, "-x")
     assert code == 0
-    assert any(str(place.resolve()) in sentence for sentence in result["says"])
+    assert any(str(connection.resolve()) in sentence for sentence in result["says"])
 
 
 @pytest.mark.parametrize("version", ["5.14.0", "5.14.1"])

@@ -109,7 +109,7 @@ def test_the_estates_past_is_there_and_ends_after_90_days(lab: Lab) -> None:
     lab.estate(
         {"name": "old", "state": "Disabled", "disabled_days_ago": 89, "created_days_ago": 200},
         {"name": "older", "state": "Disabled", "disabled_days_ago": 91, "created_days_ago": 200},
-        {"name": "saved", "state": "Disabled", "rescued_days_ago": 12, "disabled_by": "Janitor"},
+        {"name": "saved", "state": "Disabled", "restored_days_ago": 12, "disabled_by": "Janitor"},
         {
             "name": "tried",
             "state": "Disabled",

@@ -342,8 +342,8 @@ def test_a_key_policy_that_is_no_json_or_locks_its_caller_out_is_refused(lab: La
     locked = json.dumps(policy(statement({"AWS": f"arn:aws:iam::{OTHER}:root"})))
     call = lab.client("kms").put_key_policy
     assert outcome(call, KeyId=lab.arn("key"), Policy=locked) == code
-    waived = {"BypassPolicyLockoutSafetyCheck": True}
-    assert outcome(call, KeyId=lab.arn("key"), Policy=locked, **waived) == "ok"
+    exceptions = {"BypassPolicyLockoutSafetyCheck": True}
+    assert outcome(call, KeyId=lab.arn("key"), Policy=locked, **exceptions) == "ok"
     assert outcome(call, KeyId=lab.arn("key"), Policy=locked) == "AccessDeniedException"
 
 

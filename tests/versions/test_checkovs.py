@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from keysweep.remediation import folders
-from keysweep.remediation.findings import nominates_plan, read_results
+from keysweep.remediation.findings import is_plan_candidate, read_results
 
 FIXTURES = Path(__file__).parents[1] / "checks" / "checkov" / "fixtures"
 NAMED = os.environ.get("KEYSWEEP_CHECKOVS", "")
@@ -63,7 +63,7 @@ def test_what_fails_in_literals_nominates(checkov: Path, tmp_path: Path, framewo
     ours = {
         finding.code.address
         for finding in found.findings
-        if finding.check_id == "CKV_KEYSWEEP_001" and nominates_plan(finding) and finding.code
+        if finding.check_id == "CKV_KEYSWEEP_001" and is_plan_candidate(finding) and finding.code
     }
     failing = {address for address in ours if "fail" in address.lower()}
     assert failing

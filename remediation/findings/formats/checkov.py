@@ -79,7 +79,7 @@ class _Breadcrumbs(Struct):
 _CHECK: Final = msgspec.json.Decoder(_Check)
 
 
-def _read(raw: msgspec.Raw, source: str, place: str) -> Iterator[Reading]:
+def _read(raw: msgspec.Raw, source: str, position: str) -> Iterator[Reading]:
     report = msgspec.json.decode(raw, type=_Report)
     for kind, status, records in (
         ("passed", FindingStatus.PASS, report.results.passed_checks),
@@ -87,17 +87,17 @@ def _read(raw: msgspec.Raw, source: str, place: str) -> Iterator[Reading]:
         ("skipped", FindingStatus.MUTED, report.results.skipped_checks),
     ):
         for number, record in enumerate(records, 1):
-            inside = f"{place}, {kind} check {number}"
+            inside = f"{position}, {kind} check {number}"
             try:
                 if _CHECK.decode(record).check_id in ACTED_ON:
                     yield _finding(record, report.check_type, status, source, inside)
             except (Unusable, msgspec.DecodeError) as error:
-                yield UnusableRecord(source=source, place=inside, problem=shown(error, SENTENCE))
+                yield UnusableRecord(source=source, position=inside, problem=shown(error, SENTENCE))
     yield from _parsing_errors(report, source)
 
 
 def _finding(
-    raw: msgspec.Raw, framework: str, status: FindingStatus, source: str, place: str
+    raw: msgspec.Raw, framework: str, status: FindingStatus, source: str, position: str
 ) -> Finding:
     refuse_ambiguous(raw)
     record = msgspec.json.decode(raw, type=_Record)
@@ -111,7 +111,7 @@ def _finding(
         check_id=record.check_id,
         status=status,
         source=source,
-        place=place,
+        position=position,
         key_arn=_key_arn(details),
         code=CodeLocation(
             framework=framework,

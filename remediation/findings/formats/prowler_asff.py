@@ -64,7 +64,7 @@ class _Record(_Head, rename="pascal"):
     workflow: _Workflow = field(default_factory=_Workflow)
 
 
-def _read(raw: msgspec.Raw, source: str, place: str) -> Iterator[Reading]:
+def _read(raw: msgspec.Raw, source: str, position: str) -> Iterator[Reading]:
     refuse_ambiguous(raw)
     record = msgspec.json.decode(raw, type=_Record)
     if len(record.resources) != 1:
@@ -86,7 +86,7 @@ def _read(raw: msgspec.Raw, source: str, place: str) -> Iterator[Reading]:
             detail=record.description,
         ),
         source,
-        place,
+        position,
     )
 
 

@@ -39,7 +39,7 @@ class _Record(_Head, rename="pascal"):
     assessment_start_time: Moment = None
 
 
-def _read(raw: msgspec.Raw, source: str, place: str) -> Iterator[Reading]:
+def _read(raw: msgspec.Raw, source: str, position: str) -> Iterator[Reading]:
     refuse_ambiguous(raw)
     record = msgspec.json.decode(raw, type=_Record)
     yield from findings(
@@ -54,7 +54,7 @@ def _read(raw: msgspec.Raw, source: str, place: str) -> Iterator[Reading]:
             detail=record.status_extended,
         ),
         source,
-        place,
+        position,
     )
 
 

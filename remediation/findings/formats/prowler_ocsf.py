@@ -99,7 +99,7 @@ class _Data(Struct):
     metadata: _KeyMetadata
 
 
-def _read(raw: msgspec.Raw, source: str, place: str) -> Iterator[Reading]:
+def _read(raw: msgspec.Raw, source: str, position: str) -> Iterator[Reading]:
     refuse_ambiguous(raw)
     record = msgspec.json.decode(raw, type=_Record)
     if len(record.resources) != 1:
@@ -123,7 +123,7 @@ def _read(raw: msgspec.Raw, source: str, place: str) -> Iterator[Reading]:
             key_state=_state(resource.data),
         ),
         source,
-        place,
+        position,
     )
 
 
@@ -137,7 +137,7 @@ def _status(record: _Record) -> FindingStatus | None:
         return {
             "Failure": FindingStatus.FAIL,
             "Success": FindingStatus.PASS,
-            "Unknown": FindingStatus.MANUAL,
+            "Unreadable": FindingStatus.MANUAL,
             "Other": FindingStatus.MUTED,
         }.get(record.status)
     if record.status == "Suppressed":

@@ -144,7 +144,7 @@ def test_a_check_never_raises(family: str, data: st.DataObject) -> None:
         assert (result[0] if isinstance(result, tuple) else result) in CheckResult
 
 
-def judge(check_id: str, value: object) -> CheckResult:
+def evaluate(check_id: str, value: object) -> CheckResult:
     check = next(c for c in checks(cfn_registry, "AWS::KMS::Key") if c.id == check_id)
     return check.scan_entity_conf(
         {"Properties": {"Enabled": value, "PendingWindowInDays": value}}, "AWS::KMS::Key"
@@ -164,7 +164,7 @@ def test_only_a_literal_is_a_state(value: object) -> None:
         expected = CheckResult.FAILED
     elif word is True or word is None or word == "true":
         expected = CheckResult.PASSED
-    assert judge(STATE, value) is expected
+    assert evaluate(STATE, value) is expected
 
 
 @given(scalars)
@@ -177,7 +177,7 @@ def test_only_a_literal_is_a_state(value: object) -> None:
 @example(value="9" * 5000)
 @example(value="٣")
 def test_only_a_number_outside_7_to_30_fails(value: object) -> None:
-    verdict = judge(WINDOW, value)
+    verdict = evaluate(WINDOW, value)
     try:
         days = float(str(value)) if isinstance(value, str) else value
     except ValueError:
@@ -195,5 +195,5 @@ def test_only_a_number_outside_7_to_30_fails(value: object) -> None:
 @pytest.mark.parametrize("days", range(-1, 40))
 def test_each_day_of_the_window(days: int) -> None:
     expected = CheckResult.PASSED if 7 <= days <= 30 else CheckResult.FAILED
-    assert judge(WINDOW, days) is expected
-    assert judge(WINDOW, str(days)) is expected
+    assert evaluate(WINDOW, days) is expected
+    assert evaluate(WINDOW, str(days)) is expected

@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 
 from embedded_aws.process import EmbeddedAws
 from embedded_aws.quotas import PER_SECOND as EMBEDDED
-from keysweep.remediation.aws import Access, Accounts, Manners
+from keysweep.remediation.aws import Access, Accounts, ClientSettings
 from keysweep.remediation.aws.limiter import Limiter, Pace
 from keysweep.remediation.aws.quotas import OTHERWISE, PER_SECOND, per_second
 from keysweep.remediation.models import KeyArn
@@ -144,8 +144,10 @@ def _estate(aws: Estate, count: int, **key: Any) -> tuple[EmbeddedAws, list[KeyA
 def test_schedules_by_many_threads_and_clients_are_never_throttled(aws: Estate) -> None:
     server, arns = _estate(aws, 30)
     server.quotas(True)
-    place = Accounts().place(arns[0])
-    clients = [place.clients.make(place.session, SHOP, "kms", "eu-west-1") for _ in range(3)]
+    connection = Accounts().connect(arns[0])
+    clients = [
+        connection.clients.make(connection.session, SHOP, "kms", "eu-west-1") for _ in range(3)
+    ]
 
     def schedule(number: int) -> None:
         clients[number % 3].schedule_key_deletion(KeyId=str(arns[number]), PendingWindowInDays=7)
@@ -160,7 +162,11 @@ def test_schedules_by_many_threads_and_clients_are_never_throttled(aws: Estate) 
 
 def test_a_share_of_the_quota_is_what_the_policy_says(aws: Estate) -> None:
     _, arns = _estate(aws, 4, state="PendingDeletion")
-    kms = Accounts(manners=Manners(quota_share=0.4)).place(arns[0]).client("kms", writes=True)
+    kms = (
+        Accounts(manners=ClientSettings(quota_share=0.4))
+        .connect(arns[0])
+        .client("kms", writes=True)
+    )
     start = time.monotonic()
     for arn in arns:
         kms.cancel_key_deletion(KeyId=str(arn))
@@ -170,21 +176,21 @@ def test_a_share_of_the_quota_is_what_the_policy_says(aws: Estate) -> None:
 def test_each_attempt_of_botocores_own_retries_waits_its_turn(aws: Estate) -> None:
     server, arns = _estate(aws, 1)
     server.fault("throttle", operation="ListGrants", times=2)
-    place = Accounts().place(arns[0])
+    connection = Accounts().connect(arns[0])
     waited: list[str] = []
-    pace = place.clients._limiter.pace(SHOP, "eu-west-1", "kms:ListGrants")
+    pace = connection.clients._limiter.pace(SHOP, "eu-west-1", "kms:ListGrants")
     ordinary = pace.wait
     pace.wait = lambda: (waited.append("turn"), ordinary())[1]  # type: ignore[method-assign]
-    place.client("kms").list_grants(KeyId=str(arns[0]))
+    connection.client("kms").list_grants(KeyId=str(arns[0]))
     assert len(waited) == len(server.calls(operation="ListGrants")) == 3
     assert pace.rate < pace.ceiling == 80
 
 
 def test_a_reserved_turn_makes_nobody_wait_twice(aws: Estate) -> None:
     _, arns = _estate(aws, 2, state="PendingDeletion")
-    place = Accounts(manners=Manners(quota_share=0.1)).place(arns[0])
-    place.turn("kms:CancelKeyDeletion")
-    kms = place.client("kms", writes=True)
+    connection = Accounts(manners=ClientSettings(quota_share=0.1)).connect(arns[0])
+    connection.turn("kms:CancelKeyDeletion")
+    kms = connection.client("kms", writes=True)
     start = time.monotonic()
     kms.cancel_key_deletion(KeyId=str(arns[0]))
     assert time.monotonic() - start < 1
@@ -196,7 +202,7 @@ def test_a_reserved_turn_makes_nobody_wait_twice(aws: Estate) -> None:
 def test_a_write_goes_out_once_whatever_comes_back(kind: str, aws: Estate) -> None:
     server, arns = _estate(aws, 1)
     server.fault(kind, operation="ScheduleKeyDeletion", times=None)
-    kms = Accounts(Access()).place(arns[0]).client("kms", writes=True)
+    kms = Accounts(Access()).connect(arns[0]).client("kms", writes=True)
     with pytest.raises(Exception):  # noqa: B017 - which one is not the question
         kms.schedule_key_deletion(KeyId=str(arns[0]), PendingWindowInDays=7)
     assert len(server.calls(operation="ScheduleKeyDeletion")) == 1
@@ -205,7 +211,7 @@ def test_a_write_goes_out_once_whatever_comes_back(kind: str, aws: Estate) -> No
 def test_a_read_is_tried_as_often_as_said(aws: Estate) -> None:
     server, arns = _estate(aws, 1)
     server.fault("error_500", operation="ListGrants", times=None)
-    kms = Accounts(manners=Manners(attempts=2)).place(arns[0]).client("kms")
+    kms = Accounts(manners=ClientSettings(attempts=2)).connect(arns[0]).client("kms")
     with pytest.raises(ClientError, match="KMSInternalException"):
         kms.list_grants(KeyId=str(arns[0]))
     assert len(server.calls(operation="ListGrants")) == 2
@@ -217,9 +223,10 @@ def test_retries_are_said_explicitly_whatever_the_environment_wishes(
     _, arns = _estate(aws, 1)
     monkeypatch.setenv("AWS_RETRY_MODE", "adaptive")
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "9")
-    place = Accounts().place(arns[0])
+    connection = Accounts().connect(arns[0])
     configured = {
-        writes: place.client("kms", writes=writes).meta.config.retries for writes in (False, True)
+        writes: connection.client("kms", writes=writes).meta.config.retries
+        for writes in (False, True)
     }
     assert configured == {
         False: {"mode": "standard", "total_max_attempts": 5},

@@ -73,9 +73,9 @@ def _keep(params: Answer, context: Answer, **_: Any) -> None:
 
 
 def _reply(model: Any, context: Answer, request_signer: Any, **_: Any) -> tuple[Any, Answer]:
-    place = _ANSWERING[0]
-    place.asked.append((request_signer.region_name, model.name, context["request"]))
-    answer = place.answering(model.name, context["request"])
+    connection = _ANSWERING[0]
+    connection.asked.append((request_signer.region_name, model.name, context["request"]))
+    answer = connection.answering(model.name, context["request"])
     return _Ok(), {**answer, "ResponseMetadata": {"HTTPStatusCode": 200}}
 
 

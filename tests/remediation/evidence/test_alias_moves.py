@@ -13,12 +13,12 @@ from dead_key import ACCOUNT, ARN, changed
 
 from embedded_aws.lake import store_arn
 from embedded_aws.process import EmbeddedAws
-from keysweep.remediation.aws import Accounts, Manners
+from keysweep.remediation.aws import Accounts, ClientSettings
 from keysweep.remediation.evidence import SOURCES, Collector
 from keysweep.remediation.evidence._cloudtrail import TrailEvent, parse
 from keysweep.remediation.evidence.alias_moves import SHOWN, Moves
 from keysweep.remediation.evidence.lake import StoreArn, lake_sources
-from keysweep.remediation.models import AliasMoves, Evidence, KeyArn, Unknown
+from keysweep.remediation.models import AliasMoves, Evidence, KeyArn, Unreadable
 
 T0 = datetime(2026, 10, 1, tzinfo=UTC)
 HOME = f"arn:aws:kms:eu-west-1:{ACCOUNT}:"
@@ -169,7 +169,7 @@ def test_a_key_may_be_the_former_one_if_it_is_older_and_had_no_other_alias() -> 
     )
     assert possible(bare, MOVED) == possible(same_second, MOVED) == ["alias/shop"]
     assert possible(young, MOVED) == possible(changed(), MOVED) == []
-    assert possible(changed(aliases=Unknown(unknown="x")), MOVED) == ["alias/shop"]
+    assert possible(changed(aliases=Unreadable(unreadable="x")), MOVED) == ["alias/shop"]
 
 
 def test_an_alias_that_the_key_got_with_the_move_is_no_other_alias() -> None:
@@ -235,7 +235,7 @@ def moves(
         store = StoreArn.parse(store_arn(ACCOUNT, "eu-west-1", "trail"))
         sources = {**SOURCES, **(lake_sources(store) if lake else {})}
         names = {key["arn"]: key["name"] for key in embedded.keys()}
-        collector = Collector(Accounts(manners=Manners(quota_share=100)), sources=sources)
+        collector = Collector(Accounts(manners=ClientSettings(quota_share=100)), sources=sources)
         pieces = {"alias_moves", "later_aliases"}
         found = collector.collect(
             map(KeyArn.parse, names),

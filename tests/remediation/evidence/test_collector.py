@@ -12,16 +12,16 @@ from dead_key import ACCOUNT, ARN, DEAD, NOW, changed, policy
 
 from keysweep.remediation.errors import AccountUnavailable
 from keysweep.remediation.evidence import SOURCES, Collector, Source
-from keysweep.remediation.models import PIECES, Cost, Evidence, Grant, KeyArn, Unknown
+from keysweep.remediation.models import PIECES, Cost, Evidence, Grant, KeyArn, Unreadable
 from keysweep.remediation.plan import FOR_REVIEW
 from keysweep.remediation.policy import Policy
-from keysweep.remediation.rules import RULES, judge
+from keysweep.remediation.rules import RULES, evaluate
 
 
 class NoAccounts:
     """Every account is open, and there is nothing in it: the sources below know it all."""
 
-    def place(self, key_arn: KeyArn) -> KeyArn:
+    def connect(self, key_arn: KeyArn) -> KeyArn:
         if key_arn.account_id == "000000000000":
             raise AccountUnavailable("account 000000000000 could not be entered")
         return key_arn
@@ -44,18 +44,20 @@ class World:
             self.asked.append((piece, evidence.key_arn))
             return getattr(self.truth[evidence.key_arn], piece)
 
-        def read_place(place: Any, group: Sequence[Evidence]) -> Mapping[KeyArn, Any]:
-            return {evidence.key_arn: read_key(place, evidence) for evidence in group}
+        def read_account_region(connection: Any, group: Sequence[Evidence]) -> Mapping[KeyArn, Any]:
+            return {evidence.key_arn: read_key(connection, evidence) for evidence in group}
 
         if source.read_key is not None:
             return Source(piece, source.cost, (), read_key=read_key, after=source.after)
-        return Source(piece, source.cost, (), read_place=read_place, after=source.after)
+        return Source(
+            piece, source.cost, (), read_account_region=read_account_region, after=source.after
+        )
 
     def collect(self, under: Policy, *, ask_all: bool = False) -> Mapping[KeyArn, Evidence]:
         collector = Collector(NoAccounts(), sources=self.sources())
         return collector.collect(
             self.truth,
-            lambda e: judge(e, under, NOW, ask_all=ask_all).unasked,
+            lambda e: evaluate(e, under, NOW, ask_all=ask_all).unasked,
             lambda arn: Evidence(key_arn=arn, finding_time=self.truth[arn].finding_time),
         )
 
@@ -95,7 +97,7 @@ def test_a_key_that_is_held_for_free_is_asked_nothing() -> None:
     [
         (changed(description={"origin": "EXTERNAL"}), Cost.DESCRIBE),
         (changed(grants=(Grant(grant_id="g", grantee_principal=ACCOUNT),)), Cost.KEY_CALL),
-        (changed(history=Unknown(unknown="denied")), Cost.EVENT_NAME),
+        (changed(history=Unreadable(unreadable="denied")), Cost.EVENT_NAME),
         (changed(last_use={"used": NOW}), Cost.LAST_USE),
     ],
     ids=["description", "grants", "history", "last-use"],
@@ -113,9 +115,9 @@ def test_explaining_asks_everything_even_of_a_held_key() -> None:
 
 
 def test_a_waived_rule_asks_for_nothing() -> None:
-    waiver = {"key": "all", "rule": "use-attempted", "reason": "x", "until": "2026-12-31"}
+    exception_for = {"key": "all", "rule": "use-attempted", "reason": "x", "until": "2026-12-31"}
     world = World(DEAD)
-    world.collect(policy(accept=[waiver]))
+    world.collect(policy(exceptions=[exception_for]))
     assert set(world.pieces()) == NEEDED_BY_DEFAULT - {"use_attempts"}
 
 
@@ -131,7 +133,9 @@ def test_an_account_that_stays_shut_is_unknown_for_its_keys_alone() -> None:
     shut = KeyArn("aws", "000000000000", "eu-west-1", ARN.key_id)
     world = World(DEAD, changed(key_arn=shut))
     found = world.collect(Policy())
-    assert found[shut].description == Unknown(unknown="account 000000000000 could not be entered")
+    assert found[shut].description == Unreadable(
+        unreadable="account 000000000000 could not be entered"
+    )
     assert found[ARN].use_attempts == DEAD.use_attempts
 
 
@@ -146,13 +150,13 @@ def test_what_is_read_after_another_waits_for_it() -> None:
 
 
 def test_a_key_that_a_source_leaves_out_is_unknown() -> None:
-    forgetful = Source("tags", Cost.KEY_CALL, (), read_place=lambda *_: {})
+    forgetful = Source("tags", Cost.KEY_CALL, (), read_account_region=lambda *_: {})
     found = Collector(NoAccounts(), sources={"tags": forgetful}).collect(
         [ARN],
         lambda e: frozenset({"tags"}) if e.tags is None else frozenset(),
     )
-    assert found[ARN].tags == Unknown(
-        unknown="its source left this key out: an error of keysweep itself; please report it"
+    assert found[ARN].tags == Unreadable(
+        unreadable="its source left this key out: an error of keysweep itself; please report it"
     )
 
 
@@ -160,13 +164,15 @@ def test_a_source_of_one_place_is_asked_once_about_the_keys_of_all_places() -> N
     groups: list[set[KeyArn]] = []
     store = KeyArn("aws", ACCOUNT, "eu-central-1", ARN.key_id)
 
-    def read_place(place: Any, group: Sequence[Evidence]) -> Mapping[KeyArn, Any]:
-        assert place == store
+    def read_account_region(connection: Any, group: Sequence[Evidence]) -> Mapping[KeyArn, Any]:
+        assert connection == store
         groups.append({evidence.key_arn for evidence in group})
         return {evidence.key_arn: DEAD.history for evidence in group}
 
     far = KeyArn("aws", "444455556666", "us-east-1", ARN.key_id)
-    source = Source("history", Cost.EVENT_NAME, (), read_place=read_place, at=store)
+    source = Source(
+        "history", Cost.EVENT_NAME, (), read_account_region=read_account_region, at=store
+    )
     Collector(NoAccounts(), sources={"history": source}).collect(
         [ARN, far],
         lambda e: frozenset({"history"}) if e.history is None else frozenset(),
@@ -222,7 +228,7 @@ def test_progress_is_told_what_and_of_how_many() -> None:
     collector = Collector(
         NoAccounts(), sources=world.sources(), progress=lambda p, n: told.append((p, n))
     )
-    collector.collect([ARN], lambda e: judge(e, Policy(), NOW).unasked)
+    collector.collect([ARN], lambda e: evaluate(e, Policy(), NOW).unasked)
     assert told == [(piece, 1) for piece in world.pieces()]
 
 

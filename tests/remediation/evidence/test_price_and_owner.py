@@ -7,7 +7,7 @@ from dead_key import DEAD, changed, event, policy
 
 from keysweep.remediation.evidence.owner import owner_of
 from keysweep.remediation.evidence.rotations import monthly_cost
-from keysweep.remediation.models import Declaration, Declarations, NotFound, Unknown
+from keysweep.remediation.models import Declaration, Declarations, NotFound, Unreadable
 
 
 @pytest.mark.parametrize(("rotations", "price"), [(0, 1), (1, 2), (2, 3), (3, 3), (40, 3)])
@@ -29,7 +29,7 @@ def test_a_key_that_waits_for_deletion_and_one_of_aws_cost_nothing() -> None:
     assert monthly_cost(changed(description={"key_manager": "AWS"})) == 0
 
 
-@pytest.mark.parametrize("nothing", [None, NotFound(), Unknown(unknown="denied")])
+@pytest.mark.parametrize("nothing", [None, NotFound(), Unreadable(unreadable="denied")])
 def test_what_is_not_known_promises_nothing(nothing: object) -> None:
     assert monthly_cost(changed(description=nothing)) == 0
     unread = None if isinstance(nothing, NotFound) else nothing
@@ -59,7 +59,9 @@ LEADS = {
     "nobody": (NAMELESS, None),
     "nothing known": (
         changed(
-            **dict.fromkeys(["tags", "aliases", "declarations", "history"], Unknown(unknown="x"))
+            **dict.fromkeys(
+                ["tags", "aliases", "declarations", "history"], Unreadable(unreadable="x")
+            )
         ),
         None,
     ),

@@ -117,8 +117,8 @@ def scan(stubbed: Stubbed, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any
             listed_as=WHOLE.listed_as if listed_as is None else listed_as,
             entries=entries,
         )
-        place = stubbed(network.answer, region=region)
-        return scan_region(place, listing), place, network
+        connection = stubbed(network.answer, region=region)
+        return scan_region(connection, listing), connection, network
 
     return run
 
@@ -127,8 +127,8 @@ def absent(index: Index) -> set[tuple[str, str]]:
     return {(one.service.service, one.witnesses.region) for one in index.absent}
 
 
-def called(place: Any) -> set[str]:
-    return {operation for _, operation, _ in place.asked} - {"GetParametersByPath"}
+def called(connection: Any) -> set[str]:
+    return {operation for _, operation, _ in connection.asked} - {"GetParametersByPath"}
 
 
 def refusal(code: str) -> ClientError:
@@ -146,9 +146,9 @@ def test_a_service_without_host_that_the_list_does_not_name_is_absent_and_not_ca
     scan: Callable[..., Any],
 ) -> None:
     """Amazon Q Business has hosts in four Regions, and botocore lists it in all of them."""
-    index, place, _ = scan(QBUSINESS, unknown=NO_QBUSINESS)
+    index, connection, _ = scan(QBUSINESS, unknown=NO_QBUSINESS)
     assert absent(index) == {("qbusiness", "eu-west-3")}
-    assert (index.gaps, called(place), index.read) == ([], set(), 0)
+    assert (index.gaps, called(connection), index.read) == ([], set(), 0)
 
 
 def test_what_was_skipped_is_in_the_evidence_with_both_witnesses(
@@ -173,12 +173,12 @@ def test_what_was_skipped_is_in_the_evidence_with_both_witnesses(
 def test_the_list_is_read_once_a_region_and_only_where_a_host_is_missing(
     scan: Callable[..., Any],
 ) -> None:
-    _, place, _ = scan(QBUSINESS, FARMS, unknown=r"(qbusiness|management\.deadline)\.")
-    asked = [request for _, operation, request in place.asked if operation != "ListFarms"]
+    _, connection, _ = scan(QBUSINESS, FARMS, unknown=r"(qbusiness|management\.deadline)\.")
+    asked = [request for _, operation, request in connection.asked if operation != "ListFarms"]
     assert len(asked) == len(codes_of("eu-west-3")) // 10 + 1
-    _, place, _ = scan(QBUSINESS, FARMS, known="")
-    assert called(place) == {"ListApplications", "ListFarms"}
-    assert {operation for _, operation, _ in place.asked} == called(place)
+    _, connection, _ = scan(QBUSINESS, FARMS, known="")
+    assert called(connection) == {"ListApplications", "ListFarms"}
+    assert {operation for _, operation, _ in connection.asked} == called(connection)
 
 
 @pytest.mark.parametrize(
@@ -198,11 +198,11 @@ def test_the_list_is_read_once_a_region_and_only_where_a_host_is_missing(
 def test_without_the_list_nothing_is_absent(
     scan: Callable[..., Any], store: Any, kind: str, permission: str | None
 ) -> None:
-    index, place, _ = scan(QBUSINESS, unknown=NO_QBUSINESS, store=store)
+    index, connection, _ = scan(QBUSINESS, unknown=NO_QBUSINESS, store=store)
     (gap,) = index.gaps
     assert (gap.service, gap.kind, gap.permission) == ("qbusiness", kind, permission)
     assert absent(index) == set()
-    assert called(place) == {"ListApplications"}
+    assert called(connection) == {"ListApplications"}
 
 
 def test_a_list_that_the_region_does_not_have_is_read_from_another(
@@ -213,9 +213,9 @@ def test_a_list_that_the_region_does_not_have_is_read_from_another(
     def store(request: Answer) -> Answer:
         return next(answers, None) or pages(codes_of("eu-west-3"))(request)
 
-    index, place, _ = scan(QBUSINESS, unknown=NO_QBUSINESS, store=store)
+    index, connection, _ = scan(QBUSINESS, unknown=NO_QBUSINESS, store=store)
     assert absent(index) == {("qbusiness", "eu-west-3")}
-    assert [region for region, _, _ in place.asked][:2] == ["eu-west-3", "us-east-1"]
+    assert [region for region, _, _ in connection.asked][:2] == ["eu-west-3", "us-east-1"]
 
 
 def test_a_service_without_a_code_is_never_absent(scan: Callable[..., Any]) -> None:
@@ -243,10 +243,10 @@ def test_where_a_name_server_knows_five_hosts_alone_every_other_service_is_a_gap
     scan: Callable[..., Any], region: str
 ) -> None:
     entries = [entry for entry in one_of_each() if entry.reach == "region"]
-    index, place, _ = scan(*entries, region=region, known=ALLOWLIST)
+    index, connection, _ = scan(*entries, region=region, known=ALLOWLIST)
     assert absent(index) == set()
     assert {gap.service for gap in index.gaps} == {entry.service for entry in entries}
-    assert called(place) == {entry.operation for entry in entries}
+    assert called(connection) == {entry.operation for entry in entries}
 
 
 PREFIXED = {
@@ -270,12 +270,12 @@ def test_the_host_that_counts_is_that_of_the_operation(
     if service == "omics":
         bare = "omics."
     store = pages(codes)
-    index, place, _ = scan(entry, region="us-west-2", unknown=re.escape(bare), store=store)
-    assert (absent(index), called(place)) == (set(), {entry.operation})
-    index, place, network = scan(
+    index, connection, _ = scan(entry, region="us-west-2", unknown=re.escape(bare), store=store)
+    assert (absent(index), called(connection)) == (set(), {entry.operation})
+    index, connection, network = scan(
         entry, region="us-west-2", unknown=re.escape(PREFIXED[service]), store=store
     )
-    assert (absent(index), called(place)) == ({(service, "us-west-2")}, set())
+    assert (absent(index), called(connection)) == ({(service, "us-west-2")}, set())
     assert any(host.startswith(PREFIXED[service]) for host in network.looked_up)
 
 
@@ -294,11 +294,11 @@ def configured(
             f"[profile own]\n{setting if where == 'profile' else ''}\n", encoding="utf-8"
         )
 
-        def client(place: Any, service: str, region: str) -> Any:
+        def client(connection: Any, service: str, region: str) -> Any:
             session = Session(profile="own")
             session.set_credentials("stub", "stub")
-            place.session = session
-            place.plain_client = lambda service, region, *, configured: Clients().plain(
+            connection.session = session
+            connection.plain_client = lambda service, region, *, configured: Clients().plain(
                 session, service, region, configured=configured
             )
             return session.create_client(service, region)
@@ -316,10 +316,10 @@ def ask(stubbed: Stubbed, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tupl
         network = Network(rf"^(?!{unknown})", pages(codes_of("eu-west-3")))
         monkeypatch.setattr(reference_absence, "exists", network.exists)
         monkeypatch.setattr(reference_absence, "getproxies", dict)
-        place = stubbed(network.answer, region=region)
-        client = make(place, entry.service, region)
+        connection = stubbed(network.answer, region=region)
+        client = make(connection, entry.service, region)
         witnesses = reference_absence.Witnesses()
-        return witnesses.ask(place, WHOLE, entry, params_of(entry), client), network
+        return witnesses.ask(connection, WHOLE, entry, params_of(entry), client), network
 
     return run
 

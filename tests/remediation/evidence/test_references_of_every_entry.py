@@ -230,10 +230,10 @@ def test_a_listing_that_hides_keys_is_a_gap_unless_it_is_empty(
     entry: Entry, stubbed: Callable[..., Any]
 ) -> None:
     aws = Aws(entry)
-    place = stubbed(aws.answer)
-    aws.client = place.client(entry.service)
+    connection = stubbed(aws.answer)
+    aws.client = connection.client(entry.service)
     only = ReferenceList(version=1, absent=LIST.absent, entries=(entry,))
-    (gap,) = scan_region(place, only).gaps
+    (gap,) = scan_region(connection, only).gaps
     assert entry.hides is not None
     assert entry.hides in gap.why
     assert scan_region(stubbed(lambda *_: {}), only).gaps == []
@@ -242,11 +242,11 @@ def test_a_listing_that_hides_keys_is_a_gap_unless_it_is_empty(
 @pytest.mark.parametrize("entry", [e for e in LIST.entries if not e.hides], ids=label)
 def test_each_place_that_an_entry_claims_is_read(entry: Entry, stubbed: Callable[..., Any]) -> None:
     aws = Aws(entry)
-    place = stubbed(aws.answer)
-    aws.client = place.client(entry.service)
+    connection = stubbed(aws.answer)
+    aws.client = connection.client(entry.service)
     only = ReferenceList(version=1, absent=LIST.absent, entries=(entry,))
     scan = scan_region if entry.reach == "region" else scan_account
-    index = scan(place, only)
+    index = scan(connection, only)
     assert index.gaps == []
     found = {
         (key, ref.field)
@@ -258,6 +258,6 @@ def test_each_place_that_an_entry_claims_is_read(entry: Entry, stubbed: Callable
     claimed = {one for call in entry.walk() for one in (*call.keys, *call.documents)}
     assert {expression for _, expression in aws.named} == claimed
     assert aws.unnamed == set()
-    asked = {operation for _, operation, _ in place.asked} - {"DescribeRegions"}
+    asked = {operation for _, operation, _ in connection.asked} - {"DescribeRegions"}
     assert asked == {call.operation for call in entry.walk()}
     assert aws.first_pages == aws.last_pages

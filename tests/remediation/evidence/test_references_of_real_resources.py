@@ -16,7 +16,7 @@ import boto3
 import pytest
 
 from embedded_aws.process import EmbeddedAws
-from keysweep.remediation.aws import Accounts, Manners
+from keysweep.remediation.aws import Accounts, ClientSettings
 from keysweep.remediation.evidence.reference_list import reference_list
 from keysweep.remediation.evidence.references import SOURCE
 from keysweep.remediation.models import Evidence, KeyArn, References
@@ -1218,7 +1218,7 @@ def evidence(aws: EmbeddedAws, named: Callable[[str, str], Named]) -> Mapping[Ke
     for one in CASES:
         one.create(client, keys[str(one)])
     keys[UNNAMED] = named(UNNAMED, REGION)
-    accounts = Accounts(manners=Manners(quota_share=100))
+    accounts = Accounts(manners=ClientSettings(quota_share=100))
     found: dict[KeyArn, References] = {}
     for region in (REGION, ELSEWHERE):
         asked = [
@@ -1226,8 +1226,8 @@ def evidence(aws: EmbeddedAws, named: Callable[[str, str], Named]) -> Mapping[Ke
             for key in keys.values()
             if KeyArn.parse(key.arn).region == region
         ]
-        assert SOURCE.read_place is not None
-        found |= SOURCE.read_place(accounts.place(asked[0].key_arn), asked)
+        assert SOURCE.read_account_region is not None
+        found |= SOURCE.read_account_region(accounts.connect(asked[0].key_arn), asked)
     return found
 
 

@@ -70,8 +70,8 @@ def answers(table: Mapping[str, Any]) -> Callable[[str, Answer], Answer]:
     return answer
 
 
-def scanned(place: Any, *entries: Entry, absent: tuple[Sign, ...] = ()) -> Index:
-    return scan_region(place, listing(*entries, absent=absent))
+def scanned(connection: Any, *entries: Entry, absent: tuple[Sign, ...] = ()) -> Index:
+    return scan_region(connection, listing(*entries, absent=absent))
 
 
 def named(index: Index) -> set[tuple[str, str]]:
@@ -178,11 +178,11 @@ def test_an_answer_of_another_shape_is_a_gap(stubbed: Stubbed) -> None:
 def test_a_field_that_this_boto3_does_not_know_is_a_gap_and_nothing_is_asked(
     stubbed: Stubbed,
 ) -> None:
-    place = stubbed(answers({}))
-    (gap,) = scanned(place, VOLUMES.model_copy(update={"keys": ("KeyOfTheFuture",)})).gaps
+    connection = stubbed(answers({}))
+    (gap,) = scanned(connection, VOLUMES.model_copy(update={"keys": ("KeyOfTheFuture",)})).gaps
     assert "too old" in gap.why
     assert "Volume has no member KeyOfTheFuture" in gap.why
-    assert place.asked == []
+    assert connection.asked == []
 
 
 def test_a_service_that_this_boto3_does_not_know_is_a_gap(stubbed: Stubbed) -> None:
@@ -194,10 +194,10 @@ def test_a_service_that_this_boto3_does_not_know_is_a_gap(stubbed: Stubbed) -> N
 
 
 def test_an_empty_answer_is_nothing_and_leads_to_no_further_call(stubbed: Stubbed) -> None:
-    place = stubbed(answers({"ListTables": {"TableNames": []}}))
-    index = scanned(place, TABLES)
+    connection = stubbed(answers({"ListTables": {"TableNames": []}}))
+    index = scanned(connection, TABLES)
     assert (index.gaps, named(index)) == ([], set())
-    assert [operation for _, operation, _ in place.asked] == ["ListTables"]
+    assert [operation for _, operation, _ in connection.asked] == ["ListTables"]
 
 
 def test_a_declared_error_is_nothing(stubbed: Stubbed) -> None:
@@ -347,9 +347,9 @@ def test_requests_take_repeat_and_multiply_parameters(stubbed: Stubbed) -> None:
         "ListInstances": {"InstanceSummaryList": [{"Id": "one", "Arn": "arn:one"}]},
         "ListInstanceStorageConfigs": {"StorageConfigs": [config]},
     }
-    place = stubbed(answers(table))
-    assert named(scanned(place, entry)) == {("connect", "arn:one")}
-    assert [request for _, operation, request in place.asked[1:]] == [
+    connection = stubbed(answers(table))
+    assert named(scanned(connection, entry)) == {("connect", "arn:one")}
+    assert [request for _, operation, request in connection.asked[1:]] == [
         {"InstanceId": "one", "ResourceType": "CALL_RECORDINGS"},
         {"InstanceId": "one", "ResourceType": "ATTACHMENTS"},
     ]
@@ -389,9 +389,9 @@ def domains(count: int, *, lost: str = "") -> dict[str, Any]:
 
 
 def test_items_go_into_batches(stubbed: Stubbed) -> None:
-    place = stubbed(answers(domains(12)))
-    assert len(named(scanned(place, DOMAINS))) == 12
-    sizes = sorted(len(request["DomainNames"]) for _, _, request in place.asked[1:])
+    connection = stubbed(answers(domains(12)))
+    assert len(named(scanned(connection, DOMAINS))) == 12
+    sizes = sorted(len(request["DomainNames"]) for _, _, request in connection.asked[1:])
     assert sizes == [2, 5, 5]
 
 
@@ -413,10 +413,10 @@ def test_an_item_is_asked_in_its_own_region(stubbed: Stubbed) -> None:
         "ListBucketInventoryConfigurations": {"InventoryConfigurationList": []},
         "GetBucketPolicy": refusal("NoSuchBucketPolicy"),
     }
-    place = stubbed(answers(table))
-    index = scan_account(place, listing(entry))
+    connection = stubbed(answers(table))
+    index = scan_account(connection, listing(entry))
     assert index.gaps == []
-    asked = {(request.get("Bucket"), region) for region, _, request in place.asked}
+    asked = {(request.get("Bucket"), region) for region, _, request in connection.asked}
     assert asked == {(None, REGION), ("near", REGION), ("far", "us-west-2")}
 
 
@@ -446,15 +446,15 @@ def test_each_entry_is_asked_where_its_reach_says(stubbed: Stubbed) -> None:
         "ListSecrets": {"SecretList": []},
         "DescribeVolumes": {"Volumes": []},
     }
-    place = stubbed(answers(table))
+    connection = stubbed(answers(table))
     all_three = listing(VOLUMES, TRAILS, ZONES)
-    scan_region(place, all_three)
-    assert {(operation, region) for region, operation, _ in place.asked} == {
+    scan_region(connection, all_three)
+    assert {(operation, region) for region, operation, _ in connection.asked} == {
         ("DescribeVolumes", REGION)
     }
-    place.asked.clear()
-    scan_account(place, all_three)
-    assert {(operation, region) for region, operation, _ in place.asked} == {
+    connection.asked.clear()
+    scan_account(connection, all_three)
+    assert {(operation, region) for region, operation, _ in connection.asked} == {
         ("DescribeRegions", REGION),
         ("DescribeTrails", REGION),
         ("DescribeTrails", "us-east-1"),
@@ -468,10 +468,10 @@ def test_unknown_regions_are_a_gap_of_each_service_that_needs_them(stubbed: Stub
         "DescribeTrails": {"trailList": []},
         "ListSecrets": {"SecretList": []},
     }
-    place = stubbed(answers(table))
-    (gap,) = scan_account(place, listing(TRAILS, ZONES)).gaps
+    connection = stubbed(answers(table))
+    (gap,) = scan_account(connection, listing(TRAILS, ZONES)).gaps
     assert (gap.service, gap.permission) == ("cloudtrail", "ec2:DescribeRegions")
-    assert ("DescribeTrails", REGION) in {(op, region) for region, op, _ in place.asked}
+    assert ("DescribeTrails", REGION) in {(op, region) for region, op, _ in connection.asked}
 
 
 # --- the source -----------------------------------------------------------------------------------
@@ -491,10 +491,10 @@ def scans(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
     lock = threading.Lock()
 
     def scan(kind: str) -> Callable[..., Index]:
-        def run(place: Any, whole: ReferenceList) -> Index:
+        def run(connection: Any, whole: ReferenceList) -> Index:
             assert whole is references.reference_list()
             with lock:
-                done.append((kind, place.region))
+                done.append((kind, connection.region))
             return Index(read=1)
 
         return run
@@ -512,18 +512,24 @@ def test_the_index_is_built_once_a_region_and_once_an_account(
     stubbed: Stubbed, scans: list[tuple[str, str]]
 ) -> None:
     session = Session()
-    places = [stubbed(answers({}), region=region, session=session) for region in (REGION, "x-y-1")]
-    read = references.SOURCE.read_place
+    connections = [
+        stubbed(answers({}), region=region, session=session) for region in (REGION, "x-y-1")
+    ]
+    read = references.SOURCE.read_account_region
     assert read is not None
     with ThreadPoolExecutor(8) as threads:
-        asked = [(place, evidence(REGION, number)) for place in places for number in range(20)]
+        asked = [
+            (connection, evidence(REGION, number))
+            for connection in connections
+            for number in range(20)
+        ]
         found = list(threads.map(lambda one: read(one[0], [one[1]]), asked))
     assert all(next(iter(one.values())).services == 2 for one in found)
     assert sorted(kind for kind, _ in scans) == ["account", "region", "region"]
 
 
 def test_another_run_looks_afresh(stubbed: Stubbed, scans: list[tuple[str, str]]) -> None:
-    read = references.SOURCE.read_place
+    read = references.SOURCE.read_account_region
     assert read is not None
     for session in (Session(), Session()):
         read(stubbed(answers({}), session=session), [evidence(REGION, 1)])
@@ -533,7 +539,7 @@ def test_another_run_looks_afresh(stubbed: Stubbed, scans: list[tuple[str, str]]
 def test_every_key_that_was_asked_gets_an_answer(
     stubbed: Stubbed, scans: list[tuple[str, str]]
 ) -> None:
-    read = references.SOURCE.read_place
+    read = references.SOURCE.read_account_region
     assert read is not None
     asked = [evidence(REGION, number) for number in range(3)]
     assert set(read(stubbed(answers({}), session=Session()), asked)) == {e.key_arn for e in asked}
@@ -542,13 +548,13 @@ def test_every_key_that_was_asked_gets_an_answer(
 def test_a_scan_that_breaks_breaks_for_all_who_wait_for_it(
     stubbed: Stubbed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(place: Any, whole: ReferenceList) -> Index:
+    def broken(connection: Any, whole: ReferenceList) -> Index:
         raise RuntimeError("a bug")
 
     monkeypatch.setattr(reference_scan, "scan_region", broken)
-    read = references.SOURCE.read_place
+    read = references.SOURCE.read_account_region
     assert read is not None
-    place = stubbed(answers({}), session=Session())
+    connection = stubbed(answers({}), session=Session())
     for _ in range(2):
         with pytest.raises(RuntimeError, match="a bug"):
-            read(place, [evidence(REGION, 1)])
+            read(connection, [evidence(REGION, 1)])

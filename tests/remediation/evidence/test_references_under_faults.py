@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from embedded_aws.process import EmbeddedAws
-from keysweep.remediation.aws import Accounts, Manners, Place
+from keysweep.remediation.aws import Accounts, ClientSettings, Connection
 from keysweep.remediation.evidence import reference_absence
 from keysweep.remediation.evidence.reference_index import Index, references_to
 from keysweep.remediation.evidence.reference_list import ReferenceList, reference_list
@@ -54,14 +54,14 @@ def shop(server: EmbeddedAws) -> Iterator[KeyArn]:
 
 
 @pytest.fixture
-def place(server: EmbeddedAws, shop: KeyArn) -> Iterator[Place]:
-    manners = Manners(quota_share=100, read_timeout=1, attempts=2)
-    yield Accounts(manners=manners).place(shop)
+def connection(server: EmbeddedAws, shop: KeyArn) -> Iterator[Connection]:
+    manners = ClientSettings(quota_share=100, read_timeout=1, attempts=2)
+    yield Accounts(manners=manners).connect(shop)
     server.clear_faults()
 
 
-def scanned(place: Place) -> list[Index]:
-    return [scan_region(place, SOME), scan_account(place, SOME)]
+def scanned(connection: Connection) -> list[Index]:
+    return [scan_region(connection, SOME), scan_account(connection, SOME)]
 
 
 def found(key: KeyArn, indexes: list[Index]) -> set[str]:
@@ -69,9 +69,9 @@ def found(key: KeyArn, indexes: list[Index]) -> set[str]:
 
 
 def test_without_a_fault_everything_is_found_and_there_is_no_gap(
-    shop: KeyArn, place: Place
+    shop: KeyArn, connection: Connection
 ) -> None:
-    indexes = scanned(place)
+    indexes = scanned(connection)
     assert [index.gaps for index in indexes] == [[], []]
     assert found(shop, indexes) == {"ec2", "sqs", "dynamodb", "secretsmanager", "s3"}
 
@@ -93,14 +93,14 @@ def test_without_a_fault_everything_is_found_and_there_is_no_gap(
 def test_a_call_that_is_not_answered_is_a_gap_and_the_others_go_on(
     server: EmbeddedAws,
     shop: KeyArn,
-    place: Place,
+    connection: Connection,
     service: str,
     operation: str,
     permission: str,
     kind: str,
 ) -> None:
     server.fault(kind, service=service, operation=operation, times=None)
-    indexes = scanned(place)
+    indexes = scanned(connection)
     gaps = [gap for index in indexes for gap in index.gaps]
     assert [fault["hit"] > 0 for fault in server.faults()] == [True]
     assert {gap.service for gap in gaps} == {service}
@@ -110,29 +110,33 @@ def test_a_call_that_is_not_answered_is_a_gap_and_the_others_go_on(
     assert others <= found(shop, indexes)
 
 
-def test_a_throttled_call_is_asked_again(server: EmbeddedAws, shop: KeyArn, place: Place) -> None:
+def test_a_throttled_call_is_asked_again(
+    server: EmbeddedAws, shop: KeyArn, connection: Connection
+) -> None:
     server.fault("throttle", service="sqs", operation="ListQueues", times=1)
-    indexes = scanned(place)
+    indexes = scanned(connection)
     assert [index.gaps for index in indexes] == [[], []]
     assert "sqs" in found(shop, indexes)
 
 
-def test_regions_that_cannot_be_listed_are_a_gap(server: EmbeddedAws, place: Place) -> None:
+def test_regions_that_cannot_be_listed_are_a_gap(
+    server: EmbeddedAws, connection: Connection
+) -> None:
     server.fault("deny", service="ec2", operation="DescribeRegions")
-    gaps = [gap for index in scanned(place) for gap in index.gaps]
+    gaps = [gap for index in scanned(connection) for gap in index.gaps]
     assert [(gap.service, gap.permission) for gap in gaps] == [
         ("cloudtrail", "ec2:DescribeRegions")
     ]
 
 
 def test_the_public_list_of_services_is_read_whole_with_the_given_credentials(
-    server: EmbeddedAws, place: Place
+    server: EmbeddedAws, connection: Connection
 ) -> None:
     path = reference_absence.LIST_PATH.format(region=REGION)
-    codes = reference_absence.public_codes(place, REGION, path)
+    codes = reference_absence.public_codes(connection, REGION, path)
     assert isinstance(codes, frozenset)
     assert codes > reference_absence.IN_EVERY_REGION | {*reference_absence.CONTROLS}
     server.fault("deny", service="ssm", operation="GetParametersByPath", times=None)
-    denied = reference_absence.public_codes(place, REGION, path)
+    denied = reference_absence.public_codes(connection, REGION, path)
     assert isinstance(denied, reference_absence.Doubt)
     assert denied.permission == "ssm:GetParametersByPath"

@@ -11,7 +11,7 @@ import pytest
 
 from embedded_aws.lake import store_arn
 from embedded_aws.process import EmbeddedAws
-from keysweep.remediation.aws import Accounts, Manners
+from keysweep.remediation.aws import Accounts, ClientSettings
 from keysweep.remediation.errors import BadInput
 from keysweep.remediation.evidence import SOURCES, Collector, Source, lake
 from keysweep.remediation.evidence.lake import StoreArn, lake_sources
@@ -21,12 +21,12 @@ from keysweep.remediation.models import (
     KeyArn,
     KeyDescription,
     NotFound,
-    Unknown,
+    Unreadable,
 )
 
 SHOP = "111122223333"
 DATA = "444455556666"
-FAST = Manners(quota_share=100)
+FAST = ClientSettings(quota_share=100)
 """The embedded AWS counts no requests here, so nothing has to wait for a quota."""
 DEAD = {"state": "Disabled", "created_days_ago": 900, "disabled_days_ago": 400}
 
@@ -207,7 +207,9 @@ def test_key_policies_are_read_as_they_are(aws) -> None:
         },
     )
     found = {n: e.key_policy for n, e in read(embedded, "key_policy").items()}
-    assert all(policy is not None and not isinstance(policy, Unknown) for policy in found.values())
+    assert all(
+        policy is not None and not isinstance(policy, Unreadable) for policy in found.values()
+    )
     assert (found["plain"].account_root, found["plain"].outside) == (True, ())
     assert found["odd"].problem == "statement 1 uses NotPrincipal"
     assert (found["shared"].account_root, found["shared"].outside) == (
@@ -242,7 +244,7 @@ def test_last_use_is_read_three_ways(aws, server: EmbeddedAws) -> None:
     )
     found = {name: e.last_use for name, e in read(embedded, "last_use").items()}
     now = embedded.now()
-    assert not any(isinstance(use, Unknown) for use in found.values())
+    assert not any(isinstance(use, Unreadable) for use in found.values())
     assert found["used"].operation == "Sign"
     assert abs(found["used"].used.timestamp() - (now - 12 * 86400)) < 3600
     assert (found["unused"].used, found["unused"].never) == (None, False)
@@ -266,8 +268,8 @@ def test_an_sdk_that_does_not_know_last_use_says_which_does(
     assert reader is not None
     arn = KeyArn.parse(embedded.keys()[0]["arn"])
     value = reader(OldPlace(), Evidence(key_arn=arn))
-    assert isinstance(value, Unknown)
-    assert "install boto3 1.42.97 or later" in value.unknown
+    assert isinstance(value, Unreadable)
+    assert "install boto3 1.42.97 or later" in value.unreadable
 
 
 # --- CloudTrail --------------------------------------------------------------------------------
@@ -287,15 +289,15 @@ def test_the_latest_change_dates_the_state(aws) -> None:
             "disabled_days_ago": 20,
             "events": [event("EnableKey", 30), event("DisableKey", 60)],
         },
-        {"name": "rescued", "state": "Disabled", "rescued_days_ago": 40},
+        {"name": "restored", "state": "Disabled", "restored_days_ago": 40},
     )
     found = {name: e.history for name, e in read(embedded, "history").items()}
-    assert not any(isinstance(history, Unknown) for history in found.values())
-    assert (found["long"].last_change, found["long"].rescues) == (None, ())
+    assert not any(isinstance(history, Unreadable) for history in found.values())
+    assert (found["long"].last_change, found["long"].cancellations) == (None, ())
     assert found["recent"].last_change.event == "DisableKey"
     assert found["recent"].last_change.who == f"arn:aws:sts::{SHOP}:assumed-role/ann/session"
     assert found["turned"].last_change.event == "DisableKey"
-    assert [r.event for r in found["rescued"].rescues] == ["CancelKeyDeletion"]
+    assert [r.event for r in found["restored"].cancellations] == ["CancelKeyDeletion"]
     age = timedelta(seconds=embedded.now() - found["long"].since.timestamp())
     assert timedelta(days=89.9) < age < timedelta(days=90.1)
 
@@ -310,9 +312,9 @@ def test_a_change_that_failed_changed_nothing(aws) -> None:
         }
     )
     history = read(embedded, "history")["tried"].history
-    assert not isinstance(history, Unknown)
+    assert not isinstance(history, Unreadable)
     assert history is not None
-    assert (history.last_change, history.rescues) == (None, ())
+    assert (history.last_change, history.cancellations) == (None, ())
 
 
 def test_a_change_is_found_on_the_last_page_and_asked_once_for_all_keys(aws) -> None:
@@ -355,7 +357,7 @@ NO_USE = [
 def test_use_is_cryptography_and_grants_allowed_or_refused(aws, use: dict[str, object]) -> None:
     embedded = aws({"name": "needed", **DEAD, "events": [*NO_USE, use]})
     attempts = read(embedded, "use_attempts")["needed"].use_attempts
-    assert not isinstance(attempts, Unknown)
+    assert not isinstance(attempts, Unreadable)
     assert [(a.event, a.error) for a in attempts.attempts] == [(use["name"], use.get("error"))]
     assert attempts.attempts[0].who
 
@@ -382,7 +384,7 @@ def test_reads_tags_and_changes_of_state_are_no_use(aws) -> None:
     old = event("Decrypt", 95)
     embedded = aws({"name": "dead", **DEAD, "events": [*NO_USE, old]})
     attempts = read(embedded, "use_attempts")["dead"].use_attempts
-    assert not isinstance(attempts, Unknown)
+    assert not isinstance(attempts, Unreadable)
     assert (attempts.attempts, attempts.all_read) == ((), True)
 
 
@@ -447,7 +449,7 @@ def test_the_lake_shows_years_of_all_keys_with_one_query(with_lake) -> None:
             "events": [event("GetPublicKey", 400)],
         },
         {"name": "no-pair", **DEAD, "events": [event("GetPublicKey", 400)]},
-        {"name": "rescued", **DEAD, "disabled_days_ago": 800, "rescued_days_ago": 600},
+        {"name": "restored", **DEAD, "disabled_days_ago": 800, "restored_days_ago": 600},
     )
     found = read(embedded, "description", "history", "use_attempts", sources=sources)
     assert calls(embedded, "StartQuery") == 2
@@ -458,10 +460,10 @@ def test_the_lake_shows_years_of_all_keys_with_one_query(with_lake) -> None:
         "refused": "DisableKey",
         "pair": "DisableKey",
         "no-pair": "DisableKey",
-        "rescued": "CancelKeyDeletion",
+        "restored": "CancelKeyDeletion",
         "far": "DisableKey",
     }
-    assert [r.event for r in found["rescued"].history.rescues] == ["CancelKeyDeletion"]
+    assert [r.event for r in found["restored"].history.cancellations] == ["CancelKeyDeletion"]
     assert {
         name: {(a.event, a.error) for a in e.use_attempts.attempts}
         for name, e in found.items()
@@ -506,10 +508,10 @@ def test_the_lake_answers_many_rows_in_pages(with_lake) -> None:
 def test_a_store_of_one_region_says_nothing_of_another(with_lake) -> None:
     embedded, sources = with_lake({"name": "dead", **DEAD}, multi_region=False)
     found = read(embedded, "history", "use_attempts", sources=sources)
-    assert isinstance(found["far"].history, Unknown)
-    assert "holds Region eu-west-1 alone" in found["far"].history.unknown
-    assert not isinstance(found["dead"].history, Unknown)
-    assert isinstance(found["far"].use_attempts, Unknown)
+    assert isinstance(found["far"].history, Unreadable)
+    assert "holds Region eu-west-1 alone" in found["far"].history.unreadable
+    assert not isinstance(found["dead"].history, Unreadable)
+    assert isinstance(found["far"].use_attempts, Unreadable)
 
 
 @pytest.mark.parametrize(
@@ -534,19 +536,19 @@ def test_a_store_that_does_not_hold_or_tell_everything_tells_nothing(
     embedded, sources = with_lake({"name": "dead", **DEAD}, **store)
     dead = read(embedded, "history", "use_attempts", sources=sources)["dead"]
     for piece in (dead.history, dead.use_attempts):
-        assert isinstance(piece, Unknown)
-        assert why in piece.unknown
+        assert isinstance(piece, Unreadable)
+        assert why in piece.unreadable
 
 
 def test_a_query_that_does_not_end_is_waited_for_no_longer_than_said(with_lake, monkeypatch):
     embedded, sources = with_lake({"name": "dead", **DEAD})
     monkeypatch.setattr(lake, "PATIENCE", timedelta())
     dead = read(embedded, "history", sources=sources)["dead"]
-    assert isinstance(dead.history, Unknown)
+    assert isinstance(dead.history, Unreadable)
     assert re.fullmatch(
         rf"query [0-9a-f-]+ is still RUNNING after 0 minutes in account {SHOP}, eu-west-1; run it "
         "again",
-        dead.history.unknown,
+        dead.history.unreadable,
     )
 
 
@@ -554,8 +556,8 @@ def test_a_store_that_is_not_there_is_a_reason_for_every_key(aws) -> None:
     embedded = aws({"name": "dead", **DEAD})
     arn = StoreArn.parse(store_arn(SHOP, "eu-west-1", "absent"))
     found = read(embedded, "history", sources={**SOURCES, **lake_sources(arn)})
-    assert isinstance(found["dead"].history, Unknown)
-    assert "EventDataStoreNotFoundException" in found["dead"].history.unknown
+    assert isinstance(found["dead"].history, Unreadable)
+    assert "EventDataStoreNotFoundException" in found["dead"].history.unreadable
 
 
 @pytest.mark.parametrize(
@@ -593,10 +595,10 @@ def test_a_denial_is_unknown_and_names_the_permission(aws, piece: str) -> None:
     embedded = aws({"name": "dead", **DEAD})
     embedded.fault("deny", operation=OPERATIONS[piece], times=None)
     value = getattr(read(embedded, piece)["dead"], piece)
-    assert isinstance(value, Unknown)
+    assert isinstance(value, Unreadable)
     assert value.permission in SOURCES[piece].permissions
     assert value.permission.endswith(f":{OPERATIONS[piece]}")
-    assert f"in account {SHOP}, eu-west-1" in value.unknown
+    assert f"in account {SHOP}, eu-west-1" in value.unreadable
 
 
 @pytest.mark.parametrize("kind", ["truncate", "truncate_unsized", "truncate_valid_length"])
@@ -605,7 +607,7 @@ def test_a_cut_answer_is_unknown_and_never_empty(aws, piece: str, kind: str) -> 
     embedded = aws({"name": "dead", **DEAD})
     embedded.fault(kind, operation=OPERATIONS[piece], times=None)
     value = getattr(read(embedded, piece)["dead"], piece)
-    assert isinstance(value, Unknown)
+    assert isinstance(value, Unreadable)
 
 
 @pytest.mark.parametrize(
@@ -625,7 +627,7 @@ def test_a_cut_second_page_is_unknown_too(aws, piece: str) -> None:
     embedded.fault("truncate", operation=OPERATIONS[piece], skip=1, times=None)
     names = ["rich", "more"] if piece == "aliases" else ["rich"]
     value = getattr(read(embedded, piece, names=names)["rich"], piece)
-    assert isinstance(value, Unknown)
+    assert isinstance(value, Unreadable)
 
 
 def test_one_keys_trouble_is_that_keys_row(aws) -> None:
@@ -633,7 +635,7 @@ def test_one_keys_trouble_is_that_keys_row(aws) -> None:
     arn = next(key["arn"] for key in embedded.keys() if key["name"] == "sick")
     embedded.fault("deny", operation="ListGrants", key=arn, times=None)
     found = read(embedded, "grants")
-    assert isinstance(found["sick"].grants, Unknown)
+    assert isinstance(found["sick"].grants, Unreadable)
     assert found["well"].grants == ()
 
 
@@ -643,15 +645,15 @@ def test_an_account_that_cannot_be_entered_is_unknown(aws) -> None:
     found = Collector(Accounts(manners=FAST)).collect(
         [foreign], lambda e: PIECES - {p for p in PIECES if getattr(e, p)}
     )
-    assert all(isinstance(getattr(found[foreign], piece), Unknown) for piece in PIECES)
-    assert "--role-name" in found[foreign].description.unknown
+    assert all(isinstance(getattr(found[foreign], piece), Unreadable) for piece in PIECES)
+    assert "--role-name" in found[foreign].description.unreadable
 
 
 def test_a_piece_without_a_source_says_so(aws) -> None:
     embedded = aws({"name": "dead", **DEAD})
     value = read(embedded, "tags", sources={})["dead"].tags
-    assert value == Unknown(
-        unknown="nothing reads it: an error of keysweep itself; please report it"
+    assert value == Unreadable(
+        unreadable="nothing reads it: an error of keysweep itself; please report it"
     )
 
 
@@ -662,12 +664,12 @@ def test_an_answer_that_is_not_understood_is_unknown(aws) -> None:
     embedded = aws({"name": "dead", **DEAD})
     sources = {"grants": Source("grants", SOURCES["grants"].cost, (), read_key=odd)}
     value = read(embedded, "grants", sources=sources)["dead"].grants
-    assert isinstance(value, Unknown)
-    assert "not understood (KeyError" in value.unknown
+    assert isinstance(value, Unreadable)
+    assert "not understood (KeyError" in value.unreadable
 
 
 def test_a_value_of_the_wrong_kind_is_unknown(aws) -> None:
     embedded = aws({"name": "dead", **DEAD})
     wrong = Source("grants", SOURCES["grants"].cost, (), read_key=lambda *_: "none")
     value = read(embedded, "grants", sources={"grants": wrong})["dead"].grants
-    assert isinstance(value, Unknown)
+    assert isinstance(value, Unreadable)

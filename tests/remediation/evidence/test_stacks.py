@@ -14,7 +14,7 @@ from keysweep.remediation.evidence.declarations import SOURCE
 from keysweep.remediation.models import Declarations
 
 
-class Place:
+class Connection:
     """A place with one stubbed client."""
 
     region = "eu-west-1"
@@ -59,13 +59,15 @@ def resource(physical: str = ARN.key_id, status: str = "CREATE_COMPLETE") -> dic
 
 
 @pytest.fixture
-def place() -> Place:
-    return Place()
+def connection() -> Connection:
+    return Connection()
 
 
 @pytest.mark.parametrize("physical", [ARN.key_id, str(ARN)])
-def test_the_owning_stack_is_named_with_the_logical_id(place: Place, physical: str) -> None:
-    found = place.answers(resource("role-1"), resource(physical), resource("bucket-1"))
+def test_the_owning_stack_is_named_with_the_logical_id(
+    connection: Connection, physical: str
+) -> None:
+    found = connection.answers(resource("role-1"), resource(physical), resource("bucket-1"))
     (declaration,) = found.found
     assert (declaration.tool, declaration.owner, declaration.source) == (
         "cloudformation",
@@ -76,27 +78,27 @@ def test_the_owning_stack_is_named_with_the_logical_id(place: Place, physical: s
 
 
 @pytest.mark.parametrize("status", ["DELETE_FAILED", "DELETE_IN_PROGRESS", "UPDATE_FAILED"])
-def test_a_stack_that_still_has_the_key_owns_it(place: Place, status: str) -> None:
-    assert place.answers(resource(status=status)).found
+def test_a_stack_that_still_has_the_key_owns_it(connection: Connection, status: str) -> None:
+    assert connection.answers(resource(status=status)).found
 
 
 @pytest.mark.parametrize("status", ["DELETE_COMPLETE", "DELETE_SKIPPED"])
-def test_a_stack_that_let_the_key_go_does_not(place: Place, status: str) -> None:
-    assert place.answers(resource(status=status), resource("role-1")) == Declarations()
+def test_a_stack_that_let_the_key_go_does_not(connection: Connection, status: str) -> None:
+    assert connection.answers(resource(status=status), resource("role-1")) == Declarations()
 
 
 @pytest.mark.parametrize("status", ["CREATE_COMPLETE", "DELETE_COMPLETE", "DELETE_SKIPPED"])
 def test_a_stack_of_more_than_a_hundred_resources_owns_what_it_does_not_list(
-    place: Place, status: str
+    connection: Connection, status: str
 ) -> None:
-    (declaration,) = place.answers(*(resource(f"role-{n}", status) for n in range(100))).found
+    (declaration,) = connection.answers(*(resource(f"role-{n}", status) for n in range(100))).found
     assert declaration.owner == "shop"
 
 
-def test_no_stack_is_an_answer(place: Place) -> None:
+def test_no_stack_is_an_answer(connection: Connection) -> None:
     message = f"Stack for {ARN.key_id} does not exist"
-    place.stub.add_client_error("describe_stack_resources", "ValidationError", message, 400)
-    assert place.read() == Declarations()
+    connection.stub.add_client_error("describe_stack_resources", "ValidationError", message, 400)
+    assert connection.read() == Declarations()
 
 
 @pytest.mark.parametrize(
@@ -107,12 +109,12 @@ def test_no_stack_is_an_answer(place: Place) -> None:
         ("Throttling", "Rate exceeded"),
     ],
 )
-def test_any_other_error_is_no_answer(place: Place, code: str, message: str) -> None:
-    place.stub.add_client_error("describe_stack_resources", code, message, 400)
+def test_any_other_error_is_no_answer(connection: Connection, code: str, message: str) -> None:
+    connection.stub.add_client_error("describe_stack_resources", code, message, 400)
     with pytest.raises(ClientError):
-        place.read()
+        connection.read()
 
 
-def test_an_answer_without_resources_is_no_answer(place: Place) -> None:
+def test_an_answer_without_resources_is_no_answer(connection: Connection) -> None:
     with pytest.raises(LookupError):
-        place.answers()
+        connection.answers()

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from keysweep.remediation.findings import Results, nominated, nominates_plan, read_results
+from keysweep.remediation.findings import Results, candidates, is_plan_candidate, read_results
 from keysweep.remediation.models import CodeLocation, Finding, FindingStatus
 
 FIXTURES = Path(__file__).resolve().parents[2] / "fixtures" / "results"
@@ -49,7 +49,7 @@ def test_reports_that_checkov_repeats_count_once() -> None:
     findings = read("concatenated").findings
     places = [(finding.check_id, finding.code) for finding in findings]
     assert len(set(places)) == len(places)
-    assert {place.split(",")[0] for place in (f.place for f in findings)} > {"record 1"}
+    assert {position.split(",")[0] for position in (f.position for f in findings)} > {"record 1"}
 
 
 def test_with_quiet_only_the_failed_records_are_there() -> None:
@@ -69,10 +69,10 @@ def test_a_finding_says_where_in_the_code_it_is() -> None:
         absolute_file="/source/terraform/keys.tf",
         resource_type="aws_kms_key",
     )
-    assert failed.place == "record 1, failed check 2"
+    assert failed.position == "record 1, failed check 2"
     assert failed.key_arn is None
     assert failed.time is None
-    assert nominates_plan(failed)
+    assert is_plan_candidate(failed)
 
 
 def test_files_that_checkov_could_not_parse_are_reported() -> None:
@@ -111,7 +111,7 @@ def test_a_plan_names_the_live_key_and_the_instance() -> None:
         assert finding.code.address == "module.shop.aws_kms_key.dead[0]"
     assert own.code is not None
     assert own.code.actions == ("no-op",)
-    assert set(map(str, nominated([own, stock], nominates_plan))) == {KEY}
+    assert set(map(str, candidates([own, stock], is_plan_candidate))) == {KEY}
 
 
 def test_a_scan_that_matched_nothing_is_a_whole_result() -> None:
@@ -158,10 +158,10 @@ def test_a_bad_record_is_named_and_the_others_are_used(
 ) -> None:
     results = read_report([report(**changes), report()])
     (unusable,) = results.unusable
-    assert unusable.place == "record 1, failed check 1"
+    assert unusable.position == "record 1, failed check 1"
     assert problem in unusable.problem
     assert unusable.problem.isprintable()
-    assert [finding.place for finding in results.findings] == ["record 2, failed check 1"]
+    assert [finding.position for finding in results.findings] == ["record 2, failed check 1"]
 
 
 def test_records_of_other_checks_are_read_over() -> None:

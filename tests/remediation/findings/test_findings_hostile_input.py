@@ -142,8 +142,8 @@ def test_one_line_of_a_gibibyte_is_refused_in_bounded_memory() -> None:
 @pytest.mark.parametrize("bad", [1, None, "x", [], {}, True, {"class_uid": 2004}])
 def test_a_bad_record_in_a_whole_document_is_listed_and_the_rest_is_used(bad: object) -> None:
     results = read(json.dumps([FAILED, bad, FAILED]).encode())
-    assert [finding.place for finding in results.findings] == ["record 1", "record 3"]
-    assert [record.place for record in results.unusable] == ["record 2"]
+    assert [finding.position for finding in results.findings] == ["record 1", "record 3"]
+    assert [record.position for record in results.unusable] == ["record 2"]
 
 
 ARN = f"arn:aws:kms:eu-west-1:111122223333:key/{UUID}"
@@ -180,7 +180,7 @@ def test_a_record_that_contradicts_its_arn_or_says_too_little_is_unusable(
 ) -> None:
     results = read(json.dumps([FAILED, record]).encode())
     (unusable,) = results.unusable
-    assert (unusable.source, unusable.place) == ("-", "record 2")
+    assert (unusable.source, unusable.position) == ("-", "record 2")
     assert problem in unusable.problem
     assert unusable.problem.isprintable()
     assert len(results.findings) == 1
@@ -210,7 +210,7 @@ def test_a_field_that_is_named_twice_makes_the_record_unusable(field: str, twice
 def test_an_object_with_a_million_fields_twice_is_judged_at_once() -> None:
     record = json.dumps(FAILED)[:-1] + "".join(f', "f{n}": 1' for n in range(300_000))
     results = read(f'[{json.dumps(FAILED)}, {record}, "f0": 2}}]'.encode())
-    assert [one.place for one in results.unusable] == ["record 2"]
+    assert [one.position for one in results.unusable] == ["record 2"]
 
 
 def test_terminal_escapes_stay_data_and_are_shown_escaped() -> None:
@@ -228,7 +228,7 @@ def test_terminal_escapes_stay_data_and_are_shown_escaped() -> None:
             ]
         ).encode()
     )
-    assert {record.place for record in results.unusable} == {"record 2", "record 3"}
+    assert {record.position for record in results.unusable} == {"record 2", "record 3"}
     assert all(record.problem.isprintable() for record in results.unusable)
     assert len(results.warnings) == 2
     assert all(warning.isprintable() for warning in results.warnings)

@@ -18,9 +18,9 @@ from embedded_aws import names
 from keysweep.remediation.errors import BadInput
 from keysweep.remediation.findings import (
     Results,
-    nominated,
-    nominates_cancel,
-    nominates_plan,
+    candidates,
+    is_cancel_candidate,
+    is_plan_candidate,
     read_results,
 )
 from keysweep.remediation.models import FindingStatus, KeyArn
@@ -96,7 +96,7 @@ def test_each_generation_and_format_says_the_same_of_each_key(file: str) -> None
 @pytest.mark.parametrize("file", FILES)
 def test_only_the_failed_unmuted_key_is_nominated(file: str) -> None:
     findings = read(file).findings
-    assert key_names(nominated(findings, nominates_plan)) == {"eu-west-1/dead"}
+    assert key_names(candidates(findings, is_plan_candidate)) == {"eu-west-1/dead"}
 
 
 @pytest.mark.parametrize("version", ["4.6.2", "5.10.2", "5.46.0"])
@@ -104,7 +104,7 @@ def test_only_the_failed_unmuted_key_is_nominated(file: str) -> None:
 def test_pending_deletions_are_nominated_for_cancel(version: str, format_: str) -> None:
     findings = read(f"{version}.{format_}.json").findings
     by_stock = [finding for finding in findings if finding.check_id.endswith("unintentionally")]
-    assert key_names(nominated(by_stock, nominates_cancel)) == {"eu-west-1/going"}
+    assert key_names(candidates(by_stock, is_cancel_candidate)) == {"eu-west-1/going"}
 
 
 @pytest.mark.parametrize("version", ["5.10.2", "5.46.0"])
@@ -121,7 +121,7 @@ def test_our_check_nominates_a_pending_key_for_cancel_whatever_its_status(versio
         "us-east-1/muted": "Disabled",
         "us-east-1/muted-going": "PendingDeletion",
     }
-    assert key_names(nominated(ours, nominates_cancel)) == {
+    assert key_names(candidates(ours, is_cancel_candidate)) == {
         "eu-west-1/going",
         "us-east-1/muted-going",
     }
@@ -132,8 +132,8 @@ def test_what_could_not_be_looked_at_is_said_and_never_nominates(version: str) -
     results = read(f"{version}.ocsf.json")
     manual = [f for f in results.findings if f.status is FindingStatus.MANUAL]
     assert key_names(f.key_arn for f in manual) == {"eu-west-1/hidden"}
-    assert not any(map(nominates_plan, manual))
-    assert not any(map(nominates_cancel, manual))
+    assert not any(map(is_plan_candidate, manual))
+    assert not any(map(is_cancel_candidate, manual))
     (unlisted,) = (w for w in results.warnings if "could not all be listed" in w)
     assert "eu-central-1" in unlisted
     assert ACCOUNT in unlisted
@@ -210,7 +210,7 @@ def test_a_newer_schema_is_read_with_a_warning(version: str) -> None:
     for record in given:
         record["metadata"]["version"] = version
     results = read_results(["-"], io.BytesIO(json.dumps(given).encode()))
-    assert key_names(nominated(results.findings, nominates_plan)) == {"eu-west-1/dead"}
+    assert key_names(candidates(results.findings, is_plan_candidate)) == {"eu-west-1/dead"}
     (warning,) = (warning for warning in results.warnings if "newer" in warning)
     assert version in warning
 

@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keysweep.remediation.findings import (
+    candidates,
+    is_cancel_candidate,
+    is_plan_candidate,
     newest_by_key,
-    nominated,
-    nominates_cancel,
-    nominates_plan,
 )
 from keysweep.remediation.models import CodeLocation, Finding, FindingStatus, KeyArn
 
@@ -40,7 +40,7 @@ def finding(
         check_id=check,
         status=FindingStatus(status),
         source="results.json",
-        place="record 1",
+        position="record 1",
         key_arn=key,
         key_state=state,
         time=None if hours is None or in_code else NOON + timedelta(hours=hours),
@@ -55,14 +55,14 @@ def finding(
 @pytest.mark.parametrize("status", ["FAIL", "PASS", "MANUAL", "MUTED"])
 @pytest.mark.parametrize("check", [OURS, STOCK, "CKV_KEYSWEEP_001", "CKV_AWS_227", DELETED])
 def test_only_a_failure_of_a_plan_check_nominates_for_plan(check: str, status: str) -> None:
-    assert nominates_plan(finding(check, status)) == (status == "FAIL" and check != DELETED)
+    assert is_plan_candidate(finding(check, status)) == (status == "FAIL" and check != DELETED)
 
 
 @pytest.mark.parametrize("status", ["FAIL", "PASS", "MANUAL", "MUTED"])
 @pytest.mark.parametrize("check", [DELETED, PENDING_USED, STOCK, "CKV_KEYSWEEP_001"])
 def test_only_a_failure_of_a_cancel_check_nominates_for_cancel(check: str, status: str) -> None:
     expected = status == "FAIL" and check in {DELETED, PENDING_USED}
-    assert nominates_cancel(finding(check, status, state="PendingDeletion")) == expected
+    assert is_cancel_candidate(finding(check, status, state="PendingDeletion")) == expected
 
 
 @pytest.mark.parametrize("status", ["FAIL", "PASS", "MANUAL", "MUTED"])
@@ -79,7 +79,7 @@ def test_only_a_failure_of_a_cancel_check_nominates_for_cancel(check: str, statu
 def test_our_check_nominates_for_cancel_by_the_state_alone(
     state: str | None, expected: bool, status: str
 ) -> None:
-    assert nominates_cancel(finding(OURS, status, state=state)) == expected
+    assert is_cancel_candidate(finding(OURS, status, state=state)) == expected
 
 
 @pytest.mark.parametrize(
@@ -109,17 +109,17 @@ def test_the_newest_word_on_a_key_decides_whatever_the_order(
     findings: list[Finding], is_nominated: bool
 ) -> None:
     for order in permutations(findings):
-        assert (KEY in nominated(order, nominates_plan)) == is_nominated
+        assert (KEY in candidates(order, is_plan_candidate)) == is_nominated
 
 
 def test_a_key_is_counted_once_with_every_finding_that_nominates_it() -> None:
     findings = [finding(), finding(STOCK), finding("CKV_KEYSWEEP_001"), finding(DELETED, "PASS")]
-    assert nominated(findings, nominates_plan) == {KEY: tuple(findings[:3])}
+    assert candidates(findings, is_plan_candidate) == {KEY: tuple(findings[:3])}
 
 
 def test_an_older_word_of_ours_on_a_pending_deletion_still_nominates_for_cancel() -> None:
     findings = [finding(OURS, "PASS", state="PendingDeletion"), finding(STOCK, "PASS", 1)]
-    assert set(nominated(findings, nominates_cancel)) == {KEY}
+    assert set(candidates(findings, is_cancel_candidate)) == {KEY}
 
 
 def test_findings_without_a_key_are_left_to_whoever_maps_code_to_keys() -> None:
@@ -153,4 +153,6 @@ def test_one_more_record_that_passes_or_mutes_never_nominates_more(
 ) -> None:
     if more.status is FindingStatus.FAIL:
         return
-    assert set(nominated([*before, more], nominates_plan)) <= set(nominated(before, nominates_plan))
+    assert set(candidates([*before, more], is_plan_candidate)) <= set(
+        candidates(before, is_plan_candidate)
+    )

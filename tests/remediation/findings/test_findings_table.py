@@ -10,7 +10,12 @@ import re
 from pathlib import Path
 
 from keysweep.remediation.errors import BadInput
-from keysweep.remediation.findings import nominated, nominates_cancel, nominates_plan, read_results
+from keysweep.remediation.findings import (
+    candidates,
+    is_cancel_candidate,
+    is_plan_candidate,
+    read_results,
+)
 
 ROOT = Path(__file__).resolve().parents[3]
 FIXTURES = ROOT / "tests" / "fixtures" / "results"
@@ -49,8 +54,8 @@ def _row(path: Path) -> str:
         cells = [
             ", ".join(sorted({source.format for source in results.sources})),
             str(len(results.findings)),
-            str(len(nominated(results.findings, nominates_plan))),
-            str(len(nominated(results.findings, nominates_cancel))),
+            str(len(candidates(results.findings, is_plan_candidate))),
+            str(len(candidates(results.findings, is_cancel_candidate))),
             "; ".join(warning.replace(str(path), "the file") for warning in results.warnings),
         ]
     return f"| {' | '.join([scanner.title(), version, kind, *cells])} |\n"

@@ -14,7 +14,7 @@ from code_findings import finding
 
 from embedded_aws.process import EmbeddedAws
 from keysweep.remediation import plan as plan_stage
-from keysweep.remediation.aws import Access, Accounts, Manners
+from keysweep.remediation.aws import Access, Accounts, ClientSettings
 from keysweep.remediation.evidence import Collector
 from keysweep.remediation.findings import Results
 from keysweep.remediation.iac import look_at
@@ -31,12 +31,12 @@ WAIVED = (
     "disabled-too-recently",
     "in-use",
     "not-cancellable",
-    "rescued",
+    "restored",
     "shared-outside",
     "use-attempted",
     "used-recently",
 )
-QUICK = Manners(quota_share=100, attempts=2)
+QUICK = ClientSettings(quota_share=100, attempts=2)
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def by_code(tmp_path: Path) -> Path:
     """A policy that judges by DescribeKey, tags and code alone."""
     path = tmp_path / "by-code.yaml"
     lines = [f"  - {{key: all, rule: {rule}, reason: test, until: 2099-01-01}}" for rule in WAIVED]
-    head = ("version: 1", "min_age_days: 0", "accept:")
+    head = ("version: 1", "min_age_days: 0", "exceptions:")
     path.write_text("\n".join((*head, *lines, "")), encoding="utf-8")
     return path
 
@@ -229,7 +229,7 @@ def by_prowler(arn: str, aws: EmbeddedAws) -> Finding:
         check_id="kms_cmk_not_disabled",
         status=FindingStatus.FAIL,
         source="shop.ocsf.json",
-        place="record 1",
+        position="record 1",
         key_arn=KeyArn.parse(arn),
         time=datetime.fromtimestamp(aws.now(), UTC),
     )

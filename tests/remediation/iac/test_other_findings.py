@@ -194,12 +194,12 @@ class Here:
     def client(self, _service: str) -> Any:
         return self._client
 
-    def own_place(self, region: str | None = None) -> Here:
+    def own_connection(self, region: str | None = None) -> Here:
         self.asked.append(region)
         return self
 
-    def place(self, located: Any) -> Here:
-        self.asked.append((located.partition, located.place))
+    def connect(self, located: Any) -> Here:
+        self.asked.append((located.partition, located.account_region))
         return self
 
 
@@ -304,7 +304,7 @@ def test_a_stack_of_an_account_that_cannot_be_entered_is_refused() -> None:
         raise AccountUnavailable("no Region is configured")
 
     with pytest.raises(BadInput, match="--cfn-stack shop: no Region"):
-        read_stack(StackOption("shop"), SimpleNamespace(own_place=shut))  # type: ignore[arg-type]
+        read_stack(StackOption("shop"), SimpleNamespace(own_connection=shut))  # type: ignore[arg-type]
 
 
 # --- playbooks ---------------------------------------------------------------------------------
@@ -559,19 +559,19 @@ def test_an_account_that_cannot_be_entered_or_reached_leads_nowhere() -> None:
         raise AccountUnavailable("the AWS credentials do not work")
 
     lead = Lead("alias/archive", "eu-west-1")
-    nowhere = lead.follow(SimpleNamespace(own_place=shut))  # type: ignore[arg-type]
+    nowhere = lead.follow(SimpleNamespace(own_connection=shut))  # type: ignore[arg-type]
     assert isinstance(nowhere, Nowhere)
     assert nowhere.reason == "the AWS credentials do not work"
 
     def unreachable(**_: object) -> None:
         raise EndpointConnectionError(endpoint_url="https://kms")
 
-    place = SimpleNamespace(
+    connection = SimpleNamespace(
         client=lambda _: SimpleNamespace(describe_key=unreachable),
         account_id=SHOP,
         region="eu-west-1",
     )
-    there = lead.follow(SimpleNamespace(own_place=lambda _: place))  # type: ignore[arg-type]
+    there = lead.follow(SimpleNamespace(own_connection=lambda _: connection))  # type: ignore[arg-type]
     assert isinstance(there, Nowhere)
 
 

@@ -78,8 +78,12 @@ def own(server: EmbeddedAws, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPa
 
 
 def test_the_own_account_is_that_of_the_credentials(own: pytest.MonkeyPatch) -> None:
-    place = Accounts(Access()).own_place("eu-west-1")
-    assert (place.account_id, place.region, place.partition) == (SHOP, "eu-west-1", "aws")
+    connection = Accounts(Access()).own_connection("eu-west-1")
+    assert (connection.account_id, connection.region, connection.partition) == (
+        SHOP,
+        "eu-west-1",
+        "aws",
+    )
 
 
 @pytest.mark.parametrize(
@@ -94,22 +98,22 @@ def test_without_a_region_the_configured_one_counts(own, variables, region: str)
         own.delenv(name)
     for name, value in variables.items():
         own.setenv(name, value)
-    assert Accounts(Access()).own_place().region == region
+    assert Accounts(Access()).own_connection().region == region
 
 
 def test_no_region_and_no_such_region_are_told(own: pytest.MonkeyPatch) -> None:
     with pytest.raises(AccountUnavailable, match="mars-east-1"):
-        Accounts(Access()).own_place("mars-east-1")
+        Accounts(Access()).own_connection("mars-east-1")
     for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
         own.delenv(name)
     with pytest.raises(AccountUnavailable, match="no Region is configured"):
-        Accounts(Access()).own_place()
+        Accounts(Access()).own_connection()
 
 
 def test_credentials_that_do_not_work_are_told(own: pytest.MonkeyPatch) -> None:
     own.setenv("AWS_ACCESS_KEY_ID", "AKIAUNKNOWN")
     with pytest.raises(AccountUnavailable, match="credentials do not work"):
-        Accounts(Access()).own_place("eu-west-1")
+        Accounts(Access()).own_connection("eu-west-1")
 
 
 def test_other_accounts_are_entered_by_a_role_alone() -> None:

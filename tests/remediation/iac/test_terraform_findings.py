@@ -246,7 +246,7 @@ class Own:
     def __init__(self, account: str) -> None:
         self.account = account
 
-    def own_place(self, region: str | None = None) -> object:
+    def own_connection(self, region: str | None = None) -> object:
         if not self.account:
             raise AccountUnavailable("the AWS credentials do not work")
         return SimpleNamespace(account_id=self.account)

@@ -300,14 +300,14 @@ def test_a_state_with_any_part_replaced_is_read_or_refused(read, form: Path, dat
     document = json.loads(form.read_text(encoding="utf-8"))
     node, steps = document, data.draw(st.integers(1, 6))
     for step in range(steps):
-        places = list(range(len(node))) if isinstance(node, list) else sorted(node)
-        if not places:
+        connections = list(range(len(node))) if isinstance(node, list) else sorted(node)
+        if not connections:
             break
-        place = data.draw(st.sampled_from(places))
-        if step == steps - 1 or not isinstance(node[place], list | dict):
-            node[place] = data.draw(BROKEN)
+        connection = data.draw(st.sampled_from(connections))
+        if step == steps - 1 or not isinstance(node[connection], list | dict):
+            node[connection] = data.draw(BROKEN)
             break
-        node = node[place]
+        node = node[connection]
     said = ""
     try:
         read(document)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from dead_key import ARN, BEGIN_OF_HISTORY, OUTSIDER, PRIMARY, REPLICA, changed, days_ago, event
 
-from keysweep.remediation.models import PIECES, Evidence, NotFound, Unknown
+from keysweep.remediation.models import PIECES, Evidence, NotFound, Unreadable
 from keysweep.remediation.report.evidence_words import in_words
 
 DESCRIBED = "Disabled, SYMMETRIC_DEFAULT, ENCRYPT_DECRYPT, material from AWS_KMS"
@@ -55,7 +55,7 @@ SAID: dict[str, tuple[str, Any, tuple[str, ...]]] = {
     "no key": ("description", NotFound(), ("AWS knows no such key",)),
     "denied": (
         "grants",
-        Unknown(unknown="ListGrants was denied"),
+        Unreadable(unreadable="ListGrants was denied"),
         ("Not known: ListGrants was denied",),
     ),
     "no tags": ("tags", {}, ("none",)),
@@ -115,7 +115,7 @@ SAID: dict[str, tuple[str, Any, tuple[str, ...]]] = {
         "history",
         {
             "last_change": event("DisableKey", 40),
-            "rescues": (event("CancelKeyDeletion", 50, None),),
+            "cancellations": (event("CancelKeyDeletion", 50, None),),
         },
         (
             "DisableKey by alice, 2026-09-22 12:00 UTC",

@@ -16,16 +16,16 @@ from page_reader import read_page
 from keysweep.remediation.models import (
     Absences,
     AbsentService,
+    AppliedException,
+    CoverageGap,
     FindingRecord,
-    Gap,
     Hold,
     KeyResult,
     Outcome,
     PlanItem,
     References,
-    Unknown,
+    Unreadable,
     VerdictKind,
-    Waived,
 )
 from keysweep.remediation.plan import LIMITS, Plan, PlanSummary
 from keysweep.remediation.policy import Policy
@@ -55,7 +55,9 @@ def item(**changes: Any) -> PlanItem:
 
 def held(**changes: Any) -> PlanItem:
     """Another key, which a gap and a tag hold."""
-    gap = Gap(service="fsx", region="eu-west-1", why="denied", permission="fsx:DescribeFileSystems")
+    gap = CoverageGap(
+        service="fsx", region="eu-west-1", why="denied", permission="fsx:DescribeFileSystems"
+    )
     values: dict[str, Any] = {
         "key_arn": PRIMARY,
         "verdict": VerdictKind.HOLD,
@@ -65,8 +67,10 @@ def held(**changes: Any) -> PlanItem:
             Hold(rule="in-use", message="not all services could be asked", gaps=(gap,)),
             Hold(rule="protected-tag", message="it is tagged keysweep:keep"),
         ),
-        "waived": (Waived(rule="too-new", reason="the auditor agreed", until="2027-01-01"),),
-        "evidence": changed(last_use=Unknown(unknown="AccessDeniedException from KMS")),
+        "exceptions": (
+            AppliedException(rule="too-new", reason="the auditor agreed", until="2027-01-01"),
+        ),
+        "evidence": changed(last_use=Unreadable(unreadable="AccessDeniedException from KMS")),
     }
     return item(**{**values, **changes})
 
@@ -241,12 +245,12 @@ def every_page(text: str) -> list[str]:
         aliases=(f"alias/{text}",),
         tags={text: text},
         description={"description": text},
-        grants=Unknown(unknown=text),
+        grants=Unreadable(unreadable=text),
     )
-    finding = FindingRecord(scanner=text, check_id=text, source=text, place=text)
-    waived = Waived(rule=text, reason=text)
+    finding = FindingRecord(scanner=text, check_id=text, source=text, position=text)
+    exceptions = AppliedException(rule=text, reason=text)
     made = plan(
-        item(owner=text, evidence=evidence, findings=(finding,), waived=(waived,)),
+        item(owner=text, evidence=evidence, findings=(finding,), exceptions=(exceptions,)),
         held(reasons=(Hold(rule=text, message=text),)),
         warnings=(text,),
     )

@@ -12,7 +12,7 @@ from keysweep.remediation.commands import DONE, LEFT
 from keysweep.remediation.commands.printing import print_results
 from keysweep.remediation.documents.pages import output_schema
 from keysweep.remediation.guard import GuardRow
-from keysweep.remediation.models import Gap, Hold, KeyArn, KeyResult, Outcome
+from keysweep.remediation.models import CoverageGap, Hold, KeyArn, KeyResult, Outcome
 from keysweep.remediation.status import Status, StatusRow, json_parts
 
 SCHEMA = output_schema()
@@ -74,7 +74,7 @@ def test_the_status_is_as_explained() -> None:
 
 
 def test_a_line_of_guard_is_as_explained() -> None:
-    gap = Gap(service="ecr", region="eu-west-1", why="DescribeRepositories was denied")
+    gap = CoverageGap(service="ecr", region="eu-west-1", why="DescribeRepositories was denied")
     row = GuardRow(
         key_arn=ARNS[0],
         state="PendingDeletion",

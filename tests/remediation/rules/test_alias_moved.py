@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dead_key import NOW, changed, days_ago, held_by, policy
 
-from keysweep.remediation.models import AliasMove, Unknown
+from keysweep.remediation.models import AliasMove, Unreadable
 
 MOVE = AliasMove(alias="alias/shop", key_id="new", time=days_ago(40), who="alice")
 
@@ -19,11 +19,11 @@ def test_a_key_that_may_be_the_former_one_is_held() -> None:
 
 
 def test_a_history_that_cannot_be_read_or_is_short_holds() -> None:
-    assert held_by(changed(alias_moves=Unknown(unknown="denied"))) == {"alias-moved"}
+    assert held_by(changed(alias_moves=Unreadable(unreadable="denied"))) == {"alias-moved"}
     assert held_by(changed(alias_moves={"since": days_ago(35)})) == {"alias-moved"}
 
 
 def test_an_exception_lifts_it() -> None:
     lifted = {"key": "all", "rule": "alias-moved", "reason": "x", "until": NOW.date()}
     key = changed(alias_moves={"moved": (MOVE,), "possible": (MOVE,)})
-    assert held_by(key, policy(accept=[lifted])) == set()
+    assert held_by(key, policy(exceptions=[lifted])) == set()

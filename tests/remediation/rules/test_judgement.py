@@ -14,8 +14,8 @@ from dead_key import (
     REPLICA,
     changed,
     days_ago,
+    evaluated,
     event,
-    judged,
     policy,
 )
 from hypothesis import assume, given
@@ -24,27 +24,27 @@ from hypothesis import strategies as st
 from keysweep.remediation.models import (
     PIECES,
     AliasMove,
+    CoverageGap,
     Declaration,
     Declarations,
     Evidence,
-    Gap,
     Grant,
     NotFound,
     Reference,
     References,
-    Unknown,
+    Unreadable,
     UseAttempt,
     VerdictKind,
 )
 from keysweep.remediation.plan import FOR_REVIEW, verdict
 from keysweep.remediation.policy import Policy, rule_ids
-from keysweep.remediation.rules import RULES, UNREADABLE, judge, pieces_used
+from keysweep.remediation.rules import RULES, UNREADABLE, evaluate, pieces_used
 
-UNKNOWN = Unknown(unknown="AccessDeniedException in eu-west-1", permission="kms:Some")
+UNKNOWN = Unreadable(unreadable="AccessDeniedException in eu-west-1", permission="kms:Some")
 GRANT = Grant(grant_id="g", grantee_principal=f"arn:aws:iam::{OUTSIDER}:role/r")
 STACK = Declaration(tool="cloudformation", owner="shop Key", source="eu-west-1", fix="remove it")
 VOLUME = Reference(service="ec2", resource="vol-1", region="eu-west-1", field="KmsKeyId")
-GAP = Gap(service="s3", region="eu-west-1", why="denied")
+GAP = CoverageGap(service="s3", region="eu-west-1", why="denied")
 RESCUE = event("CancelKeyDeletion", 3)
 MOVE = AliasMove(alias="alias/shop", key_id="other", time=days_ago(40))
 
@@ -89,7 +89,7 @@ WORSE: dict[str, list[object]] = {
     "references": [UNKNOWN, References(found=(VOLUME,)), References(gaps=(GAP,))],
     "history": [
         UNKNOWN,
-        changed(history={"last_change": RESCUE, "rescues": (RESCUE,)}).history,
+        changed(history={"last_change": RESCUE, "cancellations": (RESCUE,)}).history,
         changed(history={"last_change": event("EnableKey", 60)}).history,
     ],
     "last_use": [UNKNOWN, changed(last_use={"used": days_ago(1)}).last_use],
@@ -116,11 +116,13 @@ def evidences(draw: st.DrawFn, *, missing: bool = True) -> Evidence:
 @st.composite
 def policies(draw: st.DrawFn) -> Policy:
     """A policy with waivers, in force or over, and other limits."""
-    waived = draw(st.sets(st.sampled_from(rule_ids()), max_size=5))
+    exceptions = draw(st.sets(st.sampled_from(rule_ids()), max_size=5))
     until = draw(st.sampled_from([date(2026, 10, 31), date(2026, 11, 1), date(2027, 1, 1)]))
     return policy(
-        accept=[{"key": "all", "rule": r, "reason": "x", "until": until} for r in sorted(waived)],
-        accept_gaps=draw(st.sampled_from([[], [{"service": "s3", "reason": "x"}]])),
+        exceptions=[
+            {"key": "all", "rule": r, "reason": "x", "until": until} for r in sorted(exceptions)
+        ],
+        coverage_exceptions=draw(st.sampled_from([[], [{"service": "s3", "reason": "x"}]])),
         protected_keys=draw(st.sampled_from([[], ["alias/prod*"], ["all"]])),
         accounts=draw(st.sampled_from([{}, {"deny": [ACCOUNT]}])),
         min_age_days=draw(st.integers(0, 60)),
@@ -131,7 +133,7 @@ def policies(draw: st.DrawFn) -> Policy:
 
 
 def kind_of(evidence: Evidence, under: Policy) -> VerdictKind:
-    return verdict(evidence, judged(evidence, under))[0]
+    return verdict(evidence, evaluated(evidence, under))[0]
 
 
 @given(evidences(missing=False), policies())
@@ -139,8 +141,8 @@ def test_an_unknown_that_an_active_rule_needs_is_never_scheduled(
     evidence: Evidence, under: Policy
 ) -> None:
     needed = pieces_used(evidence, under, NOW)
-    assume(any(isinstance(getattr(evidence, piece), Unknown) for piece in needed))
-    assert judged(evidence, under).holds
+    assume(any(isinstance(getattr(evidence, piece), Unreadable) for piece in needed))
+    assert evaluated(evidence, under).holds
     assert kind_of(evidence, under) is not VerdictKind.SCHEDULE
 
 
@@ -149,9 +151,9 @@ def test_what_was_not_asked_is_never_scheduled(evidence: Evidence, under: Policy
     needed = pieces_used(evidence, under, NOW)
     missing = {piece for piece in needed if getattr(evidence, piece) is None}
     assume(missing)
-    judgement = judged(evidence, under)
-    assert judgement.holds or judgement.unasked
-    assert judgement.unasked <= missing
+    evaluation = evaluated(evidence, under)
+    assert evaluation.holds or evaluation.unasked
+    assert evaluation.unasked <= missing
     assert kind_of(evidence, under) is not VerdictKind.SCHEDULE
 
 
@@ -163,27 +165,34 @@ def test_more_doubt_never_frees_a_key(
     worse = data.draw(st.sampled_from(WORSE[name]))
     assume(getattr(evidence, name) == getattr(DEAD, name))
     doubted = Evidence.model_validate({**dict(evidence), name: worse})
-    if judged(evidence, under).holds:
-        assert judged(doubted, under).holds
+    if evaluated(evidence, under).holds:
+        assert evaluated(doubted, under).holds
 
 
 @given(evidences(missing=False), policies(), st.sets(st.sampled_from(RULES)))
 def test_another_rule_only_adds_reasons(evidence: Evidence, under: Policy, some: set) -> None:
-    fewer = judge(evidence, under, NOW, rules=[rule for rule in RULES if rule in some])
-    assert set(fewer.holds) <= set(judged(evidence, under).holds)
+    fewer = evaluate(evidence, under, NOW, rules=[rule for rule in RULES if rule in some])
+    assert set(fewer.holds) <= set(evaluated(evidence, under).holds)
 
 
 @given(evidences(missing=False), policies(), st.sampled_from(rule_ids()))
 def test_a_waiver_takes_away_the_reasons_of_its_rule_alone(
     evidence: Evidence, under: Policy, rule: str
 ) -> None:
-    before = judged(evidence, under.model_copy(update={"accept": ()}))
-    waiver = {"key": str(evidence.key_arn), "rule": rule, "reason": "x", "until": "2026-11-01"}
-    waived = judged(evidence, policy(**{**under.model_dump(), "accept": [waiver]}))
+    before = evaluated(evidence, under.model_copy(update={"exceptions": ()}))
+    exception_for = {
+        "key": str(evidence.key_arn),
+        "rule": rule,
+        "reason": "x",
+        "until": "2026-11-01",
+    }
+    exceptions = evaluated(
+        evidence, policy(**{**under.model_dump(), "exceptions": [exception_for]})
+    )
     kept = {hold for hold in before.holds if hold.rule != rule}
-    assert set(waived.holds) == kept
-    if not isinstance(evidence.description, Unknown | NotFound):
-        assert rule in {w.rule for w in waived.waived}
+    assert set(exceptions.holds) == kept
+    if not isinstance(evidence.description, Unreadable | NotFound):
+        assert rule in {w.rule for w in exceptions.exceptions}
 
 
 @given(evidences(), policies(), st.randoms(use_true_random=False))
@@ -193,34 +202,34 @@ def test_no_order_matters(evidence: Evidence, under: Policy, shuffle: random.Ran
     pieces = list(dict(evidence).items())
     shuffle.shuffle(pieces)
     turned = Evidence.model_validate(dict(pieces))
-    one, other = judged(evidence, under), judge(turned, under, NOW, rules=rules)
+    one, other = evaluated(evidence, under), evaluate(turned, under, NOW, rules=rules)
     assert set(one.holds) == set(other.holds)
-    assert set(one.waived) == set(other.waived)
+    assert set(one.exceptions) == set(other.exceptions)
     assert one.unasked == other.unasked
 
 
 @given(evidences(), policies())
 def test_asking_all_changes_no_verdict(evidence: Evidence, under: Policy) -> None:
-    lazily = judge(evidence, under, NOW)
-    thoroughly = judge(evidence, under, NOW, ask_all=True)
+    lazily = evaluate(evidence, under, NOW)
+    thoroughly = evaluate(evidence, under, NOW, ask_all=True)
     assert lazily.holds == thoroughly.holds
-    assert lazily.waived == thoroughly.waived
+    assert lazily.exceptions == thoroughly.exceptions
     assert lazily.unasked <= thoroughly.unasked
 
 
 @given(evidences(), policies())
 def test_a_held_key_is_asked_nothing_more(evidence: Evidence, under: Policy) -> None:
-    judgement = judge(evidence, under, NOW)
-    assert not (judgement.holds and judgement.unasked)
+    evaluation = evaluate(evidence, under, NOW)
+    assert not (evaluation.holds and evaluation.unasked)
 
 
 def test_each_unknown_alone_holds_and_names_its_cure() -> None:
     for piece in PIECES - FOR_REVIEW:
-        judgement = judged(Evidence.model_validate({**dict(DEAD), piece: UNKNOWN}))
-        assert judgement.holds, piece
-        assert all("AccessDeniedException in eu-west-1" in h.message for h in judgement.holds)
+        evaluation = evaluated(Evidence.model_validate({**dict(DEAD), piece: UNKNOWN}))
+        assert evaluation.holds, piece
+        assert all("AccessDeniedException in eu-west-1" in h.message for h in evaluation.holds)
         if piece != "description":
-            assert all("allow kms:Some" in hold.message for hold in judgement.holds), piece
+            assert all("allow kms:Some" in hold.message for hold in evaluation.holds), piece
 
 
 def test_no_waiver_lifts_the_unreadable_key() -> None:
@@ -228,13 +237,13 @@ def test_no_waiver_lifts_the_unreadable_key() -> None:
         {"key": "all", "rule": rule, "reason": "x", "until": "2027-01-01"} for rule in rule_ids()
     ]
     for nothing in (UNKNOWN, NotFound()):
-        judgement = judged(changed(description=nothing), policy(accept=everything))
-        assert {hold.rule for hold in judgement.holds} == {UNREADABLE}
+        evaluation = evaluated(changed(description=nothing), policy(exceptions=everything))
+        assert {hold.rule for hold in evaluation.holds} == {UNREADABLE}
 
 
 def test_a_judgement_depends_on_the_moment_that_it_is_given() -> None:
     evidence = changed(description={"creation_date": NOW - timedelta(days=5)})
     later = NOW + timedelta(days=25)
     fresh = evidence.model_copy(update={"finding_time": later})
-    assert judge(evidence, Policy(), NOW).holds
-    assert not judge(fresh, Policy(), later).holds
+    assert evaluate(evidence, Policy(), NOW).holds
+    assert not evaluate(fresh, Policy(), later).holds

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from dead_key import NOW, PRIMARY, REPLICA, changed, held_by, judged, said_by
+from dead_key import NOW, PRIMARY, REPLICA, changed, evaluated, held_by, said_by
 
 from keysweep.remediation.models import VerdictKind
 from keysweep.remediation.plan import verdict
@@ -61,6 +61,6 @@ def test_what_is_no_disabled_customer_key_is_passed_over(
     description: dict[str, object], rule: str, words: str
 ) -> None:
     key = changed(description=description)
-    kind, reasons = verdict(key, judged(key))
+    kind, reasons = verdict(key, evaluated(key))
     assert kind is VerdictKind.SKIP
     assert [(reason.rule, reason.message) for reason in reasons] == [(rule, words)]

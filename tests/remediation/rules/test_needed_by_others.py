@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import pytest
-from dead_key import ACCOUNT, OUTSIDER, changed, days_ago, event, held_by, judged, policy, said_by
+from dead_key import (
+    ACCOUNT,
+    OUTSIDER,
+    changed,
+    days_ago,
+    evaluated,
+    event,
+    held_by,
+    policy,
+    said_by,
+)
 
 from keysweep.remediation.models import (
+    AppliedException,
+    CoverageGap,
     Declaration,
     Declarations,
-    Gap,
     Grant,
     Reference,
     References,
     UseAttempt,
-    Waived,
 )
 
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/reporting"
@@ -143,8 +153,10 @@ def test_code_that_declares_the_key_holds_with_its_fix() -> None:
 
 VOLUME = Reference(service="ec2", resource="vol-1", region="eu-west-1", field="KmsKeyId")
 GAPS = (
-    Gap(service="fsx", region="eu-west-1", why="denied", permission="fsx:DescribeFileSystems"),
-    Gap(service="s3", region="eu-west-1", why="timed out"),
+    CoverageGap(
+        service="fsx", region="eu-west-1", why="denied", permission="fsx:DescribeFileSystems"
+    ),
+    CoverageGap(service="s3", region="eu-west-1", why="timed out"),
 )
 
 
@@ -157,38 +169,40 @@ def test_a_resource_that_names_the_key_holds() -> None:
 def test_a_service_that_could_not_be_asked_holds_as_one_line() -> None:
     key = changed(references=References(gaps=GAPS))
     assert held_by(key) == {"in-use"}
-    (hold,) = judged(key).holds
+    (hold,) = evaluated(key).holds
     assert hold.gaps == GAPS
     assert "fsx, s3" in hold.message
 
 
 def test_an_accepted_gap_is_shown_and_lets_through() -> None:
     key = changed(references=References(gaps=GAPS))
-    both = policy(accept_gaps=[{"service": s, "reason": f"no {s}"} for s in ("fsx", "s3")])
-    judgement = judged(key, both)
-    assert judgement.holds == ()
-    assert judgement.waived == (
-        Waived(rule="in-use", reason="fsx not read: no fsx"),
-        Waived(rule="in-use", reason="s3 not read: no s3"),
+    both = policy(coverage_exceptions=[{"service": s, "reason": f"no {s}"} for s in ("fsx", "s3")])
+    evaluation = evaluated(key, both)
+    assert evaluation.holds == ()
+    assert evaluation.exceptions == (
+        AppliedException(rule="in-use", reason="fsx not read: no fsx"),
+        AppliedException(rule="in-use", reason="s3 not read: no s3"),
     )
 
 
 def test_one_accepted_gap_of_two_is_not_enough() -> None:
     key = changed(references=References(gaps=GAPS))
-    judgement = judged(key, policy(accept_gaps=[{"service": "s3", "reason": "none"}]))
-    assert [hold.gaps for hold in judgement.holds] == [GAPS[:1]]
+    evaluation = evaluated(key, policy(coverage_exceptions=[{"service": "s3", "reason": "none"}]))
+    assert [hold.gaps for hold in evaluation.holds] == [GAPS[:1]]
 
 
 def test_an_accepted_gap_accepts_no_resource() -> None:
     key = changed(references=References(found=(VOLUME,)))
-    assert held_by(key, policy(accept_gaps=[{"service": "ec2", "reason": "none"}])) == {"in-use"}
+    assert held_by(key, policy(coverage_exceptions=[{"service": "ec2", "reason": "none"}])) == {
+        "in-use"
+    }
 
 
 def test_a_rescue_holds_however_long_ago() -> None:
     long_ago = event("CancelKeyDeletion", 80)
-    key = changed(history={"last_change": long_ago, "rescues": (long_ago,)})
-    assert held_by(key) == {"rescued"}
-    assert said_by("rescued", key) == ["alice cancelled its deletion on 2026-08-13"]
+    key = changed(history={"last_change": long_ago, "cancellations": (long_ago,)})
+    assert held_by(key) == {"restored"}
+    assert said_by("restored", key) == ["alice cancelled its deletion on 2026-08-13"]
 
 
 def attempt(days: float, **values: object) -> UseAttempt:
@@ -221,7 +235,7 @@ def test_attempts_count_for_ninety_days_or_as_long_as_use_does(
     assert ("use-attempted" in held_by(key, under)) == bool(held)
 
 
-@pytest.mark.parametrize("rule", ["use-attempted", "rescued"])
+@pytest.mark.parametrize("rule", ["use-attempted", "restored"])
 @pytest.mark.parametrize(
     ("since", "born", "held"),
     [
@@ -237,7 +251,7 @@ def test_attempts_count_for_ninety_days_or_as_long_as_use_does(
 def test_silence_counts_only_over_ninety_days_or_the_whole_life_of_the_key(
     rule: str, since: float, born: float, held: bool
 ) -> None:
-    piece = {"use-attempted": "use_attempts", "rescued": "history"}[rule]
+    piece = {"use-attempted": "use_attempts", "restored": "history"}[rule]
     short = {piece: {"since": days_ago(since)}}
     key = changed(description={"creation_date": days_ago(born)}, **short)
     assert held_by(key) == ({rule} if held else set())

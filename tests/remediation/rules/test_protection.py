@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from dead_key import ACCOUNT, ARN, DEAD, changed, held_by, policy, said_by
 
-from keysweep.remediation.models import Unknown
+from keysweep.remediation.models import Unreadable
 from keysweep.remediation.rules import RULES
 
 
@@ -48,7 +48,7 @@ def test_other_protected_keys_do_not_hold(entry: str) -> None:
 
 
 def test_aliases_are_needed_only_when_the_policy_names_some() -> None:
-    unread = changed(aliases=Unknown(unknown="denied"))
+    unread = changed(aliases=Unreadable(unreadable="denied"))
     other = {"alias-moved"}
     assert held_by(unread) == other
     assert held_by(unread, policy(protected_keys=[f"arn:aws:kms:*:{ACCOUNT}:key/*"])) == {

@@ -68,7 +68,7 @@ ONLY_REASON: dict[str, tuple[Evidence, Policy]] = {
         changed(history={"last_change": event("DisableKey", 8)}),
         policy(),
     ),
-    "rescued": (changed(history={"last_change": RESCUE, "rescues": (RESCUE,)}), policy()),
+    "restored": (changed(history={"last_change": RESCUE, "cancellations": (RESCUE,)}), policy()),
     "alias-moved": (
         changed(
             alias_moves={

@@ -16,12 +16,12 @@ def _check(evidence: Evidence, _policy: Policy, now: datetime) -> Iterator[str]:
     history = known(evidence.history)
     if short := too_short(history.since, evidence, now, "whether somebody rescued it"):
         yield short
-    for rescue in history.rescues:
+    for rescue in history.cancellations:
         yield f"{rescue.who or 'somebody'} cancelled its deletion on {day(rescue.time)}"
 
 
 RULE = Rule(
-    id="rescued",
+    id="restored",
     sentence="Somebody who cancels a deletion has a reason, and may not have told you.",
     clears="Ask who cancelled it; then accept the rule for this key.",
     needs=("history",),
