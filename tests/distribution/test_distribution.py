@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import release
 
 ROOT = Path(__file__).parents[2]
@@ -38,6 +39,7 @@ def _frozen(uv: str, python: Path) -> set[str]:
     return set(done.stdout.splitlines())
 
 
+@pytest.mark.sample
 def test_installing_the_pack_moves_nothing_in_prowlers_environment(
     wheel: Path, uv: str, tmp_path: Path
 ) -> None:
