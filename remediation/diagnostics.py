@@ -58,7 +58,7 @@ def debug_asked(arguments: Sequence[str] = ()) -> bool:
     return "--debug" in arguments or os.environ.get("KEYSWEEP_DEBUG", "").lower() in _TRUE
 
 
-def shown() -> bool:
+def logs_to_stderr() -> bool:
     """Whether the log goes to standard error, where nothing else may move the cursor."""
     return any(handler.path is None for handler in _handlers())
 
@@ -101,7 +101,7 @@ def unexpected(error: Exception, arguments: Sequence[str] = ()) -> str:
         files = [handler.path for handler in _handlers() if handler.path is not None]
         if files:
             where = f"its traceback is in {files[0]}: please report it"
-        elif shown():
+        elif logs_to_stderr():
             where = "its traceback is above: please report it"
         else:
             where = "run the command again with --debug to see its traceback, and report it"

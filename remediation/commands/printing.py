@@ -12,7 +12,7 @@ import click
 from pydantic import TypeAdapter
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from ..diagnostics import shown
+from ..diagnostics import logs_to_stderr
 from ..files import json_with_list
 from ..models import KeyResult, Outcome, Outcomes
 from ..report import render, tables
@@ -60,7 +60,7 @@ def progress(what: str, total: int | None = None) -> Iterator[Callable[[str | No
     """
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     console = PeoplesConsole(sys.stderr)
-    if shown() or not console.is_terminal or console.is_dumb_terminal:
+    if logs_to_stderr() or not console.is_terminal or console.is_dumb_terminal:
         yield lambda words: None
         return
     with Progress(*columns, console=console, transient=True) as bar:
