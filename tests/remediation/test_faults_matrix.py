@@ -212,7 +212,7 @@ def test_one_kind_of_fault_through_the_whole_loop(kind: str, run: Stages) -> Non
     assert {name for name, row in blind.items() if row.unread} == GUARD
     assert {name for name, row in blind.items() if row.wanted} == set()
     for name in GUARD:
-        assert _documented("guard", name, kind) == "told"
+        assert _documented("guard", name, kind) == "reported"
     with pytest.raises(AccountUnavailable, match="cannot be listed"):
         guard_stage.pending_keys(run.collector(), ["eu-west-1"])
     assert _documented("guard", "ListKeys, of --all", kind) == "refused"
@@ -319,7 +319,7 @@ def test_accounts_that_cannot_be_entered_for_a_while(
         blind = run.guard()
         assert {name for name, row in blind.items() if row.unread} == hit
         assert {name for name, row in blind.items() if row.wanted} == set()
-        assert _documented("guard", name, kind) == "told"
+        assert _documented("guard", name, kind) == "reported"
         _mend(run)
         fault()
         assert outcomes(run.cancel()) == {n: "failed" if n in hit else "cancelled" for n in SOUND}
