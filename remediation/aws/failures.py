@@ -28,7 +28,7 @@ class Where(Protocol):
 def code_of(error: Failure) -> str:
     """AWS's error code, or the name of what went wrong on the way."""
     if isinstance(error, ClientError):
-        return error.response.get("Error", {}).get("Code", "Unreadable")
+        return error.response.get("Error", {}).get("Code", "Unknown")
     return type(error).__name__
 
 

@@ -137,7 +137,7 @@ def _status(record: _Record) -> FindingStatus | None:
         return {
             "Failure": FindingStatus.FAIL,
             "Success": FindingStatus.PASS,
-            "Unreadable": FindingStatus.MANUAL,
+            "Unknown": FindingStatus.MANUAL,
             "Other": FindingStatus.MUTED,
         }.get(record.status)
     if record.status == "Suppressed":

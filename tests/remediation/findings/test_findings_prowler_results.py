@@ -175,6 +175,16 @@ def test_unix_timestamps_are_read_in_every_format() -> None:
     assert {finding.time for finding in results.findings} == {moment}
 
 
+@pytest.mark.parametrize(
+    ("written", "read_as"),
+    [("Failure", "FAIL"), ("Success", "PASS"), ("Unknown", "MANUAL"), ("Other", "MUTED")],
+)
+def test_each_status_of_a_security_finding_is_read(written: str, read_as: str) -> None:
+    given = [{**records("3.16.17.ocsf.json")[0], "status": written}]
+    results = read_results(["-"], io.BytesIO(json.dumps(given).encode()))
+    assert [finding.status.value for finding in results.findings] == [read_as]
+
+
 def test_compliance_records_are_read_over() -> None:
     results = read("5.46.0.compliance.ocsf.json")
     assert {record["class_uid"] for record in records("5.46.0.compliance.ocsf.json")} == {2003}
