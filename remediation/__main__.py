@@ -49,7 +49,7 @@ def _run(arguments: list[str]) -> None:
         )
         sys.exit(2)
     gc.set_threshold(*COLLECT_AFTER)
-    from .cli import run
+    from .cli.main import run
 
     sys.exit(run(arguments))
 

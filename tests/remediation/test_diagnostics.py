@@ -25,9 +25,10 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from embedded_aws.process import EmbeddedAws
-from keysweep.remediation import cli, diagnostics, work
+from keysweep.remediation import diagnostics, work
 from keysweep.remediation import plan as plan_stage
-from keysweep.remediation.commands.lazy import LazyCommand
+from keysweep.remediation.cli import main
+from keysweep.remediation.cli.lazy_command import LazyCommand
 from keysweep.remediation.errors import BadInput, InvariantError
 from keysweep.remediation.evidence import Collector, Source
 from keysweep.remediation.models import Cost, Evidence, KeyArn
@@ -192,7 +193,7 @@ def test_a_log_that_fails_says_so_once_and_stops_nothing(
 
 def test_warnings_of_a_run_without_a_log_go_nowhere(capfd: pytest.CaptureFixture[str]) -> None:
     code = (
-        "import logging; import keysweep.remediation.commands.options; "
+        "import logging; import keysweep.remediation.cli.options; "
         "logging.getLogger('keysweep.remediation.work').error('lost')"
     )
     subprocess.run([sys.executable, "-P", "-c", code], check=True)
@@ -202,9 +203,9 @@ def test_warnings_of_a_run_without_a_log_go_nowhere(capfd: pytest.CaptureFixture
 # --- every command -------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", cli.COMMANDS)
+@pytest.mark.parametrize("name", main.COMMANDS)
 def test_every_command_takes_the_options(name: str) -> None:
-    command = cli.keysweep.commands[name]
+    command = main.keysweep.commands[name]
     assert isinstance(command, LazyCommand)
     taken = {option for parameter in command.load().params for option in parameter.opts}
     assert {"--debug", "--log-file"} <= taken
@@ -325,7 +326,7 @@ def test_a_broken_library_is_one_sentence(
         raise ImportError("no module of that name")
 
     monkeypatch.setattr(LazyCommand, "load", load)
-    assert cli.run(["policy", *["--debug"] * debug]) == 1
+    assert main.run(["policy", *["--debug"] * debug]) == 1
     told = capsys.readouterr().err
     assert ("in load" in told) is debug
     assert told.splitlines()[-1].startswith("keysweep: ")

@@ -26,7 +26,7 @@ from prowler_records import prowler_record
 from stages import DATA, DEAD, ROLE, SHOP, state_only
 
 from embedded_aws.process import EmbeddedAws
-from keysweep.remediation import cli
+from keysweep.remediation.cli.main import run as run_cli
 from keysweep.remediation.errors import BadInput
 from keysweep.remediation.files import write_private
 from keysweep.remediation.report.neutral import for_csv, for_markdown, plain
@@ -56,7 +56,7 @@ def keysweep(
 
     def run(*arguments: str) -> tuple[int, str, str]:
         capsys.readouterr()
-        code = cli.run(arguments)
+        code = run_cli(arguments)
         out, err = capsys.readouterr()
         return code, out, err
 

@@ -16,13 +16,13 @@ from stages import DEAD, SHOP, Stages, few_references, outcomes, state_only, wor
 
 from embedded_aws.process import EmbeddedAws
 from keysweep.remediation import apply as apply_stage
-from keysweep.remediation import cli
 from keysweep.remediation import mutelist as mutelist_stage
 from keysweep.remediation import status as status_stage
 from keysweep.remediation import write as write_stage
 from keysweep.remediation.aws import Accounts, Connection
 from keysweep.remediation.aws import clock as clock_stage
 from keysweep.remediation.cancel import batch, batches
+from keysweep.remediation.cli.main import run as run_cli
 from keysweep.remediation.journal import Journal
 from keysweep.remediation.models import KeyArn, Outcome
 from keysweep.remediation.plan import Plan
@@ -431,7 +431,7 @@ def test_undo_of_a_key_that_is_not_found_is_a_failure(
     gone = {wrong} if way in {"key", "results"} else {run.arn("key"), run.arn("other")}
     if way in {"plan", "journal"}:
         run.aws.advance(days=31)
-    code = cli.run(["cancel", *ways[way], "--yes", "--format", "json"])
+    code = run_cli(["cancel", *ways[way], "--yes", "--format", "json"])
     told = json.loads(capsys.readouterr().out)["results"]
     assert (code, {row["key_arn"]: row["outcome"] for row in told}) == (
         1,

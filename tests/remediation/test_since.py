@@ -14,7 +14,7 @@ from prowler_records import prowler_record
 from stages import DEAD, SHOP, state_only
 
 from embedded_aws.process import EmbeddedAws
-from keysweep.remediation import cli
+from keysweep.remediation.cli.main import run as run_cli
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def _results(aws: EmbeddedAws, *names: str) -> str:
 
 def _two_plans(aws: EmbeddedAws) -> None:
     first = _results(aws, "same", "kept", "fixed", "freed")
-    assert cli.run(["plan", first, "--policy", "policy.yaml", "--out", "old.json"]) == 0
+    assert run_cli(["plan", first, "--policy", "policy.yaml", "--out", "old.json"]) == 0
     kms = boto3.client("kms", **aws.client_arguments(SHOP, "eu-west-1"))
     kept = aws.key_arn(SHOP, "eu-west-1", "kept")
     freed = aws.key_arn(SHOP, "eu-west-1", "freed")
@@ -57,7 +57,7 @@ def test_new_gone_and_changed_keys_are_told(
     _two_plans(aws)
     capsys.readouterr()
     plan = ("plan", "results.json", "--policy", "policy.yaml", "--since", "old.json")
-    assert cli.run([*plan, "--format", "json"]) == 0
+    assert run_cli([*plan, "--format", "json"]) == 0
     document = json.loads(capsys.readouterr().out)
     names = {key["arn"]: key["name"] for key in aws.keys()}
     since = document["since"]
@@ -72,18 +72,18 @@ def test_new_gone_and_changed_keys_are_told(
         "changed": {("kept", "schedule", "hold"), ("freed", "hold", "schedule")},
     }
     for form in ("table", "markdown", "csv"):
-        assert cli.run([*plan, "--format", form]) == 0
+        assert run_cli([*plan, "--format", form]) == 0
         out = capsys.readouterr().out.replace("\\", "")
         assert "1 new, 1 gone, 2 changed" in out
         assert "hold -> schedule" in out
         assert "schedule -> gone" in out
-    assert cli.run(["apply", "plan.json", "--yes"]) == 0
+    assert run_cli(["apply", "plan.json", "--yes"]) == 0
 
 
 def test_without_an_earlier_plan_nothing_is_compared(
     aws: EmbeddedAws, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert cli.run(["plan", _results(aws, "same"), "--policy", "policy.yaml"]) == 0
+    assert run_cli(["plan", _results(aws, "same"), "--policy", "policy.yaml"]) == 0
     assert "Since the plan" not in capsys.readouterr().out
     assert json.loads(Path("plan.json").read_text("utf-8"))["since"] is None
 
@@ -95,7 +95,7 @@ def test_an_earlier_plan_that_was_edited_is_refused(
     old = Path("old.json")
     old.write_text(old.read_text("utf-8").replace('"hold"', '"skip"', 1), encoding="utf-8")
     capsys.readouterr()
-    code = cli.run(["plan", "results.json", "--since", "old.json"])
+    code = run_cli(["plan", "results.json", "--since", "old.json"])
     out, err = capsys.readouterr()
     assert (code, out) == (2, "")
     assert "old.json: was changed after it was made" in err

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 import pytest
 from jsonschema import Draft202012Validator
 
-from keysweep.remediation.commands import DONE, LEFT
-from keysweep.remediation.commands.printing import print_results
+from keysweep.remediation.cli import DONE, INCOMPLETE
+from keysweep.remediation.cli.console import print_results
 from keysweep.remediation.documents.pages import output_schema
 from keysweep.remediation.guard import GuardRow
 from keysweep.remediation.models import CoverageGap, Hold, KeyArn, KeyResult, Outcome
@@ -55,7 +55,7 @@ def test_results_are_counted_by_outcome(capsys: pytest.CaptureFixture[str]) -> N
 
 def test_a_failed_key_is_left(capsys: pytest.CaptureFixture[str]) -> None:
     failed = KeyResult(key_arn=ARNS[0], outcome=Outcome.FAILED, message="denied")
-    assert print_results("json", (failed,)) == LEFT
+    assert print_results("json", (failed,)) == INCOMPLETE
     demand("Outcomes", capsys.readouterr().out)
 
 

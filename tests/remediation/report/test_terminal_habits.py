@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import pytest
 
 from keysweep.remediation import policy
-from keysweep.remediation.commands.printing import progress
+from keysweep.remediation.cli.console import progress
 from keysweep.remediation.policy_view import describe_policy
 from keysweep.remediation.report import render
 from keysweep.remediation.report.tables import Report, Table, of_policy

@@ -1,37 +1,47 @@
-"""The policy that judges, and the collector that it is judged by."""
+"""What several commands prepare: the policy, the evidence collector, the caller's identity."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from .. import policy as policy_stage
 from ..aws import Accounts
+from ..errors import AccountUnavailable
 from ..evidence import SOURCES, Collector
 from ..evidence.lake import StoreArn, lake_sources
+from ..models import KeyArn
 from ..policy import Policy
 
 
-def policy_to_use(
+def load_policy(
     path: Path | None, window: int | None = None, max_keys: int | None = None
 ) -> Policy:
-    """The policy of a file, or the shipped one, with what the options set instead."""
+    """The policy of a file, or the built-in one, with the values that options replace."""
     policy = policy_stage.load(path)
     if max_keys is not None:
         policy = policy.model_copy(update={"max_keys": max_keys})
     return policy if window is None else policy.with_window(window)
 
 
-def collector_asking(
+def new_collector(
     accounts: Accounts,
     cloudtrail_lake: str | None = None,
     *,
-    step: Callable[[str], None] = lambda words: None,
+    step: Callable[[str], None] = lambda label: None,
 ) -> Collector:
-    """Asks the event history, or the given event data store, and tells `step` what it reads."""
+    """A collector on the event history or an event data store; `step` gets its progress."""
     lake = {} if cloudtrail_lake is None else lake_sources(StoreArn.parse(cloudtrail_lake))
 
     def progress(piece: str, keys: int) -> None:
         step(f"reading {piece.replace('_', ' ')}, {keys} keys")
 
     return Collector(accounts, progress=progress, sources={**SOURCES, **lake})
+
+
+def caller_of(accounts: Accounts, keys: Sequence[KeyArn]) -> str | None:
+    """The caller's ARN for the journal; None where each key's row will say what is wrong."""
+    try:
+        return accounts.caller(keys[0]) if keys else None
+    except AccountUnavailable:
+        return None

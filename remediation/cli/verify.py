@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from ..verify.command import ABOUT, EXAMPLE, PARAMETERS
-from .plain_command import PlainCommand
+from .argparse_command import ArgparseCommand
 
-verify = PlainCommand("verify", PARAMETERS, ABOUT, EXAMPLE)
+verify = ArgparseCommand("verify", PARAMETERS, ABOUT, EXAMPLE)

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from .. import pack
-from .plain_command import PlainCommand
+from .argparse_command import ArgparseCommand
 
-path = PlainCommand("path", pack.PATH_PARAMETERS, pack.PATH_ABOUT, pack.PATH_EXAMPLE)
+path = ArgparseCommand("path", pack.PATH_PARAMETERS, pack.PATH_ABOUT, pack.PATH_EXAMPLE)

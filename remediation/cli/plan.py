@@ -19,10 +19,10 @@ from ..policy import MAX_WINDOW_DAYS, MIN_WINDOW_DAYS
 from ..report import page, tables
 from ..report.html import html
 from ..report.neutral import plain
-from . import DONE, LEFT
-from .evidence import collector_asking, policy_to_use
+from . import DONE, INCOMPLETE
+from .console import print_parts, print_report, progress
 from .options import ALL_FORMATS, access_options, command, format_option, html_option, policy_option
-from .printing import print_parts, print_report, progress
+from .setup import load_policy, new_collector
 
 
 @command()
@@ -110,14 +110,14 @@ def plan(
 
     Example: keysweep plan output/ --out plan.json
     """
-    policy = policy_to_use(policy_path, pending_window_days, max_keys)
+    policy = load_policy(policy_path, pending_window_days, max_keys)
     since = plan_stage.load(since_path) if since_path is not None else None
     demand_writable(html_path)
     accounts = Accounts(access, ClientSettings(policy.quota_share))
     found = read_results(results, sys.stdin.buffer, Buckets(accounts).find)
     with at_once(), progress("reading evidence") as step:
         code = look_at(states, stacks, accounts)
-        collector = collector_asking(accounts, cloudtrail_lake, step=step)
+        collector = new_collector(accounts, cloudtrail_lake, step=step)
         made = plan_stage.build(
             found,
             policy,
@@ -137,7 +137,7 @@ def plan(
         if form == "table":
             click.echo(plain(f"The plan is in {out}; review it, then: {_to_apply(out, access)}"))
     made.refuse_too_many()
-    return LEFT if made.unusable else DONE
+    return INCOMPLETE if made.unusable else DONE
 
 
 def _to_apply(out: Path, access: Access) -> str:

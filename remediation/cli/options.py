@@ -20,7 +20,7 @@ from ..aws import Access
 from ..aws.accounts import SESSION_NAME
 from ..errors import KeysweepError, Unexpected
 from ..folders import DIAGNOSTICS
-from .plain_command import parameter
+from .argparse_command import parameter
 
 _log: Final = logging.getLogger(__name__)
 

@@ -12,10 +12,10 @@ from typing import Final
 
 import click
 
-from .commands import DONE, LEFT
-from .commands.lazy import LazyCommand
-from .commands.saying import say
-from .errors import INTERRUPTED, BadInput, KeysweepError
+from ..errors import INTERRUPTED, BadInput, KeysweepError
+from . import DONE, INCOMPLETE
+from .console import say
+from .lazy_command import LazyCommand
 
 COMMANDS: Final[Mapping[str, str]] = {
     "apply": "Schedule the deletions that a reviewed plan lists.",
@@ -28,7 +28,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "status": "Show what became of the journal's keys: pending, saved, drifted.",
     "verify": "Prove that the scanners here run the checks.",
 }
-"""What the list of commands says of each; `commands/NAME.py` has it as `NAME`."""
+"""What the list of commands says of each; the module `NAME` has it as `NAME`."""
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -47,7 +47,7 @@ def run(arguments: Sequence[str]) -> int:
         return BadInput.exit_code
     except click.Abort:
         say(INTERRUPTED)
-        return LEFT
+        return INCOMPLETE
     except KeysweepError as error:
         say(str(error))
         return error.exit_code
@@ -55,18 +55,18 @@ def run(arguments: Sequence[str]) -> int:
         # Files that we read and write raise errors of our own: what is left is standard output.
         say(f"the output could not be written ({error.strerror}); the journal has what was done")
         sys.stdout = None  # nothing is left to be flushed at the end
-        return LEFT
+        return INCOMPLETE
     except Exception as error:  # noqa: BLE001 - a broken library, before its command can answer
-        from . import diagnostics  # noqa: PLC0415 - most runs log nothing
+        from .. import diagnostics
 
         say(diagnostics.unexpected(error, arguments))
-        return LEFT
+        return INCOMPLETE
     return int(result or DONE)
 
 
 def _print_versions(context: click.Context, _parameter: click.Parameter, wanted: bool) -> None:
     if wanted and not context.resilient_parsing:
-        from importlib.metadata import version  # noqa: PLC0415 - a third of what --help takes
+        from importlib.metadata import version  # a third of what --help takes
 
         python = ".".join(map(str, sys.version_info[:3]))
         click.echo(f"keysweep {version('keysweep')} (Python {python}, boto3 {version('boto3')})")

@@ -20,10 +20,8 @@ from ..models import Outcome
 from ..report import page
 from ..report.html import html
 from ..work import Stop
-from . import LEFT
-from .asking import caller_of, confirm
-from .ending import code_at_end
-from .evidence import collector_asking
+from . import INCOMPLETE
+from .console import confirm, exit_code_at_end, print_results, progress, say
 from .options import (
     ALL_FORMATS,
     access_options,
@@ -33,8 +31,7 @@ from .options import (
     journal_option,
     yes_option,
 )
-from .printing import print_results, progress
-from .saying import say
+from .setup import caller_of, new_collector
 
 
 @command()
@@ -95,14 +92,14 @@ def apply(
         )
         results = apply_stage.apply(
             made,
-            collector_asking(accounts, made.cloudtrail_lake),
+            new_collector(accounts, made.cloudtrail_lake),
             journal,
             stop=stop,
             done=lambda result: step(None),
         )
-    code = code_at_end(stop, [journal], print_results(form, results))
+    code = exit_code_at_end(stop, [journal], print_results(form, results))
     if not _saved(html_path, lambda: page.of_results(results, made, accounts.clock.now())):
-        code = LEFT
+        code = INCOMPLETE
     scheduled = [row.key_arn for row in results if row.outcome is Outcome.SCHEDULED]
     if scheduled and not stop.asked:
         for remark in alarms.remarks(scheduled, accounts):

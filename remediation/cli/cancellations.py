@@ -13,7 +13,7 @@ from ..interrupt import orderly
 from ..journal import Journal
 from ..models import KeyArn, KeyResult
 from ..work import Stop
-from .printing import progress
+from .console import progress
 
 
 class Batch(NamedTuple):

@@ -11,7 +11,7 @@ from .. import pack
 from ..folders import Parameter
 
 
-class PlainCommand(click.Command):
+class ArgparseCommand(click.Command):
     """Completes what argparse will parse, and hands everything over as it was typed."""
 
     def __init__(

@@ -11,7 +11,8 @@ from ..files import demand_writable, write_private
 from ..interrupt import at_once
 from ..report import page, tables
 from ..report.html import html
-from . import DONE, LEFT
+from . import DONE, INCOMPLETE
+from .console import print_parts, print_report, progress
 from .options import (
     ALL_FORMATS,
     access_options,
@@ -20,7 +21,6 @@ from .options import (
     html_option,
     journal_option,
 )
-from .printing import print_parts, print_report, progress
 
 
 @command()
@@ -50,4 +50,4 @@ def status(
     else:
         print_report(tables.of_status(now, every_key=form == "csv"), form)
     unsure = now.problems or any(row.state == "unknown" for row in now.rows)
-    return LEFT if unsure else DONE
+    return INCOMPLETE if unsure else DONE

@@ -11,8 +11,8 @@ from .. import policy as policy_stage
 from ..files import ascii_json
 from ..policy_view import describe_policy
 from ..report import tables
+from .console import print_report
 from .options import command, format_option
-from .printing import print_report
 
 
 @command()

@@ -13,10 +13,9 @@ from .. import status as status_stage
 from ..aws import Access, Accounts
 from ..files import write_private
 from ..interrupt import at_once
-from . import DONE, LEFT
+from . import DONE, INCOMPLETE
+from .console import progress, say
 from .options import access_options, command, journal_option
-from .printing import progress
-from .saying import say
 
 
 @command()
@@ -71,4 +70,4 @@ def mutelist(
     unread = [row for row in now.rows if row.state == "unknown"]
     for row in unread:
         say(f"{row.key_arn}: not muted, since it cannot be read: {row.drift}")
-    return LEFT if unread or history.problems else DONE
+    return INCOMPLETE if unread or history.problems else DONE

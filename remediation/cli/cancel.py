@@ -16,11 +16,9 @@ from ..aws.bucket import Buckets
 from ..findings import Results, candidates, is_cancel_candidate, read_results
 from ..models import KeyArn
 from ..work import Stop
-from . import DONE, LEFT
-from .asking import caller_of, confirm
-from .cancelling import Batch, cancel_batches
-from .ending import code_at_end
-from .evidence import policy_to_use
+from . import DONE, INCOMPLETE
+from .cancellations import Batch, cancel_batches
+from .console import confirm, exit_code_at_end, print_results, say
 from .options import (
     access_options,
     command,
@@ -29,8 +27,7 @@ from .options import (
     policy_option,
     yes_option,
 )
-from .printing import print_results
-from .saying import say
+from .setup import caller_of, load_policy
 
 
 @command()
@@ -88,7 +85,7 @@ def cancel(
     if any(ways) and len(journals) > 1:
         raise click.UsageError("give one --journal to write to")
     made = plan_stage.load(plan_path) if plan_path is not None else None
-    policy = made.policy if made is not None and policy_path is None else policy_to_use(policy_path)
+    policy = made.policy if made is not None and policy_path is None else load_policy(policy_path)
     accounts = Accounts(access, ClientSettings(policy.quota_share))
     found = read_results(results, sys.stdin.buffer, Buckets(accounts).find) if results else None
     unusable = _told(found)
@@ -105,7 +102,7 @@ def cancel(
         say(problem)
     ordered = sorted(arn for chosen in batches.values() for arn in chosen)
     if not ordered:
-        return max(print_results(form, ()), LEFT if unusable else DONE)
+        return max(print_results(form, ()), INCOMPLETE if unusable else DONE)
     caller = caller_of(accounts, ordered)
     confirm("Cancel the deletion of", ordered, accounts, yes=yes)
     chosen = [Batch(path, sorted(some), not any(ways)) for path, some in batches.items()]
@@ -119,8 +116,8 @@ def cancel(
         protected_tag=policy.protected_tag if keep else None,
         enable=enable,
     )
-    code = max(print_results(form, done), LEFT if unusable else DONE)
-    return code_at_end(stop, written, code)
+    code = max(print_results(form, done), INCOMPLETE if unusable else DONE)
+    return exit_code_at_end(stop, written, code)
 
 
 def _chosen(

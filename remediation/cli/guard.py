@@ -18,11 +18,9 @@ from ..models import Outcome
 from ..policy import MAX_WINDOW_DAYS
 from ..report import tables
 from ..work import Stop
-from . import DONE, LEFT
-from .asking import caller_of, confirm
-from .cancelling import Batch, cancel_batches
-from .ending import code_at_end
-from .evidence import collector_asking
+from . import DONE, INCOMPLETE
+from .cancellations import Batch, cancel_batches
+from .console import confirm, exit_code_at_end, print_report, progress, say
 from .options import (
     access_options,
     command,
@@ -31,8 +29,7 @@ from .options import (
     policy_option,
     yes_option,
 )
-from .printing import print_report, progress
-from .saying import say
+from .setup import caller_of, new_collector
 
 
 @command()
@@ -121,7 +118,7 @@ def guard(
     owed = {arn for arn, record in history.keys.items() if record.owed & afterwards}
     ours = {arn for chosen in batches.values() for arn in chosen}
     with at_once(), progress("looking at keys") as step:
-        collector = collector_asking(accounts, step=step)
+        collector = new_collector(accounts, step=step)
         found = guard_stage.pending_keys(collector, regions, access.only) if every else ()
         rows = guard_stage.watch(
             history,
@@ -132,7 +129,7 @@ def guard(
             near_days=near_days,
         )
     wanted = {row.key_arn for row in rows if row.wanted}
-    code = LEFT if wanted or history.problems or any(row.unread for row in rows) else DONE
+    code = INCOMPLETE if wanted or history.problems or any(row.unread for row in rows) else DONE
     if rescue and (wanted or owed):
         to_do = wanted | owed
         caller = caller_of(accounts, sorted(to_do))
@@ -150,8 +147,8 @@ def guard(
         )
         rows = guard_stage.with_rescues(rows, done)
         if any(one.outcome is Outcome.FAILED for one in done):
-            code = LEFT
-        code = code_at_end(stop, written, code)
+            code = INCOMPLETE
+        code = exit_code_at_end(stop, written, code)
     if form == "json":
         for problem in history.problems:
             say(problem)

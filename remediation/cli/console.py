@@ -1,0 +1,127 @@
+"""What commands print and ask: messages and prompts on standard error, reports on standard output.
+
+The libraries that draw reports are imported on use, so that help and errors need click alone.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import click
+
+from ..diagnostics import logs_to_stderr
+from ..errors import BadInput, Refused
+from ..report.neutral import plain
+from . import DONE, INCOMPLETE
+
+if TYPE_CHECKING:
+    from ..aws import Accounts
+    from ..journal import Journal
+    from ..models import KeyArn, KeyResult
+    from ..report.tables import Report
+    from ..work import Stop
+
+
+def say(sentence: str) -> None:
+    """Print one message to standard error, with control characters escaped."""
+    click.echo(f"keysweep: {plain(sentence)}", err=True)
+
+
+def confirm(action: str, keys: Sequence[KeyArn], accounts: Accounts, *, yes: bool) -> None:
+    """Ask before AWS is changed. Raises Refused after a no, and BadInput without a terminal."""
+    if yes:
+        return
+    counts = Counter(arn.account_id for arn in keys if accounts.admits(arn))
+    where = ", ".join(f"{count} in account {account}" for account, count in sorted(counts.items()))
+    number = "1 key" if counts.total() == 1 else f"{counts.total()} keys"
+    question = f"{action} {number} ({where or 'none in the accounts named'})?"
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise BadInput(f"{question} There is no terminal to ask on. Fix: add --yes")
+    if not click.confirm(question, err=True):
+        raise Refused("Cancelled. Nothing was changed.")
+
+
+def print_results(form: str, results: tuple[KeyResult, ...]) -> int:
+    """Print the outcome of each key; returns the exit code."""
+    from ..models import Outcome
+
+    if form == "json":
+        print_parts(_results_as_json(results))
+    else:
+        from ..report import tables
+
+        print_report(tables.of_results(results, every_key=form == "csv"), form)
+    return INCOMPLETE if any(one.outcome is Outcome.FAILED for one in results) else DONE
+
+
+def _results_as_json(results: tuple[KeyResult, ...]) -> Iterator[str]:
+    from pydantic import TypeAdapter
+
+    from ..files import json_with_list
+    from ..models import KeyResult, Outcomes
+
+    summary = Counter(result.outcome for result in results)
+    head = Outcomes(summary=summary, results=()).model_dump_json(indent=2, exclude={"results"})
+    row = TypeAdapter(KeyResult)
+    rows = (row.dump_json(result, indent=2).decode() for result in results)
+    return json_with_list(head, "results", rows)
+
+
+def print_parts(parts: Iterable[str]) -> None:
+    """Print a document that comes in parts, without adding line breaks."""
+    for part in parts:
+        click.echo(part, nl=False)
+
+
+def print_report(report: Report, form: str) -> None:
+    """Print a report in any format but JSON."""
+    from ..report import render
+
+    if form == "markdown":
+        click.echo(render.markdown(report), nl=False)
+    elif form == "csv":
+        click.echo(render.comma_separated(report), nl=False)
+    else:
+        render.terminal(report, sys.stdout)
+
+
+def exit_code_at_end(stop: Stop, journals: Iterable[Journal], code: int) -> int:
+    """The exit code of a run that changed AWS; says why it stopped early, if it did."""
+    for journal in journals:
+        if journal.failure is not None:
+            stop.ask(f"{journal.path}: the journal cannot be written: {journal.failure}")
+    if not stop.asked:
+        return code
+    say(f"{stop.reason}. Fix: run the same command again to do what is left")
+    return INCOMPLETE
+
+
+@contextmanager
+def progress(what: str, total: int | None = None) -> Iterator[Callable[[str | None], None]]:
+    """A progress bar on standard error; call it with None for a step, or with a new label.
+
+    Shows nothing without a terminal, or when the log goes there.
+    """
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    from ..report.console import PeoplesConsole
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    console = PeoplesConsole(sys.stderr)
+    if logs_to_stderr() or not console.is_terminal or console.is_dumb_terminal:
+        yield lambda label: None
+        return
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task(what, total=total)
+
+        def step(label: str | None) -> None:
+            if label is None:
+                bar.advance(task)
+            else:
+                bar.update(task, description=label)
+
+        yield step
