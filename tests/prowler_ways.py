@@ -49,20 +49,20 @@ def rows() -> list[Row]:
 def table() -> str:
     """Return the rows as Markdown."""
     ways = {
-        "package": "installed beside it",
+        "package": "installed",
         "folder": "`-x`",
-        "both": "installed, and `-x`",
+        "both": "installed and `-x`",
     }
     reported = {"all": "every disabled key", "none": "**nothing**"}
+    verified = {None: "", "proven": "passed"}
     lines = [
-        "| Prowler | the check is | options | exit | reported | `keysweep verify prowler` |",
+        "| Prowler | checks | options | exit code | reported | `keysweep verify prowler` |",
         "|---|---|---|---|---|---|",
     ]
     for row in rows():
-        listed = ", though listed" if row.lists and row.reported == "none" else ""
-        verify = row.verify if row.verify in {None, "proven"} else f'"{row.verify}"'
+        listed = ", but listed" if row.lists and row.reported == "none" else ""
         cells = [row.prowler, ways[row.way], f"`{' '.join(row.options)}`", str(row.exit)]
-        cells += [reported[row.reported] + listed, verify or ""]
+        cells += [reported[row.reported] + listed, verified.get(row.verify, f'"{row.verify}"')]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
