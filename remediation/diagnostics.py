@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Final
 
 from .errors import BadInput, InvariantError, KeysweepError
-from .report.neutral import plain
+from .escape import printable
 
 LOGGER: Final = logging.getLogger("keysweep")
 """Parent of every logger of this package."""
@@ -139,9 +139,9 @@ class _Formatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         moment = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
         head = f"{moment.removesuffix('+00:00')}Z {record.levelname} {record.threadName}"
-        lines = [plain(f"{head} {record.name}: {record.getMessage()}")]
+        lines = [printable(f"{head} {record.name}: {record.getMessage()}")]
         if record.exc_info and record.exc_info[1] is not None:
-            lines += (f"    {plain(line)}" for line in _traceback(record.exc_info[1]))
+            lines += (f"    {printable(line)}" for line in _traceback(record.exc_info[1]))
         return "\n".join(lines)
 
 

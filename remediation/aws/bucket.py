@@ -15,7 +15,7 @@ from typing import Any, Final
 from botocore.exceptions import BotoCoreError, ClientError
 
 from ..errors import BadInput, CutAnswer, InvariantError
-from ..findings.shown import shown
+from ..escape import short
 from ..findings.stored import S3, SUFFIXES, Made, Stored, newest_runs, told
 from ..findings.window import Readable
 from .accounts import Accounts
@@ -59,7 +59,7 @@ class Buckets:
         bucket, _, key = path.removeprefix(S3).partition("/")
         if not _BUCKET.fullmatch(bucket):
             raise BadInput(
-                f"{shown(path)}: {shown(bucket) or 'nothing'!r} is no bucket's name; give "
+                f"{short(path)}: {short(bucket) or 'nothing'!r} is no bucket's name; give "
                 "s3://bucket/prefix, and for an access point its alias"
             )
         if key.endswith(SUFFIXES):
@@ -68,12 +68,12 @@ class Buckets:
         chosen, older = newest_runs(self._list(bucket, prefix, path))
         if not chosen:
             raise BadInput(
-                f"{shown(path)} holds no results file (*.json, *.ndjson); prowler aws -M json-ocsf "
+                f"{short(path)} holds no results file (*.json, *.ndjson); prowler aws -M json-ocsf "
                 f"--output-bucket {bucket} writes them, below its --output-directory"
             )
         if len(chosen) > MOST_FILES:
             raise BadInput(
-                f"{shown(path)} holds more than {MOST_FILES} files (*.json, *.ndjson); name the "
+                f"{short(path)} holds more than {MOST_FILES} files (*.json, *.ndjson); name the "
                 "folder of the results"
             )
         return Stored(is_folder=True, files=chosen, warnings=told(path, older))
@@ -92,7 +92,7 @@ class Buckets:
                         yield _Object(self._client, bucket, one["Key"], one["Size"])
         except (ClientError, BotoCoreError, CutAnswer) as error:
             raise BadInput(
-                f"{shown(path)} cannot be listed: {_why(error, bucket, LIST_PERMISSION)}"
+                f"{short(path)} cannot be listed: {_why(error, bucket, LIST_PERMISSION)}"
             ) from error
 
 
@@ -120,7 +120,7 @@ class _Object:
                 # A denial stays one; botocore has tried again already what is worth it.
                 if isinstance(error, ClientError) or attempt + 1 == ATTEMPTS:
                     why = _why(error, self.bucket, READ_PERMISSION)
-                    raise BadInput(f"{shown(self.path)} cannot be read: {why}") from error
+                    raise BadInput(f"{short(self.path)} cannot be read: {why}") from error
         raise InvariantError("the last attempt returns or raises")
 
 

@@ -15,7 +15,7 @@ import click
 
 from ..diagnostics import logs_to_stderr
 from ..errors import BadInput, Refused
-from ..report.neutral import plain
+from ..escape import printable
 from . import DONE, INCOMPLETE
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 def say(sentence: str) -> None:
     """Print one message to standard error, with control characters escaped."""
-    click.echo(f"keysweep: {plain(sentence)}", err=True)
+    click.echo(f"keysweep: {printable(sentence)}", err=True)
 
 
 def confirm(action: str, keys: Sequence[KeyArn], accounts: Accounts, *, yes: bool) -> None:

@@ -11,6 +11,7 @@ import click
 from .. import plan as plan_stage
 from ..aws import Access, Accounts, ClientSettings
 from ..aws.bucket import Buckets
+from ..escape import printable
 from ..files import demand_writable, write_private
 from ..findings import read_results
 from ..iac import look_at
@@ -18,7 +19,6 @@ from ..interrupt import at_once
 from ..policy import MAX_WINDOW_DAYS, MIN_WINDOW_DAYS
 from ..report import page, tables
 from ..report.html import html
-from ..report.neutral import plain
 from . import DONE, INCOMPLETE
 from .console import print_parts, print_report, progress
 from .options import ALL_FORMATS, access_options, command, format_option, html_option, policy_option
@@ -135,7 +135,9 @@ def plan(
     else:
         print_report(tables.of_plan(made, every_key=form == "csv"), form)
         if form == "table":
-            click.echo(plain(f"The plan is in {out}; review it, then: {_to_apply(out, access)}"))
+            click.echo(
+                printable(f"The plan is in {out}; review it, then: {_to_apply(out, access)}")
+            )
     made.refuse_too_many()
     return INCOMPLETE if made.unusable else DONE
 

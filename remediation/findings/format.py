@@ -9,9 +9,9 @@ from typing import Generic, Literal, TypeVar
 
 import msgspec
 
+from ..escape import short
 from ..models import Finding, UnusableRecord
 from ..strict_json import repeated
-from .shown import shown
 
 Head = TypeVar("Head", bound=msgspec.Struct)
 Raw = msgspec.Raw
@@ -69,4 +69,4 @@ def refuse_ambiguous(record: Raw) -> None:
 
 def _once(members: Sequence[tuple[str, object]]) -> None:
     if (name := repeated(members)) is not None:
-        raise Unusable(f"it names the field {shown(name)} twice")
+        raise Unusable(f"it names the field {short(name)} twice")

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
+from ..escape import MESSAGE_LENGTH, printable, short
 from ..models import Finding, FindingStatus, KeyArn
 from .format import Notice, Reading, Unusable
-from .shown import SENTENCE, shown
 
 Moment = int | float | str | None
 """Seconds since 1970 as a number or in digits (`--unix-timestamp`), or a time in ISO 8601."""
@@ -55,7 +55,7 @@ def findings(record: ProwlerRecord, source: str, position: str) -> Iterator[Read
     _compare("partition", key.partition, record.partitions, key)
     time, certain = _moment(record.time)
     if not certain:
-        yield Notice(f"{shown(source)} gives times without their zone; they are read as UTC")
+        yield Notice(f"{short(source)} gives times without their zone; they are read as UTC")
     yield Finding(
         scanner="prowler",
         check_id=record.check_id,
@@ -71,13 +71,14 @@ def findings(record: ProwlerRecord, source: str, position: str) -> Iterator[Read
 def _compare(name: str, of_arn: str, stated: tuple[str | None, ...], key: KeyArn) -> None:
     for value in stated:
         if value and value != of_arn:
-            raise Unusable(f"it states the {name} {shown(value)}, and its ARN is {key}")
+            raise Unusable(f"it states the {name} {short(value)}, and its ARN is {key}")
 
 
 def _not_looked_at(record: ProwlerRecord) -> str:
     """A Region that could not be listed, in words: nobody may take its silence for "no keys"."""
     account = next((account for account in record.accounts if account), "unknown")
-    return f"account {shown(account)}, {record.check_id}: {shown(record.detail, SENTENCE)}"
+    detail = printable(record.detail, MESSAGE_LENGTH)
+    return f"account {short(account)}, {record.check_id}: {detail}"
 
 
 def _moment(value: Moment) -> tuple[datetime, bool]:
@@ -97,4 +98,4 @@ def _moment(value: Moment) -> tuple[datetime, bool]:
         pass
     if value is None:
         raise Unusable("it has no time, so nobody knows how old it is; scan again")
-    raise Unusable(f"its time is {shown(value)}, which is no time")
+    raise Unusable(f"its time is {short(value)}, which is no time")

@@ -14,13 +14,13 @@ from typing import Any, BinaryIO, Final
 import msgspec
 
 from ..errors import BadInput, present
+from ..escape import MESSAGE_LENGTH, path_text, printable, short
 from ..models import Finding, ResultsSource, UnusableRecord
 from .checks import OURS_IN_CODE
 from .documents import Records
 from .format import Format, Notice, Unusable
 from .formats import recognise
 from .refused import reason, reason_of_text
-from .shown import SENTENCE, path_text, shown
 from .stored import S3, SUFFIXES, Stored
 from .window import NotWhole, Readable
 
@@ -77,7 +77,7 @@ def read_results(
                 told.append(f"passed over: {error}")
         if not found:
             raise BadInput(
-                f"{shown(path)} is a folder without a results file (*.json, *.ndjson); scan with: "
+                f"{short(path)} is a folder without a results file (*.json, *.ndjson); scan with: "
                 "prowler aws --output-formats json-ocsf"
             )
     read_documents = documents.values()
@@ -140,7 +140,7 @@ def _files(folder: str) -> Iterator[str]:
 
 def _unreadable(path: str, error: OSError) -> BadInput:
     return BadInput(
-        f"{shown(path)} cannot be read: {error.strerror}; check the path, and that you may read it"
+        f"{short(path)} cannot be read: {error.strerror}; check the path, and that you may read it"
     )
 
 
@@ -199,11 +199,11 @@ class _Document:
                 self._take(record, f"record {number}")
         except NotWhole as error:
             known = reason_of_text(hashed.start) or str(error)
-            raise BadInput(f"{shown(self._name)} {known}") from error
+            raise BadInput(f"{short(self._name)} {known}") from error
         if self._format is None:
             if not hashed.start.strip():
-                raise BadInput(f"{shown(self._name)} is empty; scan again")
-            raise _Foreign(f"{shown(self._name)} holds no record of Prowler's or Checkov's JSON")
+                raise BadInput(f"{short(self._name)} is empty; scan again")
+            raise _Foreign(f"{short(self._name)} holds no record of Prowler's or Checkov's JSON")
         self._digest = hashed.digest.hexdigest()
         return self
 
@@ -211,7 +211,7 @@ class _Document:
         recognised = recognise(record, self._format)
         if recognised is None:
             if why := reason(record):
-                raise _Foreign(f"{shown(self._name)} {why}")
+                raise _Foreign(f"{short(self._name)} {why}")
             self._unusable(position, "no record of a known scanner")
             return
         self._format, head = recognised
@@ -227,7 +227,7 @@ class _Document:
                     case Notice():
                         self.warnings[reading.text] = None
         except (Unusable, msgspec.DecodeError) as error:
-            self._unusable(position, shown(error, SENTENCE))
+            self._unusable(position, printable(error, MESSAGE_LENGTH))
 
     def _add(self, finding: Finding) -> None:
         """Keep a finding; one on code only once, since with two `-d` Checkov repeats reports."""
@@ -242,7 +242,7 @@ class _Document:
         self.unusable.append(UnusableRecord(source=self._name, position=position, problem=problem))
         if len(self.unusable) > _MOST_UNUSABLE:
             raise _Foreign(
-                f"{shown(self._name)} has more than {_MOST_UNUSABLE} unusable records, so it is no "
+                f"{short(self._name)} has more than {_MOST_UNUSABLE} unusable records, so it is no "
                 f"results file; the first is {self.unusable[0].position}: "
                 f"{self.unusable[0].problem}"
             )

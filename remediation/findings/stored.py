@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Protocol, TypeVar
 
-from .shown import shown
+from ..escape import short
 from .window import Readable
 
 Made = TypeVar("Made")
@@ -87,7 +87,7 @@ def newest_runs(files: Iterable[Named]) -> tuple[tuple[Named, ...], Mapping[str,
 
 def told(path: str, older: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
     """Sentences about the runs under `path` that are not used."""
-    path = shown(path)
+    path = short(path)
     if len(older) > _ACCOUNTS_SHOWN:
         count = sum(map(len, older.values()))
         return (

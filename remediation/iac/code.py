@@ -10,7 +10,7 @@ from typing import Final
 
 from ..aws import Accounts
 from ..errors import AccountUnavailable, BadInput
-from ..findings.shown import path_text, shown
+from ..escape import path_text, short
 from ..models import CodeLocation, Declaration, Finding, KeyArn, Unmapped
 from . import ansible, crossplane, fixes
 from .leads import BY_PROWLER, Nowhere
@@ -194,7 +194,7 @@ def look_at(states: Sequence[str], stacks: Sequence[str], accounts: Accounts) ->
 
 def _doubts(state: State) -> Iterator[str]:
     """What a state leaves open: its silence must not read as "no code owns the key"."""
-    file = shown(path_text(state.file))
+    file = short(path_text(state.file))
     if state.empty:
         yield (
             f"{file}: the state owns nothing: wrong folder or workspace? It does not count as "
@@ -203,7 +203,7 @@ def _doubts(state: State) -> Iterator[str]:
     for key in state.keys:
         if key.arn is None and key.key_id is None:
             yield (
-                f"{file}: does not say which key {shown(key.address)} is; run terraform apply "
+                f"{file}: does not say which key {short(key.address)} is; run terraform apply "
                 "-refresh-only and give the state again"
             )
 

@@ -1,7 +1,7 @@
 """The page that people look at: one file with its own style, no script and nothing from elsewhere.
 
 Everything in it that comes from outside is shown as plain text: Jinja2 escapes what HTML would take
-for its own, and `plain` what a reader could not see.
+for its own, and `printable` what a reader could not see.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Final
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
-from .neutral import plain
+from ..escape import printable
 from .page import Page
 
 _TEMPLATE: Final = "page.html.j2"
@@ -44,4 +44,4 @@ def _template() -> Template:
 
 def _shown(value: object) -> object:
     """Every text as people may see it; what is escaped already passes as it is."""
-    return plain(value) if type(value) is str else value
+    return printable(value) if type(value) is str else value

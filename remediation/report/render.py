@@ -12,8 +12,8 @@ from rich.padding import Padding
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from ..escape import csv_cell, markdown_text, printable, printable_lines
 from .console import PeoplesConsole
-from .neutral import for_csv, for_markdown, plain, plain_lines
 from .tables import Report, Table
 
 _WIDE: Final = 120
@@ -47,10 +47,10 @@ def terminal(report: Report, stream: TextIO) -> None:
     """
     console = PeoplesConsole(stream)
     for table in report.tables:
-        console.print(Text(f"\n{plain(table.heading)}", "bold"))
+        console.print(Text(f"\n{printable(table.heading)}", "bold"))
         _draw(_shown(table), console)
     for line in report.lines:
-        console.print(Text(plain(line)))
+        console.print(Text(printable(line)))
 
 
 def _shown(table: Table) -> Table:
@@ -82,7 +82,7 @@ def _needs(table: Table) -> int:
 
 
 def _width(name: str, cells: Iterable[str]) -> int:
-    lines = [line for cell in cells for line in plain_lines(cell.split("\n")).split("\n")]
+    lines = [line for cell in cells for line in printable_lines(cell.split("\n")).split("\n")]
     longest = max(map(cell_len, lines), default=0)
     if name == "key":
         return _KEY
@@ -104,7 +104,7 @@ def _columns(table: Table, console: PeoplesConsole) -> RichTable:
             width=min(longest, _KEY + spare) if name == "key" else None,
         )
     for row in table.rows:
-        drawn.add_row(*(Text(plain_lines(cell.split("\n"))) for cell in row))
+        drawn.add_row(*(Text(printable_lines(cell.split("\n"))) for cell in row))
     return drawn
 
 
@@ -136,7 +136,7 @@ def _beside(table: Table, sentence: str | None, console: PeoplesConsole) -> Rich
         rest = "  ".join(_named(name, cell) for name, cell in cells.items())
         if sentence:
             lines.append(rest)
-        rows.append((plain_lines(filter(None, lines)), plain(told if sentence else rest)))
+        rows.append((printable_lines(filter(None, lines)), printable(told if sentence else rest)))
     room = console.width - _GAP - 2  # one at each end
     longest = max(cell_len(line) for about, _ in rows for line in about.split("\n"))
     left = max(_KEY, min(longest, room // 2))
@@ -163,8 +163,8 @@ def _records(table: Table, console: PeoplesConsole) -> None:
         values.add_column(no_wrap=True)
         values.add_column(overflow="fold")
         for name, cell in cells.items():
-            values.add_row(name, Text(plain_lines(cell.split("\n"))))
-        console.print(Text(f"\n{plain_lines(title)}"))
+            values.add_row(name, Text(printable_lines(cell.split("\n"))))
+        console.print(Text(f"\n{printable_lines(title)}"))
         console.print(Padding(values, (0, 0, 0, 2)))
     console.print()
 
@@ -173,19 +173,19 @@ def markdown(report: Report) -> str:
     """Tables of GitHub Flavored Markdown, for pull requests and job summaries."""
     parts = []
     for table in report.tables:
-        parts.append(f"### {for_markdown(table.heading)}\n")
+        parts.append(f"### {markdown_text(table.heading)}\n")
         rows = [table.columns, tuple("---" for _ in table.columns)]
         parts.append(
             "\n".join(
                 f"| {' | '.join(cells)} |"
                 for cells in [
                     *rows,
-                    *(tuple(for_markdown(cell) for cell in row) for row in table.rows),
+                    *(tuple(markdown_text(cell) for cell in row) for row in table.rows),
                 ]
             )
             + "\n"
         )
-    parts += [f"{for_markdown(line)}\n" for line in report.lines]
+    parts += [f"{markdown_text(line)}\n" for line in report.lines]
     return "\n".join(parts)
 
 
@@ -196,5 +196,5 @@ def comma_separated(report: Report) -> str:
     for table in report.tables:
         writer.writerow(["table", *table.columns])
         for row in table.rows:
-            writer.writerow([for_csv(table.heading), *(for_csv(cell) for cell in row)])
+            writer.writerow([csv_cell(table.heading), *(csv_cell(cell) for cell in row)])
     return text.getvalue()

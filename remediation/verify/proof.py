@@ -20,6 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from ..escape import printable
+
 _log: Final = logging.getLogger(__name__)
 
 SECONDS: Final = 300
@@ -135,9 +137,8 @@ def run(
 
 
 def harmless(text: str) -> str:
-    """The text without colours, and with every other control character as a question mark."""
-    plain = re.sub(r"\x1b\[[0-9;]*m", "", text)
-    return "".join(character if character.isprintable() else "?" for character in plain)
+    """The text without colours, and with every other control character escaped."""
+    return printable(re.sub(r"\x1b\[[0-9;]*m", "", text))
 
 
 def _text(output: bytes | str | None) -> str:

@@ -28,8 +28,8 @@ from stages import DATA, DEAD, ROLE, SHOP, state_only
 from embedded_aws.process import EmbeddedAws
 from keysweep.remediation.cli.main import run as run_cli
 from keysweep.remediation.errors import BadInput
+from keysweep.remediation.escape import csv_cell, markdown_text, printable
 from keysweep.remediation.files import write_private
-from keysweep.remediation.report.neutral import for_csv, for_markdown, plain
 
 ESCAPES = "\x1b[31mred\x07 \x9b2J \u202egpj.exe\u2066 \u200b\u2028"
 MARKUP = "<img src=x onerror=alert(1)> [a](javascript:b) |c| `d` **e** &lt; ~~f~~"
@@ -79,25 +79,25 @@ def _hidden(text: str) -> set[str]:
 
 @given(st.text())
 def test_plain_text_has_nothing_hidden(text: str) -> None:
-    assert not _hidden(plain(text))
-    assert "\n" not in plain(text)
+    assert not _hidden(printable(text))
+    assert "\n" not in printable(text)
 
 
 @given(st.text())
 def test_no_cell_is_a_formula_whatever_spreadsheet_reads_it(text: str) -> None:
-    cell = for_csv(text)
+    cell = csv_cell(text)
     assert cell.lstrip()[:1] not in set("=+-@")
     assert not _hidden(cell)
 
 
 @pytest.mark.parametrize("formula", FORMULAS)
 def test_a_formula_is_marked_as_text(formula: str) -> None:
-    assert for_csv(formula).startswith(("'", "\\u{"))
+    assert csv_cell(formula).startswith(("'", "\\u{"))
 
 
 @given(st.text())
 def test_no_text_is_markup_in_markdown(text: str) -> None:
-    shown = for_markdown(text)
+    shown = markdown_text(text)
     bare = shown.replace("\\\\", "")
     for mark in "`*_[]<>|&":
         assert f"\\{mark}" in bare or mark not in bare

@@ -188,7 +188,7 @@ def test_nothing_else_proves_it(make: Make, ask: Verify, does: str) -> None:
 
 def test_the_last_words_are_shown_without_what_a_terminal_obeys(make: Make, ask: Verify) -> None:
     _, result = ask(make(does=r"sys.exit('\x1b[31mbroken\x1b[0m \x1b]0;title\x07')"))
-    assert "    | broken ?]0;title?" in result["says"][0]
+    assert r"    | broken \u{1b}]0;title\u{7}" in result["says"][0]
 
 
 def test_a_prowler_that_hangs_is_stopped(

@@ -15,10 +15,10 @@ from typing import Final
 import msgspec
 from msgspec import Struct, field
 
+from ...escape import MESSAGE_LENGTH, printable, short
 from ...models import CodeLocation, Finding, FindingStatus, KeyArn, UnusableRecord
 from ..checks import ACTED_ON
 from ..format import Format, Notice, Reading, Unusable, refuse_ambiguous
-from ..shown import SENTENCE, shown
 
 _ARN: Final = "kms:arn="
 _RESOURCE_TYPE: Final = "kms:resource-type="
@@ -92,7 +92,9 @@ def _read(raw: msgspec.Raw, source: str, position: str) -> Iterator[Reading]:
                 if _CHECK.decode(record).check_id in ACTED_ON:
                     yield _finding(record, report.check_type, status, source, inside)
             except (Unusable, msgspec.DecodeError) as error:
-                yield UnusableRecord(source=source, position=inside, problem=shown(error, SENTENCE))
+                yield UnusableRecord(
+                    source=source, position=inside, problem=printable(error, MESSAGE_LENGTH)
+                )
     yield from _parsing_errors(report, source)
 
 
@@ -156,11 +158,11 @@ def _parsing_errors(report: _Report, source: str) -> Iterator[Notice]:
     files = report.results.parsing_errors
     in_summary = report.summary.parsing_errors if report.summary else report.parsing_errors
     if files:
-        named = ", ".join(shown(file) for file in files[:5])
+        named = ", ".join(short(file) for file in files[:5])
         more = f" and {len(files) - 5} more" if len(files) > 5 else ""
-        yield Notice(f"{shown(source)}: Checkov could not parse {named}{more}")
+        yield Notice(f"{short(source)}: Checkov could not parse {named}{more}")
     elif in_summary:
-        yield Notice(f"{shown(source)}: Checkov could not parse {in_summary} files")
+        yield Notice(f"{short(source)}: Checkov could not parse {in_summary} files")
 
 
 FORMAT: Final = Format(

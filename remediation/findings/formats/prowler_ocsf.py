@@ -20,11 +20,11 @@ from typing import Final, Literal
 import msgspec
 from msgspec import Struct, field
 
+from ...escape import short
 from ...models import FindingStatus
 from ..checks import ACTED_ON
 from ..format import Format, Notice, Reading, Unusable, refuse_ambiguous
 from ..prowler import Moment, ProwlerRecord, findings
-from ..shown import shown
 
 _SECURITY_FINDING: Final = 2001
 _COMPLIANCE_FINDING: Final = 2003
@@ -106,7 +106,7 @@ def _read(raw: msgspec.Raw, source: str, position: str) -> Iterator[Reading]:
         raise Unusable(f"it has {len(record.resources)} resources, where Prowler writes one")
     if _newer(record.metadata.version):
         yield Notice(
-            f"{shown(source)} is in OCSF {shown(record.metadata.version)}, newer than this version "
+            f"{short(source)} is in OCSF {short(record.metadata.version)}, newer than this version "
             "of Keysweep knows; it is read as the newest known"
         )
     resource = record.resources[0]

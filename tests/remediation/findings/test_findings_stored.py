@@ -83,7 +83,7 @@ def test_few_older_runs_are_named_and_of_many_the_number() -> None:
     times = tuple(f"202611{day:02}030000" for day in range(9, 4, -1))
     one, several = told("s3://b/x\x1b", {A: times[:1], B: times})
     for message, account in ((one, A), (several, B)):
-        assert message.startswith("s3://b/x\\x1b: ")
+        assert message.startswith("s3://b/x\\u{1b}: ")
         assert f"account {account} " in message
     assert re.findall(r"2026\S+", one) == ["2026-11-09"]
     assert re.findall(r"2026-\d\d-\d\d", several) == ["2026-11-09", "2026-11-08", "2026-11-07"]
