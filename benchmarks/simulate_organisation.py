@@ -26,11 +26,12 @@ from urllib.parse import urlsplit
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.httpsession import URLLib3Session
 
-from keysweep.remediation import evidence, plan, policy
+from keysweep.remediation import plan, policy
 from keysweep.remediation.aws import Access, Accounts, ClientSettings
 from keysweep.remediation.aws.quotas import per_second
 from keysweep.remediation.aws.width import PLACES
-from keysweep.remediation.evidence import reference_scan
+from keysweep.remediation.evidence import collector
+from keysweep.remediation.evidence.references import scan
 from keysweep.remediation.findings import Results
 from keysweep.remediation.models import Finding, FindingStatus, KeyArn, VerdictKind
 
@@ -148,13 +149,13 @@ def simulate(share: Share, accounts: int, regions: int) -> Simulated:
     )
     begun = time.process_time()
     with (
-        VirtualTime(evidence, reference_scan) as clock,
+        VirtualTime(collector, scan) as clock,
         patch.object(URLLib3Session, "send", _sending(_Sent(world, clock))),
     ):
         connections = Accounts(
             Access(role_name="KeysweepReader"), ClientSettings(rules.quota_share)
         )
-        made = plan.build(Results((), found, (), ()), rules, evidence.Collector(connections))
+        made = plan.build(Results((), found, (), ()), rules, collector.Collector(connections))
         seconds = clock.now
     unread = {
         hold.rule

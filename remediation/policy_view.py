@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Literal
 
 from .evidence import SOURCES
-from .evidence.reference_list import ReferenceList, reference_list
+from .evidence.references.entries import ReferenceList, reference_list
 from .models import Model
 from .policy import Policy
 from .rules import RULES, Rule

@@ -16,8 +16,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 CHECK = """
 from botocore.session import get_session
-from keysweep.remediation.evidence.reference_list import reference_list
-from keysweep.remediation.evidence.reference_shapes import problems
+from keysweep.remediation.evidence.references.entries import reference_list
+from keysweep.remediation.evidence.references.shapes import problems
 session = get_session()
 known = set(session.get_available_services())
 for entry in reference_list().entries:

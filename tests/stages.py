@@ -28,8 +28,8 @@ from keysweep.remediation import journal as journal_stage
 from keysweep.remediation import plan as plan_stage
 from keysweep.remediation import write as write_stage
 from keysweep.remediation.aws import Access, Accounts, ClientSettings
-from keysweep.remediation.evidence import Collector, reference_list, references
-from keysweep.remediation.evidence.reference_list import ReferenceList
+from keysweep.remediation.evidence import Collector, references
+from keysweep.remediation.evidence.references.entries import ReferenceList
 from keysweep.remediation.findings import read_results
 from keysweep.remediation.journal import Journal
 from keysweep.remediation.models import (
@@ -221,7 +221,7 @@ REFERENCES = {
 
 def few_references(monkeypatch: Any) -> None:
     """Ask these services alone, instead of the hundred of the list."""
-    whole = reference_list.reference_list()
+    whole = references.reference_list()
     entries = tuple(e for e in whole.entries if REFERENCES.get(e.service) == e.operation)
     assert {entry.service for entry in entries} == set(REFERENCES)
     few = ReferenceList(version=1, absent=whole.absent, entries=entries)

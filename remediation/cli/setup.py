@@ -9,7 +9,8 @@ from .. import policy as policy_stage
 from ..aws import Accounts
 from ..errors import AccountUnavailable
 from ..evidence import SOURCES, Collector
-from ..evidence.lake import StoreArn, lake_sources
+from ..evidence.history.lake import Lake, StoreArn
+from ..evidence.history.sources import history_sources
 from ..models import KeyArn
 from ..policy import Policy
 
@@ -31,7 +32,9 @@ def new_collector(
     step: Callable[[str], None] = lambda label: None,
 ) -> Collector:
     """A collector on the event history or an event data store; `step` gets its progress."""
-    lake = {} if cloudtrail_lake is None else lake_sources(StoreArn.parse(cloudtrail_lake))
+    lake = {}
+    if cloudtrail_lake is not None:
+        lake = history_sources(Lake(StoreArn.parse(cloudtrail_lake)))
 
     def progress(piece: str, keys: int) -> None:
         step(f"reading {piece.replace('_', ' ')}, {keys} keys")

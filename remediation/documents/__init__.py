@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from ..evidence.reference_list import reference_list
-from ..evidence.reference_page import references_page
+from ..evidence.references.entries import reference_list
 from .iam import iam_policies
 from .member_roles import template
 from .pages import pages
+from .references_page import references_page
 from .rules_and_permissions import permissions_page, rules_page
 from .schemas import schemas
 from .written import GENERATED, json_text, yaml_text

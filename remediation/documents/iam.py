@@ -8,8 +8,8 @@ from typing import Final
 from ..alarms import PERMISSIONS as ALARMS
 from ..aws import bucket
 from ..evidence import SOURCES
-from ..evidence.lake import PERMISSIONS as LAKE
-from ..evidence.reference_absence import LIST_PERMISSION, LIST_RESOURCE
+from ..evidence.history.lake import PERMISSIONS as LAKE
+from ..evidence.references.absence import LIST_PERMISSION, LIST_RESOURCE
 from ..guard import LIST_PERMISSION as LIST_KEYS
 from ..guard import PIECES as GUARDED
 from ..iac.stacks import PERMISSIONS as STACKS

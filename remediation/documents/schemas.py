@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from ..evidence.reference_list import ReferenceList
+from ..evidence.references.entries import ReferenceList
 from ..journal import Line
 from ..plan import Plan
 from ..policy import PolicyFile

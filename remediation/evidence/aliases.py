@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from ..aws import Connection
 from ..models import Cost, Evidence, KeyArn
-from . import Source
+from .source import Source
 
 
 def _read(connection: Connection, group: Sequence[Evidence]) -> Mapping[KeyArn, tuple[str, ...]]:

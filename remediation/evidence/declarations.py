@@ -12,7 +12,7 @@ from ..aws import Connection
 from ..iac import fixes
 from ..iac.stacks import LET_GO
 from ..models import Cost, Declaration, Declarations, Evidence
-from . import Source
+from .source import Source
 
 
 def _read(connection: Connection, evidence: Evidence) -> Declarations:

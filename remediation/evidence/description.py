@@ -6,7 +6,7 @@ from botocore.exceptions import ClientError
 
 from ..aws import Connection
 from ..models import Cost, Evidence, KeyArn, KeyDescription, NotFound
-from . import Source
+from .source import Source
 
 
 def describe(connection: Connection, key_arn: KeyArn) -> KeyDescription | NotFound:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..aws import Connection
 from ..models import Cost, Evidence, Grant
-from . import Source
+from .source import Source
 
 
 def _read(connection: Connection, evidence: Evidence) -> tuple[Grant, ...]:

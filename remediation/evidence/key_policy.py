@@ -15,7 +15,7 @@ from typing import Any, Final
 from .. import strict_json
 from ..aws import Connection
 from ..models import Cost, Evidence, KeyArn, KeyPolicy, account_of
-from . import Source
+from .source import Source
 
 ELEMENTS: Final = frozenset(
     {
@@ -57,7 +57,7 @@ CONTEXT: Final = "kms:encryptioncontext:"
 """How the condition keys for one pair of the encryption context begin. A service sets the context
 itself; any other caller chooses it, so it pins service principals alone."""
 
-SOURCES: Final = (
+SOURCE_KEYS: Final = (
     "aws:sourceaccount",
     "aws:sourcearn",
     "aws:sourceorg",
@@ -223,7 +223,7 @@ def _unpinned(statement: dict[str, Any], account_id: str) -> Iterator[str]:
 def _sources(statement: dict[str, Any]) -> Iterator[tuple[str, str, set[str]]]:
     """Operator, text and accounts of each value that says for whom a service acts."""
     for operator, key, values in _conditions(statement):
-        if operator != "Null" and key.lower().startswith(SOURCES):
+        if operator != "Null" and key.lower().startswith(SOURCE_KEYS):
             for value in map(str, _as_list(values)):
                 yield operator, f"{key} {value}", _accounts(key, value)
 

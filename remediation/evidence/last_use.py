@@ -7,7 +7,7 @@ from typing import Final
 
 from ..aws import Connection
 from ..models import Cost, Evidence, LastUse, Unreadable
-from . import Source
+from .source import Source
 
 SINCE_BOTO3: Final = "1.42.97"
 """The first version that knows the operation."""

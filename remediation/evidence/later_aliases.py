@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 
 from ..aws import Connection
 from ..models import Cost, Evidence, KeyArn, LaterAlias, LaterAliases, known
-from . import Source
+from .source import Source
 
 SHOWN: Final = 20
 """How many are named for each key; the others are counted."""

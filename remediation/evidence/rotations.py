@@ -8,7 +8,7 @@ from botocore.exceptions import ClientError
 
 from ..aws import Connection
 from ..models import Cost, Evidence, KeyDescription, known
-from . import Source
+from .source import Source
 
 PRICE: Final = 1.0
 """List price in US dollars a month of a key, enabled or disabled, and of each paid rotation

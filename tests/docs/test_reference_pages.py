@@ -12,7 +12,7 @@ from keysweep.remediation.cli.main import keysweep
 from keysweep.remediation.documents.pages import output_schema
 from keysweep.remediation.documents.schema_page import tables
 from keysweep.remediation.documents.schemas import schemas
-from keysweep.remediation.evidence.reference_list import reference_list
+from keysweep.remediation.evidence.references.entries import reference_list
 from keysweep.remediation.models import FindingStatus, Outcome, VerdictKind
 from keysweep.remediation.policy import Policy
 

@@ -17,7 +17,8 @@ from jsonschema import Draft202012Validator
 
 from keysweep.remediation.documents.schemas import schemas
 from keysweep.remediation.errors import BadInput
-from keysweep.remediation.evidence.reference_list import (
+from keysweep.remediation.evidence.references import SOURCE
+from keysweep.remediation.evidence.references.entries import (
     FILE,
     Call,
     Entry,
@@ -26,8 +27,7 @@ from keysweep.remediation.evidence.reference_list import (
     load,
     reference_list,
 )
-from keysweep.remediation.evidence.reference_shapes import next_page, problems
-from keysweep.remediation.evidence.references import SOURCE
+from keysweep.remediation.evidence.references.shapes import next_page, problems
 from keysweep.remediation.policy import policies_folder
 
 LIST = reference_list()

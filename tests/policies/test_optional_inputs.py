@@ -21,7 +21,7 @@ from botocore.exceptions import DataNotFoundError
 from botocore.model import OperationModel, Shape
 from botocore.session import get_session
 
-from keysweep.remediation.evidence.reference_list import Call, Entry, reference_list
+from keysweep.remediation.evidence.references.entries import Call, Entry, reference_list
 
 SESSION: Final = get_session()
 DECIDED: Final = yaml.safe_load(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from keysweep.remediation.evidence.reference_list import reference_list
+from keysweep.remediation.evidence.references.entries import reference_list
 from keysweep.remediation.policy import Policy
 from keysweep.remediation.policy_view import PolicyView, describe_policy
 from keysweep.remediation.rules import RULES

@@ -13,7 +13,7 @@ from stages import DEAD, SHOP, Stages, few_references, lines_of, outcomes, work_
 
 from embedded_aws.process import EmbeddedAws
 from keysweep.remediation import policy as policy_stage
-from keysweep.remediation.evidence._cloudtrail import ALIAS_CHANGES, STATE_CHANGES
+from keysweep.remediation.evidence.history.events import ALIAS_CHANGES, STATE_CHANGES
 from keysweep.remediation.journal import read
 
 MANY = {"name": "DescribeKey", "days_ago": 20, "by": "scanner", "count": 120}

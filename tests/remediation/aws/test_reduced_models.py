@@ -11,8 +11,8 @@ from botocore.session import Session
 from keysweep.remediation.aws import reduced_models
 from keysweep.remediation.aws.clients import Clients
 from keysweep.remediation.aws.reduced_models import ReducedLoader, reduced_model, reduced_session
-from keysweep.remediation.evidence.reference_list import reference_list
-from keysweep.remediation.evidence.reference_shapes import problems
+from keysweep.remediation.evidence.references.entries import reference_list
+from keysweep.remediation.evidence.references.shapes import problems
 
 LIST = reference_list()
 SERVICES = sorted({entry.service for entry in LIST.entries})

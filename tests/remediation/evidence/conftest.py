@@ -11,7 +11,7 @@ import pytest
 from botocore.session import Session, get_session
 
 from keysweep.remediation.aws.clients import Clients
-from keysweep.remediation.evidence import reference_absence
+from keysweep.remediation.evidence.references import absence
 
 ACCOUNT, REGION = "111122223333", "eu-west-1"
 
@@ -86,5 +86,5 @@ class _Ok:
 @pytest.fixture
 def stubbed(monkeypatch: pytest.MonkeyPatch) -> Callable[..., StubbedPlace]:
     """Make a place of an answering function. Every host has an address, unless a test says not."""
-    monkeypatch.setattr(reference_absence, "exists", lambda host: True)
+    monkeypatch.setattr(absence, "exists", lambda host: True)
     return StubbedPlace

@@ -541,7 +541,7 @@ def test_check_and_command_mean_the_same_by_use():
     spec = importlib.util.find_spec("keysweep.remediation")
     assert spec is not None
     (folder,) = spec.submodule_search_locations or ()
-    source = (Path(folder) / "evidence" / "_cloudtrail.py").read_text("utf-8")
+    source = (Path(folder) / "evidence" / "history" / "events.py").read_text("utf-8")
     (uses,) = (
         node.value
         for node in ast.parse(source).body

@@ -15,10 +15,11 @@ from botocore.exceptions import (
 )
 
 from keysweep.remediation.errors import CutAnswer
-from keysweep.remediation.evidence import reference_scan, references
-from keysweep.remediation.evidence.reference_index import Index
-from keysweep.remediation.evidence.reference_list import Entry, ReferenceList, Sign
-from keysweep.remediation.evidence.reference_scan import scan_account, scan_region
+from keysweep.remediation.evidence import references
+from keysweep.remediation.evidence.references import scan as scan_module
+from keysweep.remediation.evidence.references.entries import Entry, ReferenceList, Sign
+from keysweep.remediation.evidence.references.index import Index
+from keysweep.remediation.evidence.references.scan import scan_account, scan_region
 from keysweep.remediation.models import Evidence, KeyArn
 
 REGION = "eu-west-1"
@@ -499,8 +500,8 @@ def scans(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
 
         return run
 
-    monkeypatch.setattr(reference_scan, "scan_region", scan("region"))
-    monkeypatch.setattr(reference_scan, "scan_account", scan("account"))
+    monkeypatch.setattr(scan_module, "scan_region", scan("region"))
+    monkeypatch.setattr(scan_module, "scan_account", scan("account"))
     return done
 
 
@@ -551,7 +552,7 @@ def test_a_scan_that_breaks_breaks_for_all_who_wait_for_it(
     def broken(connection: Any, whole: ReferenceList) -> Index:
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr(reference_scan, "scan_region", broken)
+    monkeypatch.setattr(scan_module, "scan_region", broken)
     read = references.SOURCE.read_account_region
     assert read is not None
     connection = stubbed(answers({}), session=Session())

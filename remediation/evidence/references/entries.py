@@ -26,10 +26,10 @@ from pydantic import (
     model_validator,
 )
 
-from ..errors import BadInput
-from ..models import Model
-from ..policy import policies_folder
-from ..strict_yaml import RepeatedName, load_unique
+from ...errors import BadInput
+from ...models import Model
+from ...policy import policies_folder
+from ...strict_yaml import RepeatedName, load_unique
 
 FILE: Final = "key_references.yaml"
 

@@ -10,7 +10,7 @@ import botocore.session
 import pytest
 from dead_key import ACCOUNT, ARN, DEAD, PRIMARY, REPLICA, changed
 
-from keysweep.remediation.evidence._cloudtrail import STATE_CHANGES, USES, parse
+from keysweep.remediation.evidence.history.events import STATE_CHANGES, USES, parse
 
 WHEN = datetime(2026, 10, 1, tzinfo=UTC)
 ALIAS_ARN = f"arn:aws:kms:eu-west-1:{ACCOUNT}:alias/old-shop"

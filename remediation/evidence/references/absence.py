@@ -26,15 +26,15 @@ from weakref import WeakKeyDictionary
 from botocore import xform_name
 from botocore.exceptions import BotoCoreError, ClientError
 
-from ..aws import Connection
-from ..aws.failures import code_of, denied
-from ..errors import CutAnswer
-from ..models import AbsentService
-from .once import Once
-from .reference_list import Entry, ReferenceList
+from ...aws import Connection
+from ...aws.failures import code_of, denied
+from ...errors import CutAnswer
+from ...models import AbsentService
+from ..once import Once
+from .entries import Entry, ReferenceList
 
 if TYPE_CHECKING:
-    from ..aws.accounts import Own
+    from ...aws.accounts import Own
 
 LIST_PERMISSION: Final = "ssm:GetParametersByPath"
 LIST_RESOURCE: Final = "arn:aws:ssm:*:*:parameter/aws/service/global-infrastructure/*"

@@ -27,11 +27,11 @@ from botocore.exceptions import (
 from botocore.session import Session
 
 from keysweep.remediation.aws.clients import Clients
-from keysweep.remediation.evidence import reference_absence
-from keysweep.remediation.evidence.reference_absence import CONTROLS, IN_EVERY_REGION
-from keysweep.remediation.evidence.reference_index import Index, references_to
-from keysweep.remediation.evidence.reference_list import Entry, ReferenceList, reference_list
-from keysweep.remediation.evidence.reference_scan import scan_region
+from keysweep.remediation.evidence.references import absence
+from keysweep.remediation.evidence.references.absence import CONTROLS, IN_EVERY_REGION
+from keysweep.remediation.evidence.references.entries import Entry, ReferenceList, reference_list
+from keysweep.remediation.evidence.references.index import Index, references_to
+from keysweep.remediation.evidence.references.scan import scan_region
 from keysweep.remediation.models import Absences, Evidence, KeyArn, References
 
 Answer = dict[str, Any]
@@ -109,8 +109,8 @@ def scan(stubbed: Stubbed, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any
     ) -> tuple[Index, Any, Network]:
         pattern = known if known is not None else rf"^(?!{unknown or ''})"
         network = Network(pattern, pages(codes_of(region)) if store is None else store)
-        monkeypatch.setattr(reference_absence, "exists", network.exists)
-        monkeypatch.setattr(reference_absence, "getproxies", lambda: {"no": "127.0.0.1"})
+        monkeypatch.setattr(absence, "exists", network.exists)
+        monkeypatch.setattr(absence, "getproxies", lambda: {"no": "127.0.0.1"})
         listing = ReferenceList(
             version=1,
             absent=(),
@@ -314,11 +314,11 @@ def ask(stubbed: Stubbed, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tupl
 
     def run(make: Any, entry: Entry, region: str, unknown: str) -> tuple[object, Network]:
         network = Network(rf"^(?!{unknown})", pages(codes_of("eu-west-3")))
-        monkeypatch.setattr(reference_absence, "exists", network.exists)
-        monkeypatch.setattr(reference_absence, "getproxies", dict)
+        monkeypatch.setattr(absence, "exists", network.exists)
+        monkeypatch.setattr(absence, "getproxies", dict)
         connection = stubbed(network.answer, region=region)
         client = make(connection, entry.service, region)
-        witnesses = reference_absence.Witnesses()
+        witnesses = absence.Witnesses()
         return witnesses.ask(connection, WHOLE, entry, params_of(entry), client), network
 
     return run
@@ -337,7 +337,7 @@ def test_fips_and_dual_stack_hosts_that_do_not_exist_say_nothing(
     assert plain in network.looked_up
     assert len(network.looked_up) == 2
     answer, _ = ask(made, entry, "eu-west-3", "kendra")
-    assert isinstance(answer, reference_absence.Absent)
+    assert isinstance(answer, absence.Absent)
     assert answer.service.host == plain
 
 
@@ -365,7 +365,7 @@ def test_behind_a_proxy_nothing_is_absent(
         monkeypatch.delenv(other.upper(), raising=False)
     monkeypatch.setenv(name, "http://proxy.example.com:3128")
     network = Network("^(?!qbusiness)", pages(codes_of("eu-west-3")))
-    monkeypatch.setattr(reference_absence, "exists", network.exists)
+    monkeypatch.setattr(absence, "exists", network.exists)
     listing = ReferenceList(version=1, absent=(), listed_as=WHOLE.listed_as, entries=(QBUSINESS,))
     index = scan_region(stubbed(network.answer, region="eu-west-3"), listing)
     assert (absent(index), [gap.kind for gap in index.gaps]) == (set(), ["network"])
@@ -390,7 +390,7 @@ def test_only_the_answer_that_a_name_does_not_exist_counts(
         raise socket.gaierror(number, "told")
 
     monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
-    assert reference_absence.exists("some.host") is known
+    assert absence.exists("some.host") is known
 
 
 HOST = "https://some.host/"

@@ -10,13 +10,13 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 from weakref import WeakKeyDictionary
 
-from ..aws import Connection
-from ..models import Cost, Evidence, KeyArn, References
-from . import Source
-from .once import Once
-from .reference_absence import LIST_PERMISSION
-from .reference_index import Index, references_to
-from .reference_list import REGIONS_PERMISSION, reference_list
+from ...aws import Connection
+from ...models import Cost, Evidence, KeyArn, References
+from ..once import Once
+from ..source import Source
+from .absence import LIST_PERMISSION
+from .entries import REGIONS_PERMISSION, reference_list
+from .index import Index, references_to
 
 if TYPE_CHECKING:
     from botocore.session import Session
@@ -27,7 +27,7 @@ _scans_lock: Final = threading.Lock()
 
 
 def _read(connection: Connection, asked: Sequence[Evidence]) -> Mapping[KeyArn, References]:
-    from .reference_scan import scan_account, scan_region
+    from .scan import scan_account, scan_region
 
     with _scans_lock:
         scans = _scans.setdefault(connection.session, Once())

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.model import ListShape, MapShape, Shape, StructureShape
 
-from .reference_list import Call, Entry, compiled
+from .entries import Call, Entry, compiled
 
 if TYPE_CHECKING:
     from botocore.model import OperationModel, ServiceModel

@@ -1,11 +1,11 @@
-"""Aliases that were moved to another key: CloudTrail by event name, once per account-Region.
+"""Aliases that were moved to another key.
 
-Manual rotation moves an alias to a new key; resources name the alias, and what was encrypted
-before stays under the old key. The events name the alias and its new key only ("CreateAlias" and
+Manual rotation moves an alias to a new key. Resources name the alias, and data encrypted before the
+move still needs the old key. The events name only the alias and its new key ("CreateAlias" and
 "UpdateAlias", Logging AWS KMS API calls, AWS KMS Developer Guide), so the former key is the one
-that the newest earlier event of the same alias names; a DeleteAlias event names the key that it was
-on. An alias that was only deleted has not moved: AWS refuses whatever names it, and deleting the
-alias of an unused key is ordinary tidying.
+that the newest earlier event of the same alias names. A DeleteAlias event names the key that the
+alias was on. A deleted alias has not moved: AWS refuses every call that names it, and deleting the
+alias of an unused key is ordinary cleanup.
 """
 
 from __future__ import annotations
@@ -16,19 +16,17 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-from ..aws import Connection
-from ..models import AliasMove, AliasMoves, Cost, Evidence, KeyArn, KeyDescription
-from . import Source
-from ._cloudtrail import ALIAS_CHANGES, KEPT, TrailEvent, lookup
+from ...models import AliasMove, AliasMoves, Evidence, KeyDescription
+from .events import TrailEvent
 
 AFTER: Final = ("aliases", "description")
-"""A key may be the former target of a move only if it is older and had no other alias then."""
+"""A key can be the former target of a move only if it is older and had no other alias then."""
 
 SHOWN: Final = 20
-"""Moves from a key that CloudTrail does not show: the newest are kept; one is enough to hold."""
+"""How many of the newest moves from an unknown key to keep. One is enough to hold."""
 
 _AWS: Final = "alias/aws/"
-"""AWS names its managed keys so; nobody else can create or move these aliases."""
+"""Aliases of AWS managed keys. Customers cannot create or move these."""
 
 
 @dataclass(frozen=True)
@@ -36,18 +34,18 @@ class Moves:
     """What happened to the aliases of one account-Region."""
 
     away: Mapping[str, list[AliasMove]]
-    """By the id of the former key: the last move of each alias away from it."""
+    """The last move of each alias away from a key, by the key's id."""
     unexplained: tuple[AliasMove, ...]
-    """Moves from a key that no event shows, newest first."""
+    """Moves from a key that no event names, newest first."""
     gained: Mapping[str, Mapping[str, datetime]] = field(default_factory=dict)
-    """By key id: when the history first shows each alias on it."""
+    """When the history first shows each alias on a key, by the key's id."""
 
     @classmethod
     def of(cls, events: Iterable[TrailEvent]) -> Moves:
-        """Replay the events of one account-Region, in whatever order they come.
+        """Replay the events of one account-Region, in any order.
 
-        CloudTrail's times are whole seconds: of two events of the same second each may be the
-        earlier one. Raises ValueError for an event that does not say what it changed.
+        CloudTrail's times are whole seconds, so either of two events in the same second may be the
+        earlier one. Raises ValueError for an event without an alias or key.
         """
         by_alias: defaultdict[str, list[TrailEvent]] = defaultdict(list)
         for event in events:
@@ -79,7 +77,7 @@ class Moves:
         )
 
     def _may_leave(self, evidence: Evidence, move: AliasMove) -> bool:
-        """Whether the key existed before the move, without an alias that it has kept since."""
+        """Whether the key existed before the move, and has no alias from then."""
         seen, key_id = evidence.description, evidence.key_arn.key_id
         if isinstance(seen, KeyDescription) and _second(seen.creation_date) > move.time:
             return False
@@ -94,7 +92,7 @@ def _second(time: datetime) -> datetime:
 
 
 def _without_former(group: Sequence[TrailEvent], placed: Sequence[TrailEvent]) -> list[TrailEvent]:
-    """The events of an alias, in order, that put it on a key without showing from which one.
+    """Events that associate an alias with a key, where no event names its former key.
 
     An alias had a key before its first UpdateAlias, and before a DeleteAlias that names none.
     """
@@ -105,29 +103,9 @@ def _without_former(group: Sequence[TrailEvent], placed: Sequence[TrailEvent]) -
 
 def _alias(event: TrailEvent) -> str:
     if event.alias is None or (event.target is None and event.name != "DeleteAlias"):
-        raise ValueError(f"CloudTrail's {event.name} of {event.time} names no alias or no key")
+        raise ValueError(f"CloudTrail's {event.name} event of {event.time} lacks an alias or a key")
     return event.alias
 
 
 def _move(alias: str, event: TrailEvent) -> AliasMove:
     return AliasMove(alias=alias, key_id=str(event.target), time=event.time, who=event.who)
-
-
-def _read(connection: Connection, group: Sequence[Evidence]) -> Mapping[KeyArn, AliasMoves]:
-    since = connection.clock.now() - KEPT
-    moves = Moves.of(
-        event
-        for name in ALIAS_CHANGES
-        for page in lookup(connection, "EventName", name)
-        for event in page.events
-    )
-    return {evidence.key_arn: moves.of_key(evidence, since) for evidence in group}
-
-
-SOURCE = Source(
-    "alias_moves",
-    Cost.EVENT_NAME,
-    ("cloudtrail:LookupEvents",),
-    read_account_region=_read,
-    after=AFTER,
-)

@@ -11,13 +11,13 @@ from typing import Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from ..aws import Connection
-from ..errors import CutAnswer
-from ..models import CoverageGap
-from .reference_absence import witnesses_of
-from .reference_index import Index
-from .reference_list import REGIONS_PERMISSION, Entry, ReferenceList
-from .reference_reading import Reading, is_denied, told
+from ...aws import Connection
+from ...errors import CutAnswer
+from ...models import CoverageGap
+from .absence import witnesses_of
+from .entries import REGIONS_PERMISSION, Entry, ReferenceList
+from .index import Index
+from .reading import Reading, is_denied, told
 
 ENTRY_WORKERS: Final = 8
 ITEM_WORKERS: Final = 12

@@ -9,10 +9,10 @@ import pytest
 
 from embedded_aws.process import EmbeddedAws
 from keysweep.remediation.aws import Accounts, ClientSettings, Connection
-from keysweep.remediation.evidence import reference_absence
-from keysweep.remediation.evidence.reference_index import Index, references_to
-from keysweep.remediation.evidence.reference_list import ReferenceList, reference_list
-from keysweep.remediation.evidence.reference_scan import scan_account, scan_region
+from keysweep.remediation.evidence.references import absence
+from keysweep.remediation.evidence.references.entries import ReferenceList, reference_list
+from keysweep.remediation.evidence.references.index import Index, references_to
+from keysweep.remediation.evidence.references.scan import scan_account, scan_region
 from keysweep.remediation.models import KeyArn
 
 ACCOUNT, REGION = "111122223333", "eu-west-1"
@@ -132,11 +132,11 @@ def test_regions_that_cannot_be_listed_are_a_gap(
 def test_the_public_list_of_services_is_read_whole_with_the_given_credentials(
     server: EmbeddedAws, connection: Connection
 ) -> None:
-    path = reference_absence.LIST_PATH.format(region=REGION)
-    codes = reference_absence.public_codes(connection, REGION, path)
+    path = absence.LIST_PATH.format(region=REGION)
+    codes = absence.public_codes(connection, REGION, path)
     assert isinstance(codes, frozenset)
-    assert codes > reference_absence.IN_EVERY_REGION | {*reference_absence.CONTROLS}
+    assert codes > absence.IN_EVERY_REGION | {*absence.CONTROLS}
     server.fault("deny", service="ssm", operation="GetParametersByPath", times=None)
-    denied = reference_absence.public_codes(connection, REGION, path)
-    assert isinstance(denied, reference_absence.Doubt)
+    denied = absence.public_codes(connection, REGION, path)
+    assert isinstance(denied, absence.Doubt)
     assert denied.permission == "ssm:GetParametersByPath"

@@ -21,14 +21,14 @@ from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as NoConnection
 from botocore.parsers import ResponseParserError
 
-from ..aws import Connection
-from ..aws.failures import code_of
-from ..errors import CutAnswer
-from ..models import CoverageGap, CoverageGapKind, Reference
-from .reference_absence import Absent, Doubt, Witnesses
-from .reference_index import KeyName, key_name, key_names_within
-from .reference_list import Call, Entry, ReferenceList, compiled
-from .reference_shapes import next_page, problems
+from ...aws import Connection
+from ...aws.failures import code_of
+from ...errors import CutAnswer
+from ...models import CoverageGap, CoverageGapKind, Reference
+from .absence import Absent, Doubt, Witnesses
+from .entries import Call, Entry, ReferenceList, compiled
+from .index import KeyName, key_name, key_names_within
+from .shapes import next_page, problems
 
 Params = Mapping[str, Any]
 Each = Callable[[Callable[["Item"], None], Iterable["Item"]], Iterable[None]]

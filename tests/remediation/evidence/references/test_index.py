@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keysweep.remediation.evidence.reference_index import (
+from keysweep.remediation.evidence.references.index import (
     Index,
     key_name,
     key_names_within,

@@ -15,9 +15,10 @@ from embedded_aws.lake import store_arn
 from embedded_aws.process import EmbeddedAws
 from keysweep.remediation.aws import Accounts, ClientSettings
 from keysweep.remediation.evidence import SOURCES, Collector
-from keysweep.remediation.evidence._cloudtrail import TrailEvent, parse
-from keysweep.remediation.evidence.alias_moves import SHOWN, Moves
-from keysweep.remediation.evidence.lake import StoreArn, lake_sources
+from keysweep.remediation.evidence.history.alias_moves import SHOWN, Moves
+from keysweep.remediation.evidence.history.events import TrailEvent, parse
+from keysweep.remediation.evidence.history.lake import Lake, StoreArn
+from keysweep.remediation.evidence.history.sources import history_sources
 from keysweep.remediation.models import AliasMoves, Evidence, KeyArn, Unreadable
 
 T0 = datetime(2026, 10, 1, tzinfo=UTC)
@@ -152,7 +153,7 @@ def test_aliases_of_aws_and_other_aliases_are_apart() -> None:
     ],
 )
 def test_an_event_that_does_not_say_what_it_did_is_not_understood(event: TrailEvent) -> None:
-    with pytest.raises(ValueError, match="names no alias or no key"):
+    with pytest.raises(ValueError, match="alias"):
         Moves.of([event])
 
 
@@ -233,7 +234,7 @@ def moves(
         for name, value in embedded.environment(ACCOUNT, "eu-west-1").items():
             monkeypatch.setenv(name, value)
         store = StoreArn.parse(store_arn(ACCOUNT, "eu-west-1", "trail"))
-        sources = {**SOURCES, **(lake_sources(store) if lake else {})}
+        sources = {**SOURCES, **(history_sources(Lake(store)) if lake else {})}
         names = {key["arn"]: key["name"] for key in embedded.keys()}
         collector = Collector(Accounts(manners=ClientSettings(quota_share=100)), sources=sources)
         pieces = {"alias_moves", "later_aliases"}

@@ -1,4 +1,4 @@
-"""Events of KMS as CloudTrail's event history shows them: 90 days, one attribute a question."""
+"""KMS events as CloudTrail records them: which keys an event names, and who acted."""
 
 from __future__ import annotations
 
@@ -6,15 +6,10 @@ import json
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any, Final, NamedTuple
+from datetime import datetime
+from typing import Any, Final
 
-from ..aws import Connection
-from ..models import Evidence, KeyDescription, StateChange, UseAttempt
-
-KEPT: Final = timedelta(days=90)
-"""How far the event history reaches back ("Working with CloudTrail event history", CloudTrail User
-Guide)."""
+from ...models import Evidence, KeyDescription, StateChange, UseAttempt
 
 STATE_CHANGES: Final = (
     "CreateKey",
@@ -24,12 +19,10 @@ STATE_CHANGES: Final = (
     "ReplicateKey",
     "ImportKeyMaterial",
 )
-"""Operations that set the state of a key; the latest one dates today's state."""
-
-RESCUE: Final = "CancelKeyDeletion"
+"""Operations that set a key's state. The latest one dates the current state."""
 
 ALIAS_CHANGES: Final = ("CreateAlias", "UpdateAlias", "DeleteAlias")
-"""Operations that put an alias on a key, or take it away."""
+"""Operations that associate an alias with a key, or delete the alias."""
 
 USES: Final = (
     "CreateGrant",
@@ -50,16 +43,16 @@ USES: Final = (
     "VerifyMac",
 )
 """Cryptographic operations ("Cryptographic operations", AWS KMS Developer Guide), CreateGrant, and
-GetPublicKey: whoever fetches the public key encrypts or verifies with it outside of AWS. Other
-reads, tags and EnableKey are no use."""
+GetPublicKey: a caller that fetches the public key encrypts or verifies with it outside of AWS.
+Other reads, tags and EnableKey are no use."""
 
 SYMMETRIC: Final = ("SYMMETRIC_DEFAULT", "HMAC_")
-"""How the specs of keys begin that have no public key, so that GetPublicKey always fails
-("GetPublicKey", AWS KMS API Reference) and says nothing of a need."""
+"""Prefixes of the specs of keys without a public key. GetPublicKey always fails for them
+("GetPublicKey", AWS KMS API Reference), so it is no sign of use."""
 
 
 def is_use(event: TrailEvent, evidence: Evidence) -> bool:
-    """Whether an event is use of the key; of a key whose spec is not known, GetPublicKey is."""
+    """Whether an event is use of the key. GetPublicKey is not, if the key's spec rules it out."""
     if event.name == "GetPublicKey" and isinstance(evidence.description, KeyDescription):
         return not evidence.description.key_spec.startswith(SYMMETRIC)
     return event.name in USES
@@ -70,7 +63,7 @@ KEY_IN_TEXT: Final = re.compile(r"arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:(?:key
 
 @dataclass(frozen=True)
 class TrailEvent:
-    """One event of KMS, with every name of a key that it mentions."""
+    """One KMS event, with every key name in it."""
 
     name: str
     time: datetime
@@ -78,12 +71,12 @@ class TrailEvent:
     error: str | None
     mentions: frozenset[str]
     alias: str | None = None
-    """Name of the alias that it changes."""
+    """Name of the changed alias."""
     target: str | None = None
-    """Id of the key that the alias is on afterwards, or was on before DeleteAlias."""
+    """Id of the alias's key after the event, or before a DeleteAlias."""
 
     def about(self, evidence: Evidence) -> bool:
-        """Whether it mentions the key: by ARN, by id, or by an alias that it has today."""
+        """Whether the event names the key: by ARN, id or a current alias."""
         return not self.mentions.isdisjoint(names_of(evidence))
 
     def change(self) -> StateChange:
@@ -96,43 +89,15 @@ class TrailEvent:
 
 
 def names_of(evidence: Evidence) -> frozenset[str]:
-    """Every name that a request in the key's own account and Region may call it by."""
+    """Every name of the key that a request in its own account and Region can use."""
     key = evidence.key_arn
     aliases = evidence.aliases if isinstance(evidence.aliases, tuple) else ()
     home = f"arn:{key.partition}:kms:{key.region}:{key.account_id}:"
     return frozenset({str(key), key.key_id, *aliases, *(home + alias for alias in aliases)})
 
 
-class Page(NamedTuple):
-    """One answer of LookupEvents."""
-
-    events: list[TrailEvent]
-    is_last: bool
-    """Whether no older events follow."""
-
-
-def lookup(
-    connection: Connection, attribute: str, value: str, start: datetime | None = None
-) -> Iterator[Page]:
-    """Pages of KMS's events with this attribute, newest first, of one account and Region.
-
-    With `start` only what happened since then. A record that cannot be read is a ValueError: what
-    it says is unknown, not nothing.
-    """
-    pages = connection.client("cloudtrail").get_paginator("lookup_events")
-    wish = [{"AttributeKey": attribute, "AttributeValue": value}]
-    window = {} if start is None else {"StartTime": start}
-    for page in pages.paginate(LookupAttributes=wish, **window):
-        events = [
-            parse(record)
-            for record in page["Events"]
-            if record.get("EventSource", "kms.amazonaws.com") == "kms.amazonaws.com"
-        ]
-        yield Page(events, is_last=not page.get("NextToken"))
-
-
 def parse(record: dict[str, Any]) -> TrailEvent:
-    """One record of LookupEvents. Raises ValueError when its event is no JSON object."""
+    """Parse a record of LookupEvents. Raises ValueError if its event is not a JSON object."""
     detail = json.loads(record["CloudTrailEvent"])
     if not isinstance(detail, dict):
         raise ValueError(  # noqa: TRY004 - AWS's data, not our types
@@ -155,11 +120,10 @@ def parse(record: dict[str, Any]) -> TrailEvent:
 
 
 def target_of(named: str | None, mentioned: Iterable[str]) -> str | None:
-    """The id of the key that an alias is put on or taken from.
+    """Id of the key that an alias event is about. None: the event names no key, or several.
 
-    CreateAlias and UpdateAlias take an id or an ARN. A DeleteAlias event has the key in its
-    resources and its response alone ("DeleteAlias", Logging AWS KMS API calls, AWS KMS Developer
-    Guide); without it, or with several, None.
+    CreateAlias and UpdateAlias take an id or an ARN. A DeleteAlias event names the key only in its
+    resources and its response ("DeleteAlias", Logging AWS KMS API calls, AWS KMS Developer Guide).
     """
     if named:
         return named.rsplit("/", 1)[-1]

@@ -16,8 +16,16 @@ from itertools import groupby
 from typing import Final
 from urllib.parse import unquote
 
-from ..models import Absences, AbsentService, CoverageGap, KeyArn, Reference, References, Unreadable
-from .reference_absence import Absent, RegionList
+from ...models import (
+    Absences,
+    AbsentService,
+    CoverageGap,
+    KeyArn,
+    Reference,
+    References,
+    Unreadable,
+)
+from .absence import Absent, RegionList
 
 _ID: Final = r"(?:mrk-[0-9a-f]{32}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"
 _ALIAS: Final = r"alias/[A-Za-z0-9:/_-]+"

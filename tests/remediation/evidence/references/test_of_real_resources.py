@@ -17,8 +17,8 @@ import pytest
 
 from embedded_aws.process import EmbeddedAws
 from keysweep.remediation.aws import Accounts, ClientSettings
-from keysweep.remediation.evidence.reference_list import reference_list
 from keysweep.remediation.evidence.references import SOURCE
+from keysweep.remediation.evidence.references.entries import reference_list
 from keysweep.remediation.models import Evidence, KeyArn, References
 
 ACCOUNT, REGION, ELSEWHERE = "111122223333", "eu-west-1", "eu-central-1"

@@ -19,11 +19,11 @@ import pytest
 from botocore import xform_name
 from botocore.model import Shape
 
-from keysweep.remediation.evidence.reference_index import references_to
-from keysweep.remediation.evidence.reference_list import Call, Entry, ReferenceList, compiled
-from keysweep.remediation.evidence.reference_list import reference_list as shipped
-from keysweep.remediation.evidence.reference_scan import scan_account, scan_region
-from keysweep.remediation.evidence.reference_shapes import next_page
+from keysweep.remediation.evidence.references.entries import Call, Entry, ReferenceList, compiled
+from keysweep.remediation.evidence.references.entries import reference_list as shipped
+from keysweep.remediation.evidence.references.index import references_to
+from keysweep.remediation.evidence.references.scan import scan_account, scan_region
+from keysweep.remediation.evidence.references.shapes import next_page
 from keysweep.remediation.models import KeyArn
 
 ACCOUNT, REGION = "111122223333", "eu-west-1"

@@ -1,0 +1,254 @@
+"""Reads evidence about many keys, cheapest first."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Final, TypeVar
+
+from botocore.exceptions import BotoCoreError, ClientError
+from pydantic import ValidationError
+
+from ..aws import Accounts, Connection
+from ..aws.failures import explain
+from ..aws.width import PLACES, SCANS, keys_at_a_time
+from ..errors import AccountUnavailable, CutAnswer, present
+from ..kept import ByKey, Kept
+from ..models import Cost, Evidence, KeyArn, Unreadable
+from .registry import SOURCES
+from .source import Piece, Source
+
+_log: Final = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+_OURS: Final = "an error of keysweep itself; please report it"
+
+Wanted = Callable[[Evidence], frozenset[str]]
+"""Says which pieces are still wanted of a key; empty when nothing is."""
+
+Progress = Callable[[str, int], None]
+"""Told of each step: what is read now, and of how many keys so far."""
+
+
+@dataclass
+class Collector:
+    """Reads evidence of many keys: account-Regions in parallel, and some of the keys within.
+
+    Each account-Region has threads of its own, so that a slow one keeps no other waiting.
+    """
+
+    accounts: Accounts
+    progress: Progress = lambda _piece, _keys: None
+    sources: Mapping[str, Source] = field(default_factory=lambda: SOURCES)
+    """The source of each piece; another one than `SOURCES` where the user names one."""
+    _scans: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(SCANS))
+
+    def collect(
+        self,
+        keys: Iterable[KeyArn],
+        wanted: Wanted,
+        begin: Callable[[KeyArn], Evidence] = lambda arn: Evidence(key_arn=arn),
+    ) -> Mapping[KeyArn, Evidence]:
+        """Ask until nothing is wanted any more, of each key always the cheapest wanted piece first.
+
+        Places go on apart from each other, and keys within them too: while one piece waits for its
+        quota, another one is read of other keys. What one place answers for all keys is asked when
+        all have come to it. `begin` says what is known of a key already; what is known in the end
+        is kept on the disk, so that memory holds the keys that are being read and no others.
+        """
+        kept = Kept[Evidence]()
+        numbers: dict[KeyArn, int] = {}
+        tally = _Tally(self.progress)
+        groups = _by_place(keys, lambda arn: arn)
+        width = keys_at_a_time(len(groups))
+
+        def go_on(known: Iterable[Evidence]) -> list[_Step]:
+            waiting = []
+            for step in self._one_place([*known], wanted, width, tally):
+                if step.ready:
+                    waiting.append(step)
+                else:
+                    numbers[step.evidence.key_arn] = kept.append(step.evidence)
+            return waiting
+
+        with ThreadPoolExecutor(PLACES) as connections:
+            started: Iterable[Iterable[Evidence]] = [map(begin, arns) for arns in groups]
+            while waiting := [step for some in connections.map(go_on, started) for step in some]:
+                piece, group = self._choose(waiting)
+                tally.add(piece, len(group))
+                known = {step.evidence.key_arn: step.evidence for step in waiting}
+                known.update((e.key_arn, e) for e in self._read_group(piece, group))
+                started = _by_place(known.values(), lambda evidence: evidence.key_arn)
+        return ByKey(kept, numbers)
+
+    def read_one(self, evidence: Evidence, pieces: Iterable[str]) -> Evidence:
+        """Read these pieces of one key again, in this thread, whatever was known of them."""
+        for piece in sorted(pieces, key=self._order):
+            (evidence,) = self._read_group(piece, [evidence])
+        return evidence
+
+    def _one_place(
+        self, group: Sequence[Evidence], wanted: Wanted, width: int, tally: _Tally
+    ) -> list[_Step]:
+        """The evidence of one place's keys, up to what is asked of another place for all keys."""
+        known: dict[KeyArn, _Step] = {}
+        asked = group
+        with ThreadPoolExecutor(min(width, len(group))) as keys:
+            while True:
+                for step in keys.map(lambda e: self._one_key(e, wanted, tally), asked):
+                    known[step.evidence.key_arn] = step
+                waiting = [step for e in asked if (step := known[e.key_arn]).ready]
+                if not waiting:
+                    return list(known.values())
+                piece, some = self._choose(waiting)
+                if self._is_elsewhere(piece):
+                    return list(known.values())
+                tally.add(piece, len(some))
+                asked = self._read_group(piece, some)
+
+    def _one_key(self, evidence: Evidence, wanted: Wanted, tally: _Tally) -> _Step:
+        """The evidence of one key, up to what is read of many keys together."""
+        while ready := self._ready(evidence, wanted):
+            piece = min(ready, key=self._order)
+            source = self.sources.get(piece)
+            if source is None or source.read_key is None:
+                break
+            tally.add(piece, 1)
+            (evidence,) = self._read_group(piece, [evidence])
+        return _Step(evidence, ready)
+
+    def _choose(self, waiting: Sequence[_Step]) -> tuple[str, list[Evidence]]:
+        """The cheapest piece that any key waits for, and the keys that wait for it."""
+        piece = min(frozenset[str]().union(*(step.ready for step in waiting)), key=self._order)
+        return piece, [step.evidence for step in waiting if piece in step.ready]
+
+    def _is_elsewhere(self, piece: str) -> bool:
+        source = self.sources.get(piece)
+        return source is not None and source.at is not None
+
+    def _read_group(self, piece: str, group: Sequence[Evidence]) -> list[Evidence]:
+        """Keys that share a source's answer, with one more piece."""
+        values = self._values(piece, group)
+        found = []
+        for evidence in group:
+            value = values.get(evidence.key_arn)
+            if value is None:
+                value = Unreadable(unreadable=f"its source left this key out: {_OURS}")
+            found.append(_put(evidence, piece, value))
+        return found
+
+    def _values(self, piece: str, group: Sequence[Evidence]) -> Mapping[KeyArn, Piece]:
+        source = self.sources.get(piece)
+        if source is None:
+            return _all(group, Unreadable(unreadable=f"nothing reads it: {_OURS}"))
+        try:
+            connection = self.accounts.connect(source.at or group[0].key_arn)
+        except AccountUnavailable as error:
+            return _all(group, Unreadable(unreadable=str(error)))
+        _log.debug(
+            "%s of %d in %s, %s", piece, len(group), connection.account_id, connection.region
+        )
+        if source.read_account_region is not None:
+            read_account_region = source.read_account_region
+            with self._scans if source.cost is Cost.ACCOUNT_REGION_SCAN else nullcontext():
+                values = _attempt(
+                    source, connection, lambda: read_account_region(connection, group)
+                )
+            return _all(group, values) if isinstance(values, Unreadable) else values
+        read_key = present(source.read_key, f"the function that reads {piece}")
+        return {
+            e.key_arn: _attempt(source, connection, partial(read_key, connection, e)) for e in group
+        }
+
+    def _order(self, piece: str) -> tuple[int, str]:
+        source = self.sources.get(piece)
+        return (Cost.FREE if source is None else source.cost), piece
+
+    def _ready(self, evidence: Evidence, wanted: Wanted) -> frozenset[str]:
+        """The wanted pieces that can be read now, with what must be read before the others."""
+        ready: set[str] = set()
+        todo = list(wanted(evidence))
+        while todo:
+            piece = todo.pop()
+            source = self.sources.get(piece)
+            after = () if source is None else source.after
+            before = [p for p in after if getattr(evidence, p) is None]
+            if before:
+                todo.extend(before)
+            else:
+                ready.add(piece)
+        return frozenset(ready)
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """How far one key has come, and the pieces that it wants next."""
+
+    evidence: Evidence
+    ready: frozenset[str]
+
+
+class _Tally:
+    """Counts the keys of which each piece was asked, for the progress that people see."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._keys: Counter[str] = Counter()
+        self._lock = threading.Lock()
+
+    def add(self, piece: str, keys: int) -> None:
+        with self._lock:
+            self._keys[piece] += keys
+            self._progress(piece, self._keys[piece])
+
+
+def _by_place(values: Iterable[T], arn_of: Callable[[T], KeyArn]) -> list[list[T]]:
+    groups: dict[tuple[str, str], list[T]] = {}
+    for value in values:
+        groups.setdefault(arn_of(value).account_region, []).append(value)
+    return list(groups.values())
+
+
+def _attempt(source: Source, connection: Connection, read: Callable[[], Piece]) -> Piece:
+    """What a source reads, or why it could not: AWS's errors, and answers of another shape."""
+    from botocore.parsers import ResponseParserError
+
+    try:
+        return read()
+    except (ClientError, BotoCoreError, CutAnswer) as error:
+        return explain(error, connection, source.permissions)
+    except (LookupError, TypeError, ValueError, AttributeError, ResponseParserError) as error:
+        _log.debug(
+            "%s in %s, %s: answer not understood",
+            source.piece,
+            connection.account_id,
+            connection.region,
+            exc_info=True,
+        )
+        odd = f"{type(error).__name__}: {error}"
+        return Unreadable(
+            unreadable=f"AWS answered in account {connection.account_id}, {connection.region} in "
+            f"a way that is not understood ({odd[:200]})"
+        )
+
+
+def _all(group: Sequence[Evidence], value: Unreadable) -> dict[KeyArn, Piece]:
+    return {evidence.key_arn: value for evidence in group}
+
+
+def _put(evidence: Evidence, piece: str, value: Piece) -> Evidence:
+    """The evidence with one more piece, checked by the model."""
+    try:
+        return Evidence.model_validate({**dict(evidence), piece: value})
+    except ValidationError as error:
+        _log.debug("%s of %s: value not valid", piece, evidence.key_arn, exc_info=True)
+        odd = error.errors()[0]["msg"]
+        unknown = Unreadable(unreadable=f"AWS's answer is not understood ({odd})")
+        return evidence.model_copy(update={piece: unknown})

@@ -1,0 +1,115 @@
+"""The evidence that comes from recorded KMS events, wherever they are recorded.
+
+`HistorySource` is the interface of a record of events. `history_sources` makes the evidence sources
+from one: the last change of state and cancelled deletions, alias moves, and use attempts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from typing import Final, Protocol
+
+from ...aws import Connection, Located
+from ...models import Cost, Evidence, KeyArn, KeyHistory, Unreadable
+from ..source import Piece, ReadMany, Source
+from .alias_moves import AFTER, Moves
+from .events import ALIAS_CHANGES, STATE_CHANGES, TrailEvent
+
+CANCELLATION: Final = "CancelKeyDeletion"
+
+
+@dataclass(frozen=True)
+class RecordedEvents:
+    """Events, and what their record covers."""
+
+    since: datetime
+    """The record is complete from here on."""
+    events: Mapping[tuple[str, str], Sequence[TrailEvent]]
+    """By account and Region."""
+    gap: Callable[[KeyArn], Unreadable | None] = lambda _key: None
+    """Why the record does not cover a key. None: it does."""
+
+
+class HistorySource(Protocol):
+    """A record of KMS events."""
+
+    @property
+    def permissions(self) -> tuple[str, ...]:
+        """IAM actions of its calls."""
+
+    @property
+    def at(self) -> Located | None:
+        """The account-Region that records events of all others. None: each records its own."""
+
+    def changes(self, connection: Connection, names: Sequence[str]) -> RecordedEvents:
+        """All events with these names. AWS's errors pass through."""
+
+    def use_attempts(self, start: datetime | None = None) -> Source:
+        """The source of use attempts since a moment, or since the record begins."""
+
+
+Summarize = Callable[[Sequence[TrailEvent], datetime], Callable[[Evidence], Piece]]
+"""From the events of one account-Region, and since when they are complete, to a function that
+returns a key's piece of evidence."""
+
+
+def history_sources(history: HistorySource) -> dict[str, Source]:
+    """Evidence sources that read a record of events, by piece."""
+    return {
+        "alias_moves": Source(
+            "alias_moves",
+            Cost.EVENT_NAME,
+            history.permissions,
+            read_account_region=key_by_key(
+                partial(history.changes, names=ALIAS_CHANGES),
+                lambda events, since: partial(Moves.of(events).of_key, since=since),
+            ),
+            at=history.at,
+            after=AFTER,
+        ),
+        "history": Source(
+            "history",
+            Cost.EVENT_NAME,
+            history.permissions,
+            read_account_region=key_by_key(
+                partial(history.changes, names=STATE_CHANGES),
+                lambda events, since: partial(history_of, events=events, since=since),
+            ),
+            at=history.at,
+        ),
+        "use_attempts": history.use_attempts(),
+    }
+
+
+def key_by_key(record: Callable[[Connection], RecordedEvents], summarize: Summarize) -> ReadMany:
+    """Read a record once, and summarize it for each key that it covers."""
+
+    def read(connection: Connection, group: Sequence[Evidence]) -> Mapping[KeyArn, Piece]:
+        recorded = record(connection)
+        of_key = {
+            where: summarize(recorded.events.get(where, ()), recorded.since)
+            for where in {evidence.key_arn.account_region for evidence in group}
+        }
+        return {
+            evidence.key_arn: recorded.gap(evidence.key_arn)
+            or of_key[evidence.key_arn.account_region](evidence)
+            for evidence in group
+        }
+
+    return read
+
+
+def history_of(evidence: Evidence, events: Sequence[TrailEvent], since: datetime) -> KeyHistory:
+    """A key's last change of state and its cancelled deletions. Failed calls changed nothing."""
+    changes = sorted(
+        (event.change() for event in events if event.error is None and event.about(evidence)),
+        key=lambda change: change.time,
+    )
+    return KeyHistory(
+        since=since,
+        last_change=changes[-1] if changes else None,
+        cancellations=tuple(change for change in changes if change.event == CANCELLATION),
+    )
