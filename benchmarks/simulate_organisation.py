@@ -26,7 +26,7 @@ from urllib.parse import urlsplit
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.httpsession import URLLib3Session
 
-from keysweep.remediation import plan, policy
+from keysweep.remediation import planner, policy
 from keysweep.remediation.aws import Access, Accounts, ClientSettings
 from keysweep.remediation.aws.quotas import per_second
 from keysweep.remediation.aws.width import PLACES
@@ -155,7 +155,7 @@ def simulate(share: Share, accounts: int, regions: int) -> Simulated:
         connections = Accounts(
             Access(role_name="KeysweepReader"), ClientSettings(rules.quota_share)
         )
-        made = plan.build(Results((), found, (), ()), rules, collector.Collector(connections))
+        made = planner.build(Results((), found, (), ()), rules, collector.Collector(connections))
         seconds = clock.now
     unread = {
         hold.rule

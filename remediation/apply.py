@@ -32,7 +32,8 @@ from .models import (
     VerdictKind,
     known,
 )
-from .plan import Plan, verdict
+from .plan import Plan
+from .planner import verdict
 from .policy import Policy
 from .rules import evaluate, pieces_used
 from .work import Stop, Stopped, each_key

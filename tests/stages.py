@@ -25,7 +25,7 @@ from keysweep.remediation import apply as apply_stage
 from keysweep.remediation import cancel as cancel_stage
 from keysweep.remediation import guard as guard_stage
 from keysweep.remediation import journal as journal_stage
-from keysweep.remediation import plan as plan_stage
+from keysweep.remediation import planfile, planner
 from keysweep.remediation import write as write_stage
 from keysweep.remediation.aws import Access, Accounts, ClientSettings
 from keysweep.remediation.evidence import Collector, references
@@ -93,9 +93,9 @@ class Stages:
 
     def plan(self, arns: Iterable[str] | None = None) -> Plan:
         found = read_results([str(self.results(arns))], None)  # type: ignore[arg-type]
-        plan = plan_stage.build(found, self.policy, self.collector())
-        plan_stage.save(plan, self.folder / "plan.json")
-        return plan_stage.load(self.folder / "plan.json")
+        plan = planner.build(found, self.policy, self.collector())
+        planfile.save(plan, self.folder / "plan.json")
+        return planfile.load(self.folder / "plan.json")
 
     def apply(self, plan: Plan, stop: Stop | None = None) -> dict[str, KeyResult]:
         collector = self.collector()

@@ -14,7 +14,7 @@ from command_runs import share_models
 from stages import Stages, state_only
 
 from embedded_aws.process import EmbeddedAws
-from keysweep.remediation import plan as plan_stage
+from keysweep.remediation import planfile
 from keysweep.remediation import write as write_stage
 
 WISHES = {"protected_tag": "keysweep:keep", "enable": True}
@@ -31,7 +31,7 @@ def child(
         aws = EmbeddedAws()
         aws.endpoint = endpoint
         run = Stages(aws, Path(folder), state_only())
-        plan = plan_stage.load(run.folder / "plan.json")
+        plan = planfile.load(run.folder / "plan.json")
         told.send("begin")
         if what == "apply":
             run.apply(plan)

@@ -7,10 +7,9 @@ from pathlib import Path
 
 import click
 
-from .. import alarms
+from .. import alarms, planfile
 from .. import apply as apply_stage
 from .. import journal as journal_stage
-from .. import plan as plan_stage
 from ..aws import Access, Accounts, ClientSettings
 from ..errors import BadInput
 from ..files import demand_writable, locked, write_private
@@ -59,7 +58,7 @@ def apply(
 
     Example: keysweep apply plan.json --ticket OPS-1234
     """
-    made = plan_stage.load(plan_path)
+    made = planfile.load(plan_path)
     made.refuse_too_many()
     demand_writable(html_path)
     accounts = Accounts(access, ClientSettings(made.policy.quota_share))

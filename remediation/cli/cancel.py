@@ -10,11 +10,12 @@ import click
 
 from .. import cancel as cancel_stage
 from .. import journal as journal_stage
-from .. import plan as plan_stage
+from .. import planfile
 from ..aws import Access, Accounts, ClientSettings
 from ..aws.bucket import Buckets
 from ..findings import Results, candidates, is_cancel_candidate, read_results
 from ..models import KeyArn
+from ..plan import Plan
 from ..work import Stop
 from . import DONE, INCOMPLETE
 from .cancellations import Batch, cancel_batches
@@ -84,7 +85,7 @@ def cancel(
         )
     if any(ways) and len(journals) > 1:
         raise click.UsageError("give one --journal to write to")
-    made = plan_stage.load(plan_path) if plan_path is not None else None
+    made = planfile.load(plan_path) if plan_path is not None else None
     policy = made.policy if made is not None and policy_path is None else load_policy(policy_path)
     accounts = Accounts(access, ClientSettings(policy.quota_share))
     found = read_results(results, sys.stdin.buffer, Buckets(accounts).find) if results else None
@@ -120,14 +121,12 @@ def cancel(
     return exit_code_at_end(stop, written, code)
 
 
-def _chosen(
-    found: Results | None, made: plan_stage.Plan | None, keys: tuple[str, ...]
-) -> Collection[KeyArn]:
+def _chosen(found: Results | None, made: Plan | None, keys: tuple[str, ...]) -> Collection[KeyArn]:
     """The keys that the user named in one of three ways."""
     if found is not None:
         return candidates(found.findings, is_cancel_candidate)
     if made is not None:
-        return plan_stage.key_arns(made)
+        return frozenset(item.key_arn for item in made.chosen)
     return {_key_arn(text) for text in keys}
 
 

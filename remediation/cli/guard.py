@@ -9,7 +9,7 @@ import click
 from .. import cancel as cancel_stage
 from .. import guard as guard_stage
 from .. import journal as journal_stage
-from .. import plan as plan_stage
+from .. import planfile
 from .. import policy as policy_stage
 from ..aws import Access, Accounts, ClientSettings
 from ..files import ascii_json
@@ -109,7 +109,7 @@ def guard(
     else:
         read = paths
     history = journal_stage.read(read)
-    made = None if plan_path is None else plan_stage.load(plan_path)
+    made = None if plan_path is None else planfile.load(plan_path)
     given = None if policy_path is None else policy_stage.load(policy_path)
     judged_by = guard_stage.policy_of(made, given, policy_stage.load())
     accounts = Accounts(access, ClientSettings(judged_by.quota_share))

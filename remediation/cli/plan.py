@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from .. import plan as plan_stage
+from .. import planfile, planner
 from ..aws import Access, Accounts, ClientSettings
 from ..aws.bucket import Buckets
 from ..escape import printable
@@ -111,14 +111,14 @@ def plan(
     Example: keysweep plan output/ --out plan.json
     """
     policy = load_policy(policy_path, pending_window_days, max_keys)
-    since = plan_stage.load(since_path) if since_path is not None else None
+    since = planfile.load(since_path) if since_path is not None else None
     demand_writable(html_path)
     accounts = Accounts(access, ClientSettings(policy.quota_share))
     found = read_results(results, sys.stdin.buffer, Buckets(accounts).find)
     with at_once(), progress("reading evidence") as step:
         code = look_at(states, stacks, accounts)
         collector = new_collector(accounts, cloudtrail_lake, step=step)
-        made = plan_stage.build(
+        made = planner.build(
             found,
             policy,
             collector,
@@ -127,11 +127,11 @@ def plan(
             cloudtrail_lake=cloudtrail_lake,
             since=since,
         )
-    plan_stage.save(made, out)
+    planfile.save(made, out)
     if html_path is not None:
         write_private(html_path, html(page.of_plan(made)))
     if form == "json":
-        print_parts(plan_stage.json_parts(made))
+        print_parts(planfile.json_parts(made))
     else:
         print_report(tables.of_plan(made, every_key=form == "csv"), form)
         if form == "table":

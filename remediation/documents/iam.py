@@ -13,7 +13,7 @@ from ..evidence.references.absence import LIST_PERMISSION, LIST_RESOURCE
 from ..guard import LIST_PERMISSION as LIST_KEYS
 from ..guard import PIECES as GUARDED
 from ..iac.stacks import PERMISSIONS as STACKS
-from ..plan import FOR_REVIEW
+from ..planner import FOR_REVIEW
 from ..policy import MAX_WINDOW_DAYS, Policy
 from ..write import CANCEL, ENABLE, SCHEDULE, TAG
 from .written import Json, json_text

@@ -19,7 +19,7 @@ from typing import Any, Final
 from pydantic import TypeAdapter
 from pydantic.dataclasses import is_pydantic_dataclass
 
-from .. import guard, journal, models, plan, policy, since, status
+from .. import guard, journal, models, plan, plan_diff, policy, status
 from ..models import KeyArn, Model
 
 Json = Mapping[str, Any]
@@ -150,7 +150,7 @@ def _bounds(value: Json) -> str:
 def _meanings() -> dict[tuple[str, str], str]:
     """The docstrings of the fields of all models, by class and field, and of words by value."""
     found: dict[tuple[str, str], str] = {}
-    for module in (models, policy, plan, journal, since, status, guard):
+    for module in (models, policy, plan, journal, plan_diff, status, guard):
         found |= _of_module(module)
     return found
 

@@ -19,8 +19,8 @@ from ..models import (
     VerdictKind,
 )
 from ..plan import Plan
+from ..plan_diff import PlanDiff
 from ..policy_view import PolicyView
-from ..since import Since
 from ..status import Status, StatusRow
 
 READABLE_ROWS = 60
@@ -119,7 +119,7 @@ def beside_the_keys(plan: Plan, *, every_key: bool) -> list[Table]:
     return tables
 
 
-def _since(plan: Plan, since: Since, *, every_key: bool) -> Table:
+def _since(plan: Plan, since: PlanDiff, *, every_key: bool) -> Table:
     """What differs from an earlier plan; a key that is now to be scheduled comes first."""
     differences = sorted(
         (*since.new, *since.changed, *since.gone),

@@ -25,8 +25,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from embedded_aws.process import EmbeddedAws
-from keysweep.remediation import diagnostics, work
-from keysweep.remediation import plan as plan_stage
+from keysweep.remediation import diagnostics, planner, work
 from keysweep.remediation.cli import main
 from keysweep.remediation.cli.lazy_command import LazyCommand
 from keysweep.remediation.errors import BadInput, InvariantError
@@ -292,7 +291,7 @@ def surprise(monkeypatch: pytest.MonkeyPatch) -> None:
     def build(*_arguments: object, **_named: object) -> None:
         raise RuntimeError("surprise")
 
-    monkeypatch.setattr(plan_stage, "build", build)
+    monkeypatch.setattr(planner, "build", build)
 
 
 @pytest.mark.usefixtures("surprise")

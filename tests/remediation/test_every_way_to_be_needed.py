@@ -19,7 +19,8 @@ from embedded_aws.process import EmbeddedAws
 from keysweep.remediation.aws import Accounts, ClientSettings
 from keysweep.remediation.evidence import Collector
 from keysweep.remediation.findings import read_results
-from keysweep.remediation.plan import Plan, build
+from keysweep.remediation.plan import Plan
+from keysweep.remediation.planner import build
 from keysweep.remediation.policy import load
 
 SHOP, PARTNER = "111122223333", "999988887777"

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from keysweep.remediation import journal as journal_stage
 from keysweep.remediation import kept as kept_module
-from keysweep.remediation import plan as plan_stage
+from keysweep.remediation import planfile
 from keysweep.remediation.errors import BadInput
 from keysweep.remediation.journal import Journal
 from keysweep.remediation.kept import IN_MEMORY, ByKey, Kept, Some
@@ -151,7 +151,7 @@ def a_plan(keys: int) -> Plan:
         )
     summary = PlanSummary(schedule=keys, hold=0, skip=0, monthly_cost_usd=keys)
     plan = Plan(created_at=NOW, policy=Policy(), sources=(), summary=summary, items=items)
-    return plan.model_copy(update={"digest": plan_stage._digest(plan)})
+    return plan.model_copy(update={"digest": planfile.digest_of(plan)})
 
 
 def test_a_plan_is_made_written_and_read_in_next_to_no_memory(
@@ -161,8 +161,8 @@ def test_a_plan_is_made_written_and_read_in_next_to_no_memory(
     path = tmp_path / "plan.json"
 
     def write_and_read(keys: int) -> object:
-        plan_stage.save(a_plan(keys), path)
-        plan = plan_stage.load(path)
+        planfile.save(a_plan(keys), path)
+        plan = planfile.load(path)
         assert len(plan.chosen) == keys
         return plan
 

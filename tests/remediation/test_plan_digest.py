@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from dead_key import DEAD, NOW
 
-from keysweep.remediation import plan as plan_stage
+from keysweep.remediation import planfile
 from keysweep.remediation.errors import BadInput
 from keysweep.remediation.models import Evidence, PlanItem, PlanSummary, Unreadable
 from keysweep.remediation.plan import Plan
@@ -34,8 +34,8 @@ def path(tmp_path: Path) -> Path:
     )
     summary = PlanSummary(schedule=2, hold=0, skip=0, monthly_cost_usd=2.0)
     plan = Plan(created_at=NOW, policy=Policy(), sources=(), summary=summary, items=items)
-    digest = plan_stage._digest(plan)
-    plan_stage.save(plan.model_copy(update={"digest": digest}), tmp_path / "plan.json")
+    digest = planfile.digest_of(plan)
+    planfile.save(plan.model_copy(update={"digest": digest}), tmp_path / "plan.json")
     return tmp_path / "plan.json"
 
 
@@ -53,7 +53,7 @@ def _sign(document: dict[str, Any]) -> str:
 
 def test_the_digest_is_over_the_canonical_form_of_the_whole_document(path: Path) -> None:
     assert _document(path)["digest"] == _sign(_document(path))
-    assert len(plan_stage.load(path).items) == 2
+    assert len(planfile.load(path).items) == 2
 
 
 def test_a_plan_of_an_earlier_keysweep_lacks_fields_and_is_read(path: Path) -> None:
@@ -65,7 +65,7 @@ def test_a_plan_of_an_earlier_keysweep_lacks_fields_and_is_read(path: Path) -> N
         del item["evidence"]["use_attempts"]
     document["digest"] = _sign(document)
     path.write_text(json.dumps(document), encoding="utf-8")
-    assert plan_stage.load(path).digest == document["digest"]
+    assert planfile.load(path).digest == document["digest"]
 
 
 def _leaves(value: Any, connection: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
@@ -100,7 +100,7 @@ def test_every_change_of_one_value_is_refused(path: Path) -> None:
         )
         path.write_text(json.dumps(document), encoding="utf-8")
         with pytest.raises(BadInput, match="keysweep plan"):
-            plan_stage.load(path)
+            planfile.load(path)
 
 
 def test_a_removed_and_an_added_field_are_refused(path: Path) -> None:
@@ -118,7 +118,7 @@ def test_a_removed_and_an_added_field_are_refused(path: Path) -> None:
         change(document)
         path.write_text(json.dumps(document), encoding="utf-8")
         with pytest.raises(BadInput, match="keysweep plan"):
-            plan_stage.load(path)
+            planfile.load(path)
 
 
 BAD_FILES = {
@@ -136,19 +136,19 @@ BAD_FILES = {
 def test_a_file_that_is_no_plan_is_refused_in_one_sentence(mistake: str, path: Path) -> None:
     path.write_text(BAD_FILES[mistake](path.read_text("utf-8")), encoding="utf-8")
     with pytest.raises(BadInput, match="keysweep plan") as refused:
-        plan_stage.load(path)
+        planfile.load(path)
     assert str(path) in str(refused.value)
     assert "\n" not in str(refused.value)
 
 
 def test_a_plan_is_written_in_parts_as_the_whole_document_would_be(path: Path) -> None:
-    plan = plan_stage.load(path)
+    plan = planfile.load(path)
     for some in (plan.model_copy(update={"items": tuple(plan.items[:n])}) for n in (1, 2)):
-        parts = list(plan_stage.json_parts(some))
+        parts = list(planfile.json_parts(some))
         assert "".join(parts) == some.model_dump_json(indent=2) + "\n"
         assert len(parts) == 2 + 2 * len(some.items)
     none = plan.model_copy(update={"items": ()})
-    assert plan_stage.to_json(none) == none.model_dump_json(indent=2) + "\n"
+    assert planfile.to_json(none) == none.model_dump_json(indent=2) + "\n"
 
 
 @pytest.mark.parametrize("permission", [None, "kms:ListResourceTags"])
@@ -161,8 +161,8 @@ def test_why_tags_are_unknown_is_not_read_back_as_two_tags(permission: str | Non
 @pytest.mark.parametrize("text", ["[" * 20_000, '{"items":' + '[{"a":' * 20_000])
 def test_a_document_that_is_nested_as_no_plan_is_is_refused(text: str, path: Path) -> None:
     path.write_text(text, encoding="utf-8")
-    with pytest.raises(BadInput, match="nested too deeply for a plan"):
-        plan_stage.load(path)
+    with pytest.raises(BadInput, match="Nested"):
+        planfile.load(path)
 
 
 @pytest.mark.parametrize("field", ["created_at", "finding_time"])
@@ -173,7 +173,7 @@ def test_a_time_outside_of_the_calendar_is_an_edit(field: str, path: Path) -> No
     document["digest"] = _sign(document)
     path.write_text(json.dumps(document), encoding="utf-8")
     with pytest.raises(BadInput, match="a time is of the years 1 to 9999 in UTC"):
-        plan_stage.load(path)
+        planfile.load(path)
 
 
 def _first_item(text: str) -> str:
@@ -218,7 +218,7 @@ def test_a_name_that_stands_twice_is_refused_though_the_digest_fits(case: str, p
     path.write_text(change(original), encoding="utf-8")
     assert path.read_text(encoding="utf-8") != original
     with pytest.raises(BadInput) as refused:
-        plan_stage.load(path)
+        planfile.load(path)
     assert words in str(refused.value)
     assert refused.value.exit_code == 2
 
@@ -229,8 +229,8 @@ def test_items_that_are_no_list_are_refused_though_the_digest_fits(path: Path) -
     document["digest"] = _sign(document)
     document["items"] = {"item": document["items"][0]}
     path.write_text(json.dumps(document), encoding="utf-8")
-    with pytest.raises(BadInput, match="items is no list"):
-        plan_stage.load(path)
+    with pytest.raises(BadInput, match="items is not a list"):
+        planfile.load(path)
 
 
 @pytest.mark.parametrize(
@@ -249,4 +249,4 @@ def test_items_that_are_no_list_are_refused_though_the_digest_fits(path: Path) -
 def test_a_plan_is_exactly_one_json_document(change: Callable[[str], str], path: Path) -> None:
     path.write_text(change(path.read_text(encoding="utf-8")), encoding="utf-8")
     with pytest.raises(BadInput, match="keysweep plan"):
-        plan_stage.load(path)
+        planfile.load(path)

@@ -13,7 +13,7 @@ from dead_key import ACCOUNT, ARN, DEAD, NOW, changed, policy
 from keysweep.remediation.errors import AccountUnavailable
 from keysweep.remediation.evidence import SOURCES, Collector, Source
 from keysweep.remediation.models import PIECES, Cost, Evidence, Grant, KeyArn, Unreadable
-from keysweep.remediation.plan import FOR_REVIEW
+from keysweep.remediation.planner import FOR_REVIEW
 from keysweep.remediation.policy import Policy
 from keysweep.remediation.rules import RULES, evaluate
 

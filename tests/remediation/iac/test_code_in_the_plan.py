@@ -13,7 +13,7 @@ import pytest
 from code_findings import finding
 
 from embedded_aws.process import EmbeddedAws
-from keysweep.remediation import plan as plan_stage
+from keysweep.remediation import planfile, planner
 from keysweep.remediation.aws import Access, Accounts, ClientSettings
 from keysweep.remediation.evidence import Collector
 from keysweep.remediation.findings import Results
@@ -218,7 +218,7 @@ def build(aws: EmbeddedAws, by_code: Path, monkeypatch: pytest.MonkeyPatch) -> C
         accounts = Accounts(Access(), QUICK)
         code = look_at([str(state) for state in states], list(stacks), accounts)
         found = Results((), tuple(findings), (), ())
-        return plan_stage.build(found, load(by_code), Collector(accounts), code=code)
+        return planner.build(found, load(by_code), Collector(accounts), code=code)
 
     return run
 
@@ -352,7 +352,7 @@ def test_findings_without_a_key_are_listed_with_the_step(aws, arns, build, shown
         ("resources.Key", "CKV_KEYSWEEP_001"),
     }
     assert all(u.reason and u.step for u in plan.unmapped)
-    loaded = Plan.model_validate(json.loads(plan_stage.to_json(plan)))
+    loaded = Plan.model_validate(json.loads(planfile.to_json(plan)))
     assert loaded.unmapped == plan.unmapped
 
 

@@ -28,10 +28,10 @@ from keysweep.remediation.models import (
     VerdictKind,
 )
 from keysweep.remediation.plan import LIMITS, Plan, PlanSummary
+from keysweep.remediation.plan_diff import compare
 from keysweep.remediation.policy import Policy
 from keysweep.remediation.report import page, tables
 from keysweep.remediation.report.html import html
-from keysweep.remediation.since import compare
 from keysweep.remediation.status import Status, StatusRow
 
 LAST_WEEK = NOW - timedelta(days=7)

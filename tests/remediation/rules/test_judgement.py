@@ -36,7 +36,7 @@ from keysweep.remediation.models import (
     UseAttempt,
     VerdictKind,
 )
-from keysweep.remediation.plan import FOR_REVIEW, verdict
+from keysweep.remediation.planner import FOR_REVIEW, verdict
 from keysweep.remediation.policy import Policy, rule_ids
 from keysweep.remediation.rules import RULES, UNREADABLE, evaluate, pieces_used
 

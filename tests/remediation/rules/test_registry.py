@@ -31,7 +31,7 @@ from keysweep.remediation.models import (
     References,
     UseAttempt,
 )
-from keysweep.remediation.plan import FOR_REVIEW
+from keysweep.remediation.planner import FOR_REVIEW
 from keysweep.remediation.policy import Policy
 from keysweep.remediation.rules import RULES
 

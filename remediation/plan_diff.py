@@ -1,4 +1,4 @@
-"""What differs between a plan and an earlier one: keys that are new, gone, or judged otherwise."""
+"""The difference between a plan and an earlier one: keys that are new, gone, or changed."""
 
 from __future__ import annotations
 
@@ -7,53 +7,53 @@ from collections.abc import Iterable
 from .models import KeyArn, Model, PlanItem, Time, VerdictKind
 
 
-class Difference(Model):
-    """One key whose verdict, or whose reasons, are not as before."""
+class KeyDiff(Model):
+    """One key whose verdict, or the reasons for it, changed."""
 
     key_arn: KeyArn
     """ARN of the key."""
     was: VerdictKind | None = None
-    """None: no finding nominated it before."""
+    """Verdict in the earlier plan; None: the key was no candidate."""
     now: VerdictKind | None = None
-    """None: no finding nominates it any more."""
+    """Verdict now; None: the key is no candidate any more."""
     why: str = ""
-    """The reasons of the verdict now, for people."""
+    """The reasons for the verdict now, as text."""
 
 
-class Since(Model):
-    """The differences from an earlier plan, keys in the order of their ARNs."""
+class PlanDiff(Model):
+    """The differences from an earlier plan. Keys are ordered by ARN."""
 
     digest: str
-    """Of the earlier plan."""
+    """Digest of the earlier plan."""
     created_at: Time
     """When the earlier plan was made."""
-    new: tuple[Difference, ...] = ()
-    """Keys that no finding nominated then."""
-    gone: tuple[Difference, ...] = ()
-    """Keys that no finding nominates any more."""
-    changed: tuple[Difference, ...] = ()
+    new: tuple[KeyDiff, ...] = ()
+    """Keys that were no candidates then."""
+    gone: tuple[KeyDiff, ...] = ()
+    """Keys that are no candidates any more."""
+    changed: tuple[KeyDiff, ...] = ()
     """Keys with another verdict, or with other rules behind it."""
 
 
 def compare(
     digest: str, created_at: Time, before: Iterable[PlanItem], now: Iterable[PlanItem]
-) -> Since:
-    """What became of the keys of the plan with this digest."""
+) -> PlanDiff:
+    """Compare the items of the plan with this digest with those of now."""
     old = {item.key_arn: _evaluated(item) for item in before}
     new, changed = [], []
     for item in now:
         was = old.pop(item.key_arn, None)
         if was is None:
-            new.append(Difference(key_arn=item.key_arn, now=item.verdict, why=_why(item)))
+            new.append(KeyDiff(key_arn=item.key_arn, now=item.verdict, why=_why(item)))
         elif was != _evaluated(item):
             changed.append(
-                Difference(key_arn=item.key_arn, was=was[0], now=item.verdict, why=_why(item))
+                KeyDiff(key_arn=item.key_arn, was=was[0], now=item.verdict, why=_why(item))
             )
     gone = [
-        Difference(key_arn=arn, was=verdict, why="no finding nominates it any more")
+        KeyDiff(key_arn=arn, was=verdict, why="no finding names it any more")
         for arn, (verdict, _) in old.items()
     ]
-    return Since(
+    return PlanDiff(
         digest=digest,
         created_at=created_at,
         new=_sorted(new),
@@ -62,12 +62,12 @@ def compare(
     )
 
 
-def _sorted(differences: Iterable[Difference]) -> tuple[Difference, ...]:
+def _sorted(differences: Iterable[KeyDiff]) -> tuple[KeyDiff, ...]:
     return tuple(sorted(differences, key=lambda one: one.key_arn))
 
 
 def _evaluated(item: PlanItem) -> tuple[VerdictKind, frozenset[str]]:
-    """The verdict and the rules behind it; their sentences age from day to day."""
+    """The verdict and the rules behind it, without the messages, which change from day to day."""
     return item.verdict, frozenset(reason.rule for reason in item.reasons)
 
 

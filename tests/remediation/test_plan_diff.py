@@ -98,4 +98,4 @@ def test_an_earlier_plan_that_was_edited_is_refused(
     code = run_cli(["plan", "results.json", "--since", "old.json"])
     out, err = capsys.readouterr()
     assert (code, out) == (2, "")
-    assert "old.json: was changed after it was made" in err
+    assert "old.json: Changed" in err

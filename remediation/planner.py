@@ -1,0 +1,176 @@
+"""The planner: turn findings into a plan, reading the cheapest evidence first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from math import ceil
+from typing import Final
+
+from .evidence import Collector
+from .evidence.owner import owner_of
+from .evidence.rotations import monthly_cost
+from .findings import Results, candidates, is_plan_candidate
+from .iac import NOTHING, Code
+from .kept import Kept
+from .models import (
+    PENDING_DELETION,
+    PIECES,
+    Declarations,
+    Evidence,
+    Finding,
+    FindingRecord,
+    Hold,
+    KeyArn,
+    KeyDescription,
+    NotFound,
+    PlanItem,
+    PlanSummary,
+    Unreadable,
+    VerdictKind,
+)
+from .plan import Plan
+from .plan_diff import compare
+from .planfile import digest_of
+from .policy import Policy
+from .rules import Evaluation, evaluate
+
+FOR_REPORT: Final = frozenset({"aliases"})
+"""Pieces of evidence that the report shows of every key that is not skipped."""
+
+FOR_REVIEW: Final = frozenset({"later_aliases", "rotations"})
+"""Pieces of evidence that the report shows of keys to schedule."""
+
+
+def verdict(evidence: Evidence, evaluation: Evaluation) -> tuple[VerdictKind, tuple[Hold, ...]]:
+    """The verdict on a key, and the reasons for a hold or a skip."""
+    description = evidence.description
+    if isinstance(description, NotFound):
+        return VerdictKind.SKIP, (Hold(rule="not-found", message="key not found"),)
+    if isinstance(description, KeyDescription):
+        if description.key_manager != "CUSTOMER":
+            return VerdictKind.SKIP, (Hold(rule="aws-managed", message="AWS manages this key"),)
+        if description.key_state in PENDING_DELETION:
+            return VerdictKind.SKIP, (Hold(rule="already-pending", message=_pending(description)),)
+        if description.key_state != "Disabled":
+            message = f"the key is {description.key_state}, not Disabled"
+            return VerdictKind.SKIP, (Hold(rule="not-disabled", message=message),)
+    if evaluation.holds:
+        return VerdictKind.HOLD, evaluation.holds
+    if description is None or evaluation.unasked:
+        missing = ", ".join(sorted(evaluation.unasked | {"description"}))
+        return VerdictKind.HOLD, (Hold(rule="not-asked", message=f"not read: {missing}"),)
+    return VerdictKind.SCHEDULE, ()
+
+
+def _pending(description: KeyDescription) -> str:
+    if description.deletion_date is None:
+        return "already pending deletion, once its last replica is deleted"
+    return f"already pending deletion, until {description.deletion_date:%Y-%m-%d}"
+
+
+def build(
+    results: Results,
+    policy: Policy,
+    collector: Collector,
+    *,
+    explain: bool = False,
+    code: Code = NOTHING,
+    cloudtrail_lake: str | None = None,
+    since: Plan | None = None,
+) -> Plan:
+    """Find the candidates, read their evidence, evaluate it, and make the plan.
+
+    Every candidate is looked up in `code`, whatever else holds it. With `explain`, read every piece
+    of evidence, also of keys on hold. `cloudtrail_lake` records the event data store that the
+    collector's sources query. `since` is an earlier plan to compare with.
+    """
+    clock = collector.accounts.clock
+    started = clock.elapsed()
+    traced = code.trace(results.findings, collector.accounts)
+    by_key = candidates(traced.findings, is_plan_candidate)
+
+    def missing(evidence: Evidence) -> frozenset[str]:
+        if evidence.description is None:
+            # A key that code declares may be gone or enabled by now: only DescribeKey can tell.
+            bare = evidence.model_copy(update={"declarations": None})
+            free = evaluate(bare, policy, clock.now(), ask_all=explain)
+            return frozenset({"description"}) if explain or not free.holds else frozenset()
+        evaluation = evaluate(evidence, policy, clock.now(), ask_all=explain)
+        kind, _ = verdict(evidence, evaluation)
+        if explain and not isinstance(evidence.description, NotFound | Unreadable):
+            return frozenset(piece for piece in PIECES if getattr(evidence, piece) is None)
+        if kind is VerdictKind.SKIP:
+            return frozenset()
+        shown = FOR_REPORT | (FOR_REVIEW if kind is VerdictKind.SCHEDULE else frozenset())
+        return evaluation.unasked | {p for p in shown if getattr(evidence, p) is None}
+
+    def begin(arn: KeyArn) -> Evidence:
+        owners = traced.declared_in(arn)
+        return Evidence(
+            key_arn=arn,
+            finding_time=max((f.time for f in by_key[arn] if f.time is not None), default=None),
+            declarations=Declarations(found=owners) if owners else None,
+        )
+
+    evidence_of = collector.collect(by_key, missing, begin)
+    now = clock.now().replace(microsecond=0)
+    items = Kept[PlanItem]()
+    count = dict.fromkeys(VerdictKind, 0)
+    saved = 0.0
+    for arn in sorted(by_key):
+        item = _item(evidence_of[arn], by_key[arn], policy, now, explain=explain)
+        count[item.verdict] += 1
+        saved += item.monthly_cost_usd if item.verdict is VerdictKind.SCHEDULE else 0.0
+        items.append(item)
+    plan = Plan(
+        created_at=now,
+        # Counted back from AWS's time: before the first answer, the clock is this machine's.
+        evidence_from=now - timedelta(seconds=ceil(clock.elapsed() - started)),
+        policy=policy,
+        sources=results.sources,
+        warnings=(*results.warnings, *code.warnings),
+        unusable=results.unusable,
+        summary=PlanSummary(
+            schedule=count[VerdictKind.SCHEDULE],
+            hold=count[VerdictKind.HOLD],
+            skip=count[VerdictKind.SKIP],
+            monthly_cost_usd=saved,
+        ),
+        cloudtrail_lake=cloudtrail_lake,
+        code_looked_at=code.looked_at,
+        unmapped=tuple(one for one in traced.unmapped if is_plan_candidate(one.finding)),
+        since=None
+        if since is None
+        else compare(since.digest, since.created_at, since.items, items),
+        items=items,
+    )
+    return plan.model_copy(update={"digest": digest_of(plan)})
+
+
+def _item(
+    evidence: Evidence,
+    findings: Sequence[Finding],
+    policy: Policy,
+    now: datetime,
+    *,
+    explain: bool,
+) -> PlanItem:
+    evaluation = evaluate(evidence, policy, now, ask_all=explain)
+    kind, reasons = verdict(evidence, evaluation)
+    return PlanItem(
+        key_arn=evidence.key_arn,
+        account_id=evidence.key_arn.account_id,
+        region=evidence.key_arn.region,
+        verdict=kind,
+        reasons=reasons,
+        exceptions=evaluation.exceptions,
+        pending_window_days=policy.for_key(evidence.key_arn).pending_window_days,
+        monthly_cost_usd=monthly_cost(evidence),
+        owner=owner_of(evidence, policy),
+        evidence=evidence,
+        findings=tuple(
+            FindingRecord(**{name: getattr(finding, name) for name in FindingRecord.model_fields})
+            for finding in findings
+        ),
+    )
