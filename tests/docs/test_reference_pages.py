@@ -8,10 +8,10 @@ import click
 import pytest
 from doc_pages import PAGES
 
+from documents.pages import output_schema
+from documents.schema_page import tables
+from documents.schemas import schemas
 from keysweep.remediation.cli.main import keysweep
-from keysweep.remediation.documents.pages import output_schema
-from keysweep.remediation.documents.schema_page import tables
-from keysweep.remediation.documents.schemas import schemas
 from keysweep.remediation.evidence.references.entries import reference_list
 from keysweep.remediation.models import FindingStatus, Outcome, VerdictKind
 from keysweep.remediation.policy import Policy

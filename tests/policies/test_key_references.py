@@ -15,7 +15,7 @@ from botocore.model import ServiceModel
 from botocore.session import get_session
 from jsonschema import Draft202012Validator
 
-from keysweep.remediation.documents.schemas import schemas
+from documents.schemas import schemas
 from keysweep.remediation.errors import BadInput
 from keysweep.remediation.evidence.references import SOURCE
 from keysweep.remediation.evidence.references.entries import (

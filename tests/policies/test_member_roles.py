@@ -13,9 +13,9 @@ import pytest
 import yaml
 from cfn_lint import demand_clean
 
+from documents.iam import MANAGED_POLICY_SIZE, iam_policies
+from documents.member_roles import POLICIES_OF_A_ROLE, ROLES, TEMPLATE_SIZE
 from embedded_aws.process import EmbeddedAws
-from keysweep.remediation.documents.iam import MANAGED_POLICY_SIZE, iam_policies
-from keysweep.remediation.documents.member_roles import POLICIES_OF_A_ROLE, ROLES, TEMPLATE_SIZE
 from keysweep.remediation.policy import policies_folder
 
 SHOP = "111122223333"

@@ -14,14 +14,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from keysweep.remediation.alarms import PERMISSIONS as ALARMS
-from keysweep.remediation.documents import documents, write
-from keysweep.remediation.documents.iam import (
+from documents import documents, write
+from documents.iam import (
     MANAGED_POLICY_SIZE,
     ORGANISATION_POLICY_SIZE,
     iam_policies,
 )
-from keysweep.remediation.documents.schemas import schemas
+from documents.schemas import schemas
+from keysweep.remediation.alarms import PERMISSIONS as ALARMS
 from keysweep.remediation.evidence import SOURCES
 from keysweep.remediation.iac.stacks import PERMISSIONS as STACKS
 from keysweep.remediation.policy import Policy, policies_folder
@@ -29,7 +29,7 @@ from keysweep.remediation.rules import RULES
 from keysweep.remediation.write import OPERATIONS
 
 ROOT = Path(__file__).parents[2]
-MEND = "run: python -m keysweep.remediation.documents ."
+FIX = "run: .tox/dev/bin/python docs/generate ."
 POLICIES = iam_policies()
 READ_VERBS = ("Get", "List", "Describe", "Lookup", "BatchGet", "Search", "Select", "StartQuery")
 
@@ -37,15 +37,15 @@ READ_VERBS = ("Get", "List", "Describe", "Lookup", "BatchGet", "Search", "Select
 @pytest.mark.parametrize("path", sorted(documents()))
 def test_the_file_is_current(path: str) -> None:
     file = ROOT / path
-    assert file.is_file(), MEND
-    assert file.read_text(encoding="utf-8") == documents()[path], MEND
+    assert file.is_file(), FIX
+    assert file.read_text(encoding="utf-8") == documents()[path], FIX
 
 
 def test_no_file_is_left_over() -> None:
     made = set(documents())
     for folder in ("policies/iam", "policies/schemas"):
         files = {f"{folder}/{path.name}" for path in (ROOT / folder).iterdir()}
-        assert files <= made, MEND
+        assert files <= made, FIX
 
 
 def test_writing_them_into_a_checkout_makes_them_current(tmp_path: Path) -> None:

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from documents.iam import iam_policies
 from embedded_aws.process import EmbeddedAws
-from keysweep.remediation.documents.iam import iam_policies
 
 OPERATOR = "444455556666"
 SHOP = "111122223333"

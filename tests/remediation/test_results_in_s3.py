@@ -11,8 +11,8 @@ from typing import Any
 import boto3
 import pytest
 
+from documents.iam import iam_policies
 from embedded_aws.process import EmbeddedAws
-from keysweep.remediation.documents.iam import iam_policies
 
 SHOP, DATA = "111122223333", "444455556666"
 BUCKET = "audit-results"

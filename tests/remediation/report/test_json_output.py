@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 import pytest
 from jsonschema import Draft202012Validator
 
+from documents.pages import output_schema
 from keysweep.remediation.cli import DONE, INCOMPLETE
 from keysweep.remediation.cli.console import print_results
-from keysweep.remediation.documents.pages import output_schema
 from keysweep.remediation.guard import GuardRow
 from keysweep.remediation.models import CoverageGap, Hold, KeyArn, KeyResult, Outcome
 from keysweep.remediation.status import Status, StatusRow, json_parts

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Final
 
-from ..evidence.references.entries import Call, Entry, ReferenceList
+from keysweep.remediation.evidence.references.entries import Call, Entry, ReferenceList
 
 _WHERE: Final = {
     "region": "its Region",

@@ -6,11 +6,12 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from ..evidence.references.entries import ReferenceList
-from ..journal import Line
-from ..plan import Plan
-from ..policy import PolicyFile
-from .written import Json
+from keysweep.remediation.evidence.references.entries import ReferenceList
+from keysweep.remediation.journal import Line
+from keysweep.remediation.plan import Plan
+from keysweep.remediation.policy import PolicyFile
+
+from .formatting import Json
 
 
 def schemas() -> dict[str, Json]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from ..policy import Policy
+from keysweep.remediation.policy import Policy
 
 TEMPLATE_SIZE: Final = 51_200
 """Most bytes of a template that comes with the request ("CloudFormation quotas")."""

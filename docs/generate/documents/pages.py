@@ -1,7 +1,4 @@
-"""Reference pages of the docs that nobody writes by hand: commands, checks, files and output.
-
-`documents` puts them into the checkout, and a test keeps them current.
-"""
+"""Reference pages: commands, checks, file formats and the output of commands."""
 
 from __future__ import annotations
 
@@ -15,14 +12,15 @@ from typing import Any, Final
 import click
 from pydantic import TypeAdapter
 
-from ..cli.main import keysweep
-from ..errors import present
-from ..folders import folder
-from ..guard import GuardRow
-from ..models import Outcomes
-from ..status import Status
+from keysweep.remediation.cli.main import keysweep
+from keysweep.remediation.errors import present
+from keysweep.remediation.folders import folder
+from keysweep.remediation.guard import GuardRow
+from keysweep.remediation.models import Outcomes
+from keysweep.remediation.status import Status
+
+from .formatting import GENERATED
 from .schema_page import tables
-from .written import GENERATED
 
 
 def pages(schemas: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:

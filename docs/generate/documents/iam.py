@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from ..alarms import PERMISSIONS as ALARMS
-from ..aws import bucket
-from ..evidence import SOURCES
-from ..evidence.history.lake import PERMISSIONS as LAKE
-from ..evidence.references.absence import LIST_PERMISSION, LIST_RESOURCE
-from ..guard import LIST_PERMISSION as LIST_KEYS
-from ..guard import PIECES as GUARDED
-from ..iac.stacks import PERMISSIONS as STACKS
-from ..planner import FOR_REVIEW
-from ..policy import MAX_WINDOW_DAYS, Policy
-from ..write import CANCEL, ENABLE, SCHEDULE, TAG
-from .written import Json, json_text
+from keysweep.remediation.alarms import PERMISSIONS as ALARMS
+from keysweep.remediation.aws import bucket
+from keysweep.remediation.evidence import SOURCES
+from keysweep.remediation.evidence.history.lake import PERMISSIONS as LAKE
+from keysweep.remediation.evidence.references.absence import LIST_PERMISSION, LIST_RESOURCE
+from keysweep.remediation.guard import LIST_PERMISSION as LIST_KEYS
+from keysweep.remediation.guard import PIECES as GUARDED
+from keysweep.remediation.iac.stacks import PERMISSIONS as STACKS
+from keysweep.remediation.planner import FOR_REVIEW
+from keysweep.remediation.policy import MAX_WINDOW_DAYS, Policy
+from keysweep.remediation.write import CANCEL, ENABLE, SCHEDULE, TAG
+
+from .formatting import Json, json_text
 
 MANAGED_POLICY_SIZE: Final = 6144
 """Most characters of a managed policy, white space not counted ("IAM and AWS STS quotas")."""

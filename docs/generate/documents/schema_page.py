@@ -19,8 +19,8 @@ from typing import Any, Final
 from pydantic import TypeAdapter
 from pydantic.dataclasses import is_pydantic_dataclass
 
-from .. import guard, journal, models, plan, plan_diff, policy, status
-from ..models import KeyArn, Model
+from keysweep.remediation import guard, journal, models, plan, plan_diff, policy, status
+from keysweep.remediation.models import KeyArn, Model
 
 Json = Mapping[str, Any]
 Meanings = Mapping[tuple[str, str], str]

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import Final
 
-from ..evidence import SOURCES
-from ..models import Cost
-from ..policy import MAX_WINDOW_DAYS, Policy
-from ..policy_view import need
-from ..rules import RULES, Rule
-from ..write import CANCEL, ENABLE, SCHEDULE, TAG, Operation
+from keysweep.remediation.evidence import SOURCES
+from keysweep.remediation.models import Cost
+from keysweep.remediation.policy import MAX_WINDOW_DAYS, Policy
+from keysweep.remediation.policy_view import need
+from keysweep.remediation.rules import RULES, Rule
+from keysweep.remediation.write import CANCEL, ENABLE, SCHEDULE, TAG, Operation
+
+from .formatting import GENERATED
 from .iam import YOUR_ACCOUNT, YOUR_BUCKET, iam_policies
 from .member_roles import ROLES
-from .written import GENERATED
 
 _COSTS: Final = {
     Cost.FREE: "nothing is asked",

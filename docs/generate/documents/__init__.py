@@ -1,8 +1,7 @@
-"""Documents that derive from the declarations: IAM policies, JSON Schemas, pages of the docs.
+"""Documents made from the code: IAM policies, JSON Schemas, reference pages.
 
-Rules, sources and writes declare what they need; nobody lists it a second time. A test compares the
-files with what is made here; `python -m keysweep.remediation.documents FOLDER` writes them into a
-checkout.
+Rules, sources and writes declare what they need, so nothing is listed a second time. A test
+compares the files with what is made here; `python docs/generate .` writes them.
 """
 
 from __future__ import annotations
@@ -10,14 +9,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from ..evidence.references.entries import reference_list
+from keysweep.remediation.evidence.references.entries import reference_list
+
+from .formatting import GENERATED, json_text, yaml_text
 from .iam import iam_policies
 from .member_roles import template
 from .pages import pages
 from .references_page import references_page
 from .rules_and_permissions import permissions_page, rules_page
 from .schemas import schemas
-from .written import GENERATED, json_text, yaml_text
 
 
 def documents() -> Mapping[str, str]:
@@ -40,7 +40,7 @@ def documents() -> Mapping[str, str]:
 
 
 def write(root: Path) -> None:
-    """Write every document into a checkout; those that are no longer made are removed."""
+    """Write every document into a checkout; delete those no longer made."""
     made = documents()
     for folder in ("policies/iam", "policies/schemas"):
         for path in (root / folder).glob("*.json"):
