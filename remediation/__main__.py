@@ -38,9 +38,9 @@ def main() -> None:
 
 def _run(arguments: list[str]) -> None:
     if arguments[:1] and arguments[0] in {"path", "verify"}:
-        from . import pack
+        from . import standalone
 
-        sys.exit(pack.main(arguments))
+        sys.exit(standalone.main(arguments))
     missing = [name for name in LIBRARIES if importlib.util.find_spec(name) is None]
     if missing:
         sys.stderr.write(

@@ -19,7 +19,7 @@ from .aws import Accounts, ClientSettings, Connection
 from .aws.clients import Clients
 from .aws.failures import explain
 from .aws.width import PLACES
-from .errors import AccountUnavailable, CutAnswer
+from .errors import AccountUnavailable, TruncatedResponse
 from .models import KeyArn, Unreadable
 
 _log: Final = logging.getLogger(__name__)
@@ -94,7 +94,7 @@ def _look(connection: Connection, clients: Clients) -> str | None:
         try:
             if looks(client):
                 return None
-        except (ClientError, BotoCoreError, CutAnswer) as error:
+        except (ClientError, BotoCoreError, TruncatedResponse) as error:
             unseen = unseen or _why(explain(error, connection, PERMISSIONS))
     return unseen
 

@@ -11,7 +11,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from .aws import Connection
 from .aws.failures import explain
-from .errors import AccountUnavailable, CutAnswer, Refused, present
+from .errors import AccountUnavailable, Refused, TruncatedResponse, present
 from .evidence import SOURCES, Collector
 from .evidence.description import describe
 from .journal import AGAIN, USE_SHOWS_LATE, History, IntentLine, Journal, JournalFailed, KeyRecord
@@ -173,7 +173,7 @@ class _Work:
             raise Stopped
         try:
             now = self._read_again(used, dear)
-        except (ClientError, BotoCoreError, CutAnswer) as error:
+        except (ClientError, BotoCoreError, TruncatedResponse) as error:
             return _row(self.item, Outcome.FAILED, explain(error, self.connection).unreadable)
         left_alone = _left_alone(used, self.item, now, self.plan.policy, self._now())
         if left_alone is not None:
@@ -261,7 +261,7 @@ class _Work:
         standing = present(record.scheduled_outcome, "the deletion that an earlier run began")
         try:
             seen = describe(self.connection, self.item.key_arn)
-        except (ClientError, BotoCoreError, CutAnswer) as error:
+        except (ClientError, BotoCoreError, TruncatedResponse) as error:
             why = f"scheduled by an earlier run; {explain(error, self.connection).unreadable}"
             return _row(self.item, Outcome.FAILED, why, standing.deletion_date)
         situation = state_of(record, seen, self._now()).situation

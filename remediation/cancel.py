@@ -15,7 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from .aws import Accounts, Connection
 from .aws.failures import explain
-from .errors import AccountUnavailable, CutAnswer, Refused
+from .errors import AccountUnavailable, Refused, TruncatedResponse
 from .evidence.description import describe
 from .journal import (
     AGAIN,
@@ -218,7 +218,7 @@ class _Work:
     def _cancel(self, before: _Before) -> KeyResult:
         try:
             seen = describe(self.connection, self.arn)
-        except (ClientError, BotoCoreError, CutAnswer) as error:
+        except (ClientError, BotoCoreError, TruncatedResponse) as error:
             return _failed(self.arn, explain(error, self.connection).unreadable)
         state = state_of(self.record, seen, self.connection.clock.now())
         if isinstance(seen, NotFound):

@@ -86,6 +86,19 @@ def read_text(path: Path) -> str:
         ) from error
 
 
+def read_at_most(path: Path, limit: int) -> bytes:
+    """Read a whole file or pipe. Raises BadInput if it cannot be read or has more bytes."""
+    try:
+        with path.open("rb") as stream:
+            content = stream.read(limit + 1)
+    except (OSError, ValueError) as error:
+        why = (error.strerror if isinstance(error, OSError) else None) or "not a file"
+        raise BadInput(f"{path}: cannot be read: {why}") from error
+    if len(content) > limit:
+        raise BadInput(f"{path}: has more than {limit // 1024 // 1024} MiB; give another file")
+    return content
+
+
 @contextmanager
 def read_stream(path: Path) -> Iterator[BinaryIO]:
     """A file of ours, to be read in parts. Raises BadInput naming the file."""

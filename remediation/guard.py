@@ -16,7 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from .aws import Connection
 from .aws.accounts import AccountRegion
 from .aws.failures import explain
-from .errors import AccountUnavailable, CutAnswer
+from .errors import AccountUnavailable, TruncatedResponse
 from .evidence import Collector
 from .journal import USE_SHOWS_LATE, History, KeyRecord
 from .lifecycle import PENDING, Situation, State, state_of
@@ -359,7 +359,7 @@ def _listed(connection: Connection) -> list[KeyArn]:
     try:
         pages = connection.client("kms").get_paginator("list_keys").paginate()
         return [KeyArn.parse(key["KeyArn"]) for page in pages for key in page["Keys"]]
-    except (ClientError, BotoCoreError, CutAnswer) as error:
+    except (ClientError, BotoCoreError, TruncatedResponse) as error:
         raise AccountUnavailable(
             f"the keys of account {connection.account_id} in {connection.region} cannot be listed: "
             f"{explain(error, connection, (LIST_PERMISSION,)).unreadable}; allow "

@@ -11,7 +11,7 @@ from .evidence import Collector
 from .evidence.owner import owner_of
 from .evidence.rotations import monthly_cost
 from .findings import Results, candidates, is_plan_candidate
-from .iac import NOTHING, Code
+from .iac import NO_CODE, Code
 from .kept import Kept
 from .models import (
     PENDING_DELETION,
@@ -75,7 +75,7 @@ def build(
     collector: Collector,
     *,
     explain: bool = False,
-    code: Code = NOTHING,
+    code: Code = NO_CODE,
     cloudtrail_lake: str | None = None,
     since: Plan | None = None,
 ) -> Plan:
@@ -87,7 +87,7 @@ def build(
     """
     clock = collector.accounts.clock
     started = clock.elapsed()
-    traced = code.trace(results.findings, collector.accounts)
+    traced = code.map_findings(results.findings, collector.accounts)
     by_key = candidates(traced.findings, is_plan_candidate)
 
     def missing(evidence: Evidence) -> frozenset[str]:
@@ -138,7 +138,7 @@ def build(
             monthly_cost_usd=saved,
         ),
         cloudtrail_lake=cloudtrail_lake,
-        code_looked_at=code.looked_at,
+        code_looked_at=code.owns_resources,
         unmapped=tuple(one for one in traced.unmapped if is_plan_candidate(one.finding)),
         since=None
         if since is None

@@ -11,7 +11,7 @@ from pydantic.dataclasses import dataclass
 
 from .aws import Accounts
 from .aws.failures import explain
-from .errors import AccountUnavailable, CutAnswer
+from .errors import AccountUnavailable, TruncatedResponse
 from .evidence.description import describe
 from .files import json_with_list
 from .journal import History, KeyRecord
@@ -101,7 +101,7 @@ def _row(record: KeyRecord, accounts: Accounts) -> StatusRow:
         seen = describe(connection, arn)
     except AccountUnavailable as error:
         return _unknown(arn, str(error))
-    except (ClientError, BotoCoreError, CutAnswer) as error:
+    except (ClientError, BotoCoreError, TruncatedResponse) as error:
         return _unknown(arn, explain(error, connection).unreadable)
     now = connection.clock.now()
     cost = record.scheduled.monthly_cost_usd if record.scheduled is not None else None

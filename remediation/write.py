@@ -17,7 +17,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from .aws import Connection
 from .aws.failures import Failure, code_of, explain
-from .errors import CutAnswer, InvariantError, demand
+from .errors import InvariantError, TruncatedResponse, demand
 from .evidence.description import describe
 from .journal import AGAIN, IntentLine, Journal, JournalFailed
 from .lifecycle import Origin, is_settled, origin, origin_of_any
@@ -176,7 +176,7 @@ def write(
     try:
         call = getattr(connection.client("kms", writes=True), operation.method)
         answer = call(KeyId=str(arn), **change.parameters)
-    except (ClientError, BotoCoreError, CutAnswer) as error:
+    except (ClientError, BotoCoreError, TruncatedResponse) as error:
         failure = error
     if failure is None and operation.clean(answer, arn):
         date = answer.get("DeletionDate")
@@ -290,7 +290,7 @@ def await_state(
         time.sleep(pause)
         try:
             seen = describe(connection, arn)
-        except (ClientError, BotoCoreError, CutAnswer):
+        except (ClientError, BotoCoreError, TruncatedResponse):
             continue
         if isinstance(seen, NotFound) or seen.key_state in states:
             break
@@ -311,7 +311,7 @@ def _look(
         time.sleep(pause)
         try:
             seen = describe(connection, intent.key_arn)
-        except (ClientError, BotoCoreError, CutAnswer):
+        except (ClientError, BotoCoreError, TruncatedResponse):
             continue
         if isinstance(seen, NotFound) or shows(seen):
             break

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from keysweep.remediation.iac import Code, Traced
-from keysweep.remediation.iac.addresses import Address
-from keysweep.remediation.iac.states import GivenState
-from keysweep.remediation.iac.tfstate import OwnedKey, State
+from keysweep.remediation.iac import Code, MappedFindings
+from keysweep.remediation.iac.terraform_addresses import Address
+from keysweep.remediation.iac.terraform_findings import GivenState
+from keysweep.remediation.iac.terraform_states import OwnedKey, State
 from keysweep.remediation.models import CodeLocation, Finding, FindingStatus, KeyArn, Unmapped
 
 SHOP = "111122223333"
@@ -69,17 +69,17 @@ class NoAccounts:
 
 def traced(
     findings: list[Finding], *states: GivenState, accounts: Any = None, **code: Any
-) -> Traced:
+) -> MappedFindings:
     """What these states make of the findings."""
-    return Code(states, **code).trace(findings, accounts or NoAccounts())
+    return Code(states, **code).map_findings(findings, accounts or NoAccounts())
 
 
-def led(found: Traced) -> dict[str, KeyArn | None]:
+def led(found: MappedFindings) -> dict[str, KeyArn | None]:
     """The key of each finding, by address."""
     return {f.code.address: f.key_arn for f in found.findings if f.code is not None}
 
 
-def only(found: Traced) -> Unmapped:
+def only(found: MappedFindings) -> Unmapped:
     """The one finding without a key."""
     (unmapped,) = found.unmapped
     return unmapped

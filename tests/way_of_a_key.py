@@ -27,7 +27,7 @@ STAGES = {
     "evidence": "what AWS says of a key",
     "journal": "what was done",
     "iac": "from code to keys, and their owners",
-    "aws": "sessions, limits, whole answers",
+    "aws": "sessions, limits, complete responses",
     "findings": "what scanners wrote",
 }
 """Modules and packages of `remediation` that a key passes, and what each is about."""

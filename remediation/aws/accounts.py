@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from ..errors import AccountUnavailable, CutAnswer
+from ..errors import AccountUnavailable, TruncatedResponse
 from .clients import Clients, ClientSettings
 from .clock import Clock
 from .failures import code_of
@@ -247,7 +247,7 @@ class Accounts:
         )
         try:
             entered, _ = self._identity(session, account, located.region)
-        except (ClientError, BotoCoreError, CutAnswer) as error:
+        except (ClientError, BotoCoreError, TruncatedResponse) as error:
             raise AccountUnavailable(
                 f"account {account} could not be entered: {_told(error)} when assuming {role}; "
                 "check the role's trust policy and --external-id"
@@ -281,7 +281,7 @@ class Accounts:
             return f"{_told(error)}; check the AWS configuration and --profile"
         try:
             account, arn = self._identity(session, "", located.region)
-        except (ClientError, BotoCoreError, CutAnswer) as error:
+        except (ClientError, BotoCoreError, TruncatedResponse) as error:
             return (
                 f"the AWS credentials do not work: {_told(error)} from sts:GetCallerIdentity in "
                 f"{located.region}; check the environment, --profile and --role-name"
@@ -300,7 +300,7 @@ class Accounts:
         return answer["Account"], answer["Arn"]
 
 
-def _told(error: ClientError | BotoCoreError | CutAnswer) -> str:
+def _told(error: ClientError | BotoCoreError | TruncatedResponse) -> str:
     """What went wrong: AWS's code, or botocore's sentence."""
     if isinstance(error, ClientError):
         return code_of(error)

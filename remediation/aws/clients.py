@@ -140,11 +140,11 @@ class Clients:
         **credentials: str | None,
     ) -> Any:
         """A new client. Their types are made at run time: hence Any."""
-        from .whole import demand_whole_answers
+        from .response_integrity import reject_truncated_responses
 
         config = self._manners.config(writes=writes)
         client = self._create(session, service, region, config=config, **credentials)
-        demand_whole_answers(client)
+        reject_truncated_responses(client)
         self._limiter.attach(client, account_id)
         log_requests(client, account_id)
         return client

@@ -7,13 +7,13 @@ from typing import Protocol
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from ..errors import CutAnswer
+from ..errors import TruncatedResponse
 from ..models import Unreadable
 
 _DENIED = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError")
 _EXPIRED = ("ExpiredToken", "ExpiredTokenException", "RequestExpired")
 
-Failure = ClientError | BotoCoreError | CutAnswer
+Failure = ClientError | BotoCoreError | TruncatedResponse
 
 
 class Where(Protocol):

@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-from .. import pack
-from ..folders import Parameter
+from .. import standalone
+from ..parameters import Parameter
 
 
 class ArgparseCommand(click.Command):
@@ -33,7 +33,7 @@ class ArgparseCommand(click.Command):
 
     def invoke(self, ctx: click.Context) -> int:
         """Let it be answered where no library is needed."""
-        return pack.main([str(self.name), *ctx.args])
+        return standalone.main([str(self.name), *ctx.args])
 
 
 def parameter(names: tuple[str, ...], settings: dict[str, Any], **more: Any) -> click.Parameter:

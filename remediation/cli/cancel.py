@@ -12,8 +12,8 @@ from .. import cancel as cancel_stage
 from .. import journal as journal_stage
 from .. import planfile
 from ..aws import Access, Accounts, ClientSettings
-from ..aws.bucket import Buckets
 from ..findings import Results, candidates, is_cancel_candidate, read_results
+from ..findings.s3 import S3Results
 from ..models import KeyArn
 from ..plan import Plan
 from ..work import Stop
@@ -88,7 +88,7 @@ def cancel(
     made = planfile.load(plan_path) if plan_path is not None else None
     policy = made.policy if made is not None and policy_path is None else load_policy(policy_path)
     accounts = Accounts(access, ClientSettings(policy.quota_share))
-    found = read_results(results, sys.stdin.buffer, Buckets(accounts).find) if results else None
+    found = read_results(results, sys.stdin.buffer, S3Results(accounts).find) if results else None
     unusable = _told(found)
     batches: Mapping[Path, Collection[KeyArn]]
     if any(ways):

@@ -19,7 +19,7 @@ from .. import journal as journal_stage
 from ..aws import Access
 from ..aws.accounts import SESSION_NAME
 from ..errors import KeysweepError, Unexpected
-from ..folders import DIAGNOSTICS
+from ..parameters import DIAGNOSTICS
 from .argparse_command import parameter
 
 _log: Final = logging.getLogger(__name__)

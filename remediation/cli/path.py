@@ -1,8 +1,10 @@
-"""`keysweep path`, for the shell's completion; it is answered without click, in `pack`."""
+"""`keysweep path`, for the shell's completion; it is answered without click, in `standalone`."""
 
 from __future__ import annotations
 
-from .. import pack
+from .. import standalone
 from .argparse_command import ArgparseCommand
 
-path = ArgparseCommand("path", pack.PATH_PARAMETERS, pack.PATH_ABOUT, pack.PATH_EXAMPLE)
+path = ArgparseCommand(
+    "path", standalone.PATH_PARAMETERS, standalone.PATH_ABOUT, standalone.PATH_EXAMPLE
+)

@@ -10,11 +10,11 @@ import click
 
 from .. import planfile, planner
 from ..aws import Access, Accounts, ClientSettings
-from ..aws.bucket import Buckets
 from ..escape import printable
 from ..files import demand_writable, write_private
 from ..findings import read_results
-from ..iac import look_at
+from ..findings.s3 import S3Results
+from ..iac import read_code
 from ..interrupt import at_once
 from ..policy import MAX_WINDOW_DAYS, MIN_WINDOW_DAYS
 from ..report import page, tables
@@ -114,9 +114,9 @@ def plan(
     since = planfile.load(since_path) if since_path is not None else None
     demand_writable(html_path)
     accounts = Accounts(access, ClientSettings(policy.quota_share))
-    found = read_results(results, sys.stdin.buffer, Buckets(accounts).find)
+    found = read_results(results, sys.stdin.buffer, S3Results(accounts).find)
     with at_once(), progress("reading evidence") as step:
-        code = look_at(states, stacks, accounts)
+        code = read_code(states, stacks, accounts)
         collector = new_collector(accounts, cloudtrail_lake, step=step)
         made = planner.build(
             found,

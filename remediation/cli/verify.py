@@ -1,4 +1,4 @@
-"""`keysweep verify`, for the shell's completion; it is answered without click, in `pack`."""
+"""`keysweep verify`, for the shell's completion; it is answered without click, in `standalone`."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from ..aws import Accounts, Connection
 from ..aws.failures import explain
 from ..aws.width import PLACES, SCANS, keys_at_a_time
-from ..errors import AccountUnavailable, CutAnswer, present
+from ..errors import AccountUnavailable, TruncatedResponse, present
 from ..kept import ByKey, Kept
 from ..models import Cost, Evidence, KeyArn, Unreadable
 from .registry import SOURCES
@@ -222,7 +222,7 @@ def _attempt(source: Source, connection: Connection, read: Callable[[], Piece]) 
 
     try:
         return read()
-    except (ClientError, BotoCoreError, CutAnswer) as error:
+    except (ClientError, BotoCoreError, TruncatedResponse) as error:
         return explain(error, connection, source.permissions)
     except (LookupError, TypeError, ValueError, AttributeError, ResponseParserError) as error:
         _log.debug(

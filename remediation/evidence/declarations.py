@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 
 from ..aws import Connection
 from ..iac import fixes
-from ..iac.stacks import LET_GO
+from ..iac.cloudformation import RELEASED
 from ..models import Cost, Declaration, Declarations, Evidence
 from .source import Source
 
@@ -31,7 +31,7 @@ def _read(connection: Connection, evidence: Evidence) -> Declarations:
     if not resources:
         raise LookupError("neither a stack nor a ValidationError")
     own = [r for r in resources if r.get("PhysicalResourceId") in {key_id, str(evidence.key_arn)}]
-    if own and all(resource["ResourceStatus"] in LET_GO for resource in own):
+    if own and all(resource["ResourceStatus"] in RELEASED for resource in own):
         return Declarations()
     stack = resources[0]["StackName"]
     return Declarations(

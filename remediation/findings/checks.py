@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import Final
 
-OURS: Final = "kms_cmk_not_disabled"
+KEYSWEEP: Final = "kms_cmk_not_disabled"
 """Keysweep's own Prowler check."""
 
-STOCK: Final = "kms_cmk_are_used"
+BUILT_IN: Final = "kms_cmk_are_used"
 """Prowler's own check of the same; it fails for every key that is neither enabled nor pending."""
 
-OURS_IN_CODE: Final = "CKV_KEYSWEEP_001"
+KEYSWEEP_IN_CODE: Final = "CKV_KEYSWEEP_001"
 """Keysweep's own Checkov check."""
 
-PLAN_CHECKS: Final = frozenset({OURS, STOCK, OURS_IN_CODE, "CKV_AWS_227"})
+PLAN_CHECKS: Final = frozenset({KEYSWEEP, BUILT_IN, KEYSWEEP_IN_CODE, "CKV_AWS_227"})
 """Failed: the key may be retired."""
 
 CANCEL_CHECKS: Final = frozenset(

@@ -15,7 +15,7 @@ from typing import Final
 
 import msgspec
 
-from .window import LONGEST, NotWhole, Readable, Window
+from .buffer import LONGEST, Buffer, InvalidDocument, Readable
 
 _LIST: Final = msgspec.json.Decoder(list[msgspec.Raw])
 _VALUES: Final = msgspec.json.Decoder(msgspec.Raw)
@@ -38,9 +38,9 @@ _SEAM: Final = re.compile(rb'\s*\}\s*,?\s*\{\s*"[^"\\]*"')
 
 
 class Records:
-    """The records of a document, each valid JSON by itself, of any type.
+    """The records of a document: JSON values of any type.
 
-    Iterating raises NotWhole as soon as something does not fit; what came before it is then void.
+    Iterating raises InvalidDocument at the first error; earlier records must then be discarded.
     """
 
     def __init__(self, stream: Readable) -> None:
@@ -49,55 +49,55 @@ class Records:
         self._stream = stream
 
     def __iter__(self) -> Iterator[msgspec.Raw]:
-        window = Window(self._stream)
-        while window.skip_space():
-            if window.text.startswith(b"["):
-                window.drop(1)
+        buffer = Buffer(self._stream)
+        while buffer.skip_space():
+            if buffer.text.startswith(b"["):
+                buffer.drop(1)
                 layout: _Layout = _List()
-            elif window.text.startswith(b"{"):
+            elif buffer.text.startswith(b"{"):
                 layout = _Layout()
             else:
                 raise self._broken(
-                    f"it goes on with {window.text[:20].decode(errors='replace').strip()!r}"
+                    f"it goes on with {buffer.text[:20].decode(errors='replace').strip()!r}"
                 )
-            yield from self._pieces(window, layout)
+            yield from self._pieces(buffer, layout)
 
-    def _pieces(self, window: Window, layout: _Layout) -> Iterator[msgspec.Raw]:
+    def _pieces(self, buffer: Buffer, layout: _Layout) -> Iterator[msgspec.Raw]:
         brackets = _Brackets()
         while True:
-            piece = self._guessed(window, layout) or self._counted(window, layout, brackets)
+            piece = self._guessed(buffer, layout) or self._counted(buffer, layout, brackets)
             if piece is not None:
                 yield from piece.records
                 self.done += len(piece.records)
-                window.drop(piece.length)
+                buffer.drop(piece.length)
                 if piece.last:
                     return
                 brackets = _Brackets()
-            elif window.at_end:
-                raise NotWhole(f"is cut off in record {self.done + 1}; {_AGAIN}")
-            elif window.full:
-                raise NotWhole(
+            elif buffer.at_end:
+                raise InvalidDocument(f"is cut off in record {self.done + 1}; {_AGAIN}")
+            elif buffer.full:
+                raise InvalidDocument(
                     f"has more than {LONGEST >> 20} MiB in record {self.done + 1}, more than "
                     "scanners write; --check CKV_KEYSWEEP_001,CKV_AWS_227 keeps Checkov's reports "
                     "small"
                 )
-            window.fill()
+            buffer.fill()
 
-    def _guessed(self, window: Window, layout: _Layout) -> _Piece | None:
-        end, last = layout.guess(window.text, at_end=window.at_end)
+    def _guessed(self, buffer: Buffer, layout: _Layout) -> _Piece | None:
+        end, last = layout.guess(buffer.text, at_end=buffer.at_end)
         if not end and not last:
             return None
         try:
-            return layout.piece(window.text, end, last=last)
+            return layout.piece(buffer.text, end, last=last)
         except _INVALID:
             return None
 
-    def _counted(self, window: Window, layout: _Layout, brackets: _Brackets) -> _Piece | None:
+    def _counted(self, buffer: Buffer, layout: _Layout, brackets: _Brackets) -> _Piece | None:
         try:
-            ends, stop = brackets.count(window.text, layout.closing)
+            ends, stop = brackets.count(buffer.text, layout.closing)
         except RecursionError as error:
             raise self._broken("it is nested too deeply") from error
-        last = stop is not None and window.text.startswith(layout.closing, stop)
+        last = stop is not None and buffer.text.startswith(layout.closing, stop)
         if last and stop is not None:
             ends.append(stop)
         elif not ends:
@@ -105,13 +105,13 @@ class Records:
                 raise self._broken("it closes a bracket that was not opened")
             return None
         else:
-            layout.learn(window.text, ends[-1])
+            layout.learn(buffer.text, ends[-1])
         try:
-            return layout.piece(window.text, ends[-1], last=last)
+            return layout.piece(buffer.text, ends[-1], last=last)
         except _INVALID as error:
-            raise self._blame(window.text, ends, layout) from error
+            raise self._blame(buffer.text, ends, layout) from error
 
-    def _blame(self, text: bytes, ends: Sequence[int], layout: _Layout) -> NotWhole:
+    def _blame(self, text: bytes, ends: Sequence[int], layout: _Layout) -> InvalidDocument:
         """Which record it is that makes a piece invalid."""
         start = 0
         for end in ends:
@@ -126,8 +126,8 @@ class Records:
             start = end
         return self._broken("it does not fit together")
 
-    def _broken(self, why: str) -> NotWhole:
-        return NotWhole(f"is no valid JSON at record {self.done + 1}: {why}; {_AGAIN}")
+    def _broken(self, why: str) -> InvalidDocument:
+        return InvalidDocument(f"is no valid JSON at record {self.done + 1}: {why}; {_AGAIN}")
 
 
 # --- pieces -----------------------------------------------------------------------------------

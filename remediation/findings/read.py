@@ -16,13 +16,13 @@ import msgspec
 from ..errors import BadInput, present
 from ..escape import MESSAGE_LENGTH, path_text, printable, short
 from ..models import Finding, ResultsSource, UnusableRecord
-from .checks import OURS_IN_CODE
+from .buffer import InvalidDocument, Readable
+from .checks import KEYSWEEP_IN_CODE
 from .documents import Records
 from .format import Format, Notice, Unusable
 from .formats import recognise
-from .refused import reason, reason_of_text
-from .stored import S3, SUFFIXES, Stored
-from .window import NotWhole, Readable
+from .remote import S3, SUFFIXES, RemoteResults
+from .unsupported import reason_for_record, reason_for_text
 
 _log: Final = logging.getLogger(__name__)
 
@@ -46,7 +46,7 @@ class Results:
 
 
 def read_results(
-    paths: Sequence[str], stdin: BinaryIO, find: Callable[[str], Stored] | None = None
+    paths: Sequence[str], stdin: BinaryIO, find: Callable[[str], RemoteResults] | None = None
 ) -> Results:
     """Read results files, folders and `-`, standard input; a file that is named twice is read once.
 
@@ -105,7 +105,7 @@ def _local(paths: Iterable[str], stdin: BinaryIO) -> _Files:
         yield identity, partial(_read, path, stdin)
 
 
-def _stored(stored: Stored) -> _Files:
+def _stored(stored: RemoteResults) -> _Files:
     for file in stored.files:
         yield file.path, partial(file.read, partial(_document, file.path))
 
@@ -154,10 +154,10 @@ def _silent_checks(documents: Collection[_Document]) -> Iterator[str]:
         )
     checkov = [one for one in documents if one.scanner == "checkov"]
     if checkov and not any(
-        finding.check_id == OURS_IN_CODE for one in checkov for finding in one.findings
+        finding.check_id == KEYSWEEP_IN_CODE for one in checkov for finding in one.findings
     ):
         yield (
-            f"no record of {OURS_IN_CODE} is in Checkov's results: either the pack was not loaded "
+            f"Checkov's results have no record of {KEYSWEEP_IN_CODE}: the checks were not loaded "
             "(--external-checks-dir), the check was not selected, or the code declares no key"
         )
 
@@ -197,8 +197,8 @@ class _Document:
         try:
             for number, record in enumerate(Records(hashed), 1):
                 self._take(record, f"record {number}")
-        except NotWhole as error:
-            known = reason_of_text(hashed.start) or str(error)
+        except InvalidDocument as error:
+            known = reason_for_text(hashed.start) or str(error)
             raise BadInput(f"{short(self._name)} {known}") from error
         if self._format is None:
             if not hashed.start.strip():
@@ -210,7 +210,7 @@ class _Document:
     def _take(self, record: msgspec.Raw, position: str) -> None:
         recognised = recognise(record, self._format)
         if recognised is None:
-            if why := reason(record):
+            if why := reason_for_record(record):
                 raise _Foreign(f"{short(self._name)} {why}")
             self._unusable(position, "no record of a known scanner")
             return

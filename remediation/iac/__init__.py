@@ -1,12 +1,12 @@
-"""Infrastructure code and live keys: which key a finding of code means, and what code owns a key.
+"""Infrastructure code and live keys: which key a finding in code means, and which code owns a key.
 
-`look_at` reads the Terraform states and the stacks that the user named; `Code.trace` leads findings
-to keys by them, and says who declares a key. A finding still only nominates; what is ambiguous
-leads nowhere, and nothing is matched by a description or tag.
+`read_code` reads the Terraform states and the stacks that the user names. `Code.map_findings` finds
+the key of each finding in them, and says which code declares a key. A finding only makes a
+candidate. An ambiguous finding maps to no key, and nothing is matched by a description or tag.
 """
 
 from __future__ import annotations
 
-from .code import NOTHING, Code, Traced, look_at
+from .code import NO_CODE, Code, MappedFindings, read_code
 
-__all__ = ["NOTHING", "Code", "Traced", "look_at"]
+__all__ = ["NO_CODE", "Code", "MappedFindings", "read_code"]

@@ -1,6 +1,6 @@
-"""Ansible's tasks of the KMS key module: the key is named by `key_id`, or by `alias` and `region`.
+"""Ansible's tasks of the KMS key module, which name a key by `key_id`, or by `alias` and `region`.
 
-Names of parameters and their aliases: "amazon.aws.kms_key", Ansible's collection for AWS.
+Parameters and their aliases: "amazon.aws.kms_key", Ansible's collection for AWS.
 """
 
 from __future__ import annotations
@@ -11,8 +11,7 @@ from typing import Final
 import yaml
 
 from ..models import CodeLocation
-from .leads import BY_PROWLER, Lead, Nowhere
-from .written import CHANGED, text_of
+from .key_names import FILE_CHANGED, SCAN_WITH_PROWLER, KeyName, Unresolved, source_text
 
 MODULES: Final = ("amazon.aws.kms_key", "community.aws.aws_kms", "kms_key", "aws_kms")
 
@@ -23,47 +22,47 @@ _OTHER_ACCOUNT: Final = frozenset(
         *("ec2_access_key", "session_token", "endpoint_url", "aws_endpoint_url", "ec2_url"),
     }
 )
-"""Parameters with which the task may be about another account than the credentials here."""
+"""Parameters that may put the task's key into another account than that of the credentials."""
 
 
-def lead(code: CodeLocation) -> Lead | Nowhere:
-    """What the task says about its key."""
-    text = text_of(code)
-    if isinstance(text, Nowhere):
+def key_name(code: CodeLocation) -> KeyName | Unresolved:
+    """The key that a finding's task names."""
+    text = source_text(code)
+    if isinstance(text, Unresolved):
         return text
     try:
         tasks = [task for task in _tasks(text) if _is_at(task, code.first_line)]
     except (yaml.YAMLError, RecursionError):
-        return CHANGED
+        return FILE_CHANGED
     if len(tasks) != 1:
-        return CHANGED
+        return FILE_CHANGED
     name = _texts(tasks[0]).get("name")
     if name is not None and not code.address.endswith(f".{name}"):
-        return CHANGED
-    return _lead(_parameters(tasks[0]))
+        return FILE_CHANGED
+    return _named(_parameters(tasks[0]))
 
 
-def _lead(parameters: Mapping[str, str]) -> Lead | Nowhere:
+def _named(parameters: Mapping[str, str]) -> KeyName | Unresolved:
     named = parameters.get("key_id") or parameters.get("alias")
     region = next((parameters[name] for name in _REGION if name in parameters), None)
     if named is None:
-        return Nowhere("its task names neither key_id nor alias", BY_PROWLER)
+        return Unresolved("its task names neither key_id nor alias", SCAN_WITH_PROWLER)
     if any("{{" in word or "{%" in word for word in (named, region or "")):
-        return Nowhere("its task names the key by a template", BY_PROWLER)
+        return Unresolved("its task uses a template for the key", SCAN_WITH_PROWLER)
     if named.startswith("arn:"):
-        return Lead(named, None)
+        return KeyName(named, None)
     if _OTHER_ACCOUNT & parameters.keys():
-        return Nowhere(
-            "its task brings credentials of its own, so the key's account is not known",
-            f"give the key's ARN as key_id, or {BY_PROWLER}",
+        return Unresolved(
+            "its task has its own credentials, so the key's account is unclear",
+            f"set key_id to the key's ARN, or {SCAN_WITH_PROWLER}",
         )
     if "key_id" not in parameters and not named.startswith("alias/"):
         named = f"alias/{named}"  # as the module does
-    return Lead(named, region)
+    return KeyName(named, region)
 
 
 def _tasks(text: str) -> Iterator[yaml.MappingNode]:
-    """Every mapping with a KMS key module, wherever it stands; each node once."""
+    """Every mapping that has a KMS key module, at any depth; each node once."""
     todo: list[yaml.Node] = list(yaml.compose_all(text, yaml.SafeLoader))
     seen: set[int] = set()
     while todo:
@@ -97,7 +96,7 @@ def _parameters(task: yaml.MappingNode) -> dict[str, str]:
 
 
 def _texts(node: yaml.Node | None) -> dict[str, str]:
-    """The names with plain values; templates, lists and tagged secrets have none."""
+    """The names with plain values. Templates, lists and tagged secrets are left out."""
     if not isinstance(node, yaml.MappingNode):
         return {}
     return {

@@ -1,4 +1,4 @@
-"""The code that the user gave to look keys up in, and what it says about findings and keys."""
+"""The states and stacks that the user gives, and what they say about findings and keys."""
 
 from __future__ import annotations
 
@@ -12,93 +12,90 @@ from ..aws import Accounts
 from ..errors import AccountUnavailable, BadInput
 from ..escape import path_text, short
 from ..models import CodeLocation, Declaration, Finding, KeyArn, Unmapped
-from . import ansible, crossplane, fixes
-from .leads import BY_PROWLER, Nowhere
-from .plans import in_plans, resource_of
-from .stacks import StackKey, StackOption, read_stack
-from .states import FRAMEWORKS, GivenState, by_addresses
-from .templates import STACKS, by_logical_ids
-from .tfstate import State, read_state
+from . import ansible, cloudformation, crossplane, fixes, terraform_findings
+from .cloudformation import StackKey, StackOption, keys_of_templates, read_stack
+from .key_names import SCAN_WITH_PROWLER, Unresolved
+from .terraform_findings import GivenState, keys_of_code, keys_of_plans, planned_resource
+from .terraform_states import State, read_state
 
 CROSSPLANE: Final = frozenset({"kubernetes", "helm", "kustomize"})
-"""Checkov's frameworks that judge manifests of Crossplane."""
+"""Checkov's frameworks that check Crossplane's manifests."""
 
 
 @dataclass(frozen=True)
 class Code:
-    """States and stacks that were read."""
+    """The states and stacks that were read."""
 
     states: tuple[GivenState, ...] = ()
     stacks: tuple[StackKey, ...] = ()
-    looked_at: bool = False
-    """Whether the user gave any that owns something."""
+    owns_resources: bool = False
+    """Whether any of them owns a resource."""
     warnings: tuple[str, ...] = ()
-    """What a person has to know about them, as sentences."""
+    """For people."""
 
-    def trace(self, findings: Sequence[Finding], accounts: Accounts) -> Traced:
-        """Lead every finding of code to its key, or say why not.
+    def map_findings(self, findings: Sequence[Finding], accounts: Accounts) -> MappedFindings:
+        """Find the key of every finding in code, or the reason why there is none.
 
-        Raises BadInput when a state is certainly not the one of its root folder, or not one of the
-        account that the credentials are of.
+        Raises BadInput for a state that is certainly of another root folder or account.
         """
         codes = [finding.code for finding in findings if finding.code is not None]
-        led: dict[CodeLocation, KeyArn | Nowhere] = {
-            **by_addresses(self.states, codes),
-            **by_logical_ids(self.stacks, codes),
+        keys: dict[CodeLocation, KeyArn | Unresolved] = {
+            **keys_of_code(self.states, codes),
+            **keys_of_templates(self.stacks, codes),
         }
-        planned = in_plans(findings)
-        found: list[Finding] = []
-        nowhere: dict[int, Nowhere] = {}
+        planned = keys_of_plans(findings)
+        mapped: list[Finding] = []
+        unresolved: dict[int, Unresolved] = {}
         for number, finding in enumerate(findings):
             if finding.code is None:
-                found.append(finding)
+                mapped.append(finding)
                 continue
-            resource = resource_of(finding)
+            resource = planned_resource(finding)
             if resource is not None:
                 key = planned[resource]
             else:
-                if finding.code not in led:
-                    led[finding.code] = _followed(finding.code, accounts)
-                key = led[finding.code]
-            if isinstance(key, Nowhere):
-                nowhere[number] = key
-            arn = None if isinstance(key, Nowhere) else key
-            found.append(replace(finding, key_arn=arn))
-        self._refuse_other_accounts(found, accounts)
-        return Traced(tuple(found), nowhere, self)
+                if finding.code not in keys:
+                    keys[finding.code] = _named_key(finding.code, accounts)
+                key = keys[finding.code]
+            if isinstance(key, Unresolved):
+                unresolved[number] = key
+            arn = None if isinstance(key, Unresolved) else key
+            mapped.append(replace(finding, key_arn=arn))
+        self._reject_other_accounts(mapped, accounts)
+        return MappedFindings(tuple(mapped), unresolved, self)
 
-    def _refuse_other_accounts(self, findings: Iterable[Finding], accounts: Accounts) -> None:
-        """A state of another account than the credentials', when none other can be entered."""
+    def _reject_other_accounts(self, findings: Iterable[Finding], accounts: Accounts) -> None:
+        """Raise BadInput for a state of an account that the credentials cannot enter."""
         if accounts.changes_roles:
             return
-        led = {f.key_arn for f in findings if f.code is not None and f.key_arn is not None}
+        mapped = {f.key_arn for f in findings if f.code is not None and f.key_arn is not None}
         for given in self.states:
-            arns = sorted(k.arn for k in given.state.keys if k.arn is not None and k.arn in led)
+            arns = sorted(k.arn for k in given.state.keys if k.arn is not None and k.arn in mapped)
             if not arns:
                 continue
             try:
                 own = accounts.own_connection(arns[0].region).account_id
             except AccountUnavailable:
-                continue  # the row of each key says so
+                continue  # each key's row reports it
             if all(arn.account_id != own for arn in arns):
                 raise BadInput(
-                    f"{given.state.file}: is a state of account {arns[0].account_id}, and the "
-                    f"credentials are of account {own}; give the state of {own}, credentials of "
-                    f"{arns[0].account_id}, or --role-name"
+                    f"{given.state.file}: is a state of account {arns[0].account_id}, but the "
+                    f"credentials belong to account {own}. Fix: give the state of {own}, use "
+                    f"credentials of {arns[0].account_id}, or add --role-name"
                 )
 
 
-NOTHING: Final = Code()
-"""No code was given."""
+NO_CODE: Final = Code()
+"""The user gave no code."""
 
 
 @dataclass(frozen=True)
-class Traced:
-    """Findings with the keys that they lead to."""
+class MappedFindings:
+    """Findings with their keys."""
 
     findings: tuple[Finding, ...]
-    nowhere: Mapping[int, Nowhere]
-    """Why a finding of code leads to no key, by its position in `findings`."""
+    unresolved: Mapping[int, Unresolved]
+    """Why a finding in code has no key, by its index in `findings`."""
     code: Code
     _places: dict[KeyArn, list[CodeLocation]] = field(init=False, repr=False)
 
@@ -111,26 +108,26 @@ class Traced:
 
     @property
     def unmapped(self) -> Iterable[Unmapped]:
-        """The findings of code that lead to no key."""
-        for number, nowhere in self.nowhere.items():
+        """The findings in code that have no key."""
+        for number, why in self.unresolved.items():
             yield Unmapped(
                 finding=self.findings[number],
-                reason=nowhere.reason,
-                step=nowhere.step,
-                candidates=nowhere.candidates,
+                reason=why.reason,
+                step=why.step,
+                candidates=why.candidates,
             )
 
     def declared_in(self, key: KeyArn) -> tuple[Declaration, ...]:
-        """Who declares the key: in all states and stacks, and in the code of the findings."""
+        """What declares the key: states, stacks, and the code of its findings."""
         places = self._places.get(key, [])
         found = [*self._in_states(key, places), *self._in_stacks(key, places)]
         tools = {declaration.tool for declaration in found}
-        own = [_in_its_own_words(code) for code in places]
+        own = [_declared_by(code) for code in places]
         found += [one for one in own if one is not None and one.tool not in tools]
         return tuple(dict.fromkeys(found))
 
     def _in_states(self, key: KeyArn, places: Iterable[CodeLocation]) -> Iterable[Declaration]:
-        blocks = [p for p in places if p.framework in FRAMEWORKS]
+        blocks = [p for p in places if p.framework in terraform_findings.FRAMEWORKS]
         for given in self.code.states:
             for owned in given.state.keys:
                 if owned.is_key(key):
@@ -145,7 +142,7 @@ class Traced:
                     )
 
     def _in_stacks(self, key: KeyArn, places: Iterable[CodeLocation]) -> Iterable[Declaration]:
-        templates = [place for place in places if place.framework in STACKS]
+        templates = [p for p in places if p.framework in cloudformation.FRAMEWORKS]
         for owned in self.code.stacks:
             if owned.arn == key:
                 yield _at(
@@ -160,26 +157,26 @@ class Traced:
 
 
 def _at(places: Sequence[CodeLocation], declaration: Declaration) -> Declaration:
-    """The declaration with the file and line where a finding of this key has them."""
+    """The declaration, with file and line of a finding of this key if there is one."""
     if not places:
         return declaration
     where = {"file": places[0].file, "line": places[0].first_line}
     return declaration.model_copy(update=where)
 
 
-def look_at(states: Sequence[str], stacks: Sequence[str], accounts: Accounts) -> Code:
-    """Read what the options `--tfstate [DIR=]FILE` and `--cfn-stack NAME[@REGION]` name.
+def read_code(states: Sequence[str], stacks: Sequence[str], accounts: Accounts) -> Code:
+    """Read the values of `--tfstate [DIR=]FILE` and `--cfn-stack NAME[@REGION]`.
 
-    Raises BadInput for whatever is no whole state, and for a stack that cannot be read.
+    Raises BadInput for a state that is not complete, and for a stack that cannot be read.
     """
     named = [StackOption.parse(text) for text in dict.fromkeys(stacks)]
     given = tuple(_given(text) for text in dict.fromkeys(states))
     read = {option: read_stack(option, accounts) for option in named}
     keys = [key for stack in read.values() for key in stack.keys]
-    warnings = [warning for one in given for warning in _doubts(one.state)]
+    warnings = [warning for one in given for warning in _warnings(one.state)]
     warnings += [
-        f"--cfn-stack {option.stack}: the stack owns nothing: deleted, or never created? It does "
-        "not count as code; name the stack that has the resources"
+        f"--cfn-stack {option.stack}: the stack owns nothing and is ignored. It may be deleted, or "
+        "never created. Fix: name the stack that has the resources"
         for option, stack in read.items()
         if stack.empty
     ]
@@ -187,54 +184,54 @@ def look_at(states: Sequence[str], stacks: Sequence[str], accounts: Accounts) ->
     return Code(
         given,
         tuple(dict.fromkeys(keys)),
-        looked_at=not all(empty),
+        owns_resources=not all(empty),
         warnings=tuple(dict.fromkeys(warnings)),
     )
 
 
-def _doubts(state: State) -> Iterator[str]:
-    """What a state leaves open: its silence must not read as "no code owns the key"."""
+def _warnings(state: State) -> Iterator[str]:
+    """Warn of what a state leaves open, because silence would mean that no code owns a key."""
     file = short(path_text(state.file))
     if state.empty:
         yield (
-            f"{file}: the state owns nothing: wrong folder or workspace? It does not count as "
-            "code; compare with terraform workspace list"
+            f"{file}: the state owns nothing and is ignored. It may be of a wrong folder or "
+            "workspace. Fix: see terraform workspace list"
         )
     for key in state.keys:
         if key.arn is None and key.key_id is None:
             yield (
-                f"{file}: does not say which key {short(key.address)} is; run terraform apply "
-                "-refresh-only and give the state again"
+                f"{file}: does not name the key of {short(key.address)}. Fix: run terraform apply "
+                "-refresh-only, and give the state again"
             )
 
 
 def _given(text: str) -> GivenState:
     folder, equals, file = text.partition("=")
-    if not equals or os.path.exists(text):  # noqa: PTH110 - Path.exists raises on odd names
+    if not equals or os.path.exists(text):  # noqa: PTH110 - Path.exists raises for some names
         return GivenState(None, read_state(Path(text)))
     if not folder or not file:
-        raise BadInput(f"--tfstate {text!r}: write it as FILE, or as DIR=FILE")
+        raise BadInput(f"--tfstate {text!r}: expected FILE or DIR=FILE")
     return GivenState(folder, read_state(Path(file)))
 
 
-def _followed(code: CodeLocation, accounts: Accounts) -> KeyArn | Nowhere:
-    """The key that a playbook or manifest names itself."""
+def _named_key(code: CodeLocation, accounts: Accounts) -> KeyArn | Unresolved:
+    """The key that a playbook or manifest names."""
     if code.framework == "ansible":
-        lead = ansible.lead(code)
+        name = ansible.key_name(code)
     elif code.framework in CROSSPLANE:
-        lead = crossplane.lead(code)
+        name = crossplane.key_name(code)
     elif code.framework == "yaml":
-        return Nowhere(
-            "Pulumi's code does not say which key it is",
-            f"look it up with pulumi stack export, or {BY_PROWLER}",
+        return Unresolved(
+            "Pulumi's code does not name its key",
+            f"find it with pulumi stack export, or {SCAN_WITH_PROWLER}",
         )
     else:
-        return Nowhere(f"nothing leads from {code.framework} to a key", BY_PROWLER)
-    return lead if isinstance(lead, Nowhere) else lead.follow(accounts)
+        return Unresolved(f"{code.framework} code does not name its key", SCAN_WITH_PROWLER)
+    return name if isinstance(name, Unresolved) else name.resolve(accounts)
 
 
-def _in_its_own_words(code: CodeLocation) -> Declaration | None:
-    """What owns a key according to the code of a finding alone, without state or stack."""
+def _declared_by(code: CodeLocation) -> Declaration | None:
+    """What owns a key according to a finding's code alone, without a state or stack."""
     if code.framework == "terraform_plan":
         tool, fix = "terraform", fixes.terraform_text(code.address)
     elif code.framework == "ansible":

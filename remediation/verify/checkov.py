@@ -8,8 +8,8 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-from . import proof
-from .proof import Proof, Run
+from . import scanner_run
+from .scanner_run import Proof, Run
 
 CHECKS: Final = frozenset({"CKV_KEYSWEEP_001", "CKV_KEYSWEEP_002"})
 
@@ -46,7 +46,7 @@ def prove(program: Path, pack: Path, config: Path | None) -> Proof:
         ]
         command += ["--output", "json", "--skip-download"]
         where = Path.cwd() if config else work
-        done = proof.run(command, where, proof.environment(work, {}))
+        done = scanner_run.run(command, where, scanner_run.environment(work, {}))
     version, fired = _fired(done)
     missing = sorted(CHECKS - fired)
     if missing:

@@ -12,9 +12,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from ..folders import DIAGNOSTICS, Parameter, folder
+from ..parameters import DIAGNOSTICS, Parameter
+from ..paths import folder
 from . import checkov, prowler
-from .proof import Proof, find
+from .scanner_run import Proof, find
 
 PROVEN, NOT_PROVEN, BAD_USAGE, STOPPED = 0, 1, 2, 130
 """Exit codes; BAD_USAGE also without a scanner, STOPPED is a shell's own."""

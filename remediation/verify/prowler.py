@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from . import proof
-from .aws import REGION, Aws
-from .proof import Proof, Run
+from . import scanner_run
+from .fake_aws import REGION, FakeAws
+from .scanner_run import Proof, Run
 
 CHECKS: Final = ("kms_cmk_not_disabled", "kms_cmk_pending_deletion_not_used")
 
@@ -60,7 +60,7 @@ def prove(program: Path, pack: Path, folder: Path | None) -> Proof:
     `pack` is the folder to name where `-x` is advised. Takes as long as a scan of Prowler's,
     unless what is installed tells already that the check cannot run.
     """
-    python = proof.interpreter(program)
+    python = scanner_run.interpreter(program)
     facts = _look(python) if python else None
     if python is None or facts is None:
         said = f"{program} is no Python script of an environment that holds Prowler."
@@ -76,10 +76,10 @@ _Outcome = tuple[bool, tuple[str, ...], str]
 
 
 def _look(python: Path) -> Facts | None:
-    source = Path(__file__).with_name("inside.py").read_text(encoding="utf-8")
+    source = Path(__file__).with_name("prowler_facts.py").read_text(encoding="utf-8")
     with tempfile.TemporaryDirectory(prefix="keysweep-verify-") as temporary:
-        variables = proof.environment(Path(temporary), {})
-        done = proof.run([python, "-", *CHECKS], Path(temporary), variables, source)
+        variables = scanner_run.environment(Path(temporary), {})
+        done = scanner_run.run([python, "-", *CHECKS], Path(temporary), variables, source)
     try:
         answer = json.loads(done.output)
     except ValueError:
@@ -125,7 +125,7 @@ def _hindered(facts: Facts, python: Path, pack: Path, folder: Path | None) -> _O
 
 def _tried(program: Path, facts: Facts, pack: Path, folder: Path | None) -> _Outcome:
     """Scan with the program, and judge by its results alone."""
-    with tempfile.TemporaryDirectory(prefix="keysweep-verify-") as temporary, Aws() as aws:
+    with tempfile.TemporaryDirectory(prefix="keysweep-verify-") as temporary, FakeAws() as aws:
         done = _scan(program, facts, aws, Path(temporary), folder)
         found = _results(Path(temporary, "out"))
     left = [place for place in facts.places.values() if folder and Path(place).is_dir()]
@@ -147,12 +147,12 @@ def _tried(program: Path, facts: Facts, pack: Path, folder: Path | None) -> _Out
     return True, says, ""
 
 
-def _scan(program: Path, facts: Facts, aws: Aws, work: Path, folder: Path | None) -> Run:
+def _scan(program: Path, facts: Facts, aws: FakeAws, work: Path, folder: Path | None) -> Run:
     settings = aws.variables()
     for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
         settings[name] = os.devnull
     if facts.number < HEEDS_ENDPOINT:
-        mend = Path(__file__).with_name("endpoint.py").read_text(encoding="utf-8")
+        mend = Path(__file__).with_name("sts_endpoint.py").read_text(encoding="utf-8")
         Path(work, "sitecustomize.py").write_text(mend, encoding="utf-8")
         paths = [str(work), os.environ.get("PYTHONPATH", "")]
         settings["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
@@ -160,7 +160,7 @@ def _scan(program: Path, facts: Facts, aws: Aws, work: Path, folder: Path | None
     command = [program, "aws", *handed, "-c", *CHECKS]
     command += ["--region", REGION, "-M", "json-ocsf", "-o", str(work / "out")]
     command += ["--no-banner", "--no-color"]
-    return proof.run(command, work, proof.environment(work, settings))
+    return scanner_run.run(command, work, scanner_run.environment(work, settings))
 
 
 def _results(folder: Path) -> dict[str, dict[str, str]]:
@@ -227,7 +227,7 @@ def _left_out(facts: Facts) -> tuple[str, ...]:
 
 
 def _and(words: list[str]) -> str:
-    return " and ".join(map(proof.harmless, words))
+    return " and ".join(map(scanner_run.harmless, words))
 
 
 def _command(folder: Path | None) -> str:

@@ -16,7 +16,7 @@ import click
 import pytest
 from command_runs import Done, run_here
 
-from keysweep.remediation import cli, folders, pack
+from keysweep.remediation import cli, paths, standalone
 from keysweep.remediation.cli import main
 from keysweep.remediation.cli.argparse_command import ArgparseCommand
 from keysweep.remediation.cli.lazy_command import LazyCommand
@@ -24,7 +24,7 @@ from keysweep.remediation.verify import command as verify_command
 
 COMMAND = (sys.executable, "-P", "-m", "keysweep.remediation")
 
-PLAIN = {"path": pack.PATH_PARAMETERS, "verify": verify_command.PARAMETERS}
+PLAIN = {"path": standalone.PATH_PARAMETERS, "verify": verify_command.PARAMETERS}
 """Commands that argparse answers, and what it gets."""
 
 HEAVY = {"boto3", "botocore", "jinja2", "msgspec", "pydantic", "rich", "yaml"}
@@ -116,7 +116,7 @@ def test_the_versions_that_matter_are_shown() -> None:
 COMPLETED = {
     "keysweep ": {*main.COMMANDS},
     "keysweep pl": {"plan"},
-    "keysweep path ": {*folders.FOLDERS},
+    "keysweep path ": {*paths.FOLDERS},
     "keysweep plan --format ": {"table", "json", "markdown", "csv"},
     "keysweep verify --format ": {"table", "json"},
     "keysweep verify ": {"prowler", "checkov"},
@@ -250,7 +250,7 @@ def test_policy_shows_what_a_file_amounts_to(
     PLAIN.items(),
 )
 def test_what_shells_complete_is_what_argparse_takes(
-    name: str, parameters: tuple[pack.Parameter, ...]
+    name: str, parameters: tuple[standalone.Parameter, ...]
 ) -> None:
     parser = argparse.ArgumentParser()
     taken = {parser.add_argument(*names, **settings).dest for names, settings in parameters}
@@ -260,9 +260,9 @@ def test_what_shells_complete_is_what_argparse_takes(
 
 def test_plain_commands_are_answered_beside_click_too(capsys: pytest.CaptureFixture[str]) -> None:
     assert main.run(["path", "checkov"]) == 0
-    assert capsys.readouterr().out.strip() == folders.folder("checkov")
+    assert capsys.readouterr().out.strip() == paths.folder("checkov")
     assert main.run(["path", "checkov", "--format", "json"]) == 0
-    assert json.loads(capsys.readouterr().out) == {"path": folders.folder("checkov")}
+    assert json.loads(capsys.readouterr().out) == {"path": paths.folder("checkov")}
     with pytest.raises(SystemExit) as ended:
         main.run(["verify", "--help"])
     assert ended.value.code == 0

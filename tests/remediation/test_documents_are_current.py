@@ -23,7 +23,7 @@ from documents.iam import (
 from documents.schemas import schemas
 from keysweep.remediation.alarms import PERMISSIONS as ALARMS
 from keysweep.remediation.evidence import SOURCES
-from keysweep.remediation.iac.stacks import PERMISSIONS as STACKS
+from keysweep.remediation.iac.cloudformation import PERMISSIONS as STACKS
 from keysweep.remediation.policy import Policy, policies_folder
 from keysweep.remediation.rules import RULES
 from keysweep.remediation.write import OPERATIONS

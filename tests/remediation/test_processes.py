@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from embedded_aws.process import EmbeddedAws
-from keysweep.remediation import folders
+from keysweep.remediation import paths
 
 SHOP = "111122223333"
 ROLE = ("--role-name", "KeysweepOperator")
@@ -58,7 +58,7 @@ def test_the_commands_that_ask_aws_nothing(keysweep_process: Callable[..., Any])
     assert explained.code == 0
     assert "pending_window_days" in {value["name"] for value in explained.document["values"]}
     found = keysweep_process("path", "prowler")
-    assert (found.code, found.out) == (0, f"{folders.folder('prowler')}\n")
+    assert (found.code, found.out) == (0, f"{paths.folder('prowler')}\n")
     proof = keysweep_process("verify", "checkov", "--checkov", "/nowhere/checkov", *JSON)
     assert proof.code == 2
     assert "--checkov PATH" in proof.err

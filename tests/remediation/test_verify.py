@@ -17,10 +17,10 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from keysweep.remediation import pack
-from keysweep.remediation.verify import proof as verify
+from keysweep.remediation import standalone
 from keysweep.remediation.verify import prowler as verify_prowler
-from keysweep.remediation.verify.aws import ACCOUNT, REGION, Aws
+from keysweep.remediation.verify import scanner_run as verify
+from keysweep.remediation.verify.fake_aws import ACCOUNT, REGION, FakeAws
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def test_without_a_scanner_one_sentence_and_exit_2(
     arguments: tuple[str, ...],
     sentence: str,
 ) -> None:
-    assert pack.main(["verify", *arguments]) == 2
+    assert standalone.main(["verify", *arguments]) == 2
     said = capsys.readouterr()
     assert said.out == ""
     assert sentence in said.err
@@ -66,7 +66,7 @@ def test_a_path_that_does_not_exist_is_bad_usage(
     nowhere: Path, capsys: pytest.CaptureFixture[str], option: str, what: str
 ) -> None:
     program(nowhere / "checkov")
-    assert pack.main(["verify", option, str(nowhere / "nothing")]) == 2
+    assert standalone.main(["verify", option, str(nowhere / "nothing")]) == 2
     mend = f"nothing does not exist; give an existing {what}, or leave {option} out\n"
     assert capsys.readouterr().err.endswith(mend)
 
@@ -75,7 +75,7 @@ def test_without_argument_whichever_is_found_is_asked(
     nowhere: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     program(nowhere / "checkov")
-    assert pack.main(["verify", "--format", "json"]) == 1
+    assert standalone.main(["verify", "--format", "json"]) == 1
     results = json.loads(capsys.readouterr().out)["results"]
     assert {result["scanner"]: result["proven"] for result in results} == {"checkov": False}
 
@@ -101,7 +101,7 @@ def test_ctrl_c_ends_in_one_sentence(
 
     program(nowhere / "prowler")
     monkeypatch.setattr(verify_prowler, "prove", interrupted)
-    assert pack.main(["verify"]) == 130
+    assert standalone.main(["verify"]) == 130
     assert "nothing is proven" in capsys.readouterr().err
 
 
@@ -146,7 +146,7 @@ def events(cloudtrail: Any, arn: str) -> list[str]:
 
 
 def test_the_tests_aws_answers_what_a_scan_asks_and_nothing_else() -> None:
-    with Aws() as aws:
+    with FakeAws() as aws:
 
         def client(service: str):
             return boto3.client(
@@ -185,7 +185,7 @@ def test_the_tests_aws_answers_what_a_scan_asks_and_nothing_else() -> None:
         with pytest.raises(urllib.error.HTTPError):
             urllib.request.urlopen(aws.endpoint)
         first = set(states)
-    with Aws() as another:
+    with FakeAws() as another:
         assert not first & {another.disabled, another.enabled, another.pending}
 
 
@@ -193,13 +193,13 @@ def test_what_runs_in_a_scanners_python_is_understood_by_older_ones() -> None:
     """Prowler before 5.x runs on Python 3.9: nothing newer than its grammar may be used."""
     import ast
 
-    for name in ("inside.py", "endpoint.py"):
+    for name in ("prowler_facts.py", "sts_endpoint.py"):
         source = Path(verify.__file__).with_name(name).read_text(encoding="utf-8")
         ast.parse(source, feature_version=(3, 9))
 
 
 def test_path_and_verify_need_the_standard_library_alone() -> None:
-    code = "import sys, keysweep.remediation.pack; print(*sys.modules)"
+    code = "import sys, keysweep.remediation.standalone; print(*sys.modules)"
     done = subprocess.run(
         [sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True
     )

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from keysweep.remediation import folders, pack
+from keysweep.remediation import paths, standalone
 from keysweep.remediation.verify import checkov as verify_checkov
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "checkov" / ".checkov.yaml"
@@ -28,7 +28,8 @@ def ask(
     capsys: pytest.CaptureFixture[str], checkov: Path, *options: str
 ) -> tuple[int, dict[str, Any]]:
     """Run the command; returns the exit code and the one result."""
-    code = pack.main(["verify", "checkov", "--checkov", str(checkov), "--format", "json", *options])
+    arguments = ["verify", "checkov", "--checkov", str(checkov), "--format", "json"]
+    code = standalone.main([*arguments, *options])
     [result] = json.loads(capsys.readouterr().out)["results"]
     assert (code == 0) == result["proven"] == (result["mend"] == "")
     return code, result
@@ -48,7 +49,7 @@ def test_both_checks_fire_whatever_the_users_own_settings_are(
     assert code == 0, result
     assert result["version"] == "3.3.30"
     assert result["says"][0].startswith(BOTH)
-    assert f"--external-checks-dir {folders.folder('checkov')}" in result["says"][1]
+    assert f"--external-checks-dir {paths.folder('checkov')}" in result["says"][1]
 
 
 def test_a_configuration_file_is_proven_or_mended(
@@ -63,8 +64,8 @@ def test_a_configuration_file_is_proven_or_mended(
     code, result = ask(capsys, checkov, "--config-file", "checkov.yaml")
     assert code == 1
     assert f"did not run {BOTH}" in result["says"][0]
-    assert folders.folder("checkov") in result["mend"]
-    (tmp_path / ".keysweep").symlink_to(folders.folder("checkov"))
+    assert paths.folder("checkov") in result["mend"]
+    (tmp_path / ".keysweep").symlink_to(paths.folder("checkov"))
     code, result = ask(capsys, checkov, "--config-file", "checkov.yaml")
     assert code == 0
     assert "--config-file checkov.yaml" in result["says"][1]

@@ -18,9 +18,9 @@ from typing import Any
 import pytest
 import yaml
 
-from keysweep.remediation import folders, pack
-from keysweep.remediation.verify import proof as verify
+from keysweep.remediation import paths, standalone
 from keysweep.remediation.verify import prowler as verify_prowler
+from keysweep.remediation.verify import scanner_run as verify
 
 CHECK, OTHER = verify_prowler.CHECKS
 
@@ -134,7 +134,7 @@ def ask(capsys: pytest.CaptureFixture[str]) -> Verify:
 
     def run(made: Made, *options: str) -> tuple[int, dict[str, Any]]:
         arguments = ["verify", "prowler", "--prowler", str(made.script), "--format", "json"]
-        code = pack.main([*arguments, *options])
+        code = standalone.main([*arguments, *options])
         [result] = json.loads(capsys.readouterr().out)["results"]
         assert (code == 0) == result["proven"] == (result["mend"] == "")
         return code, result
@@ -205,7 +205,7 @@ def test_it_says_that_a_version_only_lists(make: Make, ask: Verify, version: str
     code, result = ask(make(version, "sys.exit(0)"))
     assert code == 1
     assert "only lists" in result["says"][0]
-    assert f"prowler aws -x {folders.folder('prowler')} -c {CHECK} {OTHER}" in result["mend"]
+    assert f"prowler aws -x {paths.folder('prowler')} -c {CHECK} {OTHER}" in result["mend"]
 
 
 def test_a_version_said_to_only_list_is_believed_when_it_runs_the_check(
@@ -223,7 +223,7 @@ def test_a_version_that_ignores_packages_is_not_run(make: Make, ask: Verify, ver
     code, result = ask(made)
     assert code == 1
     assert "does not look for checks in packages" in result["says"][0]
-    assert f"-x {folders.folder('prowler')} -c {CHECK} {OTHER}" in result["mend"]
+    assert f"-x {paths.folder('prowler')} -c {CHECK} {OTHER}" in result["mend"]
     assert not Path(f"{made.script}.ran").exists()
 
 
@@ -254,7 +254,7 @@ def test_a_copy_that_was_left_behind_is_named_for_deletion(
     made = make(does=MUST_NOT_RUN)
     copies = []
     for check in checks:
-        installed = Path(folders.folder("prowler"), check, f"{check}.metadata.json")
+        installed = Path(paths.folder("prowler"), check, f"{check}.metadata.json")
         copies.append(made.check(check, installed.read_text(encoding="utf-8")))
     code, result = ask(made)
     assert code == 1
@@ -281,7 +281,7 @@ WITH_FOLDER = "assert sys.argv[sys.argv.index('-x') + 1] == {folder!r}; " + FIRE
 
 @pytest.mark.parametrize("version", ["5.46.0", "5.10.2"])
 def test_the_folder_is_proven_without_the_package(make: Make, ask: Verify, version: str) -> None:
-    folder = folders.folder("prowler")
+    folder = paths.folder("prowler")
     made = make(version, "pass", installed=False)
     botocore = made.prowler.parent / "botocore"
     botocore.mkdir()
@@ -372,7 +372,7 @@ def test_what_is_no_prowler_is_named(tmp_path: Path, capsys: pytest.CaptureFixtu
     wrapper = tmp_path / "prowler"
     wrapper.write_text("#!/bin/sh\nexec docker run prowler\n", encoding="utf-8")
     wrapper.chmod(0o755)
-    assert pack.main(["verify", "prowler", "--prowler", str(wrapper)]) == 1
+    assert standalone.main(["verify", "prowler", "--prowler", str(wrapper)]) == 1
     said = capsys.readouterr().out
     assert f"prowler ({wrapper}): NOT PROVEN" in said
     assert "--prowler PATH" in said
@@ -387,6 +387,6 @@ def test_python_without_prowler_is_no_prowler(make: Make, ask: Verify, tmp_path:
 
 
 def test_every_check_of_the_pack_is_proven() -> None:
-    pack_folder = Path(folders.folder("prowler"))
+    pack_folder = Path(paths.folder("prowler"))
     checks = {path.parent.name for path in pack_folder.glob("*/*.metadata.json")}
     assert set(verify_prowler.CHECKS) == checks

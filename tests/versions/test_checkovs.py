@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from keysweep.remediation import folders
+from keysweep.remediation import paths
 from keysweep.remediation.findings import is_plan_candidate, read_results
 
 FIXTURES = Path(__file__).parents[1] / "checks" / "checkov" / "fixtures"
@@ -50,7 +50,7 @@ def test_what_fails_in_literals_nominates(checkov: Path, tmp_path: Path, framewo
     folder = FIXTURES / framework / "literals"
     command = [checkov, "--directory", folder, "--framework", framework]
     done = subprocess.run(
-        [*command, "--external-checks-dir", folders.folder("checkov"), "--output", "json"],
+        [*command, "--external-checks-dir", paths.folder("checkov"), "--output", "json"],
         cwd=tmp_path,
         env={**os.environ, "HOME": str(tmp_path)},
         capture_output=True,

@@ -68,7 +68,7 @@ def variables(row: Row, aws: EmbeddedAws, tmp_path_factory: pytest.TempPathFacto
     settings = {**keep, **aws.environment(ACCOUNT), "COLUMNS": "160"}
     if tuple(map(int, row.prowler.split("."))) < verify_prowler.HEEDS_ENDPOINT:
         leads = tmp_path_factory.mktemp("leads")
-        source = Path(verify_prowler.__file__).with_name("endpoint.py")
+        source = Path(verify_prowler.__file__).with_name("sts_endpoint.py")
         (leads / "sitecustomize.py").write_text(source.read_text("utf-8"), encoding="utf-8")
         settings["PYTHONPATH"] = str(leads)
     return settings

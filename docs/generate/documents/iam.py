@@ -6,13 +6,13 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from keysweep.remediation.alarms import PERMISSIONS as ALARMS
-from keysweep.remediation.aws import bucket
 from keysweep.remediation.evidence import SOURCES
 from keysweep.remediation.evidence.history.lake import PERMISSIONS as LAKE
 from keysweep.remediation.evidence.references.absence import LIST_PERMISSION, LIST_RESOURCE
+from keysweep.remediation.findings import s3
 from keysweep.remediation.guard import LIST_PERMISSION as LIST_KEYS
 from keysweep.remediation.guard import PIECES as GUARDED
-from keysweep.remediation.iac.stacks import PERMISSIONS as STACKS
+from keysweep.remediation.iac.cloudformation import PERMISSIONS as STACKS
 from keysweep.remediation.planner import FOR_REVIEW
 from keysweep.remediation.policy import MAX_WINDOW_DAYS, Policy
 from keysweep.remediation.write import CANCEL, ENABLE, SCHEDULE, TAG
@@ -77,10 +77,10 @@ def _results_bucket() -> list[Json]:
     arn = f"arn:aws:s3:::{YOUR_BUCKET}"
     through_s3 = {"StringLike": {"kms:ViaService": "s3.*.amazonaws.com"}}
     key = f"arn:aws:kms:*:{YOUR_ACCOUNT}:key/*"
-    decrypt = {**_allow("DecryptResults", [bucket.DECRYPT_PERMISSION]), "Resource": key}
+    decrypt = {**_allow("DecryptResults", [s3.DECRYPT_PERMISSION]), "Resource": key}
     return [
-        {**_allow("FindResults", [bucket.LIST_PERMISSION]), "Resource": arn},
-        {**_allow("ReadResults", [bucket.READ_PERMISSION]), "Resource": f"{arn}/*"},
+        {**_allow("FindResults", [s3.LIST_PERMISSION]), "Resource": arn},
+        {**_allow("ReadResults", [s3.READ_PERMISSION]), "Resource": f"{arn}/*"},
         {**decrypt, "Condition": through_s3},
     ]
 

@@ -14,9 +14,9 @@ from pydantic import TypeAdapter
 
 from keysweep.remediation.cli.main import keysweep
 from keysweep.remediation.errors import present
-from keysweep.remediation.folders import folder
 from keysweep.remediation.guard import GuardRow
 from keysweep.remediation.models import Outcomes
+from keysweep.remediation.paths import folder
 from keysweep.remediation.status import Status
 
 from .formatting import GENERATED

@@ -18,7 +18,7 @@ from functools import partial
 from typing import Any, ClassVar, Final, Self
 
 from ...aws import Connection
-from ...errors import BadInput, CutAnswer
+from ...errors import BadInput, TruncatedResponse
 from ...models import Cost, Evidence, KeyArn, Unreadable, UseAttempts
 from ..source import Source
 from .events import KEY_IN_TEXT, USES, TrailEvent, is_use, target_of
@@ -203,13 +203,15 @@ class _OpenStore:
             if status in {"QUEUED", "RUNNING"}:
                 if time.monotonic() > deadline:
                     minutes = PATIENCE // timedelta(minutes=1)
-                    raise CutAnswer(f"query {query} is still {status} after {minutes} minutes")
+                    raise TruncatedResponse(
+                        f"query {query} is still {status} after {minutes} minutes"
+                    )
                 time.sleep(pause)
                 pause = min(pause * 2, 10)
                 continue
             if status != "FINISHED":
                 why = page.get("ErrorMessage", "no reason given")
-                raise CutAnswer(f"query {query} ended as {status} ({why})")
+                raise TruncatedResponse(f"query {query} ended as {status} ({why})")
             for row in page["QueryResultRows"]:
                 yield {name: value for column in row for name, value in column.items()}
             if "NextToken" not in page:

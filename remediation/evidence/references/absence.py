@@ -28,7 +28,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from ...aws import Connection
 from ...aws.failures import code_of, denied
-from ...errors import CutAnswer
+from ...errors import TruncatedResponse
 from ...models import AbsentService
 from ..once import Once
 from .entries import Entry, ReferenceList
@@ -204,7 +204,7 @@ def public_codes(connection: Connection, region: str, path: str) -> frozenset[st
             names = [
                 one["Name"] for page in pages.paginate(Path=path) for one in page["Parameters"]
             ]
-        except (ClientError, BotoCoreError, CutAnswer, LookupError) as error:
+        except (ClientError, BotoCoreError, TruncatedResponse, LookupError) as error:
             refused = isinstance(error, ClientError) and denied(code_of(error))
             problem = Doubt(
                 "AWS's public list of the Region's services could not be read: "

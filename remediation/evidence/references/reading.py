@@ -23,7 +23,7 @@ from botocore.parsers import ResponseParserError
 
 from ...aws import Connection
 from ...aws.failures import code_of
-from ...errors import CutAnswer
+from ...errors import TruncatedResponse
 from ...models import CoverageGap, CoverageGapKind, Reference
 from .absence import Absent, Doubt, Witnesses
 from .entries import Call, Entry, ReferenceList, compiled
@@ -36,7 +36,7 @@ Each = Callable[[Callable[["Item"], None], Iterable["Item"]], Iterable[None]]
 FAILURES: Final = (
     ClientError,
     BotoCoreError,
-    CutAnswer,
+    TruncatedResponse,
     ResponseParserError,
     LookupError,
     TypeError,
@@ -95,7 +95,9 @@ class Reading:
         try:
             client = self._client(self.region)
             if unknown := problems(self.entry, client.meta.service_model):
-                raise CutAnswer(f"boto3 {boto3.__version__} is too old for it: {unknown[0]}")
+                raise TruncatedResponse(
+                    f"boto3 {boto3.__version__} is too old for it: {unknown[0]}"
+                )
             params = next(_requests(self.entry, _START, self.connection.account_id))
             answer = self.witnesses.ask(
                 self.connection, self.references, self.entry, params, client
@@ -162,7 +164,9 @@ class Reading:
                 items += self._read(call, answer, params, parent, region)
             _demand_all(call, items, parent)
             if call.hides and items:
-                raise CutAnswer(f"shows {len(items):,}, such as {items[0].resource}: {call.hides}")
+                raise TruncatedResponse(
+                    f"shows {len(items):,}, such as {items[0].resource}: {call.hides}"
+                )
         except FAILURES as error:
             if not self._means_nothing(call, error, nested=parent is not _START):
                 with self._lock:
@@ -260,13 +264,13 @@ def _pages(client: Any, call: Call, params: Params) -> Iterator[Any]:
         if not cursor:
             return
         if cursor == before:
-            raise CutAnswer(f"{call.operation} gave the same page token twice")
+            raise TruncatedResponse(f"{call.operation} gave the same page token twice")
 
 
 def _demand_all(call: Call, items: list[Item], parent: Item) -> None:
     """A call for many items that leaves one out has not shown its key."""
     if call.batch and len(items) < len(parent.value):
-        raise CutAnswer(f"the answer has {len(items)} of {len(parent.value)} items")
+        raise TruncatedResponse(f"the answer has {len(items)} of {len(parent.value)} items")
 
 
 def _key_names(call: Call, item: Any) -> Iterator[tuple[str, KeyName]]:

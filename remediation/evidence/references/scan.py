@@ -12,7 +12,7 @@ from typing import Final
 from botocore.exceptions import BotoCoreError, ClientError
 
 from ...aws import Connection
-from ...errors import CutAnswer
+from ...errors import TruncatedResponse
 from ...models import CoverageGap
 from .absence import witnesses_of
 from .entries import REGIONS_PERMISSION, Entry, ReferenceList
@@ -53,7 +53,7 @@ def _enabled_regions(
         return [], []
     try:
         answer = connection.client("ec2").describe_regions()
-    except (ClientError, BotoCoreError, CutAnswer) as error:
+    except (ClientError, BotoCoreError, TruncatedResponse) as error:
         why = f"the account's Regions are not known: DescribeRegions {told(error)}"
         permission = REGIONS_PERMISSION if is_denied(error) else None
         services = dict.fromkeys(entry.service for entry in entries)

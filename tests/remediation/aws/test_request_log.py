@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutE
 
 from embedded_aws.process import EmbeddedAws
 from keysweep.remediation.aws import Access, Accounts, ClientSettings
-from keysweep.remediation.errors import AccountUnavailable, CutAnswer
+from keysweep.remediation.errors import AccountUnavailable, TruncatedResponse
 from keysweep.remediation.models import KeyArn
 
 SHOP, DATA = "111122223333", "444455556666"
@@ -94,7 +94,7 @@ def test_each_attempt_is_a_line(aws: Estate, lines: Lines) -> None:
     [
         ("drop_after", ConnectionClosedError),
         ("hang_before", ReadTimeoutError),
-        ("truncate_valid_length", CutAnswer),
+        ("truncate_valid_length", TruncatedResponse),
     ],
 )
 def test_a_lost_answer_is_a_line(
@@ -160,7 +160,7 @@ def test_no_secret_is_logged(
     ):
         try:
             call()
-        except (ClientError, ConnectionClosedError, CutAnswer):
+        except (ClientError, ConnectionClosedError, TruncatedResponse):
             assert kind is not None
     server.clear_faults()
     environment = server.environment(SHOP)

@@ -14,9 +14,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from keysweep.remediation.findings import documents, window
+from keysweep.remediation.findings import buffer, documents
+from keysweep.remediation.findings.buffer import InvalidDocument
 from keysweep.remediation.findings.documents import Records
-from keysweep.remediation.findings.window import NotWhole
 
 texts = st.text(alphabet=st.sampled_from('{}[]",:\\ \n\tab1\u00e4\u2028\U0001f511')) | st.text(
     st.characters(exclude_categories=["Cs"])
@@ -53,7 +53,7 @@ class Stream:
 
 
 def read(content: bytes, chunk: int) -> list[Any]:
-    with mock.patch.object(window, "CHUNK", chunk):
+    with mock.patch.object(buffer, "CHUNK", chunk):
         return [json.loads(bytes(record)) for record in Records(Stream(content, chunk))]
 
 
@@ -103,7 +103,7 @@ def test_a_document_that_is_cut_off_is_refused_wherever_the_cut_is(
 ) -> None:
     document = json.dumps(elements, **style).encode()
     cut = data.draw(st.integers(1, len(document) - 1))
-    with pytest.raises(NotWhole):
+    with pytest.raises(InvalidDocument):
         read(document[:cut], chunk)
 
 
@@ -158,7 +158,7 @@ def agrees(document: str, chunk: int) -> None:
     try:
         records = expected(document)
     except ValueError:
-        with pytest.raises(NotWhole):
+        with pytest.raises(InvalidDocument):
             read(document.encode(), chunk)
     else:
         assert read(document.encode(), chunk) == records
@@ -166,7 +166,7 @@ def agrees(document: str, chunk: int) -> None:
 
 @given(st.binary(max_size=200), chunks)
 def test_of_any_bytes_only_the_refusal_comes_out(content: bytes, chunk: int) -> None:
-    with contextlib.suppress(NotWhole):
+    with contextlib.suppress(InvalidDocument):
         read(content, chunk)
 
 
@@ -184,7 +184,7 @@ def test_other_encodings_are_read_as_if_they_were_utf_8(
 
 def test_half_a_character_of_utf_16_is_refused() -> None:
     document = json.dumps([{"a": "b"}]).encode("utf-16")
-    with pytest.raises(NotWhole):
+    with pytest.raises(InvalidDocument):
         read(document[:-1], 64)
 
 
@@ -238,9 +238,9 @@ def test_a_record_without_an_end_is_refused_after_a_bounded_read(first: bytes, t
 
     stream = Counted()
     with (
-        mock.patch.object(window, "LONGEST", held),
-        mock.patch.object(window, "CHUNK", held >> 6),
-        pytest.raises(NotWhole, match=r"MiB in record \d|nested too deeply"),
+        mock.patch.object(buffer, "LONGEST", held),
+        mock.patch.object(buffer, "CHUNK", held >> 6),
+        pytest.raises(InvalidDocument, match=r"MiB in record \d|nested too deeply"),
     ):
         list(Records(stream))
     assert stream.given <= 2 * held
@@ -248,9 +248,9 @@ def test_a_record_without_an_end_is_refused_after_a_bounded_read(first: bytes, t
 
 def test_a_refusal_names_the_record_that_is_at_fault() -> None:
     document = '[{"a":1},\n{"b":2},\n{"c":tru}]'
-    with pytest.raises(NotWhole, match="no valid JSON at record 3"):
+    with pytest.raises(InvalidDocument, match="no valid JSON at record 3"):
         read(document.encode(), 1000)
-    with pytest.raises(NotWhole, match="cut off in record 3"):
+    with pytest.raises(InvalidDocument, match="cut off in record 3"):
         read(document[:25].encode(), 1000)
 
 

@@ -76,7 +76,7 @@ def changed(**fields: Any) -> dict[str, Any]:
         (b" \n\n", "is empty"),
         (json.dumps(OCSF).encode()[:-1], "is cut off in record 19"),
         (json.dumps(OCSF).encode()[:20_000], "is cut off in record"),
-        (json.dumps(OCSF, indent=4).encode("utf-16")[:-101], "whole UTF-16"),
+        (json.dumps(OCSF, indent=4).encode("utf-16")[:-101], "complete UTF-16"),
         (b"\x7fELF\x02\x01\x01\x00\x00\x00", "is no valid JSON"),
         (b"\x1f\x8b\x08\x00\x00", "is compressed"),
         (b"<html><body>Forbidden</body></html>", "is HTML"),

@@ -17,8 +17,8 @@ from keysweep.remediation.findings import (
 )
 from keysweep.remediation.models import CodeLocation, Finding, FindingStatus, KeyArn
 
-OURS = "kms_cmk_not_disabled"
-STOCK = "kms_cmk_are_used"
+KEYSWEEP = "kms_cmk_not_disabled"
+BUILT_IN = "kms_cmk_are_used"
 DELETED = "kms_cmk_not_deleted_unintentionally"
 PENDING_USED = "kms_cmk_pending_deletion_not_used"
 KEY = KeyArn("aws", "111122223333", "eu-west-1", "2f94b26d-630d-533b-be64-3de28d30146d")
@@ -27,7 +27,7 @@ NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 
 
 def finding(
-    check: str = OURS,
+    check: str = KEYSWEEP,
     status: str = "FAIL",
     hours: float | None = 0,
     *,
@@ -53,13 +53,13 @@ def finding(
 
 
 @pytest.mark.parametrize("status", ["FAIL", "PASS", "MANUAL", "MUTED"])
-@pytest.mark.parametrize("check", [OURS, STOCK, "CKV_KEYSWEEP_001", "CKV_AWS_227", DELETED])
+@pytest.mark.parametrize("check", [KEYSWEEP, BUILT_IN, "CKV_KEYSWEEP_001", "CKV_AWS_227", DELETED])
 def test_only_a_failure_of_a_plan_check_nominates_for_plan(check: str, status: str) -> None:
     assert is_plan_candidate(finding(check, status)) == (status == "FAIL" and check != DELETED)
 
 
 @pytest.mark.parametrize("status", ["FAIL", "PASS", "MANUAL", "MUTED"])
-@pytest.mark.parametrize("check", [DELETED, PENDING_USED, STOCK, "CKV_KEYSWEEP_001"])
+@pytest.mark.parametrize("check", [DELETED, PENDING_USED, BUILT_IN, "CKV_KEYSWEEP_001"])
 def test_only_a_failure_of_a_cancel_check_nominates_for_cancel(check: str, status: str) -> None:
     expected = status == "FAIL" and check in {DELETED, PENDING_USED}
     assert is_cancel_candidate(finding(check, status, state="PendingDeletion")) == expected
@@ -79,7 +79,7 @@ def test_only_a_failure_of_a_cancel_check_nominates_for_cancel(check: str, statu
 def test_our_check_nominates_for_cancel_by_the_state_alone(
     state: str | None, expected: bool, status: str
 ) -> None:
-    assert is_cancel_candidate(finding(OURS, status, state=state)) == expected
+    assert is_cancel_candidate(finding(KEYSWEEP, status, state=state)) == expected
 
 
 @pytest.mark.parametrize(
@@ -87,22 +87,22 @@ def test_our_check_nominates_for_cancel_by_the_state_alone(
     [
         ([finding()], True),
         ([finding(), finding()], True),
-        ([finding(), finding(STOCK)], True),
-        ([finding(), finding(OURS, "PASS", 1)], False),
-        ([finding(), finding(OURS, "MANUAL", 1)], False),
-        ([finding(), finding(OURS, "MUTED", 1)], False),
-        ([finding(OURS, "PASS", -1), finding()], True),
-        ([finding(OURS, "MUTED", -1), finding()], True),
-        ([finding(), finding(STOCK, "PASS", 1)], False),
-        ([finding(STOCK), finding(OURS, "PASS", 1)], False),
-        ([finding(OURS, "MUTED", -1), finding(STOCK)], False),
-        ([finding(OURS, "MUTED"), finding(STOCK)], False),
-        ([finding(), finding(STOCK, "MUTED")], True),
+        ([finding(), finding(BUILT_IN)], True),
+        ([finding(), finding(KEYSWEEP, "PASS", 1)], False),
+        ([finding(), finding(KEYSWEEP, "MANUAL", 1)], False),
+        ([finding(), finding(KEYSWEEP, "MUTED", 1)], False),
+        ([finding(KEYSWEEP, "PASS", -1), finding()], True),
+        ([finding(KEYSWEEP, "MUTED", -1), finding()], True),
+        ([finding(), finding(BUILT_IN, "PASS", 1)], False),
+        ([finding(BUILT_IN), finding(KEYSWEEP, "PASS", 1)], False),
+        ([finding(KEYSWEEP, "MUTED", -1), finding(BUILT_IN)], False),
+        ([finding(KEYSWEEP, "MUTED"), finding(BUILT_IN)], False),
+        ([finding(), finding(BUILT_IN, "MUTED")], True),
         ([finding(), finding(DELETED, "PASS", 1)], True),
-        ([finding(hours=None), finding(OURS, "PASS")], False),
-        ([finding("CKV_KEYSWEEP_001"), finding(OURS, "PASS", 1)], True),
+        ([finding(hours=None), finding(KEYSWEEP, "PASS")], False),
+        ([finding("CKV_KEYSWEEP_001"), finding(KEYSWEEP, "PASS", 1)], True),
         ([finding("CKV_KEYSWEEP_001", "MUTED")], False),
-        ([finding(), finding(OURS, "PASS", 1, key=OTHER)], True),
+        ([finding(), finding(KEYSWEEP, "PASS", 1, key=OTHER)], True),
     ],
 )
 def test_the_newest_word_on_a_key_decides_whatever_the_order(
@@ -113,12 +113,12 @@ def test_the_newest_word_on_a_key_decides_whatever_the_order(
 
 
 def test_a_key_is_counted_once_with_every_finding_that_nominates_it() -> None:
-    findings = [finding(), finding(STOCK), finding("CKV_KEYSWEEP_001"), finding(DELETED, "PASS")]
+    findings = [finding(), finding(BUILT_IN), finding("CKV_KEYSWEEP_001"), finding(DELETED, "PASS")]
     assert candidates(findings, is_plan_candidate) == {KEY: tuple(findings[:3])}
 
 
 def test_an_older_word_of_ours_on_a_pending_deletion_still_nominates_for_cancel() -> None:
-    findings = [finding(OURS, "PASS", state="PendingDeletion"), finding(STOCK, "PASS", 1)]
+    findings = [finding(KEYSWEEP, "PASS", state="PendingDeletion"), finding(BUILT_IN, "PASS", 1)]
     assert set(candidates(findings, is_cancel_candidate)) == {KEY}
 
 
@@ -128,7 +128,7 @@ def test_findings_without_a_key_are_left_to_whoever_maps_code_to_keys() -> None:
 
 findings = st.builds(
     finding,
-    st.sampled_from([OURS, STOCK, DELETED, "CKV_KEYSWEEP_001"]),
+    st.sampled_from([KEYSWEEP, BUILT_IN, DELETED, "CKV_KEYSWEEP_001"]),
     st.sampled_from(["FAIL", "PASS", "MANUAL", "MUTED"]),
     st.integers(0, 3) | st.none(),
     key=st.sampled_from([KEY, OTHER, None]),

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keysweep.remediation.iac.addresses import Address, Step, parse_modules
+from keysweep.remediation.iac.terraform_addresses import Address, Step, parse_modules
 
 names = st.from_regex(r"[a-zA-Z_][a-zA-Z0-9_-]{0,12}", fullmatch=True).filter(
     lambda name: name != "module"

@@ -17,7 +17,7 @@ from keysweep.remediation import planfile, planner
 from keysweep.remediation.aws import Access, Accounts, ClientSettings
 from keysweep.remediation.evidence import Collector
 from keysweep.remediation.findings import Results
-from keysweep.remediation.iac import look_at
+from keysweep.remediation.iac import read_code
 from keysweep.remediation.models import Finding, FindingStatus, KeyArn, VerdictKind
 from keysweep.remediation.plan import Plan
 from keysweep.remediation.policy import load
@@ -178,7 +178,7 @@ def test_the_stack_that_owns_a_key_is_named(
     ("options", "words"),
     [
         (("--tfstate", "absent.json"), "absent.json: cannot be read"),
-        (("--cfn-stack", "absent@eu-west-1"), "there is no such stack in account 111122223333"),
+        (("--cfn-stack", "absent@eu-west-1"), "no such stack in account 111122223333"),
         (("--cfn-stack", "no such name"), "give the stack's name"),
         (("--cfn-stack", "shop@mars-east-1"), "--cfn-stack shop"),
     ],
@@ -198,7 +198,7 @@ def test_a_cut_off_state_is_bad_input(arns, keysweep, results, shown, tmp_path: 
     state.write_bytes(state.read_bytes()[:-40])
     done = keysweep("plan", results(arns["dead-1"]), "--tfstate", state)
     assert done.code == 2
-    assert "no whole JSON document" in done.err
+    assert "complete JSON document" in done.err
     assert "HUSH" not in done.err
     assert not (tmp_path / "plan.json").exists()
 
@@ -216,7 +216,7 @@ def build(aws: EmbeddedAws, by_code: Path, monkeypatch: pytest.MonkeyPatch) -> C
         for name, value in aws.environment(SHOP, "eu-west-1").items():
             monkeypatch.setenv(name, value)
         accounts = Accounts(Access(), QUICK)
-        code = look_at([str(state) for state in states], list(stacks), accounts)
+        code = read_code([str(state) for state in states], list(stacks), accounts)
         found = Results((), tuple(findings), (), ())
         return planner.build(found, load(by_code), Collector(accounts), code=code)
 
@@ -261,7 +261,7 @@ def test_a_state_that_does_not_say_which_key_it_owns_is_warned_of(aws, arns, bui
     plan = build([by_prowler(arns["dead-1"], aws)], states=[state])
     assert plan.code_looked_at is True
     (warning,) = plan.warnings
-    assert warning.startswith(f"{state}: does not say which key aws_kms_key.lost is")
+    assert warning.startswith(f"{state}: does not name the key of aws_kms_key.lost")
 
 
 def test_findings_of_one_key_become_one_item(aws, arns, build, shown) -> None:

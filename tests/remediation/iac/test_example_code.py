@@ -8,8 +8,8 @@ from typing import Any
 import yaml
 
 from embedded_aws import names
-from keysweep.remediation.iac.stacks import RESOURCE_TYPES
-from keysweep.remediation.iac.tfstate import read_state
+from keysweep.remediation.iac.cloudformation import RESOURCE_TYPES
+from keysweep.remediation.iac.terraform_states import read_state
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 CODE = EXAMPLES / "code"

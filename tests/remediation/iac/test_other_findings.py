@@ -17,9 +17,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from keysweep.remediation.errors import AccountUnavailable, BadInput
-from keysweep.remediation.iac import ansible, crossplane, look_at
-from keysweep.remediation.iac.leads import Lead, Nowhere
-from keysweep.remediation.iac.stacks import Stack, StackKey, StackOption, read_stack
+from keysweep.remediation.iac import ansible, crossplane, read_code
+from keysweep.remediation.iac.cloudformation import Stack, StackKey, StackOption, read_stack
+from keysweep.remediation.iac.key_names import FILE_CHANGED, KeyName, Unresolved
 from keysweep.remediation.models import CodeLocation
 
 # --- Terraform's plans -------------------------------------------------------------------------
@@ -42,12 +42,12 @@ def test_a_plan_that_keeps_the_key_names_it(action: str) -> None:
 @pytest.mark.parametrize(
     ("actions", "reason"),
     [
-        (("create",), "creates it: there is no key yet"),
-        (("delete", "create"), "replaces it by another key"),
-        (("create", "delete"), "replaces it by another key"),
-        (("delete",), "does not keep it"),
-        (("forget",), "does not keep it"),
-        (("something-new",), "does not keep it"),
+        (("create",), "creates"),
+        (("delete", "create"), "replaces"),
+        (("create", "delete"), "replaces"),
+        (("delete",), "does not keep"),
+        (("forget",), "does not keep"),
+        (("something-new",), "does not keep"),
     ],
 )
 def test_a_key_that_the_plan_does_not_keep_is_never_acted_on(actions, reason: str) -> None:
@@ -130,9 +130,8 @@ def test_a_logical_id_of_two_templates_is_ambiguous_until_the_template_is_said(t
     two = template("Key", "/b.yaml", absolute_file=str(tmp_path / "b.yaml"))
     found = traced([one, two], stacks=(owned("blue", "Key", 1),))
     assert [f.key_arn for f in found.findings] == [None, None]
-    assert {u.reason for u in found.unmapped} == {
-        "several templates have it, and the stack may be made from any"
-    }
+    assert {u.candidates for u in found.unmapped} == {(f"blue Key: {key(1)}",)}
+    assert all("--cfn-stack" in u.step for u in found.unmapped)
     found = traced([one, two], stacks=(owned("blue", "Key", 1, str(tmp_path / "b.yaml")),))
     assert [f.key_arn for f in found.findings] == [None, key(1)]
 
@@ -275,8 +274,8 @@ def test_an_arn_says_account_and_region() -> None:
 def test_only_a_stack_that_owns_something_counts_as_code(resources, empty: bool) -> None:
     here = Here("cloudformation")
     here.stub.add_response("list_stack_resources", {"StackResourceSummaries": resources})
-    code = look_at([], ["shop@eu-west-1"], here)  # type: ignore[arg-type]
-    assert code.looked_at is not empty
+    code = read_code([], ["shop@eu-west-1"], here)  # type: ignore[arg-type]
+    assert code.owns_resources is not empty
     assert ["--cfn-stack shop: the stack owns nothing" in one for one in code.warnings] == (
         [True] if empty else []
     )
@@ -285,7 +284,7 @@ def test_only_a_stack_that_owns_something_counts_as_code(resources, empty: bool)
 @pytest.mark.parametrize(
     ("code", "words"),
     [
-        ("ValidationError", "there is no such stack in account 111122223333, eu-west-1"),
+        ("ValidationError", "no such stack in account 111122223333, eu-west-1"),
         ("AccessDenied", "allow cloudformation:ListStackResources"),
         ("Throttling", "run it again"),
     ],
@@ -376,33 +375,33 @@ def task(
 
 
 @pytest.mark.parametrize(
-    ("name", "module", "lead"),
+    ("name", "module", "expected"),
     [
-        ("by alias", "amazon.aws.kms_key", Lead("alias/archive", "eu-west-1")),
-        ("by id", "kms_key", Lead(key(1).key_id, "eu-central-1")),
-        ("by arn", "aws_kms", Lead(str(key(1)), None)),
-        ("elsewhere", "amazon.aws.kms_key", Lead("alias/archive", "eu-west-1")),
-        ("no region", "amazon.aws.kms_key", Lead("alias/archive", None)),
-        ("within", "amazon.aws.kms_key", Lead("alias/inner", "eu-west-1")),
+        ("by alias", "amazon.aws.kms_key", KeyName("alias/archive", "eu-west-1")),
+        ("by id", "kms_key", KeyName(key(1).key_id, "eu-central-1")),
+        ("by arn", "aws_kms", KeyName(str(key(1)), None)),
+        ("elsewhere", "amazon.aws.kms_key", KeyName("alias/archive", "eu-west-1")),
+        ("no region", "amazon.aws.kms_key", KeyName("alias/archive", None)),
+        ("within", "amazon.aws.kms_key", KeyName("alias/inner", "eu-west-1")),
     ],
 )
-def test_a_task_names_its_key(tmp_path: Path, name: str, module: str, lead: Lead) -> None:
-    assert ansible.lead(task(tmp_path, name, module)) == lead
+def test_a_task_names_its_key(tmp_path: Path, name: str, module: str, expected: KeyName) -> None:
+    assert ansible.key_name(task(tmp_path, name, module)) == expected
 
 
 @pytest.mark.parametrize(
     ("name", "module", "reason"),
     [
-        ("templated", "community.aws.aws_kms", "by a template"),
-        ("of another account", "amazon.aws.kms_key", "credentials of its own"),
+        ("templated", "community.aws.aws_kms", "template"),
+        ("of another account", "amazon.aws.kms_key", "its own credentials"),
         ("secret", "amazon.aws.kms_key", "neither key_id nor alias"),
     ],
 )
 def test_a_task_that_does_not_say_which_key_leads_nowhere(tmp_path, name, module, reason) -> None:
-    nowhere = ansible.lead(task(tmp_path, name, module))
-    assert isinstance(nowhere, Nowhere)
-    assert reason in nowhere.reason
-    assert nowhere.step
+    unresolved = ansible.key_name(task(tmp_path, name, module))
+    assert isinstance(unresolved, Unresolved)
+    assert reason in unresolved.reason
+    assert unresolved.step
 
 
 @pytest.mark.parametrize(
@@ -417,9 +416,9 @@ def test_a_task_that_does_not_say_which_key_leads_nowhere(tmp_path, name, module
     ],
 )
 def test_a_playbook_that_is_another_by_now_leads_nowhere(tmp_path: Path, text: str) -> None:
-    nowhere = ansible.lead(task(tmp_path, "by alias", text=text))
-    assert isinstance(nowhere, Nowhere)
-    assert "is not the one that Checkov read" in nowhere.reason
+    unresolved = ansible.key_name(task(tmp_path, "by alias", text=text))
+    assert isinstance(unresolved, Unresolved)
+    assert unresolved == FILE_CHANGED
 
 
 # --- manifests ---------------------------------------------------------------------------------
@@ -466,44 +465,44 @@ def manifest(tmp_path: Path, address: str, text: str = MANIFEST) -> CodeLocation
 
 
 def test_a_manifest_names_its_key_by_the_external_name(tmp_path: Path) -> None:
-    assert crossplane.lead(manifest(tmp_path, "Key.default.orders.v1")) == Lead(
+    assert crossplane.key_name(manifest(tmp_path, "Key.default.orders.v1")) == KeyName(
         key(1).key_id, "eu-west-1"
     )
 
 
 def test_a_manifest_without_external_name_leads_nowhere(tmp_path: Path) -> None:
-    nowhere = crossplane.lead(manifest(tmp_path, "ReplicaKey.storage.inner"))
-    assert isinstance(nowhere, Nowhere)
-    assert "crossplane.io/external-name" in nowhere.step
+    unresolved = crossplane.key_name(manifest(tmp_path, "ReplicaKey.storage.inner"))
+    assert isinstance(unresolved, Unresolved)
+    assert "crossplane.io/external-name" in unresolved.step
 
 
 @pytest.mark.parametrize("address", ["Key.default.foreign", "Key.default.twice", "Key", ""])
 def test_what_is_not_one_manifest_of_the_provider_leads_nowhere(tmp_path, address: str) -> None:
-    assert isinstance(crossplane.lead(manifest(tmp_path, address)), Nowhere)
+    assert isinstance(crossplane.key_name(manifest(tmp_path, address)), Unresolved)
 
 
 @pytest.mark.parametrize("text", ["", "{", "- 1", "a: !!python/object:os.system {}", "2026-99-99"])
 def test_a_manifest_that_is_another_by_now_leads_nowhere(tmp_path: Path, text: str) -> None:
-    nowhere = crossplane.lead(manifest(tmp_path, "Key.default.orders.v1", text))
-    assert isinstance(nowhere, Nowhere)
+    unresolved = crossplane.key_name(manifest(tmp_path, "Key.default.orders.v1", text))
+    assert isinstance(unresolved, Unresolved)
 
 
 @pytest.mark.parametrize(
     "file", [None, "keys.yaml", "/absent/keys.yaml", "/etc/hostname", "/dev/zero", "/"]
 )
-@pytest.mark.parametrize("read", [ansible.lead, crossplane.lead])
+@pytest.mark.parametrize("read", [ansible.key_name, crossplane.key_name])
 def test_only_code_that_lies_here_is_opened(read: Any, file: str | None) -> None:
     code = finding("Key.default.a", "/keys.yaml", "kubernetes", absolute_file=file).code
-    nowhere = read(code)
-    assert isinstance(nowhere, Nowhere)
-    assert "does not lie here" in nowhere.reason
+    unresolved = read(code)
+    assert isinstance(unresolved, Unresolved)
+    assert "Checkov scanned" in unresolved.step
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(text=st.text(alphabet=st.sampled_from("-:&*a![]{}'\"\n #|kindKey"), max_size=40))
 def test_any_text_is_read_or_leads_nowhere(tmp_path: Path, text: str) -> None:
-    assert isinstance(crossplane.lead(manifest(tmp_path, "Key.default.a", text)), Nowhere)
-    assert isinstance(ansible.lead(task(tmp_path, "by alias", text=text)), Nowhere)
+    assert isinstance(crossplane.key_name(manifest(tmp_path, "Key.default.a", text)), Unresolved)
+    assert isinstance(ansible.key_name(task(tmp_path, "by alias", text=text)), Unresolved)
 
 
 # --- asking AWS --------------------------------------------------------------------------------
@@ -519,24 +518,24 @@ def test_an_alias_or_id_is_described_in_the_own_account(name: str, region: str) 
         {"KeyMetadata": {"KeyId": key(1).key_id, "Arn": str(key(1))}},
         {"KeyId": name},
     )
-    assert Lead(name, region).follow(here) == key(1)  # type: ignore[arg-type]
+    assert KeyName(name, region).resolve(here) == key(1)  # type: ignore[arg-type]
     assert here.asked == [region]
 
 
 @pytest.mark.parametrize(
-    ("lead", "reason"),
+    ("name", "reason"),
     [
-        (Lead("alias/archive", None), "no Region"),
-        (Lead("alias/archive", "everywhere"), "no Region"),
-        (Lead("archive", "eu-west-1"), "only its tool resolves"),
-        (Lead("arn:aws:s3:::x", None), "is not the ARN of a KMS key"),
-        (Lead("alias/a b", "eu-west-1"), "only its tool resolves"),
+        (KeyName("alias/archive", None), "no Region"),
+        (KeyName("alias/archive", "everywhere"), "no Region"),
+        (KeyName("archive", "eu-west-1"), "only its tool"),
+        (KeyName("arn:aws:s3:::x", None), "no KMS key"),
+        (KeyName("alias/a b", "eu-west-1"), "only its tool"),
     ],
 )
-def test_what_names_no_key_is_not_asked_for(lead: Lead, reason: str) -> None:
-    nowhere = lead.follow(Here("kms"))  # type: ignore[arg-type]
-    assert isinstance(nowhere, Nowhere)
-    assert reason in nowhere.reason
+def test_what_names_no_key_is_not_asked_for(name: KeyName, reason: str) -> None:
+    unresolved = name.resolve(Here("kms"))  # type: ignore[arg-type]
+    assert isinstance(unresolved, Unresolved)
+    assert reason in unresolved.reason
 
 
 @pytest.mark.parametrize(
@@ -549,19 +548,19 @@ def test_what_names_no_key_is_not_asked_for(lead: Lead, reason: str) -> None:
 def test_what_aws_does_not_say_leads_nowhere(code: str, reason: str) -> None:
     here = Here("kms")
     here.stub.add_client_error("describe_key", code, "no", 400)
-    nowhere = Lead("alias/archive", "eu-west-1").follow(here)  # type: ignore[arg-type]
-    assert isinstance(nowhere, Nowhere)
-    assert reason in nowhere.reason
+    unresolved = KeyName("alias/archive", "eu-west-1").resolve(here)  # type: ignore[arg-type]
+    assert isinstance(unresolved, Unresolved)
+    assert reason in unresolved.reason
 
 
 def test_an_account_that_cannot_be_entered_or_reached_leads_nowhere() -> None:
     def shut(_region: object) -> None:
         raise AccountUnavailable("the AWS credentials do not work")
 
-    lead = Lead("alias/archive", "eu-west-1")
-    nowhere = lead.follow(SimpleNamespace(own_connection=shut))  # type: ignore[arg-type]
-    assert isinstance(nowhere, Nowhere)
-    assert nowhere.reason == "the AWS credentials do not work"
+    name = KeyName("alias/archive", "eu-west-1")
+    unresolved = name.resolve(SimpleNamespace(own_connection=shut))  # type: ignore[arg-type]
+    assert isinstance(unresolved, Unresolved)
+    assert unresolved.reason == "the AWS credentials do not work"
 
     def unreachable(**_: object) -> None:
         raise EndpointConnectionError(endpoint_url="https://kms")
@@ -571,8 +570,8 @@ def test_an_account_that_cannot_be_entered_or_reached_leads_nowhere() -> None:
         account_id=SHOP,
         region="eu-west-1",
     )
-    there = lead.follow(SimpleNamespace(own_connection=lambda _: connection))  # type: ignore[arg-type]
-    assert isinstance(there, Nowhere)
+    there = name.resolve(SimpleNamespace(own_connection=lambda _: connection))  # type: ignore[arg-type]
+    assert isinstance(there, Unresolved)
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ def plan(*unmapped: Unmapped) -> Plan:
     )
 
 
-def nowhere(number: int = 1, **changes: object) -> Unmapped:
+def unresolved(number: int = 1, **changes: object) -> Unmapped:
     return Unmapped.model_validate(
         {
             "finding": finding(f"aws_kms_key.k{number}", "/prod/main.tf", line=number),
@@ -41,9 +41,9 @@ def nowhere(number: int = 1, **changes: object) -> Unmapped:
 
 
 def test_a_finding_without_a_key_is_shown_with_place_reason_candidates_and_step() -> None:
-    vague = nowhere(2, reason="ambiguous", candidates=("a[0]", "a[1]"))
-    theirs = nowhere(finding=finding("aws_kms_key.k1", "/prod/main.tf", check="CKV_AWS_227"))
-    (table,) = tables.of_plan(plan(nowhere(), theirs, vague)).tables
+    vague = unresolved(2, reason="ambiguous", candidates=("a[0]", "a[1]"))
+    theirs = unresolved(finding=finding("aws_kms_key.k1", "/prod/main.tf", check="CKV_AWS_227"))
+    (table,) = tables.of_plan(plan(unresolved(), theirs, vague)).tables
     assert table.heading == "In code, and no live key known: 2"
     assert table.rows == (
         (
@@ -62,7 +62,7 @@ def test_a_finding_without_a_key_is_shown_with_place_reason_candidates_and_step(
 
 
 def test_more_than_people_read_are_in_the_csv() -> None:
-    many = plan(*(nowhere(number) for number in range(1, 200)))
+    many = plan(*(unresolved(number) for number in range(1, 200)))
     short = tables.of_plan(many)
     assert len(short.tables[0].rows) == tables.READABLE_ROWS
     assert any("--format csv" in line for line in short.lines)

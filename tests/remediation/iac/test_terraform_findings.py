@@ -9,7 +9,7 @@ import pytest
 from code_findings import SHOP, finding, key, led, only, state, traced
 
 from keysweep.remediation.errors import AccountUnavailable, BadInput
-from keysweep.remediation.iac import look_at
+from keysweep.remediation.iac import read_code
 from keysweep.remediation.models import FindingStatus
 
 REPO = "/repo"
@@ -282,30 +282,30 @@ def test_the_option_names_folder_and_file(tmp_path: Path) -> None:
     with_equals = tmp_path / "a=b.json"
     with_equals.write_bytes((STATES / "shown.json").read_bytes())
     raw = STATES / "v4.tfstate.json"
-    code = look_at([f"envs/prod={raw}", str(raw), str(with_equals), str(raw)], [], None)  # type: ignore[arg-type]
+    code = read_code([f"envs/prod={raw}", str(raw), str(with_equals), str(raw)], [], None)  # type: ignore[arg-type]
     assert [(given.folder, given.state.file) for given in code.states] == [
         ("envs/prod", str(raw)),
         (None, str(raw)),
         (None, str(with_equals)),
     ]
-    assert code.looked_at
+    assert code.owns_resources
 
 
 @pytest.mark.parametrize("text", ["=x.tfstate", "prod=", "="])
 def test_half_an_option_is_refused(text: str) -> None:
     with pytest.raises(BadInput, match="DIR=FILE"):
-        look_at([text], [], None)  # type: ignore[arg-type]
+        read_code([text], [], None)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("text", ["x" * 5000, "a=" + "x" * 5000, "a=b\0c", "\0"])
 def test_a_name_that_no_file_can_have_is_refused(text: str) -> None:
     with pytest.raises(BadInput, match="cannot be read"):
-        look_at([text], [], None)  # type: ignore[arg-type]
+        read_code([text], [], None)  # type: ignore[arg-type]
 
 
 def test_a_file_that_is_not_there_is_refused() -> None:
     with pytest.raises(BadInput, match=r"absent\.tfstate: cannot be read"):
-        look_at(["prod=absent.tfstate"], [], None)  # type: ignore[arg-type]
+        read_code(["prod=absent.tfstate"], [], None)  # type: ignore[arg-type]
 
 
 # --- who declares a key ------------------------------------------------------------------------

@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from keysweep.remediation.errors import BadInput
-from keysweep.remediation.iac import tfstate
-from keysweep.remediation.iac.tfstate import RESOURCE_TYPES, State, read_state
+from keysweep.remediation.iac import terraform_states
+from keysweep.remediation.iac.terraform_states import RESOURCE_TYPES, State, read_state
 
 STATES = Path(__file__).parent / "states"
 RAW = STATES / "v4.tfstate.json"
@@ -147,13 +147,13 @@ SHOWN_KEY = {
 }
 
 REFUSED: dict[str, tuple[object, str]] = {
-    "cut off": (RAW.read_text(encoding="utf-8")[:900], "no whole JSON document"),
-    "empty": ("", "no whole JSON document"),
-    "not JSON": ("resource {}", "no whole JSON document"),
-    "deep": ("[" * 200_000, "no whole JSON document"),
-    "a list": ([], "is no state"),
+    "cut off": (RAW.read_text(encoding="utf-8")[:900], "complete JSON document"),
+    "empty": ("", "complete JSON document"),
+    "not JSON": ("resource {}", "complete JSON document"),
+    "deep": ("[" * 200_000, "complete JSON document"),
+    "a list": ([], "is not a state"),
     "another document": ({"Records": []}, "neither format_version nor version"),
-    "a plan": ({"format_version": "1.2", "planned_values": {}}, "is a plan and no state"),
+    "a plan": ({"format_version": "1.2", "planned_values": {}}, "is a plan"),
     "encrypted": ({"serial": 1, "encrypted_data": "HUSH"}, "tofu show -json"),
     "a plan that changes nothing": ({"format_version": "1.2", "prior_state": {}}, "is a plan"),
     "one resource": (
@@ -170,8 +170,8 @@ REFUSED: dict[str, tuple[object, str]] = {
     ),
     "functions": ({"format_version": "1.0", "function_signatures": {}}, "metadata functions"),
     "modules": ({"format_version": "1.0", "modules": []}, "terraform modules -json"),
-    "something newer": ({"format_version": "1.9", "HUSH": 1}, "and no values"),
-    "only checks": ({"format_version": "1.0", "checks": []}, "and no values"),
+    "something newer": ({"format_version": "1.9", "HUSH": 1}, "no values"),
+    "only checks": ({"format_version": "1.0", "checks": []}, "no values"),
     "values that are null": ({"format_version": "1.0", "values": None}, "values"),
     "values without a module": ({"format_version": "1.0", "values": {}}, "values.root_module"),
     "a module that is null": (
@@ -199,9 +199,9 @@ REFUSED: dict[str, tuple[object, str]] = {
         '{"format_version":"1.0","values":{"root_module":{"resources":[{"\\u0061rn":1,"arn":2}]}}}',
         "'arn' stands twice in values.root_module.resources[1]",
     ),
-    "two documents": (RAW.read_text(encoding="utf-8") * 2, "no whole JSON document"),
+    "two documents": (RAW.read_text(encoding="utf-8") * 2, "complete JSON document"),
     "a newer form": ({"format_version": "2.0"}, "newer format"),
-    "version 3": ({"version": 3, "modules": []}, "before Terraform 0.12"),
+    "version 3": ({"version": 3, "modules": []}, "Terraform 0.12"),
     "the note about a backend": ({"version": 3, "backend": {"HUSH": 1}}, "terraform state pull"),
     "version 5": (raw(version=5), "version"),
     "version as text": (raw(version="4"), "version"),
@@ -215,18 +215,18 @@ REFUSED: dict[str, tuple[object, str]] = {
     ),
     "a negative index": (
         raw(resources=[key_resource(instances=[{**INSTANCE, "index_key": -1}])]),
-        "names a resource as Terraform never does",
+        "resource name",
     ),
     "half a letter": (
         '{"version":4,"serial":1,"lineage":"l","resources":[{"mode":"managed","type":"aws_kms_key",'
         '"name":"a","instances":[{"index_key":"\\ud800","attributes":{"arn":"' + ARN + '"}}]}]}',
-        "as Terraform never does",
+        "resource name",
     ),
-    "an odd name": (raw(resources=[key_resource(name="a b")]), "as Terraform never does"),
-    "an odd module": (raw(resources=[key_resource(module="module")]), "a module with an address"),
+    "an odd name": (raw(resources=[key_resource(name="a b")]), "resource name"),
+    "an odd module": (raw(resources=[key_resource(module="module")]), "invalid address"),
     "the ARN of something else": (
         raw(resources=[key_resource(instances=[{"attributes": {"arn": "arn:HUSH"}}])]),
-        "aws_kms_key.plain has an arn that is not the ARN of a KMS key",
+        "aws_kms_key.plain has an arn",
     ),
     "an ARN that is no text": (
         raw(resources=[key_resource(instances=[{"attributes": {"arn": ["HUSH"]}}])]),
@@ -234,7 +234,7 @@ REFUSED: dict[str, tuple[object, str]] = {
     ),
     "an id that is not the ARN's": (
         raw(resources=[key_resource(instances=[{"attributes": {"arn": ARN, "key_id": "HUSH"}}])]),
-        "key_id that is not the one in its arn",
+        "aws_kms_key.plain has a key_id",
     ),
     "one address twice": (
         raw(resources=[key_resource(), key_resource()]),
@@ -242,13 +242,13 @@ REFUSED: dict[str, tuple[object, str]] = {
     ),
     "two addresses for one key": (
         shown_module(resources=[{**SHOWN_KEY, "name": "b"}]),
-        "another address beside it",
+        "two different addresses",
     ),
     "a module in another than it says": (
         shown_module(
             child_modules=[{"address": "module.a", "child_modules": [{"address": "module.b"}]}]
         ),
-        "a module within another",
+        "a module whose address",
     ),
     "modules without an end": (
         '{"format_version":"1.0","values":{"root_module":'
@@ -279,7 +279,7 @@ def test_what_cannot_be_read_is_refused(tmp_path: Path, path: str) -> None:
 
 
 def test_more_than_is_bearable_is_refused(monkeypatch) -> None:
-    monkeypatch.setattr(tfstate, "LARGEST", 1024 * 1024)
+    monkeypatch.setattr(terraform_states, "MOST_BYTES", 1024 * 1024)
     with pytest.raises(BadInput, match="more than 1 MiB"):
         read_state(Path("/dev/zero"))
 

@@ -14,7 +14,7 @@ from botocore.exceptions import (
     EndpointConnectionError,
 )
 
-from keysweep.remediation.errors import CutAnswer
+from keysweep.remediation.errors import TruncatedResponse
 from keysweep.remediation.evidence import references
 from keysweep.remediation.evidence.references import scan as scan_module
 from keysweep.remediation.evidence.references.entries import Entry, ReferenceList, Sign
@@ -105,7 +105,7 @@ def test_a_denial_is_a_gap_with_the_permission_that_clears_it(stubbed: Stubbed, 
         refusal("ExpiredToken"),
         refusal("UnrecognizedClientException"),
         refusal("ThrottlingException"),
-        CutAnswer("the answer was cut off after 3 of 9 bytes"),
+        TruncatedResponse("the answer was cut off after 3 of 9 bytes"),
         ConnectTimeoutError(endpoint_url="https://ec2.eu-west-1.amazonaws.com"),
         EndpointConnectionError(endpoint_url="https://ec2.eu-west-1.amazonaws.com"),
     ],
@@ -150,7 +150,7 @@ def test_different_troubles_of_one_call_are_different_gaps(stubbed: Stubbed) -> 
 def test_what_was_read_before_a_page_failed_counts_and_the_rest_is_a_gap(stubbed: Stubbed) -> None:
     def describe(request: Answer) -> Any:
         if "NextToken" in request:
-            return CutAnswer("cut off")
+            return TruncatedResponse("cut off")
         return {"Volumes": [volume("vol-1")], "NextToken": "more"}
 
     index = scanned(stubbed(answers({"DescribeVolumes": describe})), VOLUMES)

@@ -11,7 +11,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
-from .folders import DIAGNOSTICS, FOLDERS, Parameter, folder
+from .parameters import DIAGNOSTICS, Parameter
+from .paths import FOLDERS, folder
 
 PATH_PARAMETERS: Final[tuple[Parameter, ...]] = (
     (("part",), {"choices": sorted(FOLDERS), "help": "the scanner, or the policies"}),

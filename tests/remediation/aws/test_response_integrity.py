@@ -12,8 +12,8 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from keysweep.remediation.aws.whole import demand_whole_answers
-from keysweep.remediation.errors import CutAnswer
+from keysweep.remediation.aws.response_integrity import reject_truncated_responses
+from keysweep.remediation.errors import TruncatedResponse
 
 BODIES = {
     "kms": b'{"Grants":[{"GrantId":"g1"}],"Truncated":false}',
@@ -99,7 +99,7 @@ class Wire:
             ),
         )
         if checked:
-            demand_whole_answers(client)
+            reject_truncated_responses(client)
         return client
 
 
@@ -127,7 +127,7 @@ def test_a_cut_answer_is_an_error_wherever_it_is_cut(wire: Wire, service: str, h
     client, whole = wire.client(service), BODIES[service]
     for at in [0, 1, *range(2, len(whole) - 1, 7), len(whole) - 1]:
         wire.cut(whole, at, how)
-        with pytest.raises((CutAnswer, BotoCoreError, ClientError)):
+        with pytest.raises((TruncatedResponse, BotoCoreError, ClientError)):
             CALLS[service](client)
 
 
@@ -140,7 +140,7 @@ def test_without_the_check_a_cut_answer_reads_as_nothing(wire: Wire) -> None:
 @pytest.mark.parametrize("body", [b"", b"null x", b'"text"', b"17", b"<html></html>", b"[" * 99999])
 def test_what_is_no_json_document_is_an_error(wire: Wire, body: bytes) -> None:
     wire.cut(body, len(body), "announced as it is")
-    with pytest.raises(CutAnswer, match="KMS ListGrants"):
+    with pytest.raises(TruncatedResponse, match="KMS ListGrants"):
         CALLS["kms"](wire.client("kms"))
 
 
@@ -148,7 +148,7 @@ def test_more_pages_without_a_way_to_them_is_an_error(wire: Wire) -> None:
     body = b'{"Grants":[],"Truncated":true}'
     wire.cut(body, len(body), "announced in full")
     pages = wire.client("kms").get_paginator("list_grants").paginate(KeyId="x")
-    with pytest.raises(CutAnswer, match="more pages"):
+    with pytest.raises(TruncatedResponse, match="more pages"):
         list(pages)
 
 

@@ -14,12 +14,12 @@ from typing import Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from ..errors import BadInput, CutAnswer, InvariantError
+from ..aws.accounts import Accounts
+from ..aws.failures import code_of, denied
+from ..errors import BadInput, InvariantError, TruncatedResponse
 from ..escape import short
-from ..findings.stored import S3, SUFFIXES, Made, Stored, newest_runs, told
-from ..findings.window import Readable
-from .accounts import Accounts
-from .failures import code_of, denied
+from .buffer import Readable
+from .remote import S3, SUFFIXES, RemoteResults, Result, newest_runs, older_run_warnings
 
 LIST_PERMISSION: Final = "s3:ListBucket"
 READ_PERMISSION: Final = "s3:GetObject"
@@ -44,14 +44,14 @@ _ARCHIVED: Final = "InvalidObjectState"
 _MISSING: Final = frozenset({"NoSuchKey", "404", "NotFound"})
 
 
-class Buckets:
+class S3Results:
     """Looks up what `s3://bucket/prefix` names, with the credentials that the user gave."""
 
     def __init__(self, accounts: Accounts) -> None:
         self._accounts = accounts
         self._made: Any = None
 
-    def find(self, path: str) -> Stored:
+    def find(self, path: str) -> RemoteResults:
         """The object of that name, or of the objects below it those of the newest runs.
 
         A name that ends like a results file is an object. Raises BadInput when it cannot be read.
@@ -63,7 +63,7 @@ class Buckets:
                 "s3://bucket/prefix, and for an access point its alias"
             )
         if key.endswith(SUFFIXES):
-            return Stored(is_folder=False, files=(_Object(self._client, bucket, key),))
+            return RemoteResults(is_folder=False, files=(_Object(self._client, bucket, key),))
         prefix = key if key.endswith("/") or not key else f"{key}/"
         chosen, older = newest_runs(self._list(bucket, prefix, path))
         if not chosen:
@@ -76,7 +76,7 @@ class Buckets:
                 f"{short(path)} holds more than {MOST_FILES} files (*.json, *.ndjson); name the "
                 "folder of the results"
             )
-        return Stored(is_folder=True, files=chosen, warnings=told(path, older))
+        return RemoteResults(is_folder=True, files=chosen, warnings=older_run_warnings(path, older))
 
     def _client(self) -> Any:
         if self._made is None:
@@ -90,7 +90,7 @@ class Buckets:
                 for one in page.get("Contents", ()):
                     if one["Key"].endswith(SUFFIXES):
                         yield _Object(self._client, bucket, one["Key"], one["Size"])
-        except (ClientError, BotoCoreError, CutAnswer) as error:
+        except (ClientError, BotoCoreError, TruncatedResponse) as error:
             raise BadInput(
                 f"{short(path)} cannot be listed: {_why(error, bucket, LIST_PERMISSION)}"
             ) from error
@@ -110,13 +110,13 @@ class _Object:
     def path(self) -> str:
         return f"{S3}{self.bucket}/{self.key}"
 
-    def read(self, take: Callable[[Readable], Made]) -> Made:
+    def read(self, take: Callable[[Readable], Result]) -> Result:
         for attempt in range(ATTEMPTS):
             try:
                 answer = self.client().get_object(Bucket=self.bucket, Key=self.key)
                 with answer["Body"] as body:
                     return take(_Whole(body, answer.get("ContentLength"), self.size))
-            except (ClientError, BotoCoreError, CutAnswer, OSError) as error:
+            except (ClientError, BotoCoreError, TruncatedResponse, OSError) as error:
                 # A denial stays one; botocore has tried again already what is worth it.
                 if isinstance(error, ClientError) or attempt + 1 == ATTEMPTS:
                     why = _why(error, self.bucket, READ_PERMISSION)
@@ -125,7 +125,7 @@ class _Object:
 
 
 class _Whole:
-    """A body that raises CutAnswer at its end unless it is as long as was announced."""
+    """A body that raises TruncatedResponse at its end unless it is as long as was announced."""
 
     def __init__(self, body: Readable, *announced: int | None) -> None:
         self._body = body
@@ -136,7 +136,7 @@ class _Whole:
         part = self._body.read(size)
         self._done += len(part)
         if not part and any(length != self._done for length in self._announced):
-            raise CutAnswer(
+            raise TruncatedResponse(
                 f"the answer to S3 GetObject was cut off after {self._done} of "
                 f"{max(self._announced)} bytes, or the object was replaced meanwhile"
             )
@@ -144,7 +144,7 @@ class _Whole:
 
 
 def _why(
-    error: ClientError | BotoCoreError | CutAnswer | OSError, bucket: str, permission: str
+    error: ClientError | BotoCoreError | TruncatedResponse | OSError, bucket: str, permission: str
 ) -> str:
     """What went wrong with a bucket, and what to do."""
     if not isinstance(error, ClientError):

@@ -1,7 +1,7 @@
-"""Addresses of Terraform's resource instances: text to structure and back.
+"""Parse and format addresses of Terraform's resource instances.
 
-The form is `module.NAME[KEY].TYPE.NAME[KEY]`; a key is a whole number (`count`) or a quoted text
-(`for_each`) in which dots, quotes and brackets may stand ("References to Named Values" and
+The form is `module.NAME[KEY].TYPE.NAME[KEY]`. A key is a whole number (`count`) or quoted text
+(`for_each`), which may contain dots, quotes and brackets ("References to Named Values" and
 "Resource Addressing", Terraform documentation).
 """
 
@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Final, Self
 
 Key = int | str | None
-"""What tells the instances of one block apart; None where there is just one."""
+"""Distinguishes the instances of one block; None if there is only one."""
 
 _NAME: Final = r"[^\W\d][\w-]*"
 _KEY: Final = r'\[(?:(?P<number>0|[1-9][0-9]{0,17})|"(?P<text>(?:[^"\\]|\\.)*)")\]'
@@ -48,7 +48,7 @@ class Address:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read an address; raises ValueError when it is none."""
+        """Parse an address. Raises ValueError."""
         modules, rest = _modules(text)
         match = _RESOURCE.fullmatch(rest)
         if match is None or match["type"] == "module":
@@ -60,12 +60,12 @@ class Address:
 
     @property
     def as_checkov_writes(self) -> str:
-        """The same with the keys as Checkov 3.3.30 writes them, quotes in them not escaped."""
+        """The address in the form of Checkov 3.3.30, which does not escape quotes in keys."""
         return self._text(lambda key: f'"{key}"')
 
     @property
     def block(self) -> Address:
-        """The block in the code that this is an instance of: the address without any key."""
+        """The address of the block in the code, without any key."""
         return replace(self, modules=tuple(Step(module.name) for module in self.modules), key=None)
 
     def _text(self, quoted: Callable[[str], str]) -> str:
@@ -78,7 +78,7 @@ class Address:
 
 
 def parse_modules(text: str) -> tuple[Step, ...]:
-    """Read the address of a module's instance, as `module.a["x"].module.b`; or the empty text."""
+    """Parse the address of a module's instance, such as `module.a["x"].module.b`, or empty text."""
     modules, rest = _modules(text)
     if rest or text.endswith("."):
         raise ValueError("not the address of a module in Terraform")
@@ -106,7 +106,7 @@ def _unescaped(match: re.Match[str]) -> str:
         return _LETTERS[match["letter"]]
     code = match["u"] or match["U"] or match["x"]
     number = 0xD800 if code is None else int(code, 16)
-    if number > 0x10FFFF or 0xD800 <= number <= 0xDFFF:  # half of a pair is no letter
+    if number > 0x10FFFF or 0xD800 <= number <= 0xDFFF:  # half of a surrogate pair
         raise ValueError("an escape that Terraform does not write")
     return chr(number)
 
@@ -118,7 +118,7 @@ def _index(key: Key, quoted: Callable[[str], str]) -> str:
 
 
 def _quoted(text: str) -> str:
-    """As Terraform quotes it: an introducer of a template is doubled."""
+    """Quote text as Terraform does, which doubles the introducer of a template."""
     escaped = "".join(_ESCAPED.get(letter) or _visible(letter) for letter in text)
     return '"' + _INTRODUCER.sub(r"\1\1", escaped) + '"'
 

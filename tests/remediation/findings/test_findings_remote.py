@@ -1,4 +1,4 @@
-"""Which of the files that a store holds are read: the newest run of each account, told in words."""
+"""Which remote files are read: those of each account's newest run."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from message_parts import figures
 
-from keysweep.remediation.findings.stored import newest_runs, told
-from keysweep.remediation.findings.window import Readable
+from keysweep.remediation.findings.buffer import Readable
+from keysweep.remediation.findings.remote import newest_runs, older_run_warnings
 
 Made = TypeVar("Made")
 
@@ -81,7 +81,7 @@ def test_the_order_of_a_listing_does_not_matter(runs: set[tuple[str, int]], seed
 
 def test_few_older_runs_are_named_and_of_many_the_number() -> None:
     times = tuple(f"202611{day:02}030000" for day in range(9, 4, -1))
-    one, several = told("s3://b/x\x1b", {A: times[:1], B: times})
+    one, several = older_run_warnings("s3://b/x\x1b", {A: times[:1], B: times})
     for message, account in ((one, A), (several, B)):
         assert message.startswith("s3://b/x\\u{1b}: ")
         assert f"account {account} " in message
@@ -89,6 +89,6 @@ def test_few_older_runs_are_named_and_of_many_the_number() -> None:
     assert re.findall(r"2026-\d\d-\d\d", several) == ["2026-11-09", "2026-11-08", "2026-11-07"]
     assert "2 older" in several
     many = {f"5555000000{number:02}": times[:2] for number in range(6)}
-    (message,) = told("s3://b/x", many)
+    (message,) = older_run_warnings("s3://b/x", many)
     assert figures(message) == ["12", "6"]
-    assert "99999999999999" in told("s3://b/x", {A: ("99999999999999",)})[0]
+    assert "99999999999999" in older_run_warnings("s3://b/x", {A: ("99999999999999",)})[0]

@@ -36,7 +36,7 @@ _REFUSAL = (
 )
 
 
-class Aws:
+class FakeAws:
     """Context manager around the server; its three keys have ids of their own every time."""
 
     def __init__(self) -> None:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from ..models import PENDING_DELETION, Finding, FindingStatus, KeyArn
-from .checks import CANCEL_CHECKS, OURS, PLAN_CHECKS, STOCK
+from .checks import BUILT_IN, CANCEL_CHECKS, KEYSWEEP, PLAN_CHECKS
 
 _BEFORE_ALL: Final = datetime.min.replace(tzinfo=UTC)
 
@@ -23,7 +23,7 @@ def is_cancel_candidate(finding: Finding) -> bool:
     Our own check's finding counts whatever its status when the state that it saw is a pending
     deletion: cancelling only lowers risk.
     """
-    if finding.check_id == OURS:
+    if finding.check_id == KEYSWEEP:
         return finding.key_state in PENDING_DELETION
     return finding.status is FindingStatus.FAIL and finding.check_id in CANCEL_CHECKS
 
@@ -40,7 +40,7 @@ def newest_by_key(findings: Iterable[Finding]) -> dict[KeyArn, tuple[Finding, ..
     asked: dict[tuple[KeyArn, str], list[Finding]] = {}
     for finding in findings:
         if finding.key_arn is not None:
-            question = OURS if finding.check_id == STOCK else finding.check_id
+            question = KEYSWEEP if finding.check_id == BUILT_IN else finding.check_id
             asked.setdefault((finding.key_arn, question), []).append(finding)
     by_key: dict[KeyArn, tuple[Finding, ...]] = {}
     for (key, _), answers in asked.items():
@@ -66,7 +66,7 @@ def _newest(answers: list[Finding]) -> list[Finding]:
         for finding in _of_latest([answer for answer in answers if answer.check_id == check])
     ]
     latest = max(map(_time, newest))
-    our_word = {finding.status for finding in newest if finding.check_id == OURS}
+    our_word = {finding.status for finding in newest if finding.check_id == KEYSWEEP}
     return [
         finding
         for finding in newest

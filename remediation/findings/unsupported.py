@@ -12,7 +12,7 @@ class _Sarif(msgspec.Struct):
     runs: list[msgspec.Raw]
 
 
-def reason(record: msgspec.Raw) -> str | None:
+def reason_for_record(record: msgspec.Raw) -> str | None:
     """Why a document of this one record is refused, where more can be said than "unknown"."""
     try:
         msgspec.json.decode(record, type=_Sarif)
@@ -21,7 +21,7 @@ def reason(record: msgspec.Raw) -> str | None:
     return f"is SARIF, which names no key's ARN; {_INSTEAD}"
 
 
-def reason_of_text(start: bytes) -> str | None:
+def reason_for_text(start: bytes) -> str | None:
     """The same for what is no JSON, from its first bytes."""
     if start.startswith((b"\x1f\x8b", b"PK\x03\x04", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd")):
         return "is compressed; unpack it first"

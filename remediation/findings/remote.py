@@ -10,10 +10,10 @@ from datetime import datetime
 from typing import Final, Protocol, TypeVar
 
 from ..escape import short
-from .window import Readable
+from .buffer import Readable
 
-Made = TypeVar("Made")
-Named = TypeVar("Named", bound="StoredFile")
+Result = TypeVar("Result")
+File = TypeVar("File", bound="RemoteFile")
 
 S3: Final = "s3://"
 """What the name of an object, or of a folder of objects, begins with."""
@@ -30,7 +30,7 @@ _ACCOUNTS_SHOWN: Final = 5
 _RUNS_SHOWN: Final = 3
 
 
-class StoredFile(Protocol):
+class RemoteFile(Protocol):
     """A results file that is read from elsewhere."""
 
     @property
@@ -38,7 +38,7 @@ class StoredFile(Protocol):
         """Its whole name, as people write it: `s3://bucket/key`."""
         ...
 
-    def read(self, take: Callable[[Readable], Made]) -> Made:
+    def read(self, take: Callable[[Readable], Result]) -> Result:
         """What `take` makes of its content; of the whole again, where it broke off before.
 
         Raises BadInput when it cannot be read.
@@ -47,23 +47,23 @@ class StoredFile(Protocol):
 
 
 @dataclass(frozen=True)
-class Stored:
+class RemoteResults:
     """What lies under one name."""
 
     is_folder: bool
     """Whether files of no scanner are passed over, as below a folder."""
-    files: tuple[StoredFile, ...]
+    files: tuple[RemoteFile, ...]
     warnings: tuple[str, ...] = ()
 
 
-def newest_runs(files: Iterable[Named]) -> tuple[tuple[Named, ...], Mapping[str, tuple[str, ...]]]:
+def newest_runs(files: Iterable[File]) -> tuple[tuple[File, ...], Mapping[str, tuple[str, ...]]]:
     """The files of each account's newest run, and the times of the older ones, newest first.
 
     Account and time are read from the names that Prowler gives its files. All files of a run stay,
     and so does every file that is named otherwise: of its findings the newest of each key counts.
     """
-    chosen: list[Named] = []
-    newest: dict[str, tuple[str, list[Named]]] = {}
+    chosen: list[File] = []
+    newest: dict[str, tuple[str, list[File]]] = {}
     older: defaultdict[str, set[str]] = defaultdict(set)
     for file in files:
         run = _RUN.match(file.path.rpartition("/")[2])
@@ -85,7 +85,7 @@ def newest_runs(files: Iterable[Named]) -> tuple[tuple[Named, ...], Mapping[str,
     }
 
 
-def told(path: str, older: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
+def older_run_warnings(path: str, older: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
     """Sentences about the runs under `path` that are not used."""
     path = short(path)
     if len(older) > _ACCOUNTS_SHOWN:

@@ -14,7 +14,7 @@ LONGEST: Final = 64 << 20
 """Bytes that are held at most. Prowler's records have some 7 KB, Checkov's reports megabytes."""
 
 
-class NotWhole(Exception):
+class InvalidDocument(Exception):
     """A document that is cut off, or no JSON; the text continues "results.json "."""
 
 
@@ -26,7 +26,7 @@ class Readable(Protocol):
         ...
 
 
-class Window:
+class Buffer:
     """A view of a stream that moves forward.
 
     Reads UTF-8, and UTF-16 and UTF-32 as some shells write them, with a byte order mark or without.
@@ -87,4 +87,6 @@ class Window:
         try:
             return self._recode(part, self.at_end)
         except UnicodeError as error:
-            raise NotWhole(f"is neither UTF-8 nor whole UTF-16: {error}; scan again") from error
+            raise InvalidDocument(
+                f"is neither UTF-8 nor complete UTF-16: {error}; scan again"
+            ) from error

@@ -1,8 +1,8 @@
-"""Answers are whole, or they are errors: promise 6 of README.md.
+"""Reject truncated AWS responses.
 
-botocore turns a JSON body that was cut off into an empty dict without an exception (seen with 1.35
-to 1.44), and an empty body of S3 into an empty list: a cut ListGrants would read as "no grants".
-Every client gets this check, which sees each answer before botocore understands it.
+botocore turns a truncated JSON body into an empty dict without an exception (seen with 1.35 to
+1.44), and an empty body of S3 into an empty list: a truncated ListGrants would look like "no
+grants". Every client checks each response before botocore parses it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from xml.etree import ElementTree as ET
 
 from botocore.model import StructureShape
 
-from ..errors import CutAnswer
+from ..errors import TruncatedResponse
 
 if TYPE_CHECKING:
     from botocore.client import BaseClient
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 _OUTSIDE_THE_BODY: Final = frozenset({"header", "headers", "statusCode", "uri", "querystring"})
 
 
-def demand_whole_answers(client: BaseClient) -> None:
-    """Make every call of this client raise CutAnswer unless its body is complete.
+def reject_truncated_responses(client: BaseClient) -> None:
+    """Make every call of this client raise TruncatedResponse unless its body is complete.
 
-    Answers that stream, like GetObject's, are checked by whoever reads them.
+    The reader of a streaming body, such as GetObject's, must check it.
     """
     client.meta.events.register("before-parse", _check)
 
@@ -35,12 +35,12 @@ def _check(operation_model: OperationModel, response_dict: Mapping[str, Any], **
     status: int = response_dict["status_code"]
     body = response_dict["body"]
     if status >= 500 or not isinstance(body, bytes) or operation_model.http["method"] == "HEAD":
-        return  # botocore retries the errors of a server, whatever their body says
+        return  # botocore retries server errors, whatever their body says
     name = f"{operation_model.service_model.service_id} {operation_model.name}"
     _check_length(name, response_dict["headers"], body)
     if not body:
         if status == 200 and _has_body(operation_model.output_shape):
-            raise CutAnswer(f"the answer to {name} is empty")
+            raise TruncatedResponse(f"the response of {name} is empty")
         return
     if status < 300 and not _is_document(operation_model.output_shape):
         return
@@ -54,30 +54,36 @@ def _check(operation_model: OperationModel, response_dict: Mapping[str, Any], **
 def _check_length(name: str, headers: Mapping[str, str], body: bytes) -> None:
     announced = headers.get("Content-Length", "")
     if announced.isdigit() and int(announced) != len(body) and "Content-Encoding" not in headers:
-        raise CutAnswer(f"the answer to {name} was cut off after {len(body)} of {announced} bytes")
+        raise TruncatedResponse(
+            f"the response of {name} was truncated after {len(body)} of {announced} bytes"
+        )
 
 
 def _check_json(name: str, body: bytes) -> None:
     try:
         document = json.loads(body)
     except (ValueError, RecursionError) as error:
-        raise CutAnswer(f"the answer to {name} is not JSON ({len(body)} bytes)") from error
+        raise TruncatedResponse(
+            f"the response of {name} is not JSON ({len(body)} bytes)"
+        ) from error
     if not isinstance(document, dict | list | None):
-        raise CutAnswer(f"the answer to {name} is no JSON document ({len(body)} bytes)")
+        raise TruncatedResponse(
+            f"the response of {name} is not a JSON document ({len(body)} bytes)"
+        )
     if isinstance(document, dict) and document.get("Truncated") and not document.get("NextMarker"):
-        # KMS's way of paging; botocore's paginators end there without a word.
-        raise CutAnswer(f"the answer to {name} has more pages, and does not say where")
+        # Paging of KMS, where botocore's paginators would end without an error.
+        raise TruncatedResponse(f"the response of {name} has more pages but no marker")
 
 
 def _check_xml(name: str, body: bytes) -> None:
     try:
         ET.fromstring(body)  # noqa: S314 - botocore parses the same bytes with the same parser
     except ET.ParseError as error:
-        raise CutAnswer(f"the answer to {name} is not XML ({len(body)} bytes)") from error
+        raise TruncatedResponse(f"the response of {name} is not XML ({len(body)} bytes)") from error
 
 
 def _has_body(shape: Shape | None) -> bool:
-    """Whether an answer of this shape has anything in its body."""
+    """Whether a response of this shape has a body."""
     if not isinstance(shape, StructureShape):
         return False
     if (payload := shape.serialization.get("payload")) is not None:
@@ -89,7 +95,7 @@ def _has_body(shape: Shape | None) -> bool:
 
 
 def _is_document(shape: Shape | None) -> bool:
-    """Whether the body is JSON or XML, and not the value of one text or binary member."""
+    """Whether the body is JSON or XML, not the value of one text or binary member."""
     if not isinstance(shape, StructureShape):
         return True
     payload = shape.serialization.get("payload")
