@@ -1,7 +1,7 @@
-"""The one judgement: evidence and policy in, holds out. Pure, and the same for plan, apply, guard.
+"""Evaluate evidence against the policy. Pure: plan, apply and guard all call it.
 
-A rule is one module of this package with a `RULE`: its id, a sentence, the evidence it needs and a
-check. Nothing is wired up elsewhere: the registry finds the modules.
+A rule is a module of this package with a `RULE`: its id, why it holds, the evidence that it needs,
+and a check. The registry finds the modules; a name with an underscore is not a rule.
 """
 
 from __future__ import annotations
@@ -21,34 +21,38 @@ from ..policy import Policy
 
 @dataclass(frozen=True)
 class Rule:
-    """A pure function of evidence and policy that may hold a key."""
+    """A reason to hold a key, as a pure function of evidence and policy."""
 
     id: str
     sentence: str
-    """Why this holds a key, for people who read the docs."""
+    """Why the rule exists, for docs/rules.md."""
     clears: str
-    """What lets the key through, when it really is dead."""
+    """What to do about a key on hold that is really unused, for docs/rules.md."""
     needs: tuple[str, ...]
-    """Pieces of evidence; a key is held while one of them is Unknown."""
+    """Pieces of evidence. A key is on hold while one of them is `Unreadable`."""
     check: Callable[[Evidence, Policy, datetime], Iterable[str | Hold | AppliedException]]
-    """Yields a sentence for each reason, or what the policy lifted of it; called only when every
-    need is known, with the policy in force for this key, and the moment to judge at."""
+    """Yields a message for each reason, or an exception that lifts it. Called only if every need
+    was read, with the policy for this key's account and Region, and the time of evaluation."""
     needs_if: Callable[[Policy], Collection[str]] | None = None
-    """The needs under a policy, where the policy may make one of `needs` superfluous."""
+    """The needs under a policy, if it can make some of `needs` unnecessary."""
 
     def needed(self, policy: Policy) -> frozenset[str]:
-        """The pieces that this rule needs under this policy."""
+        """Pieces that this rule needs under a policy."""
         return frozenset(self.needs if self.needs_if is None else self.needs_if(policy))
+
+    def hold(self, reason: str | Hold) -> Hold:
+        """A hold of this rule, from what its check yielded."""
+        return reason if isinstance(reason, Hold) else Hold(rule=self.id, message=reason)
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What the rules say about one key."""
+    """Result of all rules for one key."""
 
     holds: tuple[Hold, ...]
     exceptions: tuple[AppliedException, ...]
     unasked: frozenset[str]
-    """Pieces that rules still need and that nobody has read yet."""
+    """Pieces that rules need and that have not been read yet."""
 
 
 def _discover() -> tuple[Rule, ...]:
@@ -58,17 +62,17 @@ def _discover() -> tuple[Rule, ...]:
             continue
         rule: Rule = importlib.import_module(f"{__name__}.{module.name}").RULE
         name = module.name.replace("_", "-")
-        demand(rule.id == name, f"{rule.id} is not named as its module")
+        demand(rule.id == name, f"{rule.id}: the rule's id and its module's name differ")
         demand(set(rule.needs) <= PIECES, f"{rule.id} needs evidence that does not exist")
         found.append(rule)
     return tuple(sorted(found, key=lambda rule: rule.id))
 
 
 RULES: Final = _discover()
-"""Every rule, by id."""
+"""All rules, ordered by id."""
 
 UNREADABLE: Final = "unreadable-key"
-"""Id of the hold on a key that DescribeKey did not show: no rule, no waiver lifts it."""
+"""Id of the hold on a key that DescribeKey does not return. No exception lifts it."""
 
 
 def evaluate(
@@ -79,19 +83,18 @@ def evaluate(
     rules: Iterable[Rule] = RULES,
     ask_all: bool = False,
 ) -> Evaluation:
-    """Everything that speaks against scheduling the key, at the moment `now`.
+    """All reasons to hold the key, at the moment `now`.
 
-    Fails closed: a rule whose evidence is Unknown holds (promise 1 of README.md). A piece that was
-    not asked at all is named in `unasked`; the key is decided only when a rule holds or nothing is
-    unasked.
-    With `ask_all`, pieces are named even when a rule already holds, and those of waived rules too.
+    Fails closed: a rule whose evidence could not be read holds. `unasked` names pieces that were
+    not read at all. The verdict is final only if a rule holds or `unasked` is empty. With
+    `ask_all`, `unasked` also names pieces that only rules with an exception need, and is kept when
+    a rule already holds.
     """
     if isinstance(evidence.description, Unreadable):
-        why = f"not readable: {evidence.description.unreadable}{_cure(evidence.description)}"
-        hold = Hold(rule=UNREADABLE, message=why)
+        hold = Hold(rule=UNREADABLE, message=_unreadable_message("key", evidence.description))
         return Evaluation((hold,), (), frozenset())
     if isinstance(evidence.description, NotFound):
-        hold = Hold(rule=UNREADABLE, message="AWS knows no such key")
+        hold = Hold(rule=UNREADABLE, message="key not found")
         return Evaluation((hold,), (), frozenset())
     in_force = policy.for_key(evidence.key_arn)
     holds: list[Hold] = []
@@ -102,33 +105,33 @@ def evaluate(
         missing = {piece for piece in needed if getattr(evidence, piece) is None}
         exception_for = in_force.exception_for(rule.id, evidence, now)
         if exception_for is not None:
-            exceptions.append(_waived(rule.id, exception_for.reason, exception_for.until))
+            exceptions.append(_applied(rule.id, exception_for.reason, exception_for.until))
             if ask_all:
                 unasked |= missing
             continue
         if missing:
             unasked |= missing
             continue
-        unknown = _unknown(rule, needed, evidence)
-        holds.extend(unknown)
-        for said in () if unknown else rule.check(evidence, in_force, now):
-            if isinstance(said, AppliedException):
-                exceptions.append(said)
+        unreadable = _unreadable(rule, needed, evidence)
+        holds.extend(unreadable)
+        for reason in () if unreadable else rule.check(evidence, in_force, now):
+            if isinstance(reason, AppliedException):
+                exceptions.append(reason)
             else:
-                holds.append(said if isinstance(said, Hold) else Hold(rule=rule.id, message=said))
+                holds.append(rule.hold(reason))
     if holds and not ask_all:
         unasked.clear()
     return Evaluation(tuple(holds), tuple(exceptions), frozenset(unasked))
 
 
 @cache
-def _waived(rule: str, reason: str, until: date) -> AppliedException:
-    """One value for all keys that a waiver covers: it may cover a hundred thousand."""
+def _applied(rule: str, reason: str, until: date) -> AppliedException:
+    """Cached, since one exception can cover a hundred thousand keys."""
     return AppliedException(rule=rule, reason=reason, until=until.isoformat())
 
 
 def pieces_used(evidence: Evidence, policy: Policy, now: datetime) -> frozenset[str]:
-    """The pieces that the rules in force look at for this key; waived rules look at nothing."""
+    """Pieces that rules without an exception use for this key."""
     in_force = policy.for_key(evidence.key_arn)
     return frozenset[str]().union(
         *(
@@ -139,20 +142,21 @@ def pieces_used(evidence: Evidence, policy: Policy, now: datetime) -> frozenset[
     )
 
 
-def _unknown(rule: Rule, needed: Collection[str], evidence: Evidence) -> list[Hold]:
-    """A hold for each piece that the rule needs and that could not be read."""
+def _unreadable(rule: Rule, needed: Collection[str], evidence: Evidence) -> list[Hold]:
+    """A hold for each needed piece that could not be read."""
     return [
-        Hold(rule=rule.id, message=_unknown_sentence(piece, value))
+        Hold(
+            rule=rule.id,
+            message=_unreadable_message(
+                piece.replace("_", " "), value, "add an exception for this rule"
+            ),
+        )
         for piece in sorted(needed)
         if isinstance(value := getattr(evidence, piece), Unreadable)
     ]
 
 
-def _unknown_sentence(piece: str, value: Unreadable) -> str:
-    return (
-        f"{piece.replace('_', ' ')} not known: {value.unreadable}{_cure(value)}, or accept the rule"
-    )
-
-
-def _cure(value: Unreadable) -> str:
-    return f"; allow {value.permission}" if value.permission else ""
+def _unreadable_message(what: str, value: Unreadable, *fixes: str) -> str:
+    allow = [f"allow {value.permission}"] if value.permission else []
+    fix = ", or ".join([*allow, *fixes])
+    return f"{what} could not be read: {value.unreadable}" + (f". Fix: {fix}" if fix else "")

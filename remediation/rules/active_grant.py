@@ -8,11 +8,11 @@ from datetime import datetime
 from ..models import Evidence, Grant, known
 from ..policy import Policy
 from . import Rule
-from ._words import named
+from ._wording import first_few
 
 
-def _told(grant: Grant) -> str:
-    operations = named(list(grant.operations))
+def _described(grant: Grant) -> str:
+    operations = first_few(list(grant.operations))
     return f"{grant.grantee_principal} ({operations or 'no operation'})"
 
 
@@ -20,16 +20,16 @@ def _check(evidence: Evidence, _policy: Policy, _now: datetime) -> Iterator[str]
     grants = known(evidence.grants)
     if grants:
         count = "a grant" if len(grants) == 1 else f"{len(grants)} grants"
-        yield f"it has {count}: {named([_told(grant) for grant in grants])}"
+        yield f"it has {count}: {first_few([_described(grant) for grant in grants])}"
 
 
 RULE = Rule(
     id="active-grant",
     sentence=(
-        "AWS services hold a grant for as long as a resource uses the key: a volume, a database, "
-        "a table. Grants stay while the key is disabled."
+        "AWS services keep a grant while a resource, such as a volume, database or table, uses the "
+        "key. Disabling the key does not remove its grants."
     ),
-    clears="Find the resource behind the grant and delete it, or revoke the grant.",
+    clears="Find the grant's resource and delete it, or revoke the grant.",
     needs=("grants",),
     check=_check,
 )

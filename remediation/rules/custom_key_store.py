@@ -1,4 +1,4 @@
-"""Keys in a CloudHSM or external key store."""
+"""Keys in an AWS CloudHSM or external key store."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ def _check(evidence: Evidence, _policy: Policy, _now: datetime) -> Iterator[str]
     description = known(evidence.description)
     store = description.custom_key_store_id
     if store is not None or description.origin in ORIGINS:
-        yield f"it lives in a custom key store ({store or 'no id given'}, {description.origin})"
+        yield f"it is in a custom key store ({store or 'unknown id'}, {description.origin})"
 
 
 RULE = Rule(
     id="custom-key-store",
     sentence=(
-        "A key in a custom key store has its material outside of KMS: deleting it leaves material "
-        "behind in the cluster, or ends an agreement with an outside key manager."
+        "The key material is outside KMS. Deleting the KMS key can leave material in the CloudHSM "
+        "cluster, or break an agreement with an external key manager."
     ),
-    clears="Retire it together with the owner of the key store, by hand; or accept the rule.",
+    clears="Delete it by hand with the key store's owner, or add an exception for this rule.",
     needs=("description",),
     check=_check,
 )

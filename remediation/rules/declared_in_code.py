@@ -1,4 +1,4 @@
-"""Keys that infrastructure code owns."""
+"""Keys that infrastructure code declares."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ def _check(evidence: Evidence, _policy: Policy, _now: datetime) -> Iterator[str]
         if declaration.file is not None:
             place = f"{declaration.file}:{declaration.line}"
             where = [place] if declaration.source == declaration.file else [*where, place]
-        told = f"{declaration.owner} ({', '.join(where)})"
-        yield f"{declaration.tool} owns it: {told}; {declaration.fix}"
+        owner = f"{declaration.owner} ({', '.join(where)})"
+        yield f"{declaration.tool} owns it: {owner}; {declaration.fix}"
 
 
 RULE = Rule(
     id="declared-in-code",
     sentence=(
-        "Code first: Terraform would create the key again, Ansible cancel its deletion, and "
-        "CloudFormation drift."
+        "The code must change first. Otherwise Terraform creates the key again, Ansible cancels "
+        "its deletion, and CloudFormation drifts."
     ),
-    clears="Take the key out of the code, apply that, and plan again.",
+    clears="Remove the key from the code, apply the change, and plan again.",
     needs=("declarations",),
     check=_check,
 )

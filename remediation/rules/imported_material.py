@@ -1,4 +1,4 @@
-"""Keys whose material was brought by the customer."""
+"""Keys with imported key material."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from .custom_key_store import ORIGINS
 def _check(evidence: Evidence, _policy: Policy, _now: datetime) -> Iterator[str]:
     origin = known(evidence.description).origin
     if origin != "AWS_KMS" and origin not in ORIGINS:
-        yield f"its material was imported (Origin {origin}); only its owner knows about copies"
+        yield f"its key material was imported (Origin {origin}); only its owner knows of copies"
 
 
 RULE = Rule(
     id="imported-material",
     sentence=(
-        "Imported material exists outside of AWS too. A new key with the same material does not "
-        "decrypt what the deleted one encrypted."
+        "Imported key material may also exist outside AWS, but a new key with the same material "
+        "cannot decrypt what the deleted key encrypted."
     ),
-    clears="Ask the owner of the material; then accept the rule for this key.",
+    clears="Ask the owner of the key material, then add an exception for this rule.",
     needs=("description",),
     check=_check,
 )

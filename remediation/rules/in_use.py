@@ -1,4 +1,4 @@
-"""Keys that a resource names, and services that could not be asked."""
+"""Keys that a resource names, and services that could not be read."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import datetime
 from ..models import AppliedException, CoverageGap, Evidence, Hold, known
 from ..policy import Policy
 from . import Rule
-from ._words import named
+from ._wording import first_few
 
 ID = "in-use"
 
@@ -25,18 +25,18 @@ def _check(
     open_gaps: list[CoverageGap] = []
     lifted: dict[str, str] = {}
     for gap in references.gaps:
-        accepted = policy.coverage_exception_for(gap.service, gap.region)
-        if accepted is None:
+        exception = policy.coverage_exception_for(gap.service, gap.region)
+        if exception is None:
             open_gaps.append(gap)
         else:
-            lifted[gap.service] = accepted.reason
+            lifted[gap.service] = exception.reason
     for service, reason in lifted.items():
         yield AppliedException(rule=ID, reason=f"{service} not read: {reason}")
     if open_gaps:
-        services = named(sorted({gap.service for gap in open_gaps}), 5)
+        services = first_few(sorted({gap.service for gap in open_gaps}), 5)
         yield Hold(
             rule=ID,
-            message=f"not all services could be asked whether they use it: {services}",
+            message=f"services that may use it could not be read: {services}",
             gaps=tuple(open_gaps),
         )
 
@@ -44,12 +44,12 @@ def _check(
 RULE = Rule(
     id=ID,
     sentence=(
-        "A resource that names the key needs it: a stopped database, a snapshot, a bucket that "
-        "nobody reads. A service that could not be asked may have one."
+        "A resource that names the key needs it, even a stopped database, a snapshot or an unused "
+        "bucket. A service that could not be read may have such a resource."
     ),
     clears=(
-        "Delete the resource or give it another key. For a service that cannot be asked: allow "
-        "the permission, or add it to `coverage_exceptions`."
+        "Delete the resource, or give it another key. For a service that cannot be read, allow the "
+        "permission, or add it to `coverage_exceptions`."
     ),
     needs=("references",),
     check=_check,

@@ -1,4 +1,4 @@
-"""Keys whose key policy does not let the account itself govern them."""
+"""Keys whose scheduled deletion might not be cancellable."""
 
 from __future__ import annotations
 
@@ -16,20 +16,23 @@ def _check(evidence: Evidence, _policy: Policy, _now: datetime) -> Iterator[str]
         yield f"its key policy could not be evaluated: {key_policy.problem}"
     elif not key_policy.account_root:
         yield (
-            "no statement of its key policy lets the account's IAM policies govern it: a deletion "
-            "might not be cancellable"
+            "its key policy does not give the account root access, so its deletion might not be "
+            "cancellable"
         )
     for statement in key_policy.undo_denied:
-        yield (f"its key policy may deny kms:CancelKeyDeletion where it lets schedule: {statement}")
+        yield (
+            "its key policy may deny kms:CancelKeyDeletion but allow kms:ScheduleKeyDeletion: "
+            f"{statement}"
+        )
 
 
 RULE = Rule(
     id="not-cancellable",
     sentence=(
-        "Without the account-root statement IAM policies count for nothing, and who may schedule "
-        "may not be who may cancel. Nothing is scheduled that cannot be undone."
+        "Without a statement for the account root, IAM policies have no effect, and callers who "
+        "can schedule the deletion might not be able to cancel it."
     ),
-    clears="Give the key policy a statement that allows `kms:*` to the account's root principal.",
+    clears="Add a statement to the key policy that allows `kms:*` to the account's root principal.",
     needs=("key_policy",),
     check=_check,
 )

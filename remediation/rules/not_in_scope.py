@@ -1,4 +1,4 @@
-"""Accounts and Regions that the policy leaves out."""
+"""Keys in accounts or Regions outside the policy."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def _check(evidence: Evidence, policy: Policy, _now: datetime) -> Iterator[str]:
 
 RULE = Rule(
     id="not-in-scope",
-    sentence="The policy names the accounts and Regions whose keys may be scheduled at all.",
-    clears="Add the account or Region to `allow`, or take it out of `deny`, in the policy.",
+    sentence="The policy limits which accounts and Regions Keysweep may schedule keys in.",
+    clears="Add the account or Region to `allow` in the policy, or remove it from `deny`.",
     needs=(),
     check=_check,
 )

@@ -17,13 +17,13 @@ def _needs(policy: Policy) -> Collection[str]:
 def _check(evidence: Evidence, policy: Policy, _now: datetime) -> Iterator[str]:
     aliases = known(evidence.aliases) if policy.protects_aliases else ()
     for glob in policy.protecting(evidence.key_arn, aliases):
-        yield f"the policy protects it: protected_keys has {glob}"
+        yield f"the policy protects it (protected_keys: {glob})"
 
 
 RULE = Rule(
     id="protected-key",
-    sentence="A team lists the keys that nobody may retire, by ARN or by alias.",
-    clears="Take the entry out of `protected_keys` in the policy.",
+    sentence="The policy lists keys that must stay, by ARN or alias.",
+    clears="Remove the entry from `protected_keys` in the policy.",
     needs=("aliases",),
     check=_check,
     needs_if=_needs,

@@ -1,4 +1,4 @@
-"""Primary keys with replicas."""
+"""Multi-Region primary keys with replicas."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from datetime import datetime
 from ..models import Evidence, known
 from ..policy import Policy
 from . import Rule
-from ._words import named
+from ._wording import first_few
 
 
 def _check(evidence: Evidence, _policy: Policy, _now: datetime) -> Iterator[str]:
     description = known(evidence.description)
     if description.replicas and description.multi_region_type != "REPLICA":
-        regions = named(sorted(replica.region for replica in description.replicas), 5)
-        yield f"it is a primary key, and replicas remain in {regions}; retire those first"
+        regions = first_few(sorted(replica.region for replica in description.replicas), 5)
+        yield f"it is a primary key with replicas in {regions}; delete those first"
 
 
 RULE = Rule(
     id="replicas-remain",
     sentence=(
-        "Scheduling a primary key with replicas starts no waiting period: it waits, possibly for "
-        "ever, in PendingReplicaDeletion."
+        "A scheduled primary key with replicas stays in PendingReplicaDeletion, possibly for ever. "
+        "Its waiting period starts only when the last replica is deleted."
     ),
-    clears="Retire the replicas first; plan again when AWS has deleted them.",
+    clears="Delete the replicas first. Plan again once AWS has deleted them.",
     needs=("description",),
     check=_check,
 )

@@ -1,4 +1,4 @@
-"""Keys whose deletion somebody cancelled before."""
+"""Keys whose deletion was cancelled before."""
 
 from __future__ import annotations
 
@@ -8,22 +8,23 @@ from datetime import datetime
 from ..models import Evidence, known
 from ..policy import Policy
 from . import Rule
-from ._reach import too_short
-from ._words import day
+from ._event_coverage import shortfall
+from ._wording import day
 
 
 def _check(evidence: Evidence, _policy: Policy, now: datetime) -> Iterator[str]:
     history = known(evidence.history)
-    if short := too_short(history.since, evidence, now, "whether somebody rescued it"):
+    if short := shortfall(history.since, evidence, now, "cancelled deletions"):
         yield short
-    for rescue in history.cancellations:
-        yield f"{rescue.who or 'somebody'} cancelled its deletion on {day(rescue.time)}"
+    for cancellation in history.cancellations:
+        who = cancellation.who or "an unknown caller"
+        yield f"{who} cancelled its deletion on {day(cancellation.time)}"
 
 
 RULE = Rule(
     id="restored",
-    sentence="Somebody who cancels a deletion has a reason, and may not have told you.",
-    clears="Ask who cancelled it; then accept the rule for this key.",
+    sentence="Whoever cancelled the deletion had a reason, which may still apply.",
+    clears="Ask the person who cancelled it, then add an exception for this rule.",
     needs=("history",),
     check=_check,
 )

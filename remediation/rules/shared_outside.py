@@ -1,4 +1,4 @@
-"""Keys that another account, or everybody, may use, also through an AWS service."""
+"""Keys that other accounts can use, directly or through an AWS service."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ def _check(evidence: Evidence, _policy: Policy, _now: datetime) -> Iterator[str]
         yield f"its key policy grants access to {principal}"
     for service in key_policy.unpinned:
         yield (
-            f"its key policy grants access to {service}: add a condition "
-            f"aws:SourceAccount {evidence.key_arn.account_id}, or accept the rule"
+            f"its key policy grants access to {service}. Fix: add the condition aws:SourceAccount "
+            f"{evidence.key_arn.account_id}, or an exception for this rule"
         )
     for grant in known(evidence.grants):
         for role, outsider in grant.outsiders(evidence.key_arn.account_id):
-            yield f"grant {grant.grant_id} has {outsider} of outside the account as {role}"
+            yield f"grant {grant.grant_id} names {outsider}, outside the account, as {role}"
 
 
 RULE = Rule(
     id="shared-outside",
     sentence=(
-        "What another account encrypted with this key, a copied snapshot or a shared bucket, is "
-        "not visible from here. An AWS service uses it for other accounts too, unless a condition "
-        "pins the key's account: `aws:SourceAccount`, or an ARN with that account in "
-        "`aws:SourceArn` or the encryption context."
+        "Data that another account encrypted with this key, such as a copied snapshot or a shared "
+        "bucket, cannot be seen from the key's account. An AWS service can use the key for other "
+        "accounts too, unless a condition limits it to the key's account: `aws:SourceAccount`, or "
+        "an ARN with that account in `aws:SourceArn` or the encryption context."
     ),
     clears=(
-        "Ask the other account, then take its principal out of the key policy or grant. Of a "
-        "service: add the condition `aws:SourceAccount`, or remove the statement."
+        "Ask the other account, then remove its principal from the key policy, or revoke the "
+        "grant. For a service, add the condition `aws:SourceAccount`, or remove the statement."
     ),
     needs=("grants", "key_policy"),
     check=_check,

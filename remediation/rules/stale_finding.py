@@ -1,4 +1,4 @@
-"""Findings that are too old to act on."""
+"""Keys whose newest finding is too old."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from datetime import datetime, timedelta
 from ..models import Evidence
 from ..policy import Policy
 from . import Rule
-from ._words import day, days
+from ._wording import day, days
 
 CLOCKS_DIFFER = timedelta(days=1)
-"""A scanner's clock may be ahead of AWS's by this much."""
+"""How far a scanner's clock may be ahead of AWS's."""
 
 
 def _check(evidence: Evidence, policy: Policy, now: datetime) -> Iterator[str]:
@@ -19,19 +19,22 @@ def _check(evidence: Evidence, policy: Policy, now: datetime) -> Iterator[str]:
     if found is None:
         return
     if found > now + CLOCKS_DIFFER:
-        yield f"the newest finding is dated {day(found)}, which is in the future; scan again"
+        yield f"the newest finding has a date in the future ({day(found)}). Fix: scan again"
     age = now - found
     if age > timedelta(days=policy.max_finding_age_days):
         yield (
             f"the newest finding is {days(age.days)} old ({day(found)}); the policy allows "
-            f"{days(policy.max_finding_age_days)}; scan again"
+            f"{days(policy.max_finding_age_days)}. Fix: scan again"
         )
 
 
 RULE = Rule(
     id="stale-finding",
-    sentence="An old scan says little about today. Checkov's records carry no time: not applied.",
-    clears="Run the scanner again and plan from its new results.",
+    sentence=(
+        "Old results may no longer be true. Checkov's results have no time, so this rule does not "
+        "apply to them."
+    ),
+    clears="Run the scanner again, and plan from the new results.",
     needs=(),
     check=_check,
 )

@@ -1,4 +1,4 @@
-"""Keys that were created a short while ago."""
+"""Keys that were created recently."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from datetime import datetime
 from ..models import Evidence, known
 from ..policy import Policy
 from . import Rule
-from ._words import waits
+from ._wording import too_recent
 
 
 def _check(evidence: Evidence, policy: Policy, now: datetime) -> Iterator[str]:
     created = known(evidence.description).creation_date
-    if short := waits(created, policy.min_age_days, now):
+    if short := too_recent(created, policy.min_age_days, now):
         yield f"created {short}"
 
 
 RULE = Rule(
     id="too-new",
-    sentence="A young key may be disabled because what will use it is not there yet.",
+    sentence="A new key may be disabled because the workload that needs it is not deployed yet.",
     clears="Wait until the key is `min_age_days` old.",
     needs=("description",),
     check=_check,

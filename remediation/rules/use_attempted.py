@@ -1,4 +1,4 @@
-"""Keys that somebody tried to use, allowed or refused."""
+"""Keys that a caller tried to use, successfully or not."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ from datetime import datetime, timedelta
 from ..models import Evidence, known
 from ..policy import Policy
 from . import Rule
-from ._reach import LEAST_DAYS, too_short
-from ._words import day
+from ._event_coverage import LEAST_DAYS, shortfall
+from ._wording import day
 
 
 def _check(evidence: Evidence, policy: Policy, now: datetime) -> Iterator[str]:
-    # Attempts of CloudTrail's whole event history count, however short `min_days_unused` is.
+    # A `min_days_unused` below 90 does not exclude older attempts.
     horizon = now - timedelta(days=max(policy.min_days_unused, LEAST_DAYS))
     seen = known(evidence.use_attempts)
-    if short := too_short(seen.since, evidence, now, "who tried to use it"):
+    if short := shortfall(seen.since, evidence, now, "use attempts"):
         yield short
     recent = [attempt for attempt in seen.attempts if attempt.time >= horizon]
     if not recent:
         return
     last = max(recent, key=lambda attempt: attempt.time)
-    refused = f" and was refused ({last.error})" if last.error else ""
-    times = "once" if len(recent) == 1 else f"{len(recent)} times"
-    times = times if seen.all_read else f"at least {times}"
+    refused = f", refused with {last.error}" if last.error else ""
+    attempts = "1 attempt" if len(recent) == 1 else f"{len(recent)} attempts"
+    attempts = attempts if seen.all_read else f"at least {attempts}"
     yield (
-        f"somebody tried to use it {times} since {day(horizon)}: last {last.who or 'somebody'} "
+        f"{attempts} to use it since {day(horizon)}: last by {last.who or 'an unknown caller'} "
         f"with {last.event} on {day(last.time)}{refused}"
     )
 
@@ -34,11 +34,11 @@ def _check(evidence: Evidence, policy: Policy, now: datetime) -> Iterator[str]:
 RULE = Rule(
     id="use-attempted",
     sentence=(
-        "A refused Decrypt is the loudest sign that a disabled key is needed. That none was seen "
-        "is weak evidence, as attached volumes may not call KMS for months, and none at all when "
-        "less than 90 days could be looked at."
+        "A refused Decrypt is the clearest sign that a disabled key is needed. No attempts are "
+        "weak evidence, since an attached volume may not call KMS for months. Without 90 days of "
+        "events they are no evidence, and the key is held."
     ),
-    clears="Find the caller in CloudTrail and stop it; the event leaves the history after 90 days.",
+    clears="Find the caller in CloudTrail and stop it. The event leaves the history after 90 days.",
     needs=("use_attempts",),
     check=_check,
 )

@@ -1,4 +1,4 @@
-"""Keys that were used successfully not long ago."""
+"""Keys that were used recently."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ from datetime import datetime
 from ..models import Evidence, known
 from ..policy import Policy
 from . import Rule
-from ._words import waits
+from ._wording import too_recent
 
 
 def _check(evidence: Evidence, policy: Policy, now: datetime) -> Iterator[str]:
     last_use = known(evidence.last_use)
     if last_use.used is not None:
-        if short := waits(last_use.used, policy.min_days_unused, now):
-            yield f"last used ({last_use.operation or 'operation not named'}) {short}"
+        if short := too_recent(last_use.used, policy.min_days_unused, now):
+            yield f"last used ({last_use.operation or 'unknown operation'}) {short}"
     elif not last_use.never and (
-        short := waits(last_use.tracking_start, policy.min_days_unused, now)
+        short := too_recent(last_use.tracking_start, policy.min_days_unused, now)
     ):
-        yield f"AWS tracks the use of keys only since {short}"
+        yield f"AWS started to track the last use of keys {short}"
 
 
 RULE = Rule(
     id="used-recently",
     sentence=(
-        "AWS remembers the last successful cryptographic call on a key, since 23 April 2026 or "
-        "since its creation."
+        "AWS tracks the last successful cryptographic call on each key, since 23 April 2026 or "
+        "the key's creation."
     ),
-    clears="Wait until the last use, or the start of the tracking, is `min_days_unused` ago.",
+    clears="Wait until the last use, or the start of tracking, is `min_days_unused` ago.",
     needs=("last_use",),
     check=_check,
 )

@@ -205,12 +205,12 @@ USE = {
     "used-lately": Need("used-recently", "last used (Decrypt)", {"last_used": 80}),
     "refused": Need(
         "use-attempted",
-        "refused (DisabledException)",
+        "DisabledException",
         events("Decrypt", 40, error="DisabledException", message="... is disabled."),
     ),
     "refused-behind-reads": Need(
         "use-attempted",
-        "refused (AccessDenied)",
+        "AccessDenied",
         {
             "events": [
                 {"name": "DescribeKey", "days_ago": 1, "count": 120},

@@ -16,14 +16,14 @@ from .iam import YOUR_ACCOUNT, YOUR_BUCKET, iam_policies
 from .member_roles import ROLES
 
 _COSTS: Final = {
-    Cost.FREE: "nothing is asked",
-    Cost.DESCRIBE: "one DescribeKey a key",
-    Cost.KEY_CALL: "one fast call a key, or one listing an account and Region",
-    Cost.ACCOUNT_REGION_SCAN: "many listings, once an account and Region",
-    Cost.EVENT_NAME: "CloudTrail by event name: a few pages an account and Region, 2 a second",
-    Cost.STACK: "one DescribeStackResources a key, 20 a second",
-    Cost.LAST_USE: "one GetKeyLastUsage a key, 5 a second",
-    Cost.EVENT_KEY: "CloudTrail by key: one page or more a key, 2 a second",
+    Cost.FREE: "no call",
+    Cost.DESCRIBE: "one DescribeKey for each key",
+    Cost.KEY_CALL: "one fast call for each key, or one listing for each account-Region",
+    Cost.ACCOUNT_REGION_SCAN: "many listings for each account-Region",
+    Cost.EVENT_NAME: "CloudTrail by event name: a few pages for each account-Region, 2 a second",
+    Cost.STACK: "one DescribeStackResources for each key, 20 a second",
+    Cost.LAST_USE: "one GetKeyLastUsage for each key, 5 a second",
+    Cost.EVENT_KEY: "CloudTrail by key: one or more pages for each key, 2 a second",
 }
 
 
@@ -31,19 +31,20 @@ def rules_page() -> str:
     """Why each rule holds, what it needs, and how to clear it; cheapest first."""
     page = GENERATED + (
         "# Rules\n\n"
-        "A key is scheduled only when no rule holds it. A rule also holds when its evidence cannot "
-        "be read: not knowing is never a no. The cheapest evidence comes first, and nothing dearer "
-        "is asked about a key that is already held, unless you say `--explain`.\n\n"
-        "Any rule can be lifted for a key until a day, with a reason, under `exceptions` in the "
-        "[decision policy](../policies/retirement.yaml). Two holds no waiver lifts: "
-        "`unreadable-key`, for a key that DescribeKey does not show, and `not-asked`, for one that "
-        "a run did not come to.\n\n"
-        "| rule | needs | costs |\n|---|---|---|\n"
+        "This page is for anyone who wants to know why a key is on hold.\n\n"
+        "Keysweep schedules a key only if no rule holds it. A rule also holds a key if its "
+        "evidence could not be read. Keysweep reads the cheapest evidence first, and nothing more "
+        "expensive about a key that is already on hold, unless you pass `--explain`.\n\n"
+        "To lift a rule for a key until a date, add an entry with a reason to `exceptions` in the "
+        "[decision policy](../policies/retirement.yaml). No exception lifts `unreadable-key`, for "
+        "a key that DescribeKey does not return, or `not-asked`, for a key that a run did not "
+        "reach.\n\n"
+        "| rule | needs | cost |\n|---|---|---|\n"
     )
-    ordered = sorted(RULES, key=lambda rule: (_dearest(rule), rule.id))
+    ordered = sorted(RULES, key=lambda rule: (_most_expensive(rule), rule.id))
     for rule in ordered:
         needs = ", ".join(piece.replace("_", " ") for piece in rule.needs) or "nothing"
-        page += f"| [{rule.id}](#{rule.id}) | {needs} | {_COSTS[_dearest(rule)]} |\n"
+        page += f"| [{rule.id}](#{rule.id}) | {needs} | {_COSTS[_most_expensive(rule)]} |\n"
     for rule in ordered:
         permissions = sorted(
             {p for piece in rule.needs if piece != "references" for p in need(piece).permissions}
@@ -53,13 +54,13 @@ def rules_page() -> str:
             listed = "those of the [reference list](references.md)"
         page += (
             f"\n## {rule.id}\n\n{rule.sentence}\n\n"
-            f"*How to clear it.* {rule.clears}\n\n"
+            f"*Fix.* {rule.clears}\n\n"
             f"*Permissions.* {listed}\n"
         )
     return page
 
 
-def _dearest(rule: Rule) -> Cost:
+def _most_expensive(rule: Rule) -> Cost:
     return max((SOURCES[piece].cost for piece in rule.needs), default=Cost.FREE)
 
 

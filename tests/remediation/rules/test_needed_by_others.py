@@ -14,6 +14,7 @@ from dead_key import (
     policy,
     said_by,
 )
+from message_parts import figures
 
 from keysweep.remediation.models import (
     AppliedException,
@@ -41,15 +42,15 @@ def grant(**values: object) -> Grant:
 
 def test_any_grant_holds_and_is_named() -> None:
     assert held_by(changed(grants=(GRANT,))) == {"active-grant"}
-    assert said_by("active-grant", changed(grants=(GRANT,))) == [
-        f"it has a grant: {ROLE} (Decrypt, GenerateDataKey)"
-    ]
+    (said,) = said_by("active-grant", changed(grants=(GRANT,)))
+    assert all(part in said for part in (ROLE, "Decrypt", "GenerateDataKey"))
 
 
 def test_many_grants_are_counted_and_the_first_named() -> None:
     many = tuple(grant(grant_id=f"g{n}", operations=()) for n in range(5))
-    said = said_by("active-grant", changed(grants=many))
-    assert said == [f"it has 5 grants: {', '.join([f'{ROLE} (no operation)'] * 3)} and 2 more"]
+    (said,) = said_by("active-grant", changed(grants=many))
+    assert said.count(ROLE) == 3
+    assert figures(said.replace(ROLE, "")) == ["5", "2"]
 
 
 @pytest.mark.parametrize(
@@ -107,9 +108,8 @@ def test_what_only_looks_like_a_service_is_outside() -> None:
 def test_outsiders_of_the_key_policy_hold() -> None:
     key = changed(key_policy={"outside": ("everybody (statement 2)",)})
     assert held_by(key) == {"shared-outside"}
-    assert said_by("shared-outside", key) == [
-        "its key policy grants access to everybody (statement 2)"
-    ]
+    (said,) = said_by("shared-outside", key)
+    assert "everybody (statement 2)" in said
 
 
 def test_a_service_for_no_account_in_particular_holds_and_the_message_names_the_condition() -> None:
@@ -123,7 +123,8 @@ def test_a_key_policy_that_cannot_be_judged_holds_by_both_of_its_rules() -> None
     key = changed(key_policy={"problem": "it is not JSON", "account_root": False})
     assert held_by(key) == {"shared-outside", "not-cancellable"}
     for rule in ("shared-outside", "not-cancellable"):
-        assert said_by(rule, key) == ["its key policy could not be evaluated: it is not JSON"]
+        (said,) = said_by(rule, key)
+        assert "it is not JSON" in said
 
 
 def test_without_the_account_root_a_deletion_might_stay() -> None:
@@ -145,10 +146,9 @@ def test_code_that_declares_the_key_holds_with_its_fix() -> None:
     )
     key = changed(declarations=Declarations(found=(declaration,)))
     assert held_by(key) == {"declared-in-code"}
-    assert said_by("declared-in-code", key) == [
-        "terraform owns it: module.shop.aws_kms_key.old[0] (prod.tfstate); "
-        "remove the block and apply"
-    ]
+    (said,) = said_by("declared-in-code", key)
+    parts = (declaration.tool, declaration.owner, declaration.source, declaration.fix)
+    assert all(part in said for part in parts)
 
 
 VOLUME = Reference(service="ec2", resource="vol-1", region="eu-west-1", field="KmsKeyId")
@@ -163,7 +163,8 @@ GAPS = (
 def test_a_resource_that_names_the_key_holds() -> None:
     key = changed(references=References(found=(VOLUME,)))
     assert held_by(key) == {"in-use"}
-    assert said_by("in-use", key) == ["ec2 vol-1 in eu-west-1 names it (KmsKeyId)"]
+    (said,) = said_by("in-use", key)
+    assert all(part in said for part in ("ec2", "vol-1", "eu-west-1", "KmsKeyId"))
 
 
 def test_a_service_that_could_not_be_asked_holds_as_one_line() -> None:
@@ -202,7 +203,9 @@ def test_a_rescue_holds_however_long_ago() -> None:
     long_ago = event("CancelKeyDeletion", 80)
     key = changed(history={"last_change": long_ago, "cancellations": (long_ago,)})
     assert held_by(key) == {"restored"}
-    assert said_by("restored", key) == ["alice cancelled its deletion on 2026-08-13"]
+    (said,) = said_by("restored", key)
+    assert figures(said) == ["2026-08-13"]
+    assert "alice" in said
 
 
 def attempt(days: float, **values: object) -> UseAttempt:
@@ -220,10 +223,9 @@ def test_an_attempt_holds_allowed_or_refused() -> None:
 def test_the_last_attempt_is_told() -> None:
     attempts = (attempt(3, error="DisabledException"), attempt(9), attempt(5))
     key = changed(use_attempts={"attempts": attempts, "all_read": False})
-    assert said_by("use-attempted", key) == [
-        f"somebody tried to use it at least 3 times since 2026-08-03: last {ROLE} with Decrypt on "
-        "2026-10-29 and was refused (DisabledException)"
-    ]
+    (said,) = said_by("use-attempted", key)
+    assert figures(said.replace(ROLE, "")) == ["3", "2026-08-03", "2026-10-29"]
+    assert all(part in said for part in (ROLE, "at least", "Decrypt", "DisabledException"))
 
 
 @pytest.mark.parametrize(("days", "wanted", "held"), [(91, 90, 0), (91, 200, 1), (80, 0, 1)])
@@ -259,7 +261,5 @@ def test_silence_counts_only_over_ninety_days_or_the_whole_life_of_the_key(
 
 def test_a_record_that_is_too_short_is_told_with_its_first_day() -> None:
     key = changed(use_attempts={"since": days_ago(35)})
-    assert said_by("use-attempted", key) == [
-        "who tried to use it is known only since 2026-09-27, and wanted since 2026-08-03: the "
-        "event data store holds less than 90 days, or was changed since; plan without it"
-    ]
+    (said,) = said_by("use-attempted", key)
+    assert figures(said) == ["2026-09-27", "2026-08-03", "90"]

@@ -1,0 +1,34 @@
+"""How far back recorded events must reach before their absence counts."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from ..models import Evidence, KeyDescription
+from ._wording import day, days
+
+LEAST_DAYS: Final = 90
+"""What CloudTrail's event history always has ("Working with CloudTrail event history", CloudTrail
+User Guide). Other sources must have as much."""
+
+ROUNDING: Final = timedelta(hours=1)
+"""Clocks differ, and a history that was read earlier in the run begins that much earlier."""
+
+
+def shortfall(since: datetime, evidence: Evidence, now: datetime, what: str) -> str | None:
+    """A message, if events are missing for part of the last 90 days of the key's life.
+
+    A CloudTrail Lake event data store can be younger than that.
+    """
+    first = now - timedelta(days=LEAST_DAYS)
+    description = evidence.description
+    if isinstance(description, KeyDescription):
+        first = max(first, description.creation_date)
+    if since <= first + ROUNDING:
+        return None
+    return (
+        f"{what} could not be read before {day(since)}, but are needed since {day(first)}: the "
+        f"event data store holds less than {days(LEAST_DAYS)} of events, or was updated since. "
+        "Fix: plan without it"
+    )
