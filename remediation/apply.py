@@ -51,7 +51,7 @@ from .write import (
 
 FRESH: Final = timedelta(minutes=15)
 """Evidence this young is trusted for the resources that name a key: some 220 listings in each
-account and Region. What else is dear is read again for every plan (promise 3 of README.md)."""
+account and Region. What else is dear is read again for every plan (rule 3 of docs/safety.md)."""
 
 DEAR: Final = frozenset({Cost.ACCOUNT_REGION_SCAN, Cost.EVENT_NAME, Cost.LAST_USE, Cost.EVENT_KEY})
 """What costs more than looking at each key again right before its call."""

@@ -36,7 +36,7 @@ class AccountUnavailable(KeysweepError):
 
 
 class TruncatedResponse(KeysweepError):
-    """A response of AWS that is incomplete or does not parse: safety rule 6 of docs/safety.md."""
+    """A response of AWS that is incomplete or does not parse: rule 6 of docs/safety.md."""
 
 
 class Unexpected(KeysweepError):

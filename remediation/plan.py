@@ -32,7 +32,7 @@ LIMITS: Final = (
     "history begins leave no trace in AWS. No list of services is ever complete.",
     "Prices are AWS list prices in US dollars.",
 )
-"""What no evidence shows. Every report prints it, and README.md lists it below its promises."""
+"""What no evidence shows. Every report prints it (rule 11 of docs/safety.md)."""
 
 
 class Plan(Model):

@@ -1,6 +1,6 @@
 """Work on many keys: places side by side, a few keys of each at a time, and one row for every key.
 
-Whatever goes wrong with a key is that key's row: promise 8 of README.md. A run that is asked to
+Whatever goes wrong with a key is that key's row: rule 8 of docs/safety.md. A run that is asked to
 stop begins no further key, and lets those in flight end.
 """
 

@@ -159,7 +159,7 @@ def write(
         )
     if operation is SCHEDULE:
         window = change.parameters.get("PendingWindowInDays")
-        # Promise 4 of README.md: always sent, within AWS's bounds, and as the journal has it.
+        # Rule 4 of docs/safety.md: always sent, within AWS's bounds, and as the journal has it.
         if not isinstance(window, int) or not MIN_WINDOW_DAYS <= window <= MAX_WINDOW_DAYS:
             raise InvariantError(f"a waiting period of {window} days reached the write")
         demand(window == change.pending_window_days, "the intent has another waiting period")

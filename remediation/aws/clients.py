@@ -51,7 +51,7 @@ class ClientSettings:
         """The configuration of a client.
 
         The retry mode is explicit, since botocore's default differs by version. A write is never
-        retried: a retry would meet its own success (promise 5 of README.md).
+        retried: a retry would meet its own success (rule 5 of docs/safety.md).
         """
         from botocore.config import Config
 

@@ -1,4 +1,4 @@
-"""Reject truncated AWS responses.
+"""Reject truncated AWS responses (rule 6 of docs/safety.md).
 
 botocore turns a truncated JSON body into an empty dict without an exception (seen with 1.35 to
 1.44), and an empty body of S3 into an empty list: a truncated ListGrants would look like "no

@@ -85,10 +85,10 @@ def evaluate(
 ) -> Evaluation:
     """All reasons to hold the key, at the moment `now`.
 
-    Fails closed: a rule whose evidence could not be read holds. `unasked` names pieces that were
-    not read at all. The verdict is final only if a rule holds or `unasked` is empty. With
-    `ask_all`, `unasked` also names pieces that only rules with an exception need, and is kept when
-    a rule already holds.
+    Fails closed (rule 1 of docs/safety.md): a rule whose evidence could not be read holds.
+    `unasked` names pieces that were not read at all. The verdict is final only if a rule holds or
+    `unasked` is empty. With `ask_all`, `unasked` also names pieces that only rules with an
+    exception need, and is kept when a rule already holds.
     """
     if isinstance(evidence.description, Unreadable):
         hold = Hold(rule=UNREADABLE, message=_unreadable_message("key", evidence.description))
