@@ -1,4 +1,4 @@
-"""Commands that must work without click: here it learns their parameters, and no more."""
+"""Commands that argparse runs, so that they work without click; here for completion."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from ..parameters import Parameter
 
 
 class ArgparseCommand(click.Command):
-    """Completes what argparse will parse, and hands everything over as it was typed."""
+    """Complete the parameters, and pass the arguments on unparsed."""
 
     def __init__(
         self, name: str, parameters: Iterable[Parameter], about: str, example: str
     ) -> None:
-        """`parameters`, and the words of its help, are those that argparse gets."""
+        """`parameters`, `about` and `example` are those of argparse."""
         super().__init__(
             name,
             params=[parameter(*one) for one in parameters],
@@ -25,19 +25,19 @@ class ArgparseCommand(click.Command):
         )
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Only completion needs anything parsed here."""
+        """Parse for completion only."""
         if ctx.resilient_parsing:
             return super().parse_args(ctx, args)
         ctx.args = args
         return args
 
     def invoke(self, ctx: click.Context) -> int:
-        """Let it be answered where no library is needed."""
+        """Run the command with the standard library only."""
         return standalone.main([str(self.name), *ctx.args])
 
 
 def parameter(names: tuple[str, ...], settings: dict[str, Any], **more: Any) -> click.Parameter:
-    """The argument or option that argparse would make of this; `more` is for click alone."""
+    """The click parameter for an argparse declaration; `more` is for click only."""
     choices = settings.get("choices")
     kind = click.Choice(choices) if choices else click.Path() if "metavar" in settings else None
     if not names[0].startswith("-"):

@@ -1,4 +1,4 @@
-"""Commands of which the list of commands knows name and summary; the rest is imported on use."""
+"""Commands that are imported on use; the list of commands needs their names and summaries."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from ..errors import InvariantError
 
 
 class LazyCommand(click.Command):
-    """Stands in a group for `NAME` of the module `NAME` beside this one.
+    """A placeholder for the attribute `NAME` of the module `NAME` in this package.
 
-    click makes a command's context before anything else is asked of it, to run it, to show its help
-    and to complete its options; so that is where the real one takes over.
+    click makes a command's context before it runs, shows help or completes options, so the real
+    command takes over there.
     """
 
     def __init__(self, name: str, summary: str) -> None:
-        """`summary` is what the list of commands says."""
+        """`summary` is the text in the list of commands."""
         super().__init__(name, short_help=summary)
 
     def load(self) -> click.Command:
         """The command itself."""
         command = getattr(import_module(f".{self.name}", __package__), str(self.name))
         if not isinstance(command, click.Command):
-            raise InvariantError(f"{self.name} is no command")
+            raise InvariantError(f"{self.name} is not a command")
         return command
 
     def make_context(

@@ -1,6 +1,6 @@
-"""The command line: one table of commands, each in a module of its own, and how a run ends.
+"""The `keysweep` group: its commands, and the exit code of each error.
 
-Nothing heavy is imported before a command is known, so that help and completion answer at once.
+Nothing heavy is imported before a command is chosen, so that help and completion are fast.
 """
 
 from __future__ import annotations
@@ -18,24 +18,24 @@ from .console import say
 from .lazy_command import LazyCommand
 
 COMMANDS: Final[Mapping[str, str]] = {
-    "apply": "Schedule the deletions that a reviewed plan lists.",
-    "cancel": "Cancel deletions: of a journal, a plan, results or single keys.",
-    "guard": "Watch the waiting period: does anybody want a key after all?",
-    "mutelist": "Make a Prowler mutelist for the deletions that are intended.",
-    "path": "Print the folder to hand to the scanner.",
-    "plan": "Judge the keys that scanners name; write a plan to review.",
-    "policy": "Check a decision policy, and show what it amounts to.",
-    "status": "Show what became of the journal's keys: pending, saved, drifted.",
-    "verify": "Prove that the scanners here run the checks.",
+    "apply": "Schedule the deletions of a reviewed plan.",
+    "cancel": "Cancel deletions: by journal, plan, results or key.",
+    "guard": "Find pending keys that something tries to use.",
+    "mutelist": "Create a Prowler mutelist for intended deletions.",
+    "path": "Print the folder of checks to pass to a scanner.",
+    "plan": "Evaluate the keys in scanner results and write a plan.",
+    "policy": "Check a decision policy and show its effect.",
+    "status": "Show the current state of the keys in a journal.",
+    "verify": "Test that the installed scanners run the checks.",
 }
-"""What the list of commands says of each; the module `NAME` has it as `NAME`."""
+"""Commands and their summaries; each is the attribute `NAME` of the module `NAME`."""
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run one command; returns its exit code. Errors for people go to standard error."""
+    """Run one command and return its exit code. Error messages go to standard error."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # a name must not stop a report
+            stream.reconfigure(errors="backslashreplace")  # no name may end a report
     try:
         result = keysweep.main(args=list(arguments), prog_name="keysweep", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
@@ -52,9 +52,9 @@ def run(arguments: Sequence[str]) -> int:
         say(str(error))
         return error.exit_code
     except OSError as error:
-        # Files that we read and write raise errors of our own: what is left is standard output.
-        say(f"the output could not be written ({error.strerror}); the journal has what was done")
-        sys.stdout = None  # nothing is left to be flushed at the end
+        # Files have errors of their own, so this is standard output.
+        say(f"Cannot write the output: {error.strerror}. The journal records what was done.")
+        sys.stdout = None  # else Python flushes it again at exit
         return INCOMPLETE
     except Exception as error:  # noqa: BLE001 - a broken library, before its command can answer
         from .. import diagnostics
@@ -83,14 +83,14 @@ def _print_versions(context: click.Context, _parameter: click.Parameter, wanted:
     is_eager=True,
     expose_value=False,
     callback=_print_versions,
-    help="Show the versions of keysweep, Python and boto3; verify shows the scanners'.",
+    help="Show the versions of keysweep, Python and boto3.",
 )
 def keysweep() -> None:
-    """Retire disabled AWS KMS keys by a reviewed plan that holds what may still be needed.
+    """Find disabled KMS keys you still pay for and delete them through a plan you review.
 
     \b
     prowler aws --checks kms_cmk_not_disabled --output-formats json-ocsf
-    keysweep plan output/      # looks: nothing is changed
-    keysweep apply plan.json   # asks, then schedules what the plan lists
-    keysweep cancel --journal keysweep-journal.jsonl   # undoes it, while it can be undone
+    keysweep plan output/      # read-only
+    keysweep apply plan.json   # asks first
+    keysweep cancel --journal keysweep-journal.jsonl   # until the waiting period ends
     """

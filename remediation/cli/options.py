@@ -30,16 +30,16 @@ Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 ALL_FORMATS: Final = ("table", "json", "markdown", "csv")
 
 _ENDINGS: Final = (KeysweepError, click.ClickException, click.Abort, click.exceptions.Exit, OSError)
-"""Errors that `cli` has an exit code for."""
+"""Errors that `main` maps to exit codes."""
 
 
 def _variable(option: str) -> str:
-    """The environment variable that stands for an option: `KEYSWEEP_LOG_FILE` for `--log-file`."""
+    """The environment variable of an option: `KEYSWEEP_LOG_FILE` for `--log-file`."""
     return f"KEYSWEEP_{option.removeprefix('--').replace('-', '_').upper()}"
 
 
 def _logging(context: click.Context, option: click.Parameter, value: Any) -> None:
-    """Set up the log before any other option is looked at."""
+    """Set up the log before other options are read."""
     if not value or context.resilient_parsing:
         return
     log = diagnostics.to_stderr() if option.name == "debug" else diagnostics.to_file(Path(value))
@@ -47,7 +47,7 @@ def _logging(context: click.Context, option: click.Parameter, value: Any) -> Non
 
 
 class Command(click.Command):
-    """A command with `--debug` and `--log-file`, which logs how it began and ended."""
+    """A command with `--debug` and `--log-file`; it logs its start and end."""
 
     def __init__(self, *, params: list[click.Parameter], **settings: Any) -> None:
         log_options = [
@@ -65,7 +65,7 @@ class Command(click.Command):
         super().__init__(params=[*params, *log_options], **settings)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Read the options; the log is closed where there is nothing to invoke."""
+        """Read the options; on an error, close the log."""
         try:
             return super().parse_args(ctx, args)
         except BaseException:
@@ -90,13 +90,13 @@ class Command(click.Command):
 
 
 command = partial(click.command, cls=Command)
-"""Makes the command of a function, as `click.command` does."""
+"""`click.command` for `Command`."""
 
 
 def access_options(command: Decorated) -> Decorated:
-    """The options about accounts; the command gets them together, as `access`.
+    """Options for access to accounts, passed to the command as `access`.
 
-    Each can stand in the environment, where scheduled jobs have them.
+    Each has an environment variable, for scheduled jobs.
     """
 
     @wraps(command)
@@ -122,7 +122,7 @@ def access_options(command: Decorated) -> Decorated:
             multiple=True,
             metavar="ID",
             callback=_account_ids,
-            help="Work in this account alone; may be given again.",
+            help="Limit the run to this account; repeatable.",
         ),
         _access_option(
             "--role-session-name",
@@ -130,13 +130,13 @@ def access_options(command: Decorated) -> Decorated:
             default=SESSION_NAME,
             show_default=True,
             callback=_named(r"[\w+=,.@-]{2,64}", "2 to 64 letters, digits and +=,.@-_"),
-            help="Name of the role's session, which CloudTrail shows.",
+            help="Role session name, shown in CloudTrail.",
         ),
-        _access_option("--external-id", metavar="ID", help="External id that the role asks for."),
+        _access_option("--external-id", metavar="ID", help="External ID that the role requires."),
         _access_option(
             "--role-name",
             metavar="NAME",
-            callback=_named(r"[\w+=,.@/-]{1,576}", "the role's name, with its path, and no ARN"),
+            callback=_named(r"[\w+=,.@/-]{1,576}", "a role name (with its path, not an ARN)"),
             help="Role to assume in the keys' accounts.",
         ),
     ):
@@ -166,7 +166,7 @@ def _account_ids(
 ) -> tuple[str, ...]:
     for value in values:
         if not re.fullmatch("[0-9]{12}", value, re.ASCII):
-            raise click.BadParameter(f"{value!r} is no account id of 12 digits", context, parameter)
+            raise click.BadParameter(f"{value!r} is not a 12-digit account ID", context, parameter)
     return values
 
 
@@ -177,12 +177,12 @@ def format_option(*names: str) -> Callable[[Decorated], Decorated]:
         type=click.Choice(names),
         default="table",
         show_default=True,
-        help="How to print; with json, standard output carries nothing else.",
+        help="Output format; with json, standard output holds nothing else.",
     )
 
 
 def journal_option(*, many: bool = False, use: str = "") -> Callable[[Decorated], Decorated]:
-    use = use or f"The journal{'; may be given again' if many else ''}."
+    use = use or f"Journal file{'; repeatable' if many else ''}."
     return click.option(
         "--journal",
         "journals" if many else "journal_path",
@@ -197,7 +197,7 @@ def policy_option(
     *, beside_a_plan: bool = True, use: str = "Decision policy."
 ) -> Callable[[Decorated], Decorated]:
     plans = "the plan's, or "
-    default = f"{plans if beside_a_plan else ''}the one that keysweep ships"
+    default = f"{plans if beside_a_plan else ''}the built-in policy"
     return click.option(
         "--policy",
         "policy_path",
@@ -212,8 +212,10 @@ html_option = click.option(
     "html_path",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help="Also write the report as a page for a browser: one file, without scripts.",
+    help="Also write the report as one HTML file, without scripts.",
 )
 
 
-yes_option = click.option("--yes", is_flag=True, help="Do not ask; needed without a terminal.")
+yes_option = click.option(
+    "--yes", is_flag=True, help="Do not ask for confirmation; required without a terminal."
+)

@@ -1,4 +1,4 @@
-"""`keysweep path`, for the shell's completion; it is answered without click, in `standalone`."""
+"""`keysweep path` for completion and help; `standalone` runs it without click."""
 
 from __future__ import annotations
 

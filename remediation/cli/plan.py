@@ -1,4 +1,4 @@
-"""`keysweep plan`: judge what scanners name, and write it down."""
+"""`keysweep plan`: evaluate the keys in scanner results and write a plan."""
 
 from __future__ import annotations
 
@@ -40,49 +40,49 @@ from .setup import load_policy, new_collector
     "--pending-window-days",
     type=click.IntRange(MIN_WINDOW_DAYS, MAX_WINDOW_DAYS),
     metavar="N",
-    help="Days between scheduling and deletion.  [default: the policy's]",
+    help="Waiting period in days.  [default: the policy's]",
 )
 @click.option(
     "--max-keys",
     type=click.IntRange(0),
     metavar="N",
-    help="Most keys to schedule at once.  [default: the policy's]",
+    help="Maximum number of keys to schedule.  [default: the policy's]",
 )
 @click.option(
     "--tfstate",
     "states",
     multiple=True,
     metavar="[DIR=]FILE",
-    help="Terraform's state of the root folder DIR, on this machine or below what Checkov scanned: "
-    "what terraform show -json prints, or the state file; without DIR, of the folder that Checkov "
-    "scanned. Example: terraform/prod=prod.json; may be given again.",
+    help="Terraform state of the root module in DIR: the state file, or the output of terraform "
+    "show -json. DIR is a folder on this machine or relative to the folder that Checkov scanned, "
+    "which is the default. Example: terraform/prod=prod.json; repeatable.",
 )
 @click.option(
     "--cfn-stack",
     "stacks",
     multiple=True,
     metavar="[TEMPLATE=]NAME[@REGION]",
-    help="CloudFormation's stack, by name or ARN; TEMPLATE is the file that it was made from, as "
-    "Checkov names it, for where several templates have the same logical id. Example: "
-    "infra/keys.yaml=shop@eu-west-1; may be given again.",
+    help="CloudFormation stack, by name or ARN. TEMPLATE is its template file as Checkov names it, "
+    "needed when several templates have the same logical ID. Example: "
+    "infra/keys.yaml=shop@eu-west-1; repeatable.",
 )
 @click.option(
     "--cloudtrail-lake",
     metavar="ARN",
-    help="Event data store to ask for history and use, instead of the 90 days that CloudTrail "
-    "always keeps.",
+    help="Event data store to query for history and use, instead of CloudTrail's 90-day event "
+    "history.",
 )
 @click.option(
     "--since",
     "since_path",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="PLAN",
-    help="Earlier plan: show the keys that are new, gone or judged otherwise.",
+    help="Earlier plan: show the keys that are new, gone or have another verdict.",
 )
 @click.option(
     "--explain",
     is_flag=True,
-    help="Gather every piece of evidence, also of keys that are held already (slower).",
+    help="Read all evidence, also for keys already on hold (slower).",
 )
 @html_option
 @access_options
@@ -102,11 +102,11 @@ def plan(
     access: Access,
     form: str,
 ) -> int:
-    """Judge the keys that scanner RESULTS name, and write a plan to review.
+    """Evaluate the keys in scanner RESULTS and write a plan to review. Changes nothing in AWS.
 
-    RESULTS are files or folders of Prowler's and Checkov's JSON, s3://bucket/prefix as Prowler's
-    --output-bucket fills it (the newest run of each account), or - for standard input. Checkov's
-    findings lead to keys by the states and stacks that are given. Changes nothing.
+    RESULTS are files or folders of Prowler and Checkov JSON, s3://bucket/prefix from Prowler's
+    --output-bucket (the newest run of each account), or - for standard input. Checkov findings
+    are matched to keys with the Terraform states and CloudFormation stacks that you give.
 
     Example: keysweep plan output/ --out plan.json
     """
@@ -136,14 +136,14 @@ def plan(
         print_report(tables.of_plan(made, every_key=form == "csv"), form)
         if form == "table":
             click.echo(
-                printable(f"The plan is in {out}; review it, then: {_to_apply(out, access)}")
+                printable(f"Plan written to {out}. Review it, then run: {_to_apply(out, access)}")
             )
     made.refuse_too_many()
     return INCOMPLETE if made.unusable else DONE
 
 
 def _to_apply(out: Path, access: Access) -> str:
-    """What applies the plan. It takes a role of its own, so that the options have no values."""
+    """The command that applies the plan; `apply` needs another role, so no values are filled in."""
     given = {
         "--role-name NAME": access.role_name,
         "--external-id ID": access.external_id,

@@ -1,4 +1,4 @@
-"""`keysweep policy`: check a decision policy, and explain it."""
+"""`keysweep policy`: check a decision policy and show its effect."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from .options import command, format_option
 )
 @format_option("table", "json")
 def policy(policy_path: Path | None, form: str) -> None:
-    """Check a decision policy, and show what it amounts to: values, rules and what they need.
+    """Check a decision policy and show its values, its rules and the permissions they need.
 
     Example: keysweep policy retirement.yaml
     """

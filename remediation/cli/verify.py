@@ -1,4 +1,4 @@
-"""`keysweep verify`, for the shell's completion; it is answered without click, in `standalone`."""
+"""`keysweep verify` for completion and help; `standalone` runs it without click."""
 
 from __future__ import annotations
 

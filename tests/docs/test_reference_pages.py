@@ -55,7 +55,7 @@ SCHEMAS = {
 }
 """What each page explains."""
 
-HEADS = {("name", "what it takes", "default", "meaning"), ("value", "meaning")}
+HEADS = {("name", "type", "default", "meaning"), ("value", "meaning")}
 
 
 def meanings(text: str) -> dict[tuple[str, str], str]:

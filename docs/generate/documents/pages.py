@@ -40,19 +40,20 @@ def pages(schemas: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
 
 
 def commands_page() -> str:
-    """Every command with its arguments and options, as click knows them."""
+    """Every command with its arguments and options, from click."""
     top = keysweep.make_context("keysweep", [], resilient_parsing=True)
     page = (
         "# Commands\n\n"
-        "`keysweep COMMAND --help` says the same. Exit codes, unless a command says otherwise:\n\n"
+        "For anyone who runs or scripts Keysweep. `keysweep COMMAND --help` prints the same. Exit "
+        "codes:\n\n"
         "| code | meaning |\n|---|---|\n"
-        "| 0 | done; a plan with held keys is done |\n"
+        "| 0 | done, also when a plan holds keys |\n"
         "| 1 | something is left: a key failed, or records of the results were unusable; `guard`: "
-        "a key is wanted; `status`: a key or line could not be read; `verify`: not proven |\n"
-        "| 2 | bad input or usage; nothing was done |\n"
-        "| 3 | refused: the plan has expired, more than `max_keys` are to be scheduled, you said "
-        "no, or another run holds the journal or the plan; AWS was not changed. `plan` has "
-        "written its plan all the same |\n"
+        "a key is in use; `status`: a key or journal line could not be read; `verify`: failed |\n"
+        "| 2 | bad input or usage: nothing was done |\n"
+        "| 3 | refused: the plan has expired or schedules more than `max_keys` keys, you answered "
+        "no, or another run uses the journal or plan. AWS was not changed; `plan` has still "
+        "written its plan |\n"
     )
     for name in keysweep.list_commands(top):
         listed = present(keysweep.get_command(top, name), name)
@@ -67,7 +68,7 @@ def _usage(context: click.Context) -> str:
 
 
 def _prose(command: click.Command) -> str:
-    """The command's own words; its example, which comes last, is marked as code."""
+    """The help text of a command, with its example as code."""
     paragraphs = inspect.cleandoc(command.help or "").replace("\b\n", "").split("\n\n")
     for number, paragraph in enumerate(paragraphs):
         start, colon, example = paragraph.partition("Example: ")
@@ -90,19 +91,20 @@ def _options(context: click.Context) -> str:
 
 
 def checks_page() -> str:
-    """Every check as its metadata has it."""
+    """Every check, from its metadata."""
     page = (
         "# Checks\n\n"
-        "What each check looks at, from its own metadata. How to bring them into a scanner: "
-        "[Prowler](prowler.md), [Checkov](checkov.md). What the Checkov checks say in each case: "
-        "[case by case](checkov-verdicts.md).\n"
+        "For anyone who runs the checks: what each one examines, from its metadata. See how to add "
+        "them to [Prowler](prowler.md) and [Checkov](checkov.md), and what the Checkov checks "
+        "report [case by case](checkov-verdicts.md).\n"
     )
     for path in sorted(Path(folder("prowler")).glob("*/*.metadata.json")):
         page += _prowler_check(json.loads(path.read_text(encoding="utf-8")))
     for one in _checkov_checks(Path(folder("checkov")) / "keysweep_verdicts.py"):
         page += (
             f"\n## {one['id']}\n\n{one['name']}.\n\n"
-            f"| | |\n|---|---|\n| scanner | Checkov |\n| AWS says | <{one['guideline']}> |\n"
+            "| | |\n|---|---|\n| scanner | Checkov |\n"
+            f"| AWS documentation | <{one['guideline']}> |\n"
         )
     return page
 
@@ -113,7 +115,7 @@ def _prowler_check(metadata: Mapping[str, Any]) -> str:
         "scanner": "Prowler",
         "severity": metadata["Severity"],
         "resource": metadata["ResourceType"],
-        "also called": ", ".join(f"`{alias}`" for alias in metadata.get("CheckAliases", ())),
+        "aliases": ", ".join(f"`{alias}`" for alias in metadata.get("CheckAliases", ())),
         "related": ", ".join(f"`{one}`" for one in metadata.get("RelatedTo", ())),
     }
     page = f"\n## {metadata['CheckID']}\n\n{metadata['CheckTitle']}.\n\n| | |\n|---|---|\n"
@@ -123,11 +125,11 @@ def _prowler_check(metadata: Mapping[str, Any]) -> str:
     if notes := metadata.get("Notes"):
         page += f"\n**Notes.** {notes}\n"
     links = "".join(f"* <{link}>\n" for link in metadata.get("AdditionalURLs", ()))
-    return page + (f"\nAWS says:\n\n{links}" if links else "")
+    return page + (f"\nAWS documentation:\n\n{links}" if links else "")
 
 
 def _checkov_checks(path: Path) -> Iterator[dict[str, str]]:
-    """The texts of each `Check(...)`: read, not imported, since Checkov is not here."""
+    """The texts of each `Check(...)`, parsed because Checkov cannot be imported here."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Check":
             yield {
@@ -141,42 +143,46 @@ def _checkov_checks(path: Path) -> Iterator[dict[str, str]]:
 
 _POLICY: Final = (
     "# The policy file\n\n"
-    "The decision policy, in YAML. [retirement.yaml](../policies/retirement.yaml) is the default, "
-    "with every value explained: copy it, change it, and pass it with `--policy`. A value that is "
-    "left out keeps its default; a name that is not known is an error, with its line. "
-    "`keysweep policy FILE` checks a file and shows what it amounts to.\n\n"
-    "The [JSON Schema](../policies/schemas/policy.schema.json) is for editors that check while you "
-    "type.\n\n"
+    "For anyone who decides when a key may be deleted. The decision policy is YAML. "
+    "[retirement.yaml](../policies/retirement.yaml) is the default and explains every value: copy "
+    "it, change it, and pass it with `--policy`. Values that you leave out keep their defaults. An "
+    "unknown name is an error that gives its line. `keysweep policy FILE` checks a file and shows "
+    "its effect.\n\n"
+    "The [JSON Schema](../policies/schemas/policy.schema.json) lets an editor check the file "
+    "while you type.\n\n"
 )
 _PLAN: Final = (
     "# The plan file\n\n"
-    "What `keysweep plan` writes and `keysweep apply` takes: JSON, with a digest over what is "
-    "in it, so that a plan that was edited or cut off is refused. So is one in which an object has "
-    "a name twice, since the digest would fit either value. Programs may read it: "
-    "[the schema](../policies/schemas/plan.schema.json) says what is in it.\n\n"
+    "For anyone who reads plans with a program. `keysweep plan` writes the plan, and `keysweep "
+    "apply` executes it. It is JSON with a digest of its content: edited or truncated plans are "
+    "refused, and so are plans with duplicate names in an object, because the digest "
+    "would match either value. "
+    "[The schema](../policies/schemas/plan.schema.json) describes the file.\n\n"
 )
 _JOURNAL: Final = (
     "# The journal file\n\n"
-    "What `apply`, `cancel` and `guard` did: one JSON object a line, only ever added to. A write "
-    "has two lines: the intent, on the disk before the call, and the outcome. `status`, "
-    "`cancel --journal` and a second run of `apply` rest on it: keep it with the plan. "
-    "[The schema](../policies/schemas/journal-line.schema.json) describes one line. What would be "
-    "`null` is left out of a line.\n"
+    "For anyone who reads journals with a program. The journal records what `apply`, `cancel` and "
+    "`guard` did, as JSON Lines that are only appended. Each write has two lines: the intent, on "
+    "disk before the call, and the outcome. `status`, `cancel --journal` and reruns of `apply` "
+    "need the journal, so keep it with the plan. "
+    "[The schema](../policies/schemas/journal-line.schema.json) describes one line. Lines omit "
+    "fields that are `null`.\n"
 )
 _OUTPUT: Final = (
     "# The output of commands\n\n"
-    "What these commands print on standard output with `--format json`, and nothing beside it:\n\n"
+    "For anyone who scripts Keysweep. With `--format json`, these commands print JSON and nothing "
+    "else on standard output:\n\n"
     "| command | output |\n|---|---|\n"
     "| `apply`, `cancel` | one object, [Outcomes](#outcomes) |\n"
     "| `status` | one object, [Status](#status) |\n"
-    "| `guard` | one object a line, [GuardRow](#guardrow), for each key that it looked at |\n\n"
-    "`plan` prints [the plan](plan-file.md). Times are in UTC, as `2026-01-31T00:00:00Z`. What is "
-    "to be told besides, such as trouble with a journal, goes to standard error.\n"
+    "| `guard` | one object a line, [GuardRow](#guardrow), for each key that it read |\n\n"
+    "`plan` prints [the plan](plan-file.md). Times are UTC, such as `2026-01-31T00:00:00Z`. "
+    "Messages, such as problems with a journal, go to standard error.\n"
 )
 
 
 def output_schema() -> Mapping[str, Any]:
-    """The JSON Schema of what commands print that is no file of its own."""
+    """The JSON Schema of command output that is not a file format."""
     output: TypeAdapter[Any] = TypeAdapter(Outcomes | Status | GuardRow)
     return output.json_schema(mode="serialization")
 

@@ -1,4 +1,4 @@
-"""The reference list for people: which service is asked what, and which permission that takes."""
+"""The page of the reference list: services, calls, fields and permissions."""
 
 from __future__ import annotations
 
@@ -10,37 +10,37 @@ from keysweep.remediation.evidence.references.entries import Call, Entry, Refere
 
 _WHERE: Final = {
     "region": "its Region",
-    "account": "once an account",
+    "account": "once per account",
     "every-region": "every Region",
 }
 
 
 def references_page(references: ReferenceList) -> str:
-    """A page in Markdown, services in the order of the alphabet."""
+    """The page in Markdown, services in alphabetical order."""
     naming = [call for _, call in references.calls() if call.names_keys]
     services = sorted({entry.service for entry in references.entries})
     first_calls = Counter(entry.reach for entry in references.entries)
     page = (
         "# Resources that name a key\n\n"
-        "No call of AWS shows what is encrypted under a key. So the rule "
-        "[in-use](rules.md#in-use) asks the services, and compares what they answer with each "
-        "key: by key id, key ARN, alias name and alias ARN, and by the names of the other members "
-        "of a multi-Region set.\n\n"
-        f"{len(naming)} calls of {len(services)} services name keys. What they are is data, in "
-        "[key_references.yaml](../policies/key_references.yaml), which also says what is left "
-        "out and why.\n\n"
-        "* **Cost.** An account and Region in which nothing is found takes "
-        f"{first_calls['region']} calls and their further pages, made once for all its keys, and "
-        "only when a key is left that they could decide. Once an account come "
-        f"{first_calls['account'] + 1} calls, and {first_calls['every-region']} in each enabled "
-        "Region, for resources that name a key of another Region. Each item of a listing takes "
-        "the calls that the table shows after an arrow.\n"
-        "* **Nothing** is an empty answer, an item that is gone again, an error that the list "
-        "declares to mean it, or a service that the Region lacks.\n"
-        "* **A gap** is everything else: a denial, an error, an answer that was cut off, a field "
-        "that the installed boto3 is too old to show. It holds every key of the account and "
-        "Region until it is closed, or accepted under `coverage_exceptions`.\n\n"
-        "| service | calls | fields that name a key | asked in | permissions |\n"
+        "For anyone who wants to know how Keysweep finds the resources that use a key. No AWS API "
+        "lists them. The rule [in-use](rules.md#in-use) lists the resources of each service and "
+        "compares the keys they name with each candidate: by key ID, key ARN, alias name and "
+        "alias ARN, and by those of the other members of a multi-Region set.\n\n"
+        f"{len(naming)} calls of {len(services)} services name keys. They are "
+        "listed in [key_references.yaml](../policies/key_references.yaml), with what is left out "
+        "and why.\n\n"
+        "* **Cost.** An account-Region without resources takes "
+        f"{first_calls['region']} calls and their further pages, once for all its keys, and only "
+        "while a key is not yet on hold. Each account takes "
+        f"{first_calls['account'] + 1} more calls, and {first_calls['every-region']} in each "
+        "enabled Region, for resources that name a key of another Region. Each listed item takes "
+        "the calls after an arrow in the table.\n"
+        "* **No reference**: an empty answer, an item that was deleted meanwhile, an error that "
+        "the list declares to mean this, or a service that the Region does not offer.\n"
+        "* **Coverage gap**: everything else, such as a denial, another error, a truncated answer, "
+        "or a field that the installed boto3 does not know. It holds every key of the "
+        "account-Region until it is closed or has an exception in `coverage_exceptions`.\n\n"
+        "| service | calls | fields that name a key | read in | permissions |\n"
         "|---|---|---|---|---|\n"
     )
     entries = sorted(references.entries, key=lambda entry: entry.service)
@@ -63,7 +63,7 @@ def _rows(entries: list[Entry]) -> Iterator[str]:
 
 
 def _ways(call: Call) -> Iterator[list[Call]]:
-    """Each call with those that lead to it."""
+    """Each call with the calls that lead to it."""
     yield [call]
     for child in call.then:
         for way in _ways(child):

@@ -1,4 +1,4 @@
-"""The pages of the docs that rules, sources and writes make: rules.md and permissions.md."""
+"""rules.md and permissions.md, from the rules, the sources and the writes."""
 
 from __future__ import annotations
 
@@ -65,26 +65,25 @@ def _most_expensive(rule: Rule) -> Cost:
 
 
 _ABOUT: Final = {
-    "plan": "Everything that `keysweep plan` reads, but for the resources that name a key.",
-    "references": "The resources that name a key (rule `in-use`), in parts, since one policy "
-    "would be too large. Attach all of them for `plan` and `apply`. What you leave out is a gap, "
-    "which holds every key until the decision policy accepts it.",
-    "lake": "What `--cloudtrail-lake` asks in place of the event history, in the store's account.",
-    "results-bucket": "What RESULTS of `s3://bucket/prefix` need, in the account of the given "
-    f"credentials. Write your bucket's name for `{YOUR_BUCKET}`, and the account of its key for "
-    f"`{YOUR_ACCOUNT}`, or leave `DecryptResults` out where no KMS key encrypts it.",
-    "apply": "What `keysweep apply` needs: it reads each key again, schedules, and can always "
-    "undo; `LookForAlarms` is for its remark where nothing watches the keys. AWS itself refuses "
-    "here what carries the protected tag.",
-    "guard": "What `keysweep guard` needs, beside the documents for references. `ListKeys` is for "
-    "`--all`, and `TagResource`, for the protected tag alone, for `--keep`.",
-    "cancel": "What `keysweep cancel`, `status` and `mutelist` need. `EnableKey` is for "
-    "`--enable`, and `TagResource`, for the protected tag alone, is for `--keep`.",
-    "organization-guardrail": "A service control policy for the whole organization, Keysweep or "
-    "not: the whole waiting period, no key that was used lately, no protected key. With it, "
-    f"`pending_window_days` below {MAX_WINDOW_DAYS} and keys used within "
-    f"{Policy().min_days_unused} days are denied to everybody, in every account below the one that "
-    "it is attached to. Attach it to a test account first "
+    "plan": "Everything that `keysweep plan` reads, except the resources that name a key.",
+    "references": "The resources that name a key (rule `in-use`), split because one "
+    "policy would be too large. Attach all of them for `plan` and `apply`. What you leave out is a "
+    "coverage gap, which holds every key until the decision policy has an exception.",
+    "lake": "For `--cloudtrail-lake`, in the account of the event data store.",
+    "results-bucket": "For RESULTS in `s3://bucket/prefix`, in the account of the given "
+    f"credentials. Replace `{YOUR_BUCKET}` with the name of your bucket and `{YOUR_ACCOUNT}` with "
+    "the account of its KMS key. Remove `DecryptResults` if no KMS key encrypts it.",
+    "apply": "For `keysweep apply`, which reads each key again and schedules its deletion. It "
+    "always includes the permission to cancel. `LookForAlarms` is for the note when no alarm "
+    "watches the keys. The policy denies scheduling keys with the protected tag.",
+    "guard": "For `keysweep guard`, together with the documents for references. `ListKeys` is for "
+    "`--all`. `TagResource`, limited to the protected tag, is for `--keep`.",
+    "cancel": "For `keysweep cancel`, `status` and `mutelist`. `EnableKey` is for `--enable`. "
+    "`TagResource`, limited to the protected tag, is for `--keep`.",
+    "organization-guardrail": "A service control policy for the whole organization, with or "
+    f"without Keysweep. It denies every principal a waiting period below {MAX_WINDOW_DAYS} days, "
+    f"and the deletion of keys used within {Policy().min_days_unused} days or with the protected "
+    "tag, in every account under its target. Attach it to a test account first "
     "(`aws organizations create-policy --type SERVICE_CONTROL_POLICY`, then `attach-policy`).",
 }
 
@@ -93,14 +92,14 @@ def permissions_page() -> str:
     """Which document allows what, and which call needs which action."""
     page = GENERATED + (
         "# Permissions\n\n"
-        "The documents below are made from what rules, sources and writes declare, so that they "
-        "allow what Keysweep calls and nothing else. They are in the folder that "
-        "`keysweep path policies` prints, under `iam/`.\n\n"
-        "The key policy of a key comes first: IAM policies count only where it lets the account "
-        "govern the key. `--role-name` needs `sts:AssumeRole` on that role in each account but the "
-        "one in which Keysweep runs: its keys are reached with the given credentials. The "
-        f"documents name the tag `{Policy().protected_tag}`: if your decision policy has another "
-        "`protected_tag`, write it into them too.\n\n"
+        "For anyone who grants Keysweep access. The documents below are generated from the calls "
+        "that Keysweep declares, and allow nothing else. They are under `iam/` in the folder that "
+        "`keysweep path policies` prints.\n\n"
+        "IAM policies apply to a key only if its key policy delegates to IAM in the account. "
+        "`--role-name` needs `sts:AssumeRole` on that role in each account, except the account in "
+        "which Keysweep runs, where it uses the given credentials. The documents name the tag "
+        f"`{Policy().protected_tag}`: if your decision policy has another `protected_tag`, change "
+        "it there too.\n\n"
         "| document | for |\n|---|---|\n"
     )
     policies = iam_policies()
@@ -111,8 +110,8 @@ def permissions_page() -> str:
     page += (
         "\n## In every account of an organization\n\n"
         "[member-roles.yaml](../policies/stacksets/member-roles.yaml) is a CloudFormation template "
-        "with a role for each task, made of the same documents: "
-        "[many accounts](many-accounts.md#roles-in-every-account) says how to install it.\n\n"
+        "with a role for each task, made from the same documents. To install it, see "
+        "[many accounts](many-accounts.md#roles-in-every-account).\n\n"
         "| role | documents |\n|---|---|\n"
     )
     for role, parts in ROLES.items():
@@ -123,7 +122,7 @@ def permissions_page() -> str:
         if source.piece == "references":
             actions = "those of the documents for references"
         page += f"| {source.piece.replace('_', ' ')} | {_COSTS[source.cost]} | {actions} |\n"
-    page += "\n## Writes\n\n| operation | action | in these key states alone |\n|---|---|---|\n"
+    page += "\n## Writes\n\n| operation | action | only in these key states |\n|---|---|---|\n"
     for operation in _writes():
         states = ", ".join(sorted(operation.from_states))
         page += f"| {operation.name} | `{operation.permission}` | {states} |\n"

@@ -1,7 +1,7 @@
-"""A page of the docs that explains a file: every value of its model, as a table for each part.
+"""Reference pages of file formats: a table for each part of a model's JSON Schema.
 
-Types, bounds and defaults are those of the model's JSON Schema; the meaning of a value is the
-docstring of its field, or of its member where it is one of a few words.
+Types, bounds and defaults come from the schema, meanings from the docstrings of fields and of
+members of enumerations.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Meanings = Mapping[tuple[str, str], str]
 
 _KEY_ARN: Final = TypeAdapter(KeyArn).json_schema()["pattern"]
 LONG: Final = 60
-"""Characters of a default that is a text for people, and no value to look up."""
+"""Defaults of this length are prose and are left out."""
 
 _WORDS: Final = {
     "string": "text",
@@ -40,13 +40,13 @@ _WORDS: Final = {
 _FORMATS: Final = {"date-time": "time", "date": "day"}
 
 _IN_JSON: Final = {"None": "`null`", "True": "`true`", "False": "`false`"}
-"""Python's words, which docstrings have, as a reader of the file meets them."""
+"""Python's literals in docstrings, as they appear in the file."""
 
 
 def tables(schema: Json, model: str, elsewhere: Mapping[str, str] | None = None) -> str:
-    """Tables of a schema: the document itself, by the name of its model, then each of its parts.
+    """Tables of a schema: the document, under the name of its model, then each of its parts.
 
-    The parts that are explained `elsewhere` lead to that page, with all that is in them.
+    Parts in `elsewhere` link to that page instead.
     """
     meanings = _meanings()
     defined: Json = schema.get("$defs", {})
@@ -65,7 +65,7 @@ def tables(schema: Json, model: str, elsewhere: Mapping[str, str] | None = None)
 
 
 def _in_order(schema: Json, parts: Json) -> list[str]:
-    """The names of the parts as one comes upon them, reading from the document down."""
+    """The names of the parts in the order of their first reference."""
     order: list[str] = []
     todo: list[Any] = [{name: value for name, value in schema.items() if name != "$defs"}]
     while todo:
@@ -83,7 +83,7 @@ def _in_order(schema: Json, parts: Json) -> list[str]:
 
 def _table(model: str, schema: Json, parts: Json, meanings: Meanings) -> str:
     required = set(schema.get("required", ()))
-    rows = "| name | what it takes | default | meaning |\n|---|---|---|---|\n"
+    rows = "| name | type | default | meaning |\n|---|---|---|---|\n"
     for name, value in schema["properties"].items():
         meaning = value.get("description") or meanings.get((model, name), "")
         default = "required" if name in required else _default(value)
@@ -104,7 +104,7 @@ def _about(schema: Json) -> str:
 
 
 def _default(value: Json) -> str:
-    """A default worth telling; null and empty ones say that the value may be left out."""
+    """The default, unless it is null or empty."""
     default = value.get("default")
     if default in (None, [], {}, "") or isinstance(default, dict):
         return ""
@@ -148,7 +148,7 @@ def _bounds(value: Json) -> str:
 
 
 def _meanings() -> dict[tuple[str, str], str]:
-    """The docstrings of the fields of all models, by class and field, and of words by value."""
+    """Docstrings by class and field, or by class and value of an enumeration."""
     found: dict[tuple[str, str], str] = {}
     for module in (models, policy, plan, journal, plan_diff, status, guard):
         found |= _of_module(module)
@@ -156,7 +156,7 @@ def _meanings() -> dict[tuple[str, str], str]:
 
 
 def _of_module(module: ModuleType) -> dict[tuple[str, str], str]:
-    """Docstrings of one module's models and enums, those that they inherit from it too."""
+    """Docstrings of a module's models and enumerations, with the inherited ones."""
     tree = ast.parse(inspect.getsource(module))
     own = {node.name: dict(_fields(node)) for node in tree.body if isinstance(node, ast.ClassDef)}
     found: dict[tuple[str, str], str] = {}
