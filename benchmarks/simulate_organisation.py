@@ -28,8 +28,8 @@ from botocore.httpsession import URLLib3Session
 
 from keysweep.remediation import planner, policy
 from keysweep.remediation.aws import Access, Accounts, ClientSettings
+from keysweep.remediation.aws.concurrency import ACCOUNT_REGIONS
 from keysweep.remediation.aws.quotas import per_second
-from keysweep.remediation.aws.width import PLACES
 from keysweep.remediation.evidence import collector
 from keysweep.remediation.evidence.references import scan
 from keysweep.remediation.findings import Results
@@ -274,7 +274,7 @@ def _bound(one: Mapping[Share, Simulated]) -> str:
 def _organisation(account: Mapping[Share, Simulated]) -> str:
     rows = []
     for share, made in account.items():
-        in_turn = made.seconds * ACCOUNTS * REGIONS_EACH / PLACES
+        in_turn = made.seconds * ACCOUNTS * REGIONS_EACH / ACCOUNT_REGIONS
         rows.append(
             (
                 share.name,

@@ -1,9 +1,9 @@
-"""Is anybody told when a key that is pending deletion is used? Looked for, and said; never a rule.
+"""Look for alarms on the use of keys pending deletion. Reported only; never holds a key.
 
-Two things tell: a rule of EventBridge on CloudTrail's events, and CloudWatch's alarm on a metric
-filter of the trail's log group ("Create an alarm that detects use of a KMS key pending deletion",
-AWS KMS Developer Guide). Both are recognised by the words that AWS's message ends with. What other
-accounts watch, such as a log archive, cannot be seen from here.
+Two kinds count: an EventBridge rule on CloudTrail events, and a CloudWatch alarm on a metric filter
+of the trail's log group ("Create an alarm that detects use of a KMS key pending deletion", AWS KMS
+Developer Guide). Both are recognised by the end of AWS's message. Alarms in other accounts, such as
+a log archive, are not visible from here.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from .aws import Accounts, ClientSettings, Connection
 from .aws.clients import Clients
+from .aws.concurrency import ACCOUNT_REGIONS
 from .aws.failures import explain
-from .aws.width import PLACES
 from .errors import AccountUnavailable, TruncatedResponse
 from .models import KeyArn, Unreadable
 
@@ -29,27 +29,28 @@ PERMISSIONS: Final = frozenset(
 )
 
 WORDS: Final = "pending deletion"
-"""Part of the pattern of whatever filters the message "<ARN> is pending deletion."."""
+"""Part of every pattern that matches the message "<ARN> is pending deletion."."""
 
 BRIEF: Final = ClientSettings(connect_timeout=3, read_timeout=10, attempts=2)
-"""Nobody waits long for a remark."""
+"""Short: a note is not worth a long wait."""
 
-_SHOWN: Final = 3
-"""Accounts and Regions that are named; of more, the number is told."""
+_NAMED: Final = 3
+"""Largest number of account-Regions in a message; the others are counted."""
 
-_ALARM: Final = "alarm on the use of keys pending deletion"
+NO_ALARM: Final = "No alarm on the use of keys pending deletion was found in "
+NOT_READ: Final = "Alarms on the use of keys pending deletion could not be read in "
 _SET_UP: Final = (
-    "keysweep guard looks when you run it, and AWS tells at once with the templates in the folder "
-    "monitoring of: keysweep path policies"
+    "Fix: deploy a template from the folder monitoring in the output of keysweep path policies, or "
+    "run keysweep guard on a schedule"
 )
 
 
-def remarks(keys: Iterable[KeyArn], accounts: Accounts) -> tuple[str, ...]:
-    """What a person should know about the places of these keys; nothing where an alarm is found.
+def notes(keys: Iterable[KeyArn], accounts: Accounts) -> tuple[str, ...]:
+    """Messages about the account-Regions of these keys in which no alarm was found.
 
-    Never raises: what cannot be looked at is a remark too.
+    Never raises: an account-Region that could not be read is a message too.
     """
-    connections = list({key.account_region: key for key in keys}.values())
+    one_each = list({key.account_region: key for key in keys}.values())
     clients = Clients(BRIEF)
 
     def look(key: KeyArn) -> str | None:
@@ -57,55 +58,54 @@ def remarks(keys: Iterable[KeyArn], accounts: Accounts) -> tuple[str, ...]:
             return _look(accounts.connect(key), clients)
         except AccountUnavailable as error:
             return str(error)
-        except Exception as error:  # noqa: BLE001 - keys are scheduled, and this is a remark
-            _log.error("no look for an alarm of %s", key, exc_info=True)
+        except Exception as error:  # noqa: BLE001 - the keys are scheduled already
+            _log.error("could not look for an alarm on %s", key, exc_info=True)
             return f"{type(error).__name__}: {error}"
 
-    with ThreadPoolExecutor(PLACES) as threads:
-        found = dict(zip(connections, threads.map(look, connections), strict=True))
+    with ThreadPoolExecutor(ACCOUNT_REGIONS) as threads:
+        found = dict(zip(one_each, threads.map(look, one_each), strict=True))
     without = [key for key, why in found.items() if why == ""]
-    unseen = [key for key, why in found.items() if why]
-    told = []
+    unread = [key for key, why in found.items() if why]
+    messages = []
     if without:
-        told.append(f"no {_ALARM} was found in {_named(without)}; {_SET_UP}")
-    if unseen:
-        why = found[unseen[0]]
-        told.append(f"could not look for an {_ALARM} in {_named(unseen)}: {why}; {_SET_UP}")
-    return tuple(told)
+        messages.append(f"{NO_ALARM}{_named(without)}. {_SET_UP}.")
+    if unread:
+        messages.append(f"{NOT_READ}{_named(unread)}: {found[unread[0]]}. {_SET_UP}.")
+    return tuple(messages)
 
 
 def _named(keys: list[KeyArn]) -> str:
     named = [f"account {key.account_id} {key.region}" for key in sorted(keys)]
-    if len(named) <= _SHOWN:
+    if len(named) <= _NAMED:
         return ", ".join(named)
-    return f"{', '.join(named[:_SHOWN])} and {len(named) - _SHOWN} more"
+    return f"{', '.join(named[:_NAMED])} and {len(named) - _NAMED} more"
 
 
 def _look(connection: Connection, clients: Clients) -> str | None:
-    """None when an alarm is found, nothing when none is, and why that is not known."""
+    """None if an alarm was found, "" if none was, else why alarms could not be read."""
 
     session = clients.limited_to(connection.session, PERMISSIONS)
 
     def client(service: str) -> Any:
         return clients.get(session, connection.account_id, service, connection.region)
 
-    unseen = ""
+    unread = ""
     for looks in (_has_rule, _has_alarm):
         try:
             if looks(client):
                 return None
         except (ClientError, BotoCoreError, TruncatedResponse) as error:
-            unseen = unseen or _why(explain(error, connection, PERMISSIONS))
-    return unseen
+            unread = unread or _why(explain(error, connection, PERMISSIONS))
+    return unread
 
 
-def _why(unknown: Unreadable) -> str:
-    allow = f"; allow {unknown.permission}" if unknown.permission else ""
-    return f"{unknown.unreadable}{allow}"
+def _why(why: Unreadable) -> str:
+    allow = f"; allow {why.permission}" if why.permission else ""
+    return f"{why.unreadable}{allow}"
 
 
 def _has_rule(client: Callable[[str], Any]) -> bool:
-    """Whether an enabled rule of the default event bus filters the message."""
+    """Whether an enabled rule of the default event bus matches the message."""
     return any(
         rule.get("State", "").startswith("ENABLED") and WORDS in rule.get("EventPattern", "")
         for page in client("events").get_paginator("list_rules").paginate()
@@ -114,7 +114,7 @@ def _has_rule(client: Callable[[str], Any]) -> bool:
 
 
 def _has_alarm(client: Callable[[str], Any]) -> bool:
-    """Whether a metric filter counts the message, and an alarm with an action looks at it."""
+    """Whether a metric filter counts the message and an alarm with an action watches the metric."""
     for page in client("logs").get_paginator("describe_metric_filters").paginate():
         for one in page["metricFilters"]:
             if WORDS not in one.get("filterPattern", ""):

@@ -1,4 +1,4 @@
-"""Carry out a plan: re-read each key, and schedule it if nothing changed since the review."""
+"""Carry out a plan: read each key again, and schedule its deletion if nothing has changed."""
 
 from __future__ import annotations
 
@@ -11,11 +11,28 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from .aws import Connection
 from .aws.failures import explain
-from .errors import AccountUnavailable, Refused, TruncatedResponse, present
+from .errors import RUN_AGAIN, AccountUnavailable, Refused, TruncatedResponse, present
 from .evidence import SOURCES, Collector
 from .evidence.description import describe
-from .journal import AGAIN, USE_SHOWS_LATE, History, IntentLine, Journal, JournalFailed, KeyRecord
-from .lifecycle import Situation, state_of
+from .journal import (
+    USE_REPORTING_DELAY,
+    History,
+    IntentLine,
+    Journal,
+    JournalFailed,
+    KeyRecord,
+)
+from .lifecycle import (
+    CANCELLED_ELSEWHERE,
+    KEY_NOT_FOUND,
+    LOOK_AGAIN,
+    RESCHEDULED_ELSEWHERE,
+    SCHEDULED_ELSEWHERE,
+    Situation,
+    is_pending,
+    state_of,
+    undetermined_origin,
+)
 from .models import (
     PENDING_DELETION,
     Cost,
@@ -36,54 +53,57 @@ from .plan import Plan
 from .planner import verdict
 from .policy import Policy
 from .rules import evaluate, pieces_used
-from .work import Stop, Stopped, each_key
+from .runner import Stop, Stopped, each_key
 from .write import (
     CANCEL,
     SCHEDULE,
-    Settled,
+    Reconciliation,
     Write,
     await_state,
-    not_asked,
-    settle,
-    who_began_it,
+    not_called,
+    reconcile,
     write,
 )
 
-FRESH: Final = timedelta(minutes=15)
-"""Evidence this young is trusted for the resources that name a key: some 220 listings in each
-account and Region. What else is dear is read again for every plan (rule 3 of docs/safety.md)."""
+REFERENCES_FRESH_FOR: Final = timedelta(minutes=15)
+"""Age of the evidence up to which references are not read again: they take about 220 listings in
+each account-Region. The other expensive pieces are read again for every plan (rule 3 of
+docs/safety.md)."""
 
-DEAR: Final = frozenset({Cost.ACCOUNT_REGION_SCAN, Cost.EVENT_NAME, Cost.LAST_USE, Cost.EVENT_KEY})
-"""What costs more than looking at each key again right before its call."""
+EXPENSIVE: Final = frozenset(
+    {Cost.ACCOUNT_REGION_SCAN, Cost.EVENT_NAME, Cost.LAST_USE, Cost.EVENT_KEY}
+)
+"""Costs too high to read a piece again for each key right before its call."""
 
-LOOKED_AGAIN: Final = timedelta(hours=1)
-"""A deletion this young is looked at once more by a rerun: the run that scheduled the key may have
-been killed before it could. Later a difference says nothing of that moment."""
+VERIFIED_AGAIN_FOR: Final = timedelta(hours=1)
+"""Age of a deletion up to which a rerun verifies it again: the run that scheduled the key may have
+been killed before it could. Later, a difference says nothing about the moment of the call."""
 
-_SETTLED_HERE: Final = {operation.name: operation for operation in (SCHEDULE, CANCEL)}
-"""What an interrupted run may have left open that decides on scheduling."""
+_RECONCILED: Final = {operation.name: operation for operation in (SCHEDULE, CANCEL)}
+"""Operations whose open intents decide about scheduling."""
 
-CLOCKS_DIFFER: Final = timedelta(minutes=5)
-"""A plan made further in the future than this was made by a wrong clock, and would never age."""
+CLOCK_SKEW: Final = timedelta(minutes=5)
+"""A plan dated further in the future was made with a wrong clock, and would not expire in time."""
 
 FROZEN: Final = frozenset({"tags", "aliases", "grants", "key_policy"})
-"""Pieces that are looked at once more after the call. AWS refuses new tags, aliases and grants for
-a key that is pending deletion ("Key states of AWS KMS keys"), so nothing slips in any more."""
+"""Pieces verified again after the call. AWS refuses new tags, aliases and grants for a key that is
+pending deletion ("Key states of AWS KMS keys"), so they cannot change any more."""
 
 
 def refuse_expired(plan: Plan, now: datetime) -> None:
-    """Raise Refused when the plan is older than its policy allows, or dated in the future."""
-    if plan.created_at > now + CLOCKS_DIFFER:
+    """Raise Refused if the plan has expired or is dated in the future."""
+    if plan.created_at > now + CLOCK_SKEW:
         raise Refused(
-            f"the plan is dated {plan.created_at:%Y-%m-%d %H:%M} UTC, and AWS says that it is "
-            f"{now:%Y-%m-%d %H:%M} UTC; set the clock right, then make and review a new plan"
+            f"The plan is dated {plan.created_at:%Y-%m-%d %H:%M} UTC; by AWS's clock it is "
+            f"{now:%Y-%m-%d %H:%M} UTC. Fix: set this machine's clock, then make and review a new "
+            "plan."
         )
     if _has_expired(plan, now):
-        raise Refused(f"{_expired(plan)}; make and review a new one")
+        raise Refused(f"{_expired(plan)}. Fix: make and review a new plan.")
 
 
 def to_do(plan: Plan, history: History, now: datetime) -> tuple[KeyArn, ...]:
-    """The keys whose deletion may be scheduled now: not those that earlier runs are done with."""
+    """The keys that this run may schedule: not those that earlier runs scheduled or cancelled."""
     if _has_expired(plan, now):
         return ()
     return tuple(
@@ -100,7 +120,7 @@ def _has_expired(plan: Plan, now: datetime) -> bool:
 
 def _expired(plan: Plan) -> str:
     return (
-        f"the plan expired on {plan.expires_at:%Y-%m-%d %H:%M} UTC "
+        f"The plan expired on {plan.expires_at:%Y-%m-%d %H:%M} UTC "
         f"({plan.policy.plan_expires_days} days after it was made)"
     )
 
@@ -113,16 +133,16 @@ def apply(
     stop: Stop | None = None,
     done: Callable[[KeyResult], None] = lambda result: None,
 ) -> tuple[KeyResult, ...]:
-    """Schedule the keys of the plan. One row for each key, whatever happens to the others.
+    """Schedule the deletion of the plan's keys. One row for each key.
 
-    When the plan has expired, only what an earlier run left open is settled.
+    If the plan has expired, only reconcile the open intents of earlier runs.
     """
     stop = stop or Stop()
     records = journal.history().keys
     items = plan.chosen
     expired = _has_expired(plan, collector.accounts.clock.now())
     now = collector.accounts.clock.now()
-    fresh = {} if expired else _read_dear_again(plan, records, collector, stop)
+    again = {} if expired else _read_expensive_again(plan, records, collector, stop)
 
     def one(item: PlanItem) -> KeyResult:
         record = records.get(item.key_arn)
@@ -130,13 +150,14 @@ def apply(
             connection = collector.accounts.connect(item.key_arn)
         except AccountUnavailable as error:
             return _row(item, Outcome.FAILED, str(error))
-        work = _Work(plan, item, connection, collector, journal, stop, now - USE_SHOWS_LATE)
-        return work.run(record, _joined(item.evidence, fresh.get(item.key_arn)))
+        watch_use_from = now - USE_REPORTING_DELAY
+        scheduling = _Scheduling(plan, item, connection, collector, journal, stop, watch_use_from)
+        return scheduling.run(record, _joined(item.evidence, again.get(item.key_arn)))
 
-    return each_key(items, one, _trouble, stop=stop, done=done)
+    return each_key(items, one, _failed, stop=stop, done=done)
 
 
-def _trouble(arn: KeyArn, message: str) -> KeyResult:
+def _failed(arn: KeyArn, message: str) -> KeyResult:
     return KeyResult(key_arn=arn, outcome=Outcome.FAILED, message=message)
 
 
@@ -145,8 +166,8 @@ def _row(item: PlanItem, outcome: Outcome, message: str, date: datetime | None =
 
 
 @dataclass(frozen=True)
-class _Work:
-    """One key of the plan, to be scheduled."""
+class _Scheduling:
+    """Scheduling the deletion of one key of the plan."""
 
     plan: Plan
     item: PlanItem
@@ -156,30 +177,42 @@ class _Work:
     stop: Stop
     watch_use_from: datetime
 
-    def run(self, record: KeyRecord | None, dear: Evidence | None) -> KeyResult:
-        """Settle what was begun before, look again, schedule, and look once more."""
+    def run(self, record: KeyRecord | None, expensive: Evidence | None) -> KeyResult:
+        """Reconcile open intents, then schedule the deletion."""
         still_open: tuple[IntentLine, ...] = ()
         if record is not None:
             earlier, still_open = self._earlier(record)
             if earlier is not None:
                 return earlier
-        used = _used_pieces(self.plan, self.item, self._now())
-        # Everything that waits comes first: between the last look and the call there is nothing.
+        # All waiting comes first: nothing may come between the last read and the call.
         if not _has_expired(self.plan, self._now()):
             self.connection.turn(f"kms:{SCHEDULE.name}")
-        if _has_expired(self.plan, self._now()):  # this run may have been stopped for days
-            return _row(self.item, Outcome.FAILED, f"{_expired(self.plan)}: not scheduled")
+        if _has_expired(self.plan, self._now()):  # the process may have been suspended
+            return _row(self.item, Outcome.FAILED, f"{_expired(self.plan)}. Not scheduled")
         if self.stop.asked:
             raise Stopped
+        return self._schedule(record, expensive, still_open)
+
+    def _schedule(
+        self,
+        record: KeyRecord | None,
+        expensive: Evidence | None,
+        still_open: tuple[IntentLine, ...],
+    ) -> KeyResult:
+        """Read the key again, schedule its deletion, and verify it once more."""
+        used = _used_pieces(self.plan, self.item, self._now())
         try:
-            now = self._read_again(used, dear)
+            now = self._read_again(used, expensive)
         except (ClientError, BotoCoreError, TruncatedResponse) as error:
             return _row(self.item, Outcome.FAILED, explain(error, self.connection).unreadable)
-        left_alone = _left_alone(used, self.item, now, self.plan.policy, self._now())
-        if left_alone is not None:
-            if left_alone.outcome is Outcome.ALREADY_PENDING:
-                return self._already_pending(left_alone, now, record, still_open)
-            return left_alone
+        if isinstance(now.description, NotFound):
+            return _row(self.item, Outcome.CHANGED, KEY_NOT_FOUND)
+        seen = known(now.description)
+        if is_pending(seen):
+            return self._already_pending(seen, record, still_open)
+        changed = _changed(used, self.item, now, self.plan.policy, self._now())
+        if changed is not None:
+            return changed
         change = Write(
             SCHEDULE,
             self.item.key_arn,
@@ -189,174 +222,167 @@ class _Work:
             watch_use_from=self.watch_use_from,
             earlier=still_open,
         )
-        result = write(self.connection, self.journal, change, known(now.description))
+        result = write(self.connection, self.journal, change, seen)
         if result.outcome is Outcome.SCHEDULED:
-            return self._look_once_more(used, now, result)
+            return self._verify(used, now, result)
         return result
 
     def _already_pending(
-        self,
-        row: KeyResult,
-        now: Evidence,
-        record: KeyRecord | None,
-        still_open: tuple[IntentLine, ...],
+        self, seen: KeyDescription, record: KeyRecord | None, still_open: tuple[IntentLine, ...]
     ) -> KeyResult:
-        """The row of a key that is pending deletion, by whose request?"""
-        for intent in reversed(still_open):  # DescribeKey did not show its work when it was settled
-            settled = settle(self.connection, self.journal, intent, SCHEDULE)
-            if settled.result.outcome is Outcome.SCHEDULED:
-                return self._look_at_plans(settled.result)
-        if record is None:
-            return row
-        state = state_of(record, known(now.description), self._now())
-        if state.situation is Situation.OURS:
-            return replace(row, message="scheduled by another plan of this journal")
-        if state.situation is Situation.UNDETERMINED:
-            told = who_began_it(self.item.key_arn)
-            return replace(row, outcome=Outcome.FAILED, message=told)
-        return row
+        """The row of a key that is pending deletion already."""
+        for intent in reversed(still_open):  # not visible yet when it was reconciled
+            done = reconcile(self.connection, self.journal, intent, SCHEDULE)
+            if done.result.outcome is Outcome.SCHEDULED:
+                return self._verify_against_plan(done.result)
+        situation = state_of(record or KeyRecord(self.item.key_arn), seen, self._now()).situation
+        date = seen.deletion_date
+        if situation is Situation.OURS:
+            message = "Scheduled by another plan of this journal"
+            return _row(self.item, Outcome.ALREADY_PENDING, message, date)
+        if situation is Situation.UNDETERMINED:
+            return _row(self.item, Outcome.FAILED, undetermined_origin(self.item.key_arn), date)
+        return _row(self.item, Outcome.ALREADY_PENDING, SCHEDULED_ELSEWHERE, date)
 
     def _now(self) -> datetime:
         return self.connection.clock.now()
 
     def _earlier(self, record: KeyRecord) -> tuple[KeyResult | None, tuple[IntentLine, ...]]:
-        """The row of a key that earlier runs are done with, or intents that are still open."""
+        """The row of a key that earlier runs finished, or the intents that are still open."""
         still_open: list[IntentLine] = []
         other: KeyResult | None = None
         undo_failed = record.undo_failed
         for intent in reversed(record.open):
-            operation = _SETTLED_HERE.get(intent.operation)
+            operation = _RECONCILED.get(intent.operation)
             if operation is None:
                 continue
-            settled = settle(self.connection, self.journal, intent, operation)
-            if settled.result.outcome is Outcome.SCHEDULED:
-                # The run that called may have ended before it could look.
-                return self._look_at_plans(settled.result), ()
-            if settled.result.outcome is Outcome.CANCELLED:
-                return replace(settled.result, outcome=Outcome.CHANGED), ()
+            done = reconcile(self.connection, self.journal, intent, operation)
+            if done.result.outcome is Outcome.SCHEDULED:
+                # The run that called may have ended before it could verify.
+                return self._verify_against_plan(done.result), ()
+            if done.result.outcome is Outcome.CANCELLED:
+                return replace(done.result, outcome=Outcome.CHANGED), ()
             undo_failed = undo_failed or operation is CANCEL
-            other = _first_to_tell(other, settled)
-            if operation is SCHEDULE and not settled.final:
+            other = _most_telling(other, done)
+            if operation is SCHEDULE and not done.final:
                 still_open.insert(0, intent)
         if other is not None:
             return other, ()
         if _was_cancelled(self.plan, record):
-            message = "its deletion was cancelled after the plan was made"
+            message = "Deletion cancelled after the plan was made"
             return _row(self.item, Outcome.CHANGED, message), ()
         if _is_done(self.plan, record):
             return self._still_scheduled(record, undo_failed=undo_failed), ()
         return None, tuple(still_open)
 
-    def _look_at_plans(self, result: KeyResult) -> KeyResult:
-        """Look once more at a key that an earlier run scheduled, beside what was reviewed."""
+    def _verify_against_plan(self, result: KeyResult) -> KeyResult:
+        """Verify a key that an earlier run scheduled, against the reviewed evidence."""
         used = _used_pieces(self.plan, self.item, self._now())
-        return self._look_once_more(used, self.item.evidence, result)
+        return self._verify(used, self.item.evidence, result)
 
     def _still_scheduled(self, record: KeyRecord, *, undo_failed: bool) -> KeyResult:
-        """The row of a key that an earlier run scheduled: AWS is asked whether that stands.
+        """The row of a key that an earlier run scheduled, read again.
 
-        That run may have ended before it could look once more, or failed to cancel what it found
-        to be changed: soon after it, or after a cancellation that failed, this one looks.
+        That run may have ended before it could verify the key, or failed to cancel a changed one:
+        if it was recent, or a cancellation failed, this run verifies.
         """
         standing = present(record.scheduled_outcome, "the deletion that an earlier run began")
         try:
             seen = describe(self.connection, self.item.key_arn)
         except (ClientError, BotoCoreError, TruncatedResponse) as error:
-            why = f"scheduled by an earlier run; {explain(error, self.connection).unreadable}"
+            why = f"Scheduled by an earlier run. {explain(error, self.connection).unreadable}"
             return _row(self.item, Outcome.FAILED, why, standing.deletion_date)
         situation = state_of(record, seen, self._now()).situation
         if situation is not Situation.OURS:
             return self._not_standing(situation, seen, standing.deletion_date)
-        message = "scheduled by an earlier run of this plan"
+        message = "Scheduled by an earlier run of this plan"
         row = _row(self.item, Outcome.SCHEDULED, message, known(seen).deletion_date)
-        if undo_failed or self._now() - standing.time < LOOKED_AGAIN:
-            return self._look_at_plans(row)
+        if undo_failed or self._now() - standing.time < VERIFIED_AGAIN_FOR:
+            return self._verify_against_plan(row)
         return row
 
     def _not_standing(
         self, situation: Situation, seen: KeyDescription | NotFound, promised: datetime | None
     ) -> KeyResult:
-        """The row of a key that an earlier run scheduled, and whose deletion is not that one."""
+        """The row of a key whose deletion by an earlier run does not stand."""
         if isinstance(seen, NotFound):
-            return _row(self.item, Outcome.CHANGED, "AWS knows no such key any more")
-        if situation is Situation.LATE:
-            message = "scheduled by an earlier run; DescribeKey does not show it yet"
-            return _row(self.item, Outcome.FAILED, f"{message}: {AGAIN}", promised)
+            return _row(self.item, Outcome.CHANGED, KEY_NOT_FOUND)
+        if situation is Situation.NOT_VISIBLE_YET:
+            return _row(self.item, Outcome.FAILED, LOOK_AGAIN, promised)
         if situation is Situation.UNDETERMINED:
-            return _row(self.item, Outcome.FAILED, who_began_it(self.item.key_arn), promised)
+            return _row(self.item, Outcome.FAILED, undetermined_origin(self.item.key_arn), promised)
         if situation is Situation.DRIFTED:
-            message = "somebody else cancelled its deletion, and scheduled it anew"
-            return _row(self.item, Outcome.ALREADY_PENDING, message, seen.deletion_date)
-        message = f"somebody else cancelled its deletion: the key is {seen.key_state}"
+            date = seen.deletion_date
+            return _row(self.item, Outcome.ALREADY_PENDING, RESCHEDULED_ELSEWHERE, date)
+        message = f"{CANCELLED_ELSEWHERE}: the key is {seen.key_state}"
         return _row(self.item, Outcome.CHANGED, message)
 
-    def _read_again(self, used: frozenset[str], dear: Evidence | None) -> Evidence:
-        """The evidence as it is now; DescribeKey comes last, right before the call."""
-        cheap = {piece for piece in used if not _is_dear(piece)} - {"description"}
-        evidence = self.collector.read_one(dear or self.item.evidence, cheap)
+    def _read_again(self, used: frozenset[str], expensive: Evidence | None) -> Evidence:
+        """The evidence read again; DescribeKey comes last, right before the call."""
+        cheap = {piece for piece in used if not _is_expensive(piece)} - {"description"}
+        evidence = self.collector.read_one(expensive or self.item.evidence, cheap)
         seen = describe(self.connection, self.item.key_arn)
         return evidence.model_copy(update={"description": seen})
 
-    def _look_once_more(
-        self, used: frozenset[str], before: Evidence, result: KeyResult
-    ) -> KeyResult:
-        """Cancel at once when something changed between the last look and the call."""
+    def _verify(self, used: frozenset[str], before: Evidence, result: KeyResult) -> KeyResult:
+        """Cancel at once if something changed between the last read and the call."""
         pieces = used & FROZEN
         now = self.collector.read_one(before, pieces)
-        unread = [p for p in sorted(pieces) if isinstance(getattr(now, p), Unreadable)]
-        cure = f"keysweep cancel --key {self.item.key_arn}"
-        if unread:
-            names = ", ".join(unread).replace("_", " ")
-            why = f"{names} could not be looked at once more after the call"
+        unreadable = [p for p in sorted(pieces) if isinstance(getattr(now, p), Unreadable)]
+        fix = f"Fix: {RUN_AGAIN}, or run: keysweep cancel --key {self.item.key_arn}"
+        if unreadable:
+            names = ", ".join(unreadable).replace("_", " ")
+            why = f"{names} could not be read again after the call"
             self._leave_to_the_next_run(why)
-            message = f"scheduled, but {why}; {AGAIN}, or look yourself and run: {cure}"
+            message = f"Scheduled, but {why}. {fix}"
             return _row(self.item, Outcome.FAILED, message, result.deletion_date)
         changed = now.difference(before)
         if not changed:
             return result
-        why = f"changed while it was being scheduled ({'; '.join(changed)})"
+        why = f"Changed while it was being scheduled ({'; '.join(changed)})"
         failed = self._cancel_at_once(why)
         if failed is None:
-            return _row(self.item, Outcome.CHANGED, f"{why}: its deletion was cancelled")
-        message = f"{why}, and {failed}; {AGAIN}, or run: {cure}"
+            return _row(self.item, Outcome.CHANGED, f"{why}. Deletion cancelled")
+        message = f"{why}. Deletion not cancelled: {failed}. {fix}"
         return _row(self.item, Outcome.FAILED, message, result.deletion_date)
 
     def _cancel_at_once(self, why: str) -> str | None:
-        """Cancel the deletion that this plan began; None, or what kept it from that."""
+        """Cancel the deletion that this plan began; None, or why it could not be cancelled."""
         seen = await_state(self.connection, self.item.key_arn, PENDING_DELETION)
-        if seen is None or seen.key_state not in PENDING_DELETION:
-            shown = "does not answer" if seen is None else f"shows it as {seen.key_state} yet"
-            failed = f"DescribeKey {shown}"
-            self._leave_to_the_next_run(f"{why}, and {failed}")
+        if seen is None or not is_pending(seen):
+            failed = (
+                "DescribeKey did not answer"
+                if seen is None
+                else f"DescribeKey still shows {seen.key_state}"
+            )
+            self._leave_to_the_next_run(f"{why}. {failed}")
             return failed
         try:
             row = write(self.connection, self.journal, Write(CANCEL, self.item.key_arn), seen)
         except JournalFailed as error:
             self.stop.ask(str(error))
-            return f"could not be cancelled ({error})"
-        if row.outcome in {Outcome.CANCELLED, Outcome.NOT_PENDING}:
-            return None
-        return f"could not be cancelled ({row.message})"
+            return str(error)
+        return None if row.outcome in {Outcome.CANCELLED, Outcome.NOT_PENDING} else row.message
 
     def _leave_to_the_next_run(self, why: str) -> None:
-        """Leave in the journal that the deletion may have to be cancelled."""
+        """Record in the journal that the deletion may have to be cancelled."""
         try:
-            not_asked(self.connection, self.journal, Write(CANCEL, self.item.key_arn), why)
+            not_called(self.connection, self.journal, Write(CANCEL, self.item.key_arn), why)
         except JournalFailed as error:
             self.stop.ask(str(error))
 
 
-def _first_to_tell(other: KeyResult | None, settled: Settled) -> KeyResult | None:
-    """The row that says most of several intents: whose deletion is pending, where that is known."""
-    if settled.undetermined:
-        return settled.result
-    return other or (None if settled.result.outcome is Outcome.FAILED else settled.result)
+def _most_telling(other: KeyResult | None, done: Reconciliation) -> KeyResult | None:
+    """The row that says most about several intents: whose deletion is pending, if any."""
+    if done.undetermined:
+        return done.result
+    return other or (None if done.result.outcome is Outcome.FAILED else done.result)
 
 
 def _used_pieces(plan: Plan, item: PlanItem, now: datetime) -> frozenset[str]:
-    """The pieces of evidence that this item's verdict rests on, under the plan's policy.
+    """Pieces of evidence that the item's verdict rests on, under the plan's policy.
 
-    Those of a rule whose waiver has ended since count too.
+    Includes those of a rule whose exception has ended since.
     """
     used = {"description"}
     for moment in (plan.created_at, now):
@@ -366,47 +392,48 @@ def _used_pieces(plan: Plan, item: PlanItem, now: datetime) -> frozenset[str]:
     return frozenset(piece for piece in used if getattr(item.evidence, piece) is not None)
 
 
-def _is_dear(piece: str) -> bool:
-    return piece in SOURCES and SOURCES[piece].cost in DEAR
+def _is_expensive(piece: str) -> bool:
+    return piece in SOURCES and SOURCES[piece].cost in EXPENSIVE
 
 
-def _read_dear_again(
+def _read_expensive_again(
     plan: Plan,
     records: Mapping[KeyArn, KeyRecord],
     collector: Collector,
     stop: Stop,
 ) -> Mapping[KeyArn, Evidence]:
-    """History and use again, of all keys together; references unless the evidence is young."""
+    """Read history and use again for all keys together, and references unless they are fresh."""
     now = collector.accounts.clock.now()
     start = plan.evidence_from
-    young = start is not None and now - start < FRESH
-    alike: dict[frozenset[str], frozenset[str]] = {}
-    dear: dict[KeyArn, frozenset[str]] = {}
+    fresh = start is not None and now - start < REFERENCES_FRESH_FOR
+    shared: dict[frozenset[str], frozenset[str]] = {}
+    pieces_of: dict[KeyArn, frozenset[str]] = {}
     for item in plan.chosen:
         pieces = frozenset(
             piece
             for piece in _used_pieces(plan, item, now)
-            if _is_dear(piece) and not (young and SOURCES[piece].cost is Cost.ACCOUNT_REGION_SCAN)
+            if _is_expensive(piece)
+            and not (fresh and SOURCES[piece].cost is Cost.ACCOUNT_REGION_SCAN)
         )
         if pieces and not _is_done(plan, records.get(item.key_arn)):
-            dear[item.key_arn] = alike.setdefault(pieces, pieces)
+            pieces_of[item.key_arn] = shared.setdefault(pieces, pieces)
 
     items = plan.by_key
 
     def begin(arn: KeyArn) -> Evidence:
-        return items[arn].evidence.model_copy(update=dict.fromkeys(dear[arn]))
+        return items[arn].evidence.model_copy(update=dict.fromkeys(pieces_of[arn]))
 
-    def wanted(evidence: Evidence) -> frozenset[str]:
-        pieces = frozenset[str]() if stop.asked else dear[evidence.key_arn]
+    def needed(evidence: Evidence) -> frozenset[str]:
+        pieces = frozenset[str]() if stop.asked else pieces_of[evidence.key_arn]
         return frozenset(piece for piece in pieces if getattr(evidence, piece) is None)
 
     if start is not None:
-        collector = _since(collector, start - USE_SHOWS_LATE)
-    return collector.collect(dear, wanted, begin)
+        collector = _since(collector, start - USE_REPORTING_DELAY)
+    return collector.collect(pieces_of, needed, begin)
 
 
 def _since(collector: Collector, start: datetime) -> Collector:
-    """The collector, asking for what happened since then where a source can."""
+    """The collector, limited to events since then for sources that can."""
     sources = {
         piece: source if source.since is None else source.since(start)
         for piece, source in collector.sources.items()
@@ -415,7 +442,7 @@ def _since(collector: Collector, start: datetime) -> Collector:
 
 
 def _joined(before: Evidence, again: Evidence | None) -> Evidence | None:
-    """What was read again; attempts to use the key since the plan join those that it had."""
+    """The evidence read again, with the earlier attempts to use the key and the new ones."""
     if again is None:
         return None
     old, new = before.use_attempts, again.use_attempts
@@ -433,42 +460,35 @@ def _is_done(plan: Plan, record: KeyRecord | None) -> bool:
 
 
 def _was_cancelled(plan: Plan, record: KeyRecord | None) -> bool:
-    """Whether the key's deletion was cancelled since the plan was made."""
+    """Whether the key's deletion was cancelled after the plan was made."""
     return record is not None and (
         record.cancelled is not None and record.cancelled.time >= plan.created_at
     )
 
 
-def _left_alone(
+def _changed(
     used: frozenset[str], item: PlanItem, now: Evidence, policy: Policy, moment: datetime
 ) -> KeyResult | None:
-    """The row of a key that is not as it was when it was reviewed; None when it is."""
-
-    def row(outcome: Outcome, message: str, date: datetime | None = None) -> KeyResult:
-        return _row(item, outcome, message, date)
-
-    if isinstance(now.description, NotFound):
-        return row(Outcome.CHANGED, "AWS knows no such key any more")
-    seen = known(now.description)
-    if seen.key_state in PENDING_DELETION:
-        return row(Outcome.ALREADY_PENDING, "scheduled by somebody else", seen.deletion_date)
+    """The row of a key that has changed since the review; None if it has not."""
     for piece in sorted(used):
         why = _unreadable(getattr(now, piece), getattr(item.evidence, piece))
         if why is not None:
-            return row(Outcome.FAILED, f"{piece.replace('_', ' ')} not readable: {why}")
+            name = piece.replace("_", " ").capitalize()
+            return _row(item, Outcome.FAILED, f"{name} could not be read: {why}")
     differing = now.difference(item.evidence)
     if differing:
-        return row(Outcome.CHANGED, f"changed since the plan: {'; '.join(differing)}")
-    # The re-read is newer than any finding, so a finding's age no longer matters.
+        return _row(item, Outcome.CHANGED, f"Changed since the plan: {'; '.join(differing)}")
+    # The evidence is newer than any finding, so the age of the finding no longer matters.
     evaluation = evaluate(now.model_copy(update={"finding_time": None}), policy, moment)
     kind, reasons = verdict(now, evaluation)
     if kind is not VerdictKind.SCHEDULE:
-        return row(Outcome.CHANGED, "; ".join(f"{r.rule}: {r.message}" for r in reasons))
+        message = "; ".join(f"{reason.rule}: {reason.message}" for reason in reasons)
+        return _row(item, Outcome.CHANGED, message)
     return None
 
 
 def _unreadable(now: object, before: object) -> str | None:
-    """Why a piece that the plan had could not be read again, whole; None when it could."""
+    """Why a piece of the plan could not be read again completely; None if it could."""
     if isinstance(now, Unreadable) and not isinstance(before, Unreadable):
         return now.unreadable
     if isinstance(now, References) and isinstance(before, References):

@@ -1,35 +1,35 @@
-"""Undo: choose the keys whose deletion is to be cancelled, and cancel it.
+"""Undo: choose the keys whose deletion to cancel, and cancel it.
 
-A cancelled key lands in Disabled, as it was before (table of key states, AWS KMS Developer Guide).
+A cancelled key becomes Disabled, as before ("Key states of AWS KMS keys", AWS KMS Developer Guide).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from .aws import Accounts, Connection
 from .aws.failures import explain
-from .errors import AccountUnavailable, Refused, TruncatedResponse
+from .errors import RUN_AGAIN, AccountUnavailable, TruncatedResponse
 from .evidence.description import describe
-from .journal import (
-    AGAIN,
-    History,
-    IntentLine,
-    Journal,
-    JournalFailed,
-    KeyRecord,
-    different,
-    read,
+from .journal import History, IntentLine, Journal, JournalFailed, KeyRecord
+from .lifecycle import (
+    KEY_NOT_FOUND,
+    LOOK_AGAIN,
+    PENDING,
+    SCHEDULED_ELSEWHERE,
+    Situation,
+    State,
+    state_of,
+    undetermined_origin,
 )
-from .lifecycle import PENDING, Situation, State, state_of
 from .models import KeyArn, KeyDescription, KeyResult, NotFound, Outcome
-from .work import Stop, each_key
+from .runner import Stop, each_key
 from .write import (
     CANCEL,
     ENABLE,
@@ -37,69 +37,68 @@ from .write import (
     SCHEDULE,
     TAG,
     Operation,
-    Settled,
+    Reconciliation,
     Write,
     await_state,
-    settle,
-    who_began_it,
+    reconcile,
     write,
 )
 
-LATER: Final = f"in five minutes {AGAIN}"
-
 _ALIVE: Final = frozenset({"Disabled", "Enabled"})
 
-
-def operations_after(*, keep: bool, enable: bool) -> frozenset[str]:
-    """AWS's names of what follows each cancellation, as the journal notes them with a run."""
-    wanted = {TAG.name: keep, ENABLE.name: enable}
-    return frozenset(name for name, wish in wanted.items() if wish)
+_LEFT_ALONE: Final = f"{SCHEDULED_ELSEWHERE}; left alone. Fix: cancel it with --key"
 
 
-def batch(history: History, afterwards: frozenset[str] = frozenset()) -> tuple[KeyArn, ...]:
-    """The keys that this journal scheduled, or may have scheduled; never `already_pending`.
+class Batch(NamedTuple):
+    """Keys whose deletion to cancel, and the journal that records it."""
 
-    Also those that an interrupted run cancelled and left some of `afterwards` to be done.
+    journal: Path
+    keys: Sequence[KeyArn]
+    only_ours: bool
+
+
+def follow_ups(*, keep: bool, enable: bool) -> frozenset[str]:
+    """AWS operations that follow each cancellation, as recorded with the run."""
+    requested = {TAG.name: keep, ENABLE.name: enable}
+    return frozenset(name for name, is_requested in requested.items() if is_requested)
+
+
+def batch(history: History, requested: frozenset[str] = frozenset()) -> tuple[KeyArn, ...]:
+    """The keys that the journals scheduled, or may have scheduled; never `already_pending`.
+
+    Includes those that an interrupted run cancelled without some of the `requested` follow-ups.
     """
-    return tuple(
-        sorted(
-            arn
-            for arn, record in history.keys.items()
-            if record.scheduled_outcome is not None
-            or record.open_schedules
-            or record.owed & afterwards
-        )
+    return tuple(sorted(arn for arn in history.keys if _is_in_batch(history, arn, requested)))
+
+
+def _is_in_batch(history: History, arn: KeyArn, requested: frozenset[str]) -> bool:
+    record = history.keys.get(arn)
+    return record is not None and bool(
+        record.scheduled_outcome is not None
+        or record.open_schedules
+        or record.follow_ups_left & requested
     )
 
 
 def batches(
-    paths: Iterable[Path], afterwards: frozenset[str] = frozenset()
+    history: History, requested: frozenset[str] = frozenset()
 ) -> Mapping[Path, Collection[KeyArn]]:
-    """The batch of each journal, where what all of them say together counts.
+    """The batch of each journal, decided by all journals together.
 
-    A key that several journals name goes to the one that scheduled it last, so that its
-    cancellation stands beside its deletion.
+    A key in several journals goes to the one that scheduled it last, so that its cancellation
+    stands beside its deletion.
     """
-    journals = {path: read([path]) for path in different(paths)}
-    alone = {path: [*batch(one, afterwards)] for path, one in journals.items()}
-    if len(journals) == 1:
-        return alone
-    named = {path: frozenset(keys) for path, keys in alone.items()}
+    journals = history.journals
     found: dict[Path, list[KeyArn]] = {path: [] for path in journals}
-    for arn in batch(read([*journals]), afterwards):
-        holders = [path for path in journals if arn in named[path]]
-        if not holders:  # it came into one of them since it was read alone
-            names = ", ".join(map(str, journals))
-            raise Refused(
-                f"{names}: another keysweep is writing one of these journals; wait until it has "
-                "ended"
-            )
-        found[max(holders, key=lambda path: _touched(journals[path], arn))].append(arn)
+    for arn in batch(history, requested):
+        holders = [path for path in journals if _is_in_batch(journals[path], arn, requested)]
+        naming = holders or [path for path in journals if arn in journals[path].keys]
+        found[max(naming, key=lambda path: _last_line(journals[path], arn))].append(arn)
     return found
 
 
-def _touched(history: History, arn: KeyArn) -> datetime:
-    """When a journal last said something of a key."""
+def _last_line(history: History, arn: KeyArn) -> datetime:
+    """Time of the last line about a key."""
     record = history.keys[arn]
     lines = (*record.open, record.scheduled, record.last)
     return max(line.time for line in lines if line is not None)
@@ -118,11 +117,11 @@ def cancel(
 ) -> tuple[KeyResult, ...]:
     """Cancel the deletion of these keys; a row for each.
 
-    With `only_ours`, an intent without outcome counts only when the key's deletion began with it.
-    `protected_tag` tags the keys so that they are not planned again; `enable` enables them.
+    `only_ours` leaves alone every deletion that the journal did not begin. `protected_tag` tags the
+    keys so that no plan schedules them again; `enable` enables them.
     """
     records = journal.history().keys
-    wishes = _Wishes(only_ours, protected_tag, enable)
+    request = _Request(only_ours, protected_tag, enable)
 
     def one(key: _Key) -> KeyResult:
         arn = key.key_arn
@@ -131,7 +130,7 @@ def cancel(
         except AccountUnavailable as error:
             return _failed(arn, str(error))
         record = records.get(arn) or KeyRecord(arn)
-        return _Work(arn, connection, journal, record, wishes).run()
+        return _Cancelling(arn, connection, journal, record, request).run()
 
     return each_key([_Key(arn) for arn in keys], one, _failed, stop=stop, done=done)
 
@@ -146,74 +145,73 @@ class _Key:
 
 
 @dataclass(frozen=True)
-class _Wishes:
-    """What the user asked for."""
+class _Request:
+    """Options of the run."""
 
     only_ours: bool
     protected_tag: str | None
     enable: bool
 
     @property
-    def afterwards(self) -> frozenset[str]:
-        """The operations that follow a cancellation."""
-        return operations_after(keep=self.protected_tag is not None, enable=self.enable)
+    def follow_ups(self) -> frozenset[str]:
+        """Operations that follow a cancellation."""
+        return follow_ups(keep=self.protected_tag is not None, enable=self.enable)
 
 
 @dataclass(frozen=True)
 class _Before:
-    """What runs before this one left of a key."""
+    """What earlier runs left to do for a key."""
 
     row: KeyResult | None = None
-    """Says all that there is to say; None: go on."""
+    """The final row; None: go on."""
     lost: tuple[IntentLine, ...] = ()
-    """Cancellations of which it is not known what became, oldest first."""
+    """Open cancellations, oldest first."""
     undecided: KeyResult | None = None
-    """The row, unless the key is pending deletion: whether ours began is not known."""
+    """The row if the key is not pending deletion: the journal's deletion may begin yet."""
 
 
 @dataclass(frozen=True)
-class _Work:
-    """One key, to be cancelled."""
+class _Cancelling:
+    """Cancellation of the deletion of one key."""
 
     arn: KeyArn
     connection: Connection
     journal: Journal
     record: KeyRecord
-    wishes: _Wishes
+    request: _Request
 
     def run(self) -> KeyResult:
-        """Settle what was begun before, cancel, and do what is wished afterwards."""
-        before = self._settled()
+        """Reconcile open intents, cancel, and run the follow-ups."""
+        before = self._reconcile_all()
         result = before.row or self._cancel(before)
         if result.outcome is Outcome.CANCELLED:
-            return self._afterwards(result)
+            return self._follow_up(result)
         return result
 
-    def _settled(self) -> _Before:
-        """Settle what was begun before, the newest first."""
-        settled = [(one, *self._settle(one)) for one in reversed(self.record.open)]
-        cancels = [(intent, one) for intent, operation, one in settled if operation is CANCEL]
+    def _reconcile_all(self) -> _Before:
+        """Reconcile open intents, the newest first."""
+        done = [(one, *self._reconcile(one)) for one in reversed(self.record.open)]
+        cancels = [(intent, one) for intent, operation, one in done if operation is CANCEL]
         for _, one in cancels:
             if one.result.outcome is Outcome.CANCELLED:
                 return _Before(row=one.result)
         lost = tuple(intent for intent, one in reversed(cancels) if not one.final)
-        schedules = [one for _, operation, one in settled if operation is SCHEDULE]
+        schedules = [one for _, operation, one in done if operation is SCHEDULE]
         if not schedules or any(one.result.outcome is Outcome.SCHEDULED for one in schedules):
             return _Before(lost=lost)
         if open_still := next((one.result for one in schedules if not one.final), None):
-            # The deletion may begin yet: to say now that it is not pending would be wrong.
-            if self.wishes.only_ours:
+            # The deletion may begin yet: reporting "not pending" now would be wrong.
+            if self.request.only_ours:
                 return _Before(row=open_still)
             return _Before(lost=lost, undecided=open_still)
         foreign = [one for one in schedules if one.result.outcome is Outcome.ALREADY_PENDING]
-        if foreign and self.wishes.only_ours and self.record.scheduled_outcome is None:
-            message = "pending by somebody else's request: left alone"
-            return _Before(row=replace(foreign[0].result, message=message))
+        if foreign and self.request.only_ours and self.record.scheduled_outcome is None:
+            return _Before(row=replace(foreign[0].result, message=_LEFT_ALONE))
         return _Before(lost=lost)
 
-    def _settle(self, intent: IntentLine) -> tuple[Operation, Settled]:
+    def _reconcile(self, intent: IntentLine) -> tuple[Operation, Reconciliation]:
         operation = _operation(intent.operation)
-        return operation, settle(self.connection, self.journal, intent, operation)
+        return operation, reconcile(self.connection, self.journal, intent, operation)
 
     def _cancel(self, before: _Before) -> KeyResult:
         try:
@@ -227,71 +225,67 @@ class _Work:
             return self._cancel_pending(seen, state.situation, before)
         if before.undecided is not None:
             return before.undecided
-        if state.situation is Situation.LATE:
-            return _failed(self.arn, f"DescribeKey does not show its deletion yet; {LATER}")
-        if self.record.cancelled is not None and self.wishes.afterwards:
-            return self._row(Outcome.CANCELLED, "cancelled by an earlier run")
-        return self._row(Outcome.NOT_PENDING, f"the key is {seen.key_state}")
+        if state.situation is Situation.NOT_VISIBLE_YET:
+            return _failed(self.arn, LOOK_AGAIN)
+        if self.record.cancelled is not None and self.request.follow_ups:
+            return self._row(Outcome.CANCELLED, "Cancelled by an earlier run")
+        return self._row(Outcome.NOT_PENDING, f"The key is {seen.key_state}")
 
     def _cancel_pending(
         self, seen: KeyDescription, situation: Situation, before: _Before
     ) -> KeyResult:
-        if self.wishes.only_ours and situation is Situation.UNDETERMINED:
-            return _failed(self.arn, who_began_it(self.arn))
-        if self.wishes.only_ours and situation is not Situation.OURS:
-            message = (
-                "pending by somebody else's request: its date is not the journal's; left "
-                "alone, and --key cancels it"
-            )
-            return self._row(Outcome.NOT_PENDING, message)
+        if self.request.only_ours and situation is Situation.UNDETERMINED:
+            return _failed(self.arn, undetermined_origin(self.arn))
+        if self.request.only_ours and situation is not Situation.OURS:
+            return self._row(Outcome.NOT_PENDING, _LEFT_ALONE)
         return write(
             self.connection, self.journal, Write(CANCEL, self.arn, earlier=before.lost), seen
         )
 
     def _not_found(self, state: State) -> str:
-        """Nothing was cancelled: the key is deleted, or it never was in this account and Region."""
+        """Message for a key that is deleted, or never was in this account-Region."""
         if state.situation is Situation.DELETED and state.promised is not None:
-            return f"key not found: its waiting period ended on {state.promised:%Y-%m-%d}"
+            return f"{KEY_NOT_FOUND}: its waiting period ended on {state.promised:%Y-%m-%d}"
         account, region = self.arn.account_region
         return (
-            f"key not found in account {account}, {region}: it is deleted, or the ARN names the "
-            "wrong account or Region; nothing was cancelled"
+            f"{KEY_NOT_FOUND} in account {account}, {region}; nothing was cancelled. It is "
+            "deleted, or the ARN has the wrong account or Region"
         )
 
     def _row(self, outcome: Outcome, message: str) -> KeyResult:
         return KeyResult(key_arn=self.arn, outcome=outcome, message=message)
 
-    def _afterwards(self, result: KeyResult) -> KeyResult:
-        """Tag and enable a cancelled key; trouble with that makes its row `failed`, and says so."""
-        told = [result.message] if result.message else []
+    def _follow_up(self, result: KeyResult) -> KeyResult:
+        """Tag and enable a cancelled key; a failure makes its row `failed`."""
+        messages = [result.message] if result.message else []
         earlier = self.record.cancelled is not None and self.record.scheduled_outcome is None
-        done_before = self.record.afterwards if earlier else frozenset()
-        outcome = Outcome.CANCELLED
-        for operation, parameters, words in self._wanted():
+        done_before = self.record.follow_ups_done if earlier else frozenset()
+        failed = False
+        for operation, parameters, effect in self._operations():
             if operation.name in done_before:
                 continue
-            failed = self._try(operation, parameters)
-            told.append(words if failed is None else f"not {words}: {failed}")
-            outcome = outcome if failed is None else Outcome.FAILED
-        if outcome is Outcome.FAILED:
-            told.insert(0, "cancelled")
-            told.append(AGAIN)
-        return replace(result, outcome=outcome, message="; ".join(told))
+            why = self._try(operation, parameters)
+            messages.append(effect if why is None else f"{operation.name} failed: {why}")
+            failed = failed or why is not None
+        if failed:
+            messages = ["Cancelled", *messages, f"Fix: {RUN_AGAIN}"]
+        outcome = Outcome.FAILED if failed else Outcome.CANCELLED
+        return replace(result, outcome=outcome, message=". ".join(messages))
 
-    def _wanted(self) -> Iterable[tuple[Operation, dict[str, Any], str]]:
-        if self.wishes.protected_tag is not None:
+    def _operations(self) -> Iterable[tuple[Operation, dict[str, Any], str]]:
+        if self.request.protected_tag is not None:
             tag = {
-                "TagKey": self.wishes.protected_tag,
+                "TagKey": self.request.protected_tag,
                 "TagValue": f"cancelled {self.connection.clock.now():%Y-%m-%d}",
             }
-            yield TAG, {"Tags": [tag]}, f"tagged {self.wishes.protected_tag}"
-        if self.wishes.enable:
-            yield ENABLE, {}, "enabled"
+            yield TAG, {"Tags": [tag]}, f"Tagged {self.request.protected_tag}"
+        if self.request.enable:
+            yield ENABLE, {}, "Enabled"
 
     def _try(self, operation: Operation, parameters: dict[str, Any]) -> str | None:
         seen = await_state(self.connection, self.arn, _ALIVE)
         if seen is None:
-            return "DescribeKey does not answer"
+            return "DescribeKey did not answer"
         if operation is ENABLE and seen.key_state == "Enabled":
             return None
         try:

@@ -14,6 +14,9 @@ T = TypeVar("T")
 INTERRUPTED = "interrupted; nothing more was done"
 """Message for Ctrl-C before a command runs, or where the command has none of its own."""
 
+RUN_AGAIN = "run the same command again"
+"""Fix for everything that a rerun finishes."""
+
 
 class KeysweepError(Exception):
     """Base of all errors for people. Its text is what the command prints."""

@@ -1,4 +1,4 @@
-"""Reading documents whole and writing private ones at once: never half written, never by a link."""
+"""Read whole files and write private ones atomically, without following symbolic links."""
 
 from __future__ import annotations
 
@@ -16,17 +16,15 @@ from .errors import BadInput, Refused
 
 
 def write_private(path: Path, text: str | Iterable[str]) -> None:
-    """Write the text for the owner's eyes alone (mode 0600), whole or not at all.
+    """Write the text atomically, readable only by the owner (mode 0600).
 
     A large text may come in parts. A symbolic link at `path` is replaced, not followed. Raises
-    BadInput when it cannot be written.
+    BadInput if the file could not be written.
     """
     try:
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     except OSError as error:
-        raise BadInput(
-            f"{path}: cannot be written: {error.strerror}; choose another place"
-        ) from error
+        raise _unwritable(path, error) from error
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.writelines([text] if isinstance(text, str) else text)
@@ -37,20 +35,18 @@ def write_private(path: Path, text: str | Iterable[str]) -> None:
         Path(name).unlink(missing_ok=True)
         if not isinstance(error, OSError):
             raise
-        raise BadInput(
-            f"{path}: cannot be written: {error.strerror}; choose another place"
-        ) from error
+        raise _unwritable(path, error) from error
 
 
 def ascii_json(document: str) -> str:
-    """The same JSON in ASCII: a terminal that shows it obeys nothing, and reorders nothing."""
+    """The same JSON in ASCII: no control sequence or text direction reaches a terminal."""
     return re.sub("[^\n -~]", lambda found: json.dumps(found[0])[1:-1], document)
 
 
 def json_with_list(document: str, name: str, values: Iterable[str]) -> Iterator[str]:
-    """A JSON object, indented by two, with one more member at its end: a list of such documents.
+    """A JSON object, indented by two, with one more member: a list of such documents.
 
-    It comes in parts, a value each, so that a long list needs no second copy; all in ASCII.
+    Yields ASCII parts, one for each value, so that a long list needs no second copy.
     """
     yield ascii_json(document).removesuffix("\n}") + f',\n  "{name}": ['
     end = "]"
@@ -62,27 +58,25 @@ def json_with_list(document: str, name: str, values: Iterable[str]) -> Iterator[
 
 
 def demand_writable(path: Path | None) -> None:
-    """Raise BadInput when no file could be written there; so that it is known before the work."""
+    """Raise BadInput if no file can be written there, before any work is done."""
     if path is None:
         return
     try:
         with tempfile.TemporaryFile(dir=path.parent):
             pass
     except OSError as error:
-        raise BadInput(
-            f"{path}: cannot be written: {error.strerror}; choose another place"
-        ) from error
+        raise _unwritable(path, error) from error
 
 
 def read_text(path: Path) -> str:
-    """The whole text of a file of ours. Raises BadInput naming the file."""
+    """The text of a file that keysweep wrote. Raises BadInput if it could not be read."""
     try:
         return path.read_text(encoding="utf-8")
     except OSError as error:
         raise _unreadable(path, error) from error
     except UnicodeDecodeError as error:
         raise BadInput(
-            f"{path}: is not UTF-8 text (byte {error.start}); give the file as keysweep wrote it"
+            f"{path}: Not UTF-8 text (byte {error.start}). Fix: give the file as keysweep wrote it."
         ) from error
 
 
@@ -101,7 +95,7 @@ def read_at_most(path: Path, limit: int) -> bytes:
 
 @contextmanager
 def read_stream(path: Path) -> Iterator[BinaryIO]:
-    """A file of ours, to be read in parts. Raises BadInput naming the file."""
+    """A file that keysweep wrote, to read in parts. Raises BadInput if it could not be read."""
     try:
         with path.open("rb") as file:
             yield file
@@ -111,10 +105,10 @@ def read_stream(path: Path) -> Iterator[BinaryIO]:
 
 @contextmanager
 def locked(path: Path, busy: str) -> Iterator[None]:
-    """Hold the operating system's lock on a file, which dies with the process.
+    """Hold the operating system's lock on a file; it ends with the process.
 
-    Raises Refused with `busy` while another process holds it. A file system without locks for files
-    that are only read is taken as it is: then the journal's own lock is the only one.
+    Raises Refused with `busy` if another process holds it. On a file system without locks for files
+    open for reading, the journal's lock is the only one.
     """
     try:
         handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
@@ -124,7 +118,7 @@ def locked(path: Path, busy: str) -> Iterator[None]:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise Refused(f"{path}: {busy}; wait until it has ended") from error
+            raise Refused(f"{path}: {busy}. Wait until it ends.") from error
         except OSError:
             pass
         yield
@@ -134,5 +128,12 @@ def locked(path: Path, busy: str) -> Iterator[None]:
 
 def _unreadable(path: Path, error: OSError) -> BadInput:
     return BadInput(
-        f"{path}: cannot be read: {error.strerror}; check the path, and that you may read it"
+        f"{path}: The file could not be read: {error.strerror}. "
+        "Fix: check the path and its permissions."
+    )
+
+
+def _unwritable(path: Path, error: OSError) -> BadInput:
+    return BadInput(
+        f"{path}: The file could not be written: {error.strerror}. Fix: choose another path."
     )

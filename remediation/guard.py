@@ -1,14 +1,15 @@
-"""The watch over the waiting period: pending keys that somebody wants after all.
+"""Watch keys during their waiting period: is a key that is pending deletion in use?
 
-A key is wanted when what happened since its deletion was scheduled would hold it in a plan: the
-same evidence, and the same `judge`. Given the plan, every difference from what was reviewed counts
-too, as it does for `apply`. That nothing was seen is weak, and is never called "unused".
+A key is in use if what happened since its deletion was scheduled would hold it in a plan: same
+evidence, same `evaluate`. With the plan, every difference from the reviewed evidence counts too,
+as in `apply`. No sign of use is weak evidence, and is never reported as "unused".
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Final
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -16,12 +17,22 @@ from botocore.exceptions import BotoCoreError, ClientError
 from .aws import Connection
 from .aws.accounts import AccountRegion
 from .aws.failures import explain
+from .cancel import Batch
 from .errors import AccountUnavailable, TruncatedResponse
 from .evidence import Collector
-from .journal import USE_SHOWS_LATE, History, KeyRecord
-from .lifecycle import PENDING, Situation, State, state_of
+from .journal import USE_REPORTING_DELAY, History, KeyRecord
+from .lifecycle import (
+    CANCELLED_ELSEWHERE,
+    GONE_EARLY,
+    NOT_VISIBLE_YET,
+    PENDING,
+    Situation,
+    State,
+    is_pending,
+    state_of,
+    undetermined_origin,
+)
 from .models import (
-    PENDING_DELETION,
     AliasMove,
     AliasMoves,
     Evidence,
@@ -42,60 +53,56 @@ from .models import (
 from .plan import Plan
 from .policy import Policy
 from .rules import RULES, evaluate
-from .write import GONE_EARLY, NOT_SHOWN_YET, who_began_it
 
 NEAR_DAYS: Final = 3
-"""A key this near to its end is told of, wanted or not."""
+"""Default days before the deletion date from which a key is always reported."""
 
-WANTING: Final = frozenset(
-    {"active-grant", "alias-moved", "in-use", "restored", "shared-outside", "use-attempted"}
-    | {"used-recently"}
-)
-"""The rules that hold a key because somebody needs it; the others ask for age, kind or patience,
-which were judged when the key was scheduled."""
+EVENT_RULES: Final = frozenset({"alias-moved", "restored", "use-attempted", "used-recently"})
+"""Rules about events. Only events during the waiting period count, and no exception lifts these
+rules: it was granted for earlier events."""
 
-IN_THE_WINDOW: Final = frozenset({"alias-moved", "restored", "use-attempted", "used-recently"})
-"""Rules about what happened. Only what happened while the key waited counts, and no waiver lifts
-that: it was given for the past."""
+USE_RULES: Final = EVENT_RULES | {"active-grant", "in-use", "shared-outside"}
+"""Rules that hold a key that is in use. The others are about age, kind or time, which were
+evaluated when the key was scheduled."""
 
 COMPARED: Final = frozenset({"aliases", "grants", "key_policy", "references"})
-"""Pieces of which every difference from the plan is a sign."""
+"""Pieces of evidence for which every difference from the plan is a sign of use."""
 
-_RULES: Final = tuple(rule for rule in RULES if rule.id in WANTING)
+_RULES: Final = tuple(rule for rule in RULES if rule.id in USE_RULES)
 
-PIECES: Final = frozenset({"aliases", "history"}.union(*(rule.needs for rule in _RULES)))
-"""Everything that may be read of a pending key, after its description."""
+GUARD_PIECES: Final = frozenset({"aliases", "history"}.union(*(rule.needs for rule in _RULES)))
+"""Pieces of evidence that may be read for a pending key, besides its description."""
 
 LIST_PERMISSION: Final = "kms:ListKeys"
-"""Needed for `--all` alone."""
+"""Needed only for `--all`."""
 
 NO_ATTEMPT: Final = "no attempt seen (weak)"
 
 
 class GuardRow(Model):
-    """One key of the watch; a line of `--format json`."""
+    """One watched key; a line of `--format json`."""
 
     key_arn: KeyArn
     """ARN of the key."""
     state: str
-    """AWS's key state; `deleted` when the key is gone, `unknown` when it cannot be read."""
+    """Key state; `deleted` if the key was not found, `unknown` if it could not be read."""
     deletion_date: Time | None = None
-    """When AWS deletes the key; None: not pending, or a primary that waits for its replicas."""
+    """Date on which AWS deletes the key; absent if it is not pending deletion, or is a primary key
+    that waits for its replicas."""
     days_left: int | None = None
     """Whole days until the deletion date."""
-    wanted: bool = False
-    """Somebody wants a key that is pending deletion."""
+    in_use: bool = False
+    """Whether there are signs that a key pending deletion is in use."""
     signs: tuple[Hold, ...] = ()
-    """Why it is wanted: the rule, or `changed`, and a sentence."""
-    unread: tuple[Hold, ...] = ()
-    """What could not be looked at, and why. It is no sign, and no all-clear."""
+    """The signs of use: a rule, or `changed`, and a message."""
+    unreadable: tuple[Hold, ...] = ()
+    """What could not be read, and why: neither a sign of use nor an all-clear."""
     notes: tuple[str, ...] = ()
-    """What else a person should know: a date that moved, a deletion that was cancelled, an end
-    that is near."""
+    """Other events: a deletion date that changed, a cancelled deletion, a near deletion date."""
     use: str = ""
-    """Attempts to use it since `apply` last looked, and in the 60 minutes before, in words."""
-    rescue: KeyResult | None = None
-    """What became of its cancellation, where that was asked for."""
+    """Attempts to use the key since 60 minutes before `apply` last read them."""
+    cancellation: KeyResult | None = None
+    """Result of the cancellation, with `--cancel`."""
 
 
 def watch(
@@ -107,20 +114,20 @@ def watch(
     plan: Plan | None = None,
     near_days: int = NEAR_DAYS,
 ) -> tuple[GuardRow, ...]:
-    """Look at each of these keys; a row for each, in their order. Changes nothing."""
+    """Read these keys again; a row for each, in their order. Changes nothing in AWS."""
     keys = tuple(keys)
     reviewed = plan.by_key if plan is not None else {}
     lasting = policy.model_copy(
         update={
-            "exceptions": tuple(one for one in policy.exceptions if one.rule not in IN_THE_WINDOW)
+            "exceptions": tuple(one for one in policy.exceptions if one.rule not in EVENT_RULES)
         }
     )
 
-    def wanted(evidence: Evidence) -> frozenset[str]:
+    def needed(evidence: Evidence) -> frozenset[str]:
         now = collector.accounts.clock.now()
-        return _wanted(evidence, lasting, reviewed.get(evidence.key_arn), now)
+        return _needed(evidence, lasting, reviewed.get(evidence.key_arn), now)
 
-    evidence_of = collector.collect(keys, wanted)
+    evidence_of = collector.collect(keys, needed)
     now = collector.accounts.clock.now()
     return tuple(
         _row(
@@ -135,17 +142,17 @@ def watch(
     )
 
 
-def _wanted(
+def _needed(
     evidence: Evidence, policy: Policy, reviewed: PlanItem | None, now: datetime
 ) -> frozenset[str]:
-    """What is to be read: of a key that is not pending only who cancelled its deletion."""
+    """Pieces still to be read; for a key that is not pending, only who cancelled its deletion."""
     description = evidence.description
     if description is None:
         return frozenset({"description"})
     if not isinstance(description, KeyDescription):
         return frozenset()
     pieces = {"aliases", "history"}
-    if description.key_state in PENDING_DELETION:
+    if is_pending(description):
         in_force = policy.for_key(evidence.key_arn)
         for rule in _RULES:
             if in_force.exception_for(rule.id, evidence, now) is None:
@@ -165,10 +172,9 @@ def _row(
 ) -> GuardRow:
     arn, seen = evidence.key_arn, evidence.description
     if seen is None or isinstance(seen, Unreadable):
-        why = seen.unreadable if isinstance(seen, Unreadable) else "not asked"
-        return GuardRow(
-            key_arn=arn, state="unknown", unread=(Hold(rule="unreadable-key", message=why),)
-        )
+        why = seen.unreadable if isinstance(seen, Unreadable) else "not read"
+        hold = Hold(rule="unreadable-key", message=why)
+        return GuardRow(key_arn=arn, state="unknown", unreadable=(hold,))
     state = state_of(record, seen, now)
     if isinstance(seen, NotFound):
         early = state.situation is Situation.GONE_EARLY
@@ -177,9 +183,9 @@ def _row(
     if state.situation not in PENDING:
         note = _not_pending(state.situation, record) or _cancelled(evidence, since)
         return GuardRow(key_arn=arn, state=seen.key_state, notes=(note,))
-    start = record.watch_use_from or _began(seen, now) - USE_SHOWS_LATE
+    start = record.watch_use_from or _began(seen, now) - USE_REPORTING_DELAY
     windowed = _since(evidence, start, reviewed)
-    signs, unread = _evaluated(windowed, policy, now)
+    signs, unreadable = _evaluated(windowed, policy, now)
     if reviewed is not None:
         signs += _changed(evidence, reviewed)
     left = None if seen.deletion_date is None else max(0, (seen.deletion_date - now).days)
@@ -188,23 +194,23 @@ def _row(
         state=seen.key_state,
         deletion_date=seen.deletion_date,
         days_left=left,
-        wanted=bool(signs),
+        in_use=bool(signs),
         signs=signs,
-        unread=unread,
+        unreadable=unreadable,
         notes=tuple(_notes(seen, state, arn, now, near)),
         use=_use(windowed),
     )
 
 
 def _began(seen: KeyDescription, now: datetime) -> datetime:
-    """When a deletion that is in no journal began at the earliest: no window exceeds 30 days."""
+    """Earliest start of a deletion that is in no journal: no waiting period exceeds 30 days."""
     if seen.deletion_date is None:
         return now - timedelta(days=30)
     return min(now, seen.deletion_date - timedelta(days=30))
 
 
 def _since(evidence: Evidence, start: datetime, reviewed: PlanItem | None) -> Evidence:
-    """The evidence of what happened, without what happened before that moment."""
+    """The evidence without events before that moment."""
     changes: dict[str, object] = {}
     attempts, use, history = evidence.use_attempts, evidence.last_use, evidence.history
     if isinstance(attempts, UseAttempts):
@@ -221,7 +227,7 @@ def _since(evidence: Evidence, start: datetime, reviewed: PlanItem | None) -> Ev
 
 
 def _moves_since(moves: AliasMoves, start: datetime, reviewed: PlanItem | None) -> AliasMoves:
-    """Without earlier moves, and without those of aliases that the key had not when reviewed."""
+    """Without earlier moves, and without those of aliases that the reviewed key did not have."""
     then = reviewed.evidence.aliases if reviewed is not None else None
 
     def may_be(move: AliasMove) -> bool:
@@ -238,51 +244,52 @@ def _moves_since(moves: AliasMoves, start: datetime, reviewed: PlanItem | None) 
 def _evaluated(
     evidence: Evidence, policy: Policy, now: datetime
 ) -> tuple[tuple[Hold, ...], tuple[Hold, ...]]:
-    """What the rules say: who wants the key, and what could not be looked at."""
+    """Holds of the rules: signs of use, and what could not be read."""
     holds = evaluate(evidence, policy, now, rules=_RULES).holds
     blind = {
         rule.id
         for rule in _RULES
         if any(isinstance(getattr(evidence, piece), Unreadable) for piece in rule.needs)
     }
-    unread = tuple(hold for hold in holds if hold.rule in blind or hold.gaps)
-    return tuple(hold for hold in holds if hold not in unread), unread
+    unreadable = tuple(hold for hold in holds if hold.rule in blind or hold.gaps)
+    return tuple(hold for hold in holds if hold not in unreadable), unreadable
 
 
 def _changed(evidence: Evidence, reviewed: PlanItem) -> tuple[Hold, ...]:
-    """Differences from what was reviewed; what was not read now, or then, is none."""
-    unknown = {p: None for p in COMPARED if isinstance(getattr(evidence, p), Unreadable)}
-    now = evidence.model_copy(update=unknown)
+    """Differences from the plan; pieces that were not read now, or then, are none."""
+    unread = {p: None for p in COMPARED if isinstance(getattr(evidence, p), Unreadable)}
+    now = evidence.model_copy(update=unread)
     if isinstance(now.references, References):
         now = now.model_copy(update={"references": now.references.model_copy(update={"gaps": ()})})
     elsewhere = dict.fromkeys(frozenset(Evidence.model_fields) - COMPARED - {"key_arn"})
     before = reviewed.evidence.model_copy(update=elsewhere)
     return tuple(
-        Hold(rule="changed", message=f"no longer as it was reviewed: {piece}")
+        Hold(rule="changed", message=f"changed since the plan: {piece}")
         for piece in now.difference(before)
     )
 
 
 def _not_pending(situation: Situation, record: KeyRecord) -> str:
-    """Why a key of the journal is not pending, where that was nobody else's doing."""
-    if situation is Situation.LATE:
-        return NOT_SHOWN_YET
+    """Why a key of the journal is not pending, unless another principal cancelled its deletion."""
+    if situation is Situation.NOT_VISIBLE_YET:
+        return NOT_VISIBLE_YET
     if situation is Situation.RESTORED:
-        return "its deletion was cancelled by an earlier run"
+        return "An earlier run cancelled its deletion"
     return record.interrupted
 
 
 def _cancelled(evidence: Evidence, since: datetime | None) -> str:
-    """Who cancelled the deletion, as far as CloudTrail says."""
+    """Who cancelled the deletion, according to CloudTrail."""
     history = evidence.history
     if isinstance(history, KeyHistory) and since is not None:
         cancellations = [one for one in history.cancellations if one.time >= since]
         if cancellations:
             last = max(cancellations, key=lambda one: one.time)
-            return f"{last.who or 'somebody'} cancelled its deletion on {last.time:%Y-%m-%d}"
+            who = f" by {last.who}" if last.who else ""
+            return f"Deletion cancelled outside this journal{who} on {last.time:%Y-%m-%d}"
     if isinstance(history, Unreadable):
-        return f"somebody else cancelled its deletion; who is not known: {history.unreadable}"
-    return "somebody else cancelled its deletion"
+        return f"{CANCELLED_ELSEWHERE}; who did it could not be read: {history.unreadable}"
+    return CANCELLED_ELSEWHERE
 
 
 def _notes(
@@ -290,17 +297,17 @@ def _notes(
 ) -> Iterable[str]:
     promised, date = state.promised, seen.deletion_date
     if state.situation is Situation.UNDETERMINED:
-        yield who_began_it(arn)
+        yield undetermined_origin(arn)
     if state.situation is Situation.DRIFTED and promised is not None and date is not None:
-        yield f"its date moved from {promised:%Y-%m-%d} to {date:%Y-%m-%d}"
+        yield f"Deletion date changed from {promised:%Y-%m-%d} to {date:%Y-%m-%d}"
     if date is not None and date - now <= near:
-        yield f"it ends on {date:%Y-%m-%d %H:%M} UTC"
+        yield f"Deleted on {date:%Y-%m-%d %H:%M} UTC unless cancelled"
 
 
 def _use(evidence: Evidence) -> str:
     attempts = evidence.use_attempts
     if not isinstance(attempts, UseAttempts):
-        return "not looked at"
+        return "not read"
     if not attempts.attempts:
         return NO_ATTEMPT
     count = len(attempts.attempts)
@@ -311,25 +318,55 @@ def _use(evidence: Evidence) -> str:
 
 
 def policy_of(plan: Plan | None, given: Policy | None, default: Policy) -> Policy:
-    """The policy to judge by: the one given, else that of the plan, else the default."""
+    """The policy to evaluate with: the given one, else the plan's, else the default."""
     if given is not None:
         return given
     return plan.policy if plan is not None else default
 
 
-def with_rescues(rows: Iterable[GuardRow], results: Iterable[KeyResult]) -> tuple[GuardRow, ...]:
-    """The rows with what became of the cancellations."""
+def needs_attention(rows: Iterable[GuardRow], history: History) -> bool:
+    """Whether a key is in use, something could not be read, or the journal is damaged."""
+    return bool(history.problems) or any(row.in_use or row.unreadable for row in rows)
+
+
+def to_cancel(
+    rows: Iterable[GuardRow],
+    history: History,
+    batches: Mapping[Path, Collection[KeyArn]],
+    follow_ups: frozenset[str],
+    other: Path,
+) -> tuple[Batch, ...]:
+    """The deletions to cancel: of keys in use, and of those with follow-ups left by earlier runs.
+
+    A key of a journal goes to that journal, and is left alone unless its deletion is the journal's;
+    any other key goes to `other`.
+    """
+    in_use = {row.key_arn for row in rows if row.in_use}
+    left = {arn for arn, record in history.keys.items() if record.follow_ups_left & follow_ups}
+    of_journals = {arn for keys in batches.values() for arn in keys}
+    chosen = [
+        Batch(path, sorted((in_use | left) & {*keys}), only_ours=True)
+        for path, keys in batches.items()
+    ]
+    chosen.append(Batch(other, sorted(in_use - of_journals), only_ours=False))
+    return tuple(batch for batch in chosen if batch.keys)
+
+
+def with_cancellations(
+    rows: Iterable[GuardRow], results: Iterable[KeyResult]
+) -> tuple[GuardRow, ...]:
+    """The rows with the results of the cancellations."""
     done: Mapping[KeyArn, KeyResult] = {result.key_arn: result for result in results}
-    return tuple(row.model_copy(update={"rescue": done.get(row.key_arn)}) for row in rows)
+    return tuple(row.model_copy(update={"cancellation": done.get(row.key_arn)}) for row in rows)
 
 
 def pending_keys(
     collector: Collector, regions: Iterable[str], account_ids: Iterable[str] = ()
 ) -> tuple[KeyArn, ...]:
-    """Every key that is pending deletion in these Regions, or cannot be read there.
+    """Every key in these Regions that is pending deletion, or could not be read.
 
-    Looks in the own account, or in those named; without Regions in the configured one. Raises
-    AccountUnavailable when keys cannot be listed: a part of the list would read as all-clear.
+    Reads the session's own account or the given ones, and the configured Region if none is given.
+    Raises AccountUnavailable if keys could not be listed: a partial list would read as all-clear.
     """
     accounts = collector.accounts
     own = [accounts.own_connection(region) for region in _named(regions)]
@@ -351,7 +388,7 @@ def pending_keys(
 
 
 def _named(regions: Iterable[str]) -> list[str | None]:
-    """The Regions, or the configured one."""
+    """The Regions, or None for the configured one."""
     return [*regions] or [None]
 
 
@@ -361,13 +398,13 @@ def _listed(connection: Connection) -> list[KeyArn]:
         return [KeyArn.parse(key["KeyArn"]) for page in pages for key in page["Keys"]]
     except (ClientError, BotoCoreError, TruncatedResponse) as error:
         raise AccountUnavailable(
-            f"the keys of account {connection.account_id} in {connection.region} cannot be listed: "
-            f"{explain(error, connection, (LIST_PERMISSION,)).unreadable}; allow "
-            f"{LIST_PERMISSION}, or leave the Region out"
+            f"The keys of account {connection.account_id} in {connection.region} could not be "
+            f"listed: {explain(error, connection, (LIST_PERMISSION,)).unreadable}. "
+            f"Fix: allow {LIST_PERMISSION}, or leave out the Region."
         ) from error
 
 
 def _may_be_pending(seen: KeyDescription | NotFound | Unreadable | None) -> bool:
     if isinstance(seen, KeyDescription):
-        return seen.key_state in PENDING_DELETION
+        return is_pending(seen)
     return not isinstance(seen, NotFound)

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: once to end in order, twice to end at once. Neither loses anything."""
+"""Ctrl-C and SIGTERM: the first ends the run in order, the second at once. Neither loses data."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Final
 
-from .work import Stop
+from .errors import RUN_AGAIN
+from .runner import Stop
 
 EXIT_CODE: Final = 1
 """Something is left."""
@@ -20,16 +21,16 @@ _SHOW_CURSOR: Final = "\x1b[?25h"
 
 @contextmanager
 def orderly(stop: Stop) -> Iterator[None]:
-    """While work goes on that writes: ask it to stop, and end at once when asked again.
+    """For runs that write: the first signal stops in order, the second at once.
 
-    What is in flight then stands in the journal as intents, and the next run decides them.
+    Calls in flight are then intents in the journal, which the next run reconciles.
     """
 
     def asked() -> None:
         if stop.asked:
-            _end("stopped at once; the journal has what was begun: run the same command again")
-        stop.ask("stopped by hand")
-        _say("stopping when the calls in flight have ended; press Ctrl-C again to stop at once")
+            _end(f"Stopped at once. The journal has the calls in flight. Fix: {RUN_AGAIN}.")
+        stop.ask("the run was interrupted")
+        _say("Stopping after the calls in flight. Press Ctrl-C again to stop at once.")
 
     with _handling(asked):
         yield
@@ -37,8 +38,8 @@ def orderly(stop: Stop) -> Iterator[None]:
 
 @contextmanager
 def at_once() -> Iterator[None]:
-    """While work goes on that changes nothing: end without waiting for calls in flight."""
-    with _handling(lambda: _end("interrupted; nothing was changed")):
+    """For runs that only read: end without waiting for calls in flight."""
+    with _handling(lambda: _end("Interrupted. Nothing was changed.")):
         yield
 
 
@@ -55,14 +56,14 @@ def _handling(asked: Callable[[], None]) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _say(sentence: str) -> None:
-    # Straight to the file: a handler may run in the middle of a write to sys.stderr.
-    os.write(2, f"keysweep: {sentence}\n".encode())
+def _say(message: str) -> None:
+    # Unbuffered: a handler may run in the middle of a write to sys.stderr.
+    os.write(2, f"keysweep: {message}\n".encode())
 
 
-def _end(sentence: str) -> None:
-    """Leave without the interpreter's wait for threads that hang in a call."""
+def _end(message: str) -> None:
+    """Exit without waiting for threads that hang in a call."""
     if sys.stderr.isatty():
         os.write(2, _SHOW_CURSOR.encode())  # a progress bar hides it
-    _say(sentence)
+    _say(message)
     os._exit(EXIT_CODE)

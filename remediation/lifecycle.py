@@ -1,6 +1,6 @@
-"""What has become of a deletion: a pure function from journal, key and time to a named situation.
+"""Situation of a key: a pure function of journal record, key description and time.
 
-The one place that decides whether a pending deletion is the journal's own. apply, cancel, guard,
+The only place that decides whether a pending deletion is the journal's own. apply, cancel, guard,
 status and write ask it, and compare no dates or states themselves.
 """
 
@@ -13,56 +13,85 @@ from enum import StrEnum
 from typing import Final
 
 from .journal import IntentLine, KeyRecord, OutcomeLine
-from .models import PENDING_DELETION, KeyDescription, NotFound
+from .models import PENDING_DELETION, KeyArn, KeyDescription, NotFound
 
 SAME_DATE: Final = timedelta(seconds=2)
-"""Deletion dates this near are one: answers may round differently."""
+"""Deletion dates this close are the same date: AWS rounds them differently."""
 
 OURS_WITHIN: Final = timedelta(minutes=2)
-"""How much older than a deletion an unanswered intent may be to have begun it."""
+"""Largest age of an unanswered intent, at the start of a deletion, to have begun it."""
 
 UNDETERMINED_WITHIN: Final = timedelta(minutes=60)
-"""An unanswered intent that is older than OURS_WITHIN, and no older than this, may have begun the
-deletion, or somebody else may."""
+"""Largest age of an unanswered intent, at the start of a deletion, that may have begun it."""
 
-SETTLED_AFTER: Final = timedelta(minutes=5)
-"""Age of an intent from which "nothing happened" is believed: AWS KMS may show a change minutes
-late ("AWS KMS eventual consistency", AWS KMS Developer Guide)."""
+CONCLUSIVE_AFTER: Final = timedelta(minutes=5)
+"""Age of an intent from which DescribeKey is conclusive if it shows no effect: AWS KMS may show a
+change minutes late ("AWS KMS eventual consistency", AWS KMS Developer Guide)."""
+
+KEY_NOT_FOUND: Final = "Key not found"
+
+GONE_EARLY: Final = "Key not found, although its deletion date has not come"
+"""Message for GONE_EARLY."""
+
+NOT_VISIBLE_YET: Final = "DescribeKey does not show the deletion yet"
+"""Message for NOT_VISIBLE_YET."""
+
+LOOK_AGAIN: Final = f"{NOT_VISIBLE_YET}. Fix: run the same command again in five minutes"
+
+CANCELLED_ELSEWHERE: Final = "Deletion cancelled outside this journal"
+"""Message for CANCELLED_ELSEWHERE."""
+
+SCHEDULED_ELSEWHERE: Final = "Deletion scheduled outside this journal"
+"""Message for FOREIGN."""
+
+RESCHEDULED_ELSEWHERE: Final = "Deletion cancelled and scheduled again outside this journal"
+"""Message for DRIFTED."""
+
+
+def undetermined_origin(arn: KeyArn) -> str:
+    """Message for UNDETERMINED, with the command that ends it."""
+    return (
+        "Pending deletion; it could not be determined whether this journal began it. "
+        f"Fix: unless the key is to be deleted, run: keysweep cancel --key {arn}"
+    )
 
 
 class Situation(StrEnum):
-    """What the journal and AWS say together of one key."""
+    """What journal and AWS say of a key, taken together."""
 
     OURS = "ours"
-    """Pending deletion, as the journal began it."""
+    """Pending deletion, begun by the journal."""
     UNDETERMINED = "undetermined"
-    """Pending deletion: an unanswered intent of the journal may have begun it, or somebody else."""
+    """Pending deletion; an unanswered intent of the journal may have begun it."""
     DRIFTED = "drifted"
-    """Pending deletion by another request than the journal's, whose deletion was cancelled."""
+    """Pending deletion; the journal's deletion was cancelled and another one scheduled."""
     FOREIGN = "foreign"
-    """Pending deletion by somebody else's request: the journal began none."""
-    LATE = "late"
-    """The journal's deletion is so young that DescribeKey may not show it yet."""
-    CANCELLED_BY_OTHERS = "cancelled-by-others"
-    """The journal's deletion stands no more, and it was not cancelled through this journal."""
+    """Pending deletion, not begun by the journal."""
+    NOT_VISIBLE_YET = "not-visible-yet"
+    """Not pending; the journal's deletion is so recent that DescribeKey may not show it yet."""
+    CANCELLED_ELSEWHERE = "cancelled-elsewhere"
+    """Not pending; the journal's deletion was cancelled outside the journal."""
     INTERRUPTED = "interrupted"
-    """Not pending, and the journal has an intent whose outcome is not known."""
+    """Not pending; the journal has an intent without outcome."""
     RESTORED = "restored"
-    """The journal has its cancellation."""
+    """Not pending; cancelled through the journal."""
     NEVER_BEGUN = "never-begun"
-    """The journal began no deletion, and none is pending."""
+    """Not pending; the journal began no deletion."""
     DELETED = "deleted"
-    """Not found: the waiting period of the journal's deletion has ended."""
+    """Not found after the end of the waiting period."""
     GONE_EARLY = "gone-early"
-    """Not found before the date that the journal has."""
+    """Not found before the deletion date in the journal."""
     NOT_FOUND = "not-found"
-    """Not found, and the journal scheduled no such key."""
+    """Not found; the journal began no deletion."""
 
 
 PENDING: Final = frozenset(
     {Situation.OURS, Situation.UNDETERMINED, Situation.DRIFTED, Situation.FOREIGN}
 )
-"""The situations in which a deletion can be cancelled."""
+"""Situations in which a deletion can be cancelled."""
+
+GONE: Final = frozenset({Situation.DELETED, Situation.GONE_EARLY, Situation.NOT_FOUND})
+"""Situations in which the key was not found."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,26 +100,31 @@ class State:
 
     situation: Situation
     until: datetime | None = None
-    """LATE and INTERRUPTED: from then on DescribeKey is believed."""
+    """NOT_VISIBLE_YET and INTERRUPTED: time from which DescribeKey is conclusive."""
     promised: datetime | None = None
-    """The deletion date that the journal has."""
+    """Deletion date in the journal."""
 
 
 class Origin(StrEnum):
-    """What one unanswered intent has to do with what DescribeKey shows."""
+    """Whether an unanswered intent began the deletion that DescribeKey shows."""
 
     OURS = "ours"
     UNDETERMINED = "undetermined"
     FOREIGN = "foreign"
 
 
+def is_pending(seen: KeyDescription) -> bool:
+    """Whether the key is pending deletion, or a primary key that waits for its replicas."""
+    return seen.key_state in PENDING_DELETION
+
+
 def origin(seen: KeyDescription, intent: IntentLine, now: datetime) -> Origin:
     """Whether a call whose answer was lost began the deletion that is pending."""
     window = intent.pending_window_days
-    if window is None or seen.key_state not in PENDING_DELETION:
+    if window is None or not is_pending(seen):
         return Origin.FOREIGN
     if seen.deletion_date is None:
-        # A primary that waits for its replicas shows no start: only the intent's age tells.
+        # A primary key that waits for its replicas has no start: only the intent's age decides.
         if seen.pending_window_days != window:
             return Origin.FOREIGN
         young = now - intent.time <= OURS_WITHIN
@@ -98,8 +132,8 @@ def origin(seen: KeyDescription, intent: IntentLine, now: datetime) -> Origin:
     later = seen.deletion_date - timedelta(days=window) - intent.time
     if -SAME_DATE <= later <= OURS_WITHIN:
         return Origin.OURS
-    # Before the intent: by somebody else, or the clocks differ. The waiting period of a primary
-    # begins when its last replica is gone, however much later.
+    # Before the intent: another request, or clock skew. The waiting period of a primary key starts
+    # when its last replica is deleted, however much later.
     waited = seen.multi_region_type == "PRIMARY" and later > OURS_WITHIN
     if waited or -OURS_WITHIN <= later <= UNDETERMINED_WITHIN:
         return Origin.UNDETERMINED
@@ -107,32 +141,32 @@ def origin(seen: KeyDescription, intent: IntentLine, now: datetime) -> Origin:
 
 
 def origin_of_any(seen: KeyDescription, intents: Iterable[IntentLine], now: datetime) -> Origin:
-    """The strongest that any of these intents has to do with the deletion."""
+    """The strongest origin among these intents."""
     found = {origin(seen, intent, now) for intent in intents}
     return next((one for one in Origin if one in found), Origin.FOREIGN)
 
 
-def is_settled(intent: IntentLine, now: datetime) -> bool:
-    """Whether DescribeKey is believed when it shows nothing of this intent."""
-    return now - intent.time >= SETTLED_AFTER
+def is_conclusive(intent: IntentLine, now: datetime) -> bool:
+    """Whether DescribeKey is conclusive if it shows no effect of this intent."""
+    return now - intent.time >= CONCLUSIVE_AFTER
 
 
 def state_of(record: KeyRecord, seen: KeyDescription | NotFound, now: datetime) -> State:
-    """The situation of a key of the journal, or of one that the journal does not know."""
+    """The situation of a key; an empty record stands for a key that is not in the journal."""
     standing = record.scheduled_outcome
     promised = None if standing is None else standing.deletion_date
     if isinstance(seen, NotFound):
         return State(_gone(standing, now), promised=promised)
-    if seen.key_state in PENDING_DELETION:
+    if is_pending(seen):
         return State(_pending(record, seen, now), promised=promised)
     if standing is not None:
-        until = standing.time + SETTLED_AFTER
+        until = standing.time + CONCLUSIVE_AFTER
         if seen.key_state == "Disabled" and now < until:
-            return State(Situation.LATE, until, promised)
-        return State(Situation.CANCELLED_BY_OTHERS, promised=promised)
+            return State(Situation.NOT_VISIBLE_YET, until, promised)
+        return State(Situation.CANCELLED_ELSEWHERE, promised=promised)
     if record.open_schedules:
         newest = max(intent.time for intent in record.open_schedules)
-        return State(Situation.INTERRUPTED, newest + SETTLED_AFTER)
+        return State(Situation.INTERRUPTED, newest + CONCLUSIVE_AFTER)
     cancelled = record.cancelled is not None
     return State(Situation.RESTORED if cancelled else Situation.NEVER_BEGUN)
 
@@ -155,11 +189,11 @@ def _pending(record: KeyRecord, seen: KeyDescription, now: datetime) -> Situatio
 
 
 def _stands(seen: KeyDescription, standing: OutcomeLine, asked: IntentLine | None) -> bool:
-    """Whether the pending deletion is the one that the journal knows to have begun."""
+    """Whether the pending deletion is the one in the journal."""
     if standing.deletion_date is not None:
         date = seen.deletion_date
         return date is not None and abs(date - standing.deletion_date) <= SAME_DATE
-    # A primary that waited for its replicas: its own waiting period begins when they are gone.
+    # A primary key that waited for its replicas: its own waiting period starts afterwards.
     window = None if asked is None else asked.pending_window_days
     if seen.deletion_date is None:
         return window is None or seen.pending_window_days == window

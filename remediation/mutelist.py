@@ -1,10 +1,9 @@
-"""A Prowler mutelist for the deletions that are intended: keys of our journal, still pending.
+"""Prowler mutelist for intended deletions: the journal's keys that are still pending deletion.
 
-Prowler's `kms_cmk_not_deleted_unintentionally` fails every key that is pending deletion, ours too.
-Its mutelist (documentation of Prowler 5, "Mutelisting") is matched by account, check, Region and
-resource, where checks, Regions and resources are regular expressions and a KMS key is named by its
-id. Each of our entries has its own check expression, with a comment that tells them apart from
-those of people: an entry of theirs is never changed.
+Prowler's `kms_cmk_not_deleted_unintentionally` fails every key that is pending deletion. A mutelist
+(Prowler 5 documentation, "Mutelisting") matches by account, check, Region and resource; checks,
+Regions and resources are regular expressions, and the resource of a KMS key is its id. Each entry
+of Keysweep has its own check expression with a comment, so that it never changes other entries.
 """
 
 from __future__ import annotations
@@ -19,7 +18,8 @@ import yaml
 
 from .errors import BadInput
 from .files import read_text
-from .models import PENDING_DELETION, KeyArn
+from .lifecycle import Situation
+from .models import KeyArn
 from .status import Status
 from .strict_yaml import RepeatedName, load_unique
 
@@ -28,13 +28,13 @@ CHECK: Final = "kms_cmk_not_deleted_unintentionally"
 Mutelist = dict[str, Any]
 
 _OURS: Final = re.compile(rf"\^{CHECK}\$\(\?#keysweep (?P<region>[a-z0-9-]+)\)")
-"""The check expressions of our entries."""
+"""Check expressions of Keysweep's entries."""
 
 _WHY: Final = "Deletion scheduled with Keysweep; muted while it is pending."
 
 
 class _Loader(yaml.SafeLoader):
-    """The safe loader, to which a day is a text: Prowler wants texts, and JSON has no days."""
+    """The safe loader without dates: Prowler expects strings, and JSON has no dates."""
 
 
 _Loader.yaml_implicit_resolvers = {
@@ -44,19 +44,19 @@ _Loader.yaml_implicit_resolvers = {
 
 
 def intended(status: Status) -> frozenset[KeyArn]:
-    """The keys whose deletion is pending as the journal says: by our request, to our date."""
+    """The keys whose pending deletion is the journal's, without drift."""
     return frozenset(
-        row.key_arn for row in status.rows if row.state in PENDING_DELETION and not row.drift
+        row.key_arn for row in status.rows if row.situation is Situation.OURS and not row.drift
     )
 
 
 def merged(
     pending: Iterable[KeyArn], known: Iterable[KeyArn], existing: Mapping[str, Any] | None = None
 ) -> Mutelist:
-    """The mutelist with an entry for each account and Region of the pending keys.
+    """The mutelist with an entry for each account-Region of the pending keys.
 
-    Of `existing`, everything stays but what our earlier entries say of the `known` keys: a key that
-    is no longer pending is no longer muted.
+    Everything in `existing` stays, except that Keysweep's entries lose `known` keys that are no
+    longer pending deletion.
     """
     accounts: dict[str, Any] = {
         account: {**content, "Checks": dict(content["Checks"])}
@@ -95,41 +95,41 @@ def _resource(arn: KeyArn) -> str:
 
 
 def _was_ours(existing: Mapping[str, Any] | None, account: str) -> bool:
-    """Whether nothing but our entries stood there before."""
+    """Whether the account had only Keysweep's entries."""
     accounts = (existing or {}).get("Mutelist", {}).get("Accounts", {})
     checks = accounts.get(account, {}).get("Checks", {})
     return all(_OURS.fullmatch(name) for name in checks) and bool(checks)
 
 
 def load(path: Path) -> Mutelist:
-    """Read an existing mutelist. Raises BadInput naming file and place."""
+    """Read an existing mutelist. Raises BadInput if it is not one."""
     text = read_text(path)
     try:
         document = load_unique(text, _Loader)
     except (yaml.YAMLError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         line = f"line {mark.line + 1}: " if mark is not None else ""
-        why = error.problem if isinstance(error, RepeatedName) else "is not YAML"
-        raise BadInput(f"{path}: {line}{why}; nothing was written") from error
+        why = error.problem if isinstance(error, RepeatedName) else "not valid YAML"
+        raise BadInput(f"{path}: {line}{why}. Nothing was written.") from error
     accounts = _mapping(_mapping(document).get("Mutelist")).get("Accounts")
     whole = isinstance(accounts, dict) and all(
         isinstance(_mapping(content).get("Checks"), dict) for content in accounts.values()
     )
     if not whole or set(document) != {"Mutelist"} or set(document["Mutelist"]) != {"Accounts"}:
         raise BadInput(
-            f"{path}: is not a mutelist of Prowler: it wants Mutelist, Accounts, and in each "
-            "account Checks; nothing was written"
+            f"{path}: Not a Prowler mutelist: it needs Mutelist, Accounts, and Checks in each "
+            "account. Nothing was written."
         )
     for account, content in _mapping(accounts).items():
         if not isinstance(account, str):
-            raise BadInput(f"{path}: account {account} needs quotes, or Prowler does not match it")
+            raise BadInput(f"{path}: Account {account} is not a string. Fix: quote it.")
         for name, entry in content["Checks"].items():
             ours = isinstance(name, str) and _OURS.fullmatch(name)
             resources = _mapping(entry).get("Resources")
             if ours and not (
                 isinstance(resources, list) and all(isinstance(one, str) for one in resources)
             ):
-                raise BadInput(f"{path}: {name}: Resources is not a list of texts")
+                raise BadInput(f"{path}: {name}: Resources is not a list of strings.")
     return {"Mutelist": document["Mutelist"]}
 
 
@@ -138,10 +138,10 @@ def _mapping(value: object) -> Mapping[Any, Any]:
 
 
 def has_comments(path: Path) -> bool:
-    """Whether the file has comments, which no merge keeps."""
+    """Whether the file has comments, which a merge loses."""
     return any(re.search(r"(^|\s)#", line) for line in read_text(path).splitlines())
 
 
 def to_yaml(mutelist: Mutelist) -> str:
-    """The document as Prowler reads it."""
+    """The mutelist as YAML."""
     return yaml.safe_dump(mutelist, sort_keys=False, width=100)

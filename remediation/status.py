@@ -1,4 +1,4 @@
-"""What became of the keys that the journal scheduled: pending until when, saved, or drifted."""
+"""State of the keys that the journal scheduled: deletion date, savings, drift."""
 
 from __future__ import annotations
 
@@ -15,50 +15,67 @@ from .errors import AccountUnavailable, TruncatedResponse
 from .evidence.description import describe
 from .files import json_with_list
 from .journal import History, KeyRecord
-from .lifecycle import Situation, State, state_of
+from .lifecycle import (
+    CANCELLED_ELSEWHERE,
+    GONE,
+    GONE_EARLY,
+    NOT_VISIBLE_YET,
+    PENDING,
+    RESCHEDULED_ELSEWHERE,
+    Situation,
+    State,
+    state_of,
+    undetermined_origin,
+)
 from .models import SLIM, KeyArn, KeyDescription, Model, NotFound, Time
-from .work import each_key
-from .write import GONE_EARLY, NOT_SHOWN_YET, who_began_it
+from .runner import each_key
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=SLIM)
 class StatusRow:
-    """One key of the journal, as it is now."""
+    """One key of the journal."""
 
     key_arn: KeyArn
     """ARN of the key."""
     state: str
-    """AWS's key state; `deleted` when the key is gone, `unknown` when it cannot be read."""
+    """Key state; `deleted` if the key was not found, `unknown` if it could not be read."""
+    situation: Situation | None = None
+    """How AWS and the journal fit together; absent if the key could not be read."""
     scheduled_at: Time | None = None
-    """When the journal says that its deletion was asked for."""
+    """Time of the request in the journal."""
     deletion_date: Time | None = None
-    """AWS's; of a key that is gone the journal's."""
+    """Deletion date in AWS; of a key that was not found, the one in the journal."""
     days_left: int | None = None
     """Whole days until the deletion date."""
     monthly_cost_usd: float = 0.0
-    """List price in US dollars a month that is no longer charged: 0 when the deletion does not
-    stand."""
+    """Monthly cost in US dollars (list price) that is no longer charged; 0 if the key is not
+    pending deletion."""
     drift: str = ""
-    """How the key differs from what the journal says, or why it cannot be read; empty: neither."""
+    """How the key differs from the journal, or why it could not be read; empty if neither."""
 
 
 class Status(Model):
-    """All rows, the sums and what is to be said about the journal itself."""
+    """All rows, totals, and the state of the journals."""
 
     rows: tuple[StatusRow, ...]
-    """One for each key that the journal scheduled or left undecided, in the order of ARNs."""
+    """Keys that the journal scheduled or has open intents for, in order of their ARNs."""
     pending: int
-    """Keys that are pending deletion, with a date for it."""
+    """Number of keys pending deletion that have a deletion date."""
     deleted: int
-    """Keys that AWS knows no more."""
+    """Number of keys that were not found."""
     drifted: int
-    """Keys that are not as the journal says, or cannot be read."""
+    """Number of keys that differ from the journal or could not be read."""
     monthly_cost_usd: float
-    """List price in US dollars a month saved by the keys that are pending or deleted."""
+    """Monthly cost in US dollars (list price) saved by keys pending deletion or deleted."""
     notes: tuple[str, ...] = ()
-    """What to know about the journal's files: lines that a kill tore."""
+    """Incomplete last lines of interrupted runs."""
     problems: tuple[str, ...] = ()
-    """What is wrong with the journal's own lines; empty when it is whole."""
+    """Damage to the journals; empty if there is none."""
+
+    @property
+    def unreadable(self) -> tuple[StatusRow, ...]:
+        """The keys that could not be read."""
+        return tuple(row for row in self.rows if row.situation is None)
 
 
 def json_parts(status: Status) -> Iterator[str]:
@@ -72,17 +89,17 @@ _ROW: Final = TypeAdapter(StatusRow)
 
 
 def status(history: History, accounts: Accounts) -> Status:
-    """Read each key of the journal again, and compare."""
+    """Read each key of the journal again and compare."""
     records = [
         record
         for _, record in sorted(history.keys.items())
         if record.scheduled_outcome is not None or record.undecided is not None
     ]
-    rows = each_key(records, lambda record: _row(record, accounts), _unknown)
+    rows = each_key(records, lambda record: _row(record, accounts), _unreadable)
     return Status(
         rows=rows,
-        pending=sum(row.deletion_date is not None and row.state != "deleted" for row in rows),
-        deleted=sum(row.state == "deleted" for row in rows),
+        pending=sum(row.situation in PENDING and row.deletion_date is not None for row in rows),
+        deleted=sum(row.situation in GONE for row in rows),
         drifted=sum(bool(row.drift) for row in rows),
         monthly_cost_usd=sum(row.monthly_cost_usd for row in rows),
         notes=history.notes,
@@ -90,7 +107,7 @@ def status(history: History, accounts: Accounts) -> Status:
     )
 
 
-def _unknown(arn: KeyArn, why: str) -> StatusRow:
+def _unreadable(arn: KeyArn, why: str) -> StatusRow:
     return StatusRow(key_arn=arn, state="unknown", drift=why)
 
 
@@ -100,9 +117,9 @@ def _row(record: KeyRecord, accounts: Accounts) -> StatusRow:
         connection = accounts.connect(arn)
         seen = describe(connection, arn)
     except AccountUnavailable as error:
-        return _unknown(arn, str(error))
+        return _unreadable(arn, str(error))
     except (ClientError, BotoCoreError, TruncatedResponse) as error:
-        return _unknown(arn, explain(error, connection).unreadable)
+        return _unreadable(arn, explain(error, connection).unreadable)
     now = connection.clock.now()
     cost = record.scheduled.monthly_cost_usd if record.scheduled is not None else None
     asked = record.scheduled.time if record.scheduled is not None else None
@@ -111,6 +128,7 @@ def _row(record: KeyRecord, accounts: Accounts) -> StatusRow:
         return StatusRow(
             key_arn=arn,
             state="deleted",
+            situation=state.situation,
             scheduled_at=asked,
             deletion_date=state.promised,
             monthly_cost_usd=cost or 0.0,
@@ -119,6 +137,7 @@ def _row(record: KeyRecord, accounts: Accounts) -> StatusRow:
     return StatusRow(
         key_arn=arn,
         state=seen.key_state,
+        situation=state.situation,
         scheduled_at=asked,
         deletion_date=seen.deletion_date,
         days_left=None if seen.deletion_date is None else max(0, (seen.deletion_date - now).days),
@@ -129,17 +148,14 @@ def _row(record: KeyRecord, accounts: Accounts) -> StatusRow:
 
 def _drift(record: KeyRecord, seen: KeyDescription, state: State) -> str:
     if state.situation is Situation.UNDETERMINED:
-        return who_began_it(record.key_arn)
+        return undetermined_origin(record.key_arn)
     if record.interrupted:
         return record.interrupted
-    if state.situation is Situation.LATE:
-        return NOT_SHOWN_YET
-    if state.situation is Situation.CANCELLED_BY_OTHERS:
-        if seen.key_state in {"Disabled", "Enabled"}:
-            return "somebody else cancelled its deletion"
-        return f"its deletion does not stand: the key is {seen.key_state}"
+    if state.situation is Situation.NOT_VISIBLE_YET:
+        return NOT_VISIBLE_YET
+    if state.situation is Situation.CANCELLED_ELSEWHERE:
+        return f"{CANCELLED_ELSEWHERE}: the key is {seen.key_state}"
     if state.situation is Situation.DRIFTED:
-        if state.promised and seen.deletion_date:
-            return f"its date moved from {state.promised:%Y-%m-%d}"
-        return "its deletion is another one: somebody cancelled ours, and scheduled it anew"
+        was = f"; the date was {state.promised:%Y-%m-%d}" if state.promised else ""
+        return f"{RESCHEDULED_ELSEWHERE}{was}"
     return ""

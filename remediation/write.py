@@ -1,4 +1,4 @@
-"""The one write: every change that Keysweep makes in AWS goes through `write` below.
+"""The one write: every change that Keysweep makes in AWS goes through `write`.
 
 Intent on the disk -> one call, never retried -> DescribeKey decides on anything but a clean, full
 answer -> outcome on the disk. apply, cancel and guard only choose keys.
@@ -17,31 +17,26 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from .aws import Connection
 from .aws.failures import Failure, code_of, explain
-from .errors import InvariantError, TruncatedResponse, demand
+from .errors import RUN_AGAIN, InvariantError, TruncatedResponse, demand
 from .evidence.description import describe
-from .journal import AGAIN, IntentLine, Journal, JournalFailed
-from .lifecycle import Origin, is_settled, origin, origin_of_any
+from .journal import IntentLine, Journal, JournalFailed
+from .lifecycle import (
+    CANCELLED_ELSEWHERE,
+    KEY_NOT_FOUND,
+    SCHEDULED_ELSEWHERE,
+    Origin,
+    is_conclusive,
+    is_pending,
+    origin,
+    origin_of_any,
+    undetermined_origin,
+)
 from .models import PENDING_DELETION, KeyArn, KeyDescription, KeyResult, NotFound, Outcome
 from .policy import MAX_WINDOW_DAYS, MIN_WINDOW_DAYS
 
 READ_BACK_PAUSES: Final = (0.0, 0.5, 1.0, 2.0)
-"""Seconds before each look after a lost answer: DescribeKey may lag behind ("ScheduleKeyDeletion",
+"""Seconds before each DescribeKey after a lost answer: it may lag behind ("ScheduleKeyDeletion",
 AWS KMS API Reference, on eventual consistency)."""
-
-NOT_SHOWN_YET: Final = "DescribeKey does not show its deletion yet; look again in five minutes"
-"""What is said of a key in the situation LATE."""
-
-
-GONE_EARLY: Final = "gone before its date"
-"""What is said of a key in the situation GONE_EARLY."""
-
-
-def who_began_it(arn: KeyArn) -> str:
-    """What is said of a key in the situation UNDETERMINED, with what decides it, as a clause."""
-    return (
-        "it is pending deletion, and whether this journal began that or somebody else is not "
-        f"known: unless it is to be deleted, run: keysweep cancel --key {arn}"
-    )
 
 
 @dataclass(frozen=True)
@@ -55,9 +50,9 @@ class Operation:
     """Key states in which Keysweep makes the call ("Key states of AWS KMS keys")."""
     done: Outcome
     took_effect: Callable[[KeyDescription, IntentLine, datetime], bool]
-    """Whether the key, as described now, shows that the call did its work."""
+    """Whether the description shows that the call took effect."""
     clean: Callable[[Mapping[str, Any], KeyArn], bool]
-    """Whether the answer is full and says what it must."""
+    """Whether the answer is complete and confirms the call."""
 
 
 def _clean_schedule(answer: Mapping[str, Any], arn: KeyArn) -> bool:
@@ -83,7 +78,7 @@ CANCEL: Final = Operation(
     "cancel_key_deletion",
     PENDING_DELETION,
     Outcome.CANCELLED,
-    took_effect=lambda seen, _intent, _now: seen.key_state not in PENDING_DELETION,
+    took_effect=lambda seen, _intent, _now: not is_pending(seen),
     clean=lambda answer, arn: answer.get("KeyId") == str(arn),
 )
 ENABLE: Final = Operation(
@@ -101,40 +96,40 @@ TAG: Final = Operation(
     "tag_resource",
     frozenset({"Disabled", "Enabled"}),
     Outcome.CANCELLED,
-    # DescribeKey shows no tags: after a lost answer the call is made again.
+    # DescribeKey shows no tags: after a lost answer the call is repeated.
     took_effect=lambda _seen, _intent, _now: False,
     clean=lambda answer, arn: True,
 )
 
 OPERATIONS: Final = (SCHEDULE, CANCEL, ENABLE, TAG)
-"""Every operation with which Keysweep changes anything in AWS."""
+"""Every operation with which Keysweep changes AWS."""
 
 
 @dataclass(frozen=True)
 class Write:
-    """One change of one key, to be made."""
+    """One change of one key."""
 
     operation: Operation
     key_arn: KeyArn
     parameters: Mapping[str, Any] = field(default_factory=dict)
-    """What the call sends besides KeyId."""
+    """Parameters of the call besides KeyId."""
     pending_window_days: int | None = None
     monthly_cost_usd: float | None = None
     watch_use_from: datetime | None = None
     """See `IntentLine`."""
     earlier: tuple[IntentLine, ...] = ()
-    """Tries of the same change of which it is not known what became, oldest first."""
+    """Open intents of the same change, oldest first."""
 
 
 @dataclass(frozen=True)
-class Settled:
-    """What is known of an intent."""
+class Reconciliation:
+    """What became of an intent."""
 
     result: KeyResult
     final: bool = True
-    """False: it stays open in the journal, and a later run will know."""
+    """False: the intent stays open in the journal, for a later run to reconcile."""
     undetermined: bool = False
-    """The key is pending deletion, and whether by this intent is not known."""
+    """The key is pending deletion, perhaps by this intent."""
 
 
 def write(
@@ -142,15 +137,15 @@ def write(
 ) -> KeyResult:
     """Make one change, given the description read right before it.
 
-    Raises nothing of AWS's: whatever happens is the row of this key. Raises JournalFailed when the
-    intent cannot be written, and then makes no call.
+    Errors of AWS become the key's row. Raises JournalFailed, without a call, if the intent could
+    not be written.
     """
     operation, arn = change.operation, change.key_arn
     if seen.key_manager != "CUSTOMER" or seen.key_state not in operation.from_states:
         return KeyResult(
             key_arn=arn,
             outcome=Outcome.FAILED,
-            message=f"{operation.name} was not asked: the key is {seen.key_state}, "
+            message=f"{operation.name} not called: the key is {seen.key_state}, "
             f"managed by {seen.key_manager}",
         )
     if arn.account_region != (connection.account_id, connection.region):
@@ -159,7 +154,7 @@ def write(
         )
     if operation is SCHEDULE:
         window = change.parameters.get("PendingWindowInDays")
-        # Rule 4 of docs/safety.md: always sent, within AWS's bounds, and as the journal has it.
+        # Rule 4 of docs/safety.md: always sent, within AWS's bounds, and as in the journal.
         if not isinstance(window, int) or not MIN_WINDOW_DAYS <= window <= MAX_WINDOW_DAYS:
             raise InvariantError(f"a waiting period of {window} days reached the write")
         demand(window == change.pending_window_days, "the intent has another waiting period")
@@ -181,18 +176,24 @@ def write(
     if failure is None and operation.clean(answer, arn):
         date = answer.get("DeletionDate")
         return _note(connection, journal, intent, operation.done, deletion_date=date)
-    return settle(
+    return reconcile(
         connection, journal, intent, operation, failure=failure, earlier=change.earlier
     ).result
 
 
-def not_asked(connection: Connection, journal: Journal, change: Write, why: str) -> KeyResult:
-    """Write down that a change was wanted and not asked for, so that a later run knows of it."""
+def not_called(connection: Connection, journal: Journal, change: Write, why: str) -> KeyResult:
+    """Record a change that is needed and was not made, for a later run to make."""
     intent = journal.intent(connection.clock.now(), change.operation.name, change.key_arn)
-    return _note(connection, journal, intent, Outcome.FAILED, message=f"not asked: {why}")
+    return _note(
+        connection,
+        journal,
+        intent,
+        Outcome.FAILED,
+        message=f"{change.operation.name} not called: {why}",
+    )
 
 
-def settle(
+def reconcile(
     connection: Connection,
     journal: Journal,
     intent: IntentLine,
@@ -200,90 +201,95 @@ def settle(
     *,
     failure: Failure | None = None,
     earlier: tuple[IntentLine, ...] = (),
-) -> Settled:
-    """Let DescribeKey say what became of an intent whose answer was not clean, or never came.
+) -> Reconciliation:
+    """Find out from DescribeKey what became of an intent without a clean answer.
 
-    A call that AWS refused did nothing; what came of it may be an `earlier` one's work, and is
-    written down as that. One that got lost is written down as failed only when enough time has
-    passed: until then the intent stays open, so that undo still finds its key.
+    A call that AWS refused had no effect; a visible effect is recorded for an `earlier` intent. A
+    lost call is recorded as failed only when DescribeKey is conclusive: until then the intent stays
+    open, so that undo still finds its key.
     """
     refused = failure is not None and _refused(failure)
     why = _why(failure, connection, operation)
-    # AWS refuses to enable or tag a key for reasons that say nothing of what it is.
+    # AWS refuses EnableKey and TagResource for reasons unrelated to their effect.
     own = () if refused and operation in {SCHEDULE, CANCEL} else (intent,)
     begun = (*own, *reversed(earlier))
     once = refused and not earlier
     now = connection.clock.now()
-    seen = _look(connection, intent, lambda seen: _begun(seen, operation, begun, now), once=once)
+    seen = _read_back(
+        connection, intent, lambda seen: _begun(seen, operation, begun, now), once=once
+    )
     if seen is None:
         return _unanswered(connection, journal, intent, why, refused=refused)
     if isinstance(seen, NotFound):
-        why = f"{why}; AWS knows no such key (any more)"
-        return Settled(_note(connection, journal, intent, Outcome.FAILED, message=why))
+        why = f"{why}. {KEY_NOT_FOUND}"
+        return Reconciliation(_note(connection, journal, intent, Outcome.FAILED, message=why))
     date = seen.deletion_date
     if (came := _begun(seen, operation, begun, now)) is not None:
         if came is not intent:
-            told = f"{why}; an earlier {operation.name} took effect"
-            _note(connection, journal, intent, Outcome.FAILED, message=told)
-        why = f"{why}; DescribeKey shows that it took effect"
-        return Settled(
+            earlier_one = f"{why}. An earlier {operation.name} took effect"
+            _note(connection, journal, intent, Outcome.FAILED, message=earlier_one)
+        why = f"{why}. DescribeKey shows that it took effect"
+        return Reconciliation(
             _note(connection, journal, came, operation.done, deletion_date=date, message=why)
         )
-    if operation is SCHEDULE and seen.key_state in PENDING_DELETION:
+    if operation is SCHEDULE and is_pending(seen):
         if origin_of_any(seen, begun, now) is Origin.UNDETERMINED:
-            told = f"{why}; {who_began_it(intent.key_arn)}"
-            return _undetermined(connection, journal, intent, told, refused=refused)
-        why = "pending deletion by somebody else's request"
-        return Settled(
+            why = f"{why}. {undetermined_origin(intent.key_arn)}"
+            return _undetermined(connection, journal, intent, why, refused=refused)
+        return Reconciliation(
             _note(
                 connection,
                 journal,
                 intent,
                 Outcome.ALREADY_PENDING,
                 deletion_date=date,
-                message=why,
+                message=SCHEDULED_ELSEWHERE,
             )
         )
-    if operation is CANCEL and refused and seen.key_state not in PENDING_DELETION:
-        why = f"somebody else cancelled it: the key is {seen.key_state}"
-        return Settled(_note(connection, journal, intent, Outcome.NOT_PENDING, message=why))
-    why = f"{why}; the key is {seen.key_state}"
-    if refused or is_settled(intent, now):
-        return Settled(_note(connection, journal, intent, Outcome.FAILED, message=why))
-    return Settled(_row(intent, Outcome.FAILED, message=f"{why}: {AGAIN}"), final=False)
+    if operation is CANCEL and refused and not is_pending(seen):
+        why = f"{CANCELLED_ELSEWHERE}: the key is {seen.key_state}"
+        return Reconciliation(_note(connection, journal, intent, Outcome.NOT_PENDING, message=why))
+    why = f"{why}. The key is {seen.key_state}"
+    if refused or is_conclusive(intent, now):
+        return Reconciliation(_note(connection, journal, intent, Outcome.FAILED, message=why))
+    return Reconciliation(
+        _row(intent, Outcome.FAILED, message=f"{why}. Fix: {RUN_AGAIN}"), final=False
+    )
 
 
 def _unanswered(
     connection: Connection, journal: Journal, intent: IntentLine, why: str, *, refused: bool
-) -> Settled:
-    """DescribeKey did not answer: a call that AWS refused did nothing, any other stays open."""
+) -> Reconciliation:
+    """DescribeKey did not answer: a call that AWS refused had no effect, any other stays open."""
     if refused:
-        return Settled(_note(connection, journal, intent, Outcome.FAILED, message=why))
-    told = f"{why}; whether it took effect is not known, since DescribeKey did not answer either"
-    return Settled(_row(intent, Outcome.FAILED, message=f"{told}: {AGAIN}"), final=False)
+        return Reconciliation(_note(connection, journal, intent, Outcome.FAILED, message=why))
+    message = f"{why}. Its effect is unknown: DescribeKey did not answer. Fix: {RUN_AGAIN}"
+    return Reconciliation(_row(intent, Outcome.FAILED, message=message), final=False)
 
 
 def _undetermined(
-    connection: Connection, journal: Journal, intent: IntentLine, told: str, *, refused: bool
-) -> Settled:
-    """The intent stays open, unless AWS refused its call: then only an earlier one may be it."""
+    connection: Connection, journal: Journal, intent: IntentLine, message: str, *, refused: bool
+) -> Reconciliation:
+    """The intent stays open, unless AWS refused its call and only an earlier one can be it."""
     make = _row if not refused else partial(_note, connection, journal)
-    return Settled(make(intent, Outcome.FAILED, message=told), final=False, undetermined=True)
+    return Reconciliation(
+        make(intent, Outcome.FAILED, message=message), final=False, undetermined=True
+    )
 
 
 def _begun(
     seen: KeyDescription, operation: Operation, intents: Iterable[IntentLine], now: datetime
 ) -> IntentLine | None:
-    """The first of these intents whose work the key shows."""
+    """The first of these intents that took effect."""
     return next((one for one in intents if operation.took_effect(seen, one, now)), None)
 
 
 def await_state(
     connection: Connection, arn: KeyArn, states: frozenset[str]
 ) -> KeyDescription | None:
-    """The key as soon as DescribeKey shows it in one of these states, or as it is seen last.
+    """The key once it is in one of these states, else as last read.
 
-    None when there is no such key, or no answer.
+    None if it was not found or could not be read.
     """
     seen: KeyDescription | NotFound | None = None
     for pause in READ_BACK_PAUSES:
@@ -297,15 +303,15 @@ def await_state(
     return seen if isinstance(seen, KeyDescription) else None
 
 
-def _look(
+def _read_back(
     connection: Connection,
     intent: IntentLine,
     shows: Callable[[KeyDescription], object],
     *,
     once: bool,
 ) -> KeyDescription | NotFound | None:
-    """DescribeKey, again while a change that took effect may not show yet; None: no answer."""
-    old = is_settled(intent, connection.clock.now())
+    """DescribeKey, repeated while an effect may not be visible yet; None: no answer."""
+    old = is_conclusive(intent, connection.clock.now())
     seen: KeyDescription | NotFound | None = None
     for pause in READ_BACK_PAUSES[:1] if once or old else READ_BACK_PAUSES:
         time.sleep(pause)
@@ -319,7 +325,7 @@ def _look(
 
 
 def _refused(failure: Failure) -> bool:
-    """Whether AWS said no: the one call that went out did nothing."""
+    """Whether AWS refused the call, so that it had no effect."""
     if not isinstance(failure, ClientError):
         return False
     status = int(failure.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500))
@@ -347,27 +353,28 @@ def _note(
     deletion_date: datetime | None = None,
     message: str = "",
 ) -> KeyResult:
-    """Write the outcome down. If that fails the row still tells it, and the next run settles it."""
+    """Record the outcome. If that fails, the row still has it and the next run reconciles it."""
     try:
         journal.outcome(
             connection.clock.now(), intent, outcome, deletion_date=deletion_date, message=message
         )
     except JournalFailed as error:
-        message = "; ".join(filter(None, (message, f"not written down: {error}")))
+        message = ". ".join(filter(None, (message, f"The outcome was not recorded: {error}")))
     return _row(intent, outcome, deletion_date=deletion_date, message=message)
 
 
 def _why(failure: Failure | None, connection: Connection, operation: Operation) -> str:
     if failure is None:
-        return f"the answer to {operation.name} did not come, or lacks fields"
+        return f"The answer to {operation.name} is missing or incomplete"
     reason = explain(failure, connection).unreadable
     denied = isinstance(failure, ClientError) and code_of(failure).startswith("AccessDenied")
     if denied and operation is SCHEDULE:
         return (
-            f"{reason}: the key policy or an IAM policy does not allow it, or a guardrail "
-            "conditions it on the waiting period (kms:ScheduleKeyDeletionPendingWindowInDays) or "
-            "on recent use (kms:TrailingDaysWithoutKeyUsage)"
+            f"{reason}. Fix: allow {operation.permission} in the key policy or an IAM policy, or "
+            "meet its conditions on the waiting period "
+            "(kms:ScheduleKeyDeletionPendingWindowInDays) or on recent use "
+            "(kms:TrailingDaysWithoutKeyUsage)"
         )
     if denied:
-        return f"{reason}: allow {operation.permission} in the key policy or an IAM policy"
+        return f"{reason}. Fix: allow {operation.permission} in the key policy or an IAM policy"
     return reason

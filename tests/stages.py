@@ -27,6 +27,7 @@ from keysweep.remediation import guard as guard_stage
 from keysweep.remediation import journal as journal_stage
 from keysweep.remediation import planfile, planner
 from keysweep.remediation import write as write_stage
+from keysweep.remediation.alarms import NO_ALARM
 from keysweep.remediation.aws import Access, Accounts, ClientSettings
 from keysweep.remediation.evidence import Collector, references
 from keysweep.remediation.evidence.references.entries import ReferenceList
@@ -43,7 +44,7 @@ from keysweep.remediation.models import (
 from keysweep.remediation.plan import Plan
 from keysweep.remediation.policy import Policy, RuleException
 from keysweep.remediation.rules import RULES
-from keysweep.remediation.work import Stop
+from keysweep.remediation.runner import Stop
 
 SHOP, DATA = "111122223333", "444455556666"
 ROLE = "KeysweepOperator"
@@ -110,16 +111,16 @@ class Stages:
         """Cancel the journal's batch, or these keys."""
         entered = Accounts(self.access, self.manners)
         only_ours = arns is None
-        afterwards = cancel_stage.operations_after(
+        follow_ups = cancel_stage.follow_ups(
             keep="protected_tag" in wishes, enable=bool(wishes.get("enable"))
         )
         if arns is None:
-            arns = cancel_stage.batch(self.history(), afterwards)
+            arns = cancel_stage.batch(self.history(), follow_ups)
         keys = sorted(arns)
         caller(entered, keys)
         with Journal(self.journal) as journal:
             now = entered.clock.now()
-            journal.begin(now, "cancel", afterwards=afterwards, keys=len(keys))
+            journal.begin(now, "cancel", follow_ups=follow_ups, keys=len(keys))
             rows = cancel_stage.cancel(keys, entered, journal, only_ours=only_ours, **wishes)
         return self.by_name(rows)
 
@@ -133,7 +134,7 @@ class Stages:
     def rescue(self, rows: Mapping[str, guard_stage.GuardRow]) -> dict[str, KeyResult]:
         """Cancel the deletion of the keys that are wanted, as the command does."""
         entered = Accounts(self.access, self.manners)
-        keys = sorted(row.key_arn for row in rows.values() if row.wanted)
+        keys = sorted(row.key_arn for row in rows.values() if row.in_use)
         caller(entered, keys)
         with Journal(self.journal) as journal:
             journal.begin(entered.clock.now(), "guard", keys=len(keys))
@@ -256,7 +257,7 @@ def caller(accounts: Accounts, keys: list[KeyArn]) -> None:
 
 def nothing_but_the_alarm(err: str) -> bool:
     """Whether apply told nothing but that no alarm was found, which these estates lack."""
-    return all(line.startswith("keysweep: no alarm on the use of") for line in err.splitlines())
+    return all(line.startswith(f"keysweep: {NO_ALARM}") for line in err.splitlines())
 
 
 def outcomes(rows: Mapping[str, KeyResult]) -> dict[str, str]:

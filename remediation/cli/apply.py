@@ -1,4 +1,4 @@
-"""`keysweep apply`: schedule what a plan lists."""
+"""`keysweep apply`: schedule the deletions of a plan."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ..journal import Journal
 from ..models import Outcome
 from ..report import page
 from ..report.html import html
-from ..work import Stop
+from ..runner import Stop
 from . import INCOMPLETE
 from .console import confirm, exit_code_at_end, print_results, progress, say
 from .options import (
@@ -36,8 +36,8 @@ from .setup import caller_of, new_collector
 @command()
 @click.argument("plan_path", metavar="PLAN", type=click.Path(path_type=Path, dir_okay=False))
 @journal_option()
-@click.option("--ticket", metavar="TEXT", help="Change ticket, for the journal.")
-@click.option("--approved-by", metavar="TEXT", help="Who approved it, for the journal.")
+@click.option("--ticket", metavar="TEXT", help="Change ticket to record in the journal.")
+@click.option("--approved-by", metavar="TEXT", help="Approver to record in the journal.")
 @yes_option
 @html_option
 @access_options
@@ -52,9 +52,9 @@ def apply(
     access: Access,
     form: str,
 ) -> int:
-    """Schedule the deletion of the keys that PLAN lists, if they are still as reviewed.
+    """Schedule the deletion of the keys in PLAN that have not changed since the review.
 
-    Asks before anything is done. Running it again finishes what was left, and doubles nothing.
+    Asks for confirmation first. A rerun finishes what is left and schedules nothing twice.
 
     Example: keysweep apply plan.json --ticket OPS-1234
     """
@@ -65,7 +65,7 @@ def apply(
     chosen = [item.key_arn for item in made.chosen]
     caller = caller_of(accounts, chosen)
     path = journal_path or journal_stage.DEFAULT_PATH
-    history = journal_stage.read_whole(path)
+    history = journal_stage.read_undamaged(path)
     if not history.left_open(made.digest):
         apply_stage.refuse_expired(made, accounts.clock.now())
     if not chosen:
@@ -75,8 +75,8 @@ def apply(
         confirm("Schedule the deletion of", left, accounts, yes=yes)
     stop = Stop()
     with (
-        locked(plan_path, "another keysweep is applying this plan"),
-        Journal(path) as journal,
+        locked(plan_path, "Another keysweep is applying this plan"),
+        Journal(path, known=history) as journal,
         orderly(stop),
         progress("scheduling", len(chosen)) as step,
     ):
@@ -101,16 +101,16 @@ def apply(
         code = INCOMPLETE
     scheduled = [row.key_arn for row in results if row.outcome is Outcome.SCHEDULED]
     if scheduled and not stop.asked:
-        for remark in alarms.remarks(scheduled, accounts):
-            say(remark)
+        for note in alarms.notes(scheduled, accounts):
+            say(note)
     return code
 
 
-def _saved(path: Path | None, shown: Callable[[], page.Page]) -> bool:
-    """Write the page after AWS was changed: trouble is told, and is no bad input any more."""
+def _saved(path: Path | None, make: Callable[[], page.Page]) -> bool:
+    """Write the page; False, with a message, if that failed after AWS was changed."""
     if path is not None:
         try:
-            write_private(path, html(shown()))
+            write_private(path, html(make()))
         except BadInput as error:
             say(str(error))
             return False

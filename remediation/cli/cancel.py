@@ -12,13 +12,14 @@ from .. import cancel as cancel_stage
 from .. import journal as journal_stage
 from .. import planfile
 from ..aws import Access, Accounts, ClientSettings
+from ..cancel import Batch
 from ..findings import Results, candidates, is_cancel_candidate, read_results
 from ..findings.s3 import S3Results
 from ..models import KeyArn
 from ..plan import Plan
-from ..work import Stop
+from ..runner import Stop
 from . import DONE, INCOMPLETE
-from .cancellations import Batch, cancel_batches
+from .cancellations import cancel_batches
 from .console import confirm, exit_code_at_end, print_results, say
 from .options import (
     access_options,
@@ -35,26 +36,34 @@ from .setup import caller_of, load_policy
 @click.argument("results", nargs=-1, metavar="[RESULTS...]")
 @journal_option(
     many=True,
-    use="Alone: the journal to undo, without a default; may be given again. With RESULTS, --plan "
-    "or --key: the journal to write to.",
+    use="Alone: the journal to undo, without a default; repeatable. With RESULTS, --plan or --key: "
+    "the journal to write to.",
 )
 @click.option(
     "--plan",
     "plan_path",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help="Cancel for the keys that this plan schedules.",
+    help="Cancel the deletion of the keys that this plan schedules.",
 )
 @click.option(
-    "--key", "keys", multiple=True, metavar="ARN", help="Cancel for this key; may be given again."
+    "--key",
+    "keys",
+    multiple=True,
+    metavar="ARN",
+    help="Cancel the deletion of this key; repeatable.",
 )
 @click.option(
     "--keep",
     is_flag=True,
-    help="Tag the keys with the policy's protected tag, so that no plan schedules them again.",
+    help="Add the policy's protected tag, so that no plan schedules the keys again.",
 )
 @policy_option(use="Decision policy, whose protected tag --keep sets.")
-@click.option("--enable", is_flag=True, help="Enable the keys afterwards; else they stay Disabled.")
+@click.option(
+    "--enable",
+    is_flag=True,
+    help="Enable the keys, too; else they stay Disabled.",
+)
 @yes_option
 @access_options
 @format_option("table", "json")
@@ -70,10 +79,10 @@ def cancel(
     access: Access,
     form: str,
 ) -> int:
-    """Cancel deletions: those of a journal, of a plan, of scanner RESULTS, or of single keys.
+    """Cancel deletions: of a journal, a plan, scanner RESULTS, or single keys.
 
-    With --journal alone, what that journal scheduled is cancelled. With RESULTS, --plan or --key it
-    is where the cancellation is written down.
+    --journal alone cancels the deletions that the journal began. With RESULTS, --plan or --key, it
+    is the journal to write to.
 
     Example: keysweep cancel --journal keysweep-journal.jsonl
     """
@@ -89,17 +98,16 @@ def cancel(
     policy = made.policy if made is not None and policy_path is None else load_policy(policy_path)
     accounts = Accounts(access, ClientSettings(policy.quota_share))
     found = read_results(results, sys.stdin.buffer, S3Results(accounts).find) if results else None
-    unusable = _told(found)
+    unusable = _say_problems(found)
     batches: Mapping[Path, Collection[KeyArn]]
     if any(ways):
         path = journals[0] if journals else journal_stage.DEFAULT_PATH
         batches = {path: _chosen(found, made, keys)}
-        written_to = [path] if journal_stage.exists(path) else []
+        history = journal_stage.read([path] if journal_stage.exists(path) else [])
     else:
-        written_to = [*journals]
-        afterwards = cancel_stage.operations_after(keep=keep, enable=enable)
-        batches = cancel_stage.batches(journals, afterwards)
-    for problem in journal_stage.read(written_to).problems:
+        history = journal_stage.read(journals)
+        batches = cancel_stage.batches(history, cancel_stage.follow_ups(keep=keep, enable=enable))
+    for problem in history.problems:
         say(problem)
     ordered = sorted(arn for chosen in batches.values() for arn in chosen)
     if not ordered:
@@ -113,6 +121,7 @@ def cancel(
         chosen,
         accounts,
         stop,
+        known=history,
         caller=caller,
         protected_tag=policy.protected_tag if keep else None,
         enable=enable,
@@ -122,7 +131,7 @@ def cancel(
 
 
 def _chosen(found: Results | None, made: Plan | None, keys: tuple[str, ...]) -> Collection[KeyArn]:
-    """The keys that the user named in one of three ways."""
+    """The keys from RESULTS, the plan or --key."""
     if found is not None:
         return candidates(found.findings, is_cancel_candidate)
     if made is not None:
@@ -130,14 +139,14 @@ def _chosen(found: Results | None, made: Plan | None, keys: tuple[str, ...]) -> 
     return {_key_arn(text) for text in keys}
 
 
-def _told(found: Results | None) -> bool:
-    """Say what a person has to know of the results; whether records were unusable."""
+def _say_problems(found: Results | None) -> bool:
+    """Print the warnings of the results; whether records were unusable."""
     if found is None:
         return False
     for sentence in found.warnings:
         say(sentence)
     for bad in found.unusable:
-        say(f"{bad.source}, {bad.position}: {bad.problem}; this record was not used")
+        say(f"{bad.source}, {bad.position}: {bad.problem}; the record was ignored")
     return bool(found.unusable)
 
 
@@ -145,6 +154,4 @@ def _key_arn(text: str) -> KeyArn:
     try:
         return KeyArn.parse(text)
     except ValueError as error:
-        raise click.UsageError(
-            f"--key: {error}; give the ARN that the plan or AWS shows"
-        ) from error
+        raise click.UsageError(f"--key: {error}. Fix: copy the ARN from the plan or AWS") from error

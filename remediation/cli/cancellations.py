@@ -1,27 +1,19 @@
-"""Cancellations that several commands make, each noted in its own journal."""
+"""Cancel deletions of several journals, for `cancel` and `guard`."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import NamedTuple
 
 from .. import cancel as cancel_stage
 from ..aws import Accounts
+from ..cancel import Batch
 from ..interrupt import orderly
-from ..journal import Journal
-from ..models import KeyArn, KeyResult
-from ..work import Stop
+from ..journal import History, Journal
+from ..models import KeyResult
+from ..runner import Stop
 from .console import progress
-
-
-class Batch(NamedTuple):
-    """Keys whose cancellation one journal takes down."""
-
-    journal: Path
-    keys: Sequence[KeyArn]
-    only_ours: bool
 
 
 def cancel_batches(
@@ -30,13 +22,17 @@ def cancel_batches(
     accounts: Accounts,
     stop: Stop,
     *,
+    known: History,
     caller: str | None,
     protected_tag: str | None,
     enable: bool = False,
 ) -> tuple[tuple[KeyResult, ...], Sequence[Journal]]:
-    """Cancel deletions; the rows of the keys in their order, and the journals that were written."""
+    """Cancel deletions; the results in order of the keys, and the journals that were written.
+
+    `known` is what this run has read of the journals.
+    """
     batches = [batch for batch in batches if batch.keys]
-    afterwards = cancel_stage.operations_after(keep=protected_tag is not None, enable=enable)
+    follow_ups = cancel_stage.follow_ups(keep=protected_tag is not None, enable=enable)
     done: list[KeyResult] = []
     journals: dict[Path, Journal] = {}
     with (
@@ -45,11 +41,11 @@ def cancel_batches(
         progress("cancelling", sum(len(batch.keys) for batch in batches)) as step,
     ):
         for path in dict.fromkeys(batch.journal for batch in batches):
-            journals[path] = opened.enter_context(Journal(path))
+            journals[path] = opened.enter_context(Journal(path, known=known))
         for path, journal in journals.items():
             count = sum(len(batch.keys) for batch in batches if batch.journal == path)
             journal.begin(
-                accounts.clock.now(), command, caller=caller, afterwards=afterwards, keys=count
+                accounts.clock.now(), command, caller=caller, follow_ups=follow_ups, keys=count
             )
         for batch in batches:
             done += cancel_stage.cancel(

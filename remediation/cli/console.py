@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ..diagnostics import logs_to_stderr
-from ..errors import BadInput, Refused
+from ..errors import RUN_AGAIN, BadInput, Refused
 from ..escape import printable
 from . import DONE, INCOMPLETE
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ..journal import Journal
     from ..models import KeyArn, KeyResult
     from ..report.tables import Report
-    from ..work import Stop
+    from ..runner import Stop
 
 
 def say(sentence: str) -> None:
@@ -93,10 +93,10 @@ def exit_code_at_end(stop: Stop, journals: Iterable[Journal], code: int) -> int:
     """The exit code of a run that changed AWS; says why it stopped early, if it did."""
     for journal in journals:
         if journal.failure is not None:
-            stop.ask(f"{journal.path}: the journal cannot be written: {journal.failure}")
+            stop.ask(f"{journal.path}: The journal cannot be written: {journal.failure}")
     if not stop.asked:
         return code
-    say(f"{stop.reason}. Fix: run the same command again to do what is left")
+    say(f"{stop.reason}. Fix: {RUN_AGAIN}")
     return INCOMPLETE
 
 

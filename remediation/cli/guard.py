@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -12,14 +13,16 @@ from .. import journal as journal_stage
 from .. import planfile
 from .. import policy as policy_stage
 from ..aws import Access, Accounts, ClientSettings
+from ..cancel import Batch
 from ..files import ascii_json
+from ..guard import GuardRow
 from ..interrupt import at_once
 from ..models import Outcome
 from ..policy import MAX_WINDOW_DAYS
 from ..report import tables
-from ..work import Stop
+from ..runner import Stop
 from . import DONE, INCOMPLETE
-from .cancellations import Batch, cancel_batches
+from .cancellations import cancel_batches
 from .console import confirm, exit_code_at_end, print_report, progress, say
 from .options import (
     access_options,
@@ -38,22 +41,22 @@ from .setup import caller_of, new_collector
     "--all",
     "every",
     is_flag=True,
-    help="Watch every key that is pending deletion, whoever scheduled it: in the own account, or "
-    "in those named with --account.",
+    help="Watch every key that is pending deletion, not only those of the journal: in the "
+    "session's own account, or in the accounts given with --account.",
 )
 @click.option(
     "--region",
     "regions",
     multiple=True,
     metavar="NAME",
-    help="Region to look in with --all; may be given again.  [default: the configured one]",
+    help="Region to list with --all; repeatable.  [default: the configured one]",
 )
 @click.option(
     "--plan",
     "plan_path",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help="The plan that was applied: any difference from it is a sign, and its policy judges.",
+    help="The applied plan: any difference from it is a sign of use, and its policy applies.",
 )
 @policy_option()
 @click.option(
@@ -63,16 +66,13 @@ from .setup import caller_of, new_collector
     default=guard_stage.NEAR_DAYS,
     show_default=True,
     metavar="N",
-    help="Tell of keys that end within so many days.",
+    help="Report every key with a deletion date within N days.",
 )
-@click.option(
-    "--cancel", "rescue", is_flag=True, help="Cancel the deletion of the keys that are wanted."
-)
+@click.option("--cancel", "cancels", is_flag=True, help="Cancel the deletion of keys in use.")
 @click.option(
     "--keep",
     is_flag=True,
-    help="With --cancel: tag them with the policy's protected tag, so that no plan schedules them "
-    "again.",
+    help="With --cancel: add the policy's protected tag, so that no plan schedules the keys again.",
 )
 @yes_option
 @access_options
@@ -84,71 +84,79 @@ def guard(
     plan_path: Path | None,
     policy_path: Path | None,
     near_days: int,
-    rescue: bool,
+    cancels: bool,
     keep: bool,
     yes: bool,
     access: Access,
     form: str,
 ) -> int:
-    """Watch the keys that wait for their deletion: does anybody want one after all?
+    """Watch keys that are pending deletion: is one of them in use?
 
-    Looks at the keys that the journal scheduled, or with --all at every one that is pending.
+    Reads the keys that the journal scheduled, or with --all every key pending deletion.
 
-    Exits with 1 when a key is wanted, rescued or not, and when something could not be looked at.
-    Prints nothing when there is nothing to tell; with --format json, a line for each key.
+    Exits with 1 if a key is in use, restored or not, or if something could not be read. Prints
+    nothing if there is nothing to report; with --format json, one line for each key.
 
     Example: keysweep guard --plan plan.json --cancel --keep --yes
     """
     if regions and not every:
-        raise click.UsageError("--region goes with --all; a journal says its keys' Regions itself")
-    if keep and not rescue:
-        raise click.UsageError("--keep goes with --cancel")
-    paths = journals or (journal_stage.DEFAULT_PATH,)
-    if every and not journals and not journal_stage.exists(journal_stage.DEFAULT_PATH):
-        read: tuple[Path, ...] = ()
-    else:
-        read = paths
-    history = journal_stage.read(read)
-    made = None if plan_path is None else planfile.load(plan_path)
+        raise click.UsageError("--region needs --all; the journal names the Regions of its keys")
+    if keep and not cancels:
+        raise click.UsageError("--keep needs --cancel")
+    default = journal_stage.DEFAULT_PATH
+    absent = every and not journals and not journal_stage.exists(default)
+    history = journal_stage.read(() if absent else journals or (default,))
+    plan = None if plan_path is None else planfile.load(plan_path)
     given = None if policy_path is None else policy_stage.load(policy_path)
-    judged_by = guard_stage.policy_of(made, given, policy_stage.load())
-    accounts = Accounts(access, ClientSettings(judged_by.quota_share))
-    afterwards = cancel_stage.operations_after(keep=keep, enable=False)
-    batches = cancel_stage.batches(read, afterwards)
-    owed = {arn for arn, record in history.keys.items() if record.owed & afterwards}
-    ours = {arn for chosen in batches.values() for arn in chosen}
-    with at_once(), progress("looking at keys") as step:
+    policy = guard_stage.policy_of(plan, given, policy_stage.load())
+    accounts = Accounts(access, ClientSettings(policy.quota_share))
+    follow_ups = cancel_stage.follow_ups(keep=keep, enable=False)
+    batches = cancel_stage.batches(history, follow_ups)
+    with at_once(), progress("reading keys") as step:
         collector = new_collector(accounts, step=step)
-        found = guard_stage.pending_keys(collector, regions, access.only) if every else ()
-        rows = guard_stage.watch(
-            history,
-            sorted({*ours, *found}),
-            collector,
-            judged_by,
-            plan=made,
-            near_days=near_days,
-        )
-    wanted = {row.key_arn for row in rows if row.wanted}
-    code = INCOMPLETE if wanted or history.problems or any(row.unread for row in rows) else DONE
-    if rescue and (wanted or owed):
-        to_do = wanted | owed
-        caller = caller_of(accounts, sorted(to_do))
-        confirm("Cancel the deletion of", sorted(to_do), accounts, yes=yes)
-        chosen = [Batch(path, sorted(to_do & {*some}), True) for path, some in batches.items()]
-        chosen.append(Batch(paths[0], sorted(wanted - ours), False))
-        stop = Stop()
-        done, written = cancel_batches(
-            "guard",
-            chosen,
-            accounts,
-            stop,
-            caller=caller,
-            protected_tag=judged_by.protected_tag if keep else None,
-        )
-        rows = guard_stage.with_rescues(rows, done)
-        if any(one.outcome is Outcome.FAILED for one in done):
-            code = INCOMPLETE
-        code = exit_code_at_end(stop, written, code)
+        pending = guard_stage.pending_keys(collector, regions, access.only) if every else ()
+        keys = sorted({*pending, *(arn for some in batches.values() for arn in some)})
+        rows = guard_stage.watch(history, keys, collector, policy, plan=plan, near_days=near_days)
+    code = INCOMPLETE if guard_stage.needs_attention(rows, history) else DONE
+    other = journals[0] if journals else default
+    chosen = guard_stage.to_cancel(rows, history, batches, follow_ups, other) if cancels else ()
+    if chosen:
+        tag = policy.protected_tag if keep else None
+        rows, code = _cancel(rows, chosen, accounts, history, tag, yes=yes, code=code)
+    _print(rows, history, form)
+    return code
+
+
+def _cancel(
+    rows: tuple[GuardRow, ...],
+    batches: Sequence[Batch],
+    accounts: Accounts,
+    history: journal_stage.History,
+    protected_tag: str | None,
+    *,
+    yes: bool,
+    code: int,
+) -> tuple[tuple[GuardRow, ...], int]:
+    """Cancel deletions after confirmation; the rows with their results, and the exit code."""
+    keys = sorted(arn for batch in batches for arn in batch.keys)
+    caller = caller_of(accounts, keys)
+    confirm("Cancel the deletion of", keys, accounts, yes=yes)
+    stop = Stop()
+    done, written = cancel_batches(
+        "guard",
+        batches,
+        accounts,
+        stop,
+        known=history,
+        caller=caller,
+        protected_tag=protected_tag,
+    )
+    if any(one.outcome is Outcome.FAILED for one in done):
+        code = INCOMPLETE
+    return guard_stage.with_cancellations(rows, done), exit_code_at_end(stop, written, code)
+
+
+def _print(rows: tuple[GuardRow, ...], history: journal_stage.History, form: str) -> None:
     if form == "json":
         for problem in history.problems:
             say(problem)
@@ -156,4 +164,3 @@ def guard(
             click.echo(ascii_json(row.model_dump_json()))
     else:
         print_report(tables.of_guard(rows, history), form)
-    return code

@@ -1,4 +1,4 @@
-"""`keysweep mutelist`: keep Prowler quiet about intended deletions."""
+"""`keysweep mutelist`: mute Prowler findings of intended deletions."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from .options import access_options, command, journal_option
     "existing",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help="A mutelist to add to; its own entries stay, its comments do not.",
+    help="Mutelist to extend; its entries stay, its comments are lost.",
 )
 @click.option(
     "--out",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help="Where to write it.  [default: standard output]",
+    help="File to write.  [default: standard output]",
 )
 @click.option(
     "--format",
@@ -39,16 +39,16 @@ from .options import access_options, command, journal_option
     type=click.Choice(("yaml", "json")),
     default="yaml",
     show_default=True,
-    help="How to write it; Prowler reads both.",
+    help="Output format; Prowler reads both.",
 )
 @access_options
 def mutelist(
     journals: tuple[Path, ...], existing: Path | None, out: Path | None, form: str, access: Access
 ) -> int:
-    """Make a Prowler mutelist for the deletions of the journal that are still pending.
+    """Make a Prowler mutelist for the journal's keys that are pending deletion.
 
-    Mutes kms_cmk_not_deleted_unintentionally for these keys alone. Prowler's --fixer heeds no
-    mutelist: never run it with that check while keys are waiting.
+    Mutes kms_cmk_not_deleted_unintentionally for these keys only. Prowler's --fixer ignores
+    mutelists: never run it with that check while keys are pending deletion.
 
     Example: keysweep mutelist --merge mutelist.yaml --out mutelist.yaml
     """
@@ -62,12 +62,11 @@ def mutelist(
     made = mutelist_stage.merged(pending, history.keys, before)
     text = mutelist_stage.to_yaml(made) if form == "yaml" else f"{json.dumps(made, indent=2)}\n"
     if existing is not None and mutelist_stage.has_comments(existing):
-        say(f"the comments of {existing} are not kept")
+        say(f"{existing}: Its comments are not in the new mutelist.")
     if out is None:
         click.echo(text, nl=False)
     else:
         write_private(out, text)
-    unread = [row for row in now.rows if row.state == "unknown"]
-    for row in unread:
-        say(f"{row.key_arn}: not muted, since it cannot be read: {row.drift}")
-    return INCOMPLETE if unread or history.problems else DONE
+    for row in now.unreadable:
+        say(f"{row.key_arn}: Not muted: the key could not be read: {row.drift}")
+    return INCOMPLETE if now.unreadable or history.problems else DONE

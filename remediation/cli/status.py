@@ -1,4 +1,4 @@
-"""`keysweep status`: what became of a journal's keys."""
+"""`keysweep status`: the state of a journal's keys."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def status(
     access: Access,
     form: str,
 ) -> int:
-    """Show what the journal's keys are now: pending until when, saved, drifted.
+    """Show the journal's keys: state, deletion date, savings, drift.
 
     Example: keysweep status
     """
@@ -49,5 +49,4 @@ def status(
         print_parts(status_stage.json_parts(now))
     else:
         print_report(tables.of_status(now, every_key=form == "csv"), form)
-    unsure = now.problems or any(row.state == "unknown" for row in now.rows)
-    return INCOMPLETE if unsure else DONE
+    return INCOMPLETE if now.problems or now.unreadable else DONE

@@ -16,8 +16,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import ValidationError
 
 from ..aws import Accounts, Connection
+from ..aws.concurrency import ACCOUNT_REGIONS, SCANS, keys_at_a_time
 from ..aws.failures import explain
-from ..aws.width import PLACES, SCANS, keys_at_a_time
 from ..errors import AccountUnavailable, TruncatedResponse, present
 from ..kept import ByKey, Kept
 from ..models import Cost, Evidence, KeyArn, Unreadable
@@ -78,9 +78,9 @@ class Collector:
                     numbers[step.evidence.key_arn] = kept.append(step.evidence)
             return waiting
 
-        with ThreadPoolExecutor(PLACES) as connections:
+        with ThreadPoolExecutor(ACCOUNT_REGIONS) as threads:
             started: Iterable[Iterable[Evidence]] = [map(begin, arns) for arns in groups]
-            while waiting := [step for some in connections.map(go_on, started) for step in some]:
+            while waiting := [step for some in threads.map(go_on, started) for step in some]:
                 piece, group = self._choose(waiting)
                 tally.add(piece, len(group))
                 known = {step.evidence.key_arn: step.evidence for step in waiting}

@@ -341,10 +341,10 @@ def of_status(status: Status, *, every_key: bool = False) -> Report:
 
 
 def of_guard(rows: Iterable[GuardRow], history: History) -> Report:
-    """Keys that there is something to tell of; nothing at all when there is none."""
-    shown = [row for row in rows if row.wanted or row.unread or row.notes]
+    """Keys with something to report; empty if there are none."""
+    shown = [row for row in rows if row.in_use or row.unreadable or row.notes]
     table = Table(
-        "Waiting for their deletion, and to be looked at",
+        "Keys that need attention",
         ("key", "account", "Region", "state", "deletion date", "use", "why"),
         tuple(
             (
@@ -356,22 +356,20 @@ def of_guard(rows: Iterable[GuardRow], history: History) -> Report:
                 row.use,
                 "; ".join(_told(row)),
             )
-            for row in sorted(shown, key=lambda row: (not row.wanted, row.key_arn))
+            for row in sorted(shown, key=lambda row: (not row.in_use, row.key_arn))
         ),
     )
-    wanted = [row for row in shown if row.wanted]
     lines = []
-    if any(row.rescue is None for row in wanted):
-        lines.append("Rescue what is wanted with: keysweep guard --cancel")
+    if any(row.in_use and row.cancellation is None for row in shown):
+        lines.append("Restore the keys in use with: keysweep guard --cancel")
     return Report((table,) if shown else (), (*lines, *history.problems, *history.notes))
 
 
 def _told(row: GuardRow) -> Iterator[str]:
-    if row.rescue is not None:
-        message = f" ({row.rescue.message})" if row.rescue.message else ""
-        yield f"{row.rescue.outcome.value}{message}"
+    if (done := row.cancellation) is not None:
+        yield f"{done.outcome.value} ({done.message})" if done.message else done.outcome.value
     yield from (f"{sign.rule}: {sign.message}" for sign in row.signs)
-    yield from (f"not looked at, {one.rule}: {one.message}" for one in row.unread)
+    yield from (f"could not be read, {one.rule}: {one.message}" for one in row.unreadable)
     yield from row.notes
 
 

@@ -73,6 +73,6 @@ def test_the_schedules_are_those_that_the_jobs_ask_for() -> None:
 
 
 def test_the_line_of_guard_is_one() -> None:
-    (line,) = (b.text for b in blocks(PAGE) if b.language == "json" and '"wanted"' in b.text)
+    (line,) = (b.text for b in blocks(PAGE) if b.language == "json" and '"in_use"' in b.text)
     row = GuardRow.model_validate_json(line)
     assert row.model_dump_json() == line.strip()

@@ -13,7 +13,7 @@ import yaml
 
 from embedded_aws.process import EmbeddedAws
 from keysweep.remediation import alarms
-from keysweep.remediation.alarms import PERMISSIONS, remarks
+from keysweep.remediation.alarms import NO_ALARM, NOT_READ, PERMISSIONS, notes
 from keysweep.remediation.aws import Accounts
 from keysweep.remediation.models import KeyArn
 from keysweep.remediation.policy import policies_folder
@@ -21,8 +21,6 @@ from keysweep.remediation.policy import policies_folder
 SHOP = "111122223333"
 ROLE = ("--role-name", "KeysweepOperator")
 IRELAND = "eu-west-1"
-WITHOUT = "no alarm on the use of keys pending deletion was found in "
-UNSEEN = "could not look for an alarm on the use of keys pending deletion in "
 OPERATIONS = {permission.partition(":")[2] for permission in PERMISSIONS}
 
 
@@ -83,7 +81,7 @@ def look(aws: EmbeddedAws, monkeypatch: pytest.MonkeyPatch) -> Callable[[], tupl
     for name, value in aws.environment(SHOP).items():
         monkeypatch.setenv(name, value)
     key = KeyArn.parse(aws.key_arn(SHOP, IRELAND, "dead-1"))
-    return lambda: remarks([key, key], Accounts())
+    return lambda: notes([key, key], Accounts())
 
 
 def test_apply_says_where_nothing_watches_and_what_to_do(
@@ -96,7 +94,7 @@ def test_apply_says_where_nothing_watches_and_what_to_do(
     assert done.code == 0
     assert {row["outcome"] for row in done.document["results"]} == {"scheduled"}
     (line,) = done.err.splitlines()
-    assert line.startswith(f"keysweep: {WITHOUT}account 444455556666 eu-west-1; ")
+    assert line.startswith(f"keysweep: {NO_ALARM}account 444455556666 eu-west-1. ")
     assert "keysweep guard" in line
     assert "keysweep path policies" in line
 
@@ -139,7 +137,7 @@ def test_what_tells_nobody_is_no_alarm(
 ) -> None:
     put(aws)
     (line,) = look()
-    assert line.startswith(f"{WITHOUT}account {SHOP} {IRELAND}; "), what
+    assert line.startswith(f"{NO_ALARM}account {SHOP} {IRELAND}. "), what
 
 
 @pytest.mark.parametrize("changes", [{"AlarmActions": []}, {"ActionsEnabled": False}])
@@ -148,7 +146,7 @@ def test_an_alarm_that_does_nothing_is_none(
 ) -> None:
     put_filter(aws)
     put_alarm(aws, **changes)
-    assert [line.startswith(WITHOUT) for line in look()] == [True]
+    assert [line.startswith(NO_ALARM) for line in look()] == [True]
 
 
 @pytest.mark.parametrize("kind", ["deny", "error_500", "throttle", "drop_before", "truncate"])
@@ -159,11 +157,11 @@ def test_what_cannot_be_looked_at_is_said(
     put_filter(aws)
     aws.fault(kind, operation=operation, times=None)
     (line,) = look()
-    assert line.startswith(f"{UNSEEN}account {SHOP} {IRELAND}: ")
+    assert line.startswith(f"{NOT_READ}account {SHOP} {IRELAND}: ")
     if kind == "deny":
         (action,) = (one for one in PERMISSIONS if one.endswith(f":{operation}"))
         assert "was denied (AccessDenied" in line
-        assert f"allow {action}; " in line
+        assert f"allow {action}. " in line
 
 
 def test_trouble_of_our_own_is_a_remark_too(look: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -172,7 +170,7 @@ def test_trouble_of_our_own_is_a_remark_too(look: Any, monkeypatch: pytest.Monke
 
     monkeypatch.setattr(alarms, "_look", odd)
     (line,) = look()
-    assert line.startswith(f"{UNSEEN}account {SHOP} {IRELAND}: KeyError: 'MetricAlarms'; ")
+    assert line.startswith(f"{NOT_READ}account {SHOP} {IRELAND}: KeyError: 'MetricAlarms'. ")
 
 
 def test_one_place_that_tells_is_enough_although_the_other_cannot_be_looked_at(
@@ -190,6 +188,6 @@ def test_many_places_are_one_line(aws: EmbeddedAws, monkeypatch: pytest.MonkeyPa
     ids = [f"5555000000{number:02}" for number in range(12)]
     dead = aws.key_arn(SHOP, IRELAND, "dead-1")
     keys = [KeyArn.parse(dead.replace(SHOP, one)) for one in ids]
-    (line,) = remarks(keys, Accounts())
-    assert line.startswith(f"{UNSEEN}account {ids[0]} eu-west-1, account {ids[1]} eu-west-1, ")
+    (line,) = notes(keys, Accounts())
+    assert line.startswith(f"{NOT_READ}account {ids[0]} eu-west-1, account {ids[1]} eu-west-1, ")
     assert "and 9 more: the credentials are of account" in line

@@ -76,7 +76,7 @@ def test_a_move_between_plan_and_apply_leaves_the_key_alone(move: str, run: Stag
 def test_a_move_in_the_waiting_period_is_a_sign(run: Stages) -> None:
     run.apply(run.plan())
     assert run.state("PendingDeletion") == {"old", "calm"}
-    assert not any(row.wanted for row in run.guard().values())
+    assert not any(row.in_use for row in run.guard().values())
     run.aws.advance(days=2)
     run.kms().update_alias(AliasName="alias/calm", TargetKeyId=run.arn("new"))
     signs = {name: {s.rule for s in row.signs} for name, row in run.guard().items()}

@@ -193,7 +193,7 @@ def test_a_log_that_fails_says_so_once_and_stops_nothing(
 def test_warnings_of_a_run_without_a_log_go_nowhere(capfd: pytest.CaptureFixture[str]) -> None:
     code = (
         "import logging; import keysweep.remediation.cli.options; "
-        "logging.getLogger('keysweep.remediation.work').error('lost')"
+        "logging.getLogger('keysweep.remediation.runner').error('lost')"
     )
     subprocess.run([sys.executable, "-P", "-c", code], check=True)
     assert capfd.readouterr().err == ""

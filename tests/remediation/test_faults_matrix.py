@@ -204,13 +204,13 @@ def test_one_kind_of_fault_through_the_whole_loop(kind: str, run: Stages) -> Non
         assert _documented("apply", name, kind) == _then(expected[name], "scheduled")
 
     # --- guard, and the rescue of a key that an application tried to use ---
-    assert {name for name, row in run.guard().items() if row.wanted or row.unread} == set()
+    assert {name for name, row in run.guard().items() if row.in_use or row.unreadable} == set()
     _fail(run, kind, GUARD)
     run.aws.fault(kind, operation="ListKeys", times=None, seconds=30)
     blind = run.guard()
     held.every_key_is_told(blind, every)
-    assert {name for name, row in blind.items() if row.unread} == GUARD
-    assert {name for name, row in blind.items() if row.wanted} == set()
+    assert {name for name, row in blind.items() if row.unreadable} == GUARD
+    assert {name for name, row in blind.items() if row.in_use} == set()
     for name in GUARD:
         assert _documented("guard", name, kind) == "reported"
     with pytest.raises(AccountUnavailable, match="cannot be listed"):
@@ -220,7 +220,7 @@ def test_one_kind_of_fault_through_the_whole_loop(kind: str, run: Stages) -> Non
     _mend(run)
     _use(run, "sound")
     wanted = run.guard()
-    assert {name for name, row in wanted.items() if row.wanted} == {"sound"}
+    assert {name for name, row in wanted.items() if row.in_use} == {"sound"}
     arn = run.aws.key_arn(SHOP, "eu-west-1", "sound")
     run.aws.fault(kind, operation="CancelKeyDeletion", key=arn, times=None, seconds=30)
     if kind.startswith("hang"):
@@ -233,7 +233,7 @@ def test_one_kind_of_fault_through_the_whole_loop(kind: str, run: Stages) -> Non
     if kind not in UNANSWERED:
         assert outcomes(run.rescue(run.guard())) == {"sound": "cancelled"}
     assert run.state("Disabled") == {"sound"}
-    assert {name for name, row in run.guard().items() if row.wanted or row.unread} == set()
+    assert {name for name, row in run.guard().items() if row.in_use or row.unreadable} == set()
     held.nothing_is_open(run)
     _check(run, plan)
     words = _then(expected["sound"], "cancelled")
@@ -317,8 +317,8 @@ def test_accounts_that_cannot_be_entered_for_a_while(
         assert outcomes(run.apply(plan)) == dict.fromkeys(SOUND, "scheduled")
         fault()
         blind = run.guard()
-        assert {name for name, row in blind.items() if row.unread} == hit
-        assert {name for name, row in blind.items() if row.wanted} == set()
+        assert {name for name, row in blind.items() if row.unreadable} == hit
+        assert {name for name, row in blind.items() if row.in_use} == set()
         assert _documented("guard", name, kind) == "reported"
         _mend(run)
         fault()

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from keysweep.remediation.errors import BadInput, Refused
-from keysweep.remediation.journal import Journal, read, read_whole
+from keysweep.remediation.journal import Journal, read, read_undamaged
 from keysweep.remediation.models import KeyArn, Outcome
 
 NOW = datetime(2026, 11, 1, 12, 0, tzinfo=UTC)
@@ -66,7 +66,7 @@ def test_a_torn_last_line_is_left_out_and_said(tmp_path: Path, cut: int) -> None
     history = read([path])
     assert set(history.keys) >= {ONE}
     if cut > 1:
-        assert "torn" in history.notes[0]
+        assert len(history.notes) == 1
         assert set(history.keys) == {ONE}
     with Journal(path) as journal:
         journal.begin(NOW, "apply")
@@ -82,15 +82,16 @@ def test_a_damaged_middle_is_told_with_its_line_and_hides_no_key(tmp_path: Path)
     lines = path.read_text(encoding="utf-8").splitlines()
     path.write_text("\n".join([lines[0], "{", *lines[1:]]) + "\n", encoding="utf-8")
     history = read([path])
-    assert history.problems == (f"{path}: line 2 is altered, no line of a journal, and left out",)
+    (problem,) = history.problems
+    assert problem.startswith(f"{path}: line 2 ")
     assert history.keys[ONE].scheduled_outcome is not None
-    with pytest.raises(BadInput, match="line 2 is altered"):
-        read_whole(path)
+    with pytest.raises(BadInput, match="line 2 "):
+        read_undamaged(path)
 
 
 def test_one_writer_at_a_time(tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
-    with Journal(path), pytest.raises(Refused, match="another keysweep"), Journal(path):
+    with Journal(path), pytest.raises(Refused, match=str(path)), Journal(path):
         pass
     with Journal(path) as journal:
         journal.begin(NOW, "apply")
@@ -103,18 +104,18 @@ def test_only_the_owner_may_read_and_links_are_not_followed(tmp_path: Path) -> N
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     link = tmp_path / "link.jsonl"
     link.symlink_to(path)
-    with pytest.raises(BadInput, match="cannot be written"), Journal(link):
+    with pytest.raises(BadInput, match=str(link)), Journal(link):
         pass
 
 
 def test_a_missing_journal_and_a_folder_are_named(tmp_path: Path) -> None:
     for path in (tmp_path / "none.jsonl", tmp_path):
-        with pytest.raises(BadInput, match=f"{path}.*name it with --journal"):
+        with pytest.raises(BadInput, match=f"{path}.*--journal"):
             read([path])
 
 
 def test_a_full_disk_stops_before_the_call() -> None:
     if not os.path.exists("/dev/full"):  # noqa: PTH110
         pytest.fail("this test needs /dev/full")
-    with Journal(Path("/dev/full")) as journal, pytest.raises(BadInput, match="make room"):
+    with Journal(Path("/dev/full")) as journal, pytest.raises(BadInput, match="/dev/full"):
         journal.begin(NOW, "apply")

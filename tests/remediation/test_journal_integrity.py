@@ -10,14 +10,14 @@ import resource
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from keysweep.remediation import cancel as cancel_stage
 from keysweep.remediation.cancel import batch, batches
 from keysweep.remediation.errors import BadInput, Refused
 from keysweep.remediation.files import locked
-from keysweep.remediation.journal import History, Journal, JournalFailed, read, read_whole
+from keysweep.remediation.journal import Journal, JournalFailed, read, read_undamaged, reader
 from keysweep.remediation.models import KeyArn, Outcome
 
 NOW = datetime(2026, 11, 1, 12, 0, tzinfo=UTC)
@@ -74,24 +74,22 @@ def _swapped_key(lines: list[str]) -> list[str]:
 
 
 TAMPERED = {
-    "an outcome without intent": (_without(2), "outcome without intent"),
-    "lines without their run": (_without(1), "never begun"),
-    "an intent twice": (_twice(2), "repeats an intent"),
-    "an outcome twice": (_twice(3), "second outcome"),
-    "a run twice": (_twice(1), "begun before"),
-    "the outcome of another key": (_swapped_key, "another key's"),
+    "an outcome without intent": (_without(2), 2),
+    "lines without their run": (_without(1), 1),
+    "an intent twice": (_twice(2), 6),
+    "an outcome twice": (_twice(3), 6),
+    "a run twice": (_twice(1), 6),
+    "the outcome of another key": (_swapped_key, 3),
 }
 
 
 @pytest.mark.parametrize("what", TAMPERED)
 def test_lines_that_no_run_leaves_behind_are_said(what: str, path: Path) -> None:
     assert read([path]).problems == ()
-    change, words = TAMPERED[what]
+    change, number = TAMPERED[what]
     path.write_text("\n".join(change(_lines(path))) + "\n", encoding="utf-8")
-    problems = read([path]).problems
-    assert problems
-    assert all(problem.startswith(f"{path}: line ") for problem in problems)
-    assert any(words in problem for problem in problems)
+    first, *_ = read([path]).problems
+    assert first.startswith(f"{path}: line {number} ")
 
 
 @pytest.mark.parametrize("name", ["key_arn", r"key\u005farn"])
@@ -100,17 +98,17 @@ def test_a_line_that_names_a_key_twice_is_altered(name: str, path: Path) -> None
     lines[2] = lines[2].replace('"key_arn":', f'"{name}":"{TWO}","key_arn":', 1)
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     history = read([path])
-    assert any("line 3" in one and "'key_arn' stands twice" in one for one in history.problems)
+    assert any("line 3" in one and "'key_arn'" in one for one in history.problems)
     assert history.keys[ONE].scheduled is None
-    with pytest.raises(BadInput, match=r"'key_arn' stands twice.*nothing was done"):
-        read_whole(path)
+    with pytest.raises(BadInput, match=r"line 3 .*'key_arn'.*--journal"):
+        read_undamaged(path)
 
 
 def test_a_first_line_that_names_its_kind_twice_is_refused(path: Path) -> None:
     lines = _lines(path)
     lines[0] = lines[0].replace('"line":', '"line":"intent","line":', 1)
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    with pytest.raises(BadInput, match=r"line 1 .*'line' stands twice"):
+    with pytest.raises(BadInput, match=r"Line 1 .*'line'"):
         read([path])
 
 
@@ -123,7 +121,7 @@ def test_a_journal_of_a_newer_keysweep_says_so(path: Path) -> None:
     lines = _lines(path)
     newer = {**json.loads(lines[1]), "version": 2, "line": "intention"}
     path.write_text("\n".join([lines[0], json.dumps(newer)]) + "\n", encoding="utf-8")
-    with pytest.raises(BadInput, match=r"line 2 was written by a newer keysweep; update"):
+    with pytest.raises(BadInput, match=r"Line 2 .* newer keysweep"):
         read([path])
 
 
@@ -143,7 +141,7 @@ def test_several_journals_are_merged_by_time(tmp_path: Path) -> None:
 def test_a_journal_named_twice_is_read_once(tmp_path: Path, path: Path) -> None:
     link = tmp_path / "link.jsonl"
     link.symlink_to(path)
-    assert set(batches([path, link, path])) == {path}
+    assert set(batches(read([path, link, path]))) == {path}
 
 
 def test_each_key_is_cancelled_in_the_journal_that_has_its_deletion(tmp_path: Path) -> None:
@@ -152,8 +150,8 @@ def test_each_key_is_cancelled_in_the_journal_that_has_its_deletion(tmp_path: Pa
     write(a, SCHEDULE, TWO, Outcome.SCHEDULED)
     write(b, CANCEL, TWO, Outcome.CANCELLED, hours=1, plan=None)
     write(b, SCHEDULE, TWO, Outcome.SCHEDULED, hours=2, plan="sha256:2")
-    assert batches([a, b]) == {a: [ONE], b: [TWO]}
-    assert batches([a]) == {a: [ONE, TWO]}
+    assert batches(read([a, b])) == {a: [ONE], b: [TWO]}
+    assert batches(read([a])) == {a: [ONE, TWO]}
 
 
 @pytest.mark.parametrize("outcome", [None, Outcome.FAILED, Outcome.NOT_PENDING])
@@ -163,7 +161,7 @@ def test_a_cancellation_that_failed_elsewhere_hides_no_deletion_that_got_lost(
     a, b = tmp_path / "a.jsonl", tmp_path / "b.jsonl"
     write(a, SCHEDULE, ONE, None)
     write(b, CANCEL, ONE, outcome, hours=1, plan=None)
-    assert batches([a, b]) == {a: [ONE], b: []}
+    assert batches(read([a, b])) == {a: [ONE], b: []}
     assert read([a, b]).left_open("sha256:1") == {ONE}
 
 
@@ -178,7 +176,7 @@ def test_only_a_cancellation_begun_later_settles_a_deletion_that_got_lost(tmp_pa
     with Journal(b) as journal:
         journal.begin(NOW + timedelta(hours=3), "cancel")
         journal.outcome(NOW + timedelta(hours=3), settled, Outcome.CANCELLED)
-    assert batches([a, b]) == {a: [TWO], b: []}
+    assert batches(read([a, b])) == {a: [TWO], b: []}
 
 
 def test_an_outcome_written_by_a_later_run_counts_for_the_plan_of_the_intent(path: Path) -> None:
@@ -236,16 +234,16 @@ def test_a_disk_without_room_for_the_run_is_refused_before_it(
     fields = list(disk)
     fields[4] = 10  # f_bavail
     monkeypatch.setattr(os, "fstatvfs", lambda handle: os.statvfs_result(fields))
-    with Journal(path) as journal, pytest.raises(BadInput, match=r"needs 4000 KB .*make room"):
+    with Journal(path) as journal, pytest.raises(BadInput, match=r" 4000 KB .*--journal"):
         journal.begin(NOW, "apply", keys=1000)
     assert path.read_bytes() == b""
 
 
 def test_a_folder_that_takes_no_files_is_refused(tmp_path: Path) -> None:
     missing = tmp_path / "none" / "journal.jsonl"
-    with pytest.raises(BadInput, match=r"none.*nothing was done"), Journal(missing):
+    with pytest.raises(BadInput, match=r"none.*--journal"), Journal(missing):
         pass
-    with pytest.raises(BadInput, match="nothing was done"), Journal(Path("/proc/journal.jsonl")):
+    with pytest.raises(BadInput, match="--journal"), Journal(Path("/proc/journal.jsonl")):
         pass
 
 
@@ -257,7 +255,7 @@ def test_a_file_system_without_locks_takes_no_journal(
 
     monkeypatch.setattr(fcntl, "flock", flock)
     journal = Journal(tmp_path / "journal.jsonl")
-    with pytest.raises(BadInput, match=r"cannot be written: No locks.*nothing was done"), journal:
+    with pytest.raises(BadInput, match=r"No locks.*--journal"), journal:
         pass
 
 
@@ -266,7 +264,7 @@ def test_a_folder_that_cannot_be_put_on_the_disk_takes_no_journal(
 ) -> None:
     _fail_of_folders(monkeypatch, "fsync", OSError(errno.EIO, "Input/output error"))
     journal = Journal(tmp_path / "journal.jsonl")
-    with pytest.raises(BadInput, match=r"Input/output error; nothing was done"), journal:
+    with pytest.raises(BadInput, match=r"Input/output error.*--journal"), journal:
         pass
 
 
@@ -303,7 +301,7 @@ def test_a_journal_whose_end_cannot_be_read_is_not_added_to(
 
     monkeypatch.setattr(os, "pread", pread)
     before = path.read_bytes()
-    with Journal(path) as journal, pytest.raises(BadInput, match="nothing was done"):
+    with Journal(path) as journal, pytest.raises(BadInput, match="--journal"):
         journal.begin(NOW, "apply")
     assert path.read_bytes() == before
 
@@ -319,7 +317,7 @@ def test_empty_lines_are_none_of_the_journal(path: Path) -> None:
 def test_a_link_is_named_as_such(tmp_path: Path) -> None:
     link = tmp_path / "link.jsonl"
     link.symlink_to(tmp_path / "elsewhere.jsonl")
-    with pytest.raises(BadInput, match="is a link, which is not followed"), Journal(link):
+    with pytest.raises(BadInput, match="symbolic link"), Journal(link):
         pass
     assert not (tmp_path / "elsewhere.jsonl").exists()
 
@@ -354,10 +352,10 @@ def test_the_folder_is_on_the_disk_before_the_first_line(
 def test_one_plan_is_applied_by_one_process_at_a_time(tmp_path: Path) -> None:
     plan = tmp_path / "plan.json"
     plan.write_text("{}", encoding="utf-8")
-    busy = "another keysweep is applying this plan"
+    busy = "Another keysweep is applying this plan"
     with (
         locked(plan, busy),
-        pytest.raises(Refused, match=f"{busy}; wait until it has ended"),
+        pytest.raises(Refused, match=busy),
         locked(plan, busy),
     ):
         pass
@@ -372,16 +370,16 @@ def test_one_line_that_is_none_of_a_journal_is_not_taken_for_a_torn_one(
     path = tmp_path / "journal.jsonl"
     path.write_bytes(content)
     if content == b"{":
-        assert "torn" in read([path]).notes[0]
+        assert len(read([path]).notes) == 1
         return
-    with pytest.raises(BadInput, match="line 1 is not a line of a journal"):
+    with pytest.raises(BadInput, match=f"{path}: Line 1 "):
         read([path])
 
 
 def test_a_line_that_lost_power_ends_in_zeros(path: Path) -> None:
     whole = path.read_bytes()
     path.write_bytes(whole[:-40] + b"\x00" * 400)
-    assert "torn" in read([path]).notes[0]
+    assert len(read([path]).notes) == 1
     write(path, SCHEDULE, TWO, Outcome.SCHEDULED, hours=1)
     assert set(batch(read([path]))) == {ONE, TWO}
 
@@ -390,10 +388,9 @@ def test_two_torn_lines_after_one_another_are_two_runs_that_did_nothing_more(pat
     whole = path.read_bytes()
     begun = whole.splitlines()[0]
     path.write_bytes(whole[:-40] + b"\n" + begun[:60])
-    assert [note.split(": ", 1)[1] for note in read([path]).notes] == [
-        "line 5 is torn and was left out; its run was interrupted",
-        "the last line is torn and was left out; the run was interrupted",
-    ]
+    within, last = read([path]).notes
+    assert within.startswith(f"{path}: Line 5 ")
+    assert last.startswith(f"{path}: The last line ")
     write(path, SCHEDULE, TWO, Outcome.SCHEDULED, hours=1)
     assert set(batch(read([path]))) == {ONE, TWO}
 
@@ -402,10 +399,9 @@ def test_a_torn_line_of_work_after_a_torn_line_is_damage(path: Path) -> None:
     whole = path.read_bytes()
     path.write_bytes(whole[:-40] + b"\n" + whole.splitlines()[1][:60])
     history = read([path])
-    assert history.problems == (f"{path}: line 5 is altered, no line of a journal, and left out",)
-    assert history.notes == (
-        f"{path}: the last line is torn and was left out; the run was interrupted",
-    )
+    (problem,), (note,) = history.problems, history.notes
+    assert problem.startswith(f"{path}: line 5 ")
+    assert note.startswith(f"{path}: The last line ")
 
 
 @pytest.mark.parametrize(
@@ -423,9 +419,8 @@ def test_a_last_line_that_is_whole_and_altered_is_damage(altered, path: Path) ->
     last = json.dumps(altered(json.loads(lines[-1])), separators=(",", ":"))
     path.write_text("\n".join([*lines[:-1], last]) + "\n", encoding="utf-8")
     before = read([path]).keys
-    assert read([path]).problems == (
-        f"{path}: line 7 is altered, no line of a journal, and left out",
-    )
+    (problem,) = read([path]).problems
+    assert problem.startswith(f"{path}: line 7 ")
     # What the altered line said is not believed, and nothing else is lost.
     assert {arn for arn, one in before.items() if one.scheduled_outcome} == {ONE, TWO}
 
@@ -443,7 +438,7 @@ def test_what_became_of_another_try_does_not_settle_one_that_is_lost(
         assert batch(history) == (ONE,)
         assert history.left_open("sha256:1") == {ONE}
         assert history.left_open("sha256:2") == frozenset()
-    assert batches([a, b]) == {a: [ONE], b: []}
+    assert batches(read([a, b])) == {a: [ONE], b: []}
 
 
 @pytest.mark.parametrize(
@@ -461,19 +456,27 @@ def test_a_deletion_or_its_cancellation_settles_what_was_begun_before(
     assert len(read([path]).keys[ONE].open) == 1
 
 
-def test_journals_that_grow_while_undo_reads_them_are_being_written(
+def test_a_journal_is_read_once_a_run_unless_it_grew_meanwhile(
     path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     other = tmp_path / "other.jsonl"
     write(other, SCHEDULE, TWO, Outcome.SCHEDULED)
+    opened: list[Path] = []
+    ordinary = reader._File.lines
+
+    def lines(file: reader._File) -> Any:
+        opened.append(file.path)
+        return ordinary(file)
+
+    monkeypatch.setattr(reader._File, "lines", lines)
+    known = read([path, other])
+    assert batches(known) == {path: [ONE, TWO], other: []}
+    with Journal(path, known=known) as journal:
+        journal.begin(NOW, "cancel")
+        assert journal.history() is known.journals[path]
+    assert opened == [path, other]
     grown = KeyArn.parse(str(ONE).replace("1111-1111", "3333-1111"))
-
-    def growing(paths: list[Path]) -> History:
-        if len(paths) > 1:
-            write(other, SCHEDULE, grown, Outcome.SCHEDULED, hours=1)
-        return read(paths)
-
-    monkeypatch.setattr(cancel_stage, "read", growing)
-    with pytest.raises(Refused, match="another keysweep is writing one of these journals"):
-        batches([path, other])
-    assert set(batches([path])) == {path}
+    write(other, SCHEDULE, grown, Outcome.SCHEDULED, hours=1)
+    with Journal(other, known=known) as journal:
+        assert set(journal.history().keys) == {TWO, grown}
+    assert opened == [path, other, other]

@@ -12,7 +12,7 @@ from keysweep.remediation.journal import IntentLine, KeyRecord, OutcomeLine
 from keysweep.remediation.lifecycle import (
     Origin,
     Situation,
-    is_settled,
+    is_conclusive,
     origin,
     origin_of_any,
     state_of,
@@ -132,8 +132,8 @@ def test_the_strongest_of_several_intents_counts() -> None:
 
 
 def test_nothing_that_shows_is_believed_after_five_minutes() -> None:
-    assert not is_settled(intent(), AT + timedelta(seconds=299))
-    assert is_settled(intent(), AT + timedelta(seconds=300))
+    assert not is_conclusive(intent(), AT + timedelta(seconds=299))
+    assert is_conclusive(intent(), AT + timedelta(seconds=300))
 
 
 # --- every combination ----------------------------------------------------------------------------
@@ -190,12 +190,12 @@ PENDING: dict[str, dict[str, Situation]] = {
 }
 AT_REST = {
     "nothing": Situation.NEVER_BEGUN,
-    "dated": Situation.CANCELLED_BY_OTHERS,
-    "undated": Situation.CANCELLED_BY_OTHERS,
+    "dated": Situation.CANCELLED_ELSEWHERE,
+    "undated": Situation.CANCELLED_ELSEWHERE,
     "open": Situation.INTERRUPTED,
     "cancelled": Situation.RESTORED,
     "cancelled, open": Situation.INTERRUPTED,
-    "dated, open later": Situation.CANCELLED_BY_OTHERS,
+    "dated, open later": Situation.CANCELLED_ELSEWHERE,
 }
 
 
@@ -210,7 +210,7 @@ def expected(record: str, key: str, time: str) -> Situation:
     if key in PENDING[record]:
         return PENDING[record][key]
     if key == "Disabled" and time == "at once" and "dated" in record:
-        return Situation.LATE
+        return Situation.NOT_VISIBLE_YET
     return AT_REST[record]
 
 

@@ -253,7 +253,7 @@ def test_an_expired_plan_is_refused(
     aws.advance(days=7)
     done = keysweep("apply", planned, "--yes", *ROLE)
     assert done.code == 3
-    assert "the plan expired on" in done.err
+    assert "The plan expired on" in done.err
     assert mutations(aws) == set()
 
 

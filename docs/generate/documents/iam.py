@@ -10,8 +10,8 @@ from keysweep.remediation.evidence import SOURCES
 from keysweep.remediation.evidence.history.lake import PERMISSIONS as LAKE
 from keysweep.remediation.evidence.references.absence import LIST_PERMISSION, LIST_RESOURCE
 from keysweep.remediation.findings import s3
+from keysweep.remediation.guard import GUARD_PIECES
 from keysweep.remediation.guard import LIST_PERMISSION as LIST_KEYS
-from keysweep.remediation.guard import PIECES as GUARDED
 from keysweep.remediation.iac.cloudformation import PERMISSIONS as STACKS
 from keysweep.remediation.planner import FOR_REVIEW
 from keysweep.remediation.policy import MAX_WINDOW_DAYS, Policy
@@ -106,7 +106,7 @@ def _cancel() -> list[Json]:
 
 def _guard() -> list[Json]:
     """Guard looks at what `judge` wants of a pending key, and rescues with `--cancel`."""
-    reads = frozenset({"description"}) | GUARDED
+    reads = frozenset({"description"}) | GUARD_PIECES
     permissions = {action for p in reads - {"references"} for action in SOURCES[p].permissions}
     undo = [one for one in _cancel() if one["Sid"] == "Keep"]
     return [

@@ -19,7 +19,8 @@ from typing import Any, Final
 from pydantic import TypeAdapter
 from pydantic.dataclasses import is_pydantic_dataclass
 
-from keysweep.remediation import guard, journal, models, plan, plan_diff, policy, status
+from keysweep.remediation import guard, lifecycle, models, plan, plan_diff, policy, status
+from keysweep.remediation.journal import lines
 from keysweep.remediation.models import KeyArn, Model
 
 Json = Mapping[str, Any]
@@ -150,7 +151,7 @@ def _bounds(value: Json) -> str:
 def _meanings() -> dict[tuple[str, str], str]:
     """Docstrings by class and field, or by class and value of an enumeration."""
     found: dict[tuple[str, str], str] = {}
-    for module in (models, policy, plan, journal, plan_diff, status, guard):
+    for module in (models, policy, plan, lines, lifecycle, plan_diff, status, guard):
         found |= _of_module(module)
     return found
 

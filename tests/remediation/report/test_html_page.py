@@ -228,7 +228,9 @@ def test_states_tell_the_waiting_periods_and_the_drift() -> None:
             days_left=18,
             monthly_cost_usd=3,
         ),
-        StatusRow(key_arn=PRIMARY, state="Disabled", drift="somebody else cancelled its deletion"),
+        StatusRow(
+            key_arn=PRIMARY, state="Disabled", drift="Deletion cancelled outside this journal"
+        ),
     )
     status = Status(rows=rows, pending=1, deleted=0, drifted=1, monthly_cost_usd=3)
     document = shown(page.of_status(status, NOW))

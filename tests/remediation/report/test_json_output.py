@@ -79,9 +79,9 @@ def test_a_line_of_guard_is_as_explained() -> None:
         key_arn=ARNS[0],
         state="PendingDeletion",
         deletion_date=DATE,
-        wanted=True,
+        in_use=True,
         signs=(Hold(rule="changed", message="no longer as it was reviewed: aliases"),),
-        unread=(Hold(rule="in-use", message="not all could be asked", gaps=(gap,)),),
-        rescue=KeyResult(key_arn=ARNS[0], outcome=Outcome.CANCELLED),
+        unreadable=(Hold(rule="in-use", message="not all could be asked", gaps=(gap,)),),
+        cancellation=KeyResult(key_arn=ARNS[0], outcome=Outcome.CANCELLED),
     )
     demand("GuardRow", row.model_dump_json())

@@ -72,7 +72,7 @@ TABLES = {
         ((KEY, *HERE, "PendingDeletion", "2026-12-24", "30", "$3", ""),),
     ),
     "guard": Table(
-        "Waiting for their deletion, and to be looked at",
+        "Keys that need attention",
         ("key", "account", "Region", "state", "deletion date", "use", "why"),
         ((KEY, *HERE, "PendingDeletion", "2026-12-24", "3 times, all refused", ATTEMPT),),
     ),

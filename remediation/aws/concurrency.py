@@ -1,0 +1,27 @@
+"""Concurrency limits: high enough that quotas and the network are the bottleneck.
+
+Each account-Region has its own quotas, so many are processed at once. When there are few, each gets
+more threads, since an answer takes tens of milliseconds.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+ACCOUNT_REGIONS: Final = 64
+"""Account-Regions processed at a time. A slow one occupies few threads."""
+
+SCANS: Final = 6
+"""Account-Regions scanned for references at a time. Each takes some hundred clients and one or two
+seconds of CPU, so more at a time would take more memory and save no time."""
+
+_THREADS: Final = 256
+_FEWEST_KEYS: Final = 4
+_MOST_KEYS: Final = 16
+
+
+def keys_at_a_time(account_regions: int) -> int:
+    """Number of keys of one account-Region to process at a time."""
+    return min(
+        _MOST_KEYS, max(_FEWEST_KEYS, _THREADS // max(1, min(account_regions, ACCOUNT_REGIONS)))
+    )

@@ -1,0 +1,35 @@
+"""The journal: append-only JSON lines of every write; the source for undo, status and reruns.
+
+A line is on the disk (fsync) before the call that it announces. One process writes at a time: the
+operating system's lock ends with the process. `lines` has the format, `reader` what a journal says
+of each key, `writer` the lock and the appending.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from .lines import USE_REPORTING_DELAY, AnyLine, IntentLine, Line, OutcomeLine, RunLine
+from .reader import History, KeyRecord, distinct, exists, read, read_undamaged
+from .writer import Journal, JournalFailed
+
+DEFAULT_PATH: Final = Path("keysweep-journal.jsonl")
+
+__all__ = [
+    "DEFAULT_PATH",
+    "USE_REPORTING_DELAY",
+    "AnyLine",
+    "History",
+    "IntentLine",
+    "Journal",
+    "JournalFailed",
+    "KeyRecord",
+    "Line",
+    "OutcomeLine",
+    "RunLine",
+    "distinct",
+    "exists",
+    "read",
+    "read_undamaged",
+]

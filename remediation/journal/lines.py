@@ -1,0 +1,121 @@
+"""The three kinds of line in a journal, and their JSON."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated, Final, Literal
+
+from pydantic import Field, TypeAdapter
+from pydantic.dataclasses import dataclass
+
+from .. import strict_json
+from ..files import ascii_json
+from ..models import SLIM, KeyArn, Outcome, Time
+
+USE_REPORTING_DELAY: Final = timedelta(minutes=60)
+"""The longest delay before AWS shows the use of a key: an hour for GetKeyLastUsage, about 15
+minutes for CloudTrail ("How CloudTrail works", AWS CloudTrail User Guide)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=SLIM)
+class RunLine:
+    """Start of a run of a command that writes."""
+
+    version: Literal[1] = 1
+    """Version of the format."""
+    line: Literal["run"] = "run"
+    """Kind of the line."""
+    run: str
+    """Id of the run, the same in all of its lines."""
+    time: Time
+    """Time of writing, by AWS's clock."""
+    command: str
+    """`apply`, `cancel` or `guard`."""
+    plan_digest: str | None = None
+    """Digest of the plan; only with `apply`."""
+    caller: str | None = None
+    """ARN of the identity that ran it; absent if AWS did not return it."""
+    ticket: str | None = None
+    """Change ticket, from `--ticket`."""
+    approved_by: str | None = None
+    """Approver, from `--approved-by`."""
+    follow_ups: tuple[str, ...] | None = None
+    """Operations that follow each cancellation of this run: TagResource with `--keep`, EnableKey
+    with `--enable`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=SLIM)
+class IntentLine:
+    """A write that is about to be made."""
+
+    version: Literal[1] = 1
+    """Version of the format."""
+    line: Literal["intent"] = "intent"
+    """Kind of the line."""
+    run: str
+    """Id of the run, the same in all of its lines."""
+    id: str
+    """Id of the intent; its outcome has the same."""
+    time: Time
+    """Time of writing, by AWS's clock."""
+    operation: str
+    """AWS operation: ScheduleKeyDeletion, CancelKeyDeletion, EnableKey or TagResource."""
+    key_arn: KeyArn
+    """ARN of the key."""
+    pending_window_days: int | None = None
+    """Waiting period in days, 7 to 30; only with ScheduleKeyDeletion."""
+    monthly_cost_usd: float | None = None
+    """Monthly cost of the key in US dollars (list price); only with ScheduleKeyDeletion."""
+    watch_use_from: Time | None = None
+    """Start of the uses that may not have been visible yet: when `apply` last began to read them,
+    minus 60 minutes. Only with ScheduleKeyDeletion; absent in older journals."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=SLIM)
+class OutcomeLine:
+    """Outcome of the intent with the same id."""
+
+    version: Literal[1] = 1
+    """Version of the format."""
+    line: Literal["outcome"] = "outcome"
+    """Kind of the line."""
+    run: str
+    """Id of the run that writes this line; a later run can reconcile an earlier run's intent."""
+    id: str
+    """Id of the intent."""
+    time: Time
+    """Time of writing, by AWS's clock."""
+    operation: str
+    """AWS operation of the intent."""
+    key_arn: KeyArn
+    """ARN of the key of the intent."""
+    outcome: Outcome
+    """Outcome of the operation."""
+    deletion_date: Time | None = None
+    """Date on which AWS deletes the key, if known."""
+    message: str = ""
+    """Explanation; empty if there is nothing to add."""
+
+
+AnyLine = RunLine | IntentLine | OutcomeLine
+
+Line = Annotated[AnyLine, Field(discriminator="line")]
+_LINE: Final[TypeAdapter[AnyLine]] = TypeAdapter(Line)
+
+BEGINNING: Final = b'{"version":1,"line":"'
+"""First bytes of every line as written."""
+
+RUN_BEGINNING: Final = BEGINNING + b'run"'
+"""First bytes of a run's first line."""
+
+
+def decode(raw: bytes) -> AnyLine:
+    """Parse a line. Raises ValueError, or RepeatedName for a repeated member."""
+    line = _LINE.validate_json(raw)
+    strict_json.loads(raw)
+    return line
+
+
+def encode(line: AnyLine) -> bytes:
+    """The line as ASCII JSON, with its line feed."""
+    return ascii_json(_LINE.dump_json(line, exclude_none=True).decode()).encode("ascii") + b"\n"

@@ -1,0 +1,380 @@
+"""Read journals: what they say of each key, and what is wrong with the files."""
+
+from __future__ import annotations
+
+import heapq
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from ..errors import BadInput
+from ..models import KeyArn, Outcome
+from ..strict_json import RepeatedName
+from .lines import (
+    BEGINNING,
+    RUN_BEGINNING,
+    USE_REPORTING_DELAY,
+    AnyLine,
+    IntentLine,
+    OutcomeLine,
+    RunLine,
+    decode,
+)
+
+_SCHEDULE: Final = "ScheduleKeyDeletion"
+_CANCEL: Final = "CancelKeyDeletion"
+
+_NOTHING: Final = frozenset[str]()
+"""Shared by all keys: each new empty frozenset takes 200 bytes."""
+
+Stamp = tuple[int, int, int, int]
+"""Device, inode, size and time of change of a file."""
+
+
+@dataclass(slots=True)
+class KeyRecord:
+    """What the journal says of one key."""
+
+    key_arn: KeyArn
+    scheduled: IntentLine | None = None
+    """Intent of the deletion that stands; None after a cancellation."""
+    scheduled_outcome: OutcomeLine | None = None
+    plan_digest: str | None = None
+    open: tuple[IntentLine, ...] = ()
+    """Intents without outcome, oldest first: the run was killed, or the answer was lost. Later
+    calls say nothing about them."""
+    open_digests: frozenset[str] = _NOTHING
+    """Digests of their plans."""
+    cancelled: OutcomeLine | None = None
+    """The last cancellation, until the key is scheduled again."""
+    follow_ups: frozenset[str] = _NOTHING
+    """Operations requested to follow that cancellation."""
+    follow_ups_done: frozenset[str] = _NOTHING
+    """Operations done since that cancellation."""
+    last: OutcomeLine | None = None
+
+    @property
+    def follow_ups_left(self) -> frozenset[str]:
+        """Operations requested to follow the cancellation and not done yet."""
+        return self.follow_ups - self.follow_ups_done
+
+    @property
+    def undo_failed(self) -> bool:
+        """Whether the deletion stands although a cancellation was tried, or needed, since."""
+        last = self.last
+        if self.scheduled_outcome is None or last is None:
+            return False
+        return last.operation == _CANCEL and last.outcome is Outcome.FAILED
+
+    @property
+    def interrupted(self) -> str:
+        """Message that names the interrupted operation and its fix; empty if there is none."""
+        if self.undecided is None:
+            return ""
+        operation = self.undecided.operation
+        if operation == _SCHEDULE:
+            fix = "run keysweep apply with the same plan again, or keysweep cancel --journal FILE"
+        else:
+            fix = "run the same keysweep cancel or keysweep guard again"
+        return f"{operation} was interrupted. Fix: {fix}"
+
+    @property
+    def open_schedules(self) -> tuple[IntentLine, ...]:
+        """Open intents that may have begun a deletion, oldest first."""
+        return tuple(intent for intent in self.open if intent.operation == _SCHEDULE)
+
+    @property
+    def watch_use_from(self) -> datetime | None:
+        """Start of the uses that may not have been visible before the deletion began; None if the
+        journal began no deletion."""
+        begun = (*self.open_schedules, *filter(None, (self.scheduled,)))
+        moments = (one.watch_use_from or one.time - USE_REPORTING_DELAY for one in begun)
+        return min(moments, default=None)
+
+    @property
+    def undecided(self) -> IntentLine | None:
+        """The most important open intent: the newest that may have begun a deletion."""
+        return max(self.open_schedules or self.open, key=lambda one: one.time, default=None)
+
+
+@dataclass(frozen=True)
+class History:
+    """What one or several journals say."""
+
+    keys: dict[KeyArn, KeyRecord]
+    notes: tuple[str, ...] = ()
+    """Torn lines, which are no fault."""
+    problems: tuple[str, ...] = ()
+    """Lines that are missing, repeated or altered: no run of keysweep leaves these behind."""
+    journals: Mapping[Path, History] = field(default_factory=dict)
+    """Each journal alone."""
+    stamp: Stamp | None = None
+    """State of the file of one journal when it was read."""
+
+    def left_open(self, plan_digest: str) -> frozenset[KeyArn]:
+        """Keys of this plan with an open intent, or whose deletion was to be cancelled at once and
+        still stands."""
+        return frozenset(
+            arn
+            for arn, record in self.keys.items()
+            if plan_digest in record.open_digests
+            or (record.undo_failed and record.plan_digest == plan_digest)
+        )
+
+
+def read(paths: Sequence[Path]) -> History:
+    """Read journals once and merge them by time. Raises BadInput for a foreign or newer file."""
+    files = [_File(path) for path in distinct(paths)]
+    together = _Fold()
+    alone = {file.path: together if len(files) == 1 else _Fold() for file in files}
+    for _, path, line in heapq.merge(*(file.lines() for file in files), key=lambda one: one[0]):
+        alone[path].take(line)
+        if alone[path] is not together:
+            together.take(line)
+    return History(
+        together.keys,
+        tuple(note for file in files for note in file.notes),
+        tuple(f"{file.path}: {problem}" for file in files for problem in file.problems),
+        {file.path: History(alone[file.path].keys, stamp=file.stamp) for file in files},
+    )
+
+
+def read_undamaged(path: Path) -> History:
+    """Read the journal to write to; an absent one is empty.
+
+    Raises BadInput for one with problems: its next lines could be misread.
+    """
+    history = read([path]) if exists(path) else History({})
+    if history.problems:
+        raise BadInput(
+            f"{'; '.join(history.problems)}. Nothing was done. Fix: restore the journal, or name a "
+            "new one with --journal."
+        )
+    return history
+
+
+def exists(path: Path) -> bool:
+    """Whether the file exists; an impossible name fails when it is opened."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
+
+
+def distinct(paths: Iterable[Path]) -> tuple[Path, ...]:
+    """The paths, without those that lead to the same file as an earlier one."""
+    return tuple({os.path.realpath(path): path for path in reversed([*paths])}.values())[::-1]
+
+
+def stamp_of(handle: int) -> Stamp:
+    """State of an open file: it changes whenever a line is added."""
+    state = os.fstat(handle)
+    return state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns
+
+
+class _File:
+    """One journal while it is read, a line at a time."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.stamp: Stamp | None = None
+        self.notes: list[str] = []
+        """Torn lines."""
+        self.problems: list[str] = []
+        """Violations of the order of lines."""
+        self._order = _Order()
+
+    def lines(self) -> Iterator[tuple[datetime, Path, AnyLine]]:
+        """The lines with times that never go back: within a file, its own order is the truth."""
+        latest = datetime.min.replace(tzinfo=UTC)
+        for number, line in self._parsed():
+            self.problems += (f"line {number} {problem}" for problem in self._order.take(line))
+            if not isinstance(line, RunLine):  # its time is this machine's when AWS does not answer
+                latest = max(latest, line.time)
+            yield latest, self.path, line
+
+    def _parsed(self) -> Iterator[tuple[int, AnyLine]]:
+        torn: int | None = None
+        ours = False
+        for number, raw in enumerate(self._raw(), start=1):
+            if not raw.strip():
+                continue
+            try:
+                line = decode(raw)
+            except ValueError as error:
+                is_torn = self._demand_ours(number, raw, error, ours=ours)
+                if torn is not None:
+                    self._left_out(torn, killed=_is_torn(raw, RUN_BEGINNING))
+                torn = number if is_torn else None
+                if not is_torn:
+                    self._left_out(number, killed=False, why=_repeated(error))
+                continue
+            ours = True
+            if torn is not None:
+                # A kill tears the last line only; whatever follows it was begun by a later run.
+                self._left_out(torn, killed=isinstance(line, RunLine))
+                torn = None
+            yield number, line
+        if torn is not None:
+            self.notes.append(
+                f"{self.path}: The last line is incomplete and was ignored: the run was interrupted"
+            )
+
+    def _demand_ours(self, number: int, raw: bytes, error: ValueError, *, ours: bool) -> bool:
+        """Whether an unreadable line is torn. Raises BadInput for a newer or foreign file."""
+        if _is_newer(raw):
+            raise BadInput(
+                f"{self.path}: Line {number} was written by a newer keysweep. "
+                "Fix: update this keysweep."
+            ) from error
+        is_torn = _is_torn(raw)
+        if not ours and not is_torn:
+            raise _foreign(self.path, number, _repeated(error)) from error
+        return is_torn
+
+    def _left_out(self, number: int, *, killed: bool, why: str = "") -> None:
+        if killed:
+            self.notes.append(
+                f"{self.path}: Line {number} is incomplete and was ignored: its run was interrupted"
+            )
+        else:
+            self.problems.append(f"line {number} is not a journal line{why} and was ignored")
+
+    def _raw(self) -> Iterator[bytes]:
+        if exists(self.path) and not (self.path.is_file() or self.path.is_dir()):
+            raise BadInput(
+                f"{self.path}: Not a regular file. Fix: name another journal with --journal."
+            )
+        try:
+            with self.path.open("rb") as file:
+                self.stamp = stamp_of(file.fileno())
+                for raw in file:
+                    yield raw.rstrip(b"\r\n")
+        except OSError as error:
+            raise BadInput(
+                f"{self.path}: The journal could not be read: {error.strerror}. "
+                "Fix: name the journal with --journal."
+            ) from error
+
+
+def _is_torn(raw: bytes, beginning: bytes = BEGINNING) -> bool:
+    """Whether this is the beginning of a line, and neither something else nor a whole document; a
+    disk that lost its power may end it with zeros."""
+    begun = raw.rstrip(b"\0")
+    if not (begun.startswith(beginning) or beginning.startswith(begun)):
+        return False
+    try:
+        json.loads(begun)
+    except (ValueError, RecursionError):
+        return True
+    return False
+
+
+def _is_newer(raw: bytes) -> bool:
+    try:
+        document = json.loads(raw)
+    except (ValueError, RecursionError):
+        return False
+    version = document.get("version") if isinstance(document, dict) else None
+    return isinstance(version, int) and version > 1
+
+
+def _repeated(error: ValueError) -> str:
+    return f" ({error})" if isinstance(error, RepeatedName) else ""
+
+
+def _foreign(path: Path, number: int, why: str) -> BadInput:
+    return BadInput(
+        f"{path}: Line {number} is not a line of a version 1 journal{why}. The file is damaged, "
+        "or it is not a journal. Fix: restore it, or name another with --journal."
+    )
+
+
+class _Order:
+    """Invariants between the lines of one file."""
+
+    def __init__(self) -> None:
+        self._runs: set[str] = set()
+        self._open: dict[str, tuple[KeyArn, str]] = {}
+        self._decided: set[str] = set()
+
+    def take(self, line: AnyLine) -> Iterator[str]:
+        """Violations by this line; clauses that continue "line 7 "."""
+        if isinstance(line, RunLine):
+            if line.run in self._runs:
+                yield "starts a run a second time"
+            self._runs.add(line.run)
+            return
+        if line.run not in self._runs:
+            yield "belongs to a run without a first line: a line is missing"
+        if isinstance(line, IntentLine):
+            if line.id in self._open or line.id in self._decided:
+                yield "repeats an intent"
+            self._open[line.id] = line.key_arn, line.operation
+            return
+        if line.id in self._decided:
+            yield "is a second outcome of the same intent"
+        elif line.id not in self._open:
+            yield "is an outcome without an intent: a line is missing"
+        elif self._open[line.id] != (line.key_arn, line.operation):
+            yield "is an outcome whose intent has another key or operation"
+        self._open.pop(line.id, None)
+        self._decided.add(line.id)
+
+
+class _Fold:
+    """The records of keys, built from lines in order."""
+
+    def __init__(self) -> None:
+        self.keys: dict[KeyArn, KeyRecord] = {}
+        self._runs: dict[str, RunLine] = {}
+        self._intents: dict[str, IntentLine] = {}
+
+    def take(self, line: AnyLine) -> None:
+        """Add the next line."""
+        if isinstance(line, RunLine):
+            self._runs[line.run] = line
+            return
+        record = self.keys.setdefault(line.key_arn, KeyRecord(line.key_arn))
+        if isinstance(line, IntentLine):
+            self._intents[line.id] = line
+            record.open = (*record.open, line)
+        else:
+            self._decide(record, line)
+        named = {self._runs[one.run].plan_digest for one in record.open if one.run in self._runs}
+        record.open_digests = frozenset(name for name in named if name is not None) or _NOTHING
+
+    def _decide(self, record: KeyRecord, line: OutcomeLine) -> None:
+        """Take an outcome: a deletion, its cancellation, or a follow-up.
+
+        It closes the intents before it: AWS schedules no key that is pending deletion.
+        """
+        intent = self._intents.pop(line.id, None)
+        # A later run, without a plan and with other follow-ups, may have decided it.
+        begun = self._runs.get(line.run if intent is None else intent.run)
+        decided = self._runs.get(line.run)
+        record.open = tuple(one for one in record.open if one.id != line.id)
+        record.last = line
+        if line.outcome is Outcome.SCHEDULED:
+            record.scheduled, record.scheduled_outcome = intent, line
+            record.plan_digest = None if begun is None else begun.plan_digest
+            record.cancelled, record.follow_ups, record.follow_ups_done = None, _NOTHING, _NOTHING
+            _close_before(record, intent)
+        elif line.outcome is Outcome.CANCELLED and line.operation == _CANCEL:
+            record.scheduled = record.scheduled_outcome = record.plan_digest = None
+            record.cancelled, record.follow_ups_done = line, _NOTHING
+            requested = [run.follow_ups or () for run in (begun, decided) if run is not None]
+            record.follow_ups = _NOTHING.union(*requested)
+            _close_before(record, intent)
+        elif line.outcome is Outcome.CANCELLED:
+            record.follow_ups_done |= {line.operation}
+            record.open = tuple(one for one in record.open if one.operation != line.operation)
+
+
+def _close_before(record: KeyRecord, intent: IntentLine | None) -> None:
+    if intent is not None:
+        record.open = tuple(one for one in record.open if one.time > intent.time)
