@@ -213,7 +213,7 @@ def test_one_kind_of_fault_through_the_whole_loop(kind: str, run: Stages) -> Non
     assert {name for name, row in blind.items() if row.in_use} == set()
     for name in GUARD:
         assert _documented("guard", name, kind) == "reported"
-    with pytest.raises(AccountUnavailable, match="cannot be listed"):
+    with pytest.raises(AccountUnavailable, match="kms:ListKeys"):
         guard_stage.pending_keys(run.collector(), ["eu-west-1"])
     assert _documented("guard", "ListKeys, of --all", kind) == "refused"
     assert run.state("PendingDeletion") == every, "looking changes nothing"

@@ -233,9 +233,9 @@ def test_what_is_written_is_the_owners_and_replaces_links(tmp_path: Path) -> Non
 def test_a_file_that_cannot_be_written_leaves_nothing_behind(tmp_path: Path) -> None:
     folder = tmp_path / "folder"
     folder.mkdir()
-    with pytest.raises(BadInput, match=r"folder: cannot be written: Is a directory; choose"):
+    with pytest.raises(BadInput, match=r"folder: .*Is a directory"):
         write_private(folder, "new")
-    with pytest.raises(BadInput, match="cannot be written: No such file or directory"):
+    with pytest.raises(BadInput, match="No such file or directory"):
         write_private(tmp_path / "none" / "plan.json", "new")
     with pytest.raises(UnicodeEncodeError):
         write_private(tmp_path / "plan.json", "\ud800")

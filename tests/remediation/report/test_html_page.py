@@ -363,5 +363,5 @@ def test_a_page_that_cannot_be_written_stops_apply_before_the_work(
 ) -> None:
     done = keysweep("apply", planned, "--yes", "--html", "nowhere/apply.html")
     assert done.code == 2
-    assert "nowhere/apply.html: cannot be written" in done.err
+    assert "nowhere/apply.html: " in done.err
     assert not server.calls(operation="ScheduleKeyDeletion")
