@@ -17,8 +17,10 @@ from typing import Any
 from unittest import mock
 
 import pytest
-from botocore.loaders import JSONFileLoader
+from botocore.loaders import JSONFileLoader, Loader
 
+from keysweep.remediation.aws import reduced_models
+from keysweep.remediation.aws.reduced_models import ReducedLoader
 from keysweep.remediation.cli.main import run as run_cli
 
 
@@ -70,8 +72,20 @@ def _text(stream: TextIOWrapper) -> str:
 
 
 _load_file = functools.cache(JSONFileLoader().load_file)
+_list_services = functools.cache(Loader().list_available_services)
+
+
+@functools.cache
+def _reduced_loader(operations: reduced_models.Operations) -> reduced_models.ReducedLoader:
+    return ReducedLoader(Loader(), operations)
 
 
 def share_models(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Read each document of botocore once a process: it is most of what a run takes."""
+    """Read and reduce each document of botocore once a process: it is most of what a run takes."""
     monkeypatch.setattr(JSONFileLoader, "load_file", lambda _self, path: _load_file(path))
+    monkeypatch.setattr(
+        Loader, "list_available_services", lambda _self, type_name: _list_services(type_name)
+    )
+    monkeypatch.setattr(
+        reduced_models, "ReducedLoader", lambda _given, operations: _reduced_loader(operations)
+    )

@@ -32,6 +32,7 @@ class Moto:
     def __init__(self, current: Callable[[], World]) -> None:
         os.environ["MOTO_ALLOW_NONEXISTENT_REGION"] = "true"  # services that are new in a Region
         moto_kms.install(current)
+        moto_mends.start_quickly()
         self._lock = threading.RLock()
         self._application = _Dispatcher(_create_app)
 
