@@ -1,5 +1,5 @@
-"""What people and programs read: tables for a terminal, Markdown, CSV and JSON.
+"""Reports for people and programs: terminal, Markdown, CSV and HTML.
 
-`tables` says what is shown; the other modules say how. Text that comes from outside (descriptions,
-tags, aliases, file names) is escaped by `escape`, for each of them.
+`view` gathers the facts, `tables` and `page` arrange them, `render` and `html` print them. Each
+escapes text from outside (descriptions, tags, aliases, file names) with `escape`.
 """

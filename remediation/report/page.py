@@ -1,9 +1,9 @@
-"""What the page that people look at says of plans, results and states; free of any layout."""
+"""The content of the HTML page of a plan, results or states, without its layout."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -11,13 +11,22 @@ from typing import Final
 from ..models import KeyResult, Outcome, PlanItem, VerdictKind
 from ..plan import LIMITS, Plan
 from ..status import Status, StatusRow
-from . import tables
 from .evidence_words import Said, in_words, moment
-from .tables import Sum, Table, absent_services, money, name_of
+from .view import (
+    PlanView,
+    Sum,
+    Table,
+    by_owner,
+    count_keys,
+    money,
+    name_of,
+    other_tables,
+    plan_view,
+    used_exceptions,
+)
 
 MOST_KEYS: Final = 1000
-"""More keys than this in one group would make a page that no browser scrolls; the plan and the
-other formats have every key."""
+"""Keys in one group of a page, so that a browser can scroll it; the other formats have all."""
 
 
 @dataclass(frozen=True)
@@ -123,14 +132,14 @@ class Page:
 
 def of_plan(plan: Plan) -> Page:
     """The page of a plan: to be reviewed before `apply`."""
-    chosen, held, skipped = (plan.by_verdict[kind] for kind in VerdictKind)
-    saved = plan.summary.monthly_cost_usd
+    view = plan_view(plan)
+    chosen, held, skipped, saved = view.chosen, view.held, view.skipped, view.saved
     costs = sum(item.monthly_cost_usd for item in plan.items)
     stays = sum(item.monthly_cost_usd for item in held)
     return Page(
         title=f"Plan of {plan.created_at:%d %B %Y}",
-        about="Nothing has been changed. These are the verdicts on the keys that the scanners "
-        "named, and what each rests on.",
+        about="Nothing has been changed. These are the verdicts on the candidates from the "
+        "scanners, with their evidence.",
         facts=(
             ("Made", moment(plan.created_at)),
             ("Expires", moment(plan.expires_at)),
@@ -138,36 +147,32 @@ def of_plan(plan: Plan) -> Page:
             ("Results", ", ".join(source.path for source in plan.sources) or "none"),
         ),
         figures=(
-            Figure(money(costs), "a month now", f"{_keys(len(plan.items))} nominated", "plain"),
+            Figure(money(costs), "a month now", f"{count_keys(len(plan.items))}", "plain"),
             Figure(
                 money(saved),
                 "a month saved",
-                f"{_keys(len(chosen))} to schedule; {money(12 * saved)} a year",
+                f"{count_keys(len(chosen))} to schedule; {money(12 * saved)} a year",
                 "good",
             ),
-            Figure(money(stays), "a month held", f"{_keys(len(held))} held", "warn"),
+            Figure(money(stays), "a month held", f"{count_keys(len(held))} held", "warn"),
         ),
         bars=_reasons(held),
         timeline=_planned(plan, chosen),
         groups=(
-            _group("To schedule", "Nothing was found that needs them.", "good", chosen),
-            _group("Held", "A rule stopped each of them; every reason is listed.", "warn", held),
-            _group("Skipped", "There is nothing to do about them.", "plain", skipped),
+            _group("To schedule", "No rule holds them.", "good", chosen),
+            _group("Held", "Each is held by a rule; all reasons are listed.", "warn", held),
+            _group("Skipped", "There is nothing to do.", "plain", skipped),
         ),
         tables=(
-            *_places(plan.items),
-            *_waivers(plan),
-            *_gaps(held),
-            *_not_offered(plan.items),
-            *tables.beside_the_keys(plan, every_key=True),
+            *_owners(plan.items),
+            *_exceptions(view.exceptions),
+            *_gaps(view),
+            *_absent(view),
+            *other_tables(plan, every_key=True),
         ),
-        notes=(*_code(plan), *plan.warnings, *_unusable(plan)),
+        notes=view.notices,
         limits=plan.limits,
     )
-
-
-def _keys(count: int) -> str:
-    return "1 key" if count == 1 else f"{count:,} keys"
 
 
 def _reasons(held: Sequence[PlanItem]) -> tuple[Bars, ...]:
@@ -186,7 +191,7 @@ def _reasons(held: Sequence[PlanItem]) -> tuple[Bars, ...]:
             tuple(
                 Bar(
                     rule,
-                    f"{_keys(its.keys)}, {money(its.costs)} a month",
+                    f"{count_keys(its.keys)}, {money(its.costs)} a month",
                     100 * its.keys / len(held),
                     "warn",
                 )
@@ -205,7 +210,7 @@ def _entry(item: PlanItem, tone: str, word: str) -> Entry:
     why = [(reason.rule, reason.message) for reason in item.reasons]
     for exceptions in item.exceptions:
         until = f" (until {exceptions.until})" if exceptions.until else ""
-        why.append((f"{exceptions.rule}, waived", f"{exceptions.reason}{until}"))
+        why.append((f"{exceptions.rule}, exception", f"{exceptions.reason}{until}"))
     candidates = tuple(
         f"{one.scanner} {one.check_id}: {one.source}, {one.position}" for one in item.findings
     )
@@ -230,13 +235,13 @@ def _planned(plan: Plan, chosen: Sequence[PlanItem]) -> Timeline | None:
         return None
     start, longest = plan.created_at, max(windows)
     return Timeline(
-        "Waiting periods, if the plan were applied when it was made. Until the end of each, "
-        "every deletion can be cancelled.",
+        "Waiting periods, if the plan were applied when it was made. Until the end, every "
+        "deletion can be cancelled.",
         f"{start:%d %b %Y}",
         f"{start + timedelta(days=longest):%d %b %Y}",
         tuple(
             Span(
-                _keys(count),
+                count_keys(count),
                 f"{days} days, until {start + timedelta(days=days):%d %b %Y}",
                 0,
                 100 * days / longest,
@@ -247,80 +252,58 @@ def _planned(plan: Plan, chosen: Sequence[PlanItem]) -> Timeline | None:
     )
 
 
-def _places(items: Iterable[PlanItem]) -> Iterable[Table]:
-    groups: dict[tuple[str, str], dict[VerdictKind, Sum]] = {}
-    for item in items:
-        place = item.account_id, item.owner or "no owner known"
-        groups.setdefault(place, {kind: Sum() for kind in VerdictKind})[item.verdict].add(item)
+def _owners(items: Iterable[PlanItem]) -> Iterable[Table]:
     rows = tuple(
         (
             account,
             owner,
-            *(str(by_verdict[kind].keys) for kind in VerdictKind),
-            money(sum(its.costs for its in by_verdict.values())),
-            money(by_verdict[VerdictKind.SCHEDULE].costs),
+            *(str(sums[kind].keys) for kind in VerdictKind),
+            money(sum(its.costs for its in sums.values())),
+            money(sums[VerdictKind.SCHEDULE].costs),
         )
-        for (account, owner), by_verdict in sorted(groups.items())
+        for (account, owner), sums in by_owner(items).items()
     )
     columns = ("account", "owner", "to schedule", "held", "skipped", "a month now", "saved")
     return (Table("Owners and accounts", columns, rows),) if rows else ()
 
 
-def _waivers(plan: Plan) -> Iterable[Table]:
-    uses = Counter(
-        (w.rule, w.reason, w.until or "") for item in plan.items for w in item.exceptions
-    )
-    rows = tuple(
-        (rule, reason, until, str(count)) for (rule, reason, until), count in sorted(uses.items())
-    )
+def _exceptions(uses: Mapping[tuple[str, str, str], int]) -> Iterable[Table]:
+    rows = tuple((*one, str(count)) for one, count in sorted(uses.items()))
     columns = ("rule", "reason", "until", "keys")
-    return (Table("Waived by the policy", columns, rows),) if rows else ()
+    return (Table("Exceptions in the policy", columns, rows),) if rows else ()
 
 
-def _gaps(held: Iterable[PlanItem]) -> Iterable[Table]:
-    keys = Counter(
-        (gap.service, gap.region, gap.why, gap.permission or "")
-        for item in held
-        for gap in {gap for reason in item.reasons for gap in reason.gaps}
-    )
-    rows = tuple((*gap, str(count)) for gap, count in sorted(keys.items()))
+def _gaps(view: PlanView) -> Iterable[Table]:
+    rows = tuple((*gap, str(count)) for gap, count in view.gaps.items())
     columns = ("service", "Region", "why", "permission", "keys")
-    return (Table("Services that could not be asked", columns, rows),) if rows else ()
+    return (Table("Services that could not be read", columns, rows),) if rows else ()
 
 
-def _not_offered(items: Iterable[PlanItem]) -> Iterable[Table]:
+def _absent(view: PlanView) -> Iterable[Table]:
     rows = tuple(
         (region, str(len(services)), ", ".join(services))
-        for region, services in absent_services(items).items()
+        for region, services in view.absent.items()
     )
     columns = ("Region", "services", "names")
     return (Table("Services that the Region does not offer", columns, rows),) if rows else ()
-
-
-def _code(plan: Plan) -> Iterable[str]:
-    if not plan.code_looked_at:
-        yield (
-            "No infrastructure code that owns anything was given (--tfstate, --cfn-stack): "
-            "Terraform would create its own keys again."
-        )
-
-
-def _unusable(plan: Plan) -> Iterable[str]:
-    return (f"{bad.source}, {bad.position}: {bad.problem}" for bad in plan.unusable)
 
 
 # --- results -----------------------------------------------------------------------------------
 
 
 _OUTCOMES: Final = {
-    Outcome.FAILED: ("Failed", "Nothing is known to have been done, or not all of it.", "bad"),
-    Outcome.CHANGED: ("Changed", "No longer as planned, so they were left alone.", "warn"),
-    Outcome.SCHEDULED: ("Scheduled", "To be deleted; until then it can be cancelled.", "good"),
-    Outcome.ALREADY_PENDING: ("Already pending", "Scheduled by somebody else.", "plain"),
-    Outcome.CANCELLED: ("Cancelled", "The deletion was called off.", "plain"),
+    Outcome.FAILED: ("Failed", "Not done, not done completely, or unconfirmed.", "bad"),
+    Outcome.CHANGED: ("Changed", "No longer as planned. Nothing was done.", "warn"),
+    Outcome.SCHEDULED: (
+        "Scheduled",
+        "Pending deletion, which can be cancelled until its date.",
+        "good",
+    ),
+    Outcome.ALREADY_PENDING: ("Already pending", "Not scheduled by this plan.", "plain"),
+    Outcome.CANCELLED: ("Cancelled", "The deletion was cancelled.", "plain"),
     Outcome.NOT_PENDING: ("Not pending", "There was nothing to cancel.", "plain"),
 }
-"""What is shown first needs somebody's eyes."""
+"""In order of urgency."""
 
 
 def of_results(results: Iterable[KeyResult], plan: Plan, now: datetime) -> Page:
@@ -340,7 +323,7 @@ def of_results(results: Iterable[KeyResult], plan: Plan, now: datetime) -> Page:
     alone = len(results) - len(done) - len(failed)
     return Page(
         title=f"Applied on {now:%d %B %Y}",
-        about="What became of each key of the plan. Every deletion here can be cancelled until "
+        about="The outcome for each key in the plan. Every deletion can be cancelled until "
         "its waiting period ends.",
         facts=(
             ("Applied", moment(now)),
@@ -351,7 +334,7 @@ def of_results(results: Iterable[KeyResult], plan: Plan, now: datetime) -> Page:
             Figure(
                 money(saved),
                 "a month saved",
-                f"{_keys(len(done))} scheduled; {money(12 * saved)} a year",
+                f"{count_keys(len(done))} scheduled; {money(12 * saved)} a year",
                 "good",
             ),
             Figure(
@@ -363,7 +346,7 @@ def of_results(results: Iterable[KeyResult], plan: Plan, now: datetime) -> Page:
             Figure(
                 str(len(failed)),
                 "failed",
-                "apply the plan again to finish" if failed else "nothing is left to do",
+                "apply the plan again to finish" if failed else "nothing left to do",
                 "bad" if failed else "plain",
             ),
         ),
@@ -386,7 +369,10 @@ def of_results(results: Iterable[KeyResult], plan: Plan, now: datetime) -> Page:
             for outcome, (heading, about, tone) in _OUTCOMES.items()
             if (rows := by_outcome[outcome])
         ),
-        tables=(*_places(items[one.key_arn] for one in done), *_waivers(plan)),
+        tables=(
+            *_owners(items[one.key_arn] for one in done),
+            *_exceptions(used_exceptions(plan.items)),
+        ),
         notes=tuple(plan.warnings),
         limits=plan.limits,
     )
@@ -400,12 +386,12 @@ def _outcomes(
         (
             Bars(
                 "Outcomes",
-                "What became of the keys that the plan schedules.",
+                "Outcomes of the keys that the plan schedules.",
                 ("Outcome", "Keys"),
                 tuple(
                     Bar(
                         outcome.value,
-                        f"{_keys(len(rows))}, {money(cost[outcome])} a month",
+                        f"{count_keys(len(rows))}, {money(cost[outcome])} a month",
                         100 * len(rows) / count,
                         tone,
                     )
@@ -448,13 +434,13 @@ def _waiting(spans: Sequence[tuple[datetime, datetime]], now: datetime) -> Timel
         return min(100.0, max(0.0, 100 * (end - begin).total_seconds() / whole))
 
     return Timeline(
-        "Waiting periods. Until the end of each, the deletion can be cancelled; what is over is "
+        "Waiting periods. Until the end, the deletion can be cancelled. The elapsed part is "
         "filled.",
         f"{first:%d %b %Y}",
         f"{last:%d %b %Y}",
         tuple(
             Span(
-                _keys(len(ends)),
+                count_keys(len(ends)),
                 f"{start:%d %b} to {end:%d %b %Y}, {_left(min(ends), now)}",
                 share(first, start),
                 share(start, end),
@@ -489,26 +475,26 @@ def of_status(status: Status, now: datetime) -> Page:
     kinds = (
         (
             "Drifted",
-            "Not as the journal says.",
+            "AWS differs from the journal.",
             "bad",
             [row for row in status.rows if row.drift],
         ),
         (
             "Pending",
-            "To be deleted; until then it can be cancelled.",
+            "Pending deletion, which can be cancelled until its date.",
             "good",
             [row for row in status.rows if not row.drift and row.state != "deleted"],
         ),
         (
             "Deleted",
-            "Gone, with everything that was encrypted under them alone.",
+            "Deleted, with everything encrypted only under them.",
             "plain",
             [row for row in status.rows if not row.drift and row.state == "deleted"],
         ),
     )
     return Page(
         title=f"Status on {now:%d %B %Y}",
-        about="The keys that the journal says were scheduled, as AWS shows them now.",
+        about="The keys that the journal scheduled, as AWS describes them now.",
         facts=(("Read", moment(now)), ("Keys", str(len(status.rows)))),
         figures=(
             Figure(
@@ -518,7 +504,7 @@ def of_status(status: Status, now: datetime) -> Page:
             Figure(
                 str(status.drifted),
                 "drifted",
-                "not as the journal says" if status.drifted else "all as the journal says",
+                "AWS differs from the journal" if status.drifted else "AWS agrees with the journal",
                 "bad" if status.drifted else "plain",
             ),
         ),

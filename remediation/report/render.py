@@ -14,7 +14,8 @@ from rich.text import Text
 
 from ..escape import csv_cell, markdown_text, printable, printable_lines
 from .console import PeoplesConsole
-from .tables import Report, Table
+from .tables import Report
+from .view import Table
 
 _WIDE: Final = 120
 """On fewer columns the rows get more lines instead."""

@@ -1,4 +1,4 @@
-"""What is shown of plans, results and states, as tables of plain values; free of any layout."""
+"""Plans, results, states and policies as tables and lines, for terminal, Markdown and CSV."""
 
 from __future__ import annotations
 
@@ -8,36 +8,25 @@ from dataclasses import dataclass
 
 from ..guard import GuardRow
 from ..journal import History
-from ..models import (
-    CoverageGap,
-    Evidence,
-    KeyResult,
-    Outcome,
-    PlanItem,
-    References,
-    Unmapped,
-    VerdictKind,
-)
+from ..models import KeyResult, Outcome, PlanItem, VerdictKind
 from ..plan import Plan
-from ..plan_diff import PlanDiff
 from ..policy_view import PolicyView
 from ..status import Status, StatusRow
-
-READABLE_ROWS = 60
-"""More keys than this are shown to people in groups; JSON, CSV and the plan keep every one."""
-
+from .view import (
+    READABLE_ROWS,
+    PlanView,
+    Sum,
+    Table,
+    by_owner,
+    count_keys,
+    money,
+    name_of,
+    other_tables,
+    plan_view,
+)
 
 MANY_ALIKE = 3
-"""A reason that holds so many keys, word for word, is told once."""
-
-
-@dataclass(frozen=True)
-class Table:
-    """A heading, the names of the columns and rows of text."""
-
-    heading: str
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
+"""Print a reason shared by this many keys once."""
 
 
 @dataclass(frozen=True)
@@ -48,184 +37,75 @@ class Report:
     lines: tuple[str, ...]
 
 
-@dataclass
-class Sum:
-    """Keys that are told of together, and their list prices a month in US dollars."""
-
-    keys: int = 0
-    costs: float = 0.0
-
-    def add(self, item: PlanItem) -> None:
-        """Count one more key."""
-        self.keys += 1
-        self.costs += item.monthly_cost_usd
-
-
-def money(dollars: float) -> str:
-    """A list price a month: `$3`, or `$1,234`."""
-    return f"${dollars:,.0f}"
-
-
-def name_of(evidence: Evidence) -> str:
-    """How people know a key: its first alias, else nothing."""
-    return evidence.aliases[0] if isinstance(evidence.aliases, tuple) and evidence.aliases else ""
-
-
 def of_plan(plan: Plan, *, every_key: bool = False) -> Report:
-    """The plan: what would be scheduled, what is held and why, what is skipped."""
-    chosen, held, skipped = (plan.by_verdict[kind] for kind in VerdictKind)
+    """A plan: the keys to schedule, the keys on hold and why, the keys to skip."""
+    view = plan_view(plan)
     notes = _Notes(plan.items)
     tables = []
-    if chosen:
-        heading = f"To schedule: {len(chosen)} keys, {money(plan.summary.monthly_cost_usd)} a month"
-        tables.append(_keys(heading, chosen, notes, every_key=every_key))
-        tables.append(_savings(chosen))
-    if held:
-        tables.append(_keys(f"Held: {len(held)} keys", held, notes, every_key=every_key))
-    if skipped:
-        tables.append(_keys(f"Skipped: {len(skipped)} keys", skipped, notes, every_key=every_key))
-    tables += beside_the_keys(plan, every_key=every_key)
-    lines = notes.lines() + _gaps(plan.items) + _not_offered(plan.items)
-    lines += [
-        f"{len(chosen)} to schedule, {len(held)} held, {len(skipped)} skipped; "
-        f"deleting saves {money(plan.summary.monthly_cost_usd)} a month "
-        f"({money(12 * plan.summary.monthly_cost_usd)} a year, list price)."
-    ]
-    exceptions = Counter((w.rule, w.reason) for item in plan.items for w in item.exceptions)
-    lines += [
-        f"Waived by the policy: {rule} for {count} keys ({reason})."
-        for (rule, reason), count in sorted(exceptions.items())
+    if view.chosen:
+        heading = f"To schedule: {count_keys(len(view.chosen))}, {money(view.saved)} a month"
+        tables += [_keys(heading, view.chosen, notes, every_key=every_key), _savings(view.chosen)]
+    for kind, items in (("Held", view.held), ("Skipped", view.skipped)):
+        if items:
+            heading = f"{kind}: {count_keys(len(items))}"
+            tables.append(_keys(heading, items, notes, every_key=every_key))
+    tables += other_tables(plan, every_key=every_key)
+    lines = [
+        *notes.lines(),
+        *_gaps(view),
+        *_absent(view),
+        f"{len(view.chosen)} to schedule, {len(view.held)} held, {len(view.skipped)} skipped; "
+        f"deleting saves {money(view.saved)} a month "
+        f"({money(12 * view.saved)} a year, list price).",
+        *(
+            f"Policy exception: {rule} for {count_keys(count)}"
+            f"{f' until {until}' if until else ''} ({reason})."
+            for (rule, reason, until), count in view.exceptions.items()
+        ),
     ]
     if len(plan.unmapped) > READABLE_ROWS and not every_key:
         lines.append("More findings of code lead to no live key: --format csv lists all.")
-    if not plan.code_looked_at:
-        lines.append(
-            "No infrastructure code that owns anything was given (--tfstate, --cfn-stack): "
-            "Terraform would create its own keys again."
+    return Report(tuple(tables), (*lines, *view.notices, *plan.limits))
+
+
+def _gaps(view: PlanView) -> Iterator[str]:
+    """Services that could not be read: where, why, how many keys that holds, what to do."""
+    for service, keys in view.keys_by_gap_service.items():
+        gaps = [gap for gap in view.gaps if gap[0] == service]
+        regions = ", ".join(sorted({region for _, region, _, _ in gaps}))
+        causes = "; ".join(sorted({why for _, _, why, _ in gaps}))
+        allow = sorted({permission for _, _, _, permission in gaps if permission})
+        fix = f"allow {', '.join(allow)}, or " if allow else ""
+        yield (
+            f"Could not be read: {service} in {regions} ({causes}); holds {count_keys(keys)}. "
+            f"Fix: {fix}add to the policy: coverage_exceptions: "
+            f"[{{service: {service}, regions: [{regions}], reason: ...}}]"
         )
-    lines += plan.warnings
-    lines += [f"{bad.source}, {bad.position}: {bad.problem}" for bad in plan.unusable]
-    lines += plan.limits
-    return Report(tuple(tables), tuple(lines))
 
 
-def beside_the_keys(plan: Plan, *, every_key: bool) -> list[Table]:
-    """Findings that lead to no key, and what differs from an earlier plan."""
-    tables = []
-    if plan.unmapped:
-        tables.append(_unmapped(plan.unmapped if every_key else plan.unmapped[:READABLE_ROWS]))
-    if plan.since is not None:
-        tables.append(_since(plan, plan.since, every_key=every_key))
-    return tables
-
-
-def _since(plan: Plan, since: PlanDiff, *, every_key: bool) -> Table:
-    """What differs from an earlier plan; a key that is now to be scheduled comes first."""
-    differences = sorted(
-        (*since.new, *since.changed, *since.gone),
-        key=lambda one: (one.now is not VerdictKind.SCHEDULE, one.now is None, one.key_arn),
-    )
-    heading = (
-        f"Since the plan of {since.created_at:%Y-%m-%d %H:%M} UTC: {len(since.new)} new, "
-        f"{len(since.gone)} gone, {len(since.changed)} changed"
-    )
-    shown = differences if every_key else differences[:READABLE_ROWS]
-    names = {one.key_arn: "" for one in shown}
-    for item in plan.items:
-        if item.key_arn in names:
-            names[item.key_arn] = name_of(item.evidence)
-    return Table(
-        heading,
-        ("key", "alias", "account", "Region", "verdict", "why"),
-        tuple(
-            (
-                one.key_arn.key_id,
-                names[one.key_arn],
-                one.key_arn.account_id,
-                one.key_arn.region,
-                f"{one.was.value if one.was else 'new'} -> {one.now.value if one.now else 'gone'}",
-                one.why,
-            )
-            for one in shown
-        ),
-    )
-
-
-def _unmapped(findings: Sequence[Unmapped]) -> Table:
-    """Findings of code without a key: several checks of one place are told once."""
-    rows = dict.fromkeys(
-        (
-            f"{code.file}:{code.first_line}",
-            code.address,
-            one.reason + (f": {', '.join(one.candidates)}" if one.candidates else ""),
-            one.step,
+def _absent(view: PlanView) -> Iterator[str]:
+    for region, services in view.absent.items():
+        yield (
+            f"Not offered in {region}, so not read: {len(services)} services (no host in DNS, "
+            f"not in AWS's public list): {', '.join(services)}."
         )
-        for one in findings
-        if (code := one.finding.code) is not None
-    )
-    heading = f"In code, and no live key known: {len(rows)}"
-    return Table(heading, ("file", "address", "reason", "to resolve it"), tuple(rows))
 
 
 def _savings(chosen: Sequence[PlanItem]) -> Table:
-    """What deleting saves whom."""
-    groups: dict[tuple[str, str], Sum] = defaultdict(Sum)
-    for item in chosen:
-        groups[item.account_id, item.owner or "nobody known"].add(item)
+    """Savings by account and owner."""
+    groups = {who: sums[VerdictKind.SCHEDULE] for who, sums in by_owner(chosen).items()}
     return Table(
-        "Saved, by account and owner (list price)",
+        "Savings by account and owner (list price)",
         ("account", "owner", "keys", "a month", "a year"),
         tuple(
             (account, owner, str(its.keys), money(its.costs), money(12 * its.costs))
-            for (account, owner), its in sorted(groups.items())
+            for (account, owner), its in groups.items()
         ),
     )
 
 
-def _gaps(items: Iterable[PlanItem]) -> list[str]:
-    """Services that could not be asked: where, why, how many keys that holds, how to go on."""
-    held = Counter[str]()
-    gaps: dict[str, set[CoverageGap]] = defaultdict(set)
-    for item in items:
-        of_item = {gap for reason in item.reasons for gap in reason.gaps}
-        held.update({gap.service for gap in of_item})
-        for gap in of_item:
-            gaps[gap.service].add(gap)
-    lines = []
-    for service, found in sorted(gaps.items()):
-        regions = ", ".join(sorted({gap.region for gap in found}))
-        whys = "; ".join(sorted({gap.why for gap in found}))
-        allow = sorted({gap.permission for gap in found if gap.permission})
-        cure = f"allow {', '.join(allow)}, or " if allow else ""
-        lines.append(
-            f"Not asked: {service} in {regions} ({whys}); holds {held[service]} keys. To go "
-            f"on, {cure}add to the policy: coverage_exceptions: "
-            f"[{{service: {service}, regions: [{regions}], reason: ...}}]"
-        )
-    return lines
-
-
-def absent_services(items: Iterable[PlanItem]) -> dict[str, list[str]]:
-    """By Region, the services that it does not offer and that were not asked for that reason."""
-    found: dict[str, set[str]] = defaultdict(set)
-    for item in items:
-        seen = item.evidence.references
-        if isinstance(seen, References):
-            for absences in seen.absent or ():
-                found[absences.region] |= {one.service for one in absences.services}
-    return {region: sorted(services) for region, services in sorted(found.items())}
-
-
-def _not_offered(items: Iterable[PlanItem]) -> list[str]:
-    return [
-        f"Not offered in {region}, so not asked: {len(services)} services (no host in DNS, "
-        f"not in AWS's public list): {', '.join(services)}."
-        for region, services in absent_services(items).items()
-    ]
-
-
 class _Notes:
-    """Reasons that hold many keys alike, told once below the tables and numbered in the rows."""
+    """Reasons shared by many keys, printed once below the tables and numbered in the rows."""
 
     def __init__(self, items: Iterable[PlanItem]) -> None:
         self._keys = Counter(
@@ -234,19 +114,21 @@ class _Notes:
         self._numbers: dict[str, int] = {}
 
     def why(self, item: PlanItem) -> str:
-        """The reasons of one key, each cause once, with the rules that it sets off."""
+        """The reasons of one key, each message once, after the rules that give it."""
         rules: dict[str, list[str]] = {}
         for reason in item.reasons:
             rules.setdefault(reason.message, []).append(reason.rule)
-        return "; ".join(f"{', '.join(ids)}{self._told(message)}" for message, ids in rules.items())
+        return "; ".join(
+            f"{', '.join(ids)}{self._reference(message)}" for message, ids in rules.items()
+        )
 
-    def _told(self, message: str) -> str:
+    def _reference(self, message: str) -> str:
         if self._keys[message] < MANY_ALIKE:
             return f": {message}"
         return f" [{self._numbers.setdefault(message, len(self._numbers) + 1)}]"
 
     def lines(self) -> list[str]:
-        """The numbered reasons, with how many keys each holds."""
+        """The numbered reasons, with the number of keys each holds."""
         return [
             f"[{number}] {message} ({self._keys[message]} keys)"
             for message, number in self._numbers.items()
@@ -282,7 +164,7 @@ def _keys(heading: str, items: Sequence[PlanItem], notes: _Notes, *, every_key: 
 
 
 def of_results(results: Iterable[KeyResult], *, every_key: bool = False) -> Report:
-    """What `apply` or `cancel` did: a row a key, the counts last."""
+    """The outcomes of `apply` or `cancel`: one row per key, the counts last."""
     results = tuple(results)
     counts = Counter(result.outcome for result in results)
     shown = results
@@ -312,7 +194,7 @@ def of_results(results: Iterable[KeyResult], *, every_key: bool = False) -> Repo
 
 
 def of_status(status: Status, *, every_key: bool = False) -> Report:
-    """The keys of the journal as they are now."""
+    """The current state of the keys in the journal."""
     rows = status.rows if every_key else tuple(sorted(status.rows, key=_urgency))[:READABLE_ROWS]
     table = Table(
         "Scheduled by this journal",
@@ -374,7 +256,7 @@ def _told(row: GuardRow) -> Iterator[str]:
 
 
 def of_policy(view: PolicyView) -> Report:
-    """What a decision policy amounts to."""
+    """The values and rules of a decision policy."""
     values = Table(
         "Values",
         ("name", "value", "default", "meaning"),
@@ -397,18 +279,18 @@ def of_policy(view: PolicyView) -> Report:
         ),
     )
     exceptions = Table(
-        "Waivers",
+        "Exceptions",
         ("rule", "key", "until", "state", "reason"),
         tuple(
             (
                 rule.id,
-                exception_for.key,
-                exception_for.until,
-                exception_for.state,
-                exception_for.reason,
+                exception.key,
+                exception.until,
+                exception.state,
+                exception.reason,
             )
             for rule in view.rules
-            for exception_for in rule.exceptions
+            for exception in rule.exceptions
         ),
     )
     overrides = Table(
@@ -427,7 +309,7 @@ def of_policy(view: PolicyView) -> Report:
     lines = [
         f"{asked.entries} entries about {asked.services} services say which resources name a key: "
         f"{asked.calls} API calls (policies/key_references.yaml).",
-        *(f"May stay unread: {gap.service} ({gap.reason})." for gap in asked.accepted_gaps),
+        *(f"Coverage exception: {gap.service} ({gap.reason})." for gap in asked.accepted_gaps),
     ]
     shown = (values, rules, exceptions, overrides)
     return Report(tuple(table for table in shown if table.rows), tuple(lines))

@@ -14,6 +14,7 @@ from keysweep.remediation.models import PlanSummary, Unmapped
 from keysweep.remediation.plan import Plan
 from keysweep.remediation.policy import Policy
 from keysweep.remediation.report import tables
+from keysweep.remediation.report.view import READABLE_ROWS
 
 SHOP = "111122223333"
 
@@ -64,7 +65,7 @@ def test_a_finding_without_a_key_is_shown_with_place_reason_candidates_and_step(
 def test_more_than_people_read_are_in_the_csv() -> None:
     many = plan(*(unresolved(number) for number in range(1, 200)))
     short = tables.of_plan(many)
-    assert len(short.tables[0].rows) == tables.READABLE_ROWS
+    assert len(short.tables[0].rows) == READABLE_ROWS
     assert any("--format csv" in line for line in short.lines)
     assert len(tables.of_plan(many, every_key=True).tables[0].rows) == 199
 

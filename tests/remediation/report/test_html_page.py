@@ -106,7 +106,7 @@ def test_a_plan_shows_money_reasons_keys_owners_gaps_waivers_and_limits() -> Non
     document = shown(page.of_plan(plan(item(), held())))
     assert document.one("h1").text == "Plan of 01 November 2026"
     assert figures(document) == [
-        "$4 a month now 2 keys nominated",
+        "$4 a month now 2 keys",
         "$3 a month saved 1 key to schedule; $36 a year",
         "$1 a month held 1 key held",
     ]
@@ -117,8 +117,8 @@ def test_a_plan_shows_money_reasons_keys_owners_gaps_waivers_and_limits() -> Non
         "To schedule: 1",
         "Held: 1",
         "Owners and accounts",
-        "Waived by the policy",
-        "Services that could not be asked",
+        "Exceptions in the policy",
+        "Services that could not be read",
         "To know",
         "What nobody can prove",
     ]
@@ -149,8 +149,8 @@ def test_services_that_a_region_does_not_offer_are_counted_on_page_and_terminal(
     assert ["sa-east-1", "1", "omics"] in rows
     lines = [line for line in tables.of_plan(made).lines if line.startswith("Not offered in")]
     assert [line.split(" services")[0] for line in lines] == [
-        "Not offered in eu-west-3, so not asked: 2",
-        "Not offered in sa-east-1, so not asked: 1",
+        "Not offered in eu-west-3, so not read: 2",
+        "Not offered in sa-east-1, so not read: 1",
     ]
 
 
@@ -176,7 +176,7 @@ def test_the_evidence_is_folded_below_its_verdict_and_the_reasons_are_not() -> N
     }
     summary = second.one("summary").text
     assert "protected-tag : it is tagged keysweep:keep" in summary
-    assert "too-new, waived : the auditor agreed (until 2027-01-01)" in summary
+    assert "too-new, exception : the auditor agreed (until 2027-01-01)" in summary
 
 
 def test_what_differs_from_an_earlier_plan_is_a_table_of_its_own() -> None:

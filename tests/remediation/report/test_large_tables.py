@@ -10,7 +10,8 @@ from keysweep.remediation.models import Hold, KeyArn, KeyResult, Outcome, PlanIt
 from keysweep.remediation.plan import Plan, PlanSummary
 from keysweep.remediation.policy import Policy
 from keysweep.remediation.report import tables
-from keysweep.remediation.report.tables import READABLE_ROWS, Report
+from keysweep.remediation.report.tables import Report
+from keysweep.remediation.report.view import READABLE_ROWS
 
 MANY = 2 * READABLE_ROWS
 

@@ -12,7 +12,8 @@ from keysweep.remediation import policy
 from keysweep.remediation.cli.console import progress
 from keysweep.remediation.policy_view import describe_policy
 from keysweep.remediation.report import render
-from keysweep.remediation.report.tables import Report, Table, of_policy
+from keysweep.remediation.report.tables import Report, of_policy
+from keysweep.remediation.report.view import Table
 
 KEY = "99dfeb9f-b3ce-5e5e-ba83-4a0ddbf47341"
 REPLICA = "mrk-99dfeb9fb3ce5e5eba834a0ddbf47341"
@@ -38,7 +39,7 @@ TABLES = {
             (REPLICA, "", "111122223333", "eu-west-1", "$1", "", ""),
         ),
     ),
-    "held": Table("Held: 1 keys", PLAN, ((KEY, "alias/report", *HERE, "$1", "data", ATTEMPT),)),
+    "held": Table("Held: 1 key", PLAN, ((KEY, "alias/report", *HERE, "$1", "data", ATTEMPT),)),
     "grouped": Table(
         "Held: 61 keys",
         ("account", "owner", "rule", "keys", "a month"),
