@@ -1,4 +1,4 @@
-"""The aliases of keys: one listing for all keys of an account and Region, or of one key alone."""
+"""Aliases of keys, from one listing for each account-Region, or for a single key."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from .source import Source
 
 def _read(connection: Connection, group: Sequence[Evidence]) -> Mapping[KeyArn, tuple[str, ...]]:
     by_id: dict[str, set[str]] = {}
-    # `apply` looks at each key again by itself: then the listing of all would be made once a key.
+    # `apply` reads each key by itself; listing all aliases each time would be slow.
     of_one = {"KeyId": str(group[0].key_arn)} if len(group) == 1 else {}
     for page in connection.client("kms").get_paginator("list_aliases").paginate(**of_one):
         for alias in page["Aliases"]:
-            # AWS reserves names for keys that do not exist yet: those have no target.
+            # AWS reserves names for keys that do not exist yet; these have no target.
             if target := alias.get("TargetKeyId"):
                 by_id.setdefault(target, set()).add(alias["AliasName"])
     return {e.key_arn: tuple(sorted(by_id.get(e.key_arn.key_id, ()))) for e in group}

@@ -28,26 +28,26 @@ _log: Final = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-_OURS: Final = "an error of keysweep itself; please report it"
+_BUG: Final = "this is a bug in Keysweep; please report it"
 
 Wanted = Callable[[Evidence], frozenset[str]]
-"""Says which pieces are still wanted of a key; empty when nothing is."""
+"""Returns the pieces that a key still needs, or nothing."""
 
 Progress = Callable[[str, int], None]
-"""Told of each step: what is read now, and of how many keys so far."""
+"""Called with each piece that is read, and for how many keys so far."""
 
 
 @dataclass
 class Collector:
-    """Reads evidence of many keys: account-Regions in parallel, and some of the keys within.
+    """Reads evidence about many keys, with account-Regions in parallel.
 
-    Each account-Region has threads of its own, so that a slow one keeps no other waiting.
+    Each account-Region has its own threads, so that a slow one does not delay others.
     """
 
     accounts: Accounts
     progress: Progress = lambda _piece, _keys: None
     sources: Mapping[str, Source] = field(default_factory=lambda: SOURCES)
-    """The source of each piece; another one than `SOURCES` where the user names one."""
+    """The source of each piece. CloudTrail Lake replaces some of `SOURCES`."""
     _scans: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(SCANS))
 
     def collect(
@@ -89,7 +89,7 @@ class Collector:
         return ByKey(kept, numbers)
 
     def read_one(self, evidence: Evidence, pieces: Iterable[str]) -> Evidence:
-        """Read these pieces of one key again, in this thread, whatever was known of them."""
+        """Read these pieces of one key, again if they were read before, in this thread."""
         for piece in sorted(pieces, key=self._order):
             (evidence,) = self._read_group(piece, [evidence])
         return evidence
@@ -97,7 +97,7 @@ class Collector:
     def _one_place(
         self, group: Sequence[Evidence], wanted: Wanted, width: int, tally: _Tally
     ) -> list[_Step]:
-        """The evidence of one place's keys, up to what is asked of another place for all keys."""
+        """Evidence of one account-Region's keys, up to pieces that another one answers for all."""
         known: dict[KeyArn, _Step] = {}
         asked = group
         with ThreadPoolExecutor(min(width, len(group))) as keys:
@@ -114,7 +114,7 @@ class Collector:
                 asked = self._read_group(piece, some)
 
     def _one_key(self, evidence: Evidence, wanted: Wanted, tally: _Tally) -> _Step:
-        """The evidence of one key, up to what is read of many keys together."""
+        """Evidence of one key, up to pieces that are read for many keys together."""
         while ready := self._ready(evidence, wanted):
             piece = min(ready, key=self._order)
             source = self.sources.get(piece)
@@ -134,20 +134,20 @@ class Collector:
         return source is not None and source.at is not None
 
     def _read_group(self, piece: str, group: Sequence[Evidence]) -> list[Evidence]:
-        """Keys that share a source's answer, with one more piece."""
+        """Read one more piece of these keys."""
         values = self._values(piece, group)
         found = []
         for evidence in group:
             value = values.get(evidence.key_arn)
             if value is None:
-                value = Unreadable(unreadable=f"its source left this key out: {_OURS}")
+                value = Unreadable(unreadable=f"its source left out this key ({_BUG})")
             found.append(_put(evidence, piece, value))
         return found
 
     def _values(self, piece: str, group: Sequence[Evidence]) -> Mapping[KeyArn, Piece]:
         source = self.sources.get(piece)
         if source is None:
-            return _all(group, Unreadable(unreadable=f"nothing reads it: {_OURS}"))
+            return _all(group, Unreadable(unreadable=f"no source reads it ({_BUG})"))
         try:
             connection = self.accounts.connect(source.at or group[0].key_arn)
         except AccountUnavailable as error:
@@ -172,7 +172,7 @@ class Collector:
         return (Cost.FREE if source is None else source.cost), piece
 
     def _ready(self, evidence: Evidence, wanted: Wanted) -> frozenset[str]:
-        """The wanted pieces that can be read now, with what must be read before the others."""
+        """Pieces to read now: needed ones, or those that must be read before them."""
         ready: set[str] = set()
         todo = list(wanted(evidence))
         while todo:
@@ -189,14 +189,14 @@ class Collector:
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """How far one key has come, and the pieces that it wants next."""
+    """Evidence of one key so far, and the pieces to read next."""
 
     evidence: Evidence
     ready: frozenset[str]
 
 
 class _Tally:
-    """Counts the keys of which each piece was asked, for the progress that people see."""
+    """Counts for how many keys each piece was read, for the progress display."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
@@ -217,7 +217,7 @@ def _by_place(values: Iterable[T], arn_of: Callable[[T], KeyArn]) -> list[list[T
 
 
 def _attempt(source: Source, connection: Connection, read: Callable[[], Piece]) -> Piece:
-    """What a source reads, or why it could not: AWS's errors, and answers of another shape."""
+    """What a source reads. AWS errors and unexpected answers become `Unreadable`."""
     from botocore.parsers import ResponseParserError
 
     try:
@@ -232,10 +232,10 @@ def _attempt(source: Source, connection: Connection, read: Callable[[], Piece]) 
             connection.region,
             exc_info=True,
         )
-        odd = f"{type(error).__name__}: {error}"
+        why = f"{type(error).__name__}: {error}"
         return Unreadable(
-            unreadable=f"AWS answered in account {connection.account_id}, {connection.region} in "
-            f"a way that is not understood ({odd[:200]})"
+            unreadable=f"AWS's answer in account {connection.account_id}, {connection.region} "
+            f"was not understood ({why[:200]})"
         )
 
 
@@ -244,11 +244,11 @@ def _all(group: Sequence[Evidence], value: Unreadable) -> dict[KeyArn, Piece]:
 
 
 def _put(evidence: Evidence, piece: str, value: Piece) -> Evidence:
-    """The evidence with one more piece, checked by the model."""
+    """Add a piece to the evidence. An invalid value becomes `Unreadable`."""
     try:
         return Evidence.model_validate({**dict(evidence), piece: value})
     except ValidationError as error:
         _log.debug("%s of %s: value not valid", piece, evidence.key_arn, exc_info=True)
-        odd = error.errors()[0]["msg"]
-        unknown = Unreadable(unreadable=f"AWS's answer is not understood ({odd})")
-        return evidence.model_copy(update={piece: unknown})
+        why = error.errors()[0]["msg"]
+        unreadable = Unreadable(unreadable=f"AWS's answer was not understood ({why})")
+        return evidence.model_copy(update={piece: unreadable})

@@ -1,7 +1,7 @@
-"""Who declares a key: the CloudFormation stack that owns it.
+"""The CloudFormation stack that declares a key.
 
-CloudFormation is asked about every key that no state or stack given by the user declares. Terraform
-cannot be asked.
+Keysweep asks CloudFormation about every key that no given state or stack declares. Terraform has no
+such call.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ def _read(connection: Connection, evidence: Evidence) -> Declarations:
         if said["Code"] == "ValidationError" and "does not exist" in said.get("Message", ""):
             return Declarations()
         raise
-    # The answer has the first hundred resources of the stack, not the key alone. Without the key's
-    # own row nothing says that the stack let it go.
+    # The answer has the first hundred resources of the stack, not only the key. Without the key's
+    # own row, nothing shows that the stack no longer manages it.
     resources = answer["StackResources"]
     if not resources:
         raise LookupError("neither a stack nor a ValidationError")

@@ -1,4 +1,4 @@
-"""What DescribeKey says of a key. Every write rests on it, so it is read again right before."""
+"""A key's description. It is read again right before every write."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .source import Source
 
 
 def describe(connection: Connection, key_arn: KeyArn) -> KeyDescription | NotFound:
-    """One DescribeKey by ARN; botocore's errors pass through, but for NotFoundException."""
+    """Call DescribeKey. botocore's errors pass through, except NotFoundException."""
     try:
         answer = connection.client("kms").describe_key(KeyId=str(key_arn))
     except ClientError as error:

@@ -1,4 +1,4 @@
-"""The grants of a key, all pages. A service's resources hold grants for as long as they exist."""
+"""Grants of a key. AWS services keep a grant for as long as their resource exists."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
-"""What a key policy says: whom it lets in from outside, and whether a deletion can be undone.
+"""Who outside the account can use a key, and whether its deletion can be cancelled.
 
-Reads the one policy that a key has. What cannot be understood for certain is a problem, and holds.
+A key has exactly one key policy. Anything in it that is not understood for certain is a problem,
+which holds the key.
 """
 
 from __future__ import annotations
@@ -33,12 +34,12 @@ ELEMENTS: Final = frozenset(
 """The elements of a statement ("Grammar of the IAM JSON policy language", IAM User Guide)."""
 
 TEXTS: Final = ("Action", "NotAction", "Resource", "NotResource")
-"""The elements that are texts, or lists of texts."""
+"""Elements that are strings, or lists of strings."""
 
 TEXT_OPERATORS: Final = frozenset({"StringEquals", "StringEqualsIgnoreCase", "StringLike"})
 PINNING_OPERATORS: Final = TEXT_OPERATORS | {"ArnEquals", "ArnLike"}
-"""Operators that are true only for the values they name, and false when the condition key is
-absent ("IAM JSON policy elements: Condition operators", IAM User Guide). `...IfExists` and
+"""Operators that are true only for the given values, and false if the condition key is absent
+ ("IAM JSON policy elements: Condition operators", IAM User Guide). `...IfExists` and
 `ForAllValues:...` are true when it is absent, so they pin only beside `Null: false`."""
 
 PRINCIPAL_ACCOUNTS: Final = frozenset({"kms:calleraccount", "aws:principalaccount"})
@@ -91,11 +92,11 @@ _HALF_A_CHARACTER: Final = re.compile(r"[\ud800-\udfff]")
 
 
 class _Unclear(ValueError):
-    """The document says something that this module does not understand for certain."""
+    """The document has something that this module does not understand for certain."""
 
 
 def understand(document: str, key_arn: KeyArn) -> KeyPolicy:
-    """What a key policy document says about a key of this ARN. Never raises: see `problem`."""
+    """Evaluate the key policy document of a key. Sets `problem` rather than raise an error."""
     digest = hashlib.sha256(document.encode()).hexdigest()
     try:
         statements = list(_statements(document))
@@ -129,7 +130,7 @@ def _policy(document: str) -> dict[str, Any]:
 
 
 def _statements(document: str) -> Iterator[dict[str, Any]]:
-    """The statements, each a well-formed one with its name in `Sid`."""
+    """The statements, if well-formed, each with a name for messages in `Sid`."""
     policy = _policy(document)
     for number, statement in enumerate(_as_list(policy["Statement"]), 1):
         if not isinstance(statement, dict):
@@ -161,7 +162,7 @@ def _as_list(value: object) -> list[Any]:
 
 
 def _outside(statement: dict[str, Any], account_id: str) -> Iterator[str]:
-    """The principals of an allowing statement that are not of the account, for people."""
+    """Principals outside the account in an Allow statement, for messages."""
     name = statement["Sid"]
     for kind, principal in _principals(statement):
         if kind == "Service":
@@ -193,7 +194,7 @@ def _principals(statement: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _foreign(statement: dict[str, Any], account_id: str) -> list[str]:
-    """The conditions that name another account for which a service may use the key."""
+    """Conditions that let a service use the key for another account."""
     return [
         text
         for operator, text, accounts in _sources(statement)
@@ -202,9 +203,9 @@ def _foreign(statement: dict[str, Any], account_id: str) -> list[str]:
 
 
 def _unpinned(statement: dict[str, Any], account_id: str) -> Iterator[str]:
-    """The services that an allowing statement lets use the key for no account in particular.
+    """Services that an Allow statement does not limit to one account.
 
-    An organization is not the own account, and a bucket's ARN does not say whose it is.
+    An organization is more than the key's account, and a bucket's ARN does not name its account.
     """
     sources = list(_sources(statement))
     if (
@@ -221,7 +222,7 @@ def _unpinned(statement: dict[str, Any], account_id: str) -> Iterator[str]:
 
 
 def _sources(statement: dict[str, Any]) -> Iterator[tuple[str, str, set[str]]]:
-    """Operator, text and accounts of each value that says for whom a service acts."""
+    """Operator, text and accounts of each condition value on the source that a service acts for."""
     for operator, key, values in _conditions(statement):
         if operator != "Null" and key.lower().startswith(SOURCE_KEYS):
             for value in map(str, _as_list(values)):
@@ -229,27 +230,27 @@ def _sources(statement: dict[str, Any]) -> Iterator[tuple[str, str, set[str]]]:
 
 
 def _accounts(key: str, value: str) -> set[str]:
-    """The accounts, or patterns of accounts, that a value of a source's condition key names."""
+    """Accounts, or patterns of accounts, in a condition value."""
     bare = {value} if key.lower() in ACCOUNTS else set()
     return {*_ACCOUNT_WITHIN.findall(value), *_account_field(value), *bare}
 
 
 def _account_field(arn: str) -> Iterator[str]:
-    """The account of an ARN, or the pattern of accounts; one that is left out says nothing."""
+    """The account field of an ARN or ARN pattern, unless it is empty or `*`."""
     parts = arn.split(":")
     if len(parts) > 5 and parts[4].strip("*"):
         yield parts[4]
 
 
 def _conditions(statement: dict[str, Any]) -> Iterator[tuple[str, str, Any]]:
-    """Operator, condition key and values of each condition; the key is empty in an odd one."""
+    """Operator, key and values of each condition. The key is empty in a malformed one."""
     for operator, tests in statement.get("Condition", {}).items():
         for key, values in tests.items() if isinstance(tests, dict) else [("", tests)]:
             yield operator, key, values
 
 
 def _pinned(statement: dict[str, Any], account_id: str, *, by_service: bool) -> bool:
-    """Whether a condition lets only the own account pass, or a service that acts for it."""
+    """Whether a condition limits the statement to the account, or to services that act for it."""
     conditions = list(_conditions(statement))
     present = {
         key.lower()
@@ -264,7 +265,7 @@ def _pinned(statement: dict[str, Any], account_id: str, *, by_service: bool) -> 
 
 
 def _positive(operator: str, *, present: bool) -> str:
-    """The operator without its set prefix and `IfExists`, where these do not weaken it."""
+    """The operator without set prefix and `IfExists`, if these do not weaken it."""
     bare = operator.removeprefix("ForAnyValue:")
     if present:
         bare = bare.removeprefix("ForAllValues:").removesuffix("IfExists")
@@ -272,7 +273,7 @@ def _positive(operator: str, *, present: bool) -> str:
 
 
 def _pin(key: str, account_id: str, *, by_service: bool) -> Callable[[str], bool]:
-    """Whether a value of this condition key, which is in lower case, pins the account."""
+    """A test of whether a value of this lower-case condition key limits it to the account."""
     if key in ACCOUNTS:
         return lambda value: value == account_id
     if key in ARNS:
@@ -283,13 +284,13 @@ def _pin(key: str, account_id: str, *, by_service: bool) -> Callable[[str], bool
 
 
 def _is_arn_of(value: str, account_id: str) -> bool:
-    """Whether an ARN, or a pattern of ARNs, has exactly this account. A variable could be any."""
+    """Whether an ARN or ARN pattern names exactly this account, without variables."""
     parts = value.split(":")
     return len(parts) > 5 and parts[0] == "arn" and parts[4] == account_id and "${" not in value
 
 
 def _all(values: object, test: Callable[[str], bool]) -> bool:
-    """Whether there are values and each one passes: one that does not lets others in."""
+    """Whether there are values, and all pass. One that does not would admit others."""
     texts = [str(value) for value in _as_list(values)]
     return bool(texts) and all(map(test, texts))
 
@@ -299,7 +300,7 @@ def _only_reads(statement: dict[str, Any]) -> bool:
 
 
 def _governs(statement: dict[str, Any], key_arn: KeyArn) -> bool:
-    """Whether this allowing statement lets the account's own IAM policies allow a cancellation."""
+    """Whether an Allow statement lets the account's IAM policies allow a cancellation."""
     account = key_arn.account_id
     roots = {account, f"arn:{key_arn.partition}:iam::{account}:root", "*"}
     return (
@@ -329,14 +330,14 @@ def _forbids_undo(statement: dict[str, Any]) -> bool:
 def _covers(statement: dict[str, Any], action: str) -> bool:
     """Whether Action, or NotAction, of a statement covers an action given in lower case."""
     element = "Action" if "Action" in statement else "NotAction"
-    # IAM knows * and ? alone; fnmatch would read brackets as a set of characters.
+    # IAM has only * and ?; fnmatch would read brackets as a set of characters.
     patterns = [pattern.lower().replace("[", "[[]") for pattern in _as_list(statement[element])]
     matches = any(fnmatchcase(action, pattern) for pattern in patterns)
     return matches == (element == "Action")
 
 
 def _read(connection: Connection, evidence: Evidence) -> KeyPolicy:
-    # A key has exactly one policy, and that is its name ("GetKeyPolicy", AWS KMS API Reference).
+    # The only valid name ("GetKeyPolicy", AWS KMS API Reference).
     answer = connection.client("kms").get_key_policy(
         KeyId=str(evidence.key_arn), PolicyName="default"
     )

@@ -1,4 +1,4 @@
-"""When a key was last used, as KMS itself tracks it: GetKeyLastUsage, since 23 April 2026."""
+"""A key's last use as KMS tracks it, since 23 April 2026 (GetKeyLastUsage)."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from ..models import Cost, Evidence, LastUse, Unreadable
 from .source import Source
 
 SINCE_BOTO3: Final = "1.42.97"
-"""The first version that knows the operation."""
+"""First version with the operation."""
 
 
 def _read(connection: Connection, evidence: Evidence) -> LastUse | Unreadable:
     kms = connection.client("kms")
     if not hasattr(kms, "get_key_last_usage"):
         return Unreadable(
-            unreadable=f"boto3 {version('boto3')} does not know GetKeyLastUsage; "
-            f"install boto3 {SINCE_BOTO3} or later"
+            unreadable=f"boto3 {version('boto3')} does not have GetKeyLastUsage. "
+            f"Fix: install boto3 {SINCE_BOTO3} or later"
         )
     answer = kms.get_key_last_usage(KeyId=str(evidence.key_arn))
     usage = answer.get("KeyLastUsage") or {}

@@ -1,7 +1,7 @@
-"""Aliases on other keys that got their key after this one was created: information for review.
+"""Aliases that other keys got after this key was created. Reported only; never holds a key.
 
-CloudTrail's event history ends after 90 days. Of an older move ListAliases shows only its date:
-when the alias was last associated with a key ("AliasListEntry", AWS KMS API Reference).
+CloudTrail's event history ends after 90 days. For older moves, ListAliases shows only when the
+alias was last associated with a key ("AliasListEntry", AWS KMS API Reference).
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ from ..models import Cost, Evidence, KeyArn, LaterAlias, LaterAliases, known
 from .source import Source
 
 SHOWN: Final = 20
-"""How many are named for each key; the others are counted."""
+"""How many to name for each key. The others are counted."""
 
 
 class _Listed(NamedTuple):
     updated: datetime
     moved: bool
-    """By UpdateAlias: it had another key since its creation, or was set to the same one again."""
+    """UpdateAlias changed it: it had another key before, or was set to the same key again."""
     alias: str
     key_id: str
 
 
 def _listed(entries: Iterable[Mapping[str, Any]]) -> list[_Listed]:
-    """Those that may have moved, UpdateAlias's first and the newest of each first."""
+    """Aliases that may have moved: those changed by UpdateAlias first, then the newest first."""
     found = [
         _Listed(
             updated=alias["LastUpdatedDate"],
@@ -36,7 +36,7 @@ def _listed(entries: Iterable[Mapping[str, Any]]) -> list[_Listed]:
             key_id=alias["TargetKeyId"],
         )
         for alias in entries
-        # AWS reserves names for keys that do not exist yet: those have no target.
+        # AWS reserves names for keys that do not exist yet; these have no target.
         if alias.get("TargetKeyId") and not alias["AliasName"].startswith("alias/aws/")
     ]
     return sorted(found, key=lambda one: (one.moved, one.updated, one.alias), reverse=True)

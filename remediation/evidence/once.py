@@ -1,4 +1,4 @@
-"""Values that are made once, however many threads ask for them."""
+"""Values that are computed once, even if several threads ask for them."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ V = TypeVar("V")
 
 
 class Once(Generic[V]):
-    """Values by name. Who asks first makes one, and the others wait for it, or for its error."""
+    """Values by name. The first caller computes a value; others wait for it or its error."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._made: dict[Hashable, Future[V]] = {}
 
     def get(self, name: Hashable, make: Callable[[], V]) -> V:
-        """The value of that name, made now if it is not there yet."""
+        """The value of that name. Compute it if it is missing."""
         with self._lock:
             future = self._made.get(name)
             mine = future is None

@@ -1,4 +1,4 @@
-"""Whom to ask about a key, from what is known anyway: no call of its own."""
+"""Whom to ask about a key, from evidence that was already read."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from ..policy import Policy
 
 
 def owner_of(evidence: Evidence, policy: Policy) -> str | None:
-    """The best lead to the people behind a key, with how it was found; None without any.
+    """The key's owner, or the best hint; None without any.
 
-    In this order: the policy's owner tags, the code that declares it, an alias, whoever changed
-    its state last.
+    In this order: the policy's owner tags, the code that declares it, an alias, and the caller
+    that last changed its state.
     """
     if isinstance(evidence.tags, dict):
         by_name = {name.strip().casefold(): value.strip() for name, value in evidence.tags.items()}

@@ -1,4 +1,4 @@
-"""How often a key was rotated, since each of the first two rotations costs."""
+"""How often a key was rotated. Each of the first two rotations adds to its monthly cost."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ PAID_ROTATIONS: Final = 2
 
 
 def monthly_cost(evidence: Evidence) -> float:
-    """List price in US dollars a month that this key costs; 0 while it waits for deletion.
+    """The key's monthly cost in US dollars at list price; 0 while it is pending deletion.
 
-    Each key of a multi-Region set counts by itself. Unknown rotations count as none, so that a
-    saving is never promised too high.
+    Each key of a multi-Region set counts separately. Rotations that could not be read count as
+    none, so that savings are never too high.
     """
     description = evidence.description
     if not isinstance(description, KeyDescription) or description.key_manager != "CUSTOMER":
@@ -33,7 +33,7 @@ def monthly_cost(evidence: Evidence) -> float:
 
 
 def _rotates(description: KeyDescription) -> bool:
-    """Rotations exist for symmetric encryption keys outside of custom key stores only
+    """Only symmetric encryption keys outside custom key stores have rotations
     ("ListKeyRotations", AWS KMS API Reference)."""
     return (
         description.key_spec == "SYMMETRIC_DEFAULT"

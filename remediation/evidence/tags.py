@@ -1,4 +1,4 @@
-"""The tags of a key, all pages. An ill-formed tag is kept: it may be the one that protects."""
+"""Tags of a key. Malformed tags are kept, since one may protect the key."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Resources of other services that name the key: the only wide read, made once an account-Region.
+"""Resources that name a key, from one scan of each account-Region.
 
-What is asked stands in `policies/key_references.yaml`; what cannot be read is a gap with its name.
+`policies/key_references.yaml` lists the calls. A service that could not be read is a coverage gap.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from botocore.session import Session
 
 _scans: Final[WeakKeyDictionary[Session, Once[Index]]] = WeakKeyDictionary()
-"""Indexes by session, each made once: a run has a session for each account, a later run others."""
+"""Indexes by session, each computed once. A session belongs to one account and one run."""
 _scans_lock: Final = threading.Lock()
 
 

@@ -1,14 +1,13 @@
-"""Whether a Region has a service at all: nothing can name a key where there is no service.
+"""Whether a service is absent from a Region, so that none of its resources can name a key.
 
-Two independent witnesses have to agree. DNS says that the operation's own host does not exist,
-while hosts of other, rarely used services of the Region do; and AWS's public list of the Region's
-services, in Parameter Store, does not name it. botocore's list of Regions is no witness: it may be
-older than a launch, is empty for new services, and names Regions without a host.
+Two independent witnesses must agree: the operation's own host does not exist in DNS, while hosts of
+other, rarely used services of the Region do; and AWS's public list of the Region's services, in
+Parameter Store, does not name the service. botocore's list of Regions is no witness: it can be out
+of date, is empty for new services, and names Regions without a host.
 
-What a host is asked for is AWS's plain name, whatever FIPS or dual-stack settings say: many
-services have no host of those kinds where they have a plain one. Behind a proxy it is the proxy
-that resolves names, and an endpoint of the user's own says nothing about AWS. Wherever a witness
-is missing, the service is called, and a call without a connection is a gap.
+The host is AWS's plain one, whatever FIPS or dual-stack settings say, since many services have only
+a plain host. Behind a proxy, the proxy resolves names, and a custom endpoint shows nothing about
+AWS. If a witness is missing, the service is called, and a failed connection is a coverage gap.
 """
 
 from __future__ import annotations
@@ -38,17 +37,17 @@ if TYPE_CHECKING:
 
 LIST_PERMISSION: Final = "ssm:GetParametersByPath"
 LIST_RESOURCE: Final = "arn:aws:ssm:*:*:parameter/aws/service/global-infrastructure/*"
-"""AWS's own parameters, which are the same for everybody; in place of every parameter."""
+"""Limits the permission to AWS's public parameters."""
 
 LIST_PATH: Final = "/aws/service/global-infrastructure/regions/{region}/services"
 """"Calling public parameters for AWS services, Regions, endpoints, ..." (AWS Systems Manager User
 Guide)."""
 
 LIST_ALSO_IN: Final = "us-east-1"
-"""Has the list of every Region of its partition; not every Region's Parameter Store has it."""
+"""Has the list of every Region in its partition. Not every Region's Parameter Store has one."""
 
 IN_EVERY_REGION: Final = frozenset({"dynamodb", "ec2", "kms", "s3", "sts"})
-"""A list without one of these is not whole."""
+"""A list without all of these is incomplete."""
 
 CONTROLS: Final = (
     "appconfig",
@@ -60,8 +59,8 @@ CONTROLS: Final = (
     "emr-serverless",
     "network-firewall",
 )
-"""Rarely used services of every Region, whose code in the list is boto3's name: a name server that
-knows only what a company allows will not know all of them."""
+"""Rarely used services of every Region, whose code in the list is boto3's name. A name server that
+resolves only what a company allows will lack some of them."""
 
 CONTROLS_NEEDED: Final = 5
 
@@ -78,7 +77,7 @@ class RegionList:
 
 @dataclass(frozen=True)
 class Absent:
-    """A service that both witnesses know to be absent."""
+    """A service that is absent by both witnesses."""
 
     service: AbsentService
     witnesses: RegionList
@@ -93,7 +92,7 @@ class Doubt:
 
 
 class Witnesses:
-    """What one run knows of hosts and of AWS's lists, each asked for once. Thread-safe."""
+    """Hosts and AWS's lists, each read once a run. Thread-safe."""
 
     def __init__(self) -> None:
         self._hosts: Once[bool] = Once()
@@ -107,9 +106,10 @@ class Witnesses:
         params: Mapping[str, Any],
         client: Any,
     ) -> Absent | Doubt | None:
-        """Whether the Region of the client lacks the service of an entry.
+        """Whether an entry's service is absent from the client's Region.
 
-        None: its host exists, or cannot be known. `params` are those of the entry's first call.
+        None: its host exists, or could not be checked. `params` are those of the entry's first
+        call.
         """
         if _behind_proxy(connection, client):
             return None
@@ -125,7 +125,7 @@ class Witnesses:
                 )
                 for one in (True, False)
             )
-        except (BotoCoreError, ValueError):  # no host without a request: the call itself will tell
+        except (BotoCoreError, ValueError):  # no host without a request; the call itself will show
             return None
         if configured != plain or self._exists(plain):
             return None
@@ -143,7 +143,7 @@ class Witnesses:
         return self._hosts.get(host, partial(exists, host))
 
     def _list(self, connection: Connection, region: str) -> RegionList | Doubt:
-        """Both witnesses of a Region, or what keeps them from being heard."""
+        """Both witnesses of a Region, or why one is missing."""
         path = LIST_PATH.format(region=region)
         codes = public_codes(connection, region, path)
         if isinstance(codes, Doubt):
@@ -152,19 +152,19 @@ class Witnesses:
         try:
             hosts = tuple(_plain_host(connection, name, region) for name in named)
         except BotoCoreError as error:
-            return Doubt(f"the hosts to compare with are not known ({_told(error)})")
+            return Doubt(f"the control hosts could not be worked out ({_message(error)})")
         unknown = [host for host in hosts if not self._exists(host)]
         if unknown or len(hosts) < CONTROLS_NEEDED:
-            which = f"does not know {unknown[0]} either" if unknown else "has nothing to compare"
-            return Doubt(f"DNS is no witness here: it {which}")
+            which = f"it does not know {unknown[0]} either" if unknown else "too few control hosts"
+            return Doubt(f"DNS is no witness here: {which}")
         return RegionList(region, path, codes, hosts)
 
 
 def exists(host: str) -> bool:
-    """False only when DNS says that there is no such name.
+    """False only if DNS answers that the name does not exist (NXDOMAIN).
 
-    A name without an address (NODATA) exists: there may be others below it, and DNS firewalls
-    answer so for what they block. A name server that fails or is late says nothing either.
+    A name without an address (NODATA) exists: it may have others below it, and DNS firewalls answer
+    this way for names that they block. A failure or time-out shows nothing either.
     """
     try:
         socket.getaddrinfo(host, 443)
@@ -183,7 +183,7 @@ def _behind_proxy(connection: Connection, client: Any) -> bool:
 
 
 def _host(client: Any, operation: str, params: Mapping[str, Any]) -> str:
-    """Where botocore would send a request: with host prefix, and as its endpoint rules say."""
+    """The host that botocore would send a request to, host prefix included."""
     url = client.generate_presigned_url(xform_name(operation), Params=dict(params))
     return urlsplit(url).hostname or ""
 
@@ -194,7 +194,7 @@ def _plain_host(connection: Connection, service: str, region: str) -> str:
 
 
 def public_codes(connection: Connection, region: str, path: str) -> frozenset[str] | Doubt:
-    """The codes of AWS's list, from the Region itself or from another that has it."""
+    """Service codes of AWS's list, from the Region itself or from another that has it."""
     problem = Doubt("AWS's public list could not be read")
     for asked in dict.fromkeys(
         (region, LIST_ALSO_IN) if connection.partition == "aws" else (region,)
@@ -208,7 +208,7 @@ def public_codes(connection: Connection, region: str, path: str) -> frozenset[st
             refused = isinstance(error, ClientError) and denied(code_of(error))
             problem = Doubt(
                 "AWS's public list of the Region's services could not be read: "
-                f"GetParametersByPath {'was denied' if refused else 'failed'} ({_told(error)})",
+                f"GetParametersByPath {'was denied' if refused else 'failed'} ({_message(error)})",
                 LIST_PERMISSION if refused else None,
             )
             continue
@@ -218,12 +218,12 @@ def public_codes(connection: Connection, region: str, path: str) -> frozenset[st
         if codes >= IN_EVERY_REGION:
             return codes
         problem = Doubt(
-            f"AWS's public list of the Region's services is not whole: it has {len(codes)}"
+            f"AWS's public list of the Region's services is incomplete: it has {len(codes)}"
         )
     return problem
 
 
-def _told(error: Exception) -> str:
+def _message(error: Exception) -> str:
     if isinstance(error, ClientError):
         return code_of(error)
     return " ".join(str(error).split())[:200] or type(error).__name__
@@ -234,6 +234,6 @@ _of_runs_lock: Final = threading.Lock()
 
 
 def witnesses_of(connection: Connection) -> Witnesses:
-    """Those of the place's run: its lists are the same for every account."""
+    """The witnesses of a run, whose lists are the same for all accounts."""
     with _of_runs_lock:
         return _of_runs.setdefault(connection.own, Witnesses())

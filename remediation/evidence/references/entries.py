@@ -1,8 +1,8 @@
-"""The reference list: which API answers name a KMS key, as data (`policies/key_references.yaml`).
+"""The entries of `policies/key_references.yaml`: which API answers name KMS keys.
 
-Each entry is a call of one service, and the calls that are made for each of its items. Expressions
-are JMESPath. What an entry claims about an answer is checked against botocore's service model: by
-the tests, and again at run time, because botocore silently drops what its model does not know.
+Each entry is a call of one service, and the calls made for each of its items. Expressions are
+JMESPath. Tests compare each entry with botocore's service model, and so does each run, because
+botocore silently drops members that its model lacks.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ from ...strict_yaml import RepeatedName, load_unique
 FILE: Final = "key_references.yaml"
 
 REGIONS_PERMISSION: Final = "ec2:DescribeRegions"
-"""Needed for the entries that are asked in every Region."""
+"""Needed for entries that are read in every Region."""
 
 _LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-"""The safe loader, in C where PyYAML has it: tenfold faster."""
+"""The safe loader, in C if PyYAML has it, which is ten times as fast."""
 
 
 @cache
@@ -66,18 +66,18 @@ Expression = Annotated[str, AfterValidator(_expression)]
 
 
 class Part(Model):
-    """A part of the list; its fields' docstrings go into the JSON Schema."""
+    """A part of the list. Docstrings of fields go into the JSON Schema."""
 
     model_config = ConfigDict(use_attribute_docstrings=True)
 
 
 class Sign(Part):
-    """An error that means "there is nothing", and not "you may not see"."""
+    """An error that means "there is nothing", not "access denied"."""
 
     code: str
     """AWS's error code."""
     saying: str | None = None
-    """Words of the message, where the code alone is also that of a denial."""
+    """Words of the message, if AWS also uses the code for denials."""
 
     def shows(self, code: str, message: str) -> bool:
         """Whether an error with this code and message is this sign."""
@@ -85,50 +85,50 @@ class Sign(Part):
 
 
 Signs = tuple[Annotated[Sign, BeforeValidator(_sign, json_schema_input_type=Sign | str)], ...]
-"""A bare text is a code."""
+"""A plain string is a code."""
 
 
 class Paging(Part):
-    """How to get the next page where botocore has no paginator and no usual token."""
+    """How to get the next page, if botocore has no paginator and no usual token."""
 
     send: str
-    """The parameter of the next request."""
+    """Parameter of the next request."""
     take: Expression
     """Its value, from the answer; null or false after the last page."""
 
 
 class Call(Part):
-    """One API call, what it shows, and the calls made for each item that it shows."""
+    """One API call, its items, and the calls made for each item."""
 
     operation: str
     params: dict[str, JsonValue] = Field(default={})
-    """Constants; the text `{account}` stands for the account's number."""
+    """Constants. `{account}` stands for the account id."""
     take: dict[str, Expression] = Field(default={})
-    """Parameters whose value comes from an item of the call before."""
+    """Parameters with a value from an item of the previous call."""
     same: tuple[str, ...] = ()
-    """Parameters of the call before that are sent again with the same value."""
+    """Parameters of the previous call to send again with the same value."""
     each: dict[str, tuple[str, ...]] = Field(default={})
-    """Parameters that need one call for each of these values."""
+    """Parameters with one call for each of these values."""
     batch: Annotated[int, Field(ge=2)] | None = None
-    """How many items of the call before go into one call; `take` then fills a list."""
+    """How many items of the previous call go into one call. `take` then fills a list."""
     in_region: Expression | None = None
-    """The Region to call, from the item of the call before."""
+    """The Region to call, from the item of the previous call."""
     page: Paging | None = None
     items: Expression = "@"
-    """The items of an answer."""
+    """Items of an answer."""
     resource: Expression | None = None
-    """ARN or name of the resource, from an item; else what the call before says."""
+    """ARN or name of the resource, from an item. Default: that of the previous call."""
     keys: tuple[Expression, ...] = ()
     """Where an item names keys: key ids, key ARNs, alias names or alias ARNs."""
     documents: tuple[Expression, ...] = ()
-    """Texts within an item in which keys are named, such as policies in JSON; IAM's, which boto3
-    parses, too."""
+    """Texts in an item that can name keys, such as JSON policies, also those that boto3
+    parses."""
     hides: str | None = None
-    """Why an item may have a key that AWS does not show: a listing with any item is a gap."""
+    """Why an item may have a key that AWS does not show. Any item is then a coverage gap."""
     nothing: Signs = ()
-    """Errors of this call that mean: there is nothing."""
+    """Errors of this call that mean "there is nothing"."""
     permission: str | None = None
-    """The IAM action, where it is not the service's prefix and the operation's name."""
+    """The IAM action, if it is not the service's prefix and the operation's name."""
     then: Calls = ()
 
     @model_validator(mode="after")
@@ -147,7 +147,7 @@ class Call(Part):
 
     @property
     def names_keys(self) -> bool:
-        """Whether the answer itself names keys, and not only leads to calls that do."""
+        """Whether the answer itself names keys."""
         return bool(self.keys or self.documents)
 
 
@@ -164,13 +164,13 @@ class Entry(Call):
     service: str
     """boto3's name of the service."""
     iam: str | None = None
-    """IAM's prefix of the service, where it is another name."""
+    """IAM's prefix of the service, if it has another name."""
     reach: Literal["region", "account", "every-region"] = "region"
-    """`region`: asked in the key's Region. `account`: one answer shows all Regions, asked once.
-    `every-region`: names keys of other Regions, so it is asked in every Region that is enabled."""
+    """`region`: read in the key's Region. `account`: one answer covers all Regions, read once.
+    `every-region`: can name keys of other Regions, so it is read in every enabled Region."""
 
     also: tuple[str, ...] = ()
-    """IAM actions that boto3 needs besides, to find the service's host."""
+    """Further IAM actions that boto3 needs to find the service's host."""
 
     def permission_of(self, call: Call) -> str:
         """The IAM action that a call of this entry needs."""
@@ -182,10 +182,10 @@ class ReferenceList(Part):
 
     version: Annotated[int, Field(strict=True, ge=1, le=1)]
     absent: Signs
-    """Errors of any call that mean: this service is not offered here, or was never taken up."""
+    """Errors of any call that mean: the service is not offered here, or was never enabled."""
     listed_as: dict[str, str] = Field(default={})
-    """The code of a service in AWS's public list of a Region's services, by boto3's name. One that
-    is not here never counts as absent from a Region."""
+    """The service's code in AWS's public list of a Region's services, by boto3's name. A service
+    without a code never counts as absent from a Region."""
     entries: tuple[Entry, ...]
 
     def calls(self) -> Iterator[tuple[Entry, Call]]:
@@ -195,33 +195,35 @@ class ReferenceList(Part):
                 yield entry, call
 
     def operations(self) -> frozenset[str]:
-        """Every operation that is called, as `service:Operation`."""
+        """All operations, as `service:Operation`."""
         return frozenset(f"{entry.service}:{call.operation}" for entry, call in self.calls())
 
     def permissions(self) -> tuple[str, ...]:
-        """Every IAM action that the calls need, each once."""
+        """All IAM actions of the calls."""
         actions = [entry.permission_of(call) for entry, call in self.calls()]
         return tuple(sorted({*actions, *(action for e in self.entries for action in e.also)}))
 
 
 def load(path: Path | None = None) -> ReferenceList:
-    """Read the list. Raises BadInput with the file, the place and the mend."""
+    """Read the list. Raises BadInput with the file, the position and the fix."""
     path = path or policies_folder() / FILE
     try:
         document = load_unique(path.read_bytes(), _LOADER)
         return ReferenceList.model_validate(document)
     except OSError as error:
-        raise BadInput(f"{path}: cannot be read: {error.strerror}; reinstall keysweep") from error
+        raise BadInput(
+            f"{path} could not be read: {error.strerror}. Fix: reinstall keysweep"
+        ) from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         what = "" if isinstance(error, RepeatedName) else "is not YAML: "
         raise BadInput(f"{path}: {what}{' '.join(str(error).split())}") from error
     except ValidationError as error:
         first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"]) or "the document"
-        raise BadInput(f"{path}: {place}: {first['msg']}") from error
+        position = ".".join(str(part) for part in first["loc"]) or "the document"
+        raise BadInput(f"{path}: {position}: {first['msg']}") from error
 
 
 @cache
 def reference_list() -> ReferenceList:
-    """The list that is shipped."""
+    """The built-in list."""
     return load()

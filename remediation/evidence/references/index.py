@@ -1,7 +1,7 @@
-"""What was found in an account: which key each resource names, and what could not be looked at.
+"""Index of the resources that name keys, and of the coverage gaps.
 
-A field may hold a key id, a key ARN, an alias name or an alias ARN (AWS KMS Developer Guide, "Key
-identifiers (KeyId)"). The members of a multi-Region set share one id, so all of them match.
+A field can have a key id, key ARN, alias name or alias ARN ("Key identifiers (KeyId)", AWS KMS
+Developer Guide). All keys of a multi-Region set share one id, so all of them match.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from .absence import Absent, RegionList
 
 _ID: Final = r"(?:mrk-[0-9a-f]{32}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"
 _ALIAS: Final = r"alias/[A-Za-z0-9:/_-]+"
-"""KMS's pattern of an alias ("CreateAlias", AWS KMS API Reference)."""
+"""Pattern of an alias ("CreateAlias", AWS KMS API Reference)."""
 _NAME: Final = re.compile(
     r"(?:arn:aws[a-z-]*:kms:(?P<region>[a-z0-9-]+):(?P<account>[0-9]{12}):)?"
     rf"(?:(?:key/)?(?P<id>{_ID})|(?P<alias>{_ALIAS}))",
@@ -40,12 +40,12 @@ _ESCAPE: Final = re.compile(r"\\+(?:u(?P<code>[0-9a-f]{4})|(?P<sign>.))", re.IGN
 _BLANKS: Final = frozenset("bfnrt")
 
 MOST_ALIKE: Final = 20
-"""References of one service, Region and field that are told one by one for a key."""
+"""How many references of one service, Region and field to list for a key."""
 
 
 @dataclass(frozen=True, slots=True)
 class KeyName:
-    """One way to name a key; exactly one of id and alias is set."""
+    """A name of a key. Exactly one of id and alias is set."""
 
     id: str | None
     alias: str | None
@@ -54,15 +54,15 @@ class KeyName:
 
 
 def key_name(value: object) -> KeyName | None:
-    """Read the value of a field. None: it names no key, or one that AWS manages (`alias/aws/`)."""
+    """Parse a field's value. None: it names no key, or an AWS managed key (`alias/aws/`)."""
     match = _NAME.fullmatch(value.strip()) if isinstance(value, str) else None
     return None if match is None else _named(match)
 
 
 def key_names_within(document: object) -> Iterator[KeyName]:
-    """Every key that a document names: a text, such as a policy in JSON, or what boto3 made of it.
+    """All keys that a document names: a text, such as a JSON policy, or its parsed form.
 
-    IAM sends its policies URL-encoded, and boto3 parses those that it can.
+    IAM sends policies URL-encoded, and boto3 parses those that it can.
     """
     if isinstance(document, dict | list):
         document = json.dumps(document, default=str)
@@ -73,13 +73,13 @@ def key_names_within(document: object) -> Iterator[KeyName]:
         name = _named(match)
         while name is not None:
             yield name
-            # A colon may be a part of the alias, or end it, as in `alias/shop: decrypt`.
+            # A colon can be part of the alias, or follow it, as in `alias/shop: decrypt`.
             shorter, colon, _ = (name.alias or "").rpartition(":")
             name = replace(name, alias=shorter) if colon else None
 
 
 def _unescaped(text: str) -> str:
-    """The text without the escapes of JSON, which a document within a document has twice."""
+    """The text without JSON escapes, which are doubled in nested documents."""
     if "\\" not in text:
         return ""
     return _ESCAPE.sub(
@@ -103,7 +103,7 @@ def _named(match: re.Match[str]) -> KeyName | None:
 
 @dataclass
 class Index:
-    """References by the name that they use, with the gaps. Filled by one scan, then only read."""
+    """References by the name that they use, and coverage gaps. Not changed after the scan."""
 
     by_id: dict[str, list[Reference]] = field(default_factory=lambda: defaultdict(list))
     by_alias: dict[str, list[tuple[KeyName, Reference]]] = field(
@@ -112,10 +112,10 @@ class Index:
     gaps: list[CoverageGap] = field(default_factory=list)
     absent: set[Absent] = field(default_factory=set)
     read: int = 0
-    """Entries of the reference list that were read."""
+    """How many entries of the reference list were read."""
 
     def add(self, name: KeyName, reference: Reference) -> None:
-        """Note that a resource names a key."""
+        """Record that a resource names a key."""
         if name.id is not None:
             self.by_id[name.id].append(reference)
         elif name.alias is not None:
@@ -125,7 +125,7 @@ class Index:
 def references_to(
     key: KeyArn, aliases: tuple[str, ...] | Unreadable | None, indexes: Iterable[Index]
 ) -> References:
-    """The resources that name a key in any way, and every gap of the indexes."""
+    """All resources that name a key, and all coverage gaps of the indexes."""
     found: set[Reference] = set()
     gaps: list[CoverageGap] = []
     absent: set[Absent] = set()
@@ -150,7 +150,7 @@ def references_to(
 
 
 def _by_region(absent: Iterable[Absent]) -> Iterator[Absences]:
-    """What is absent, with the witnesses of each Region told once."""
+    """Absent services by Region, with the Region's witnesses."""
     services: dict[RegionList, list[AbsentService]] = defaultdict(list)
     for one in absent:
         services[one.witnesses].append(one.service)
@@ -165,7 +165,7 @@ def _by_region(absent: Iterable[Absent]) -> Iterator[Absences]:
 
 
 def _shortened(found: Iterable[Reference]) -> Iterator[Reference]:
-    """In one order, and no more than people read: a backup plan makes a snapshot a day."""
+    """Sort, and limit how many are listed: a backup plan makes a snapshot every day."""
     ordered = sorted(found, key=lambda ref: (ref.service, ref.region, ref.field, ref.resource))
     for _, alike in groupby(ordered, key=lambda ref: (ref.service, ref.region, ref.field)):
         references = list(alike)
@@ -175,8 +175,8 @@ def _shortened(found: Iterable[Reference]) -> Iterator[Reference]:
 
 
 def _means(name: KeyName, key: KeyArn) -> bool:
-    """Whether an alias of this name can be one of the key's: the same alias elsewhere is another
-    key's, unless the key is a member of a multi-Region set, whose twin it may well be."""
+    """Whether an alias name can mean the key. In another Region it means another key, unless the
+    key belongs to a multi-Region set."""
     if name.account_id is not None and name.account_id != key.account_id:
         return False
     return name.region in {None, key.region} or key.key_id.startswith("mrk-")
@@ -187,6 +187,6 @@ def _unresolved(key: KeyArn, index: Index) -> CoverageGap:
     return CoverageGap(
         service="kms",
         region=key.region,
-        why=f"{resources} fields name a key by an alias, and the aliases of this key are not known",
+        why=f"{resources} fields name a key by an alias, and this key's aliases could not be read",
         permission="kms:ListAliases",
     )

@@ -1,8 +1,8 @@
-"""One entry of the reference list, read in one Region: all pages, all items, all calls below.
+"""Read one entry of the reference list in one Region: all pages, items and follow-up calls.
 
-A call that AWS does not answer is a gap, never "nothing". Nothing is only: an empty answer, an
-error that the list declares to mean it, an item that is gone again, or a service that the Region
-does not have, which is noted.
+A call without an answer is a coverage gap. "Nothing" is only an empty answer, an error that the
+list declares to mean it, an item that no longer exists, or a service that is absent from the
+Region, which is recorded.
 """
 
 from __future__ import annotations
@@ -43,19 +43,19 @@ FAILURES: Final = (
     ValueError,  # JMESPath's errors are these
     AttributeError,
 )
-"""AWS's errors, and answers of another shape than expected."""
+"""AWS errors, and answers of an unexpected shape."""
 
 _UNREACHABLE: Final = (NoConnection, HTTPClientError)
-"""No connection, or one that broke off: the network's trouble, and no answer of AWS."""
+"""No connection, or a lost one: a network problem, not an answer from AWS."""
 
 
 @dataclass(frozen=True)
 class Item:
-    """One item of an answer, as the calls below it need it."""
+    """One item of an answer, as its follow-up calls need it."""
 
     value: Any
     sent: Params
-    """The parameters of the call that showed it."""
+    """Parameters of the call that returned it."""
     resource: str
 
 
@@ -71,7 +71,7 @@ class _Failed:
 
 @dataclass
 class Reading:
-    """An entry being read: what it named, and what failed."""
+    """Reads an entry, and collects the names of keys and the failures."""
 
     connection: Connection
     references: ReferenceList
@@ -81,23 +81,21 @@ class Reading:
     items: Executor
     """Makes the calls that follow an item."""
     absent: Absent | None = None
-    """Set when the Region does not have the service, which then was not called."""
+    """Set if the Region lacks the service, which is then not called."""
     found: list[tuple[KeyName, Reference]] = field(default_factory=list)
     _doubt: Doubt | None = None
-    """Why the service does not count as absent though its host does not exist."""
+    """Why the service does not count as absent, although its host does not exist."""
     _failures: list[_Failed] = field(default_factory=list)
     _calls: dict[str, int] = field(default_factory=dict)
     _clients: dict[str, Any] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def run(self) -> Reading:
-        """Read everything; what goes wrong becomes a gap."""
+        """Read everything. Failures become coverage gaps."""
         try:
             client = self._client(self.region)
             if unknown := problems(self.entry, client.meta.service_model):
-                raise TruncatedResponse(
-                    f"boto3 {boto3.__version__} is too old for it: {unknown[0]}"
-                )
+                raise TruncatedResponse(f"boto3 {boto3.__version__} is too old: {unknown[0]}")
             params = next(_requests(self.entry, _START, self.connection.account_id))
             answer = self.witnesses.ask(
                 self.connection, self.references, self.entry, params, client
@@ -112,14 +110,14 @@ class Reading:
         return self
 
     def gaps(self) -> list[CoverageGap]:
-        """The failures, those alike told once with how many they are."""
+        """The failures as coverage gaps. Equal ones are counted."""
         alike: dict[tuple[str, str], list[_Failed]] = {}
         for failed in self._failures:
             alike.setdefault((failed.call.operation, _code(failed.error)), []).append(failed)
         return [self._gap(failures) for failures in alike.values()]
 
     def _gap(self, failures: list[_Failed]) -> CoverageGap:
-        first = min(failures, key=lambda failed: failed.resource)  # the same one in every run
+        first = min(failures, key=lambda failed: failed.resource)  # the same one in each run
         why = f"{first.call.operation} {told(first.error)}"
         if first.resource:
             of = self._calls[first.call.operation]
@@ -140,10 +138,10 @@ class Reading:
     # --- a call, and those below it ---------------------------------------------------------------
 
     def _call(self, call: Call, parent: Item, *, each: Each) -> None:
-        """Make a call for one item of the call before, then the calls for each of its items.
+        """Make a call for one item of the previous call, then the calls for each of its items.
 
-        `each` runs the calls of the first level below in parallel; deeper ones run one by one in
-        the thread of their item.
+        `each` runs the first level of follow-up calls in parallel. Deeper ones run one by one in
+        their item's thread.
         """
         for params in _requests(call, parent, self.connection.account_id):
             items = self._ask(call, parent, params)
@@ -153,7 +151,7 @@ class Reading:
                     pass
 
     def _ask(self, call: Call, parent: Item, params: Params) -> list[Item]:
-        """The items of all pages, or of those before a failure, which is noted."""
+        """Items of all pages, or of those before a failure, which is recorded."""
         items: list[Item] = []
         with self._lock:
             self._calls[call.operation] = self._calls.get(call.operation, 0) + 1
@@ -176,7 +174,7 @@ class Reading:
     def _read(
         self, call: Call, answer: Any, params: Params, parent: Item, region: str
     ) -> list[Item]:
-        """The items of a page; the keys that they name are noted."""
+        """Items of a page. Records the keys that they name."""
         shown = _search(call.items, answer)
         items = []
         for value in shown if isinstance(shown, list) else [shown]:
@@ -220,34 +218,34 @@ class Reading:
 
 
 def _requests(call: Call, parent: Item, account_id: str) -> Iterator[dict[str, Any]]:
-    """The parameters of each request that a call needs for one item."""
+    """Parameters of each request that a call needs for one item."""
     params = {name: _constant(value, account_id) for name, value in call.params.items()}
     params |= {name: parent.sent[name] for name in call.same}
     for name, expression in call.take.items():
         if call.batch:
             params[name] = [_search(expression, item) for item in parent.value]
         elif (value := _search(expression, parent.value)) is not None:
-            params[name] = value  # an optional one that the item lacks is left out
+            params[name] = value  # leave out an optional parameter that the item lacks
     for values in itertools.product(*call.each.values()):
         yield {**params, **dict(zip(call.each, values, strict=True))}
 
 
 def _constant(value: Any, account_id: str) -> Any:
-    """A constant of the list, with the account's number where it is named."""
+    """A constant of the list, with the account id filled in."""
     if isinstance(value, list):
         return [_constant(one, account_id) for one in value]
     return account_id if value == "{account}" else value
 
 
 def _batches(items: list[Item], sent: Params, size: int) -> Iterator[Item]:
-    """Items as one: its value is the list of theirs."""
+    """Groups of items, each as one item whose value is the list of theirs."""
     for start in range(0, len(items), size):
         some = items[start : start + size]
         yield Item([item.value for item in some], sent, some[0].resource)
 
 
 def _pages(client: Any, call: Call, params: Params) -> Iterator[Any]:
-    """All pages of an answer; an error on any page passes through."""
+    """All pages of an answer. An error on any page passes through."""
     method = xform_name(call.operation)
     if call.page is None and client.can_paginate(method):
         yield from client.get_paginator(method).paginate(**params)
@@ -268,7 +266,7 @@ def _pages(client: Any, call: Call, params: Params) -> Iterator[Any]:
 
 
 def _demand_all(call: Call, items: list[Item], parent: Item) -> None:
-    """A call for many items that leaves one out has not shown its key."""
+    """Raise CutAnswer if a batch call leaves out an item, whose key would be missed."""
     if call.batch and len(items) < len(parent.value):
         raise TruncatedResponse(f"the answer has {len(items)} of {len(parent.value)} items")
 
@@ -297,10 +295,9 @@ def _flat(value: Any) -> Iterator[Any]:
 
 
 def _gone(client: Any, call: Call) -> frozenset[str]:
-    """The errors by which an operation says that an item just listed is not there any more.
+    """Errors of an operation that mean that an item that was just listed no longer exists.
 
-    One about a key says that the item is there and its key is not; one of a batch would take all
-    the items with it.
+    Errors about a key are not among them: the item exists, and its key does not.
     """
     shapes = client.meta.service_model.operation_model(call.operation).error_shapes
     names = {name for shape in shapes for name in (shape.name, shape.error_code) if name}
@@ -315,18 +312,18 @@ def _gone(client: Any, call: Call) -> frozenset[str]:
 _OF_KEYS: Final = ("Key", "KMS", "Kms")
 
 
-# --- errors in words ------------------------------------------------------------------------------
+# --- errors in messages ---------------------------------------------------------------------------
 
 
 def told(error: Exception) -> str:
-    """An error as a clause that follows the operation's name."""
+    """An error as a clause after the operation's name."""
     if isinstance(error, ClientError):
         return f"{'was denied' if is_denied(error) else 'failed'} ({code_of(error)})"
     return f"failed ({' '.join(str(error).split())[:300] or type(error).__name__})"
 
 
 def is_denied(error: Exception) -> bool:
-    """Whether a permission is missing, by the codes that AWS's services use for it."""
+    """Whether the error's code means that a permission is missing."""
     if not isinstance(error, ClientError):
         return False
     code = code_of(error)

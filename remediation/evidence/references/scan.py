@@ -1,6 +1,6 @@
-"""Runs the reference list against an account: what is asked where, and by how many threads.
+"""Read the reference list in an account: which entries in which Region, with how many threads.
 
-The answers become an `Index`, which all keys of the account and Region are then joined with.
+The answers become an `Index`, in which all keys of the account-Region are then looked up.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ from .reading import Reading, is_denied, told
 
 ENTRY_WORKERS: Final = 8
 ITEM_WORKERS: Final = 12
-"""Threads of one scan, for entries and for the calls that follow an item. Nothing that runs in one
-of these pools waits for a place in the same pool."""
+"""Threads of one scan, for entries and for calls that follow an item. Nothing that runs in one of
+these pools waits for a thread of the same pool."""
 
 
 def scan_region(connection: Connection, references: ReferenceList) -> Index:
-    """Read all entries that are asked in the key's own Region."""
+    """Read all entries of the key's own Region."""
     asked = [(entry, connection.region) for entry in references.entries if entry.reach == "region"]
     return _scan(connection, references, asked)
 
 
 def scan_account(connection: Connection, references: ReferenceList) -> Index:
-    """Read what is not bound to one Region, once for all Regions of the account.
+    """Read entries that concern all Regions, once for each account.
 
-    That is: answers that show all Regions, and in every enabled Region the entries that can name a
+    These are answers that cover all Regions and, in every enabled Region, entries that can name a
     key of another one.
     """
     once = [(entry, connection.region) for entry in references.entries if entry.reach == "account"]
@@ -54,7 +54,7 @@ def _enabled_regions(
     try:
         answer = connection.client("ec2").describe_regions()
     except (ClientError, BotoCoreError, TruncatedResponse) as error:
-        why = f"the account's Regions are not known: DescribeRegions {told(error)}"
+        why = f"the account's Regions could not be read: DescribeRegions {told(error)}"
         permission = REGIONS_PERMISSION if is_denied(error) else None
         services = dict.fromkeys(entry.service for entry in entries)
         return [connection.region], [

@@ -1,7 +1,7 @@
-"""Checks a call of the reference list against botocore's service model.
+"""Compare calls of the reference list with botocore's service models.
 
-botocore parses answers by its model and drops members that it does not know: with an SDK older than
-a field, the field would read as "no key". So every expression is followed through the shapes.
+botocore drops members of an answer that its model lacks. With an SDK older than a field, the field
+would look empty, so each expression is followed through the model's shapes.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 
 def problems(entry: Entry, service: ServiceModel) -> list[str]:
-    """What the model does not know of an entry and its calls; empty when all is known."""
+    """What the model lacks for an entry and its calls; empty if nothing."""
     return list(_check(entry, service, None, ()))
 
 
 def next_page(call: Call, service: ServiceModel) -> tuple[str, str] | None:
-    """Request and answer members of a page token, by the names that AWS usually gives them."""
+    """Request and answer members of a page token, by AWS's usual names for them."""
     operation = service.operation_model(call.operation)
     given = operation.input_shape.members if operation.input_shape else {}
     shown = operation.output_shape.members if operation.output_shape else {}
@@ -84,7 +84,7 @@ def _of_request(
 
 
 def _item(call: Call, operation: OperationModel, parent: Shape | None) -> Shape | None:
-    """The shape of an item of the answer, after every expression of the call was followed."""
+    """Follow each expression of the call, and return the shape of an item."""
     for expression in (*call.take.values(), *filter(None, [call.in_region])):
         shape_of(expression, parent)
     if call.page is not None:
@@ -104,8 +104,8 @@ def _item(call: Call, operation: OperationModel, parent: Shape | None) -> Shape 
 def shape_of(expression: str, shape: Shape | None) -> Shape | None:
     """The shape that a JMESPath expression selects; None for a literal.
 
-    A projection's result is the shape of one element: which lists are flattened does not matter to
-    what may be named within. Raises LookupError where a member does not exist.
+    A projection has the shape of one element, whichever lists are flattened. Raises LookupError if
+    a member does not exist.
     """
     return _follow(compiled(expression).parsed, shape)
 
@@ -155,7 +155,7 @@ def _follow_all(nodes: list[Mapping[str, Any]], shape: Shape | None) -> list[Sha
 
 
 def _is_free_form(shape: Shape | None) -> bool:
-    """Whether the model leaves open what is within: any JSON."""
+    """Whether the model allows any JSON."""
     return bool(getattr(shape, "is_document_type", False))
 
 

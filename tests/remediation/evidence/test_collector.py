@@ -156,7 +156,7 @@ def test_a_key_that_a_source_leaves_out_is_unknown() -> None:
         lambda e: frozenset({"tags"}) if e.tags is None else frozenset(),
     )
     assert found[ARN].tags == Unreadable(
-        unreadable="its source left this key out: an error of keysweep itself; please report it"
+        unreadable="its source left out this key (this is a bug in Keysweep; please report it)"
     )
 
 

@@ -655,7 +655,7 @@ def test_a_piece_without_a_source_says_so(aws) -> None:
     embedded = aws({"name": "dead", **DEAD})
     value = read(embedded, "tags", sources={})["dead"].tags
     assert value == Unreadable(
-        unreadable="nothing reads it: an error of keysweep itself; please report it"
+        unreadable="no source reads it (this is a bug in Keysweep; please report it)"
     )
 
 
