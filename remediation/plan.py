@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import cached_property
-from typing import Annotated, Final, Literal
+from typing import Any, Final, Literal
 
-from pydantic import SkipValidation
+from pydantic import GetCoreSchemaHandler
+from pydantic_core import CoreSchema, core_schema
 
 from .errors import Refused
-from .kept import ByKey, Some
 from .models import (
     KeyArn,
     Model,
@@ -24,6 +24,7 @@ from .models import (
 )
 from .plan_diff import PlanDiff
 from .policy import Policy
+from .spill import SpilledSequence
 
 LIMITS: Final = (
     "No evidence proves that a key is unused. Data keys already handed out, client-side "
@@ -33,6 +34,26 @@ LIMITS: Final = (
     "Prices are AWS list prices in US dollars.",
 )
 """What no evidence shows. Every report prints it (rule 11 of docs/safety.md)."""
+
+
+class PlanItems(SpilledSequence[PlanItem]):
+    """The items of a plan, grouped by verdict; those of a large plan are on disk."""
+
+    def __init__(self, items: Iterable[PlanItem] = ()) -> None:
+        super().__init__(PlanItem, group=lambda item: item.verdict)
+        for item in items:
+            self.append(item)
+
+    @classmethod
+    def __get_pydantic_core_schema__(
+        cls, source: type[Any], handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        def items_of(value: object, validate: Callable[[object], Iterable[PlanItem]]) -> PlanItems:
+            return value if isinstance(value, cls) else cls(validate(value))
+
+        listed = handler.generate_schema(tuple[PlanItem, ...])
+        written = core_schema.plain_serializer_function_ser_schema(tuple, return_schema=listed)
+        return core_schema.no_info_wrap_validator_function(items_of, listed, serialization=written)
 
 
 class Plan(Model):
@@ -68,8 +89,7 @@ class Plan(Model):
     """Differences from the earlier plan that was given with `--since`."""
     limits: tuple[str, ...] = LIMITS
     """What no evidence can show, as sentences."""
-    # Those of a large plan are on the disk, and are got one at a time.
-    items: Annotated[Sequence[PlanItem], SkipValidation]
+    items: PlanItems
     """One for each candidate, ordered by key ARN."""
 
     @property
@@ -80,20 +100,17 @@ class Plan(Model):
     @cached_property
     def by_verdict(self) -> Mapping[VerdictKind, Sequence[PlanItem]]:
         """The items of each verdict."""
-        numbers: dict[VerdictKind, list[int]] = {kind: [] for kind in VerdictKind}
-        for number, item in enumerate(self.items):
-            numbers[item.verdict].append(number)
-        return {kind: Some(self.items, some) for kind, some in numbers.items()}
+        return {kind: self.items.of_group(kind) for kind in VerdictKind}
 
     @property
     def chosen(self) -> Sequence[PlanItem]:
         """The items to schedule."""
         return self.by_verdict[VerdictKind.SCHEDULE]
 
-    @cached_property
+    @property
     def by_key(self) -> Mapping[KeyArn, PlanItem]:
         """The items by key ARN."""
-        return ByKey(self.items, {item.key_arn: n for n, item in enumerate(self.items)})
+        return self.items.by_key
 
     def refuse_too_many(self) -> None:
         """Raise Refused if the plan schedules more keys than the policy allows."""

@@ -17,9 +17,8 @@ from pydantic import ValidationError
 
 from .errors import BadInput
 from .files import json_with_list, read_stream, write_private
-from .kept import Kept
 from .models import PlanItem
-from .plan import Plan
+from .plan import Plan, PlanItems
 from .strict_json import RepeatedName, unique_names
 
 _MAKE_ANOTHER: Final = "Fix: make a new plan with keysweep plan"
@@ -118,8 +117,8 @@ def _head(path: Path) -> dict[str, Any]:
     return builder.value if isinstance(builder.value, dict) else {}
 
 
-def _items(path: Path) -> Kept[PlanItem]:
-    items = Kept[PlanItem]()
+def _items(path: Path) -> PlanItems:
+    items = PlanItems()
     with read_stream(path) as file:
         for item in ijson.items(file, "items.item", use_float=True):
             items.append(PlanItem.model_validate(item))

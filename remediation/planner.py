@@ -12,7 +12,6 @@ from .evidence.owner import owner_of
 from .evidence.rotations import monthly_cost
 from .findings import Results, candidates, is_plan_candidate
 from .iac import NO_CODE, Code
-from .kept import Kept
 from .models import (
     PENDING_DELETION,
     PIECES,
@@ -29,7 +28,7 @@ from .models import (
     Unreadable,
     VerdictKind,
 )
-from .plan import Plan
+from .plan import Plan, PlanItems
 from .plan_diff import compare
 from .planfile import digest_of
 from .policy import Policy
@@ -115,7 +114,7 @@ def build(
 
     evidence_of = collector.collect(by_key, missing, begin)
     now = clock.now().replace(microsecond=0)
-    items = Kept[PlanItem]()
+    items = PlanItems()
     count = dict.fromkeys(VerdictKind, 0)
     saved = 0.0
     for arn in sorted(by_key):

@@ -19,8 +19,8 @@ from ..aws import Accounts, Connection
 from ..aws.concurrency import ACCOUNT_REGIONS, SCANS, keys_at_a_time
 from ..aws.failures import explain
 from ..errors import AccountUnavailable, TruncatedResponse, present
-from ..kept import ByKey, Kept
 from ..models import Cost, Evidence, KeyArn, Unreadable
+from ..spill import SpilledSequence
 from .registry import SOURCES
 from .source import Piece, Source
 
@@ -61,10 +61,9 @@ class Collector:
         Places go on apart from each other, and keys within them too: while one piece waits for its
         quota, another one is read of other keys. What one place answers for all keys is asked when
         all have come to it. `begin` says what is known of a key already; what is known in the end
-        is kept on the disk, so that memory holds the keys that are being read and no others.
+        spills to disk, so that memory holds only the keys that are being read.
         """
-        kept = Kept[Evidence]()
-        numbers: dict[KeyArn, int] = {}
+        collected = SpilledSequence(Evidence)
         tally = _Tally(self.progress)
         groups = _by_place(keys, lambda arn: arn)
         width = keys_at_a_time(len(groups))
@@ -75,7 +74,7 @@ class Collector:
                 if step.ready:
                     waiting.append(step)
                 else:
-                    numbers[step.evidence.key_arn] = kept.append(step.evidence)
+                    collected.append(step.evidence)
             return waiting
 
         with ThreadPoolExecutor(ACCOUNT_REGIONS) as threads:
@@ -86,7 +85,7 @@ class Collector:
                 known = {step.evidence.key_arn: step.evidence for step in waiting}
                 known.update((e.key_arn, e) for e in self._read_group(piece, group))
                 started = _by_place(known.values(), lambda evidence: evidence.key_arn)
-        return ByKey(kept, numbers)
+        return collected.by_key
 
     def read_one(self, evidence: Evidence, pieces: Iterable[str]) -> Evidence:
         """Read these pieces of one key, again if they were read before, in this thread."""

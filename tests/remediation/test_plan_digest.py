@@ -143,11 +143,11 @@ def test_a_file_that_is_no_plan_is_refused_in_one_sentence(mistake: str, path: P
 
 def test_a_plan_is_written_in_parts_as_the_whole_document_would_be(path: Path) -> None:
     plan = planfile.load(path)
-    for some in (plan.model_copy(update={"items": tuple(plan.items[:n])}) for n in (1, 2)):
+    for some in (Plan.model_validate({**dict(plan), "items": plan.items[:n]}) for n in (1, 2)):
         parts = list(planfile.json_parts(some))
         assert "".join(parts) == some.model_dump_json(indent=2) + "\n"
         assert len(parts) == 2 + 2 * len(some.items)
-    none = plan.model_copy(update={"items": ()})
+    none = Plan.model_validate({**dict(plan), "items": ()})
     assert planfile.to_json(none) == none.model_dump_json(indent=2) + "\n"
 
 
