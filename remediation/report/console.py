@@ -1,4 +1,4 @@
-"""Where people read: how wide it is, and whether it draws lines."""
+"""The terminal: its width, and whether it draws lines."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _ASCII_HEAD: Final = box.Box(str(box.SIMPLE_HEAD).replace("─", "-"), ascii=Tru
 
 
 class PeoplesConsole(Console):
-    """rich's console, which heeds NO_COLOR and TERM; besides, the C locale and COLUMNS."""
+    """rich's console (NO_COLOR, TERM) that also respects the C locale and COLUMNS."""
 
     def __init__(self, stream: TextIO) -> None:
         super().__init__(file=stream, highlight=False, soft_wrap=False)

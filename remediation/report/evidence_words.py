@@ -1,4 +1,4 @@
-"""Evidence in words: each piece that was asked, as a name and lines that people can check."""
+"""Evidence as text: the name of each piece, and lines for review."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ from ..models import (
 )
 
 Said = tuple[str, tuple[str, ...]]
-"""The name of a piece of evidence, and what it says."""
+"""The name of a piece of evidence, and its lines."""
 
 
 def in_words(evidence: Evidence) -> tuple[Said, ...]:
-    """Every piece that was asked, cheapest first; what could not be read says why."""
+    """Every piece that was read, cheapest first; unreadable pieces with the cause."""
     said: list[Said] = []
     for piece, (name, tell) in _PIECES.items():
         value = getattr(evidence, piece)
         if value is None:
             continue
         if isinstance(value, Unreadable):
-            lines: tuple[str, ...] = (f"Not known: {value.unreadable}",)
+            lines: tuple[str, ...] = (f"Could not be read: {value.unreadable}",)
         elif isinstance(value, NotFound):
-            lines = ("AWS knows no such key",)
+            lines = ("Key not found",)
         else:
             lines = tuple(tell(value))
         said.append((name, lines))
@@ -44,7 +44,7 @@ def in_words(evidence: Evidence) -> tuple[Said, ...]:
 
 
 def moment(time: datetime) -> str:
-    """A moment to the minute: 2026-01-31 14:05 UTC."""
+    """A time to the minute: 2026-01-31 14:05 UTC."""
     return f"{time:%Y-%m-%d %H:%M} UTC"
 
 
@@ -57,7 +57,7 @@ def _description(seen: KeyDescription) -> Iterator[str]:
         replicas = ", ".join(map(str, seen.replicas)) or "none"
         yield f"multi-Region {seen.multi_region_type.lower()}; replicas: {replicas}"
     if seen.description:
-        yield f"described as: {seen.description}"
+        yield f"description: {seen.description}"
 
 
 def _tags(tags: dict[str, str]) -> Iterator[str]:
@@ -80,9 +80,9 @@ def _grants(grants: tuple[Grant, ...]) -> Iterator[str]:
 def _key_policy(policy: KeyPolicy) -> Iterator[str]:
     if policy.problem is not None:
         yield f"could not be evaluated: {policy.problem}"
-    yield from (f"reaches outside: {principal}" for principal in policy.outside)
+    yield from (f"grants access outside the account: {principal}" for principal in policy.outside)
     yield from (f"not limited to the account: {service}" for service in policy.unpinned)
-    yield from (f"may deny the undo: {statement}" for statement in policy.undo_denied)
+    yield from (f"may deny cancelling: {statement}" for statement in policy.undo_denied)
     root = "governed by the account's IAM" if policy.account_root else "not governed by IAM"
     yield f"{root}; SHA-256 {policy.sha256}"
 
@@ -103,7 +103,7 @@ def _references(seen: References) -> Iterator[str]:
     for one in seen.found:
         yield f"{one.service} {one.resource} in {one.region} ({one.field})"
     for gap in seen.gaps:
-        yield f"Not asked: {gap.service} in {gap.region}: {gap.why}"
+        yield f"Could not be read: {gap.service} in {gap.region}: {gap.why}"
     for absences in seen.absent or ():
         for absent in absences.services:
             yield (
@@ -119,15 +119,15 @@ def _history(seen: KeyHistory) -> Iterator[str]:
         yield f"no change of state since {moment(seen.since)}"
     else:
         change = seen.last_change
-        yield f"{change.event} by {change.who or 'somebody'}, {moment(change.time)}"
+        yield f"{change.event} by {change.who or 'unknown identity'}, {moment(change.time)}"
     for rescue in seen.cancellations:
-        yield f"{rescue.who or 'somebody'} cancelled its deletion, {moment(rescue.time)}"
+        yield f"{rescue.who or 'unknown identity'} cancelled its deletion, {moment(rescue.time)}"
 
 
 def _alias_moves(seen: AliasMoves) -> Iterator[str]:
     for name, moves in (("moved", seen.moved), ("moved, perhaps from this key", seen.possible)):
         for one in moves:
-            by = one.who or "an unknown identity"
+            by = one.who or "unknown identity"
             yield f"{one.alias} {name} to {one.key_id} by {by}, {moment(one.time)}"
     if not seen.moved and not seen.possible:
         yield f"none found since {moment(seen.since)}"
@@ -148,13 +148,13 @@ def _last_use(seen: LastUse) -> Iterator[str]:
     elif seen.never:
         yield "no use since its creation"
     else:
-        yield f"no use since {moment(seen.tracking_start)}; nothing is known from before"
+        yield f"no use since {moment(seen.tracking_start)}; earlier use is not recorded"
 
 
 def _use_attempts(seen: UseAttempts) -> Iterator[str]:
     for one in seen.attempts:
         refused = f", refused: {one.error}" if one.error else ""
-        yield f"{one.event} by {one.who or 'somebody'}, {moment(one.time)}{refused}"
+        yield f"{one.event} by {one.who or 'unknown identity'}, {moment(one.time)}{refused}"
     if not seen.attempts:
         yield f"no attempt seen since {moment(seen.since)} (weak)"
     elif not seen.all_read:

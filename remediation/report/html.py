@@ -1,7 +1,6 @@
-"""The page that people look at: one file with its own style, no script and nothing from elsewhere.
+"""The HTML page: one file with its own style, without scripts or external resources.
 
-Everything in it that comes from outside is shown as plain text: Jinja2 escapes what HTML would take
-for its own, and `printable` what a reader could not see.
+Text from outside stays text: Jinja2 escapes markup, and `printable` escapes invisible characters.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ _TEMPLATE: Final = "page.html.j2"
 _NUMBERS: Final = frozenset(
     {"to schedule", "held", "skipped", "a month now", "saved", "keys", "drifted"}
 )
-"""Columns of figures."""
+"""Columns with numbers, aligned right."""
 
 
 def html(page: Page) -> str:
@@ -43,5 +42,5 @@ def _template() -> Template:
 
 
 def _shown(value: object) -> object:
-    """Every text as people may see it; what is escaped already passes as it is."""
+    """Escape plain strings; markup that is already escaped passes."""
     return printable(value) if type(value) is str else value

@@ -44,7 +44,7 @@ SAID: dict[str, tuple[str, Any, tuple[str, ...]]] = {
             DESCRIBED,
             "created 2024-05-15 12:00 UTC",
             f"multi-Region primary; replicas: {REPLICA}",
-            "described as: of the shop",
+            "description: of the shop",
         ),
     ),
     "a replica that is alone": (
@@ -52,11 +52,11 @@ SAID: dict[str, tuple[str, Any, tuple[str, ...]]] = {
         {"multi_region_type": "REPLICA", "primary": PRIMARY},
         (DESCRIBED, "created 2024-05-15 12:00 UTC", "multi-Region replica; replicas: none"),
     ),
-    "no key": ("description", NotFound(), ("AWS knows no such key",)),
+    "no key": ("description", NotFound(), ("Key not found",)),
     "denied": (
         "grants",
         Unreadable(unreadable="ListGrants was denied"),
-        ("Not known: ListGrants was denied",),
+        ("Could not be read: ListGrants was denied",),
     ),
     "no tags": ("tags", {}, ("none",)),
     "tags": ("tags", {"b": "2", "a": "1"}, ("a = 1", "b = 2")),
@@ -72,8 +72,8 @@ SAID: dict[str, tuple[str, Any, tuple[str, ...]]] = {
         "key_policy",
         {"outside": ("everybody (open)",), "undo_denied": ("locked",), "account_root": False},
         (
-            "reaches outside: everybody (open)",
-            "may deny the undo: locked",
+            "grants access outside the account: everybody (open)",
+            "may deny cancelling: locked",
             f"not governed by IAM; SHA-256 {DIGEST}",
         ),
     ),
@@ -96,7 +96,7 @@ SAID: dict[str, tuple[str, Any, tuple[str, ...]]] = {
         "references",
         {"gaps": (GAP,)},
         (
-            "Not asked: fsx in eu-west-1: DescribeFileSystems was denied",
+            "Could not be read: fsx in eu-west-1: DescribeFileSystems was denied",
             "no resource found that names the key; 50 listings read",
         ),
     ),
@@ -119,7 +119,7 @@ SAID: dict[str, tuple[str, Any, tuple[str, ...]]] = {
         },
         (
             "DisableKey by alice, 2026-09-22 12:00 UTC",
-            "somebody cancelled its deletion, 2026-09-12 12:00 UTC",
+            "unknown identity cancelled its deletion, 2026-09-12 12:00 UTC",
         ),
     ),
     "no alias moved": (
@@ -131,7 +131,7 @@ SAID: dict[str, tuple[str, Any, tuple[str, ...]]] = {
         "alias_moves",
         {"moved": (MOVED,), "possible": ({**MOVED, "who": "alice"},)},
         (
-            "alias/shop moved to new by an unknown identity, 2026-09-22 12:00 UTC",
+            "alias/shop moved to new by unknown identity, 2026-09-22 12:00 UTC",
             "alias/shop moved, perhaps from this key to new by alice, 2026-09-22 12:00 UTC",
         ),
     ),
@@ -153,7 +153,7 @@ SAID: dict[str, tuple[str, Any, tuple[str, ...]]] = {
     "not used since AWS looks": (
         "last_use",
         {},
-        ("no use since 2026-04-23 00:00 UTC; nothing is known from before",),
+        ("no use since 2026-04-23 00:00 UTC; earlier use is not recorded",),
     ),
     "no attempt": (
         "use_attempts",
@@ -168,7 +168,7 @@ SAID: dict[str, tuple[str, Any, tuple[str, ...]]] = {
         },
         (
             "Decrypt by app, 2026-10-29 12:00 UTC, refused: DisabledException",
-            "Decrypt by somebody, 2026-10-29 12:00 UTC",
+            "Decrypt by unknown identity, 2026-10-29 12:00 UTC",
             "older attempts were not read",
         ),
     ),

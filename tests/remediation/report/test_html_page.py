@@ -167,7 +167,7 @@ def test_the_evidence_is_folded_below_its_verdict_and_the_reasons_are_not() -> N
         )
     )
     assert folded["ARN"] == str(PRIMARY)
-    assert folded["Last use"] == "Not known: AccessDeniedException from KMS"
+    assert folded["Last use"] == "Could not be read: AccessDeniedException from KMS"
     assert folded["Attempts to use it"].endswith("(weak)")
     assert set(folded) == {
         *("ARN", "Key", "Aliases", "Tags", "Grants", "Key policy", "Rotations", "Last use"),
