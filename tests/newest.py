@@ -71,11 +71,11 @@ def attempt(scanner: str) -> Tried:
     path = f"{programs}{os.pathsep}{os.environ['PATH']}"
     answer = _run(programs / "keysweep", "verify", scanner, "--format", "json", PATH=path)
     try:
-        [proof] = json.loads(answer.stdout)["results"]
+        [result] = json.loads(answer.stdout)["results"]
     except (ValueError, KeyError):
         broke = [f"keysweep verify failed: {_last_line(answer.stderr)}"]
     else:
-        broke = [] if proof["proven"] else [f"keysweep verify: {' '.join(proof['says'])}"]
+        broke = [] if result["passed"] else [f"keysweep verify: {' '.join(result['details'])}"]
     return Tried(version, broke + failed_tests([f"tests/checks/{scanner}"], programs, PATH=path))
 
 

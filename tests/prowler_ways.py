@@ -54,7 +54,7 @@ def table() -> str:
         "both": "installed and `-x`",
     }
     reported = {"all": "every disabled key", "none": "**nothing**"}
-    verified = {None: "", "proven": "passed"}
+    verified = {None: "", "passed": "passed"}
     lines = [
         "| Prowler | checks | options | exit code | reported | `keysweep verify prowler` |",
         "|---|---|---|---|---|---|",

@@ -1,5 +1,6 @@
-"""`keysweep verify`: proves by a scan that the scanner at hand runs the checks.
+"""`keysweep verify`: run a scanner to see whether it runs the checks.
 
-`command` asks and tells; `prowler` and `checkov` prove with what `proof` has for both. `inside` and
-`endpoint` run in Prowler's own Python. Standard library only.
+`command` parses and prints. `prowler` and `checkov` verify one scanner each, with `scanner_run`.
+`fake_aws` answers the scan. `prowler_facts` and `sts_endpoint` run in Prowler's Python. Standard
+library only.
 """

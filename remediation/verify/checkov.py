@@ -1,4 +1,4 @@
-"""Proves that a Checkov loads both checks and that they fire: it scans a key that fails them."""
+"""Verify that Checkov loads and runs both checks, by scanning a key that fails them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from . import scanner_run
-from .scanner_run import Proof, Run
+from .scanner_run import Run, Verification
 
 CHECKS: Final = frozenset({"CKV_KEYSWEEP_001", "CKV_KEYSWEEP_002"})
 
@@ -19,26 +19,25 @@ resource "aws_kms_key" "keysweep_verify" {
   deletion_window_in_days = 5
 }
 """
-"""Terraform with a disabled key, and a waiting period that AWS does not take."""
+"""Terraform code with a disabled key, and a waiting period that AWS does not accept."""
 
 
-def prove(program: Path, pack: Path, config: Path | None) -> Proof:
-    """Prove the folder `pack` handed over by option, or the folders that `config` names.
+def verify(program: Path, checks: Path, config: Path | None) -> Verification:
+    """Verify the folder `checks` passed as an option, or the folders that `config` names.
 
-    `config` is a `.checkov.yaml`; its relative paths start at the current folder, as Checkov
-    takes them. Takes as long as a scan of Checkov's.
+    `config` is a `.checkov.yaml`. As in Checkov, its relative paths start at the current folder.
     """
     with tempfile.TemporaryDirectory(prefix="keysweep-verify-") as temporary:
         work = Path(temporary)
         code = work / "code"
         code.mkdir()
         (code / "main.tf").write_text(FAILING, encoding="utf-8")
-        handed: list[str | Path] = ["--external-checks-dir", pack]
+        options: list[str | Path] = ["--external-checks-dir", checks]
         if config:
-            handed = ["--config-file", config]
+            options = ["--config-file", config]
         command: list[str | Path] = [
             program,
-            *handed,
+            *options,
             "--directory",
             code,
             "--framework",
@@ -50,24 +49,24 @@ def prove(program: Path, pack: Path, config: Path | None) -> Proof:
     version, fired = _fired(done)
     missing = sorted(CHECKS - fired)
     if missing:
-        says = f"Checkov scanned a key that fails both checks ({done.ended()}), and did not run "
-        says += f"{' and '.join(missing)}."
-        return Proof(
+        text = f"Checkov scanned a key that fails both checks ({done.ended()}), and did not run "
+        text += f"{' and '.join(missing)}."
+        return Verification(
             "checkov",
             program,
             version,
-            proven=False,
-            says=(says + f"\n{done.last_words()}" if done.errors.strip() else says,),
-            mend=_mend(pack, config),
+            passed=False,
+            details=(f"{text}\n{done.last_lines()}" if done.errors.strip() else text,),
+            fix=_fix(checks, config),
         )
-    return Proof(
+    return Verification(
         "checkov",
         program,
         version,
-        proven=True,
-        says=(
-            f"{' and '.join(sorted(CHECKS))} were run by this Checkov on a key that fails both.",
-            f"Run them: {_command(pack, config)}",
+        passed=True,
+        details=(
+            f"{' and '.join(sorted(CHECKS))} ran in this Checkov on a key that fails both.",
+            f"Run them: {_command(checks, config)}",
         ),
     )
 
@@ -87,15 +86,15 @@ def _fired(done: Run) -> tuple[str, set[str]]:
         return "", set()
 
 
-def _mend(pack: Path, config: Path | None) -> str:
+def _fix(checks: Path, config: Path | None) -> str:
     if config:
-        return f"{config} must name this folder under external-checks-dir: {pack}"
+        return f"{config} must name this folder under external-checks-dir: {checks}"
     return (
-        "Checkov 3.3.30 is known to load the folder; see what it says above, and whether "
-        f"{pack} is whole"
+        "Checkov 3.3.30 can load the folder. See its output above, and check that "
+        f"{checks} is complete"
     )
 
 
-def _command(pack: Path, config: Path | None) -> str:
-    handed = ["--config-file", str(config)] if config else ["--external-checks-dir", str(pack)]
-    return shlex.join(["checkov", "--directory", ".", *handed])
+def _command(checks: Path, config: Path | None) -> str:
+    options = ["--config-file", str(config)] if config else ["--external-checks-dir", str(checks)]
+    return shlex.join(["checkov", "--directory", ".", *options])

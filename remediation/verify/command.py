@@ -1,7 +1,4 @@
-"""`keysweep verify` itself: which scanners to ask, what to ask them, and how the answer is told.
-
-Standard library only, as in the modules that do the asking.
-"""
+"""`keysweep verify`: parse the command line, verify each scanner, print the results."""
 
 from __future__ import annotations
 
@@ -15,10 +12,10 @@ from typing import Final
 from ..parameters import DIAGNOSTICS, Parameter
 from ..paths import folder
 from . import checkov, prowler
-from .scanner_run import Proof, find
+from .scanner_run import Verification, find
 
-PROVEN, NOT_PROVEN, BAD_USAGE, STOPPED = 0, 1, 2, 130
-"""Exit codes; BAD_USAGE also without a scanner, STOPPED is a shell's own."""
+PASSED, FAILED, BAD_USAGE, STOPPED = 0, 1, 2, 130
+"""Exit codes. BAD_USAGE also if no scanner is found; STOPPED as in shells."""
 
 PARAMETERS: Final[tuple[Parameter, ...]] = (
     (
@@ -26,13 +23,13 @@ PARAMETERS: Final[tuple[Parameter, ...]] = (
         {
             "nargs": "?",
             "choices": ("prowler", "checkov"),
-            "help": "default: those that are found",
+            "help": "default: every scanner that is found",
         },
     ),
     *(
         (
             (f"--{name}",),
-            {"metavar": "PATH", "help": f"the {name} to ask; default: the one on PATH"},
+            {"metavar": "PATH", "help": f"the {name} to verify; default: the one on PATH"},
         )
         for name in ("prowler", "checkov")
     ),
@@ -42,8 +39,8 @@ PARAMETERS: Final[tuple[Parameter, ...]] = (
             "nargs": "?",
             "const": "",
             "metavar": "FOLDER",
-            "help": "prove `prowler aws -x FOLDER` instead of the installed package, as older "
-            "Prowlers need it; default: the folder of `keysweep path prowler`",
+            "help": "verify `prowler aws -x FOLDER` instead of the installed package, for older "
+            "Prowlers; default: the folder of `keysweep path prowler`",
         },
     ),
     (
@@ -51,7 +48,7 @@ PARAMETERS: Final[tuple[Parameter, ...]] = (
         {
             "type": Path,
             "metavar": "FILE",
-            "help": "prove the checks' folder that this .checkov.yaml names",
+            "help": "verify the folder of checks that this .checkov.yaml names",
         },
     ),
     (("--format",), {"choices": ("table", "json"), "default": "table", "help": "how to print"}),
@@ -59,16 +56,16 @@ PARAMETERS: Final[tuple[Parameter, ...]] = (
 )
 
 ABOUT: Final = (
-    "Runs the scanner on something made for this purpose that fails the checks, and reads its "
-    "results. No account and no settings of yours are used. "
-    "Exit codes: 0 proven, 1 not proven (and what to do), 2 no scanner found, or bad usage."
+    "Verify that a scanner runs the checks: scan a sample that fails them, and read the results. "
+    "Uses none of your accounts and settings. "
+    "Exit codes: 0 passed, 1 failed (with what to do), 2 no scanner found, or bad usage."
 )
 EXAMPLE: Final = "keysweep verify prowler --prowler ~/.local/bin/prowler"
-"""What the help says besides."""
+"""Texts of the help."""
 
 
 def main(arguments: list[str]) -> int:
-    """Prove what is asked; returns the exit code."""
+    """Run the command; returns the exit code."""
     parser = argparse.ArgumentParser(
         prog="keysweep verify",
         description=ABOUT,
@@ -80,21 +77,21 @@ def main(arguments: list[str]) -> int:
     try:
         return _verify(options)
     except KeyboardInterrupt:
-        sys.stderr.write("keysweep: stopped; nothing is proven\n")
+        sys.stderr.write("keysweep: Interrupted. Nothing was verified.\n")
         return STOPPED
 
 
 def _verify(options: argparse.Namespace) -> int:
-    wanted = [options.scanner] if options.scanner else ["prowler", "checkov"]
-    programs = {name: find(name, getattr(options, name)) for name in wanted}
+    names = [options.scanner] if options.scanner else ["prowler", "checkov"]
+    programs = {name: find(name, getattr(options, name)) for name in names}
     found = {name: program for name, program in programs.items() if program}
-    demanded = [name for name in wanted if getattr(options, name) or options.scanner]
-    absent = [name for name in demanded if name not in found] or ([] if found else wanted)
+    required = [name for name in names if getattr(options, name) or options.scanner]
+    absent = [name for name in required if name not in found] or ([] if found else names)
     if absent:
         programs_named = " or ".join(getattr(options, name) or name for name in absent)
         options_named = " or ".join(f"--{name} PATH" for name in absent)
         sys.stderr.write(
-            f"keysweep: no {programs_named} to be run here; say where it is: {options_named}\n"
+            f"keysweep: {programs_named} not found. Fix: name its path with {options_named}\n"
         )
         return BAD_USAGE
     checks_folder = options.checks_folder
@@ -103,45 +100,47 @@ def _verify(options: argparse.Namespace) -> int:
     for option, what, path in named:
         if path is not None and not path.exists():
             sys.stderr.write(
-                f"keysweep: {path} does not exist; give an existing {what}, or leave {option} out\n"
+                f"keysweep: {path} not found. Fix: give an existing {what}, or omit {option}\n"
             )
             return BAD_USAGE
-    provers: dict[str, Callable[[Path], Proof]] = {
-        "prowler": lambda program: prowler.prove(program, Path(folder("prowler")), given),
-        "checkov": lambda program: checkov.prove(
+    verifiers: dict[str, Callable[[Path], Verification]] = {
+        "prowler": lambda program: prowler.verify(program, Path(folder("prowler")), given),
+        "checkov": lambda program: checkov.verify(
             program, Path(folder("checkov")), options.config_file
         ),
     }
-    proofs = []
+    verifications = []
     for name, program in found.items():
         if sys.stderr.isatty():
-            sys.stderr.write(f"keysweep: asking {program}; this may take half a minute\n")
-        proofs.append(provers[name](program))
-    sys.stdout.write(_as_json(proofs) if options.format == "json" else _as_text(proofs))
-    return PROVEN if all(proof.proven for proof in proofs) else NOT_PROVEN
+            sys.stderr.write(f"keysweep: Running {program}. This may take half a minute.\n")
+        verifications.append(verifiers[name](program))
+    sys.stdout.write(
+        _as_json(verifications) if options.format == "json" else _as_table(verifications)
+    )
+    return PASSED if all(one.passed for one in verifications) else FAILED
 
 
-def _as_text(proofs: list[Proof]) -> str:
+def _as_table(verifications: list[Verification]) -> str:
     lines = []
-    for proof in proofs:
-        version = f" {proof.version}" if proof.version else ""
-        outcome = "proven" if proof.proven else "NOT PROVEN"
-        lines += [f"{proof.scanner}{version} ({proof.program}): {outcome}"]
-        lines += [f"  {sentence}" for sentence in proof.says]
-        lines += [f"  To mend: {proof.mend}"] if proof.mend else []
+    for one in verifications:
+        version = f" {one.version}" if one.version else ""
+        outcome = "passed" if one.passed else "FAILED"
+        lines += [f"{one.scanner}{version} ({one.program}): {outcome}"]
+        lines += [f"  {sentence}" for sentence in one.details]
+        lines += [f"  Fix: {one.fix}"] if one.fix else []
     return "\n".join(lines) + "\n"
 
 
-def _as_json(proofs: list[Proof]) -> str:
+def _as_json(verifications: list[Verification]) -> str:
     rows = [
         {
-            "scanner": proof.scanner,
-            "program": str(proof.program),
-            "version": proof.version,
-            "proven": proof.proven,
-            "says": list(proof.says),
-            "mend": proof.mend,
+            "scanner": one.scanner,
+            "program": str(one.program),
+            "version": one.version,
+            "passed": one.passed,
+            "details": list(one.details),
+            "fix": one.fix,
         }
-        for proof in proofs
+        for one in verifications
     ]
     return json.dumps({"results": rows}, indent=2) + "\n"

@@ -1,9 +1,8 @@
-"""Just enough of AWS for one scan: a disabled key, an enabled one, and one pending deletion.
+"""An AWS for one scan: a disabled key, an enabled one, and one pending deletion that is in use.
 
-The last one is still wanted: CloudTrail shows an attempt to use it.
-
-Answers on the loopback address, and refuses everything else that is asked of it, as a proxy too:
-with it as the proxy of a process, that process cannot reach the real AWS.
+CloudTrail shows an attempt to use the last one. The server listens on the loopback address. It is
+also the proxy of the scanner's process and refuses all other requests, so that the process cannot
+reach the real AWS.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ _REFUSAL = (
 
 
 class FakeAws:
-    """Context manager around the server; its three keys have ids of their own every time."""
+    """Context manager of the server. Its three keys have new ids every time."""
 
     def __init__(self) -> None:
         self.disabled, self.enabled, self.pending = (
@@ -66,7 +65,7 @@ class FakeAws:
         self._server.server_close()
 
     def variables(self) -> dict[str, str]:
-        """What makes AWS clients of a process talk to this server, and to nothing else."""
+        """Environment variables that make a process's AWS clients use this server only."""
         return {
             "AWS_ENDPOINT_URL": self.endpoint,
             "AWS_ACCESS_KEY_ID": "AKIAKEYSWEEPVERIFY00",
@@ -84,14 +83,14 @@ class FakeAws:
         }
 
     def answer(self, operation: str, request: dict[str, object]) -> dict[str, object] | None:
-        """Answer a call to KMS or CloudTrail, or None to refuse it."""
+        """The response to a call of KMS or CloudTrail; None refuses it."""
         keys = {arn.rpartition("/")[2]: arn for arn in self._states}
         if operation == "ListKeys":
             listed = [{"KeyId": name, "KeyArn": arn} for name, arn in keys.items()]
             return {"Keys": listed, "Truncated": False}
         if operation == "LookupEvents":
-            wanted = self.pending in json.dumps(request)
-            return {"Events": _events(self.pending) if wanted else []}
+            asked = self.pending in json.dumps(request)
+            return {"Events": _events(self.pending) if asked else []}
         name = str(request.get("KeyId")).rpartition("/")[2]
         if name not in keys:
             return None
@@ -103,7 +102,7 @@ class FakeAws:
 
 
 def _metadata(arn: str, state: str) -> dict[str, object]:
-    """KeyMetadata, as DescribeKey gives it; times are seconds since the epoch."""
+    """KeyMetadata of DescribeKey. Times are seconds since 1970."""
     metadata: dict[str, object] = {
         "AWSAccountId": ACCOUNT,
         "KeyId": arn.rpartition("/")[2],
@@ -124,13 +123,13 @@ def _metadata(arn: str, state: str) -> dict[str, object]:
 
 
 def _events(arn: str) -> list[dict[str, object]]:
-    """What CloudTrail tells of a key whose deletion was scheduled ten days ago; newest first."""
+    """CloudTrail's events of a key whose deletion was scheduled ten days ago, newest first."""
     refused: dict[str, str | None] = {
         "errorCode": "KMSInvalidStateException",
         "errorMessage": f"{arn} is pending deletion.",
     }
     scheduled: dict[str, str | None] = {"errorCode": None}
-    told = [("Decrypt", DAY, refused), ("ScheduleKeyDeletion", 10 * DAY, scheduled)]
+    events = [("Decrypt", DAY, refused), ("ScheduleKeyDeletion", 10 * DAY, scheduled)]
     return [
         {
             "EventId": str(uuid.uuid4()),
@@ -139,17 +138,17 @@ def _events(arn: str) -> list[dict[str, object]]:
             "EventTime": int(time.time()) - ago,
             "CloudTrailEvent": json.dumps({"eventName": name, **detail}),
         }
-        for name, ago, detail in told
+        for name, ago, detail in events
     ]
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """One request."""
+    """Handles one request."""
 
     protocol_version = "HTTP/1.1"
 
     json_answer: Callable[[str, dict[str, object]], dict[str, object] | None]
-    """Set on the class made for one account; a static method, so that it takes no request."""
+    """Set for each server; a static method, so that it is not bound to a request."""
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
@@ -175,4 +174,4 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(content)
 
     def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002
-        """Say nothing."""
+        """Do not log."""

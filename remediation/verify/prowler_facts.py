@@ -1,7 +1,7 @@
-"""Runs inside Prowler's Python, given to it on standard input: what can be told of its pack.
+"""Script for Prowler's Python, passed on standard input: print facts about Prowler and its checks.
 
-Prints one JSON object. Prowler itself is not imported, so that this is quick. Understood by
-Python 3.9 too, which older Prowlers run on.
+Prints one JSON object. Does not import Prowler, to be fast. Runs on Python 3.9 too, as older
+Prowlers do.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from importlib import metadata, util
 from pathlib import Path
 
 
-def look(checks: list[str]) -> dict[str, object]:
-    """Tell Prowler's version, the Regions it leaves out, and who brings checks of these ids.
+def facts(checks: list[str]) -> dict[str, object]:
+    """Prowler's version, the Regions that it leaves out, and where checks of these ids come from.
 
-    `places` is where a check of Prowler's own lies or would lie, `holders` whose check is there,
-    and `packaged` are the ids that installed packages bring.
+    `places` are the folders that such checks of Prowler's own have or would have, `holders` say
+    whose check is there, and `packaged` are the ids that installed packages provide.
     """
     found = util.find_spec("prowler")
     if found is None or not found.submodule_search_locations:
@@ -41,10 +41,10 @@ def look(checks: list[str]) -> dict[str, object]:
 
 
 def _holder(place: Path) -> str:
-    """Whose check lies among Prowler's own: a copy of ours that `-x` left there, or Prowler's."""
+    """Whose check is among Prowler's own: Prowler's, or a copy of Keysweep's that `-x` left."""
     declared = place / (place.name + ".metadata.json")
-    ours = declared.is_file() and "keysweep" in declared.read_text("utf-8")
-    return "keysweep" if ours else "prowler"
+    keysweeps = declared.is_file() and "keysweep" in declared.read_text("utf-8")
+    return "keysweep" if keysweeps else "prowler"
 
 
 def _version(folder: Path) -> str:
@@ -54,12 +54,12 @@ def _version(folder: Path) -> str:
 
 
 def _regions(config: Path) -> list[str]:
-    """`disallowed_regions` of the configuration that comes with Prowler."""
-    import yaml  # noqa: PLC0415  Prowler requires it, we do not
+    """`disallowed_regions` of Prowler's default configuration."""
+    import yaml  # noqa: PLC0415  installed with Prowler
 
     loaded = yaml.safe_load(config.read_text("utf-8")) or {}
     return sorted(map(str, (loaded.get("aws") or {}).get("disallowed_regions") or []))
 
 
 if __name__ == "__main__":
-    json.dump(look(sys.argv[1:]), sys.stdout)
+    json.dump(facts(sys.argv[1:]), sys.stdout)

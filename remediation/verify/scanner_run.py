@@ -1,9 +1,9 @@
-"""`keysweep verify`: does the scanner at hand run the checks? Proven by running it.
+"""Find and run a scanner, isolated from the user's settings.
 
-A listed check proves nothing: Prowler 5.30.0 to 5.37.0 lists checks of packages and never runs
-them, and Checkov says nothing about a folder that it cannot load. So each scanner scans, as a
-process, something made for this purpose that fails the checks, and its own results are read.
-Nothing of the user's is read or changed by that: home, AWS and scanner settings are empty ones.
+That a scanner lists a check proves nothing: Prowler 5.30.0 to 5.37.0 lists checks of packages but
+never runs them, and Checkov is silent about a folder that it cannot load. So each scanner runs as a
+process on a sample that fails the checks, and its results are read. Home folder, AWS settings and
+scanner settings are empty, so nothing of the user's is read or changed.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from ..escape import printable
 _log: Final = logging.getLogger(__name__)
 
 SECONDS: Final = 300
-"""What one run of a scanner may take; about 20 are usual for Prowler, 5 for Checkov."""
+"""Time limit of one run. Prowler usually takes 20 seconds, Checkov 5."""
 
 _SETTINGS = ("AWS_", "BC_", "BOTO_", "CHECKOV_", "CKV_", "PRISMA_", "PROWLER_")
 _PYTHONS = ("python", "pypy")
@@ -33,46 +33,46 @@ _OTHER_SETTINGS = frozenset({"ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY", "LOG_LEVE
 
 
 @dataclass(frozen=True)
-class Proof:
-    """What came out for one scanner: `says` are whole sentences, `mend` is what to do if any."""
+class Verification:
+    """Result for one scanner. `details` are sentences; `fix` is what to do, if anything."""
 
     scanner: str
     program: Path
     version: str
-    proven: bool
-    says: tuple[str, ...]
-    mend: str = ""
+    passed: bool
+    details: tuple[str, ...]
+    fix: str = ""
 
 
 @dataclass(frozen=True)
 class Run:
-    """How a scanner ended: `code` is None when it was stopped after SECONDS."""
+    """A scanner's exit code and output. `code` is None if it was stopped after SECONDS."""
 
     code: int | None
     output: str
     errors: str
 
-    def last_words(self, lines: int = 5) -> str:
-        """What it said last, each line on its own, with nothing that a terminal obeys."""
-        said = [line.rstrip() for line in (self.output + "\n" + self.errors).splitlines()]
-        return "\n".join(f"    | {harmless(line)}" for line in list(filter(None, said))[-lines:])
+    def last_lines(self, lines: int = 5) -> str:
+        """The last lines of its output, without terminal escapes."""
+        written = [line.rstrip() for line in (self.output + "\n" + self.errors).splitlines()]
+        return "\n".join(f"    | {harmless(line)}" for line in list(filter(None, written))[-lines:])
 
     def ended(self) -> str:
-        """How it ended, for a sentence."""
+        """How it ended, as part of a sentence."""
         return f"was stopped after {SECONDS} s" if self.code is None else f"exit {self.code}"
 
 
 def find(scanner: str, given: str | None) -> Path | None:
-    """The scanner's program: the one given, the one on PATH, or the one beside this Python."""
+    """The scanner's program: the given one, or one on PATH, or one beside this Python."""
     beside = os.pathsep.join([os.environ.get("PATH", os.defpath), str(Path(sys.executable).parent)])
     found = shutil.which(given or scanner, path=beside)
     return Path(found).absolute() if found else None
 
 
 def interpreter(program: Path) -> Path | None:
-    """The Python that runs a console script: named in its first line, or lying beside it.
+    """The Python of a console script: named in its first line, or in the same folder.
 
-    None for what is no Python script, such as a wrapper in another language.
+    None if it is not a Python script, such as a wrapper in another language.
     """
     with program.open("rb") as file:
         start = file.read(1024)
@@ -80,7 +80,7 @@ def interpreter(program: Path) -> Path | None:
         beside = program.resolve().with_name("python.exe" if os.name == "nt" else "python")
         return beside if beside.is_file() else None
     first, _, rest = os.fsdecode(start).partition("\n")
-    # A path too long for the first line is run by way of a shell (pip, "distlib" launchers).
+    # A path that is too long for the first line is run through a shell (pip, "distlib" launchers).
     long = re.match(r"""'''exec' (["']?)(.+?)\1 "\$0" """, rest)
     words = [long[2]] if long else first.removeprefix("#!").split()
     if words and Path(words[0]).name == "env":
@@ -91,9 +91,9 @@ def interpreter(program: Path) -> Path | None:
 
 
 def environment(home: Path, settings: Mapping[str, str]) -> dict[str, str]:
-    """Variables for a run that neither reads nor changes what is the user's.
+    """Environment variables for a run that does not read or change the user's settings.
 
-    Packages that were installed for the user alone are still found.
+    Packages that are installed for the user alone are still found.
     """
     kept = {
         name: value
@@ -113,7 +113,7 @@ def environment(home: Path, settings: Mapping[str, str]) -> dict[str, str]:
 def run(
     command: Sequence[str | Path], folder: Path, variables: Mapping[str, str], given: str = ""
 ) -> Run:
-    """Run a scanner, or its Python, to its end; it is stopped after SECONDS."""
+    """Run a scanner, or its Python. Stops it after SECONDS."""
     try:
         done = subprocess.run(
             command,

@@ -1,7 +1,7 @@
-"""Becomes the `sitecustomize` of a Prowler that names AWS's own STS endpoint itself.
+"""A `sitecustomize` for Prowler before 5.30.0, which sets AWS's STS endpoint explicitly.
 
-Prowler before 5.30.0 does so, which goes before AWS_ENDPOINT_URL: its proof would ask the real
-AWS who is calling. Nothing but that one address is changed.
+That takes precedence over AWS_ENDPOINT_URL, so that verifying would call the real STS. Only this
+endpoint is changed.
 """
 
 from __future__ import annotations

@@ -38,15 +38,15 @@ def program(path: Path, text: str = "#!/bin/false\n") -> Path:
 
 
 NOT_FOUND = {
-    "any": ((), "no prowler or checkov to be run"),
-    "prowler": (("prowler",), "no prowler to be run"),
-    "checkov": (("checkov",), "no checkov to be run"),
-    "named": (("--prowler", "/no/such/prowler"), "no /no/such/prowler to be run"),
+    "any": ((), "prowler or checkov not found"),
+    "prowler": (("prowler",), "prowler not found"),
+    "checkov": (("checkov",), "checkov not found"),
+    "named": (("--prowler", "/no/such/prowler"), "/no/such/prowler not found"),
 }
 
 
 @pytest.mark.parametrize(("arguments", "sentence"), NOT_FOUND.values(), ids=NOT_FOUND.keys())
-def test_without_a_scanner_one_sentence_and_exit_2(
+def test_without_a_scanner_one_line_and_exit_2(
     nowhere: Path,
     capsys: pytest.CaptureFixture[str],
     arguments: tuple[str, ...],
@@ -67,7 +67,7 @@ def test_a_path_that_does_not_exist_is_bad_usage(
 ) -> None:
     program(nowhere / "checkov")
     assert standalone.main(["verify", option, str(nowhere / "nothing")]) == 2
-    mend = f"nothing does not exist; give an existing {what}, or leave {option} out\n"
+    mend = f"nothing not found. Fix: give an existing {what}, or omit {option}\n"
     assert capsys.readouterr().err.endswith(mend)
 
 
@@ -77,7 +77,7 @@ def test_without_argument_whichever_is_found_is_asked(
     program(nowhere / "checkov")
     assert standalone.main(["verify", "--format", "json"]) == 1
     results = json.loads(capsys.readouterr().out)["results"]
-    assert {result["scanner"]: result["proven"] for result in results} == {"checkov": False}
+    assert {result["scanner"]: result["passed"] for result in results} == {"checkov": False}
 
 
 def test_the_scanner_on_path_goes_before_the_one_beside_this_python(
@@ -93,16 +93,16 @@ def test_the_scanner_on_path_goes_before_the_one_beside_this_python(
     assert verify.find("prowler", str(beside / "prowler")) == beside / "prowler"
 
 
-def test_ctrl_c_ends_in_one_sentence(
+def test_ctrl_c_ends_in_one_line(
     nowhere: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupted(*arguments: object) -> None:
         raise KeyboardInterrupt
 
     program(nowhere / "prowler")
-    monkeypatch.setattr(verify_prowler, "prove", interrupted)
+    monkeypatch.setattr(verify_prowler, "verify", interrupted)
     assert standalone.main(["verify"]) == 130
-    assert "nothing is proven" in capsys.readouterr().err
+    assert "Interrupted" in capsys.readouterr().err
 
 
 FIRST_LINES = {

@@ -31,7 +31,7 @@ def ask(
     arguments = ["verify", "checkov", "--checkov", str(checkov), "--format", "json"]
     code = standalone.main([*arguments, *options])
     [result] = json.loads(capsys.readouterr().out)["results"]
-    assert (code == 0) == result["proven"] == (result["mend"] == "")
+    assert (code == 0) == result["passed"] == (result["fix"] == "")
     return code, result
 
 
@@ -48,8 +48,8 @@ def test_both_checks_fire_whatever_the_users_own_settings_are(
     code, result = ask(capsys, checkov)
     assert code == 0, result
     assert result["version"] == "3.3.30"
-    assert result["says"][0].startswith(BOTH)
-    assert f"--external-checks-dir {paths.folder('checkov')}" in result["says"][1]
+    assert result["details"][0].startswith(BOTH)
+    assert f"--external-checks-dir {paths.folder('checkov')}" in result["details"][1]
 
 
 def test_a_configuration_file_is_proven_or_mended(
@@ -63,12 +63,12 @@ def test_a_configuration_file_is_proven_or_mended(
     (tmp_path / "checkov.yaml").write_text(EXAMPLE.read_text("utf-8"), encoding="utf-8")
     code, result = ask(capsys, checkov, "--config-file", "checkov.yaml")
     assert code == 1
-    assert f"did not run {BOTH}" in result["says"][0]
-    assert paths.folder("checkov") in result["mend"]
+    assert f"did not run {BOTH}" in result["details"][0]
+    assert paths.folder("checkov") in result["fix"]
     (tmp_path / ".keysweep").symlink_to(paths.folder("checkov"))
     code, result = ask(capsys, checkov, "--config-file", "checkov.yaml")
     assert code == 0
-    assert "--config-file checkov.yaml" in result["says"][1]
+    assert "--config-file checkov.yaml" in result["details"][1]
 
 
 def made(path: Path, failed: list[dict[str, str]], **report: Any) -> Path:
@@ -96,7 +96,7 @@ def test_less_than_both_checks_on_the_key_proves_nothing(
 ) -> None:
     code, result = ask(capsys, made(tmp_path / "checkov", failed))
     assert code == 1
-    assert OTHER in result["says"][0]
+    assert OTHER in result["details"][0]
 
 
 @pytest.mark.parametrize("said", ["", "[]", "null", "no JSON", '{"passed": 0}'])
@@ -107,5 +107,5 @@ def test_a_checkov_without_a_report_proves_nothing(
     checkov.write_text(f"#!/bin/sh\necho '{said}'\necho Sorry >&2\n", encoding="utf-8")
     code, result = ask(capsys, checkov)
     assert code == 1
-    assert f"did not run {BOTH}" in result["says"][0]
-    assert "    | Sorry" in result["says"][0]
+    assert f"did not run {BOTH}" in result["details"][0]
+    assert "    | Sorry" in result["details"][0]

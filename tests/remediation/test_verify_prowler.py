@@ -136,7 +136,7 @@ def ask(capsys: pytest.CaptureFixture[str]) -> Verify:
         arguments = ["verify", "prowler", "--prowler", str(made.script), "--format", "json"]
         code = standalone.main([*arguments, *options])
         [result] = json.loads(capsys.readouterr().out)["results"]
-        assert (code == 0) == result["proven"] == (result["mend"] == "")
+        assert (code == 0) == result["passed"] == (result["fix"] == "")
         return code, result
 
     return run
@@ -146,7 +146,7 @@ def test_a_prowler_that_runs_the_check_is_proven(make: Make, ask: Verify) -> Non
     code, result = ask(make())
     assert code == 0
     assert result["version"] == "5.46.0"
-    assert f"prowler aws -c {CHECK} {OTHER}" in result["says"][-1]
+    assert f"prowler aws -c {CHECK} {OTHER}" in result["details"][-1]
 
 
 DOES_NOT_PROVE = {
@@ -183,12 +183,12 @@ DOES_NOT_PROVE = {
 def test_nothing_else_proves_it(make: Make, ask: Verify, does: str) -> None:
     code, result = ask(make(does=does))
     assert code == 1
-    assert "scanned keys that fail both checks" in result["says"][0]
+    assert "scanned keys that fail both checks" in result["details"][0]
 
 
 def test_the_last_words_are_shown_without_what_a_terminal_obeys(make: Make, ask: Verify) -> None:
     _, result = ask(make(does=r"sys.exit('\x1b[31mbroken\x1b[0m \x1b]0;title\x07')"))
-    assert r"    | broken \u{1b}]0;title\u{7}" in result["says"][0]
+    assert r"    | broken \u{1b}]0;title\u{7}" in result["details"][0]
 
 
 def test_a_prowler_that_hangs_is_stopped(
@@ -197,15 +197,15 @@ def test_a_prowler_that_hangs_is_stopped(
     monkeypatch.setattr(verify, "SECONDS", 2)
     code, result = ask(make(does="time.sleep(600)"))
     assert code == 1
-    assert "was stopped after 2 s" in result["says"][0]
+    assert "was stopped after 2 s" in result["details"][0]
 
 
 @pytest.mark.parametrize("version", ["5.30.0", "5.37.0"])
 def test_it_says_that_a_version_only_lists(make: Make, ask: Verify, version: str) -> None:
     code, result = ask(make(version, "sys.exit(0)"))
     assert code == 1
-    assert "only lists" in result["says"][0]
-    assert f"prowler aws -x {paths.folder('prowler')} -c {CHECK} {OTHER}" in result["mend"]
+    assert "only lists" in result["details"][0]
+    assert f"prowler aws -x {paths.folder('prowler')} -c {CHECK} {OTHER}" in result["fix"]
 
 
 def test_a_version_said_to_only_list_is_believed_when_it_runs_the_check(
@@ -222,8 +222,8 @@ def test_a_version_that_ignores_packages_is_not_run(make: Make, ask: Verify, ver
     made = make(version, MUST_NOT_RUN)
     code, result = ask(made)
     assert code == 1
-    assert "does not look for checks in packages" in result["says"][0]
-    assert f"-x {paths.folder('prowler')} -c {CHECK} {OTHER}" in result["mend"]
+    assert "does not look for checks in packages" in result["details"][0]
+    assert f"-x {paths.folder('prowler')} -c {CHECK} {OTHER}" in result["fix"]
     assert not Path(f"{made.script}.ran").exists()
 
 
@@ -232,10 +232,10 @@ def test_a_pack_that_is_elsewhere_is_missed(make: Make, ask: Verify) -> None:
     code, result = ask(made)
     assert code == 1
     assert (
-        f"No package in this Prowler's environment brings {CHECK} and {OTHER}"
-        in (result["says"][0])
+        f"No package in this Prowler's environment has {CHECK} and {OTHER}"
+        in (result["details"][0])
     )
-    assert f"{made.script.with_name('python')} -m pip install --upgrade keysweep" in result["mend"]
+    assert f"{made.script.with_name('python')} -m pip install --upgrade keysweep" in result["fix"]
     assert not Path(f"{made.script}.ran").exists()
 
 
@@ -244,7 +244,7 @@ def test_an_older_pack_is_missing_a_check(make: Make, ask: Verify) -> None:
     made.brings(CHECK)
     code, result = ask(made)
     assert code == 1
-    assert f"brings {OTHER}:" in result["says"][0]
+    assert f"has {OTHER}:" in result["details"][0]
 
 
 @pytest.mark.parametrize("checks", [(CHECK,), (OTHER,), (CHECK, OTHER)])
@@ -258,8 +258,8 @@ def test_a_copy_that_was_left_behind_is_named_for_deletion(
         copies.append(made.check(check, installed.read_text(encoding="utf-8")))
     code, result = ask(made)
     assert code == 1
-    assert "left behind" in result["says"][0]
-    assert f"rm -r {' '.join(map(str, copies))}" in result["mend"]
+    assert "-x left" in result["details"][0]
+    assert f"rm -r {' '.join(map(str, copies))}" in result["fix"]
     assert not Path(f"{made.script}.ran").exists()
 
 
@@ -271,8 +271,8 @@ def test_a_check_of_prowlers_own_with_that_id_is_left_alone(
     made.check(OTHER, json.dumps({"CheckID": OTHER, "Notes": "Prowler's"}))
     code, result = ask(made, *options)
     assert code == 1
-    assert f"brings a check of its own named {OTHER}" in result["says"][0]
-    assert "do not use -x" in result["mend"]
+    assert f"its own check named {OTHER}" in result["details"][0]
+    assert "do not use -x" in result["fix"]
     assert not Path(f"{made.script}.ran").exists()
 
 
@@ -291,7 +291,7 @@ def test_the_folder_is_proven_without_the_package(make: Make, ask: Verify, versi
     made.script.write_text(f"#!{made.script.with_name('python')}\n{body}\n")
     code, result = ask(made, "-x")
     assert code == 0, result
-    assert f"prowler aws -x {folder} -c {CHECK} {OTHER}" in result["says"][-1]
+    assert f"prowler aws -x {folder} -c {CHECK} {OTHER}" in result["details"][-1]
 
 
 def test_a_copy_that_the_proof_itself_leaves_is_named(make: Make, ask: Verify) -> None:
@@ -301,7 +301,7 @@ def test_a_copy_that_the_proof_itself_leaves_is_named(make: Make, ask: Verify) -
     made.script.write_text(f"#!{made.script.with_name('python')}\n{body}\n")
     code, result = ask(made, "-x")
     assert code == 0
-    assert any(str(connection.resolve()) in sentence for sentence in result["says"])
+    assert any(str(connection.resolve()) in sentence for sentence in result["details"])
 
 
 @pytest.mark.parametrize("version", ["5.14.0", "5.14.1"])
@@ -312,7 +312,7 @@ def test_versions_in_which_folder_and_check_do_not_go_together(
     (made.prowler.parent / "botocore").mkdir()
     code, result = ask(made, "-x")
     assert code == 1
-    assert "-x does not go with -c" in result["says"][0]
+    assert "does not work with -c" in result["details"][0]
 
 
 def test_regions_that_scans_leave_out_are_named(
@@ -320,14 +320,14 @@ def test_regions_that_scans_leave_out_are_named(
 ) -> None:
     made = make()
     _, result = ask(made)
-    assert any("me-central-1 and me-south-1" in sentence for sentence in result["says"])
+    assert any("me-central-1 and me-south-1" in sentence for sentence in result["details"])
     monkeypatch.setenv("PROWLER_AWS_DISALLOWED_REGIONS", "eu-south-1")
     _, result = ask(made)
-    assert any("leave out eu-south-1," in sentence for sentence in result["says"])
+    assert any("skip eu-south-1," in sentence for sentence in result["details"])
     monkeypatch.delenv("PROWLER_AWS_DISALLOWED_REGIONS")
     made.regions()
     _, result = ask(made)
-    assert not any("leave out" in sentence for sentence in result["says"])
+    assert not any("skip" in sentence for sentence in result["details"])
 
 
 LEAKY = """
@@ -374,7 +374,7 @@ def test_what_is_no_prowler_is_named(tmp_path: Path, capsys: pytest.CaptureFixtu
     wrapper.chmod(0o755)
     assert standalone.main(["verify", "prowler", "--prowler", str(wrapper)]) == 1
     said = capsys.readouterr().out
-    assert f"prowler ({wrapper}): NOT PROVEN" in said
+    assert f"prowler ({wrapper}): FAILED" in said
     assert "--prowler PATH" in said
 
 
@@ -383,7 +383,7 @@ def test_python_without_prowler_is_no_prowler(make: Make, ask: Verify, tmp_path:
     made.prowler.rename(tmp_path / "elsewhere")
     code, result = ask(made)
     assert code == 1
-    assert "no Python script of an environment that holds Prowler" in result["says"][0]
+    assert "not a Python script" in result["details"][0]
 
 
 def test_every_check_of_the_pack_is_proven() -> None:

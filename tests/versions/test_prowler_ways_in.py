@@ -66,7 +66,7 @@ def variables(row: Row, aws: EmbeddedAws, tmp_path_factory: pytest.TempPathFacto
     """The operator's environment; older Prowlers are led to the embedded AWS's STS as well."""
     keep = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     settings = {**keep, **aws.environment(ACCOUNT), "COLUMNS": "160"}
-    if tuple(map(int, row.prowler.split("."))) < verify_prowler.HEEDS_ENDPOINT:
+    if tuple(map(int, row.prowler.split("."))) < verify_prowler.USES_ENDPOINT_URL:
         leads = tmp_path_factory.mktemp("leads")
         source = Path(verify_prowler.__file__).with_name("sts_endpoint.py")
         (leads / "sitecustomize.py").write_text(source.read_text("utf-8"), encoding="utf-8")
@@ -164,10 +164,10 @@ def test_verify_says_what_the_scan_showed(
     )
     [result] = json.loads(done.stdout)["results"]
     assert result["version"] == row.prowler
-    assert result["proven"] == (row.reported == "all") == (row.verify == "proven"), result
-    assert done.returncode == (0 if result["proven"] else 1)
-    assert result["proven"] or row.verify in result["says"][0]
-    assert result["proven"] or f"-x {FOLDER}" in result["mend"]
+    assert result["passed"] == (row.reported == "all") == (row.verify == "passed"), result
+    assert done.returncode == (0 if result["passed"] else 1)
+    assert result["passed"] or row.verify in result["details"][0]
+    assert result["passed"] or f"-x {FOLDER}" in result["fix"]
     assert copies_in(prowler) == set()
     assert list(home.iterdir()) == [], "it writes to the user's folders"
 
