@@ -266,7 +266,7 @@ def _pages(client: Any, call: Call, params: Params) -> Iterator[Any]:
 
 
 def _demand_all(call: Call, items: list[Item], parent: Item) -> None:
-    """Raise CutAnswer if a batch call leaves out an item, whose key would be missed."""
+    """Raise TruncatedResponse if a batch call leaves out an item, whose key would be missed."""
     if call.batch and len(items) < len(parent.value):
         raise TruncatedResponse(f"the answer has {len(items)} of {len(parent.value)} items")
 
