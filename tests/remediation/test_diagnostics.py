@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from embedded_aws.process import EmbeddedAws
-from keysweep.remediation import diagnostics, planner, work
+from keysweep.remediation import diagnostics, planner, runner
 from keysweep.remediation.cli import main
 from keysweep.remediation.cli.lazy_command import LazyCommand
 from keysweep.remediation.errors import BadInput, InvariantError
@@ -341,7 +341,7 @@ def test_the_error_of_one_key_keeps_its_traceback(caplog: pytest.LogCaptureFixtu
     def fails(_item: Item) -> str:
         raise RuntimeError("surprise")
 
-    rows = work.each_key([Item()], fails, lambda _arn, why: why)
+    rows = runner.each_key([Item()], fails, lambda _arn, why: why)
     assert "RuntimeError: surprise" in rows[0]
     (record,) = caplog.records
     assert record.levelno == logging.ERROR
