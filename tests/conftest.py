@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import signal
 from pathlib import Path
 
 import pytest
+
+# A shell starts what runs in the background with SIGINT ignored, and processes pass that on.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 EXAMPLES = {"check": 20, "test": 100, "all": 1000}
 """Of each property, by the profile that KEYSWEEP_EXAMPLES names; `make` sets it."""

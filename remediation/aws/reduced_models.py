@@ -53,7 +53,7 @@ class ReducedLoader(Loader):
         with self._lock:
             if key not in self._reduced:
                 # A loader of its own, since the given one would keep the complete model.
-                once = Loader([*self._given.search_paths], include_default_search_paths=False)
+                once = _SingleUseLoader(self._given)
                 complete = once.load_service_model(service_name, type_name, api_version)
                 self._reduced[key] = reduced_model(complete, self._operations[service_name])
             return self._reduced[key]
@@ -65,6 +65,19 @@ class ReducedLoader(Loader):
     def load_data_with_path(self, name: str) -> Any:
         """Load any other document, with its path."""
         return self._given.load_data_with_path(name)
+
+
+class _SingleUseLoader(Loader):
+    """A loader that keeps models by itself, but lists the services with another."""
+
+    def __init__(self, given: Loader) -> None:
+        super().__init__([*given.search_paths], include_default_search_paths=False)
+        self._given = given
+
+    def list_available_services(self, type_name: str) -> list[str]:
+        """List the services that the other loader has listed once."""
+        services: list[str] = self._given.list_available_services(type_name)
+        return services
 
 
 def reduced_session(session: Session, loader: Loader) -> Session:

@@ -130,13 +130,15 @@ def test_regions_that_cannot_be_listed_are_a_gap(
 
 
 def test_the_public_list_of_services_is_read_whole_with_the_given_credentials(
-    server: EmbeddedAws, connection: Connection
+    server: EmbeddedAws, shop: KeyArn
 ) -> None:
+    connection = Accounts().connect(shop)
     path = absence.LIST_PATH.format(region=REGION)
     codes = absence.public_codes(connection, REGION, path)
     assert isinstance(codes, frozenset)
     assert codes > absence.IN_EVERY_REGION | {*absence.CONTROLS}
     server.fault("deny", service="ssm", operation="GetParametersByPath", times=None)
     denied = absence.public_codes(connection, REGION, path)
+    server.clear_faults()
     assert isinstance(denied, absence.Doubt)
     assert denied.permission == "ssm:GetParametersByPath"
