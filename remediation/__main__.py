@@ -1,7 +1,7 @@
-"""The console script. Standard library only, so that it works beside a scanner too.
+"""The console script. Standard library only, so that it works in a scanner's environment.
 
-`path` and `verify` are answered here; every other command needs the libraries of the extra
-`keysweep[remediation]`, and says so in one sentence where they are absent.
+`path` and `verify` run with it alone. Every other command needs the libraries of the extra
+`keysweep[remediation]`, and a message says so where they are missing.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ from .errors import INTERRUPTED, KeysweepError
 LIBRARIES = ("boto3", "click", "jinja2", "jmespath", "msgspec", "pydantic", "yaml", "rich")
 
 COLLECT_AFTER = 20_000, 10, 10
-"""Of each generation, when the garbage collector looks (`gc.set_threshold`). Service models are
-millions of objects that stay: looking at them as often as Python does takes a quarter of a plan."""
+"""Thresholds of `gc.set_threshold`. Service models are millions of objects that stay: with
+Python's defaults, collecting them takes a quarter of the time of a plan."""
 
 
 def main() -> None:
-    """Run the command; ends the process with one of the exit codes of the contract."""
+    """Run the command and end the process with its exit code."""
     try:
         _run(sys.argv[1:])
-    except KeyboardInterrupt:  # while libraries are loaded: whatever works has an answer of its own
+    except KeyboardInterrupt:  # while libraries load; commands handle their own
         sys.stderr.write(f"keysweep: {INTERRUPTED}\n")
         sys.exit(1)
     except KeysweepError as error:
         sys.stderr.write(f"keysweep: {error}\n")
         sys.exit(error.exit_code)
-    except Exception as error:  # noqa: BLE001 - the command answers its own: this is a broken library
+    except Exception as error:  # noqa: BLE001 - a broken library: commands report their own
         from . import diagnostics
 
         sys.stderr.write(f"keysweep: {diagnostics.unexpected(error, sys.argv)}\n")
