@@ -1,4 +1,4 @@
-"""Whether a glob of the policy can match any key at all: one that cannot would protect nothing.
+"""Whether a glob of the policy can match any key. One that cannot would protect nothing.
 
 Globs are those of Python's fnmatch: `*`, `?`, `[abc]`, `[!a-c]`, case matters.
 """
@@ -12,11 +12,11 @@ from fnmatch import translate
 from typing import Final, NamedTuple
 
 OF_KEYS_ALONE: Final = ":key/"
-"""A glob with this text is about the ids of keys, never about aliases."""
+"""A glob with this text matches key ids, never aliases."""
 
 
-class _Some(NamedTuple):
-    """Characters of which one stands here, or any number of them."""
+class _Characters(NamedTuple):
+    """One character of a set, or any number of them."""
 
     of: frozenset[str]
     many: bool = False
@@ -29,31 +29,31 @@ _IN_ALIASES: Final = frozenset(string.ascii_letters + string.digits + ":/_-")
 _ANY: Final = _IN_ALIASES
 
 
-def _text(text: str) -> list[_Some]:
-    return [_Some(frozenset(character)) for character in text]
+def _text(text: str) -> list[_Characters]:
+    return [_Characters(frozenset(character)) for character in text]
 
 
-def _several(of: frozenset[str], count: int) -> list[_Some]:
-    return [_Some(of)] * count
+def _several(of: frozenset[str], count: int) -> list[_Characters]:
+    return [_Characters(of)] * count
 
 
 _HEX: Final = _DIGITS | frozenset("abcdef")
 _UUID: Final = [
     *_several(_HEX, 8),
-    *(part for count in (4, 4, 4, 12) for part in (_Some(_DASH), *_several(_HEX, count))),
+    *(part for count in (4, 4, 4, 12) for part in (_Characters(_DASH), *_several(_HEX, count))),
 ]
 _MULTI_REGION: Final = [*_text("mrk-"), *_several(_HEX, 32)]
 _HOME: Final = [
     *_text("arn:aws"),
-    _Some(_LOWER | _DASH, many=True),
+    _Characters(_LOWER | _DASH, many=True),
     *_text(":kms:"),
-    _Some(_LOWER),
-    _Some(_LOWER | _DIGITS | _DASH, many=True),
+    _Characters(_LOWER),
+    _Characters(_LOWER | _DIGITS | _DASH, many=True),
     *_text(":"),
     *_several(_DIGITS, 12),
     *_text(":"),
 ]
-_ALIAS: Final = [*_text("alias/"), _Some(_IN_ALIASES), _Some(_IN_ALIASES, many=True)]
+_ALIAS: Final = [*_text("alias/"), _Characters(_IN_ALIASES), _Characters(_IN_ALIASES, many=True)]
 
 KEYS: Final = ([*_HOME, *_text("key/"), *_UUID], [*_HOME, *_text("key/"), *_MULTI_REGION])
 """The ARNs of keys ("Key identifiers (KeyId)", AWS KMS Developer Guide)."""
@@ -74,18 +74,18 @@ def can_match_alias(glob: str) -> bool:
     return OF_KEYS_ALONE not in glob and any(_meet(tokens, name) for name in ALIASES)
 
 
-def _tokens(glob: str) -> Iterator[_Some]:
+def _tokens(glob: str) -> Iterator[_Characters]:
     for sign in re.findall(r"\*|\[!?\]?[^\]]*\]|.", glob, re.DOTALL):
         if sign == "*":
-            yield _Some(_ANY, many=True)
+            yield _Characters(_ANY, many=True)
         elif sign == "?" or len(sign) > 1:
             matches = re.compile(translate(sign)).match
-            yield _Some(frozenset(character for character in _ANY if matches(character)))
+            yield _Characters(frozenset(character for character in _ANY if matches(character)))
         else:
-            yield _Some(frozenset(sign))
+            yield _Characters(frozenset(sign))
 
 
-def _meet(one: list[_Some], other: list[_Some]) -> bool:
+def _meet(one: list[_Characters], other: list[_Characters]) -> bool:
     """Whether some text is of both forms: a walk through both at once."""
     todo, seen = [(0, 0)], set[tuple[int, int]]()
     while todo:

@@ -1,7 +1,7 @@
 """The decision policy: what a team allows Keysweep to schedule. Never AWS's key or IAM policies.
 
-Read from YAML, strictly: an unknown name, a wrong type or a value out of range is refused with the
-file, the line and the mend. The default is `policies/retirement.yaml`.
+YAML is read strictly: an unknown name, a wrong type, or a value out of range is refused with the
+file, the line and the fix. The default is `policies/retirement.yaml`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from .models import Evidence, KeyArn, Model
 from .strict_yaml import read
 
 ALL: Final = "all"
-"""The word that says on purpose: every key."""
+"""The word for every key."""
 
 MIN_WINDOW_DAYS: Final = 7
 MAX_WINDOW_DAYS: Final = 30
@@ -155,12 +155,12 @@ class RuleException(_Written):
     rule: Annotated[str, AfterValidator(_rule)]
     """Id of the rule."""
     reason: Text
-    """Why, for whoever reads the plan."""
+    """Why, for people who review the plan."""
     until: Annotated[date, BeforeValidator(_day)]
-    """The last day (UTC) on which the waiver counts."""
+    """Last day (UTC) on which the exception applies."""
 
     def covers(self, rule: str, evidence: Evidence, now: datetime) -> bool:
-        """Whether this waiver lifts the rule for the key today."""
+        """Whether this exception lifts the rule for the key today."""
         return (
             self.rule == rule
             and now.date() <= self.until
@@ -174,9 +174,9 @@ class CoverageException(_Written):
     service: Annotated[str, AfterValidator(_service)]
     """Name of the service, as the reference list has it."""
     regions: Annotated[tuple[Region, ...], Field(min_length=1)] | None = None
-    """Regions where it may; left out: every Region."""
+    """Regions to which this applies; left out: every Region."""
     reason: Text
-    """Why, for whoever reads the plan."""
+    """Why, for people who review the plan."""
 
 
 class AccountScope(_Written):
@@ -188,7 +188,7 @@ class AccountScope(_Written):
     """Never these; wins over allow."""
 
     def admits(self, account_id: str) -> bool:
-        """Whether the lists let this account through."""
+        """Whether the lists allow this account."""
         return _admits(account_id, self.allow, self.deny)
 
 
@@ -201,7 +201,7 @@ class RegionScope(_Written):
     """Never these; wins over allow."""
 
     def admits(self, region: str) -> bool:
-        """Whether the lists let this Region through."""
+        """Whether the lists allow this Region."""
         return _admits(region, self.allow, self.deny)
 
 
@@ -295,7 +295,7 @@ class Policy(_Written):
     """A key whose description or tag has one of these phrases is kept (rule protected-tag). Case
     and what stands between the words do not matter."""
     protected_keys: tuple[ProtectedGlob, ...] = ()
-    """Keys that nobody may retire: ARNs, globs of ARNs, or aliases as `alias/NAME`; or `all`."""
+    """Keys that are never scheduled: ARNs, globs of ARNs, or aliases as `alias/NAME`; or `all`."""
     accounts: AccountScope = AccountScope()
     """Accounts whose keys may be scheduled."""
     regions: RegionScope = RegionScope()
@@ -355,7 +355,7 @@ class Policy(_Written):
         return self.model_copy(update={"pending_window_days": days, "overrides": kept})
 
     def exception_for(self, rule: str, evidence: Evidence, now: datetime) -> RuleException | None:
-        """The waiver that lifts this rule for this key today, if there is one."""
+        """The exception that lifts this rule for this key today, if there is one."""
         return next((w for w in self.exceptions if w.covers(rule, evidence, now)), None)
 
 
@@ -395,6 +395,6 @@ def reference_services() -> tuple[str, ...]:
 
 
 def load(path: Path | None = None) -> Policy:
-    """Read a policy file, or the default one. Raises BadInput with file, line and mend."""
+    """Read a policy file, or the default one. Raises BadInput with file, line and fix."""
     read_in = read(path or policies_folder() / "retirement.yaml", PolicyFile)
     return Policy.model_construct(**dict(read_in))
