@@ -566,9 +566,9 @@ class Declarations(Model):
 
 
 def _told_unknown(tags: object) -> object:
-    """Tags, or why they are unknown: written as JSON both are names with texts. A key with two tags
-    of just these names is taken for one whose tags are unknown, which holds it."""
-    if isinstance(tags, dict) and tags.keys() == Unreadable.model_fields.keys():
+    """Tags, or why they are unreadable: in JSON, both are names with texts. A key whose only tag is
+    `unreadable`, with `permission` or without, counts as unreadable and stays on hold."""
+    if isinstance(tags, dict) and {"unreadable"} <= tags.keys() <= Unreadable.model_fields.keys():
         return Unreadable(**tags)
     return tags
 

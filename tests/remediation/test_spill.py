@@ -21,11 +21,14 @@ from keysweep.remediation import planfile, spill
 from keysweep.remediation.errors import BadInput
 from keysweep.remediation.journal import Journal
 from keysweep.remediation.models import (
+    PIECES,
     Evidence,
     KeyArn,
+    NotFound,
     Outcome,
     PlanItem,
     PlanSummary,
+    Unreadable,
     VerdictKind,
 )
 from keysweep.remediation.plan import Plan, PlanItems
@@ -86,6 +89,17 @@ def test_what_was_unset_stays_unset() -> None:
     (read,) = spilled([DEAD])
     assert read == DEAD
     assert read.model_fields_set == DEAD.model_fields_set
+
+
+@pytest.mark.parametrize("piece", sorted(PIECES))
+def test_what_could_not_be_read_stays_unreadable(piece: str) -> None:
+    evidence = Evidence(**{**dict(DEAD), piece: Unreadable(unreadable="denied")})
+    assert list(spilled([evidence])) == [evidence]
+
+
+def test_a_key_that_was_not_found_stays_so() -> None:
+    evidence = Evidence(key_arn=arn_of(0), description=NotFound())
+    assert list(spilled([evidence])) == [evidence]
 
 
 def test_threads_append_at_once_and_nothing_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
