@@ -1,4 +1,4 @@
-"""The only place that builds AWS clients: sessions, account check, pace, whole answers, clock."""
+"""The only package that creates AWS clients: sessions, account checks, rate limits, clock."""
 
 from __future__ import annotations
 

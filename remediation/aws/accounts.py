@@ -1,4 +1,4 @@
-"""Which account and Region a key lives in, and a session there whose account was checked."""
+"""Connections to account-Regions, through sessions whose account was checked."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ SESSION_NAME: Final = "keysweep"
 
 @dataclass(frozen=True)
 class Access:
-    """How to get into accounts, and into which, from the command's options."""
+    """How to enter accounts, and which, from the command's options."""
 
     profile: str | None = None
     role_name: str | None = None
     external_id: str | None = None
     session_name: str = SESSION_NAME
-    """Name of the role's session, which CloudTrail shows."""
+    """Name of the role's session in CloudTrail."""
     only: frozenset[str] = frozenset()
     """Ids of the accounts that may be entered; empty: every account."""
 
@@ -43,7 +43,7 @@ class Access:
 
 
 class Located(Protocol):
-    """Whatever lies in one account and Region: the ARN of a key, for example."""
+    """Anything in one account-Region, such as a key's ARN."""
 
     @property
     def partition(self) -> str: ...
@@ -57,7 +57,7 @@ class Located(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class AccountRegion:
-    """An account and Region, where no resource's ARN says them."""
+    """One Region of one account."""
 
     partition: str
     account_id: str
@@ -71,7 +71,7 @@ class AccountRegion:
 
 @dataclass(frozen=True, eq=False)
 class Own:
-    """The credentials that the command was given, as one partition knows them; one a run."""
+    """The credentials that the command was given, in one partition; one per run."""
 
     session: Session
     account_id: str
@@ -91,38 +91,38 @@ class Connection:
     clients: Clients = field(default_factory=Clients)
 
     def client(self, service: str, *, region: str | None = None, writes: bool = False) -> Any:
-        """A client of this account, for this Region unless another is named; shared by threads."""
+        """A client of this account, by default in this Region; shared by threads."""
         return self.clients.get(
             self.session, self.account_id, service, region or self.region, writes=writes
         )
 
     def own_client(self, service: str, region: str) -> Any:
-        """A client of the given credentials, for what is the same in every account."""
+        """A client of the given credentials, for data that is the same in every account."""
         return self.clients.get(self.own.session, self.own.account_id, service, region)
 
     def plain_client(self, service: str, region: str, *, configured: bool) -> Any:
-        """A client that shows AWS's plain host of a service, and with which nothing is called.
+        """A client that tells a service's plain host, and is never called.
 
-        `configured`: whether an endpoint of the user's own, such as `AWS_ENDPOINT_URL`, counts.
+        `configured`: whether endpoints that the user configured, such as `AWS_ENDPOINT_URL`, count.
         """
         return self.clients.plain(self.session, service, region, configured=configured)
 
     def limited_to(self, operations: Operations) -> Connection:
-        """The same place, for calls of these operations only; its clients are made faster."""
+        """The same connection for these operations only, whose clients are created faster."""
         return replace(self, session=self.clients.limited_to(self.session, operations))
 
     def turn(self, operation: str) -> None:
-        """Wait until this thread's next request of `service:Operation` may go out at once.
+        """Wait until this thread's next request of `service:Operation` may be sent.
 
-        So nothing has to wait between the last look at a key and the call that rests on it.
+        So there is no wait between the last read of a key and the call that depends on it.
         """
         self.clients.reserve(self.account_id, self.region, operation)
 
 
 class Accounts:
-    """Gives the place of a key; enters each account once, and remembers why one stayed shut.
+    """Connects to account-Regions. Enters each account once, and remembers each failure.
 
-    Thread-safe. An account that is slow to enter keeps only those waiting who want it too.
+    Thread-safe. A slow account delays only the threads that need it.
     """
 
     def __init__(self, access: Access | None = None, manners: ClientSettings | None = None) -> None:
@@ -143,9 +143,9 @@ class Accounts:
         return self._access.admits(located.account_id)
 
     def connect(self, located: Located) -> Connection:
-        """The account and Region of a key, or of another resource that an ARN locates.
+        """Connect to the account-Region of a key or another resource.
 
-        Raises AccountUnavailable when the account cannot be entered.
+        Raises AccountUnavailable if the account cannot be entered.
         """
         account_id, region = located.account_region
         with self._lock:
@@ -163,27 +163,29 @@ class Accounts:
             return self._places.setdefault(located.account_region, made)
 
     def own_connection(self, region: str | None = None) -> Connection:
-        """The own account of the given credentials, in this Region or the configured one.
+        """Connect to the account of the given credentials, in this Region or the configured one.
 
-        Raises AccountUnavailable when the credentials do not work, or when there is no such Region.
+        Raises AccountUnavailable if the credentials do not work, or there is no such Region.
         """
         try:
             with self._own_lock:
                 session = self._given()
             chosen = region or os.environ.get("AWS_REGION") or session.get_config_variable("region")
             if not chosen:
-                raise AccountUnavailable("no Region is configured; name one, or set AWS_REGION")
+                raise AccountUnavailable(
+                    "no Region is configured. Fix: name one, or set AWS_REGION"
+                )
             partition = session.get_partition_for_region(chosen)
         except BotoCoreError as error:
-            raise AccountUnavailable(_told(error)) from error
+            raise AccountUnavailable(_describe(error)) from error
         own = self._own_of(AccountRegion(partition, "", chosen))
         return self.connect(AccountRegion(partition, own.account_id, chosen))
 
     def own_client(self, service: str) -> Any:
-        """A client of the given credentials, in the configured Region where there is one.
+        """A client of the given credentials, in the configured Region if there is one.
 
-        For what belongs to the run and not to a key, such as a bucket with results: `only` says
-        whose keys are touched. Raises AccountUnavailable when there are no such credentials.
+        For resources of the run, such as a bucket with results. `Access.only` does not apply, as
+        it limits whose keys are changed. Raises AccountUnavailable if there are no credentials.
         """
         try:
             with self._own_lock:
@@ -191,19 +193,21 @@ class Accounts:
             region = os.environ.get("AWS_REGION") or session.get_config_variable("region")
             return self._clients.make(session, "", service, region)
         except BotoCoreError as error:
-            raise AccountUnavailable(f"{_told(error)}; check the AWS configuration") from error
+            raise AccountUnavailable(
+                f"{_describe(error)}. Fix: check the AWS configuration"
+            ) from error
 
     @property
     def changes_roles(self) -> bool:
-        """Whether a role was named, so that other accounts than the own one can be entered."""
+        """Whether a role was named, so that other accounts can be entered."""
         return self._access.role_name is not None
 
     def caller(self, located: Located) -> str:
-        """ARN of the identity that the given credentials have, for the journal."""
+        """ARN of the given credentials' identity, for the journal."""
         return self._own_of(located).arn
 
     def _session(self, located: Located) -> Session:
-        """The session of an account; one that could not be entered is not tried again."""
+        """The session of an account. An account that could not be entered is not tried again."""
         account = (located.partition, located.account_id)
         if account in self._sessions:
             return self._sessions[account]
@@ -220,15 +224,15 @@ class Accounts:
         account = located.account_id
         if not self._access.admits(account):
             raise AccountUnavailable(
-                f"account {account} is not one of those named with --account: left alone"
+                f"account {account} is not one of those named with --account, so it is left alone"
             )
         own = self._own_of(located)
         if own.account_id == account:
             return own.session
         if self._access.role_name is None:
             raise AccountUnavailable(
-                f"the credentials are of account {own.account_id}, not of {account}; "
-                "use credentials of that account, or --role-name"
+                f"the credentials belong to account {own.account_id}, not to {account}. "
+                "Fix: use credentials of that account, or --role-name"
             )
         role = f"arn:{located.partition}:iam::{account}:role/{self._access.role_name}"
         parameters = {"RoleSessionName": self._access.session_name}
@@ -249,15 +253,15 @@ class Accounts:
             entered, _ = self._identity(session, account, located.region)
         except (ClientError, BotoCoreError, TruncatedResponse) as error:
             raise AccountUnavailable(
-                f"account {account} could not be entered: {_told(error)} when assuming {role}; "
-                "check the role's trust policy and --external-id"
+                f"account {account} could not be entered: {_describe(error)} when assuming {role}. "
+                "Fix: check the role's trust policy and --external-id"
             ) from error
         if entered != account:
             raise AccountUnavailable(f"the role {role} leads to account {entered}, not {account}")
         return session
 
     def _own_of(self, located: Located) -> Own:
-        """The given credentials; asked for once in a partition, as they are of one alone."""
+        """The given credentials. Read once in each partition, since they belong to one."""
         with self._own_lock:
             if located.partition not in self._own:
                 self._own[located.partition] = self._look_up(located)
@@ -278,21 +282,21 @@ class Accounts:
         try:
             session = self._given()
         except BotoCoreError as error:
-            return f"{_told(error)}; check the AWS configuration and --profile"
+            return f"{_describe(error)}. Fix: check the AWS configuration and --profile"
         try:
             account, arn = self._identity(session, "", located.region)
         except (ClientError, BotoCoreError, TruncatedResponse) as error:
             return (
-                f"the AWS credentials do not work: {_told(error)} from sts:GetCallerIdentity in "
-                f"{located.region}; check the environment, --profile and --role-name"
+                f"the AWS credentials do not work: {_describe(error)} from sts:GetCallerIdentity "
+                f"in {located.region}. Fix: check the environment, --profile and --role-name"
             )
         partition = arn.split(":")[1]
         if partition != located.partition:
-            return f"the AWS credentials are of partition {partition}, not of {located.partition}"
+            return f"the AWS credentials are for partition {partition}, not {located.partition}"
         return Own(session, account, arn)
 
     def _identity(self, session: Session, account_id: str, region: str) -> tuple[str, str]:
-        """Account and ARN of a session, as AWS says. `account_id` is who the request counts for."""
+        """Account and ARN of a session, from AWS. The request counts for `account_id`."""
         client = self._clients.make(session, account_id, "sts", region)
         answer = client.get_caller_identity()
         self.clock.observe(answer["ResponseMetadata"]["HTTPHeaders"].get("date"))
@@ -300,8 +304,8 @@ class Accounts:
         return answer["Account"], answer["Arn"]
 
 
-def _told(error: ClientError | BotoCoreError | TruncatedResponse) -> str:
-    """What went wrong: AWS's code, or botocore's sentence."""
+def _describe(error: ClientError | BotoCoreError | TruncatedResponse) -> str:
+    """AWS's error code, or botocore's message."""
     if isinstance(error, ClientError):
         return code_of(error)
     return f"{type(error).__name__} ({' '.join(str(error).split())[:200]})"

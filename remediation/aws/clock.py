@@ -1,4 +1,4 @@
-"""The time, as AWS has it: a workstation's wrong clock must not make a key look older."""
+"""AWS's time: a wrong local clock must not make a key look older."""
 
 from __future__ import annotations
 
@@ -8,19 +8,21 @@ from email.utils import parsedate_to_datetime
 
 
 def _elapsed() -> float:
-    """Seconds since some moment, those too in which the machine slept: a question may be answered
-    on the next day. (Linux's CLOCK_MONOTONIC leaves them out, "clock_gettime(2)".)"""
+    """Seconds since a fixed moment, suspended time included: a prompt may be answered the next day.
+
+    (Linux's CLOCK_MONOTONIC excludes it, "clock_gettime(2)".)
+    """
     return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
 class Clock:
-    """The local clock, corrected by the `Date` header of an answer from AWS."""
+    """The local clock, corrected by the `Date` header of a response from AWS."""
 
     def __init__(self) -> None:
         self._seen = datetime.now(UTC), _elapsed()
 
     def observe(self, date_header: str | None) -> None:
-        """Take the time from a `Date` header (RFC 9110, in UTC, whole seconds)."""
+        """Set the time from a `Date` header (RFC 9110, in UTC, whole seconds)."""
         if date_header:
             try:
                 self._seen = parsedate_to_datetime(date_header).astimezone(UTC), _elapsed()
@@ -28,11 +30,11 @@ class Clock:
                 return
 
     def elapsed(self) -> float:
-        """Seconds since some moment: two differ rightly, whatever the clock was set to between."""
+        """Seconds since a fixed moment. Setting the clock in between has no effect."""
         return _elapsed()
 
     def now(self) -> datetime:
-        """The present moment in UTC."""
+        """The current time in UTC."""
         moment, then = self._seen
-        # Counted from AWS's moment: a machine whose clock is set right meanwhile changes nothing.
+        # Counted from AWS's time, so that setting the machine's clock has no effect.
         return moment + timedelta(seconds=_elapsed() - then)

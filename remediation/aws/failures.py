@@ -1,4 +1,4 @@
-"""What an error from AWS means, in words: operation, Region, code and what to do."""
+"""Describe errors of AWS: operation, account, Region, code and what to do."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Failure = ClientError | BotoCoreError | TruncatedResponse
 
 
 class Where(Protocol):
-    """The account and Region that failed."""
+    """The account-Region of a failed call."""
 
     @property
     def account_id(self) -> str: ...
@@ -26,21 +26,21 @@ class Where(Protocol):
 
 
 def code_of(error: Failure) -> str:
-    """AWS's error code, or the name of what went wrong on the way."""
+    """AWS's error code, or the exception's name."""
     if isinstance(error, ClientError):
         return error.response.get("Error", {}).get("Code", "Unknown")
     return type(error).__name__
 
 
 def denied(code: str) -> bool:
-    """Whether AWS's code says that a permission is missing."""
+    """Whether AWS's code means a denial."""
     return code in _DENIED
 
 
 def explain(error: Failure, connection: Where, permissions: Collection[str] = ()) -> Unreadable:
-    """The error as a reason for not knowing, with the permission that would clear a denial.
+    """Describe why evidence could not be read, with the permission that a denied call needs.
 
-    `permissions` are the IAM actions that the failed calls are known to need.
+    `permissions` are the IAM actions of the failed calls.
     """
     code = code_of(error)
     where = f"in account {connection.account_id}, {connection.region}"

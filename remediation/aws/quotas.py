@@ -1,10 +1,9 @@
-"""AWS's request quotas as data: requests a second, of each operation in an account and Region.
+"""AWS's request quotas: requests per second, for each operation in an account-Region.
 
 Sources: "Request quotas" (AWS KMS Developer Guide), "Quotas in AWS CloudTrail" (AWS CloudTrail User
 Guide), "IAM and AWS STS quotas" (IAM User Guide), and for the reads of the reference list each
-service's own page of quotas; where AWS publishes none, as for S3, a rate well below what it bears.
-They are defaults, which AWS raises on request, and every other caller of the account takes from
-them too.
+service's own page of quotas. Where AWS publishes none, as for S3, a rate far below its limits. They
+are defaults, which AWS raises on request. Other callers of the account use the same quotas.
 """
 
 from __future__ import annotations
@@ -46,10 +45,10 @@ PER_SECOND: Final[dict[str, float]] = {
     "sts:AssumeRole": 600,
     "sts:GetCallerIdentity": 600,
 }
-"""By `service:Operation`, both as boto3 names them."""
+"""By `service:Operation`, in boto3's names."""
 
 OTHERWISE: Final = 20.0
-"""For an operation that is not listed: polite for the listings of most services."""
+"""For operations that are not listed: a modest rate for most services."""
 
 
 def per_second(operation: str) -> float:

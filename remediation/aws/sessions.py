@@ -1,4 +1,4 @@
-"""Sessions: the user's own, and those of roles, whose credentials renew themselves."""
+"""Sessions of the user, and of roles, whose credentials renew automatically."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ METHOD: Final = "assume-role"
 
 
 class Given(CredentialProvider):
-    """The only credentials of a session: the environment's chain is not looked at."""
+    """The only credentials of a session, in place of the environment's chain."""
 
     METHOD = METHOD
 
@@ -34,9 +34,9 @@ class Given(CredentialProvider):
 
 
 def own_session(profile: str | None) -> Session:
-    """The user's session, by the whole usual chain. Raises BotoCoreError."""
+    """The user's session, through the usual credential chain. Raises BotoCoreError."""
     session = Session(profile=profile)
-    session.get_credentials()  # here, since some providers of the chain call the network
+    session.get_credentials()  # now, because some providers of the chain use the network
     return session
 
 
@@ -47,11 +47,11 @@ def role_session(
     parameters: Mapping[str, str],
     make_client: Callable[..., Any],
 ) -> Session:
-    """A session of a role, with credentials that are got when first used, and again in time.
+    """A session of a role. Its credentials are fetched at first use, and renewed in time.
 
-    `parameters` are those of AssumeRole besides the role; `make_client(service, **credentials)`
-    makes the client that assumes it. It shares the service models that `own` has read: they take
-    50 ms and megabytes for each service.
+    `parameters` are those of AssumeRole besides the role. `make_client(service, **credentials)`
+    creates the client that assumes it. The session shares the service models that `own` loaded,
+    each of which takes 50 ms and megabytes.
     """
     fetcher = AssumeRoleCredentialFetcher(
         make_client, own.get_credentials(), role_arn, extra_args=dict(parameters)
@@ -62,7 +62,7 @@ def role_session(
         if parse_timestamp(found["expiry_time"]) <= datetime.now(UTC):
             raise CredentialRetrievalError(
                 provider=METHOD,
-                error_msg=f"those of {role_arn} had expired when they came; set this machine's "
+                error_msg=f"those of {role_arn} had expired on arrival. Fix: set this machine's "
                 "clock",
             )
         return found

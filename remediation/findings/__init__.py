@@ -1,6 +1,6 @@
-"""Scanner results -> findings: Prowler's and Checkov's JSON, recognised from the content.
+"""Read findings from the JSON results of Prowler and Checkov, which are recognised by content.
 
-`read_results` reads files, and what `RemoteResults` brings from elsewhere; `nominates_plan`,
+`read_results` reads files, and results in S3; `nominates_plan`,
 `nominates_cancel` and `nominated` choose among what was read. A finding only nominates: nothing
 here is a basis for acting.
 """

@@ -1,4 +1,4 @@
-"""The part of a document that is in memory: bounded, and UTF-8 whatever the file is written in."""
+"""The part of a document that is in memory: bounded, and converted to UTF-8."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from collections.abc import Callable
 from typing import Final, Protocol
 
 CHUNK: Final = 1 << 17
-"""Bytes that are read at a time; more would leave the processor's cache, at half the speed."""
+"""Bytes to read at a time. More would not fit the processor's cache, at half the speed."""
 
 LONGEST: Final = 64 << 20
-"""Bytes that are held at most. Prowler's records have some 7 KB, Checkov's reports megabytes."""
+"""Most bytes in memory. Prowler's records have about 7 KB, Checkov's reports megabytes."""
 
 
 class InvalidDocument(Exception):
-    """A document that is cut off, or no JSON; the text continues "results.json "."""
+    """A truncated document, or one that is not JSON. The text follows the file's name."""
 
 
 class Readable(Protocol):
-    """What is needed of a binary stream."""
+    """A binary stream."""
 
     def read(self, size: int, /) -> bytes:
         """At most `size` bytes; none at the end."""
@@ -27,9 +27,10 @@ class Readable(Protocol):
 
 
 class Buffer:
-    """A view of a stream that moves forward.
+    """A part of a stream that moves forward.
 
-    Reads UTF-8, and UTF-16 and UTF-32 as some shells write them, with a byte order mark or without.
+    Reads UTF-8, and also UTF-16 and UTF-32, which some shells write, with or without a byte order
+    mark.
     """
 
     def __init__(self, stream: Readable) -> None:
@@ -50,7 +51,7 @@ class Buffer:
         self.text = self._as_utf8(head.removeprefix(codecs.BOM_UTF8))
 
     def fill(self) -> None:
-        """Read on: a chunk, or as much as is there already, so that looking again stays cheap."""
+        """Read a chunk, or as much as is held already, so that parsing again stays cheap."""
         parts = [self.text]
         wanted = min(max(CHUNK, len(self.text)), LONGEST - len(self.text))
         while wanted > 0 and not self.at_end:
@@ -61,11 +62,11 @@ class Buffer:
 
     @property
     def full(self) -> bool:
-        """Nothing more may be read before something is dropped."""
+        """Whether nothing can be read before something is dropped."""
         return len(self.text) >= LONGEST
 
     def skip_space(self) -> bool:
-        """Whether anything but white space is left, which then stands first."""
+        """Drop leading white space. Returns whether anything else is left."""
         while True:
             self.text = self.text.lstrip(b" \t\r\n")
             if self.text or self.at_end:
@@ -73,7 +74,7 @@ class Buffer:
             self.fill()
 
     def drop(self, length: int) -> None:
-        """Move forward."""
+        """Drop bytes from the start."""
         self.text = self.text[length:]
 
     def _read(self, size: int) -> bytes:

@@ -1,4 +1,4 @@
-"""The checks that Keysweep acts on; records of all others are read over."""
+"""The checks that Keysweep acts on. Records of other checks are ignored."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ KEYSWEEP: Final = "kms_cmk_not_disabled"
 """Keysweep's own Prowler check."""
 
 BUILT_IN: Final = "kms_cmk_are_used"
-"""Prowler's own check of the same; it fails for every key that is neither enabled nor pending."""
+"""Prowler's built-in check. It fails for keys that are neither enabled nor pending deletion."""
 
 KEYSWEEP_IN_CODE: Final = "CKV_KEYSWEEP_001"
 """Keysweep's own Checkov check."""
 
 PLAN_CHECKS: Final = frozenset({KEYSWEEP, BUILT_IN, KEYSWEEP_IN_CODE, "CKV_AWS_227"})
-"""Failed: the key may be retired."""
+"""If they fail, the key is a candidate for deletion."""
 
 CANCEL_CHECKS: Final = frozenset(
     {"kms_cmk_not_deleted_unintentionally", "kms_cmk_pending_deletion_not_used"}
 )
-"""Failed: the deletion of the key may have to be cancelled."""
+"""If they fail, the key is a candidate for cancelling its deletion."""
 
 ACTED_ON: Final = PLAN_CHECKS | CANCEL_CHECKS

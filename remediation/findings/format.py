@@ -1,4 +1,4 @@
-"""What a scanner's format has to say for itself, to be recognised and read."""
+"""The declaration of a scanner's format: how to recognise and read it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Raw = msgspec.Raw
 
 @dataclass(frozen=True)
 class Notice:
-    """Something that a person has to know about a record, and that is no finding."""
+    """A warning about a record, for people."""
 
     text: str
 
@@ -28,19 +28,19 @@ Reading = Finding | UnusableRecord | Notice
 
 
 class Unusable(ValueError):
-    """A record of ours that says too little, or contradicts itself; the text says how."""
+    """A relevant record that lacks data or contradicts itself. The text says why."""
 
 
 @dataclass(frozen=True)
 class Format(Generic[Head]):
-    """One scanner's way to write results. A module of `formats` declares one as `FORMAT`."""
+    """A scanner's format of results. A module of `formats` declares one as `FORMAT`."""
 
     name: str
-    """As people call it: `Prowler OCSF`."""
+    """For people, such as `Prowler OCSF`."""
     scanner: Literal["prowler", "checkov"]
     head: type[Head]
-    """The fields that only this format has, as a type: a record that has them is of this format.
-    Every record of a document is read as far as this, so it is small."""
+    """A type with the fields that only this format has, by which it is recognised. It is small,
+    since every record is parsed into it."""
     concerns: Callable[[Head], bool]
     """Whether the record may be about a check that Keysweep acts on."""
     read: Callable[[Raw, str, str], Iterable[Reading]]
@@ -52,7 +52,7 @@ class Format(Generic[Head]):
         object.__setattr__(self, "_decoder", msgspec.json.Decoder(self.head))
 
     def recognise(self, record: Raw) -> Head | None:
-        """The head of a record, when it is of this format."""
+        """The head of a record, if it is of this format."""
         try:
             return self._decoder.decode(record)
         except msgspec.DecodeError:
@@ -60,7 +60,7 @@ class Format(Generic[Head]):
 
 
 def refuse_ambiguous(record: Raw) -> None:
-    """Raise Unusable when an object in the record names a field twice: which one counts?"""
+    """Raise Unusable if an object in the record has a field twice, since either may count."""
     try:
         json.loads(bytes(record), object_pairs_hook=_once, parse_int=str, parse_float=str)
     except RecursionError as error:

@@ -1,4 +1,4 @@
-"""What all of Prowler's formats have in common: one check, one resource, one status, one time."""
+"""What Prowler's formats share: one check, one resource, one status, one time."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ class ProwlerRecord:
 
     check_id: str
     status: FindingStatus | None
-    """None: a word that Prowler is not known to write."""
+    """None: unknown to this version of Keysweep."""
     resource: str
-    """What Prowler gives as the resource's ARN."""
+    """The resource's ARN."""
     accounts: tuple[str | None, ...]
     """Account, Region and partition as stated beside the ARN, which alone is believed."""
     regions: tuple[str | None, ...]
@@ -38,7 +38,7 @@ class ProwlerRecord:
 
 
 def findings(record: ProwlerRecord, source: str, position: str) -> Iterator[Reading]:
-    """What a record of a check that Keysweep acts on says."""
+    """Read a record of a check that Keysweep acts on."""
     if record.status is None:
         raise Unusable("its status is no word that Prowler is known to write")
     try:
@@ -75,7 +75,7 @@ def _compare(name: str, of_arn: str, stated: tuple[str | None, ...], key: KeyArn
 
 
 def _not_looked_at(record: ProwlerRecord) -> str:
-    """A Region that could not be listed, in words: nobody may take its silence for "no keys"."""
+    """Warning about a Region that could not be listed, which does not mean "no keys"."""
     account = next((account for account in record.accounts if account), "unknown")
     detail = printable(record.detail, MESSAGE_LENGTH)
     return f"account {short(account)}, {record.check_id}: {detail}"

@@ -1,4 +1,4 @@
-"""Results that lie in no file here, such as the objects of a bucket; and which of them count."""
+"""Results outside the file system, such as objects in a bucket, and which runs count."""
 
 from __future__ import annotations
 
@@ -22,36 +22,36 @@ SUFFIXES: Final = (".json", ".ndjson")
 """What the names of results files end with, below a folder."""
 
 _RUN: Final = re.compile(r"prowler-output-(?P<account>[0-9]{12})-(?P<time>[0-9]{14})(?![0-9])")
-"""How Prowler 3.16 to 5.46 begins the name of a file: account, and the scanner's local time."""
+"""Start of a file's name in Prowler 3.16 to 5.46: account, and the scanner's local time."""
 
 _ACCOUNTS_SHOWN: Final = 5
-"""Of more accounts, the older runs are told together."""
+"""With more accounts, one warning covers all older runs."""
 
 _RUNS_SHOWN: Final = 3
 
 
 class RemoteFile(Protocol):
-    """A results file that is read from elsewhere."""
+    """A results file outside the file system."""
 
     @property
     def path(self) -> str:
-        """Its whole name, as people write it: `s3://bucket/key`."""
+        """Its full name, such as `s3://bucket/key`."""
         ...
 
     def read(self, take: Callable[[Readable], Result]) -> Result:
-        """What `take` makes of its content; of the whole again, where it broke off before.
+        """Pass the content to `take`, from the start again after an interruption.
 
-        Raises BadInput when it cannot be read.
+        Raises BadInput if it cannot be read.
         """
         ...
 
 
 @dataclass(frozen=True)
 class RemoteResults:
-    """What lies under one name."""
+    """The files of one name."""
 
     is_folder: bool
-    """Whether files of no scanner are passed over, as below a folder."""
+    """Whether other files than results are skipped, as in a folder."""
     files: tuple[RemoteFile, ...]
     warnings: tuple[str, ...] = ()
 
@@ -59,8 +59,8 @@ class RemoteResults:
 def newest_runs(files: Iterable[File]) -> tuple[tuple[File, ...], Mapping[str, tuple[str, ...]]]:
     """The files of each account's newest run, and the times of the older ones, newest first.
 
-    Account and time are read from the names that Prowler gives its files. All files of a run stay,
-    and so does every file that is named otherwise: of its findings the newest of each key counts.
+    Account and time come from Prowler's file names. All files of a run are kept, and so is every
+    file with another name: of its findings, the newest of each key counts.
     """
     chosen: list[File] = []
     newest: dict[str, tuple[str, list[File]]] = {}
@@ -86,7 +86,7 @@ def newest_runs(files: Iterable[File]) -> tuple[tuple[File, ...], Mapping[str, t
 
 
 def older_run_warnings(path: str, older: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
-    """Sentences about the runs under `path` that are not used."""
+    """Warnings about the runs under `path` that are not used."""
     path = short(path)
     if len(older) > _ACCOUNTS_SHOWN:
         count = sum(map(len, older.values()))

@@ -1,8 +1,8 @@
-"""Results in S3: what `prowler aws --output-bucket BUCKET` leaves there, or any other scanner's.
+"""Results in S3, from `prowler aws --output-bucket BUCKET` or any scanner.
 
 Prowler 5.46.0 names its objects `<output directory>/<format>/prowler-output-<account>-<time>...`.
-The output directory is that of `--output-directory`, else the absolute path of `output`, which
-begins with a slash; everything up to a `prowler/` in it is left out.
+The output directory is that of `--output-directory`, by default the absolute path of `output`,
+which begins with a slash, without everything up to `prowler/`.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from .remote import S3, SUFFIXES, RemoteResults, Result, newest_runs, older_run_
 LIST_PERMISSION: Final = "s3:ListBucket"
 READ_PERMISSION: Final = "s3:GetObject"
 DECRYPT_PERMISSION: Final = "kms:Decrypt"
-"""Where the bucket is encrypted under a KMS key."""
+"""For a bucket that is encrypted with a KMS key."""
 
 DOCUMENT: Final = "policies/iam/results-bucket.json"
 
 MOST_FILES: Final = 10_000
-"""Files that are read of one folder; more are a data lake and no scanner's results."""
+"""Most files of one folder. More are a data lake, not a scanner's results."""
 
 ATTEMPTS: Final = 3
-"""For a body that breaks off; what comes before it, botocore tries again."""
+"""For interrupted bodies. botocore retries errors before the body."""
 
 _BUCKET: Final = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 """"General purpose bucket naming rules" (Amazon S3 User Guide); an access point's alias too."""
@@ -45,16 +45,16 @@ _MISSING: Final = frozenset({"NoSuchKey", "404", "NotFound"})
 
 
 class S3Results:
-    """Looks up what `s3://bucket/prefix` names, with the credentials that the user gave."""
+    """Finds results under `s3://bucket/prefix`, with the user's credentials."""
 
     def __init__(self, accounts: Accounts) -> None:
         self._accounts = accounts
         self._made: Any = None
 
     def find(self, path: str) -> RemoteResults:
-        """The object of that name, or of the objects below it those of the newest runs.
+        """The object of that name, or the newest runs' objects below it.
 
-        A name that ends like a results file is an object. Raises BadInput when it cannot be read.
+        A name with the suffix of a results file is an object. Raises BadInput if it cannot be read.
         """
         bucket, _, key = path.removeprefix(S3).partition("/")
         if not _BUCKET.fullmatch(bucket):
@@ -104,7 +104,7 @@ class _Object:
     bucket: str
     key: str
     size: int | None = None
-    """In bytes, as the listing says."""
+    """In bytes, from the listing."""
 
     @property
     def path(self) -> str:
@@ -117,7 +117,7 @@ class _Object:
                 with answer["Body"] as body:
                     return take(_Whole(body, answer.get("ContentLength"), self.size))
             except (ClientError, BotoCoreError, TruncatedResponse, OSError) as error:
-                # A denial stays one; botocore has tried again already what is worth it.
+                # botocore has already retried what is worth retrying.
                 if isinstance(error, ClientError) or attempt + 1 == ATTEMPTS:
                     why = _why(error, self.bucket, READ_PERMISSION)
                     raise BadInput(f"{short(self.path)} cannot be read: {why}") from error
@@ -125,7 +125,7 @@ class _Object:
 
 
 class _Whole:
-    """A body that raises TruncatedResponse at its end unless it is as long as was announced."""
+    """A body that raises TruncatedResponse at its end if its length is not the announced one."""
 
     def __init__(self, body: Readable, *announced: int | None) -> None:
         self._body = body
@@ -137,7 +137,7 @@ class _Whole:
         self._done += len(part)
         if not part and any(length != self._done for length in self._announced):
             raise TruncatedResponse(
-                f"the answer to S3 GetObject was cut off after {self._done} of "
+                f"the response of S3 GetObject was truncated after {self._done} of "
                 f"{max(self._announced)} bytes, or the object was replaced meanwhile"
             )
         return part
@@ -146,7 +146,7 @@ class _Whole:
 def _why(
     error: ClientError | BotoCoreError | TruncatedResponse | OSError, bucket: str, permission: str
 ) -> str:
-    """What went wrong with a bucket, and what to do."""
+    """Why a bucket could not be read, and what to do."""
     if not isinstance(error, ClientError):
         text = " ".join(str(error).split())[:300]
         return (

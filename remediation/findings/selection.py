@@ -1,4 +1,4 @@
-"""Which findings nominate a key, and for what. Pure; nothing here is a basis for acting."""
+"""Which findings make a key a candidate. Pure; a candidate is still evaluated."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ _BEFORE_ALL: Final = datetime.min.replace(tzinfo=UTC)
 
 
 def is_plan_candidate(finding: Finding) -> bool:
-    """Whether the finding says that the key may be retired: failed and unmuted, nothing else."""
+    """Whether the finding makes the key a candidate for deletion: failed and not muted."""
     return finding.status is FindingStatus.FAIL and finding.check_id in PLAN_CHECKS
 
 
 def is_cancel_candidate(finding: Finding) -> bool:
-    """Whether the finding says that a deletion is pending which may have to be cancelled.
+    """Whether the finding makes the key a candidate for cancelling its deletion.
 
-    Our own check's finding counts whatever its status when the state that it saw is a pending
-    deletion: cancelling only lowers risk.
+    A finding of Keysweep's check counts, whatever its status, if it saw a pending deletion, because
+    cancelling only lowers risk.
     """
     if finding.check_id == KEYSWEEP:
         return finding.key_state in PENDING_DELETION
@@ -29,13 +29,13 @@ def is_cancel_candidate(finding: Finding) -> bool:
 
 
 def newest_by_key(findings: Iterable[Finding]) -> dict[KeyArn, tuple[Finding, ...]]:
-    """The findings that still count, by key, in the order given; those without a key are left out.
+    """The findings that count, by key, in the given order. Findings without a key are left out.
 
-    * Of several records of a check about one key the newest counts, whatever it says: a key that
-      was enabled since passes in the newer one. Of records of the same moment, all count that
-      differ: a run's OCSF and ASFF say the same once, and code says it at each of its places.
-    * `kms_cmk_not_disabled` and Prowler's `kms_cmk_are_used` ask the same of a key: a failure of
-      one does not count when the other spoke later; nor when ours is muted: somebody decided.
+    * Of a check's records of one key, the newest counts, whatever its status: a key that was
+      enabled since passes in it. Of records of the same time, all that differ count: OCSF and ASFF
+      of a run count once, and findings in code count once for each place.
+    * `kms_cmk_not_disabled` and Prowler's `kms_cmk_are_used` check the same. A failure of one does
+      not count if the other has a newer record, or if `kms_cmk_not_disabled` is muted.
     """
     asked: dict[tuple[KeyArn, str], list[Finding]] = {}
     for finding in findings:
@@ -49,13 +49,13 @@ def newest_by_key(findings: Iterable[Finding]) -> dict[KeyArn, tuple[Finding, ..
 
 
 def candidates(
-    findings: Iterable[Finding], nominates: Callable[[Finding], bool]
+    findings: Iterable[Finding], is_candidate: Callable[[Finding], bool]
 ) -> dict[KeyArn, tuple[Finding, ...]]:
-    """The keys that the findings nominate, each with the findings that do."""
+    """The candidate keys, each with the findings that make it one."""
     return {
         key: chosen
         for key, newest in newest_by_key(findings).items()
-        if (chosen := tuple(finding for finding in newest if nominates(finding)))
+        if (chosen := tuple(finding for finding in newest if is_candidate(finding)))
     }
 
 
@@ -66,12 +66,12 @@ def _newest(answers: list[Finding]) -> list[Finding]:
         for finding in _of_latest([answer for answer in answers if answer.check_id == check])
     ]
     latest = max(map(_time, newest))
-    our_word = {finding.status for finding in newest if finding.check_id == KEYSWEEP}
+    keysweeps = {finding.status for finding in newest if finding.check_id == KEYSWEEP}
     return [
         finding
         for finding in newest
         if finding.status is not FindingStatus.FAIL
-        or (_time(finding) == latest and FindingStatus.MUTED not in our_word)
+        or (_time(finding) == latest and FindingStatus.MUTED not in keysweeps)
     ]
 
 

@@ -1,4 +1,4 @@
-"""What people give that is not scanner JSON, told apart so that the refusal says what to give."""
+"""Recognise files in other formats, to say in the error which file to give instead."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class _Sarif(msgspec.Struct):
 
 
 def reason_for_record(record: msgspec.Raw) -> str | None:
-    """Why a document of this one record is refused, where more can be said than "unknown"."""
+    """Why a document with this record is refused, if it is recognised."""
     try:
         msgspec.json.decode(record, type=_Sarif)
     except msgspec.DecodeError:
@@ -22,7 +22,7 @@ def reason_for_record(record: msgspec.Raw) -> str | None:
 
 
 def reason_for_text(start: bytes) -> str | None:
-    """The same for what is no JSON, from its first bytes."""
+    """The same for text that is not JSON, from its first bytes."""
     if start.startswith((b"\x1f\x8b", b"PK\x03\x04", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd")):
         return "is compressed; unpack it first"
     text = start.removeprefix(b"\xef\xbb\xbf").lstrip()
