@@ -236,7 +236,7 @@ DENIED = {
 }
 CUT = {
     f"cut-{operation}{kind}": Need(
-        rule, "answer to", fault={"kind": f"truncate{kind}", "operation": operation}
+        rule, operation, fault={"kind": f"truncate{kind}", "operation": operation}
     )
     for operation, rule in READS.items()
     for kind in ("", "_unsized", "_valid_length")

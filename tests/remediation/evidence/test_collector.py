@@ -239,3 +239,17 @@ def test_every_source_is_declared_in_full() -> None:
         assert all(action.count(":") == 1 for action in source.permissions)
         assert source.cost > Cost.FREE
         assert set(source.after) <= PIECES
+
+
+@pytest.mark.parametrize("piece", ["tags", "description", "aliases", "grants", "rotations"])
+def test_evidence_that_could_not_be_read_stays_so_in_json(piece: str) -> None:
+    evidence = Evidence.model_validate(
+        {
+            "key_arn": KeyArn.parse(
+                f"arn:aws:kms:eu-west-1:111122223333:key/{'1' * 8}-1111-1111-1111-{'1' * 12}"
+            ),
+            piece: Unreadable(unreadable="denied"),
+        }
+    )
+    for text in (evidence.model_dump_json(), evidence.model_dump_json(exclude_none=True)):
+        assert getattr(Evidence.model_validate_json(text), piece) == Unreadable(unreadable="denied")
