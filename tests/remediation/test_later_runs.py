@@ -23,7 +23,7 @@ from keysweep.remediation.aws import Accounts, Connection
 from keysweep.remediation.aws import clock as clock_stage
 from keysweep.remediation.cancel import batch, batches
 from keysweep.remediation.cli.main import run as run_cli
-from keysweep.remediation.journal import Journal
+from keysweep.remediation.journal import Journal, read
 from keysweep.remediation.lifecycle import (
     KEY_NOT_FOUND,
     LOOK_AGAIN,
@@ -362,7 +362,7 @@ def test_a_run_whose_clock_was_wrong_does_not_hide_a_later_deletion(tmp_path: Pa
         journal.begin(AT + timedelta(days=900), "cancel")  # AWS refused its signatures
     line(a, "CancelKeyDeletion", Outcome.CANCELLED, days=1)
     line(b, "ScheduleKeyDeletion", Outcome.SCHEDULED, days=60)
-    assert batches([a, b]) == {a: [], b: [arn]}
+    assert batches(read([a, b])) == {a: [], b: [arn]}
 
 
 @pytest.mark.parametrize(
