@@ -1,28 +1,31 @@
 """The decision policy: what a team allows Keysweep to schedule. Never AWS's key or IAM policies.
 
-YAML is read strictly: an unknown name, a wrong type, or a value out of range is refused with the
-file, the line and the fix. The default is `policies/retirement.yaml`.
+`policy_file` reads it from YAML. The default is `policies/retirement.yaml`.
 """
 
 from __future__ import annotations
 
 import importlib.util
-import pkgutil
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
 from datetime import date, datetime
 from fnmatch import fnmatchcase
-from functools import cache
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
 
-import yaml
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    model_validator,
+)
 
 from .errors import BadInput
 from .key_globs import OF_KEYS_ALONE, can_match_alias, can_match_key
 from .models import Evidence, KeyArn, Model
-from .strict_yaml import read
 
 ALL: Final = "all"
 """The word for every key."""
@@ -104,23 +107,34 @@ def _protected(glob: str) -> str:
     return _key_glob(glob)
 
 
-def _rule(rule: str) -> str:
-    known = rule_ids()
+@dataclass(frozen=True)
+class KnownNames:
+    """What the exceptions of a policy file may name: the validation context of its model."""
+
+    rules: tuple[str, ...]
+    """Ids of all rules."""
+    services: Callable[[], Collection[str]]
+    """Services of the reference list; called only for a policy that names one."""
+
+
+def _rule(rule: str, info: ValidationInfo) -> str:
     if rule == "unreadable-key":
         raise ValueError(
-            "nobody can accept unreadable-key: what cannot be read is not scheduled; "
+            "no exception lifts unreadable-key: a key that cannot be read is never scheduled; "
             "allow kms:DescribeKey instead"
         )
-    if rule not in known:
-        raise ValueError(f"there is no rule {rule!r} to accept; rules are {', '.join(known)}")
+    known = info.context
+    if isinstance(known, KnownNames) and rule not in known.rules:
+        raise ValueError(f"there is no rule {rule!r}; rules are {', '.join(known.rules)}")
     return rule
 
 
-def _service(service: str) -> str:
-    known = reference_services()
-    if service not in known:
+def _service(service: str, info: ValidationInfo) -> str:
+    known = info.context
+    if isinstance(known, KnownNames) and service not in (services := known.services()):
         raise ValueError(
-            f"there is no service {service!r} in key_references.yaml; it has {', '.join(known)}"
+            f"there is no service {service!r} in key_references.yaml; it has "
+            f"{', '.join(sorted(services))}"
         )
     return service
 
@@ -372,29 +386,3 @@ def policies_folder() -> Path:
     if spec is None or not spec.submodule_search_locations:
         raise BadInput("the policies folder of keysweep is not installed; reinstall keysweep")
     return Path(next(iter(spec.submodule_search_locations)))
-
-
-@cache
-def rule_ids() -> tuple[str, ...]:
-    """The ids of all rules: a rule's module is named for it, so this imports none of them."""
-    folder = Path(__file__).with_name("rules")
-    return tuple(
-        sorted(
-            module.name.replace("_", "-")
-            for module in pkgutil.iter_modules([str(folder)])
-            if not module.name.startswith("_")
-        )
-    )
-
-
-@cache
-def reference_services() -> tuple[str, ...]:
-    """The services of the reference list, by name."""
-    text = (policies_folder() / "key_references.yaml").read_text(encoding="utf-8")
-    return tuple(sorted({entry["service"] for entry in yaml.safe_load(text)["entries"]}))
-
-
-def load(path: Path | None = None) -> Policy:
-    """Read a policy file, or the default one. Raises BadInput with file, line and fix."""
-    read_in = read(path or policies_folder() / "retirement.yaml", PolicyFile)
-    return Policy.model_construct(**dict(read_in))

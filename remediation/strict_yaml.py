@@ -100,13 +100,16 @@ def _refuse_repeated(root: yaml.Node) -> None:
                 names.add(str(key.value))
 
 
-def read(path: Path, model: type[M]) -> M:
-    """The file as a value of the model. Raises BadInput with file, line and mend."""
+def read(path: Path, model: type[M], context: object = None) -> M:
+    """Read the file as a value of the model. Raises BadInput with file, line and fix.
+
+    `context` is what the model's validators see as pydantic's validation context.
+    """
     lines: dict[Place, int] = {}
     try:
         root = _compose(read_text(path).removeprefix("\ufeff"))
         content = _value(root, (), lines)
-        return model.model_validate(content)
+        return model.model_validate(content, context=context)
     except _Refusal as refusal:
         raise BadInput(f"{path}:{refusal.line}: {refusal}") from refusal
     except ValidationError as error:

@@ -10,8 +10,7 @@ import click
 from .. import cancel as cancel_stage
 from .. import guard as guard_stage
 from .. import journal as journal_stage
-from .. import planfile
-from .. import policy as policy_stage
+from .. import planfile, policy_file
 from ..aws import Access, Accounts, ClientSettings
 from ..cancel import Batch
 from ..files import ascii_json
@@ -107,8 +106,8 @@ def guard(
     absent = every and not journals and not journal_stage.exists(default)
     history = journal_stage.read(() if absent else journals or (default,))
     plan = None if plan_path is None else planfile.load(plan_path)
-    given = None if policy_path is None else policy_stage.load(policy_path)
-    policy = guard_stage.policy_of(plan, given, policy_stage.load())
+    given = None if policy_path is None else policy_file.load(policy_path)
+    policy = guard_stage.policy_of(plan, given, policy_file.load())
     accounts = Accounts(access, ClientSettings(policy.quota_share))
     follow_ups = cancel_stage.follow_ups(keep=keep, enable=False)
     batches = cancel_stage.batches(history, follow_ups)

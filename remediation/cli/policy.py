@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from .. import policy as policy_stage
+from .. import policy_file
 from ..files import ascii_json
 from ..policy_view import describe_policy
 from ..report import tables
@@ -28,7 +28,7 @@ def policy(policy_path: Path | None, form: str) -> None:
 
     Example: keysweep policy retirement.yaml
     """
-    view = describe_policy(policy_stage.load(policy_path), datetime.now(UTC))
+    view = describe_policy(policy_file.load(policy_path), datetime.now(UTC))
     if form == "json":
         click.echo(ascii_json(view.model_dump_json(indent=2)))
     else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from .. import policy as policy_stage
+from .. import policy_file
 from ..aws import Accounts
 from ..errors import AccountUnavailable
 from ..evidence import SOURCES, Collector
@@ -19,7 +19,7 @@ def load_policy(
     path: Path | None, window: int | None = None, max_keys: int | None = None
 ) -> Policy:
     """The policy of a file, or the built-in one, with the values that options replace."""
-    policy = policy_stage.load(path)
+    policy = policy_file.load(path)
     if max_keys is not None:
         policy = policy.model_copy(update={"max_keys": max_keys})
     return policy if window is None else policy.with_window(window)

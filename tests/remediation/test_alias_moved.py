@@ -9,7 +9,7 @@ import pytest
 from stages import DEAD, SHOP, Stages, few_references, outcomes, work_here
 
 from embedded_aws.process import EmbeddedAws
-from keysweep.remediation import policy as policy_stage
+from keysweep.remediation import policy_file
 from keysweep.remediation.models import LaterAliases
 
 KEYS = [
@@ -25,7 +25,7 @@ def run(own_server: EmbeddedAws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     work_here(monkeypatch, own_server)
     few_references(monkeypatch)
     own_server.reset({"accounts": {SHOP: {"regions": {"eu-west-1": {"keys": KEYS}}}}})
-    return Stages(own_server, tmp_path, policy_stage.load())
+    return Stages(own_server, tmp_path, policy_file.load())
 
 
 def rotate(run: Stages) -> None:

@@ -21,7 +21,7 @@ from keysweep.remediation.evidence import Collector
 from keysweep.remediation.findings import read_results
 from keysweep.remediation.plan import Plan
 from keysweep.remediation.planner import build
-from keysweep.remediation.policy import load
+from keysweep.remediation.policy_file import load
 
 SHOP, PARTNER = "111122223333", "999988887777"
 REGION, FAR = "eu-west-1", "us-east-1"

@@ -30,7 +30,7 @@ from stages import (
 
 from embedded_aws.process import EmbeddedAws
 from keysweep.remediation import guard as guard_stage
-from keysweep.remediation import policy as policy_stage
+from keysweep.remediation import policy_file
 from keysweep.remediation.aws import ClientSettings
 from keysweep.remediation.errors import AccountUnavailable
 
@@ -114,7 +114,7 @@ def run(own_server: EmbeddedAws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     )
     work_here(monkeypatch, own_server)
     few_references(monkeypatch)
-    return Stages(own_server, tmp_path, policy_stage.load())
+    return Stages(own_server, tmp_path, policy_file.load())
 
 
 def _fail(run: Stages, kind: str, names: set[str]) -> None:

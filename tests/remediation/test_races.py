@@ -18,7 +18,7 @@ from stages import DEAD, SHOP, Stages, few_references, outcomes, state_only, wor
 
 from embedded_aws.process import EmbeddedAws
 from keysweep.remediation import apply as apply_stage
-from keysweep.remediation import policy as policy_stage
+from keysweep.remediation import policy_file
 from keysweep.remediation import status as status_stage
 from keysweep.remediation import write as write_stage
 from keysweep.remediation.aws import Accounts, ClientSettings
@@ -47,7 +47,7 @@ def run(own_server: EmbeddedAws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         {"name": "calm", **DEAD},
     ]
     own_server.reset({"accounts": {SHOP: {"regions": {"eu-west-1": {"keys": keys}}}}})
-    policy = policy_stage.load()
+    policy = policy_file.load()
     grants = [{"key": "all", "rule": "active-grant", "reason": "test", "until": "2099-01-01"}]
     return Stages(
         own_server, tmp_path, Policy.model_validate({**dict(policy), "exceptions": grants})

@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 from stages import DEAD, SHOP, Stages, few_references, lines_of, outcomes, work_here
 
 from embedded_aws.process import EmbeddedAws
-from keysweep.remediation import policy as policy_stage
+from keysweep.remediation import policy_file
 from keysweep.remediation.evidence.history.events import ALIAS_CHANGES, STATE_CHANGES
 from keysweep.remediation.journal import read
 
@@ -25,7 +25,7 @@ def run(own_server: EmbeddedAws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     few_references(monkeypatch)
     keys = [{"name": name, "events": [MANY], **DEAD} for name in ("used", "calm")]
     own_server.reset({"accounts": {SHOP: {"regions": {"eu-west-1": {"keys": keys}}}}})
-    return Stages(own_server, tmp_path, policy_stage.load())
+    return Stages(own_server, tmp_path, policy_file.load())
 
 
 def use(run: Stages) -> None:

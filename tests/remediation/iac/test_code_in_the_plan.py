@@ -20,7 +20,7 @@ from keysweep.remediation.findings import Results
 from keysweep.remediation.iac import read_code
 from keysweep.remediation.models import Finding, FindingStatus, KeyArn, VerdictKind
 from keysweep.remediation.plan import Plan
-from keysweep.remediation.policy import load
+from keysweep.remediation.policy_file import load
 
 SHOP = "111122223333"
 DATA = "444455556666"

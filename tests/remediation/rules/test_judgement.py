@@ -37,7 +37,7 @@ from keysweep.remediation.models import (
     VerdictKind,
 )
 from keysweep.remediation.planner import FOR_REVIEW, verdict
-from keysweep.remediation.policy import Policy, rule_ids
+from keysweep.remediation.policy import Policy
 from keysweep.remediation.rules import RULES, UNREADABLE, evaluate, pieces_used
 
 UNKNOWN = Unreadable(unreadable="AccessDeniedException in eu-west-1", permission="kms:Some")
@@ -102,6 +102,8 @@ WORSE: dict[str, list[object]] = {
 }
 """Ways in which each piece may be worse than that of a dead key."""
 
+RULE_IDS = tuple(rule.id for rule in RULES)
+
 
 @st.composite
 def evidences(draw: st.DrawFn, *, missing: bool = True) -> Evidence:
@@ -116,7 +118,7 @@ def evidences(draw: st.DrawFn, *, missing: bool = True) -> Evidence:
 @st.composite
 def policies(draw: st.DrawFn) -> Policy:
     """A policy with waivers, in force or over, and other limits."""
-    exceptions = draw(st.sets(st.sampled_from(rule_ids()), max_size=5))
+    exceptions = draw(st.sets(st.sampled_from(RULE_IDS), max_size=5))
     until = draw(st.sampled_from([date(2026, 10, 31), date(2026, 11, 1), date(2027, 1, 1)]))
     return policy(
         exceptions=[
@@ -175,7 +177,7 @@ def test_another_rule_only_adds_reasons(evidence: Evidence, under: Policy, some:
     assert set(fewer.holds) <= set(evaluated(evidence, under).holds)
 
 
-@given(evidences(missing=False), policies(), st.sampled_from(rule_ids()))
+@given(evidences(missing=False), policies(), st.sampled_from(RULE_IDS))
 def test_a_waiver_takes_away_the_reasons_of_its_rule_alone(
     evidence: Evidence, under: Policy, rule: str
 ) -> None:
@@ -234,7 +236,7 @@ def test_each_unknown_alone_holds_and_names_its_cure() -> None:
 
 def test_no_waiver_lifts_the_unreadable_key() -> None:
     everything = [
-        {"key": "all", "rule": rule, "reason": "x", "until": "2027-01-01"} for rule in rule_ids()
+        {"key": "all", "rule": rule, "reason": "x", "until": "2027-01-01"} for rule in RULE_IDS
     ]
     for nothing in (UNKNOWN, NotFound()):
         evaluation = evaluated(changed(description=nothing), policy(exceptions=everything))
