@@ -52,23 +52,18 @@ from .models import (
 )
 from .plan import Plan
 from .policy import Policy
-from .rules import RULES, evaluate
+from .rules import RULES, WhilePending, evaluate
 
 NEAR_DAYS: Final = 3
 """Default days before the deletion date from which a key is always reported."""
 
-EVENT_RULES: Final = frozenset({"alias-moved", "restored", "use-attempted", "used-recently"})
-"""Rules about events. Only events during the waiting period count, and no exception lifts these
-rules: it was granted for earlier events."""
-
-USE_RULES: Final = EVENT_RULES | {"active-grant", "in-use", "shared-outside"}
-"""Rules that hold a key that is in use. The others are about age, kind or time, which were
-evaluated when the key was scheduled."""
-
 COMPARED: Final = frozenset({"aliases", "grants", "key_policy", "references"})
 """Pieces of evidence for which every difference from the plan is a sign of use."""
 
-_RULES: Final = tuple(rule for rule in RULES if rule.id in USE_RULES)
+_RULES: Final = tuple(rule for rule in RULES if rule.while_pending is not WhilePending.IGNORE)
+_EVENT_RULES: Final = frozenset(
+    rule.id for rule in _RULES if rule.while_pending is WhilePending.EVENTS
+)
 
 GUARD_PIECES: Final = frozenset({"aliases", "history"}.union(*(rule.needs for rule in _RULES)))
 """Pieces of evidence that may be read for a pending key, besides its description."""
@@ -119,7 +114,7 @@ def watch(
     reviewed = plan.by_key if plan is not None else {}
     lasting = policy.model_copy(
         update={
-            "exceptions": tuple(one for one in policy.exceptions if one.rule not in EVENT_RULES)
+            "exceptions": tuple(one for one in policy.exceptions if one.rule not in _EVENT_RULES)
         }
     )
 

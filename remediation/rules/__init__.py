@@ -11,12 +11,25 @@ import pkgutil
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
+from enum import StrEnum
 from functools import cache
 from typing import Final
 
 from ..errors import demand
 from ..models import PIECES, AppliedException, Evidence, Hold, NotFound, Unreadable
 from ..policy import Policy
+
+
+class WhilePending(StrEnum):
+    """What `guard` does with a rule while a key waits for its deletion."""
+
+    IGNORE = "ignore"
+    """Nothing: the rule is about age, kind or ownership, which `apply` evaluated."""
+    EVALUATE = "evaluate"
+    """The rule holds keys that are in use, so `guard` evaluates it."""
+    EVENTS = "events"
+    """The same, but only events since the last check for use count. No exception lifts the rule
+    then, since it was granted for earlier events."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +43,7 @@ class Rule:
     """What to do about a key on hold that is really unused, for docs/rules.md."""
     needs: tuple[str, ...]
     """Pieces of evidence. A key is on hold while one of them is `Unreadable`."""
+    while_pending: WhilePending
     check: Callable[[Evidence, Policy, datetime], Iterable[str | Hold | AppliedException]]
     """Yields a message for each reason, or an exception that lifts it. Called only if every need
     was read, with the policy for this key's account and Region, and the time of evaluation."""

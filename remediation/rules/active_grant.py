@@ -7,7 +7,7 @@ from datetime import datetime
 
 from ..models import Evidence, Grant, known
 from ..policy import Policy
-from . import Rule
+from . import Rule, WhilePending
 from ._wording import first_few
 
 
@@ -31,5 +31,6 @@ RULE = Rule(
     ),
     clears="Find the grant's resource and delete it, or revoke the grant.",
     needs=("grants",),
+    while_pending=WhilePending.EVALUATE,
     check=_check,
 )

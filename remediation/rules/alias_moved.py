@@ -7,7 +7,7 @@ from datetime import datetime
 
 from ..models import AliasMove, Evidence, known
 from ..policy import Policy
-from . import Rule
+from . import Rule, WhilePending
 from ._event_coverage import shortfall
 from ._wording import day, first_few
 
@@ -51,5 +51,6 @@ RULE = Rule(
         "for this rule. Otherwise, wait 90 days until the move leaves the history."
     ),
     needs=("alias_moves", "aliases", "description"),
+    while_pending=WhilePending.EVENTS,
     check=_check,
 )

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from ..models import Evidence, known
 from ..policy import Policy
-from . import Rule
+from . import Rule, WhilePending
 
 ORIGINS = frozenset({"AWS_CLOUDHSM", "EXTERNAL_KEY_STORE"})
 """Origins of keys in a custom key store ("DescribeKey", AWS KMS API Reference)."""
@@ -28,5 +28,6 @@ RULE = Rule(
     ),
     clears="Delete it by hand with the key store's owner, or add an exception for this rule.",
     needs=("description",),
+    while_pending=WhilePending.IGNORE,
     check=_check,
 )

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from ..models import Evidence, known
 from ..policy import Policy
-from . import Rule
+from . import Rule, WhilePending
 
 
 def _check(evidence: Evidence, _policy: Policy, _now: datetime) -> Iterator[str]:
@@ -28,5 +28,6 @@ RULE = Rule(
     ),
     clears="Remove the key from the code, apply the change, and plan again.",
     needs=("declarations",),
+    while_pending=WhilePending.IGNORE,
     check=_check,
 )

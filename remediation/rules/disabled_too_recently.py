@@ -7,7 +7,7 @@ from datetime import datetime
 
 from ..models import Evidence, known
 from ..policy import Policy
-from . import Rule
+from . import Rule, WhilePending
 from ._wording import day, too_recent
 
 ENDS_DISABLED = frozenset({"DisableKey", "CancelKeyDeletion"})
@@ -40,5 +40,6 @@ RULE = Rule(
         "within 20 minutes of a change to the key."
     ),
     needs=("history",),
+    while_pending=WhilePending.IGNORE,
     check=_check,
 )

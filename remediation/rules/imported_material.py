@@ -7,7 +7,7 @@ from datetime import datetime
 
 from ..models import Evidence, known
 from ..policy import Policy
-from . import Rule
+from . import Rule, WhilePending
 from .custom_key_store import ORIGINS
 
 
@@ -25,5 +25,6 @@ RULE = Rule(
     ),
     clears="Ask the owner of the key material, then add an exception for this rule.",
     needs=("description",),
+    while_pending=WhilePending.IGNORE,
     check=_check,
 )

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from ..models import AppliedException, CoverageGap, Evidence, Hold, known
 from ..policy import Policy
-from . import Rule
+from . import Rule, WhilePending
 from ._wording import first_few
 
 ID = "in-use"
@@ -52,5 +52,6 @@ RULE = Rule(
         "permission, or add it to `coverage_exceptions`."
     ),
     needs=("references",),
+    while_pending=WhilePending.EVALUATE,
     check=_check,
 )

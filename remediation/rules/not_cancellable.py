@@ -7,7 +7,7 @@ from datetime import datetime
 
 from ..models import Evidence, known
 from ..policy import Policy
-from . import Rule
+from . import Rule, WhilePending
 
 
 def _check(evidence: Evidence, _policy: Policy, _now: datetime) -> Iterator[str]:
@@ -34,5 +34,6 @@ RULE = Rule(
     ),
     clears="Add a statement to the key policy that allows `kms:*` to the account's root principal.",
     needs=("key_policy",),
+    while_pending=WhilePending.IGNORE,
     check=_check,
 )

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from ..models import Evidence
 from ..policy import Policy
-from . import Rule
+from . import Rule, WhilePending
 
 
 def _check(evidence: Evidence, policy: Policy, _now: datetime) -> Iterator[str]:
@@ -23,5 +23,6 @@ RULE = Rule(
     sentence="The policy limits which accounts and Regions Keysweep may schedule keys in.",
     clears="Add the account or Region to `allow` in the policy, or remove it from `deny`.",
     needs=(),
+    while_pending=WhilePending.IGNORE,
     check=_check,
 )

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from ..models import Evidence, known
 from ..policy import Policy
-from . import Rule
+from . import Rule, WhilePending
 
 
 def _needs(policy: Policy) -> Collection[str]:
@@ -25,6 +25,7 @@ RULE = Rule(
     sentence="The policy lists keys that must stay, by ARN or alias.",
     clears="Remove the entry from `protected_keys` in the policy.",
     needs=("aliases",),
+    while_pending=WhilePending.IGNORE,
     check=_check,
     needs_if=_needs,
 )

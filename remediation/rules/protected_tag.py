@@ -11,7 +11,7 @@ from typing import Final
 
 from ..models import Evidence, known
 from ..policy import Policy
-from . import Rule
+from . import Rule, WhilePending
 
 NO: Final = frozenset({"0", "disabled", "f", "false", "n", "no", "none", "off"})
 """Tag values that cancel what the tag's name asks for. An empty value does not."""
@@ -97,5 +97,6 @@ RULE = Rule(
     ),
     clears="Once the owner agrees, remove the tag or change the description.",
     needs=("description", "tags"),
+    while_pending=WhilePending.IGNORE,
     check=_check,
 )

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from ..models import Evidence, known
 from ..policy import Policy
-from . import Rule
+from . import Rule, WhilePending
 from ._wording import first_few
 
 
@@ -26,5 +26,6 @@ RULE = Rule(
     ),
     clears="Delete the replicas first. Plan again once AWS has deleted them.",
     needs=("description",),
+    while_pending=WhilePending.IGNORE,
     check=_check,
 )

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from ..models import Evidence, known
 from ..policy import Policy
-from . import Rule
+from . import Rule, WhilePending
 from ._event_coverage import shortfall
 from ._wording import day
 
@@ -26,5 +26,6 @@ RULE = Rule(
     sentence="Whoever cancelled the deletion had a reason, which may still apply.",
     clears="Ask the person who cancelled it, then add an exception for this rule.",
     needs=("history",),
+    while_pending=WhilePending.EVENTS,
     check=_check,
 )

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from ..models import Evidence, known
 from ..policy import Policy
-from . import Rule
+from . import Rule, WhilePending
 
 
 def _check(evidence: Evidence, _policy: Policy, _now: datetime) -> Iterator[str]:
@@ -39,5 +39,6 @@ RULE = Rule(
         "grant. For a service, add the condition `aws:SourceAccount`, or remove the statement."
     ),
     needs=("grants", "key_policy"),
+    while_pending=WhilePending.EVALUATE,
     check=_check,
 )

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from ..models import Evidence
 from ..policy import Policy
-from . import Rule
+from . import Rule, WhilePending
 from ._wording import day, days
 
 CLOCKS_DIFFER = timedelta(days=1)
@@ -36,5 +36,6 @@ RULE = Rule(
     ),
     clears="Run the scanner again, and plan from the new results.",
     needs=(),
+    while_pending=WhilePending.IGNORE,
     check=_check,
 )

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from ..models import Evidence, known
 from ..policy import Policy
-from . import Rule
+from . import Rule, WhilePending
 from ._wording import too_recent
 
 
@@ -22,5 +22,6 @@ RULE = Rule(
     sentence="A new key may be disabled because the workload that needs it is not deployed yet.",
     clears="Wait until the key is `min_age_days` old.",
     needs=("description",),
+    while_pending=WhilePending.IGNORE,
     check=_check,
 )

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from ..models import Evidence, known
 from ..policy import Policy
-from . import Rule
+from . import Rule, WhilePending
 from ._event_coverage import LEAST_DAYS, shortfall
 from ._wording import day
 
@@ -40,5 +40,6 @@ RULE = Rule(
     ),
     clears="Find the caller in CloudTrail and stop it. The event leaves the history after 90 days.",
     needs=("use_attempts",),
+    while_pending=WhilePending.EVENTS,
     check=_check,
 )

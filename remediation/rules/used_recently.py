@@ -7,7 +7,7 @@ from datetime import datetime
 
 from ..models import Evidence, known
 from ..policy import Policy
-from . import Rule
+from . import Rule, WhilePending
 from ._wording import too_recent
 
 
@@ -30,5 +30,6 @@ RULE = Rule(
     ),
     clears="Wait until the last use, or the start of tracking, is `min_days_unused` ago.",
     needs=("last_use",),
+    while_pending=WhilePending.EVENTS,
     check=_check,
 )

@@ -33,7 +33,7 @@ from keysweep.remediation.models import (
 )
 from keysweep.remediation.planner import FOR_REVIEW
 from keysweep.remediation.policy import Policy
-from keysweep.remediation.rules import RULES
+from keysweep.remediation.rules import RULES, WhilePending
 
 GRANT = Grant(grant_id="g", grantee_principal=f"arn:aws:iam::{ACCOUNT}:role/r")
 STACK = Declaration(tool="cloudformation", owner="shop Key", source="eu-west-1", fix="remove it")
@@ -131,6 +131,7 @@ PURE = {
     "__future__",
     "collections.abc",
     "dataclasses",
+    "enum",
     "datetime",
     "functools",
     "importlib",
@@ -156,3 +157,16 @@ def test_rules_are_pure(module: Path) -> None:
             called = node.func
             name = called.attr if isinstance(called, ast.Attribute) else getattr(called, "id", "")
             assert name not in {"now", "today", "utcnow", "open", "print", "eval", "exec"}
+
+
+def test_guard_evaluates_the_rules_about_use() -> None:
+    about = {
+        what: {rule.id for rule in RULES if rule.while_pending is what} for what in WhilePending
+    }
+    assert about[WhilePending.EVENTS] == {
+        "alias-moved",
+        "restored",
+        "use-attempted",
+        "used-recently",
+    }
+    assert about[WhilePending.EVALUATE] == {"active-grant", "in-use", "shared-outside"}
