@@ -30,7 +30,7 @@ T = TypeVar("T")
 
 _BUG: Final = "this is a bug in Keysweep; please report it"
 
-Wanted = Callable[[Evidence], frozenset[str]]
+Needed = Callable[[Evidence], frozenset[str]]
 """Returns the pieces that a key still needs, or nothing."""
 
 Progress = Callable[[str, int], None]
@@ -53,24 +53,24 @@ class Collector:
     def collect(
         self,
         keys: Iterable[KeyArn],
-        wanted: Wanted,
+        needed: Needed,
         begin: Callable[[KeyArn], Evidence] = lambda arn: Evidence(key_arn=arn),
     ) -> Mapping[KeyArn, Evidence]:
-        """Ask until nothing is wanted any more, of each key always the cheapest wanted piece first.
+        """Read the cheapest needed piece of each key until none is needed.
 
-        Places go on apart from each other, and keys within them too: while one piece waits for its
-        quota, another one is read of other keys. What one place answers for all keys is asked when
-        all have come to it. `begin` says what is known of a key already; what is known in the end
-        spills to disk, so that memory holds only the keys that are being read.
+        Account-Regions proceed independently, and so do keys within them: while one piece waits for
+        its quota, other keys read another. A piece that one account-Region answers for all keys is
+        read when all keys need it. `begin` returns the evidence to start with. The result spills to
+        disk, so that memory holds only the keys being read.
         """
         collected = SpilledSequence(Evidence)
         tally = _Tally(self.progress)
-        groups = _by_place(keys, lambda arn: arn)
-        width = keys_at_a_time(len(groups))
+        groups = _by_account_region(keys, lambda arn: arn)
+        parallel_keys = keys_at_a_time(len(groups))
 
         def go_on(known: Iterable[Evidence]) -> list[_Step]:
             waiting = []
-            for step in self._one_place([*known], wanted, width, tally):
+            for step in self._one_account_region([*known], needed, parallel_keys, tally):
                 if step.ready:
                     waiting.append(step)
                 else:
@@ -84,7 +84,7 @@ class Collector:
                 tally.add(piece, len(group))
                 known = {step.evidence.key_arn: step.evidence for step in waiting}
                 known.update((e.key_arn, e) for e in self._read_group(piece, group))
-                started = _by_place(known.values(), lambda evidence: evidence.key_arn)
+                started = _by_account_region(known.values(), lambda evidence: evidence.key_arn)
         return collected.by_key
 
     def read_one(self, evidence: Evidence, pieces: Iterable[str]) -> Evidence:
@@ -93,15 +93,15 @@ class Collector:
             (evidence,) = self._read_group(piece, [evidence])
         return evidence
 
-    def _one_place(
-        self, group: Sequence[Evidence], wanted: Wanted, width: int, tally: _Tally
+    def _one_account_region(
+        self, group: Sequence[Evidence], needed: Needed, parallel_keys: int, tally: _Tally
     ) -> list[_Step]:
-        """Evidence of one account-Region's keys, up to pieces that another one answers for all."""
+        """Read evidence of an account-Region's keys, up to pieces that another one answers."""
         known: dict[KeyArn, _Step] = {}
         asked = group
-        with ThreadPoolExecutor(min(width, len(group))) as keys:
+        with ThreadPoolExecutor(min(parallel_keys, len(group))) as keys:
             while True:
-                for step in keys.map(lambda e: self._one_key(e, wanted, tally), asked):
+                for step in keys.map(lambda e: self._one_key(e, needed, tally), asked):
                     known[step.evidence.key_arn] = step
                 waiting = [step for e in asked if (step := known[e.key_arn]).ready]
                 if not waiting:
@@ -112,9 +112,9 @@ class Collector:
                 tally.add(piece, len(some))
                 asked = self._read_group(piece, some)
 
-    def _one_key(self, evidence: Evidence, wanted: Wanted, tally: _Tally) -> _Step:
-        """Evidence of one key, up to pieces that are read for many keys together."""
-        while ready := self._ready(evidence, wanted):
+    def _one_key(self, evidence: Evidence, needed: Needed, tally: _Tally) -> _Step:
+        """Read evidence of one key, up to pieces that are read for many keys together."""
+        while ready := self._ready(evidence, needed):
             piece = min(ready, key=self._order)
             source = self.sources.get(piece)
             if source is None or source.read_key is None:
@@ -124,7 +124,7 @@ class Collector:
         return _Step(evidence, ready)
 
     def _choose(self, waiting: Sequence[_Step]) -> tuple[str, list[Evidence]]:
-        """The cheapest piece that any key waits for, and the keys that wait for it."""
+        """Return the cheapest piece that a key waits for, and the keys that wait for it."""
         piece = min(frozenset[str]().union(*(step.ready for step in waiting)), key=self._order)
         return piece, [step.evidence for step in waiting if piece in step.ready]
 
@@ -170,10 +170,10 @@ class Collector:
         source = self.sources.get(piece)
         return (Cost.FREE if source is None else source.cost), piece
 
-    def _ready(self, evidence: Evidence, wanted: Wanted) -> frozenset[str]:
+    def _ready(self, evidence: Evidence, needed: Needed) -> frozenset[str]:
         """Pieces to read now: needed ones, or those that must be read before them."""
         ready: set[str] = set()
-        todo = list(wanted(evidence))
+        todo = list(needed(evidence))
         while todo:
             piece = todo.pop()
             source = self.sources.get(piece)
@@ -208,7 +208,7 @@ class _Tally:
             self._progress(piece, self._keys[piece])
 
 
-def _by_place(values: Iterable[T], arn_of: Callable[[T], KeyArn]) -> list[list[T]]:
+def _by_account_region(values: Iterable[T], arn_of: Callable[[T], KeyArn]) -> list[list[T]]:
     groups: dict[tuple[str, str], list[T]] = {}
     for value in values:
         groups.setdefault(arn_of(value).account_region, []).append(value)
@@ -216,7 +216,7 @@ def _by_place(values: Iterable[T], arn_of: Callable[[T], KeyArn]) -> list[list[T
 
 
 def _attempt(source: Source, connection: Connection, read: Callable[[], Piece]) -> Piece:
-    """What a source reads. AWS errors and unexpected answers become `Unreadable`."""
+    """Call a source. AWS errors and unexpected answers become `Unreadable`."""
     from botocore.parsers import ResponseParserError
 
     try:
