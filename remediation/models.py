@@ -1,7 +1,7 @@
-"""The words of the design as values: finding, evidence, hold, verdict, plan.
+"""Data models: findings, evidence, holds, verdicts, plan items and results.
 
-All are frozen pydantic models, so that they can be compared (a changed key is a difference of two
-`Evidence` values), written as JSON and described by a JSON Schema.
+All are immutable and compare by value: a key has changed if its two `Evidence` values differ.
+Pydantic writes them as JSON and describes them as a JSON Schema.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ T = TypeVar("T")
 
 
 class Model(BaseModel):
-    """Base of all values: immutable, and strict about names that it does not know."""
+    """Base model: immutable, rejects unknown fields."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 SLIM: Final = ConfigDict(extra="forbid")
-"""Of the values of which a run holds one for every key: pydantic's dataclasses with slots check the
-same, and take a tenth of a model's memory."""
+"""For values that a run holds once per key. Pydantic dataclasses with slots validate the same and
+take a tenth of a model's memory."""
 
 
 def _utc(value: datetime) -> datetime:
@@ -53,7 +53,7 @@ def _utc(value: datetime) -> datetime:
 
 
 Time = Annotated[datetime, AfterValidator(_utc)]
-"""A moment with its zone, kept in UTC."""
+"""A time with a zone, converted to UTC."""
 
 _KEY_ARN: Final = re.compile(
     r"arn:(?P<partition>aws[a-z-]*):kms:(?P<region>[a-z]{2,}(?:-[a-z]+)+-[0-9]+)"
@@ -65,10 +65,10 @@ _KEY_ARN: Final = re.compile(
 
 @dataclasses.dataclass(frozen=True, slots=True, order=True)
 class KeyArn:
-    """The ARN of a KMS key: its identity everywhere, since multi-Region keys share a bare id.
+    """The ARN of a KMS key. It identifies the key, because multi-Region keys share a key ID.
 
-    The one source of partition, account and Region. Form:
-    `arn:PARTITION:kms:REGION:ACCOUNT:key/ID`, the ID a UUID or `mrk-` and 32 hexadecimal digits
+    Partition, account and Region always come from it. Format:
+    `arn:PARTITION:kms:REGION:ACCOUNT:key/ID`. ID is a UUID, or `mrk-` and 32 hexadecimal digits
     (AWS KMS Developer Guide, "Key identifiers (KeyId)").
     """
 
@@ -79,11 +79,11 @@ class KeyArn:
 
     @classmethod
     def parse(cls, text: object) -> Self:
-        """Read an ARN; raises ValueError with a sentence for people on anything else."""
+        """Parse an ARN. Raises ValueError for anything else."""
         if isinstance(text, cls):
             return text
         if isinstance(text, str) and (match := _KEY_ARN.fullmatch(text)):
-            # Few partitions, accounts and Regions, and many keys: each is kept once.
+            # Many keys share few partitions, accounts and Regions. Interning saves memory.
             return cls(**{name: sys.intern(part) for name, part in match.groupdict().items()})
         raise ValueError(f"{str(text)[:200]!r} is not the ARN of a KMS key")
 
@@ -92,7 +92,7 @@ class KeyArn:
 
     @property
     def account_region(self) -> tuple[str, str]:
-        """The account and Region that the key lives in."""
+        """Account and Region of the key."""
         return self.account_id, self.region
 
     @classmethod
@@ -115,207 +115,206 @@ class KeyArn:
 
 
 class FindingStatus(StrEnum):
-    """What a scanner said of one resource, in one vocabulary for all formats."""
+    """Status of a finding, the same for all formats."""
 
     FAIL = "FAIL"
-    """The check failed; a plan takes no other finding."""
+    """The check failed. Plans use only these findings."""
     PASS = "PASS"  # noqa: S105 - a status, no password
-    """The check passed, so that an older failure counts no more."""
+    """The check passed. It supersedes an older failure."""
     MANUAL = "MANUAL"
-    """The check could not be decided; a person must look."""
+    """The check could not decide; a person must."""
     MUTED = "MUTED"
-    """Muted in Prowler, or suppressed in Checkov: somebody decided not to act on it."""
+    """Muted (Prowler) or suppressed (Checkov) by a user."""
 
 
 class CodeLocation(Model):
-    """Where infrastructure code declares a key, as Checkov names it."""
+    """Where infrastructure code declares a key, as Checkov reports it."""
 
     framework: str
     """Checkov's framework (`check_type`), for example `terraform` or `cloudformation`."""
     file: str
-    """Path as Checkov names it (`file_path`), such as `/main.tf`."""
+    """Path that Checkov reports (`file_path`), such as `/main.tf`."""
     first_line: int
-    """Of the declaration, counted from 1; 0 where Checkov gives no lines."""
+    """First line of the declaration, from 1; 0 if Checkov gives no lines."""
     last_line: int
-    """Of the declaration, itself included."""
+    """Last line of the declaration, inclusive."""
     address: str
     """Resource address, for example `module.a.aws_kms_key.b[0]` or `AWS::KMS::Key.Logical`."""
     absolute_file: str | None = None
-    """The file on the machine that ran Checkov (`file_abs_path`), where it is absolute."""
+    """Path on the machine that ran Checkov (`file_abs_path`), if it is absolute."""
     root_file: str | None = None
-    """Of a resource in a Terraform module: the file with the outermost `module` call, absolute
-    (`breadcrumbs.source_module_[0].path`)."""
+    """For a resource in a Terraform module: absolute path of the file with the outermost `module`
+    call (`breadcrumbs.source_module_[0].path`)."""
     resource_type: str | None = None
-    """Terraform's, from `details`: `kms:resource-type=`. In terraform_json the address lacks it."""
+    """Terraform resource type (`kms:resource-type=` in `details`). Addresses in terraform_json lack
+    it."""
     actions: tuple[str, ...] = ()
-    """What a Terraform plan would do with it, from `details`: `terraform:actions=`."""
+    """Actions of a Terraform plan (`terraform:actions=` in `details`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=SLIM)
 class Finding:
-    """One scanner record that names a key, or code that should lead to one. It only nominates."""
+    """A scanner record about a key, or code that declares one. It only makes a candidate."""
 
     scanner: Literal["prowler", "checkov"]
-    """Whose record it is."""
+    """Scanner that wrote the record."""
     check_id: str
-    """Such as `kms_cmk_not_disabled` or `CKV_KEYSWEEP_001`."""
+    """Id of the check, such as `kms_cmk_not_disabled` or `CKV_KEYSWEEP_001`."""
     status: FindingStatus
-    """What the check said."""
+    """Result of the check."""
     source: str
-    """The results file, as the user named it (`-` for standard input)."""
+    """Results file, as passed on the command line (`-`: standard input)."""
     position: str
-    """Where in the source: `record 3`."""
+    """Position in the source, such as `record 3`."""
     key_arn: KeyArn | None = None
-    """None: the record is from code, and no route to a live key is known yet."""
+    """None: the record is about code, and its key has not been found yet."""
     key_state: str | None = None
-    """The state that the scanner saw, where it says so. A snapshot: never a basis for acting."""
+    """Key state at the time of the scan, if recorded. Never a basis for action."""
     time: Time | None = None
-    """When the scanner looked; Checkov's records carry none."""
+    """Time of the scan. Checkov records have none."""
     code: CodeLocation | None = None
-    """Where code declares the key; None: the record is Prowler's."""
+    """Declaration of the key in code; None for Prowler records."""
 
 
 class Unmapped(Model):
-    """A finding of code that leads to no live key: why, and what would resolve it."""
+    """A finding about code whose key was not found."""
 
     finding: Finding
-    """The record, with the place in the code."""
+    """The record, with its location in the code."""
     reason: str
-    """Why it leads to no key, as a clause."""
+    """Why no key was found."""
     step: str
-    """The option to add or the thing to do, for people."""
+    """What to do, such as an option to add."""
     candidates: tuple[str, ...] = ()
-    """What it may be, when it is ambiguous; nothing is done about any of them."""
+    """Possible keys if the finding is ambiguous. Keysweep evaluates none of them."""
 
 
 class UnusableRecord(Model):
-    """A record that could not be used, named by its place; the rest of its document was."""
+    """A record that could not be used, identified by its position. The others were used."""
 
     source: str
-    """The results file, as the user named it (`-` for standard input)."""
+    """Results file, as passed on the command line (`-`: standard input)."""
     position: str
-    """Where in the source: `record 3`, or `record 1, failed check 2` in Checkov's."""
+    """Position in the source: `record 3`, or `record 1, failed check 2` for Checkov."""
     problem: str
-    """Why it could not be used, as a clause."""
+    """Why the record could not be used."""
 
 
 class ResultsSource(Model):
-    """One results document that was read."""
+    """A results document that was read."""
 
     path: str
-    """The file as it was named, or found below a folder; `s3://BUCKET/KEY`; or `-` for standard
-    input."""
+    """Path as passed or found in a folder, `s3://BUCKET/KEY`, or `-` (standard input)."""
     sha256: str
-    """Hexadecimal digest of its bytes."""
+    """SHA-256 digest of its content, hexadecimal."""
     format: str
-    """Such as `Prowler OCSF` or `Checkov JSON`."""
+    """Format, such as `Prowler OCSF` or `Checkov JSON`."""
     scanner: str
     """`prowler` or `checkov`."""
     findings: int
-    """Records of the checks that Keysweep acts on, whatever their status."""
+    """Number of records of supported checks, with any status."""
 
 
 # --- evidence ---------------------------------------------------------------------------------
 
 
 class Cost(IntEnum):
-    """What a piece of evidence costs to read, cheapest first (quotas: "Request quotas", AWS KMS
-    Developer Guide, and "Quotas in AWS CloudTrail")."""
+    """Cost of reading a piece of evidence, cheapest first. Quotas: "Request quotas" (AWS KMS
+    Developer Guide) and "Quotas in AWS CloudTrail"."""
 
     FREE = 0
-    """Known without a call."""
+    """No call."""
     DESCRIBE = 1
-    """DescribeKey: 2,000 requests a second."""
+    """DescribeKey: 2,000 requests per second."""
     KEY_CALL = 2
-    """A call a key, or a listing an account-Region: 100 a second and more."""
+    """One call per key, or one listing per account-Region: at least 100 requests per second."""
     ACCOUNT_REGION_SCAN = 3
-    """Many listings an account-Region: the reference index."""
+    """Many listings per account-Region: the reference index."""
     EVENT_NAME = 4
-    """CloudTrail by event name: 2 requests a second, a few pages an account-Region."""
+    """CloudTrail by event name: 2 requests per second, a few pages per account-Region."""
     STACK = 5
-    """DescribeStackResources, one a key; AWS publishes no quota, and 20 a second are taken to be
-    one. After what is read once an account-Region, so that the next pieces need not wait for it."""
+    """DescribeStackResources, once per key. AWS publishes no quota; Keysweep assumes 20 per
+    second. It follows the reads per account-Region, so that later pieces need not wait for it."""
     LAST_USE = 6
-    """GetKeyLastUsage: 5 requests a second, one a key."""
+    """GetKeyLastUsage: 5 requests per second, one per key."""
     EVENT_KEY = 7
-    """CloudTrail by key: 2 requests a second, one or more a key."""
+    """CloudTrail by key: 2 requests per second, one or more per key."""
 
 
 class Unreadable(Model):
-    """A piece of evidence that was asked for and could not be had. Never the same as "no"."""
+    """Evidence that could not be read. It never counts as absent."""
 
     unreadable: str
-    """Why, as a clause: `ListGrants in account 111122223333, eu-west-1 was denied
+    """Why, such as `ListGrants in account 111122223333, eu-west-1 was denied
     (AccessDeniedException)`."""
     permission: str | None = None
-    """The IAM action whose absence explains it, where it does."""
+    """IAM action that is missing, if that is the cause."""
 
 
 class NotFound(Model):
-    """AWS says that there is no such key: deleted, or never there."""
+    """Key not found: deleted, or never existed."""
 
     not_found: Literal[True] = True
-    """Tells this from what DescribeKey says of a key that exists."""
+    """Distinguishes this from the description of a key."""
 
 
 PENDING_DELETION: Final = frozenset({"PendingDeletion", "PendingReplicaDeletion"})
-"""The key states of a deletion that can still be cancelled ("Key states of AWS KMS keys")."""
+"""Key states in which the deletion can be cancelled ("Key states of AWS KMS keys")."""
 
 
 class KeyDescription(Model):
-    """What DescribeKey says; names and values are AWS's."""
+    """Response of DescribeKey, with AWS's names and values."""
 
     key_manager: str
     """`CUSTOMER` or `AWS`."""
     key_state: str
-    """Such as `Disabled` or `PendingDeletion`."""
+    """Key state, such as `Disabled` or `PendingDeletion`."""
     origin: str
-    """Where the key material comes from, such as `AWS_KMS` or `EXTERNAL`."""
+    """Origin of the key material, such as `AWS_KMS` or `EXTERNAL`."""
     key_spec: str
-    """Such as `SYMMETRIC_DEFAULT` or `RSA_2048`."""
+    """Key spec, such as `SYMMETRIC_DEFAULT` or `RSA_2048`."""
     key_usage: str
-    """Such as `ENCRYPT_DECRYPT` or `SIGN_VERIFY`."""
+    """Key usage, such as `ENCRYPT_DECRYPT` or `SIGN_VERIFY`."""
     creation_date: Time
-    """When the key was made."""
+    """When the key was created."""
     deletion_date: Time | None = None
-    """When AWS deletes it; only while it is PendingDeletion."""
+    """When AWS deletes the key; only in state PendingDeletion."""
     pending_window_days: int | None = None
-    """Only while a primary waits for its replicas (PendingReplicaDeletion)."""
+    """Waiting period in days; only in state PendingReplicaDeletion (a primary with replicas)."""
     custom_key_store_id: str | None = None
-    """None: the key is in no custom key store."""
+    """Custom key store of the key, if any."""
     multi_region_type: Literal["PRIMARY", "REPLICA"] | None = None
-    """None: a single-Region key."""
+    """None for a single-Region key."""
     primary: KeyArn | None = None
-    """The primary of its multi-Region set, which may be the key itself."""
+    """Primary of the multi-Region set; can be the key itself."""
     replicas: tuple[KeyArn, ...] = ()
-    """The replicas of that set, in the order of their ARNs."""
+    """Replicas of the multi-Region set, sorted by ARN."""
     description: str = ""
-    """What its makers wrote; empty when they wrote nothing."""
+    """Description of the key; empty if it has none."""
 
 
 class Grant(Model):
-    """One grant of a key, as ListGrants shows it."""
+    """A grant, as ListGrants returns it."""
 
     grant_id: str
-    """AWS's id; RevokeGrant takes it."""
+    """Id of the grant, for RevokeGrant."""
     grantee_principal: str
-    """ARN of who may use the key by it, or an AWS service, such as
-    `rds.eu-west-1.amazonaws.com`."""
+    """ARN or AWS service that can use the key, such as `rds.eu-west-1.amazonaws.com`."""
     retiring_principal: str | None = None
-    """Who may retire it, likewise; None: nobody was named."""
+    """ARN or AWS service that can retire the grant; None: none."""
     issuing_account: str | None = None
-    """Whose grant it is, such as `arn:aws:iam::111122223333:root`."""
+    """Account that issued the grant, such as `arn:aws:iam::111122223333:root`."""
     operations: tuple[str, ...] = ()
-    """What it allows, such as `Decrypt`."""
+    """Allowed operations, such as `Decrypt`."""
     name: str | None = None
-    """Name that its makers gave it; None: they gave none."""
+    """Name of the grant; None: none."""
 
     def outsiders(self, account_id: str) -> Iterator[tuple[str, str]]:
-        """Role and name of each principal of this grant that is not of the account.
+        """Yield role and name of each principal outside the account.
 
-        A service is of the account that issued the grant, so it counts where none is named. A
-        principal that names no account (the unique id that is left of a deleted role) counts too,
-        since nobody can tell whose it was.
+        A service belongs to the account that issued the grant, and is outside if no account is
+        named. A principal without an account (the unique ID of a deleted role) is outside too,
+        because its account is unknown.
         """
         for role, principal in (
             ("grantee", self.grantee_principal),
@@ -337,9 +336,9 @@ _PRINCIPAL: Final = re.compile(r"arn:aws[a-z-]*:(iam|sts)::(?P<account>[^:]*):.+
 
 
 def account_of(principal: str) -> str | None:
-    """The account of a principal: an account id, or an ARN of IAM or STS; None: nobody can tell.
+    """Account of a principal, from an account ID or an IAM or STS ARN; None if it cannot be known.
 
-    A unique id, like AROA..., is what is left of a deleted user or role.
+    A deleted user or role leaves only its unique ID, such as AROA...
     """
     if _ACCOUNT.fullmatch(principal):
         return principal
@@ -348,267 +347,268 @@ def account_of(principal: str) -> str | None:
 
 
 class KeyPolicy(Model):
-    """What a key policy says about who else may use the key."""
+    """Who else can use the key, according to its key policy."""
 
     sha256: str
-    """Of the policy document, to see that it is the same at apply."""
+    """SHA-256 digest of the key policy; `apply` compares it."""
     outside: tuple[str, ...] = ()
-    """Principals of other accounts, or everybody, each with its statement, for people."""
+    """Principals of other accounts, or everyone, each with its statement."""
     unpinned: tuple[str, ...] = ()
-    """Services that may use the key, where no condition pins the own account, likewise."""
+    """Services that can use the key without a condition on the account, each with its statement."""
     account_root: bool
-    """A statement lets the own account's IAM govern the key; without it a deletion may not be
-    cancellable by anyone who is left."""
+    """Whether a statement lets IAM policies of the account control access to the key. Without it,
+    the deletion might be impossible to cancel."""
     undo_denied: tuple[str, ...] = ()
-    """Statements that deny a cancellation, and not the scheduling."""
+    """Statements that deny the cancellation, but not the scheduling."""
     problem: str | None = None
-    """Why the document could not be evaluated: no JSON, or `NotPrincipal`."""
+    """Why the key policy could not be evaluated: invalid JSON, or `NotPrincipal`."""
 
 
 class StateChange(Model):
-    """A CloudTrail event that set the state of a key."""
+    """A CloudTrail event that changed the key state."""
 
     event: str
-    """Such as `DisableKey` or `CancelKeyDeletion`."""
+    """Event name, such as `DisableKey` or `CancelKeyDeletion`."""
     time: Time
-    """When it happened."""
+    """Time of the event."""
     who: str | None = None
-    """ARN of the identity, or the name of the service or user; None: CloudTrail does not say."""
+    """ARN of the identity, or name of the service or user; None: not in the event."""
 
 
 class KeyHistory(Model):
-    """What CloudTrail's event names say about how the key came to today's state."""
+    """Changes of the key state in CloudTrail."""
 
     since: Time
-    """Where the readable history begins; nothing is known from before."""
+    """Start of the readable history."""
     last_change: StateChange | None = None
-    """None: no change since `since`, so the state is older than the history."""
+    """Last change of the key state; None: none since `since`."""
     cancellations: tuple[StateChange, ...] = ()
-    """Times that somebody cancelled the key's deletion."""
+    """Cancellations of its deletion."""
 
 
 class AliasMove(Model):
-    """An alias that was put on a key after it had been on another one."""
+    """An alias that was moved from one key to another."""
 
     alias: str
-    """Its name, as `alias/NAME`."""
+    """Name of the alias, as `alias/NAME`."""
     key_id: str
-    """Id of the key that it was moved to."""
+    """ID of the key that it was moved to."""
     time: Time
-    """When CloudTrail says that it was."""
+    """Time of the event."""
     who: str | None = None
-    """ARN of the identity, or the name of the service or user; None: CloudTrail does not say."""
+    """ARN of the identity, or name of the service or user; None: not in the event."""
 
 
 class AliasMoves(Model):
-    """Moves of aliases from this key to another one, in the readable history."""
+    """Aliases moved from this key to another, in the readable history."""
 
     since: Time
-    """Where the readable history begins; nothing is known from before."""
+    """Start of the readable history."""
     moved: tuple[AliasMove, ...] = ()
-    """Aliases that were moved away from this key: the last move of each, by their names."""
+    """Last move of each alias away from this key, sorted by alias."""
     possible: tuple[AliasMove, ...] = ()
-    """Moves from a key that CloudTrail does not show and that may be this one: it is older, and had
-    no other alias. The newest 20 at most."""
+    """Up to 20 moves, newest first, away from a key that CloudTrail does not name. It can be this
+    key, which is older than the move and had no other alias."""
 
 
 class LaterAlias(Model):
     """An alias on another key."""
 
     alias: str
-    """Its name, as `alias/NAME`."""
+    """Name of the alias, as `alias/NAME`."""
     key_id: str
-    """Id of the key that it is on."""
+    """ID of its key."""
     updated: Time
-    """When it was last associated with a key (LastUpdatedDate)."""
+    """When the alias was last associated with a key (LastUpdatedDate)."""
 
 
 class LaterAliases(Model):
-    """Aliases on other keys, associated with them after this key was created: they may have been on
-    this key before. For review only."""
+    """Aliases associated with other keys after this key was created; they might have been on this
+    key before. Reported only; never holds a key."""
 
     count: int
-    """How many there are."""
+    """Number of these aliases."""
     newest: tuple[LaterAlias, ...] = ()
-    """20 of them at most: those that UpdateAlias changed first, and of these the newest first."""
+    """Up to 20 of them: those changed by UpdateAlias, then the others, each newest first."""
 
 
 class LastUse(Model):
-    """What GetKeyLastUsage says: last used at; never used; or not used since AWS began to track."""
+    """Response of GetKeyLastUsage: last use, never used, or not used since tracking began."""
 
     used: Time | None = None
-    """When it last was, successfully; None: not since `tracking_start`."""
+    """Time of the last successful use; None: none since `tracking_start`."""
     operation: str | None = None
-    """Of that use, such as `Decrypt`."""
+    """Operation of the last use, such as `Decrypt`."""
     tracking_start: Time
-    """When AWS began to keep track; nothing is known from before."""
+    """When AWS began to track the use of the key. Earlier use is unknown."""
     never: bool = False
-    """The key is younger than the tracking and was never used."""
+    """True: the key was created after tracking began, and was never used."""
 
 
 class UseAttempt(Model):
-    """A cryptographic operation, CreateGrant or GetPublicKey on the key, allowed or refused."""
+    """A cryptographic operation, CreateGrant or GetPublicKey on the key, successful or refused."""
 
     event: str
-    """Such as `Decrypt` or `CreateGrant`."""
+    """Event name, such as `Decrypt` or `CreateGrant`."""
     time: Time
-    """When it was tried."""
+    """Time of the event."""
     who: str | None = None
-    """ARN of the identity, or the name of the service or user; None: CloudTrail does not say."""
+    """ARN of the identity, or name of the service or user; None: not in the event."""
     error: str | None = None
-    """Why it was refused, such as `KMSInvalidStateException`; None: it was allowed."""
+    """Error code, such as `KMSInvalidStateException`; None: successful."""
 
 
 class UseAttempts(Model):
-    """Attempts to use the key in the readable history. Absence is weak evidence."""
+    """Attempts to use the key, in the readable history. An empty list proves nothing."""
 
     since: Time
-    """Where the readable history begins; nothing is known from before."""
+    """Start of the readable history."""
     attempts: tuple[UseAttempt, ...] = ()
-    """The newest first."""
+    """Attempts, newest first."""
     all_read: bool = True
-    """False: older events were not read any more, since the newest ones decide."""
+    """False: older events were not read, because the newest ones decide."""
 
 
 class Reference(Model):
     """A resource of another service that names the key."""
 
     service: str
-    """Name of the service, as the reference list has it."""
+    """Service, as named in the key references."""
     resource: str
-    """Its ARN, or its name where the service gives none."""
+    """ARN of the resource, or its name if it has no ARN."""
     region: str
-    """Where the resource was found."""
+    """Region of the resource."""
     field: str
-    """The API field that names the key."""
+    """API field that names the key."""
 
 
 CoverageGapKind = Literal["network"]
-"""The classes of gaps that are told apart."""
+"""Known causes of a coverage gap."""
 
 
 class CoverageGap(Model):
-    """A part of the reference index that could not be read."""
+    """A service that could not be read in a Region."""
 
     service: str
-    """Name of the service, as the reference list has it; `kms`: the key's aliases."""
+    """Service, as named in the key references; `kms`: aliases of the key."""
     region: str
-    """Where it could not be read."""
+    """Region that could not be read."""
     why: str
-    """As a clause, such as `DescribeRepositories was denied (AccessDeniedException)`."""
+    """Why, such as `DescribeRepositories was denied (AccessDeniedException)`."""
     permission: str | None = None
-    """The IAM action whose absence explains it, where it does."""
+    """IAM action that is missing, if that is the cause."""
     kind: CoverageGapKind | None = None
-    """Why in a word. `network`: no connection to the service's host. None: anything else."""
+    """Cause. `network`: no connection to the host of the service; None: any other."""
 
 
 class AbsentService(Model):
-    """A service that a Region does not offer, by the witnesses of its `Absences`."""
+    """A service that is not available in a Region (evidence: `Absences`)."""
 
     service: str
-    """Name of the service, as the reference list has it."""
+    """Service, as named in the key references."""
     host: str
-    """The host of the operation that was not called: DNS says that it does not exist."""
+    """Host of the operation that was not called. It does not exist in DNS."""
     code: str
-    """The service's code in AWS's public list, which does not have it for this Region."""
+    """Code of the service in AWS's public list, which lacks it for this Region."""
 
 
 class Absences(Model):
-    """The services that one Region does not offer, and what both witnesses rest on."""
+    """Services that are not available in a Region, and the evidence: DNS and AWS's public list."""
 
     region: str
     """The Region without these services."""
     services: tuple[AbsentService, ...]
-    """Not called: what a Region does not offer has no resource that names a key."""
+    """Services that were not called, because they can have no resources in this Region."""
     controls: tuple[str, ...]
-    """Hosts of rarely used services of the Region that do exist in DNS."""
+    """Hosts of rarely used services of the Region that exist in DNS."""
     list_path: str
-    """The path of AWS's public list of the Region's services in Parameter Store."""
+    """Path in Parameter Store of AWS's public list of services in the Region."""
     listed: int
-    """How many services that list has."""
+    """Number of services in that list."""
 
 
 class References(Model):
-    """The resources that name the key, and what could not be looked at."""
+    """Resources that name the key, and coverage gaps."""
 
     found: tuple[Reference, ...] = ()
-    """By service, Region and field; of more than 20 alike the last says how many more."""
+    """Resources, sorted by service, Region and field. If more than 20 share these, the last entry
+    has the number of the others."""
     gaps: tuple[CoverageGap, ...] = ()
-    """What could not be looked at; `coverage_exceptions` of the policy lets it be."""
+    """Coverage gaps; `coverage_exceptions` can lift them."""
     services: int = 0
-    """How many entries of the reference list were read."""
+    """Number of key references that were read."""
     absent: tuple[Absences, ...] | None = None
-    """By Region, the services that it does not offer; None: read by a version that did not say."""
+    """Services that are not available, by Region; None: written by an older version."""
 
 
 class Declaration(Model):
-    """Infrastructure code or a stack that owns the key."""
+    """Infrastructure code or a stack that declares the key."""
 
     tool: Literal["terraform", "cloudformation", "ansible", "crossplane"]
-    """Whose code or stack it is; what `owner` and `source` name goes by it."""
+    """Tool of the code or stack; it determines the content of `owner` and `source`."""
     owner: str
-    """The resource address, or the stack's name and logical id."""
+    """Resource address, or stack name and logical ID."""
     source: str
-    """The state file, the Region that was asked, or the code itself."""
+    """State file, Region of the stack, or code."""
     file: str | None = None
-    """The file that declares it, as Checkov names it, where a finding says so."""
+    """File of the declaration, as Checkov reports it, if a finding names it."""
     line: int | None = None
-    """The first line of the declaration in that file."""
+    """First line of the declaration in that file."""
     fix: str
-    """What to do there before the key may go, for people."""
+    """What to do there before the key is deleted."""
 
 
 class Declarations(Model):
-    """Who declares the key, among the code that was looked at."""
+    """Declarations of the key in the code and stacks that were read."""
 
     found: tuple[Declaration, ...] = ()
-    """Empty: nobody, as far as was looked."""
+    """Empty: none found in the code that was given."""
 
 
-def _told_unknown(tags: object) -> object:
-    """Tags, or why they are unreadable: in JSON, both are names with texts. A key whose only tag is
-    `unreadable`, with `permission` or without, counts as unreadable and stays on hold."""
+def _tags_or_unreadable(tags: object) -> object:
+    """Distinguish tags from `Unreadable`, which look alike in JSON. A key whose only tags are
+    `unreadable`, or this and `permission`, counts as unreadable and stays on hold."""
     if isinstance(tags, dict) and {"unreadable"} <= tags.keys() <= Unreadable.model_fields.keys():
         return Unreadable(**tags)
     return tags
 
 
 class Evidence(Model):
-    """What is known about one key. A field that is None was not asked: the key was held before."""
+    """Evidence about a key. None: not read, because the key was already on hold."""
 
     key_arn: KeyArn
     """ARN of the key."""
     finding_time: Time | None = None
-    """Newest scanner time of the findings that nominated the key."""
+    """Newest scan time of the findings that made it a candidate."""
     description: KeyDescription | NotFound | Unreadable | None = None
-    """What DescribeKey says."""
-    tags: Annotated[dict[str, str] | Unreadable | None, BeforeValidator(_told_unknown)] = None
-    """Names with their values (ListResourceTags)."""
+    """Description of the key (DescribeKey)."""
+    tags: Annotated[dict[str, str] | Unreadable | None, BeforeValidator(_tags_or_unreadable)] = None
+    """Tag names and values (ListResourceTags)."""
     aliases: tuple[str, ...] | Unreadable | None = None
-    """Names, as `alias/NAME`, in their order (ListAliases)."""
+    """Aliases, as `alias/NAME`, sorted (ListAliases)."""
     grants: tuple[Grant, ...] | Unreadable | None = None
-    """All of them, in the order of their ids (ListGrants)."""
+    """All grants, sorted by ID (ListGrants)."""
     key_policy: KeyPolicy | Unreadable | None = None
-    """What matters of the key policy (GetKeyPolicy)."""
+    """Evaluated key policy (GetKeyPolicy)."""
     rotations: int | Unreadable | None = None
-    """How many rotations there were; the first two cost (ListKeyRotations)."""
+    """Number of rotations (ListKeyRotations); the first two add to the monthly cost."""
     declarations: Declarations | Unreadable | None = None
-    """Code and stacks that own the key: states, findings and CloudFormation."""
+    """Code and stacks that declare the key: Terraform states, findings, CloudFormation."""
     references: References | Unreadable | None = None
     """Resources of other services that name the key."""
     history: KeyHistory | Unreadable | None = None
-    """Changes of its state in CloudTrail."""
+    """Changes of the key state (CloudTrail)."""
     alias_moves: AliasMoves | Unreadable | None = None
-    """Aliases that were moved away from it, in CloudTrail."""
+    """Aliases that were moved away from the key (CloudTrail)."""
     later_aliases: LaterAliases | Unreadable | None = None
-    """Aliases on other keys that may have been on this one before (ListAliases)."""
+    """Aliases of other keys that might have been on this key before (ListAliases)."""
     last_use: LastUse | Unreadable | None = None
-    """Its last use, as AWS KMS keeps track of it (GetKeyLastUsage)."""
+    """Last successful use (GetKeyLastUsage)."""
     use_attempts: UseAttempts | Unreadable | None = None
-    """Attempts to use it in CloudTrail."""
+    """Attempts to use the key (CloudTrail)."""
 
     def difference(self, before: Evidence) -> tuple[str, ...]:
-        """What is not as it was, among the pieces that both have: one clause each, for people."""
+        """Describe the differences from earlier evidence, among the pieces that both have."""
         found = []
         for piece in sorted(PIECES):
             old, new = getattr(before, piece), getattr(self, piece)
@@ -624,7 +624,7 @@ class Evidence(Model):
 
 
 def _same(old: object, new: object) -> bool:
-    """Whether nothing happened between two readings; a history that only aged is the same."""
+    """Whether nothing happened between two reads. A history that merely aged is the same."""
     if isinstance(old, KeyHistory) and isinstance(new, KeyHistory):
         aged = old.last_change is not None and old.last_change.time < new.since
         return (new.last_change == old.last_change or (new.last_change is None and aged)) and set(
@@ -641,7 +641,7 @@ def _same(old: object, new: object) -> bool:
             and not _newly_absent(old, new)
         )
     if isinstance(old, KeyDescription) and isinstance(new, KeyDescription):
-        # Rule protected-tag decides on the text as it is read again.
+        # Rule protected-tag evaluates the new description.
         return old.model_copy(update={"description": ""}) == new.model_copy(
             update={"description": ""}
         )
@@ -649,14 +649,15 @@ def _same(old: object, new: object) -> bool:
 
 
 def _unread(references: References) -> set[tuple[str, str, str | None]]:
-    """The gaps without their words, in which a mere count may move."""
+    """Coverage gaps without their text, in which counts can differ."""
     return {(gap.service, gap.region, gap.permission) for gap in references.gaps}
 
 
 def _newly_absent(old: References, new: References) -> list[str]:
-    """Services that count as absent now and were read then, which fails closed as a new gap does.
+    """List services that are absent now and were read before. They count as changes, like new gaps.
 
-    One that was a gap then has lost nothing by it, and one that is offered again is read.
+    A former coverage gap that is absent now loses nothing, and a service that is available again
+    is read.
     """
     if old.absent is None or new.absent is None:
         return []
@@ -687,151 +688,151 @@ def _difference(piece: str, old: object, new: object) -> str:
 
 
 PIECES: Final = frozenset(Evidence.model_fields) - {"key_arn", "finding_time"}
-"""The names of the pieces of evidence that sources read."""
+"""Names of the pieces of evidence that sources read."""
 
 
 def known(piece: T | Unreadable | NotFound | None) -> T:
-    """The value of a piece that `judge` has already found to be there; anything else is our bug."""
+    """Return evidence that is known to be readable. Raises InvariantError otherwise."""
     if piece is None or isinstance(piece, Unreadable | NotFound):
-        raise InvariantError(f"judged without its evidence: {piece!r}")
+        raise InvariantError(f"evaluated without its evidence: {piece!r}")
     return piece
 
 
-# --- judgement --------------------------------------------------------------------------------
+# --- evaluation -------------------------------------------------------------------------------
 
 
 class Hold(Model):
-    """A rule's reason not to schedule a key."""
+    """A reason not to schedule a key."""
 
     rule: str
-    """Id of the rule, or of what comes before rules: `unreadable-key` and `not-asked` hold;
-    `not-found`, `aws-managed`, `already-pending` and `not-disabled` skip; `changed` is a sign of
-    guard."""
+    """Id of the rule, or a reason from outside the rules. `unreadable-key` and `not-asked` hold.
+    `not-found`, `aws-managed`, `already-pending` and `not-disabled` skip. `changed` is from
+    `guard`."""
     message: str
-    """Why, as a clause for people."""
+    """The reason as text."""
     gaps: tuple[CoverageGap, ...] = ()
-    """Set when what holds is a gap in the reference index, to be told once for all keys."""
+    """Coverage gaps behind this hold; reports print them once."""
 
 
 class AppliedException(Model):
-    """A rule that the policy lifted for this key."""
+    """An exception that the policy makes for this key."""
 
     rule: str
     """Id of the rule."""
     reason: str
-    """The policy's, for whoever reads the plan."""
+    """Reason given in the policy."""
     until: str | None = None
-    """Last day (UTC) of the waiver, YYYY-MM-DD; None: `coverage_exceptions`, which knows no end."""
+    """Last day (UTC) of the exception, YYYY-MM-DD; None: no end date (`coverage_exceptions`)."""
 
 
 class VerdictKind(StrEnum):
-    """What becomes of a key. schedule; hold: a rule stopped it; skip: nothing to do."""
+    """Verdict on a key: schedule, hold or skip."""
 
     SCHEDULE = "schedule"
-    """To be scheduled for deletion by `apply`."""
+    """`apply` schedules its deletion."""
     HOLD = "hold"
-    """A rule, or evidence that is not known, stopped it."""
+    """A rule holds it, or evidence could not be read."""
     SKIP = "skip"
-    """Nothing to do: it is gone, AWS's own, pending deletion already, or not Disabled."""
+    """Nothing to do: not found, AWS managed, already pending deletion, or not Disabled."""
 
 
 class FindingRecord(Model):
-    """A finding as the plan keeps it."""
+    """A finding in a plan."""
 
     scanner: str
     """`prowler` or `checkov`."""
     check_id: str
-    """Such as `kms_cmk_not_disabled` or `CKV_KEYSWEEP_001`."""
+    """Id of the check, such as `kms_cmk_not_disabled` or `CKV_KEYSWEEP_001`."""
     source: str
-    """The results file, as the user named it (`-` for standard input)."""
+    """Results file, as passed on the command line (`-`: standard input)."""
     position: str
-    """Where in the source: `record 3`."""
+    """Position in the source, such as `record 3`."""
     time: Time | None = None
-    """When the scanner looked; None: the record is Checkov's, which carry none."""
+    """Time of the scan; None for Checkov records."""
     code: CodeLocation | None = None
-    """Where code declares the key; None: the record is Prowler's."""
+    """Declaration of the key in code; None for Prowler records."""
 
 
 class PlanItem(Model):
-    """The verdict on one key, with all that it rests on."""
+    """The verdict on a key, with its evidence."""
 
     key_arn: KeyArn
     """ARN of the key."""
     account_id: str
-    """Its 12 digits, from the ARN."""
+    """Account ID, from the ARN."""
     region: str
-    """Such as `eu-west-1`, from the ARN."""
+    """Region, from the ARN."""
     verdict: VerdictKind
-    """What becomes of the key."""
+    """Verdict on the key."""
     reasons: tuple[Hold, ...] = ()
-    """What holds it, or why it is skipped; empty with `schedule`."""
+    """Why it is on hold or skipped; empty for `schedule`."""
     exceptions: tuple[AppliedException, ...] = ()
-    """Rules that the policy lifted for it."""
+    """Exceptions that apply to it."""
     pending_window_days: Annotated[int, Field(ge=7, le=30)]
-    """Days of waiting that `apply` sends: AWS's bounds ("ScheduleKeyDeletion", AWS KMS API
-    Reference)."""
+    """Waiting period in days that `apply` requests; AWS allows 7 to 30 ("ScheduleKeyDeletion", AWS
+    KMS API Reference)."""
     monthly_cost_usd: float
-    """List price in US dollars a month that the key costs until it is deleted."""
+    """Monthly cost of the key in US dollars, at list price."""
     owner: str | None = None
-    """Best lead to its people: the value of an owner tag, the code or stack that declares it, an
-    alias, or who changed its state last; None: no lead."""
+    """Likely owner: an owner tag, the code or stack that declares the key, an alias, or the
+    identity that last changed its state; None: unknown."""
     evidence: Evidence
-    """All that is known of the key; `apply` compares it with what it reads again."""
+    """Evidence about the key. `apply` reads it again and compares."""
     findings: tuple[FindingRecord, ...] = ()
-    """The findings that nominated it."""
+    """Findings that made it a candidate."""
 
 
 class PlanSummary(Model):
-    """Counts of verdicts, and the list price in US dollars a month of the keys to schedule."""
+    """Number of keys by verdict, and the monthly cost of the keys to schedule."""
 
     schedule: int
     """Keys to schedule."""
     hold: int
-    """Keys that are held."""
+    """Keys on hold."""
     skip: int
-    """Keys with nothing to do."""
+    """Keys to skip."""
     monthly_cost_usd: float
-    """List price in US dollars a month of the keys to schedule."""
+    """Monthly cost of the keys to schedule in US dollars, at list price."""
 
 
 class Outcome(StrEnum):
-    """What became of one key; the contract of `--format json`."""
+    """Outcome for a key, in `--format json` and the journal."""
 
     SCHEDULED = "scheduled"
-    """Its deletion is pending, by this run or an earlier one of the same plan."""
+    """Its deletion is pending, scheduled by this run or an earlier run of the plan."""
     ALREADY_PENDING = "already_pending"
-    """Its deletion was pending already, by another request, and was left alone."""
+    """Its deletion was already pending by another request. Nothing was changed."""
     CHANGED = "changed"
-    """It is not as it was reviewed: left alone, or its deletion was cancelled again at once."""
+    """Changed since the review: not scheduled, or its deletion was cancelled at once."""
     CANCELLED = "cancelled"
-    """Its deletion was cancelled, and what was asked for afterwards was done. In the journal: the
-    operation of the line was done."""
+    """Its deletion was cancelled, and any further requested step is done. In the journal: the
+    operation of this line is done."""
     NOT_PENDING = "not_pending"
-    """There was nothing to cancel; or only a deletion that somebody else asked for, where that of
-    the journal was to be cancelled. A key that AWS does not find is `failed`."""
+    """Nothing to cancel, or the pending deletion is not the journal's. A key that is not found is
+    `failed`."""
     FAILED = "failed"
-    """Not done, or not known to be: the message says why."""
+    """Failed, or unconfirmed; see the message."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=SLIM)
 class KeyResult:
-    """The row of one key in what `apply` and `cancel` report."""
+    """Result of `apply` or `cancel` for a key."""
 
     key_arn: KeyArn
     """ARN of the key."""
     outcome: Outcome
-    """What became of it."""
+    """Outcome for the key."""
     deletion_date: Time | None = None
-    """When AWS deletes the key; None: not pending, or not known, as of a primary that waits for its
-    replicas."""
+    """When AWS deletes the key; None: not pending, or unknown (a primary that waits for its
+    replicas)."""
     message: str = Field(default="")
-    """Why, as a clause for people; empty when there is nothing to add."""
+    """Explanation; can be empty."""
 
 
 class Outcomes(Model):
-    """What `apply` and `cancel` report of all keys."""
+    """Report of `apply` or `cancel`."""
 
     summary: dict[Outcome, int]
-    """How many keys have each outcome; one that no key has is left out."""
+    """Number of keys by outcome, without zeros."""
     results: tuple[KeyResult, ...]
-    """A row for each key, in the order of their ARNs."""
+    """Results, sorted by key ARN."""

@@ -1,8 +1,8 @@
 """Read findings from the JSON results of Prowler and Checkov, which are recognised by content.
 
-`read_results` reads files, and results in S3; `nominates_plan`,
-`nominates_cancel` and `nominated` choose among what was read. A finding only nominates: nothing
-here is a basis for acting.
+`read_results` reads files, and results in S3. `candidates` selects keys by findings, with
+`is_plan_candidate` or `is_cancel_candidate`. A finding only makes a candidate, and is never a basis
+for action.
 """
 
 from __future__ import annotations
