@@ -1,4 +1,4 @@
-"""Least IAM policies, made from what rules, sources and writes declare."""
+"""Least-privilege IAM policies, from the permissions that sources and writes declare."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ from keysweep.remediation.write import CANCEL, ENABLE, SCHEDULE, TAG
 from .formatting import Json, json_text
 
 MANAGED_POLICY_SIZE: Final = 6144
-"""Most characters of a managed policy, white space not counted ("IAM and AWS STS quotas")."""
+"""Maximum characters of a managed policy, without white space ("IAM and AWS STS quotas")."""
 
 ORGANISATION_POLICY_SIZE: Final = 5120
-"""Most characters of a service control policy, white space counted ("Quotas for AWS
+"""Maximum characters of a service control policy, with white space ("Quotas for AWS
 Organizations")."""
 
 YOUR_BUCKET: Final = "amzn-s3-demo-bucket"
-"""What AWS's documentation writes for a bucket's name that is to be filled in."""
+"""AWS's placeholder for a bucket name."""
 
 YOUR_ACCOUNT: Final = "111122223333"
-"""What it writes for an account."""
+"""AWS's placeholder for an account ID."""
 
 
 def iam_policies() -> dict[str, Json]:
-    """The least that each task needs, by name; `plan` and the references change nothing."""
+    """Return the IAM policy of each task, by name. `plan` and the references are read-only."""
     return {
         "plan": _policy([*_reads(), _allow("ReadNamedStacks", STACKS)]),
         **{f"references-{n}": _policy(s) for n, s in enumerate(_references(), 1)},
@@ -48,7 +48,7 @@ def iam_policies() -> dict[str, Json]:
 
 
 def _reads(but: frozenset[str] = frozenset()) -> list[Json]:
-    """One statement for each source but the references, which are too many for one policy."""
+    """One statement per source, without the references, which need policies of their own."""
     left_out = but | {"references"}
     return [
         _allow(f"Read{_camel(source.piece)}", source.permissions)
@@ -58,7 +58,7 @@ def _reads(but: frozenset[str] = frozenset()) -> list[Json]:
 
 
 def _references() -> list[list[Json]]:
-    """Statements by service, in as few policies as AWS's limit of size allows."""
+    """Statements by service, in as few policies as the size quota allows."""
     by_service: dict[str, list[str]] = {}
     public = {**_allow("ReadPublicListOfServices", [LIST_PERMISSION]), "Resource": LIST_RESOURCE}
     for action in sorted({*SOURCES["references"].permissions} - {LIST_PERMISSION}):
@@ -73,7 +73,7 @@ def _references() -> list[list[Json]]:
 
 
 def _results_bucket() -> list[Json]:
-    """Reading one bucket, whose name is to be filled in; and its encryption, through S3 alone."""
+    """Read one bucket (a placeholder), and decrypt its objects through S3 only."""
     arn = f"arn:aws:s3:::{YOUR_BUCKET}"
     through_s3 = {"StringLike": {"kms:ViaService": "s3.*.amazonaws.com"}}
     key = f"arn:aws:kms:*:{YOUR_ACCOUNT}:key/*"
@@ -86,7 +86,7 @@ def _results_bucket() -> list[Json]:
 
 
 def _schedule() -> list[Json]:
-    """Scheduling never goes without the right to undo it, and never meets a protected key."""
+    """Schedule keys without the protected tag. Always includes the cancellation."""
     unprotected = {"Null": {f"aws:ResourceTag/{Policy().protected_tag}": "true"}}
     return [
         {**_allow("ScheduleWhatIsNotProtected", [SCHEDULE.permission]), "Condition": unprotected},
@@ -95,7 +95,7 @@ def _schedule() -> list[Json]:
 
 
 def _cancel() -> list[Json]:
-    """Cancel, with `--enable` and `--keep`; and status."""
+    """`cancel` with `--enable` and `--keep`, and `status`."""
     only_keep = {"ForAllValues:StringEquals": {"aws:TagKeys": [Policy().protected_tag]}}
     return [
         _allow("Look", SOURCES["description"].permissions),
@@ -105,7 +105,7 @@ def _cancel() -> list[Json]:
 
 
 def _guard() -> list[Json]:
-    """Guard looks at what `judge` wants of a pending key, and rescues with `--cancel`."""
+    """Read what `guard` evaluates of a pending key, and restore it with `--cancel`."""
     reads = frozenset({"description"}) | GUARD_PIECES
     permissions = {action for p in reads - {"references"} for action in SOURCES[p].permissions}
     undo = [one for one in _cancel() if one["Sid"] == "Keep"]
@@ -118,7 +118,7 @@ def _guard() -> list[Json]:
 
 
 def _guardrail() -> list[Json]:
-    """A service control policy: nobody in the organisation deletes in haste, Keysweep or not."""
+    """Service control policy: deny hasty deletions in the organization, by any tool."""
     too_soon = {"NumericLessThan": {"kms:ScheduleKeyDeletionPendingWindowInDays": MAX_WINDOW_DAYS}}
     unused = Policy().min_days_unused
     in_use = {"NumericLessThan": {"kms:TrailingDaysWithoutKeyUsage": unused}}

@@ -1,8 +1,8 @@
-"""A CloudFormation template of the roles that Keysweep assumes in the accounts of an organization.
+"""CloudFormation template of the roles that Keysweep assumes in the accounts of an organization.
 
-Made of the same IAM documents that people attach by hand; meant for a StackSet with service-managed
-permissions ("Create CloudFormation StackSets with service-managed permissions", AWS CloudFormation
-User Guide), which installs it in every account of an organizational unit.
+It contains the IAM policies of `policies/iam`. A StackSet with service-managed permissions deploys
+it to every account of an organizational unit ("Create CloudFormation StackSets with service-managed
+permissions", AWS CloudFormation User Guide).
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from typing import Any, Final
 from keysweep.remediation.policy import Policy
 
 TEMPLATE_SIZE: Final = 51_200
-"""Most bytes of a template that comes with the request ("CloudFormation quotas")."""
+"""Maximum bytes of a template in a request ("CloudFormation quotas")."""
 
 POLICIES_OF_A_ROLE: Final = 10
-"""Managed policies that a role may have by default ("IAM and AWS STS quotas")."""
+"""Maximum managed policies of a role, by default ("IAM and AWS STS quotas")."""
 
 ROLES: Final[Mapping[str, tuple[str, ...]]] = {
     "KeysweepPlan": ("plan", "references"),
@@ -24,20 +24,20 @@ ROLES: Final[Mapping[str, tuple[str, ...]]] = {
     "KeysweepGuard": ("guard", "references"),
     "KeysweepCancel": ("cancel",),
 }
-"""The names for `--role-name`, and the documents that each role has."""
+"""Role names (for `--role-name`), and the IAM policies of each role."""
 
 _ABOUT: Final = {
-    "KeysweepPlan": "Judges KMS keys; changes nothing",
-    "KeysweepApply": "Schedules the deletion of the keys of a reviewed plan, and undoes it",
-    "KeysweepGuard": "Watches keys pending deletion, and rescues those that are wanted",
-    "KeysweepCancel": "Cancels deletions, and shows what is pending",
+    "KeysweepPlan": "Evaluates KMS keys; read-only",
+    "KeysweepApply": "Schedules and cancels the deletion of keys in a reviewed plan",
+    "KeysweepGuard": "Watches keys pending deletion, and restores those in use",
+    "KeysweepCancel": "Cancels deletions, and lists keys pending deletion",
 }
 
 Json = dict[str, Any]
 
 
 def template(policies: Mapping[str, Json]) -> Json:
-    """The template; `policies` are the IAM documents by their names."""
+    """Return the template. `policies` are the IAM policies by name."""
     parts = {
         name: [one for one in policies if one == name or one.startswith(f"{name}-")]
         for name in dict.fromkeys(part for parts in ROLES.values() for part in parts)
@@ -51,7 +51,7 @@ def template(policies: Mapping[str, Json]) -> Json:
                 "PolicyDocument": policies[name],
             },
         }
-    for role, wanted in ROLES.items():
+    for role, needed in ROLES.items():
         resources[role] = {
             "Type": "AWS::IAM::Role",
             "Properties": {
@@ -59,7 +59,7 @@ def template(policies: Mapping[str, Json]) -> Json:
                 "Description": _ABOUT[role],
                 "AssumeRolePolicyDocument": _trust(),
                 "ManagedPolicyArns": [
-                    {"Ref": _logical(name)} for part in wanted for name in parts[part]
+                    {"Ref": _logical(name)} for part in needed for name in parts[part]
                 ],
                 "Tags": [{"Key": "Application", "Value": "keysweep"}],
             },
@@ -67,7 +67,7 @@ def template(policies: Mapping[str, Json]) -> Json:
     return {
         "AWSTemplateFormatVersion": "2010-09-09",
         "Description": "Roles that Keysweep assumes in this account; "
-        f"keys tagged {Policy().protected_tag} are never scheduled by them",
+        f"they never schedule keys tagged {Policy().protected_tag}",
         "Parameters": _parameters(),
         "Resources": resources,
     }
@@ -78,24 +78,24 @@ def _parameters() -> Json:
         "ToolAccountId": {
             "Type": "String",
             "AllowedPattern": "[0-9]{12}",
-            "Description": "Account in which keysweep runs, and whose IAM policies say who of it "
-            "may assume which of the roles",
+            "Description": "Account in which Keysweep runs; its IAM policies control who may "
+            "assume each role",
         },
         "ExternalId": {
             "Type": "String",
             "AllowedPattern": r"[\w+=,.@:/-]{2,1224}",
-            "Description": "What keysweep passes with --external-id",
+            "Description": "External ID that Keysweep passes (--external-id)",
         },
         "OrganizationId": {
             "Type": "String",
             "AllowedPattern": "o-[a-z0-9]{10,32}",
-            "Description": "The organization to which whoever assumes a role must belong",
+            "Description": "Organization that callers must belong to",
         },
     }
 
 
 def _trust() -> Json:
-    """The tool's account, in the same organization, and with the external id."""
+    """Trust the tool's account, in the same organization and with the external ID."""
     account = {"Fn::Sub": "arn:${AWS::Partition}:iam::${ToolAccountId}:root"}
     return {
         "Version": "2012-10-17",
@@ -117,5 +117,5 @@ def _trust() -> Json:
 
 
 def _logical(name: str) -> str:
-    """A logical id, which may have letters and digits alone."""
+    """Logical ID, which allows only letters and digits."""
     return "".join(part.capitalize() for part in name.split("-")) + "Policy"
