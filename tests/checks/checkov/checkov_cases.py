@@ -143,17 +143,18 @@ def from_json(report: dict) -> frozenset[Verdict]:
 
 
 def table() -> str:
-    """The documentation's page: every case of every dialect, beside what CKV_AWS_227 says."""
+    """Page of all cases in each dialect, next to the result of CKV_AWS_227."""
     return "\n".join(_page()) + "\n"
 
 
 def _page() -> Iterator[str]:
-    yield "# What the Checkov checks say, case by case"
+    yield "# Results of the Checkov checks, case by case"
     yield ""
-    yield "Generated from the fixtures in `tests/checks/checkov/fixtures`, whose names say what is"
-    yield f"right. UNKNOWN leaves no record: the code alone does not tell. {PEER}, which comes with"
-    yield "Checkov, covers `aws_kms_key` in Terraform alone; a dash stands where it does not look,"
-    yield "and bold type where the two differ."
+    yield "For anyone who compares the checks with Checkov's own. Generated from the fixtures in"
+    yield "`tests/checks/checkov/fixtures`, named after their expected result. UNKNOWN: the code"
+    yield f"does not determine the state, and the check leaves no record. {PEER} is part of"
+    yield "Checkov and covers only `aws_kms_key` in Terraform. A dash means not covered."
+    yield "Differences are in bold."
     for framework, (_, dialect) in FRAMEWORKS.items():
         yield from ("", f"## {dialect}", "", f"| case | {STATE} | {PEER} |", "|---|---|---|")
         for topic in ("literals", "expressions"):
