@@ -118,7 +118,7 @@ def drawn(graph: Imports) -> str:
     height = 2 * GAP + (len(lines) - 1) * ROW + HEIGHT
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img"'
-        ' aria-label="The stages, and which imports which">\n'
+        ' aria-label="Stages and their imports">\n'
         "<style>rect{fill:#2f5d8a}text{fill:#fff;font:11px sans-serif;text-anchor:middle}"
         ".name{font-weight:bold;font-size:14px}"
         "path{stroke:#8a8f98;stroke-width:1.5;fill:none;marker-end:url(#tip)}</style>\n"
