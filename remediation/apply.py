@@ -152,7 +152,8 @@ def apply(
             return _row(item, Outcome.FAILED, str(error))
         watch_use_from = now - USE_REPORTING_DELAY
         scheduling = _Scheduling(plan, item, connection, collector, journal, stop, watch_use_from)
-        return scheduling.run(record, _joined(item.evidence, again.get(item.key_arn)))
+        evidence = _joined(item.evidence, again.get(item.key_arn), _reread_from(plan))
+        return scheduling.run(record, evidence)
 
     return each_key(items, one, _failed, stop=stop, done=done)
 
@@ -427,9 +428,14 @@ def _read_expensive_again(
         pieces = frozenset[str]() if stop.asked else pieces_of[evidence.key_arn]
         return frozenset(piece for piece in pieces if getattr(evidence, piece) is None)
 
-    if start is not None:
-        collector = _since(collector, start - USE_REPORTING_DELAY)
+    if (reread_from := _reread_from(plan)) is not None:
+        collector = _since(collector, reread_from)
     return collector.collect(pieces_of, needed, begin)
+
+
+def _reread_from(plan: Plan) -> datetime | None:
+    """The time from which attempts to use a key are read again; None: the whole history."""
+    return None if plan.evidence_from is None else plan.evidence_from - USE_REPORTING_DELAY
 
 
 def _since(collector: Collector, start: datetime) -> Collector:
@@ -441,15 +447,22 @@ def _since(collector: Collector, start: datetime) -> Collector:
     return replace(collector, sources=sources)
 
 
-def _joined(before: Evidence, again: Evidence | None) -> Evidence | None:
-    """The evidence read again, with the earlier attempts to use the key and the new ones."""
+def _joined(
+    before: Evidence, again: Evidence | None, reread_from: datetime | None
+) -> Evidence | None:
+    """The evidence read again, with the earlier attempts to use the key and the new ones.
+
+    A history that now begins later than it was asked for has a hole: only its own part counts.
+    """
     if again is None:
         return None
     old, new = before.use_attempts, again.use_attempts
     if not isinstance(old, UseAttempts) or not isinstance(new, UseAttempts):
         return again
     both = tuple(dict.fromkeys((*new.attempts, *old.attempts)))
-    return again.model_copy(update={"use_attempts": old.model_copy(update={"attempts": both})})
+    whole = reread_from is None or new.since <= reread_from
+    joined = {"attempts": both, "since": min(old.since, new.since) if whole else new.since}
+    return again.model_copy(update={"use_attempts": old.model_copy(update=joined)})
 
 
 def _is_done(plan: Plan, record: KeyRecord | None) -> bool:

@@ -68,13 +68,14 @@ def each_key(
     from any thread. A journal that cannot be written stops the run.
     """
     stop = stop or Stop()
+    arns = [item.key_arn for item in items]
     by_account_region: dict[tuple[str, str], list[int]] = {}
-    for number, item in enumerate(items):
-        by_account_region.setdefault(item.key_arn.account_region, []).append(number)
+    for number, arn in enumerate(arns):
+        by_account_region.setdefault(arn.account_region, []).append(number)
     rows: dict[int, Row] = {}
 
     def one(number: int) -> None:
-        rows[number] = row = _row(items[number], work, failed, stop)
+        rows[number] = row = _row(arns[number], lambda: work(items[number]), failed, stop)
         done(row)
 
     at_a_time = keys_at_a_time(len(by_account_region))
@@ -85,17 +86,16 @@ def each_key(
 
     with ThreadPoolExecutor(ACCOUNT_REGIONS) as account_regions:
         list(account_regions.map(one_account_region, by_account_region.values()))
-    return tuple(rows[number] for number in range(len(items)))
+    return tuple(rows[number] for number in range(len(arns)))
 
 
 def _row(
-    item: Item, work: Callable[[Item], Row], failed: Callable[[KeyArn, str], Row], stop: Stop
+    arn: KeyArn, work: Callable[[], Row], failed: Callable[[KeyArn, str], Row], stop: Stop
 ) -> Row:
-    arn = item.key_arn
     if stop.asked:
         return failed(arn, _not_started(stop.reason))
     try:
-        return work(item)
+        return work()
     except Stopped:
         return failed(arn, _not_started(stop.reason))
     except JournalFailed as error:

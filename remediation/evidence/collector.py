@@ -14,6 +14,7 @@ from typing import Final, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import ValidationError
+from pydantic_core import PydanticSerializationError
 
 from ..aws import Accounts, Connection
 from ..aws.concurrency import ACCOUNT_REGIONS, SCANS, keys_at_a_time
@@ -245,9 +246,11 @@ def _all(group: Sequence[Evidence], value: Unreadable) -> dict[KeyArn, Piece]:
 def _put(evidence: Evidence, piece: str, value: Piece) -> Evidence:
     """Add a piece to the evidence. An invalid value becomes `Unreadable`."""
     try:
-        return Evidence.model_validate({**dict(evidence), piece: value})
-    except ValidationError as error:
+        added = Evidence.model_validate({**dict(evidence), piece: value})
+        added.model_dump_json(include={piece})  # text with half a surrogate pair has no JSON
+    except (ValidationError, PydanticSerializationError) as error:
         _log.debug("%s of %s: value not valid", piece, evidence.key_arn, exc_info=True)
-        why = error.errors()[0]["msg"]
+        why = error.errors()[0]["msg"] if isinstance(error, ValidationError) else "not Unicode"
         unreadable = Unreadable(unreadable=f"AWS's answer was not understood ({why})")
         return evidence.model_copy(update={piece: unreadable})
+    return added

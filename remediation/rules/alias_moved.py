@@ -44,7 +44,8 @@ RULE = Rule(
     sentence=(
         "Manual rotation moves an alias to a new key. Resources name the alias, so nothing names "
         "the old key, but data encrypted before the move still needs it. If the history does not "
-        "show the former key of a move, this rule holds every key that it can be."
+        "show the former key of a move, this rule holds every key that is older than the move and "
+        "has no alias from before the history."
     ),
     clears=(
         "Find what uses the alias, re-encrypt its data under the new key, then add an exception "

@@ -360,7 +360,7 @@ def test_an_entry_with_a_name_twice_is_refused(name: str, tmp_path: Path) -> Non
 
 
 def test_a_list_that_is_not_there_is_told(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match="cannot be read"):
+    with pytest.raises(BadInput, match=FILE):
         load(tmp_path / FILE)
 
 

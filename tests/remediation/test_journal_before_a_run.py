@@ -4,6 +4,7 @@ asked about no more."""
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -50,7 +51,7 @@ def test_apply_adds_nothing_to_a_journal_that_is_not_whole(
     assert (done.code, done.out) == (2, "")
     (line,) = done.err.splitlines()
     number = len(text.splitlines())
-    assert f"line {number} is a second outcome of one intent; nothing was done" in line
+    assert f"line {number} is a second outcome" in line
     assert "name a new one with --journal" in line
     assert scheduled(aws) == calls
     assert damaged.read_bytes() == text
@@ -79,7 +80,7 @@ def test_cancel_tells_of_the_damage_and_cancels(
     arguments = (way, damaged) if way == "--journal" else [x for arn in pending for x in (way, arn)]
     done = keysweep("cancel", *arguments, "--yes", *ROLE, "--format", "json")
     assert done.code == 0
-    assert "is a second outcome of one intent" in done.err
+    assert "is a second outcome" in done.err
     assert {row["key_arn"] for row in done.document["results"]} >= {*pending}
     assert {key["name"] for key in aws.keys(state="PendingDeletion")} == {"pending"}
 
@@ -89,14 +90,14 @@ def test_guard_tells_of_the_damage_beside_its_json(
 ) -> None:
     done = keysweep("guard", "--policy", state_only, *ROLE, "--format", "json")
     assert done.code == 1
-    assert "is a second outcome of one intent" in done.err
-    assert all(json.loads(line)["wanted"] is False for line in done.out.splitlines())
+    assert "is a second outcome" in done.err
+    assert all(json.loads(line)["in_use"] is False for line in done.out.splitlines())
 
 
 def test_mutelist_tells_of_the_damage_beside_its_mutelist(damaged: Path, keysweep: Run) -> None:
     done = keysweep("mutelist", *ROLE, "--format", "json")
     assert done.code == 1
-    assert "is a second outcome of one intent" in done.err
+    assert "is a second outcome" in done.err
     assert done.document["Mutelist"]["Accounts"]
 
 
@@ -109,6 +110,10 @@ def without_outcome(journal: Path, operation: str) -> str:
     return str(intent["key_arn"])
 
 
+def words(text: str) -> set[str]:
+    return set(re.findall(r"\w+", text))
+
+
 def test_status_says_which_command_settles_what_was_interrupted(
     planned: Path, keysweep: Run, journal: Path
 ) -> None:
@@ -119,18 +124,16 @@ def test_status_says_which_command_settles_what_was_interrupted(
     assert keysweep("apply", planned, "--yes", *ROLE).code == 0
     whole = journal.read_bytes()
     arn = without_outcome(journal, "ScheduleKeyDeletion")
-    assert drift() == {
-        arn: "ScheduleKeyDeletion was interrupted: run keysweep apply with its plan again, or "
-        "keysweep cancel --journal FILE"
-    }
+    (said,) = drift().items()
+    assert said[0] == arn
+    assert {"ScheduleKeyDeletion", "apply", "cancel"} <= words(said[1])
     journal.write_bytes(whole)
     cancel = ("cancel", "--key", arn, "--journal", journal, "--yes", *ROLE)
     assert keysweep(*cancel).code == 0
     assert without_outcome(journal, "CancelKeyDeletion") == arn
-    assert drift() == {
-        arn: "CancelKeyDeletion was interrupted: run the keysweep cancel or guard that began it "
-        "again"
-    }
+    (said,) = drift().items()
+    assert said[0] == arn
+    assert {"CancelKeyDeletion", "cancel", "guard"} <= words(said[1])
     assert keysweep(*cancel).code == 0
     assert drift() == {}
 

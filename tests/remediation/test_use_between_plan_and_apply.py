@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from dead_key import changed
 from stages import DEAD, SHOP, Stages, few_references, lines_of, outcomes, work_here
 
 from embedded_aws.process import EmbeddedAws
+from keysweep.remediation import apply as apply_stage
 from keysweep.remediation import policy_file
 from keysweep.remediation.evidence.history.events import ALIAS_CHANGES, STATE_CHANGES
 from keysweep.remediation.journal import read
+from keysweep.remediation.models import UseAttempts
 
+DEAD_AT = datetime(2026, 11, 1, tzinfo=UTC)
 MANY = {"name": "DescribeKey", "days_ago": 20, "by": "scanner", "count": 120}
 
 
@@ -142,3 +146,14 @@ def test_what_cannot_be_read_again_schedules_nothing(run: Stages) -> None:
     run.aws.fault("deny", **fault)
     assert outcomes(run.apply(plan)) == {"used": "failed", "calm": "scheduled"}
     assert {line["key_arn"] for line in lines_of(run, "intent")} == {run.arn("calm")}
+
+
+@pytest.mark.parametrize(("begins", "since"), [(-1, "old"), (0, "old"), (1, "new")])
+def test_a_history_that_begins_late_does_not_borrow_the_plans(begins: int, since: str) -> None:
+    start = DEAD_AT - timedelta(days=1)
+    old = UseAttempts(since=DEAD_AT - timedelta(days=90))
+    new = UseAttempts(since=start + timedelta(seconds=begins))
+    before, again = (changed(use_attempts=one) for one in (old, new))
+    joined = apply_stage._joined(before, again, start)
+    assert joined is not None
+    assert joined.use_attempts == {"old": old, "new": new}[since]

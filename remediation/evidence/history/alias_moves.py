@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
@@ -37,8 +38,8 @@ class Moves:
     """The last move of each alias away from a key, by the key's id."""
     unexplained: tuple[AliasMove, ...]
     """Moves from a key that no event names, newest first."""
-    gained: Mapping[str, Mapping[str, datetime]] = field(default_factory=dict)
-    """When the history first shows each alias on a key, by the key's id."""
+    gained: Mapping[str, AbstractSet[str]] = field(default_factory=dict)
+    """Aliases that each key got within the history, by the key's id."""
 
     @classmethod
     def of(cls, events: Iterable[TrailEvent]) -> Moves:
@@ -52,7 +53,7 @@ class Moves:
             if event.error is None and not (alias := _alias(event)).startswith(_AWS):
                 by_alias[alias].append(event)
         away: defaultdict[str, list[AliasMove]] = defaultdict(list)
-        gained: defaultdict[str, dict[str, datetime]] = defaultdict(dict)
+        gained: defaultdict[str, set[str]] = defaultdict(set)
         unexplained: list[AliasMove] = []
         for alias, group in sorted(by_alias.items()):
             group.sort(key=lambda event: event.time)
@@ -62,7 +63,7 @@ class Moves:
                 if (moved := next(later, None)) is not None:
                     away[former].append(_move(alias, moved))
             for event in placed:
-                gained[str(event.target)].setdefault(alias, event.time)
+                gained[str(event.target)].add(alias)
             unexplained += [_move(alias, event) for event in _without_former(group, placed)]
         unexplained.sort(key=lambda move: (move.time, move.alias), reverse=True)
         return cls(away, tuple(unexplained), gained)
@@ -77,13 +78,17 @@ class Moves:
         )
 
     def _may_leave(self, evidence: Evidence, move: AliasMove) -> bool:
-        """Whether the key existed before the move, and has no alias from then."""
+        """Whether the key existed before the move, and has no alias from before the history.
+
+        An alias that it gained within the history does not count: at a rotation, the old key often
+        gets a new name before its alias moves.
+        """
         seen, key_id = evidence.description, evidence.key_arn.key_id
         if isinstance(seen, KeyDescription) and _second(seen.creation_date) > move.time:
             return False
-        gained = self.gained.get(key_id, {})
+        gained = self.gained.get(key_id, frozenset())
         aliases = evidence.aliases if isinstance(evidence.aliases, tuple) else ()
-        kept = any(alias not in gained or gained[alias] < move.time for alias in aliases)
+        kept = any(alias not in gained for alias in aliases)
         return move.key_id != key_id and not kept
 
 

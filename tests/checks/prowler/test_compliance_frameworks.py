@@ -121,4 +121,4 @@ def test_the_pillar_states_its_edition_and_its_limits(bulk):
 
 def test_weak_evidence_is_called_weak(bulk):
     (last,) = (one for one in bulk[LIFECYCLE].Requirements if one.Id == "3.2")
-    assert "no proof that the key is unused" in last.Attributes[0].Comment
+    assert "weak evidence" in last.Attributes[0].Comment

@@ -675,3 +675,17 @@ def test_a_value_of_the_wrong_kind_is_unknown(aws) -> None:
     wrong = Source("grants", SOURCES["grants"].cost, (), read_key=lambda *_: "none")
     value = read(embedded, "grants", sources={"grants": wrong})["dead"].grants
     assert isinstance(value, Unreadable)
+
+
+def test_text_that_no_plan_can_hold_makes_one_piece_of_one_key_unreadable(aws) -> None:
+    embedded = aws({"name": "odd", **DEAD}, {"name": "dead", **DEAD})
+    (odd,) = (one["arn"] for one in embedded.keys() if one["name"] == "odd")
+    tags = Source(
+        "tags",
+        SOURCES["tags"].cost,
+        (),
+        read_key=lambda _, key: {"team": "\ud800" if str(key.key_arn) == odd else "data"},
+    )
+    found = read(embedded, "tags", sources={"tags": tags})
+    assert isinstance(found["odd"].tags, Unreadable)
+    assert found["dead"].tags == {"team": "data"}
