@@ -26,7 +26,7 @@ from urllib.parse import urlsplit
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.httpsession import URLLib3Session
 
-from keysweep.remediation import planner, policy
+from keysweep.remediation import planner, policy_file
 from keysweep.remediation.aws import Access, Accounts, ClientSettings
 from keysweep.remediation.aws.concurrency import ACCOUNT_REGIONS
 from keysweep.remediation.aws.quotas import per_second
@@ -133,7 +133,7 @@ def simulate(share: Share, accounts: int, regions: int) -> Simulated:
     """Make the plan of so many accounts; the first belongs to the given credentials."""
     estate = _Held(accounts, regions, KEYS_EACH, share.one_disabled_in, share.kept)
     world = World(Setting(0.0, True, estate))
-    rules = policy.load().model_copy(update={"max_keys": 10**6})
+    rules = policy_file.load().model_copy(update={"max_keys": 10**6})
     now = datetime.now(UTC)
     found = tuple(
         Finding(
@@ -250,7 +250,7 @@ def _account(account: Mapping[Share, Simulated]) -> str:
 def _bound(one: Mapping[Share, Simulated]) -> str:
     """The operations that take longest at the pace that they may have, in one place."""
     rows = []
-    paced = policy.load().quota_share
+    paced = policy_file.load().quota_share
     for share, made in one.items():
         floors = {name: n / (per_second(name) * paced) for name, n in made.requests.items()}
         rows += (

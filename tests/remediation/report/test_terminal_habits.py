@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from keysweep.remediation import policy
+from keysweep.remediation import policy_file
 from keysweep.remediation.cli.console import progress
 from keysweep.remediation.policy_view import describe_policy
 from keysweep.remediation.report import render
@@ -84,7 +84,7 @@ TABLES = {
     ),
     **{
         f"policy: {table.heading}": table
-        for table in of_policy(describe_policy(policy.load(), datetime.now(UTC))).tables
+        for table in of_policy(describe_policy(policy_file.load(), datetime.now(UTC))).tables
     },
 }
 WHOLE = re.compile(
