@@ -1,4 +1,4 @@
-"""What a policy amounts to, for `keysweep policy`: values, rules with their needs, references."""
+"""The effective policy for `keysweep policy`: values, rules and their needs, references."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class ValueView(Model):
     meaning: str
 
 
-class WaiverView(Model):
-    """One waiver of a rule, in force or over."""
+class ExceptionView(Model):
+    """One exception to a rule, in force or expired."""
 
     key: str
     reason: str
@@ -50,7 +50,7 @@ class RuleView(Model):
     sentence: str
     clears: str
     needs: tuple[NeedView, ...]
-    exceptions: tuple[WaiverView, ...]
+    exceptions: tuple[ExceptionView, ...]
 
 
 class OverrideView(Model):
@@ -61,7 +61,7 @@ class OverrideView(Model):
     values: dict[str, int]
 
 
-class GapView(Model):
+class CoverageExceptionView(Model):
     """A service that may stay unread."""
 
     service: str
@@ -74,7 +74,7 @@ class ReferencesView(Model):
     services: int
     entries: int
     calls: int
-    accepted_gaps: tuple[GapView, ...]
+    coverage_exceptions: tuple[CoverageExceptionView, ...]
 
 
 class PolicyView(Model):
@@ -140,7 +140,7 @@ def _rule(rule: Rule, policy: Policy, now: datetime) -> RuleView:
         clears=rule.clears,
         needs=tuple(need(piece) for piece in rule.needs if piece in needed),
         exceptions=tuple(
-            WaiverView(
+            ExceptionView(
                 key=exception_for.key,
                 reason=exception_for.reason,
                 until=exception_for.until.isoformat(),
@@ -169,7 +169,8 @@ def _references(listed: ReferenceList, policy: Policy) -> ReferencesView:
         services=len({entry.service for entry in listed.entries}),
         entries=len(listed.entries),
         calls=sum(1 for _ in listed.calls()),
-        accepted_gaps=tuple(
-            GapView(service=gap.service, reason=gap.reason) for gap in policy.coverage_exceptions
+        coverage_exceptions=tuple(
+            CoverageExceptionView(service=gap.service, reason=gap.reason)
+            for gap in policy.coverage_exceptions
         ),
     )

@@ -64,7 +64,7 @@ class Stages:
     aws: EmbeddedAws
     folder: Path
     policy: Policy
-    manners: ClientSettings = QUICK
+    settings: ClientSettings = QUICK
     access: Access = AS_OPERATOR
     journal: Path = field(init=False)
     _names: dict[str, str] = field(init=False, default_factory=dict)
@@ -90,7 +90,7 @@ class Stages:
         return path
 
     def collector(self) -> Collector:
-        return Collector(Accounts(self.access, self.manners))
+        return Collector(Accounts(self.access, self.settings))
 
     def plan(self, arns: Iterable[str] | None = None) -> Plan:
         found = read_results([str(self.results(arns))], None)  # type: ignore[arg-type]
@@ -109,7 +109,7 @@ class Stages:
 
     def cancel(self, arns: Iterable[KeyArn] | None = None, **wishes: Any) -> dict[str, KeyResult]:
         """Cancel the journal's batch, or these keys."""
-        entered = Accounts(self.access, self.manners)
+        entered = Accounts(self.access, self.settings)
         only_ours = arns is None
         follow_ups = cancel_stage.follow_ups(
             keep="protected_tag" in wishes, enable=bool(wishes.get("enable"))
@@ -133,7 +133,7 @@ class Stages:
 
     def rescue(self, rows: Mapping[str, guard_stage.GuardRow]) -> dict[str, KeyResult]:
         """Cancel the deletion of the keys that are wanted, as the command does."""
-        entered = Accounts(self.access, self.manners)
+        entered = Accounts(self.access, self.settings)
         keys = sorted(row.key_arn for row in rows.values() if row.in_use)
         caller(entered, keys)
         with Journal(self.journal) as journal:

@@ -125,18 +125,20 @@ class Accounts:
     Thread-safe. A slow account delays only the threads that need it.
     """
 
-    def __init__(self, access: Access | None = None, manners: ClientSettings | None = None) -> None:
+    def __init__(
+        self, access: Access | None = None, settings: ClientSettings | None = None
+    ) -> None:
         self._access = access or Access()
-        self._clients = Clients(manners)
+        self._clients = Clients(settings)
         self.clock = Clock()
         self._lock = threading.Lock()
         self._account_locks: dict[str, threading.Lock] = {}
         self._sessions: dict[tuple[str, str], Session] = {}
-        self._shut: dict[tuple[str, str], str] = {}
+        self._unavailable: dict[tuple[str, str], str] = {}
         self._own_lock = threading.Lock()
         self._own_session: Session | None = None
         self._own: dict[str, Own | str] = {}
-        self._places: dict[tuple[str, str], Connection] = {}
+        self._connections: dict[tuple[str, str], Connection] = {}
 
     def admits(self, located: Located) -> bool:
         """Whether the account may be entered at all."""
@@ -149,7 +151,7 @@ class Accounts:
         """
         account_id, region = located.account_region
         with self._lock:
-            connection = self._places.get(located.account_region)
+            connection = self._connections.get(located.account_region)
             lock = self._account_locks.setdefault(account_id, threading.Lock())
         if connection is not None:
             return connection
@@ -160,7 +162,7 @@ class Accounts:
             account_id, region, located.partition, session, own, self.clock, self._clients
         )
         with self._lock:
-            return self._places.setdefault(located.account_region, made)
+            return self._connections.setdefault(located.account_region, made)
 
     def own_connection(self, region: str | None = None) -> Connection:
         """Connect to the account of the given credentials, in this Region or the configured one.
@@ -211,14 +213,14 @@ class Accounts:
         account = (located.partition, located.account_id)
         if account in self._sessions:
             return self._sessions[account]
-        if located.account_region not in self._shut:
+        if located.account_region not in self._unavailable:
             try:
                 self._sessions[account] = self._enter(located)
                 return self._sessions[account]
             except AccountUnavailable as error:
                 _log.debug("account %s not entered", located.account_id, exc_info=True)
-                self._shut[located.account_region] = str(error)
-        raise AccountUnavailable(self._shut[located.account_region])
+                self._unavailable[located.account_region] = str(error)
+        raise AccountUnavailable(self._unavailable[located.account_region])
 
     def _enter(self, located: Located) -> Session:
         account = located.account_id

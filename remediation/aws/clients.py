@@ -73,9 +73,9 @@ def _user_agent() -> str:
 class Clients:
     """Makes clients, and keeps the ones used last. Thread-safe, as its clients are."""
 
-    def __init__(self, manners: ClientSettings | None = None, most: int = MOST_CLIENTS) -> None:
-        self._manners = manners or ClientSettings()
-        self._limiter = Limiter(self._manners.quota_share)
+    def __init__(self, settings: ClientSettings | None = None, most: int = MOST_CLIENTS) -> None:
+        self._settings = settings or ClientSettings()
+        self._limiter = Limiter(self._settings.quota_share)
         self._most = most
         self._kept: OrderedDict[tuple[Session, str, str, bool], Any] = OrderedDict()
         self._loaders: dict[Operations, ReducedLoader] = {}
@@ -142,7 +142,7 @@ class Clients:
         """A new client. Their types are made at run time: hence Any."""
         from .response_integrity import reject_truncated_responses
 
-        config = self._manners.config(writes=writes)
+        config = self._settings.config(writes=writes)
         client = self._create(session, service, region, config=config, **credentials)
         reject_truncated_responses(client)
         self._limiter.attach(client, account_id)

@@ -97,14 +97,14 @@ class MappedFindings:
     unresolved: Mapping[int, Unresolved]
     """Why a finding in code has no key, by its index in `findings`."""
     code: Code
-    _places: dict[KeyArn, list[CodeLocation]] = field(init=False, repr=False)
+    _locations: dict[KeyArn, list[CodeLocation]] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        places: dict[KeyArn, list[CodeLocation]] = {}
+        locations: dict[KeyArn, list[CodeLocation]] = {}
         for finding in self.findings:
             if finding.code is not None and finding.key_arn is not None:
-                places.setdefault(finding.key_arn, []).append(finding.code)
-        object.__setattr__(self, "_places", places)
+                locations.setdefault(finding.key_arn, []).append(finding.code)
+        object.__setattr__(self, "_locations", locations)
 
     @property
     def unmapped(self) -> Iterable[Unmapped]:
@@ -119,15 +119,15 @@ class MappedFindings:
 
     def declared_in(self, key: KeyArn) -> tuple[Declaration, ...]:
         """What declares the key: states, stacks, and the code of its findings."""
-        places = self._places.get(key, [])
-        found = [*self._in_states(key, places), *self._in_stacks(key, places)]
+        locations = self._locations.get(key, [])
+        found = [*self._in_states(key, locations), *self._in_stacks(key, locations)]
         tools = {declaration.tool for declaration in found}
-        own = [_declared_by(code) for code in places]
+        own = [_declared_by(code) for code in locations]
         found += [one for one in own if one is not None and one.tool not in tools]
         return tuple(dict.fromkeys(found))
 
-    def _in_states(self, key: KeyArn, places: Iterable[CodeLocation]) -> Iterable[Declaration]:
-        blocks = [p for p in places if p.framework in terraform_findings.FRAMEWORKS]
+    def _in_states(self, key: KeyArn, locations: Iterable[CodeLocation]) -> Iterable[Declaration]:
+        blocks = [p for p in locations if p.framework in terraform_findings.FRAMEWORKS]
         for given in self.code.states:
             for owned in given.state.keys:
                 if owned.is_key(key):
@@ -141,8 +141,8 @@ class MappedFindings:
                         ),
                     )
 
-    def _in_stacks(self, key: KeyArn, places: Iterable[CodeLocation]) -> Iterable[Declaration]:
-        templates = [p for p in places if p.framework in cloudformation.FRAMEWORKS]
+    def _in_stacks(self, key: KeyArn, locations: Iterable[CodeLocation]) -> Iterable[Declaration]:
+        templates = [p for p in locations if p.framework in cloudformation.FRAMEWORKS]
         for owned in self.code.stacks:
             if owned.arn == key:
                 yield _at(
@@ -156,11 +156,11 @@ class MappedFindings:
                 )
 
 
-def _at(places: Sequence[CodeLocation], declaration: Declaration) -> Declaration:
+def _at(locations: Sequence[CodeLocation], declaration: Declaration) -> Declaration:
     """The declaration, with file and line of a finding of this key if there is one."""
-    if not places:
+    if not locations:
         return declaration
-    where = {"file": places[0].file, "line": places[0].first_line}
+    where = {"file": locations[0].file, "line": locations[0].first_line}
     return declaration.model_copy(update=where)
 
 

@@ -120,8 +120,8 @@ def _history(seen: KeyHistory) -> Iterator[str]:
     else:
         change = seen.last_change
         yield f"{change.event} by {change.who or 'unknown identity'}, {moment(change.time)}"
-    for rescue in seen.cancellations:
-        yield f"{rescue.who or 'unknown identity'} cancelled its deletion, {moment(rescue.time)}"
+    for one in seen.cancellations:
+        yield f"{one.who or 'unknown identity'} cancelled its deletion, {moment(one.time)}"
 
 
 def _alias_moves(seen: AliasMoves) -> Iterator[str]:

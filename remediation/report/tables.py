@@ -236,7 +236,7 @@ def of_guard(rows: Iterable[GuardRow], history: History) -> Report:
                 row.state,
                 f"{row.deletion_date:%Y-%m-%d}" if row.deletion_date else "",
                 row.use,
-                "; ".join(_told(row)),
+                "; ".join(_row_notes(row)),
             )
             for row in sorted(shown, key=lambda row: (not row.in_use, row.key_arn))
         ),
@@ -247,7 +247,7 @@ def of_guard(rows: Iterable[GuardRow], history: History) -> Report:
     return Report((table,) if shown else (), (*lines, *history.problems, *history.notes))
 
 
-def _told(row: GuardRow) -> Iterator[str]:
+def _row_notes(row: GuardRow) -> Iterator[str]:
     if (done := row.cancellation) is not None:
         yield f"{done.outcome.value} ({done.message})" if done.message else done.outcome.value
     yield from (f"{sign.rule}: {sign.message}" for sign in row.signs)
@@ -309,7 +309,10 @@ def of_policy(view: PolicyView) -> Report:
     lines = [
         f"{asked.entries} entries about {asked.services} services say which resources name a key: "
         f"{asked.calls} API calls (policies/key_references.yaml).",
-        *(f"Coverage exception: {gap.service} ({gap.reason})." for gap in asked.accepted_gaps),
+        *(
+            f"Coverage exception: {gap.service} ({gap.reason})."
+            for gap in asked.coverage_exceptions
+        ),
     ]
     shown = (values, rules, exceptions, overrides)
     return Report(tuple(table for table in shown if table.rows), tuple(lines))

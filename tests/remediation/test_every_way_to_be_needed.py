@@ -330,7 +330,7 @@ def planned(server: EmbeddedAws, tmp_path_factory: pytest.TempPathFactory) -> Pl
         disabled = [k["arn"] for k in server.keys() if k["state"] == "Disabled"]
         records = [prowler_record(arn, server.now()) for arn in disabled]
         path.write_text(json.dumps(records), encoding="utf-8")
-        collector = Collector(Accounts(manners=ClientSettings(quota_share=100)))
+        collector = Collector(Accounts(settings=ClientSettings(quota_share=100)))
         return build(read_results([str(path)], io.BytesIO()), load(), collector), names
 
 

@@ -134,14 +134,16 @@ def _fail(run: Stages, kind: str, names: set[str]) -> None:
             for operation in name.split(" and "):
                 fault(operation, key=arn)
     if kind.startswith("hang"):
-        run.manners = ClientSettings(quota_share=100, connect_timeout=5, read_timeout=1, attempts=1)
+        run.settings = ClientSettings(
+            quota_share=100, connect_timeout=5, read_timeout=1, attempts=1
+        )
 
 
 def _mend(run: Stages) -> None:
     """All faults end, and some minutes pass."""
     run.aws.clear_faults()
     run.aws.advance(seconds=600)
-    run.manners = QUICK
+    run.settings = QUICK
 
 
 def _check(run: Stages, plan: Any) -> None:
@@ -224,7 +226,9 @@ def test_one_kind_of_fault_through_the_whole_loop(kind: str, run: Stages) -> Non
     arn = run.aws.key_arn(SHOP, "eu-west-1", "sound")
     run.aws.fault(kind, operation="CancelKeyDeletion", key=arn, times=None, seconds=30)
     if kind.startswith("hang"):
-        run.manners = ClientSettings(quota_share=100, connect_timeout=5, read_timeout=1, attempts=1)
+        run.settings = ClientSettings(
+            quota_share=100, connect_timeout=5, read_timeout=1, attempts=1
+        )
     first = run.rescue(wanted)
     _check(run, plan)
     expected = {"sound": "cancelled" if kind in UNANSWERED else "failed"}
@@ -299,7 +303,7 @@ def test_accounts_that_cannot_be_entered_for_a_while(
         def fault(where: dict[str, str] = where) -> None:
             run.aws.fault(kind, times=None, seconds=30, **where)
             if kind.startswith("hang"):
-                run.manners = ClientSettings(quota_share=100, read_timeout=1, attempts=1)
+                run.settings = ClientSettings(quota_share=100, read_timeout=1, attempts=1)
 
         fault()
         under = run.plan(arns)

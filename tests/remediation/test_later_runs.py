@@ -61,7 +61,7 @@ def _drifts(run: Stages) -> dict[str, str]:
 
 
 def _status(run: Stages) -> status_stage.Status:
-    return status_stage.status(run.history(), Accounts(run.access, run.manners))
+    return status_stage.status(run.history(), Accounts(run.access, run.settings))
 
 
 # --- DescribeKey does not show a deletion yet -----------------------------------------------------

@@ -68,7 +68,9 @@ def test_overrides_and_gaps_are_shown() -> None:
         (),
         {"min_age_days": 3},
     )
-    assert [(gap.service, gap.reason) for gap in shown.references.accepted_gaps] == [("s3", "none")]
+    assert [(gap.service, gap.reason) for gap in shown.references.coverage_exceptions] == [
+        ("s3", "none")
+    ]
 
 
 def test_the_reference_list_is_counted() -> None:

@@ -271,7 +271,7 @@ def test_a_rerun_tells_of_a_key_that_it_cannot_look_at(run: Stages) -> None:
 def test_keys_that_wait_for_their_turn_are_not_begun_after_a_stop(run: Stages) -> None:
     run.policy = state_only()
     plan = run.plan()
-    run.manners = ClientSettings(quota_share=0.2, connect_timeout=5, read_timeout=20, attempts=1)
+    run.settings = ClientSettings(quota_share=0.2, connect_timeout=5, read_timeout=20, attempts=1)
     collector, stop = run.collector(), Stop()
     with Journal(run.journal) as journal:
         journal.begin(collector.accounts.clock.now(), "apply", plan_digest=plan.digest)
@@ -490,7 +490,7 @@ def test_a_deletion_up_to_an_hour_after_a_lost_call_is_undetermined(
     assert (row.outcome.value, row.message.endswith(decides)) == ("failed", True)
     row = run.cancel()["raced"]
     assert (row.outcome.value, row.message.endswith(decides)) == ("failed", True)
-    rows = status_stage.status(run.history(), Accounts(run.access, run.manners)).rows
+    rows = status_stage.status(run.history(), Accounts(run.access, run.settings)).rows
     assert {str(one.key_arn): one.drift.endswith(decides) for one in rows} == {_arn(run): True}
     run.aws.advance(days=8)
     row = run.apply(plan)["raced"]

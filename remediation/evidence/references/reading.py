@@ -118,7 +118,7 @@ class Reading:
 
     def _gap(self, failures: list[_Failed]) -> CoverageGap:
         first = min(failures, key=lambda failed: failed.resource)  # the same one in each run
-        why = f"{first.call.operation} {told(first.error)}"
+        why = f"{first.call.operation} {error_text(first.error)}"
         if first.resource:
             of = self._calls[first.call.operation]
             why += f" for {len(failures)} of {of}, such as {first.resource}"
@@ -315,7 +315,7 @@ _OF_KEYS: Final = ("Key", "KMS", "Kms")
 # --- errors in messages ---------------------------------------------------------------------------
 
 
-def told(error: Exception) -> str:
+def error_text(error: Exception) -> str:
     """An error as a clause after the operation's name."""
     if isinstance(error, ClientError):
         return f"{'was denied' if is_denied(error) else 'failed'} ({code_of(error)})"

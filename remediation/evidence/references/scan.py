@@ -17,7 +17,7 @@ from ...models import CoverageGap
 from .absence import witnesses_of
 from .entries import REGIONS_PERMISSION, Entry, ReferenceList
 from .index import Index
-from .reading import Reading, is_denied, told
+from .reading import Reading, error_text, is_denied
 
 ENTRY_WORKERS: Final = 8
 ITEM_WORKERS: Final = 12
@@ -54,7 +54,7 @@ def _enabled_regions(
     try:
         answer = connection.client("ec2").describe_regions()
     except (ClientError, BotoCoreError, TruncatedResponse) as error:
-        why = f"the account's Regions could not be read: DescribeRegions {told(error)}"
+        why = f"the account's Regions could not be read: DescribeRegions {error_text(error)}"
         permission = REGIONS_PERMISSION if is_denied(error) else None
         services = dict.fromkeys(entry.service for entry in entries)
         return [connection.region], [

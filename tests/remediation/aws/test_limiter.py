@@ -163,7 +163,7 @@ def test_schedules_by_many_threads_and_clients_are_never_throttled(aws: Estate) 
 def test_a_share_of_the_quota_is_what_the_policy_says(aws: Estate) -> None:
     _, arns = _estate(aws, 4, state="PendingDeletion")
     kms = (
-        Accounts(manners=ClientSettings(quota_share=0.4))
+        Accounts(settings=ClientSettings(quota_share=0.4))
         .connect(arns[0])
         .client("kms", writes=True)
     )
@@ -188,7 +188,7 @@ def test_each_attempt_of_botocores_own_retries_waits_its_turn(aws: Estate) -> No
 
 def test_a_reserved_turn_makes_nobody_wait_twice(aws: Estate) -> None:
     _, arns = _estate(aws, 2, state="PendingDeletion")
-    connection = Accounts(manners=ClientSettings(quota_share=0.1)).connect(arns[0])
+    connection = Accounts(settings=ClientSettings(quota_share=0.1)).connect(arns[0])
     connection.turn("kms:CancelKeyDeletion")
     kms = connection.client("kms", writes=True)
     start = time.monotonic()
@@ -211,7 +211,7 @@ def test_a_write_goes_out_once_whatever_comes_back(kind: str, aws: Estate) -> No
 def test_a_read_is_tried_as_often_as_said(aws: Estate) -> None:
     server, arns = _estate(aws, 1)
     server.fault("error_500", operation="ListGrants", times=None)
-    kms = Accounts(manners=ClientSettings(attempts=2)).connect(arns[0]).client("kms")
+    kms = Accounts(settings=ClientSettings(attempts=2)).connect(arns[0]).client("kms")
     with pytest.raises(ClientError, match="KMSInternalException"):
         kms.list_grants(KeyId=str(arns[0]))
     assert len(server.calls(operation="ListGrants")) == 2

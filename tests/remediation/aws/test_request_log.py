@@ -51,7 +51,7 @@ def _one_key(aws: Estate, **more: Any) -> tuple[EmbeddedAws, KeyArn]:
 
 def test_a_request_is_a_line(aws: Estate, lines: Lines) -> None:
     _, arn = _one_key(aws)
-    answer = Accounts(manners=QUICK).connect(arn).client("kms").describe_key(KeyId=str(arn))
+    answer = Accounts(settings=QUICK).connect(arn).client("kms").describe_key(KeyId=str(arn))
     (line,) = lines("kms:DescribeKey")
     assert int(line.pop("ms")) < 60_000
     assert line == {
@@ -71,7 +71,7 @@ def test_an_error_answer_has_its_code(aws: Estate, lines: Lines) -> None:
     server, arn = _one_key(aws)
     server.fault("deny", operation="DescribeKey")
     with pytest.raises(ClientError):
-        Accounts(manners=QUICK).connect(arn).client("kms").describe_key(KeyId=str(arn))
+        Accounts(settings=QUICK).connect(arn).client("kms").describe_key(KeyId=str(arn))
     (line,) = lines("kms:DescribeKey")
     assert (line["status"], line["error"]) == ("400", "AccessDeniedException")
 
@@ -80,7 +80,7 @@ def test_each_attempt_is_a_line(aws: Estate, lines: Lines) -> None:
     server, arn = _one_key(aws)
     server.fault("throttle", operation="DescribeKey", times=1)
     server.fault("drop_before", operation="DescribeKey", times=1)
-    Accounts(manners=QUICK).connect(arn).client("kms").describe_key(KeyId=str(arn))
+    Accounts(settings=QUICK).connect(arn).client("kms").describe_key(KeyId=str(arn))
     found = [(line["attempt"], line["status"], line["error"]) for line in lines("kms:DescribeKey")]
     assert found == [
         ("1", "400", "ThrottlingException"),
@@ -102,7 +102,7 @@ def test_a_lost_answer_is_a_line(
 ) -> None:
     server, arn = _one_key(aws)
     server.fault(kind, operation="ScheduleKeyDeletion", seconds=3)
-    kms = Accounts(manners=QUICK).connect(arn).client("kms", writes=True)
+    kms = Accounts(settings=QUICK).connect(arn).client("kms", writes=True)
     with pytest.raises(error):
         kms.schedule_key_deletion(KeyId=str(arn), PendingWindowInDays=7)
     server.clear_faults()
@@ -112,7 +112,7 @@ def test_a_lost_answer_is_a_line(
 
 def test_waiting_for_a_quota_is_not_the_time_of_a_request(aws: Estate, lines: Lines) -> None:
     _, arn = _one_key(aws, state="PendingDeletion")
-    kms = Accounts(manners=ClientSettings(quota_share=0.1)).connect(arn).client("kms", writes=True)
+    kms = Accounts(settings=ClientSettings(quota_share=0.1)).connect(arn).client("kms", writes=True)
     kms.cancel_key_deletion(KeyId=str(arn))  # 0.5 requests a second: the first waits two seconds
     (line,) = lines("kms:CancelKeyDeletion")
     assert int(line["ms"]) < 1500
@@ -128,7 +128,7 @@ def test_a_call_without_credentials_sends_nothing(
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nowhere")
     monkeypatch.setenv("AWS_CONFIG_FILE", "/nowhere")
     with pytest.raises(AccountUnavailable):
-        Accounts(manners=QUICK).connect(arn)
+        Accounts(settings=QUICK).connect(arn)
     assert lines("sts:GetCallerIdentity") == []
 
 

@@ -64,7 +64,7 @@ def read(
     }
     if clear:
         embedded.clear_calls()
-    collector = Collector(Accounts(manners=FAST), sources=sources)
+    collector = Collector(Accounts(settings=FAST), sources=sources)
     found = collector.collect(
         map(KeyArn.parse, by_arn),
         lambda e: frozenset(p for p in pieces if getattr(e, p) is None),
@@ -117,7 +117,7 @@ def test_description_has_what_the_rules_need(aws) -> None:
 def test_a_key_that_is_not_there_is_not_found(aws) -> None:
     aws({"name": "dead", **DEAD})
     absent = KeyArn("aws", SHOP, "eu-west-1", "00000000-0000-0000-0000-000000000000")
-    found = Collector(Accounts(manners=FAST)).collect(
+    found = Collector(Accounts(settings=FAST)).collect(
         [absent],
         lambda e: frozenset({"description"}) if e.description is None else frozenset(),
     )
@@ -644,7 +644,7 @@ def test_one_keys_trouble_is_that_keys_row(aws) -> None:
 def test_an_account_that_cannot_be_entered_is_unknown(aws) -> None:
     aws({"name": "dead", **DEAD})
     foreign = KeyArn("aws", DATA, "eu-west-1", "00000000-0000-0000-0000-000000000000")
-    found = Collector(Accounts(manners=FAST)).collect(
+    found = Collector(Accounts(settings=FAST)).collect(
         [foreign], lambda e: PIECES - {p for p in PIECES if getattr(e, p)}
     )
     assert all(isinstance(getattr(found[foreign], piece), Unreadable) for piece in PIECES)

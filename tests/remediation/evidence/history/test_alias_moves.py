@@ -236,7 +236,7 @@ def moves(
         store = StoreArn.parse(store_arn(ACCOUNT, "eu-west-1", "trail"))
         sources = {**SOURCES, **(history_sources(Lake(store)) if lake else {})}
         names = {key["arn"]: key["name"] for key in embedded.keys()}
-        collector = Collector(Accounts(manners=ClientSettings(quota_share=100)), sources=sources)
+        collector = Collector(Accounts(settings=ClientSettings(quota_share=100)), sources=sources)
         pieces = {"alias_moves", "later_aliases"}
         found = collector.collect(
             map(KeyArn.parse, names),

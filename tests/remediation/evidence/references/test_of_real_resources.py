@@ -1218,7 +1218,7 @@ def evidence(aws: EmbeddedAws, named: Callable[[str, str], Named]) -> Mapping[Ke
     for one in CASES:
         one.create(client, keys[str(one)])
     keys[UNNAMED] = named(UNNAMED, REGION)
-    accounts = Accounts(manners=ClientSettings(quota_share=100))
+    accounts = Accounts(settings=ClientSettings(quota_share=100))
     found: dict[KeyArn, References] = {}
     for region in (REGION, ELSEWHERE):
         asked = [

@@ -55,8 +55,8 @@ def shop(server: EmbeddedAws) -> Iterator[KeyArn]:
 
 @pytest.fixture
 def connection(server: EmbeddedAws, shop: KeyArn) -> Iterator[Connection]:
-    manners = ClientSettings(quota_share=100, read_timeout=1, attempts=2)
-    yield Accounts(manners=manners).connect(shop)
+    settings = ClientSettings(quota_share=100, read_timeout=1, attempts=2)
+    yield Accounts(settings=settings).connect(shop)
     server.clear_faults()
 
 
