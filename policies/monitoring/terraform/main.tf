@@ -1,4 +1,4 @@
-# Tells people at once when something tries to use a KMS key that is pending deletion.
+# Notify when something tries to use a KMS key that is pending deletion.
 # Use it in every Region where keys wait. It needs a trail that logs management events and does not
 # leave out those of KMS; give the trail's log group in the one Region where that group is.
 
@@ -65,7 +65,7 @@ resource "aws_sns_topic_subscription" "email" {
 # events from AWS services", Amazon EventBridge User Guide).
 resource "aws_cloudwatch_event_rule" "this" {
   name_prefix = "pending-key-use-"
-  description = "Somebody tries to use a KMS key that is pending deletion"
+  description = "Attempt to use a KMS key that is pending deletion"
   state       = "ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS"
   event_pattern = jsonencode({
     source      = ["aws.kms"]
@@ -100,7 +100,7 @@ resource "aws_cloudwatch_log_metric_filter" "this" {
 resource "aws_cloudwatch_metric_alarm" "this" {
   count               = var.trail_log_group_name == null ? 0 : 1
   alarm_name          = "pending-key-use"
-  alarm_description   = "Something tries to use a KMS key that is pending deletion"
+  alarm_description   = "Attempt to use a KMS key that is pending deletion"
   namespace           = "Keysweep"
   metric_name         = "PendingKeyUseAttempts"
   statistic           = "Sum"
