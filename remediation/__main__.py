@@ -44,7 +44,7 @@ def _run(arguments: list[str]) -> None:
     missing = [name for name in LIBRARIES if importlib.util.find_spec(name) is None]
     if missing:
         sys.stderr.write(
-            "keysweep: this environment has the checks alone; install the command with: "
+            "keysweep: This environment has only the checks. Fix: install the command with "
             "pipx install 'keysweep[remediation]'\n"
         )
         sys.exit(2)

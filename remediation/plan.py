@@ -27,7 +27,7 @@ from .policy import Policy
 from .spill import SpilledSequence
 
 LIMITS: Final = (
-    "No evidence proves that a key is unused. Data keys already handed out, client-side "
+    "No evidence proves that a key is unused. Data keys issued earlier, client-side "
     "encryption, single objects with their own key, copies and snapshots in other accounts, public "
     "keys of asymmetric pairs, and the former key of an alias that was moved before the event "
     "history begins leave no trace in AWS. No list of services is ever complete.",

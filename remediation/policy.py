@@ -53,13 +53,13 @@ _PROBES: Final = tuple(
 
 def _account(text: str) -> str:
     if not _ACCOUNT.fullmatch(text):
-        raise ValueError(f"{text!r} is not an account id; write its 12 digits in quotes")
+        raise ValueError(f"{text!r} is not an account id. Fix: write its 12 digits in quotes")
     return text
 
 
 def _region(text: str) -> str:
     if not _REGION.fullmatch(text):
-        raise ValueError(f"{text!r} is not a Region; write its code, for example eu-west-1")
+        raise ValueError(f"{text!r} is not a Region. Fix: write its code, for example eu-west-1")
     return text
 
 
@@ -67,7 +67,7 @@ def _day(value: object) -> object:
     """Only what is plainly a day: pydantic would take numbers for seconds since 1970."""
     if isinstance(value, datetime) or not isinstance(value, date | str):
         raise ValueError(  # noqa: TRY004 - pydantic turns ValueError alone into its own
-            f"{str(value)!r} is not a day; write it as 2026-12-31"
+            f"{str(value)!r} is not a date. Fix: write it as 2026-12-31"
         )
     return value
 
@@ -80,13 +80,13 @@ def _key_glob(glob: str) -> str:
         all(fnmatchcase(probe, glob) for probe in _PROBES if probe.startswith(f"arn:{partition}:"))
         for partition in ("aws", "aws-cn", "aws-us-gov")
     ):
-        raise ValueError(f"{glob!r} matches every key; write {ALL} if that is meant")
+        raise ValueError(f"{glob!r} matches every key. Fix: write {ALL} if you mean that")
     if not set(glob) & set("*?["):
         _literal_arn(glob)
     elif not can_match_key(glob):
         raise ValueError(
-            f"{glob!r} matches no key; write arn:aws:kms:REGION:ACCOUNT:key/ID, ID a UUID in lower "
-            "case or mrk- and 32 hexadecimal digits, with globs"
+            f"{glob!r} matches no key. Fix: write arn:aws:kms:REGION:ACCOUNT:key/ID, with globs. "
+            "ID is a lowercase UUID, or mrk- and 32 hexadecimal digits"
         )
     return glob
 
@@ -95,7 +95,7 @@ def _literal_arn(text: str) -> None:
     try:
         KeyArn.parse(text)
     except ValueError as error:
-        raise ValueError(f"{error}; write the whole ARN, or a glob of ARNs") from error
+        raise ValueError(f"{error}. Fix: write the whole ARN, or a glob of ARNs") from error
 
 
 def _protected(glob: str) -> str:
@@ -103,7 +103,7 @@ def _protected(glob: str) -> str:
     if can_match_alias(glob) and not can_match_key(glob):
         return glob
     if glob.startswith("alias/"):
-        raise ValueError(f"{glob!r} matches no alias; their names have A-Z a-z 0-9 : / _ - alone")
+        raise ValueError(f"{glob!r} matches no alias; alias names contain only A-Z a-z 0-9 : / _ -")
     return _key_glob(glob)
 
 
@@ -119,13 +119,10 @@ class KnownNames:
 
 def _rule(rule: str, info: ValidationInfo) -> str:
     if rule == "unreadable-key":
-        raise ValueError(
-            "no exception lifts unreadable-key: a key that cannot be read is never scheduled; "
-            "allow kms:DescribeKey instead"
-        )
+        raise ValueError("unreadable-key takes no exception. Fix: allow kms:DescribeKey")
     known = info.context
     if isinstance(known, KnownNames) and rule not in known.rules:
-        raise ValueError(f"there is no rule {rule!r}; rules are {', '.join(known.rules)}")
+        raise ValueError(f"unknown rule {rule!r}; valid rules: {', '.join(known.rules)}")
     return rule
 
 
@@ -133,15 +130,14 @@ def _service(service: str, info: ValidationInfo) -> str:
     known = info.context
     if isinstance(known, KnownNames) and service not in (services := known.services()):
         raise ValueError(
-            f"there is no service {service!r} in key_references.yaml; it has "
-            f"{', '.join(sorted(services))}"
+            f"unknown service {service!r}; valid services: {', '.join(sorted(services))}"
         )
     return service
 
 
 def _phrase(phrase: str) -> str:
     if not any(character.isalpha() for character in phrase):
-        raise ValueError(f"{phrase!r} has no letter; write words, for example do not delete")
+        raise ValueError(f"{phrase!r} has no letter. Fix: write words, for example do not delete")
     return phrase
 
 
@@ -251,9 +247,9 @@ class Override(_Written):
     @model_validator(mode="after")
     def _says_something(self) -> Self:
         if self.accounts is None and self.regions is None:
-            raise ValueError("names neither accounts nor regions; set the values at the top then")
+            raise ValueError("has neither accounts nor regions. Fix: set the values at the top")
         if not self.changes():
-            raise ValueError("sets nothing; name a value under `set`")
+            raise ValueError("sets nothing. Fix: give a value under `set`")
         return self
 
     def covers(self, key_arn: KeyArn) -> bool:
@@ -384,5 +380,5 @@ def policies_folder() -> Path:
     """The installed `policies` folder: data only, so it is found without importing it."""
     spec = importlib.util.find_spec("keysweep.policies")
     if spec is None or not spec.submodule_search_locations:
-        raise BadInput("the policies folder of keysweep is not installed; reinstall keysweep")
+        raise BadInput("The policies folder of keysweep is not installed. Fix: reinstall keysweep")
     return Path(next(iter(spec.submodule_search_locations)))

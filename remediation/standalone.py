@@ -1,4 +1,4 @@
-"""Where the pack lies, and whether the scanners run it: `keysweep path` and `keysweep verify`.
+"""Where the checks are, and whether the scanners run them: `keysweep path` and `keysweep verify`.
 
 Standard library only: both are answered in a scanner's environment too.
 """
@@ -20,7 +20,7 @@ PATH_PARAMETERS: Final[tuple[Parameter, ...]] = (
     *DIAGNOSTICS,
 )
 
-PATH_ABOUT: Final = "Prints the folder to hand to the scanner."
+PATH_ABOUT: Final = "Print the folder of checks to pass to a scanner."
 PATH_EXAMPLE: Final = 'prowler aws -x "$(keysweep path prowler)"'
 """What the help says besides."""
 

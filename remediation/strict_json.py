@@ -1,8 +1,8 @@
-"""JSON that decides, read strictly: no object has two members of one name.
+"""Strict parsing of JSON: objects with duplicate names are rejected.
 
-What such an object means is not defined (RFC 8259, section 4): some parsers take the first value,
-some the last, some both. A person would review one document, and the command carry out another.
-Names are compared after decoding, so that an escape hides nothing.
+The meaning of a duplicate name is undefined (RFC 8259, section 4): some parsers take the first
+value, some the last, some both. A reviewer would read one document and the command carry out
+another. Names are compared after decoding, so an escape hides nothing.
 """
 
 from __future__ import annotations
@@ -12,36 +12,36 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final, NoReturn
 
-Connection = tuple[str | int, ...]
-"""The way to a value: names of members, and positions in lists from 0."""
+Location = tuple[str | int, ...]
+"""Path of a value: names in objects, and positions in lists from 0."""
 
 Event = tuple[str, Any]
 """One of ijson's `basic_parse`."""
 
 _LONGEST: Final = 200
-"""Characters of a name or place in a sentence."""
+"""Characters of a name or location in a message."""
 
 
 class RepeatedName(ValueError):
-    """An object has two members of one name; the text is a clause."""
+    """An object has a duplicate name."""
 
-    def __init__(self, name: str, connection: Connection) -> None:
-        where = f" in {place_text(connection)}" if connection else ""
-        super().__init__(f"the name {ascii(name)[:_LONGEST]} stands twice{where}")
+    def __init__(self, name: str, location: Location) -> None:
+        where = f" in {_location_text(location)}" if location else ""
+        super().__init__(f"duplicate name {ascii(name)[:_LONGEST]}{where}")
 
 
 def loads(content: str | bytes) -> object:
-    """The value of a whole document.
+    """Parse a whole document.
 
     Raises RepeatedName, RecursionError for a document that is nested too deeply, and ValueError for
     anything else that is not exactly one JSON document; NaN and Infinity are not JSON.
     """
-    repeating: list[_Repeating] = []
+    repeating: list[_RepeatingObject] = []
 
     def build(members: Sequence[tuple[str, object]]) -> dict[str, object]:
         if (name := repeated(members)) is None:
             return dict(members)
-        repeating.append(_Repeating(members, name))
+        repeating.append(_RepeatingObject(members, name))
         return repeating[-1]
 
     document = json.loads(content, object_pairs_hook=build, parse_constant=_no_constant)
@@ -51,7 +51,7 @@ def loads(content: str | bytes) -> object:
 
 
 def repeated(members: Sequence[tuple[str, object]]) -> str | None:
-    """A name that two of an object's members have, if any."""
+    """The first duplicate name of an object, if any."""
     if len(dict(members)) == len(members):
         return None
     counts = Counter(name for name, _ in members)
@@ -59,7 +59,7 @@ def repeated(members: Sequence[tuple[str, object]]) -> str | None:
 
 
 def unique_names(events: Iterable[Event]) -> Iterator[Event]:
-    """The events of a stream, checked on their way. Raises RepeatedName."""
+    """Pass on the events of a stream. Raises RepeatedName."""
     open_names: list[set[str] | None] = []  # a list has none
     steps: list[Any] = []  # a name or a position for each open object or list
     for event in events:
@@ -85,16 +85,16 @@ def unique_names(events: Iterable[Event]) -> Iterator[Event]:
         yield event
 
 
-def place_text(connection: Connection) -> str:
-    """A place as people name it: `items[2].evidence`, counted from 1; in ASCII."""
+def _location_text(location: Location) -> str:
+    """Format a location as `items[2].evidence`, counted from 1, in ASCII."""
     text = ""
-    for step in connection:
+    for step in location:
         text += f"[{step + 1}]" if isinstance(step, int) else f".{step}" if text else step
     return text.encode("ascii", "backslashreplace").decode()[:_LONGEST]
 
 
-class _Repeating(dict[str, object]):
-    """An object that has a name twice."""
+class _RepeatingObject(dict[str, object]):
+    """An object with a duplicate name."""
 
     def __init__(self, members: Sequence[tuple[str, object]], name: str) -> None:
         super().__init__(members)
@@ -102,18 +102,18 @@ class _Repeating(dict[str, object]):
 
 
 def _refuse(document: object) -> None:
-    """Raise RepeatedName for the outermost object that has a name twice.
+    """Raise RepeatedName for the outermost object with a duplicate name.
 
-    It is part of the document, whichever of two values an object inside of it was dropped with.
+    Inner ones may be missing from the document: they can be in a value that was replaced.
     """
-    found: list[tuple[Connection, object]] = [((), document)]
-    for connection, value in found:
-        if isinstance(value, _Repeating):
-            raise RepeatedName(value.name, connection)
+    found: list[tuple[Location, object]] = [((), document)]
+    for location, value in found:
+        if isinstance(value, _RepeatingObject):
+            raise RepeatedName(value.name, location)
         if isinstance(value, dict):
-            found += (((*connection, name), inner) for name, inner in value.items())
+            found += (((*location, name), inner) for name, inner in value.items())
         elif isinstance(value, list):
-            found += (((*connection, number), inner) for number, inner in enumerate(value))
+            found += (((*location, number), inner) for number, inner in enumerate(value))
 
 
 def _no_constant(constant: str) -> NoReturn:

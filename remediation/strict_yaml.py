@@ -1,7 +1,7 @@
-"""YAML files that people write, read strictly: every refusal names file, line and mend.
+"""Strict reading of the YAML files that people write. Every error has file, line and fix.
 
-YAML guesses: `yes` is a truth value, `010` is eight, `1:30` is ninety, a name given twice counts
-once. In a file that decides about deletions nothing is guessed.
+YAML guesses: `yes` is a Boolean, `010` is 8, `1:30` is 90, and of two equal names the last one
+counts. A file that decides about deletions must not depend on guesses.
 """
 
 from __future__ import annotations
@@ -21,32 +21,32 @@ from .files import read_text
 
 M = TypeVar("M", bound=BaseModel)
 
-Place = tuple[str | int, ...]
-"""The way to a value: names of mappings and positions in lists."""
+Location = tuple[str | int, ...]
+"""Path of a value: names in mappings, and positions in lists from 0."""
 
-_SENTENCES: Final = {
-    "missing": "missing; write it",
+_MESSAGES: Final = {
+    "missing": "required, but missing",
     "int_type": "must be a whole number, not {shown}",
     "float_type": "must be a number, not {shown}",
     "greater_than_equal": "must be at least {ge}, not {shown}",
     "less_than_equal": "must be at most {le}, not {shown}",
     "greater_than": "must be more than {gt}, not {shown}",
     "literal_error": "must be {expected}, not {shown}",
-    "string_type": "must be a text; put {shown} in quotes",
+    "string_type": "must be a string; quote {shown}",
     "string_too_short": "must not be empty",
     "string_pattern_mismatch": "must not be blank",
     "too_short": "must not be empty",
     "tuple_type": "must be a list, not {shown}",
-    "model_type": "must hold names with values, not {shown}",
+    "model_type": "must be a mapping, not {shown}",
     "value_error": "{error}",
 }
-"""What is wrong, and what would be right, by pydantic's type of error."""
+"""Messages by pydantic's type of error."""
 
 _PLAIN_NUMBER: Final = re.compile(r"[-+]?(0|[1-9][0-9]*)", re.ASCII)
 
 
 class _Refusal(Exception):
-    """What is wrong on which line (from 1), in words."""
+    """An error on a line, counted from 1."""
 
     def __init__(self, line: int, sentence: str) -> None:
         super().__init__(sentence)
@@ -54,23 +54,23 @@ class _Refusal(Exception):
 
 
 class _Loader(yaml.SafeLoader):
-    """The safe loader without anchors: a value stands where it is read."""
+    """The safe loader without aliases: every value is written where it applies."""
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
             event = self.peek_event()  # type: ignore[no-untyped-call]
-            raise _Refusal(_line(event.start_mark), "a YAML alias; write the value out")
+            raise _Refusal(_line(event.start_mark), "a YAML alias. Fix: write the value out")
         return super().compose_node(parent, index)
 
 
 class RepeatedName(yaml.constructor.ConstructorError):
-    """A mapping has a name twice; `problem` says which, as a clause."""
+    """A mapping has a duplicate name; `problem` is the message."""
 
 
 def load_unique(content: str | bytes, loader: Callable[[str | bytes], Any]) -> Any:
-    """The value of a document, by a loader of PyYAML's, which takes the last of two names.
+    """Load a document with a PyYAML loader, but reject duplicate names.
 
-    Raises RepeatedName, also for a mapping that another one merges (`<<`), and yaml.YAMLError.
+    Raises RepeatedName, also in a mapping merged by `<<`, and yaml.YAMLError.
     """
     reader = loader(content)
     root: yaml.Node | None = reader.get_single_node()
@@ -85,7 +85,7 @@ def _refuse_repeated(root: yaml.Node) -> None:
     todo = [root]
     while todo:
         node = todo.pop()
-        if id(node) in seen:  # an alias leads to it
+        if id(node) in seen:  # through an alias
             continue
         seen[id(node)] = node
         if isinstance(node, yaml.SequenceNode):
@@ -95,17 +95,17 @@ def _refuse_repeated(root: yaml.Node) -> None:
             names: set[str] = set()
             for key, _ in node.value:
                 if isinstance(key, yaml.ScalarNode) and key.value in names:
-                    clause = f"the name {ascii(key.value)[:200]} stands twice"
-                    raise RepeatedName(None, None, clause, key.start_mark)
+                    problem = f"duplicate name {ascii(key.value)[:200]}"
+                    raise RepeatedName(None, None, problem, key.start_mark)
                 names.add(str(key.value))
 
 
 def read(path: Path, model: type[M], context: object = None) -> M:
-    """Read the file as a value of the model. Raises BadInput with file, line and fix.
+    """Read a file as a model. Raises BadInput with file, line and fix.
 
-    `context` is what the model's validators see as pydantic's validation context.
+    `context` is pydantic's validation context.
     """
-    lines: dict[Place, int] = {}
+    lines: dict[Location, int] = {}
     try:
         root = _compose(read_text(path).removeprefix("\ufeff"))
         content = _value(root, (), lines)
@@ -114,10 +114,10 @@ def read(path: Path, model: type[M], context: object = None) -> M:
         raise BadInput(f"{path}:{refusal.line}: {refusal}") from refusal
     except ValidationError as error:
         wrong = [(_line_of(e, lines), e) for e in error.errors()]
-        # A name that is misspelt explains one that is missing, not the other way round.
+        # A misspelt name explains a missing one, so report it first.
         line, first = min(wrong, key=lambda found: (found[0], found[1]["type"] == "missing"))
         others = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
-        raise BadInput(f"{path}:{line}: {_sentence(first, model)}{others}") from error
+        raise BadInput(f"{path}:{line}: {_message(first, model)}{others}") from error
 
 
 def _compose(text: str) -> yaml.Node:
@@ -127,51 +127,51 @@ def _compose(text: str) -> yaml.Node:
         mark = error.problem_mark or error.context_mark
         line = 1 if mark is None else _line(mark)
         if "\t" in (error.problem or "") or "'\\t'" in (error.problem or ""):
-            raise _Refusal(line, "a tab; YAML indents with blanks, so use those") from error
+            raise _Refusal(line, "a tab is not valid here. Fix: use spaces") from error
         if "another document" in (error.problem or ""):
-            raise _Refusal(line, "a second document; keep one") from error
-        raise _Refusal(line, f"not YAML: {error.problem or error.context}") from error
+            raise _Refusal(line, "more than one YAML document. Fix: keep one") from error
+        raise _Refusal(line, f"not valid YAML: {error.problem or error.context}") from error
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
-        raise _Refusal(
-            line, f"not YAML: the character {_code(error)} cannot stand here; remove it"
-        ) from error
+        raise _Refusal(line, f"not valid YAML: character {_code(error)}. Fix: remove it") from error
     except RecursionError as error:
         raise _Refusal(1, "nested too deeply") from error
     if root is None:
-        raise _Refusal(1, "empty; is this the right file?")
+        raise _Refusal(1, "the file is empty. Fix: check the path")
     return root
 
 
-def _value(node: yaml.Node, place: Place, lines: dict[Place, int]) -> Any:
-    """The node as a plain value; notes the line of every part."""
-    lines.setdefault(place, _line(node.start_mark))
+def _value(node: yaml.Node, location: Location, lines: dict[Location, int]) -> Any:
+    """Return the plain value of a node, and add the line of each part to `lines`."""
+    lines.setdefault(location, _line(node.start_mark))
     if isinstance(node, yaml.MappingNode):
         content: dict[str, Any] = {}
         for key, value in node.value:
             if not isinstance(key, yaml.ScalarNode):
-                raise _Refusal(_line(key.start_mark), "a name must be a plain text")
+                raise _Refusal(_line(key.start_mark), "a name must be a plain string")
             if key.value in content:
-                before = lines[*place, key.value]
+                first = lines[*location, key.value]
                 raise _Refusal(
                     _line(key.start_mark),
-                    f"{key.value!r} stands here twice, first on line {before}; keep one",
+                    f"duplicate name {key.value!r}, first on line {first}. Fix: keep one",
                 )
-            lines[*place, key.value] = _line(key.start_mark)
-            content[key.value] = _value(value, (*place, key.value), lines)
+            lines[*location, key.value] = _line(key.start_mark)
+            content[key.value] = _value(value, (*location, key.value), lines)
         return content
     if isinstance(node, yaml.SequenceNode):
-        return [_value(item, (*place, number), lines) for number, item in enumerate(node.value)]
+        return [_value(item, (*location, number), lines) for number, item in enumerate(node.value)]
     if node.tag == "tag:yaml.org,2002:int" and not _PLAIN_NUMBER.fullmatch(node.value):
         raise _Refusal(
             _line(node.start_mark),
-            f"YAML does not read {node.value} as you do; write a plain number, "
-            "or put an account id in quotes",
+            f"{node.value} is ambiguous in YAML. Fix: write a plain decimal number, or quote an "
+            "account id",
         )
     try:
         return yaml.SafeLoader("").construct_object(node)
     except (yaml.YAMLError, ValueError) as error:
-        raise _Refusal(_line(node.start_mark), f"{node.value!r} is no value here") from error
+        raise _Refusal(
+            _line(node.start_mark), f"{node.value!r} is not a valid value here"
+        ) from error
 
 
 def _code(error: yaml.reader.ReaderError) -> str:
@@ -183,32 +183,32 @@ def _line(mark: yaml.Mark) -> int:
     return int(mark.line) + 1
 
 
-def _line_of(error: ErrorDetails, lines: Mapping[Place, int]) -> int:
-    place = tuple(error["loc"])
-    while place not in lines:
-        place = place[:-1]
-    return lines[place]
+def _line_of(error: ErrorDetails, lines: Mapping[Location, int]) -> int:
+    location = tuple(error["loc"])
+    while location not in lines:
+        location = location[:-1]
+    return lines[location]
 
 
-def _sentence(error: ErrorDetails, model: type[BaseModel]) -> str:
-    """What is wrong with which value, and what would be right."""
+def _message(error: ErrorDetails, model: type[BaseModel]) -> str:
+    """Describe an error: which value, what is wrong, and what is valid."""
     if error["type"] == "extra_forbidden":
         *where, name = error["loc"]
         known = _names(model, where)
         near = difflib.get_close_matches(str(name), known, 1)
-        mend = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"
-        return f"unknown name {str(name)!r}; {mend}"
-    said = _SENTENCES.get(error["type"], error["msg"].replace("{", "{{").replace("}", "}}"))
-    words = said.format(shown=_shown(error), **error.get("ctx", {}))
-    return f"{_told(error['loc'])}: {words}"
+        fix = f"did you mean {near[0]}?" if near else f"valid names: {', '.join(known)}"
+        return f"unknown name {str(name)!r}; {fix}"
+    template = _MESSAGES.get(error["type"], error["msg"].replace("{", "{{").replace("}", "}}"))
+    message = template.format(shown=_shown(error), **error.get("ctx", {}))
+    return f"{_location_text(error['loc'])}: {message}"
 
 
-def _told(place: tuple[str | int, ...]) -> str:
-    """A place as people name it: `exceptions[2].until`, counted from 1."""
-    told = ""
-    for part in place:
-        told += f"[{part + 1}]" if isinstance(part, int) else f".{part}" if told else part
-    return told or "the document"
+def _location_text(location: tuple[str | int, ...]) -> str:
+    """Format a location as `exceptions[2].until`, counted from 1."""
+    text = ""
+    for part in location:
+        text += f"[{part + 1}]" if isinstance(part, int) else f".{part}" if text else part
+    return text or "the document"
 
 
 def _shown(error: ErrorDetails) -> str:
@@ -217,7 +217,7 @@ def _shown(error: ErrorDetails) -> str:
 
 
 def _names(model: type[BaseModel], where: list[str | int]) -> list[str]:
-    """The names that the model knows at a place."""
+    """The valid names at a location of the model."""
     schema = model.model_json_schema()
     node = schema
     for part in where:

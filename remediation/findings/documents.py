@@ -21,7 +21,7 @@ _LIST: Final = msgspec.json.Decoder(list[msgspec.Raw])
 _VALUES: Final = msgspec.json.Decoder(msgspec.Raw)
 _INVALID: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
-_AGAIN: Final = "copy it whole, or scan again"
+_AGAIN: Final = "Fix: copy the whole file, or scan again"
 
 _SPACE: Final = b" \t\r\n"
 
@@ -58,7 +58,7 @@ class Records:
                 layout = _Layout()
             else:
                 raise self._broken(
-                    f"it goes on with {buffer.text[:20].decode(errors='replace').strip()!r}"
+                    f"it continues with {buffer.text[:20].decode(errors='replace').strip()!r}"
                 )
             yield from self._pieces(buffer, layout)
 
@@ -74,12 +74,12 @@ class Records:
                     return
                 brackets = _Brackets()
             elif buffer.at_end:
-                raise InvalidDocument(f"is cut off in record {self.done + 1}; {_AGAIN}")
+                raise InvalidDocument(f"is cut off in record {self.done + 1}. {_AGAIN}")
             elif buffer.full:
                 raise InvalidDocument(
                     f"has more than {LONGEST >> 20} MiB in record {self.done + 1}, more than "
-                    "scanners write; --check CKV_KEYSWEEP_001,CKV_AWS_227 keeps Checkov's reports "
-                    "small"
+                    "scanners write. Fix: keep Checkov's reports small with --check "
+                    "CKV_KEYSWEEP_001,CKV_AWS_227"
                 )
             buffer.fill()
 
@@ -102,7 +102,7 @@ class Records:
             ends.append(stop)
         elif not ends:
             if stop is not None:
-                raise self._broken("it closes a bracket that was not opened")
+                raise self._broken("unmatched closing bracket")
             return None
         else:
             layout.learn(buffer.text, ends[-1])
@@ -124,10 +124,10 @@ class Records:
             except msgspec.DecodeError as error:
                 return self._broken(_reason(error))
             start = end
-        return self._broken("it does not fit together")
+        return self._broken("its parts do not form a document")
 
     def _broken(self, why: str) -> InvalidDocument:
-        return InvalidDocument(f"is no valid JSON at record {self.done + 1}: {why}; {_AGAIN}")
+        return InvalidDocument(f"is not valid JSON at record {self.done + 1}: {why}. {_AGAIN}")
 
 
 # --- pieces -----------------------------------------------------------------------------------

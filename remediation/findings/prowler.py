@@ -40,7 +40,7 @@ class ProwlerRecord:
 def findings(record: ProwlerRecord, source: str, position: str) -> Iterator[Reading]:
     """Read a record of a check that Keysweep acts on."""
     if record.status is None:
-        raise Unusable("its status is no word that Prowler is known to write")
+        raise Unusable("unknown Prowler status")
     try:
         key = KeyArn.parse(record.resource)
     except ValueError as error:
@@ -97,5 +97,5 @@ def _moment(value: Moment) -> tuple[datetime, bool]:
     except (ValueError, OverflowError, OSError):
         pass
     if value is None:
-        raise Unusable("it has no time, so nobody knows how old it is; scan again")
-    raise Unusable(f"its time is {short(value)}, which is no time")
+        raise Unusable("it has no time, so its age is unknown. Fix: scan again")
+    raise Unusable(f"its time {short(value)} is not a valid time")

@@ -50,17 +50,17 @@ def read_results(
 ) -> Results:
     """Read results files, folders and `-`, standard input; a file that is named twice is read once.
 
-    Below a folder, every `*.json` and `*.ndjson` is read, and one that is of no scanner is passed
-    over with a warning. `find` looks up what `s3://` names. Raises BadInput for a path that cannot
-    be read, a document that is cut off or no JSON, a named document without a single record of a
-    known scanner, and a folder without a results file.
+    Below a folder, every `*.json` and `*.ndjson` is read; one without records of a scanner is
+    skipped with a warning. `find` looks up what `s3://` names. Raises BadInput for a path that
+    cannot be read, a document that is truncated or not JSON, a named document without a single
+    record of a known scanner, and a folder without a results file.
     """
     documents: dict[str, _Document] = {}
-    told: list[str] = []
+    notes: list[str] = []
     for path in paths:
         if path.startswith(S3) and find is not None:
             stored = find(path)
-            told += stored.warnings
+            notes += stored.warnings
             is_folder, files = stored.is_folder, _stored(stored)
         else:
             is_folder = path != STDIN and os.path.isdir(path)  # noqa: PTH112 - no text, maybe
@@ -74,7 +74,7 @@ def read_results(
             except _Foreign as error:
                 if not is_folder:
                     raise
-                told.append(f"passed over: {error}")
+                notes.append(f"skipped: {error}")
         if not found:
             raise BadInput(
                 f"{short(path)} is a folder without a results file (*.json, *.ndjson); scan with: "
@@ -91,7 +91,7 @@ def read_results(
         sources=sources,
         findings=tuple(finding for document in read_documents for finding in document.findings),
         unusable=tuple(record for document in read_documents for record in document.unusable),
-        warnings=(*told, *warnings, *_silent_checks(read_documents)),
+        warnings=(*notes, *warnings, *_silent_checks(read_documents)),
     )
 
 

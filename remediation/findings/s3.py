@@ -59,8 +59,8 @@ class S3Results:
         bucket, _, key = path.removeprefix(S3).partition("/")
         if not _BUCKET.fullmatch(bucket):
             raise BadInput(
-                f"{short(path)}: {short(bucket) or 'nothing'!r} is no bucket's name; give "
-                "s3://bucket/prefix, and for an access point its alias"
+                f"{short(path)}: {short(bucket) or 'nothing'!r} is not a bucket name. Fix: use "
+                "s3://BUCKET/PREFIX, or an access point alias"
             )
         if key.endswith(SUFFIXES):
             return RemoteResults(is_folder=False, files=(_Object(self._client, bucket, key),))

@@ -168,7 +168,7 @@ def _differences(plan: Plan, since: PlanDiff, *, every_key: bool) -> Table:
 
 
 def _unmapped(findings: Sequence[Unmapped]) -> Table:
-    """Findings of code without a key: several checks of one place are told once."""
+    """Findings in code without a key; several checks of one resource share a row."""
     rows = dict.fromkeys(
         (
             f"{code.file}:{code.first_line}",
@@ -179,5 +179,5 @@ def _unmapped(findings: Sequence[Unmapped]) -> Table:
         for one in findings
         if (code := one.finding.code) is not None
     )
-    heading = f"In code, and no live key known: {len(rows)}"
+    heading = f"Findings in code without a live key: {len(rows)}"
     return Table(heading, ("file", "address", "reason", "to resolve it"), tuple(rows))

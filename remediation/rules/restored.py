@@ -23,7 +23,7 @@ def _check(evidence: Evidence, _policy: Policy, now: datetime) -> Iterator[str]:
 
 RULE = Rule(
     id="restored",
-    sentence="Whoever cancelled the deletion had a reason, which may still apply.",
+    sentence="Someone cancelled the deletion for a reason that may still apply.",
     clears="Ask the person who cancelled it, then add an exception for this rule.",
     needs=("history",),
     while_pending=WhilePending.EVENTS,

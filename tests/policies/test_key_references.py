@@ -322,7 +322,7 @@ def written(tmp_path: Path, text: str) -> Path:
     [
         ("version: 2\nabsent: []\nentries: []\n", "version"),
         ("version: 1\nentries: []\n", "absent"),
-        ("version: 1\nabsent: [\n", "is not YAML"),
+        ("version: 1\nabsent: [\n", "YAML"),
         (
             "version: 1\nabsent: []\nentries:\n"
             "  - {service: a, operation: B, keys: [K], colour: red}\n",
@@ -355,7 +355,7 @@ def test_an_entry_with_a_name_twice_is_refused(name: str, tmp_path: Path) -> Non
     text = (policies_folder() / "key_references.yaml").read_text(encoding="utf-8")
     path = tmp_path / "key_references.yaml"
     path.write_text(text.replace("  - service:", f"  - {name}: a\n    service:", 1), "utf-8")
-    with pytest.raises(BadInput, match="the name 'service' stands twice"):
+    with pytest.raises(BadInput, match="'service'"):
         load(path)
 
 

@@ -183,30 +183,30 @@ def _first_item(text: str) -> str:
 TWICE = {
     "items, the second as readers see it": (
         lambda text: text.replace('"items": [', f'"items": [{_first_item(text)}], "items": ['),
-        "'items' stands twice",
+        "'items'",
     ),
     "items, one of them escaped": (
         lambda text: text.replace(
             '"items": [', f'"\\u0069tems": [{_first_item(text)}], "items": ['
         ),
-        "'items' stands twice",
+        "'items'",
     ),
     "a benign policy first": (
         lambda text: text.replace('"policy": {', '"policy": {}, "policy": {'),
-        "'policy' stands twice",
+        "'policy'",
     ),
     "a number of the policy": (
         lambda text: text.replace('"max_keys": ', '"max_keys": 1, "max_keys": '),
-        "'max_keys' stands twice in policy",
+        "'max_keys' in policy",
     ),
     "the digest": (lambda text: text.replace("{\n", '{"digest": "", ', 1), "'digest'"),
     "the verdict of the second item": (
         lambda text: '"verdict": "hold", "verdict": '.join(text.rsplit('"verdict": ', 1)),
-        "'verdict' stands twice in items[2]",
+        "'verdict' in items[2]",
     ),
     "a piece of an item's evidence": (
         lambda text: text.replace('"description": {', '"description": null, "description": {', 1),
-        "'description' stands twice in items[1].evidence",
+        "'description' in items[1].evidence",
     ),
 }
 

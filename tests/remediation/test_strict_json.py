@@ -13,15 +13,15 @@ from hypothesis import strategies as st
 from keysweep.remediation.strict_json import RepeatedName, loads, unique_names
 
 TWICE = {
-    "at the top": ('{"a": 1, "b": 2, "a": 1}', "'a' stands twice"),
-    "inside": ('{"a": {"b": {"c": 1, "c": 2}}}', "'c' stands twice in a.b"),
+    "at the top": ('{"a": 1, "b": 2, "a": 1}', "duplicate"),
+    "inside": ('{"a": {"b": {"c": 1, "c": 2}}}', "'c' in a.b"),
     "in a list": ('{"items": [1, [], {"b": 0}, {"b": {"c": [{"d": 1, "d": 1}]}}]}', "items[4].b.c"),
-    "in a list of lists": ('[[1, "x"], [[{"a": 1, "a": 2}]]]', "'a' stands twice in [2][1][1]"),
-    "escaped": (r'{"items": 1, "\u0069tems": 2}', "'items' stands twice"),
-    "two ways to write a name": (r'{"\u00e9": 1, "é": 2}', r"'\xe9' stands twice"),
-    "a pair of surrogates": (r'{"\ud83d\ude00": 1, "😀": 2}', "stands twice"),
-    "without a name": ('{"": 1, "": 2}', "'' stands twice"),
-    "in a value that another one replaces": ('{"a": {"b": 1, "b": 2}, "a": 1}', "twice"),
+    "in a list of lists": ('[[1, "x"], [[{"a": 1, "a": 2}]]]', "'a' in [2][1][1]"),
+    "escaped": (r'{"items": 1, "\u0069tems": 2}', "'items'"),
+    "two ways to write a name": (r'{"\u00e9": 1, "é": 2}', r"'\xe9'"),
+    "a pair of surrogates": (r'{"\ud83d\ude00": 1, "😀": 2}', r"'\U0001f600'"),
+    "without a name": ('{"": 1, "": 2}', "''"),
+    "in a value that another one replaces": ('{"a": {"b": 1, "b": 2}, "a": 1}', "duplicate"),
 }
 BOTH = pytest.mark.parametrize("case", TWICE)
 
@@ -58,13 +58,13 @@ def test_what_is_not_one_json_document_is_refused(text: str) -> None:
 
 
 def test_the_outermost_object_is_named() -> None:
-    with pytest.raises(RepeatedName, match=r"^the name 'a' stands twice$"):
+    with pytest.raises(RepeatedName, match=r"'a'$"):
         loads('{"z": {"b": 1, "b": 2}, "a": {"b": 1, "b": 2}, "a": 1}')
 
 
 def test_many_names_take_no_longer_than_their_number() -> None:
     members = ", ".join(f'"{number}": 1' for number in range(100_000))
-    with pytest.raises(RepeatedName, match="'99999' stands twice"):
+    with pytest.raises(RepeatedName, match="'99999'"):
         loads(f'{{{members}, "99999": 1}}')
 
 

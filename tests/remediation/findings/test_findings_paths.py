@@ -1,4 +1,4 @@
-"""Files, folders and standard input: what is read, what is passed over, what is refused."""
+"""Files, folders and standard input: what is read, what is skipped, what is refused."""
 
 from __future__ import annotations
 
@@ -51,13 +51,13 @@ def test_a_folder_gives_its_results_files_and_is_silent_about_the_rest(folder: P
     assert names(results) == [
         "a.ocsf.json", "b.asff.json", "lines.ndjson", "results_json.json", "c.ocsf.json",
     ]  # fmt: skip
-    assert not any(word in w for w in results.warnings for word in (".csv", ".html", "passed over"))
+    assert not any(word in w for w in results.warnings for word in (".csv", ".html", "skipped: "))
 
 
 def test_json_of_something_else_in_a_folder_is_passed_over_with_a_warning(folder: Path) -> None:
     (folder / "package.json").write_text('{"name": "shop"}', encoding="utf-8")
     shutil.copy(FIXTURES / "checkov-3.3.30-sarif.json", folder / "sarif.json")
-    passed_over = [w for w in read(folder).warnings if w.startswith("passed over")]
+    passed_over = [w for w in read(folder).warnings if w.startswith("skipped: ")]
     assert {word for w in passed_over for word in ("package.json", "sarif.json") if word in w} == {
         "package.json",
         "sarif.json",

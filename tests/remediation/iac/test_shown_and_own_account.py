@@ -45,7 +45,7 @@ def test_a_finding_without_a_key_is_shown_with_place_reason_candidates_and_step(
     vague = unresolved(2, reason="ambiguous", candidates=("a[0]", "a[1]"))
     theirs = unresolved(finding=finding("aws_kms_key.k1", "/prod/main.tf", check="CKV_AWS_227"))
     (table,) = tables.of_plan(plan(unresolved(), theirs, vague)).tables
-    assert table.heading == "In code, and no live key known: 2"
+    assert table.heading == "Findings in code without a live key: 2"
     assert table.rows == (
         (
             "/prod/main.tf:1",

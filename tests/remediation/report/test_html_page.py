@@ -119,8 +119,8 @@ def test_a_plan_shows_money_reasons_keys_owners_gaps_waivers_and_limits() -> Non
         "Owners and accounts",
         "Exceptions in the policy",
         "Services that could not be read",
-        "To know",
-        "What nobody can prove",
+        "Notes",
+        "What cannot be proven",
     ]
     rows = [[cell.text for cell in row.all("th", "td")] for row in document.all("tr")]
     assert ["in-use", "1 key, $1 a month"] in rows

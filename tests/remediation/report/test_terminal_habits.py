@@ -78,7 +78,7 @@ TABLES = {
         ((KEY, *HERE, "PendingDeletion", "2026-12-24", "3 times, all refused", ATTEMPT),),
     ),
     "code": Table(
-        "In code, and no live key known: 1",
+        "Findings in code without a live key: 1",
         ("file", "address", "reason", "to resolve it"),
         (("infra/modules/kms/main.tf:12", "module.kms.aws_kms_key.old[0]", "none", "a state"),),
     ),
