@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from keysweep.remediation.strict_json import RepeatedName, loads, unique_names
 
 TWICE = {
-    "at the top": ('{"a": 1, "b": 2, "a": 1}', "duplicate"),
+    "at the top": ('{"a": 1, "b": 2, "a": 1}', "'a'"),
     "inside": ('{"a": {"b": {"c": 1, "c": 2}}}', "'c' in a.b"),
     "in a list": ('{"items": [1, [], {"b": 0}, {"b": {"c": [{"d": 1, "d": 1}]}}]}', "items[4].b.c"),
     "in a list of lists": ('[[1, "x"], [[{"a": 1, "a": 2}]]]', "'a' in [2][1][1]"),
