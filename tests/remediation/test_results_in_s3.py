@@ -220,7 +220,7 @@ def test_a_denial_names_operation_bucket_code_and_permission(
         ("s3://", "'nothing' "),
         ("s3://Ab/x", "'Ab' "),
         ("s3://../../etc/passwd.json", "'..' "),
-        ("s3://arn:aws:s3:eu-west-1:111122223333:accesspoint/x", "for an access point its alias"),
+        ("s3://arn:aws:s3:eu-west-1:111122223333:accesspoint/x", ":accesspoint' "),
     ],
 )
 def test_what_cannot_be_found_is_one_sentence(
