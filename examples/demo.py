@@ -1,4 +1,4 @@
-"""The demo: the whole loop with the real scanner and the real command, on an AWS of its own.
+"""The demo: the whole loop with the real scanners and the real command, on an embedded AWS.
 
 `make demo` runs it. Nothing leaves this machine and no AWS account is needed. Everything that it
 makes is in the folder that it names at the end.
@@ -40,7 +40,7 @@ def tell(heading: str, text: str = "") -> None:
 
 
 def show(*words: str) -> None:
-    """Print a command as a person would type it."""
+    """Print a command as a user would type it."""
     print(f"\n  $ {' '.join(words)}", flush=True)
 
 
@@ -110,7 +110,7 @@ class Story:
             sys.exit(f"demo: checkov ended with {done.returncode}, expected 1")
 
     def use(self, account: str, region: str, name: str) -> str:
-        """Encrypt with a key as an application would; returns what AWS says."""
+        """Encrypt with a key as an application would; return AWS's answer."""
         kms = boto3.client("kms", **self.aws.client_arguments(account, region))
         try:
             kms.encrypt(KeyId=self.arn(account, region, name), Plaintext=b"a cart")
@@ -119,7 +119,7 @@ class Story:
         sys.exit(f"demo: {name} could be used, although it waits for its deletion")
 
     def arn(self, account: str, region: str, name: str) -> str:
-        """The ARN of a key of the estate."""
+        """The ARN of a key of the demo."""
         return self.aws.key_arn(account, region, name)
 
 
@@ -130,14 +130,14 @@ def main() -> None:
     with EmbeddedAws(ESTATE) as aws:
         customer = [key for key in aws.keys() if key["manager"] == "CUSTOMER"]
         tell(
-            "1. The estate",
+            "1. The accounts",
             f"Two AWS accounts, three Regions, {len(customer)} customer managed keys. "
             f"{sum(key['state'] == 'Disabled' for key in customer)} are disabled, and each of them "
             "costs from $1 a month until it is deleted.\n"
-            "(An AWS of the demo's own, on this machine; examples/estate.yaml describes it.)",
+            "(An embedded AWS on this machine, described in examples/estate.yaml.)",
         )
         story = Story(aws)
-        tell("2. The scan: Prowler, with the Keysweep pack installed beside it, once per account")
+        tell("2. Scan: Prowler with the Keysweep checks, once for each account")
         story.prowler(
             ("--output-filename", "shop"),
             (
@@ -145,35 +145,35 @@ def main() -> None:
                 f"arn:aws:iam::{ANALYTICS}:role/KeysweepOperator",
             ),
         )
-        tell("3. The code: Checkov, with the same pack, over Terraform, stacks and manifests")
+        tell("3. Code: Checkov with the Keysweep checks, over Terraform, stacks and manifests")
         shutil.copytree(ROOT / "examples" / "code", FOLDER / "code")
         shutil.copytree(ROOT / "examples" / "states", FOLDER / "states")
         story.checkov()
-        tell("4. The plan: every nominated key is looked at in AWS, and held on any doubt")
+        tell("4. Plan: evaluate every candidate against AWS, and hold it on any doubt")
         story.keysweep(
             *("plan", "results", "checkov.json", "--tfstate", "terraform/prod=states/prod.json"),
             *("--cfn-stack", "pilot@eu-central-1", "--html", "plan.html", *ROLE),
         )
-        tell("5. Somebody has read the plan. Apply it: each key is read again, then scheduled")
+        tell("5. Apply the reviewed plan: read each key again, then schedule its deletion")
         story.keysweep("apply", "plan.json", "--yes", "--ticket", "OPS-1234", *ROLE)
-        tell("6. Where things stand: nothing is gone, everything can be cancelled")
+        tell("6. Status: nothing is deleted yet, and every deletion can be cancelled")
         story.keysweep("status", *ROLE)
         aws.advance(days=12)
         tell(
-            "7. Twelve days later an application tries to use one of the keys, and is refused",
+            "7. Twelve days later, an application tries to use one of the keys and is refused",
             story.use(SHOP, "eu-west-1", "legacy-cart-2"),
         )
-        # Ends with 1, so that a scheduled job tells somebody.
+        # Exits with 1, so that a scheduled job fails and is noticed.
         watch = ("guard", "--plan", "plan.json", "--cancel", "--keep", "--yes")
         story.keysweep(*watch, *ROLE, expect=1)
-        tell("8. The same day two teams ask for their keys back. Cancel, and keep them")
+        tell("8. The same day, two teams ask for their keys back: cancel, and keep them")
         story.keysweep(
             *("cancel", "--key", story.arn(SHOP, "eu-west-1", "old-newsletter")),
             *("--key", story.arn(ANALYTICS, "eu-west-1", "notebook-2"), "--keep", "--yes", *ROLE),
         )
         story.keysweep("status", *ROLE)
         aws.advance(days=19)
-        tell("9. The waiting period is over: AWS has deleted the rest")
+        tell("9. The waiting period has ended: AWS has deleted the other keys")
         story.keysweep("status", *ROLE)
         left = {key["name"] for key in aws.keys() if key["state"] == "Disabled"}
         if (
@@ -182,10 +182,10 @@ def main() -> None:
         ):
             sys.exit("demo: a key is gone that should have been kept")
     tell(
-        "What is left",
+        "Files",
         f"In {FOLDER.relative_to(ROOT)}/ are the scanners' results (results/, checkov.json), the "
-        "plan that was reviewed\n(plan.json, and plan.html for a browser) and the journal of all "
-        "that was done (keysweep-journal.jsonl).",
+        "reviewed plan\n(plan.json, and plan.html for a browser), and the journal "
+        "(keysweep-journal.jsonl).",
     )
 
 

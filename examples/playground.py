@@ -1,4 +1,4 @@
-"""An AWS to try Keysweep on by hand: the estate of the demo, on this machine, until it is stopped.
+"""An embedded AWS to try Keysweep by hand: the accounts of the demo, until it is stopped.
 
 `make playground` starts it and says how to go on; docs/tutorial.md is the walk through it. In the
 folder `playground` are a file to source, the demo's infrastructure code, and links to the commands.
@@ -111,7 +111,7 @@ def running() -> EmbeddedAws:
 
 
 def stop() -> None:
-    """End the server; only what answers as one is ended, since process ids are used again."""
+    """Stop the server, but no other process that got its process id."""
     with contextlib.suppress(urllib.error.URLError):
         running().now()
         os.kill(json.loads(SERVER.read_bytes())["pid"], signal.SIGTERM)
@@ -119,7 +119,7 @@ def stop() -> None:
 
 
 def use_key(key: str) -> None:
-    """Encrypt with a key, and show what AWS says."""
+    """Encrypt with a key, and show AWS's answer."""
     kms = boto3.client("kms", **running().client_arguments(SHOP, "eu-west-1"))
     try:
         kms.encrypt(KeyId=key, Plaintext=b"a cart")

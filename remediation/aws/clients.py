@@ -104,7 +104,7 @@ class Clients:
             self._kept.move_to_end(wanted)
             old = self._kept.popitem(last=False)[1] if len(self._kept) > self._most else None
         if old is not None:
-            old.close()  # whoever still calls it only opens a connection of its own
+            old.close()  # a thread that still calls it opens its own connection
         return client
 
     def limited_to(self, session: Session, operations: Operations) -> Session:

@@ -318,7 +318,7 @@ def _governs(statement: dict[str, Any], key_arn: KeyArn) -> bool:
 
 
 def _forbids_undo(statement: dict[str, Any]) -> bool:
-    """Whether a denying statement may stop a cancellation where it lets somebody schedule.
+    """Whether a denying statement may block a cancellation but not the scheduling.
 
     A condition may be met by the one call and not by the other: the waiting period that is asked
     for, the days without use, the time, the address.
