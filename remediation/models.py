@@ -84,7 +84,8 @@ class KeyArn:
             return text
         if isinstance(text, str) and (match := _KEY_ARN.fullmatch(text)):
             # Many keys share few partitions, accounts and Regions. Interning saves memory.
-            return cls(**{name: sys.intern(part) for name, part in match.groupdict().items()})
+            *shared, key_id = match.group("partition", "account_id", "region", "key_id")
+            return cls(*map(sys.intern, shared), key_id)
         raise ValueError(f"{str(text)[:200]!r} is not the ARN of a KMS key")
 
     def __str__(self) -> str:

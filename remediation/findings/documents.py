@@ -28,9 +28,10 @@ _SPACE: Final = b" \t\r\n"
 _BRACKET: Final = re.compile(
     rb'[^"\[\]{}]*(?:"[^"\\]*(?:\\.[^"\\]*)*"[^"\[\]{}]*)*(?:[\[\]{}"]|\Z)', re.DOTALL
 )
-"""Up to a bracket that is in no string; or to a quote whose string does not end in the text. No part
-can begin where another could go on, so there is nothing to backtrack into. Possessive quantifiers
-would say the same, but those of Python 3.11.2 skip text."""
+"""Matches up to a bracket outside strings, or up to a quote whose string does not end in the text.
+
+No part can begin where another could continue, so a failed match backtracks in linear time. The
+possessive quantifiers of Python 3.11.2 skip text, so there are none."""
 
 _DEEPEST: Final = 1000
 """Brackets within brackets; the parser gives up at about as many."""
