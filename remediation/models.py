@@ -84,8 +84,10 @@ class KeyArn:
             return text
         if isinstance(text, str) and (match := _KEY_ARN.fullmatch(text)):
             # Many keys share few partitions, accounts and Regions. Interning saves memory.
-            *shared, key_id = match.group("partition", "account_id", "region", "key_id")
-            return cls(*map(sys.intern, shared), key_id)
+            partition, account_id, region = map(
+                sys.intern, match.group("partition", "account_id", "region")
+            )
+            return cls(partition, account_id, region, match["key_id"])
         raise ValueError(f"{str(text)[:200]!r} is not the ARN of a KMS key")
 
     def __str__(self) -> str:
