@@ -197,13 +197,13 @@ def _mostly_held(aws: Aws, keys: int) -> Row:
         scene.plan(quotas=True)
         asked = scene.counts.requests
         # All of LookupEvents but the questions by event name, which are asked once.
-        dear = asked["kms:GetKeyLastUsage"] + asked["cloudtrail:LookupEvents"] - 9
+        expensive = asked["kms:GetKeyLastUsage"] + asked["cloudtrail:LookupEvents"] - 9
         held = scene.summary()["hold"]
-    part = dear / (2 * keys)
+    part = expensive / (2 * keys)
     return Row(
-        "plan where cheap rules hold 95 % of the keys: dear calls",
+        "plan where cheap rules hold 95 % of the keys: expensive calls",
         keys,
-        f"{dear} of GetKeyLastUsage and LookupEvents by key, {held} keys held",
+        f"{expensive} of GetKeyLastUsage and LookupEvents by key, {held} keys held",
         f"{2 * keys} without rules before them",
         part,
         "≤ 0.05",

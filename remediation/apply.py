@@ -140,8 +140,9 @@ def apply(
     stop = stop or Stop()
     records = journal.history().keys
     items = plan.chosen
-    expired = _has_expired(plan, collector.accounts.clock.now())
     now = collector.accounts.clock.now()
+    expired = _has_expired(plan, now)
+    watch_use_from = now - USE_REPORTING_DELAY
     again = {} if expired else _read_expensive_again(plan, records, collector, stop)
 
     def one(item: PlanItem) -> KeyResult:
@@ -150,7 +151,6 @@ def apply(
             connection = collector.accounts.connect(item.key_arn)
         except AccountUnavailable as error:
             return _row(item, Outcome.FAILED, str(error))
-        watch_use_from = now - USE_REPORTING_DELAY
         scheduling = _Scheduling(plan, item, connection, collector, journal, stop, watch_use_from)
         evidence = _joined(item.evidence, again.get(item.key_arn), _reread_from(plan))
         return scheduling.run(record, evidence)

@@ -73,7 +73,7 @@ class Stages:
         self.journal = self.folder / "journal.jsonl"
 
     def kms(self, region: str = "eu-west-1") -> Any:
-        """A client of the shop, for somebody else who changes keys there."""
+        """A client of the shop, for other people who change keys there."""
         return boto3.client("kms", **self.aws.client_arguments(SHOP, region))
 
     def arn(self, name: str) -> str:
