@@ -21,7 +21,7 @@ sys.path.insert(0, str(ROOT / "tests"))
 from embedded_aws.process import EmbeddedAws  # noqa: E402
 
 FOLDER = ROOT / "demo-run"
-ESTATE = ROOT / "examples" / "estate.yaml"
+SCENARIO = ROOT / "examples" / "scenario.yaml"
 PROWLER = ROOT / ".tox" / "prowler" / "bin" / "prowler"
 CHECKOV = ROOT / ".tox" / "checkov" / "bin" / "checkov"
 KEYSWEEP = Path(sys.executable).with_name("keysweep")
@@ -127,14 +127,14 @@ def main() -> None:
     """Tell the story."""
     shutil.rmtree(FOLDER, ignore_errors=True)
     FOLDER.mkdir()
-    with EmbeddedAws(ESTATE) as aws:
+    with EmbeddedAws(SCENARIO) as aws:
         customer = [key for key in aws.keys() if key["manager"] == "CUSTOMER"]
         tell(
             "1. The accounts",
             f"Two AWS accounts, three Regions, {len(customer)} customer managed keys. "
             f"{sum(key['state'] == 'Disabled' for key in customer)} are disabled, and each of them "
             "costs from $1 a month until it is deleted.\n"
-            "(An embedded AWS on this machine, described in examples/estate.yaml.)",
+            "(An embedded AWS on this machine, described in examples/scenario.yaml.)",
         )
         story = Story(aws)
         tell("2. Scan: Prowler with the Keysweep checks, once for each account")

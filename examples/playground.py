@@ -29,7 +29,7 @@ from embedded_aws.process import EmbeddedAws  # noqa: E402
 
 FOLDER = ROOT / "playground"
 SERVER = FOLDER / "aws.json"
-ESTATE = ROOT / "examples" / "estate.yaml"
+SCENARIO = ROOT / "examples" / "scenario.yaml"
 SHOP = "111122223333"
 COMMANDS = {
     "prowler": ROOT / ".tox" / "prowler" / "bin" / "prowler",
@@ -42,7 +42,7 @@ def main() -> None:
     """Run one of the commands below."""
     parser = argparse.ArgumentParser(prog="playground", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("start", help="start the AWS anew, with the demo's estate")
+    commands.add_parser("start", help="start the AWS anew, with the demo's scenario")
     commands.add_parser("stop", help="stop it; its files stay")
     days = commands.add_parser("pass-days", help="let days pass in this AWS")
     days.add_argument("days", type=float)
@@ -75,7 +75,7 @@ def start() -> None:
     own.chmod(0o755)
     with (FOLDER / "aws.log").open("wb") as log:
         server = subprocess.Popen(
-            [sys.executable, "-P", "-m", "embedded_aws", "--estate", str(ESTATE)],
+            [sys.executable, "-P", "-m", "embedded_aws", "--scenario", str(SCENARIO)],
             env={**os.environ, "PYTHONPATH": str(ROOT / "tests")},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

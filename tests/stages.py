@@ -59,7 +59,7 @@ WRITES = {"ScheduleKeyDeletion", "CancelKeyDeletion", "TagResource", "EnableKey"
 
 @dataclass
 class Stages:
-    """One estate, one journal, and the stages over them."""
+    """One scenario, one journal, and the stages over them."""
 
     aws: EmbeddedAws
     folder: Path
@@ -256,7 +256,7 @@ def caller(accounts: Accounts, keys: list[KeyArn]) -> None:
 
 
 def nothing_but_the_alarm(err: str) -> bool:
-    """Whether apply told nothing but that no alarm was found, which these estates lack."""
+    """Whether apply told nothing but that no alarm was found, which these scenarios lack."""
     return all(line.startswith(f"keysweep: {NO_ALARM}") for line in err.splitlines())
 
 

@@ -1,4 +1,4 @@
-"""Where the pages' commands run: a checkout or a repository of code, and the estate of the demo.
+"""Where the pages' commands run: a checkout or a repository of code, and the scenario of the demo.
 
 What a reader has installed is really there: the scanners, the command, AWS's command line, pipx and
 uv. Packages come from the package index, and Keysweep itself from the wheel under test.
@@ -49,7 +49,7 @@ def wheels() -> Path:
 
 @pytest.fixture(scope="session")
 def scans(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Prowler's runs so far: the same command on the same estate is scanned once."""
+    """Prowler's runs so far: the same command on the same scenario is scanned once."""
     return tmp_path_factory.mktemp("scans")
 
 
@@ -147,12 +147,12 @@ def setting(
         request.getfixturevalue("scanners_by_pipx")
     if start == "checkout":
         _check_out(folder)
-    elif start == "estate":
+    elif start == "scenario":
         shutil.copytree(ROOT / "examples" / "code", folder)
         shutil.copytree(ROOT / "examples" / "states", folder / "states")
         shutil.copytree(ROOT / "examples" / "checkov", folder, dirs_exist_ok=True)
         subprocess.run(["git", "init", "-q", folder], check=True)
-    with EmbeddedAws(ROOT / "examples" / "estate.yaml") as aws:
+    with EmbeddedAws(ROOT / "examples" / "scenario.yaml") as aws:
         environment = {
             **_without_tox(),
             **installed,

@@ -75,7 +75,7 @@ def test_no_block_is_left_out_but_these() -> None:
     [
         pytest.param(
             page,
-            (page, START.get(page, "estate")),
+            (page, START.get(page, "scenario")),
             id=page,
             marks=() if page in SAMPLE else pytest.mark.slow,
         )

@@ -1,4 +1,4 @@
-"""`python -P -m embedded_aws [--estate FILE]`: starts the server, prints one JSON line, serves."""
+"""`python -P -m embedded_aws [--scenario FILE]`: start a server, print one JSON line, serve."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
-from . import estate as schema
+from . import scenario as schema
 from .server import Server
 from .world import World
 
@@ -20,23 +20,23 @@ from .world import World
 def main() -> int:
     """Start, say where, serve until SIGTERM, SIGINT or the end of the parent."""
     parser = argparse.ArgumentParser(prog="embedded_aws", description=__doc__)
-    parser.add_argument("--estate", type=Path, help="YAML file; without it one empty account")
+    parser.add_argument("--scenario", type=Path, help="YAML file; without it one empty account")
     parser.add_argument("--port", type=int, default=0, help="loopback port; 0 takes a free one")
     parser.add_argument("--quotas", action="store_true", help="throttle as AWS does")
     parser.add_argument("--exit-with-parent", action="store_true", help="end when stdin is closed")
     options = parser.parse_args()
     try:
-        content = schema.load(options.estate) if options.estate else schema.parse(schema.EMPTY)
+        content = schema.load(options.scenario) if options.scenario else schema.parse(schema.EMPTY)
         world = World(content, options.quotas)
     except (OSError, ValueError) as error:
-        print(f"{options.estate}: {error}", file=sys.stderr)
+        print(f"{options.scenario}: {error}", file=sys.stderr)
         return 2
     server = Server(world, options.port)
     ready_line, sys.stdout = sys.stdout, sys.stderr  # moto prints, and the parent reads one line
     try:
         server.gateway.make_resources()
     except ValueError as error:
-        print(f"{options.estate}: {error}", file=sys.stderr)
+        print(f"{options.scenario}: {error}", file=sys.stderr)
         return 2
 
     def stop(*_: int | FrameType | None) -> None:

@@ -10,8 +10,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from . import estate as schema
 from . import names
+from . import scenario as schema
 from .clock import iso
 from .gateway import Gateway
 from .http_message import Reply, Request
@@ -152,7 +152,7 @@ class Control:
         return {"delay_seconds": self._world.trail.delay}
 
     def _reset(self, body: Json) -> Json:
-        content = schema.parse(body["estate"]) if "estate" in body else self._world.estate
+        content = schema.parse(body["scenario"]) if "scenario" in body else self._world.scenario
         self._gateway.replace(World(content))
         return {"accounts": list(content.accounts), "operator": names.OPERATOR}
 

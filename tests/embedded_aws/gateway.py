@@ -69,12 +69,12 @@ class Gateway:
         self.make_resources()
 
     def make_resources(self) -> None:
-        """Make the resources of the world's estate, which costs moto's import."""
-        accounts = self.world.estate.accounts.values()
+        """Make the resources of the world's scenario, which costs moto's import."""
+        accounts = self.world.scenario.accounts.values()
         if any(region.resources for one in accounts for region in one.regions.values()):
             from . import resources
 
-            resources.seed(self, self.world.estate)
+            resources.seed(self, self.world.scenario)
 
     def answer(self, request: Request, logged: bool = True) -> Reply:
         """Answer one request; whatever goes wrong inside becomes AWS's internal error."""
@@ -206,7 +206,7 @@ class Gateway:
             )
             return Reply(200, dict(_JSON), json.dumps(result).encode())
         if request.service == "ec2" and operation == "DescribeRegions":
-            enabled = list(world.estate.accounts[identity.account].regions)
+            enabled = list(world.scenario.accounts[identity.account].regions)
             text = sts.describe_regions(request.form, enabled, visit.request_id)
             return Reply(200, dict(_XML), text.encode())
         return self._other(request, identity, visit.model)

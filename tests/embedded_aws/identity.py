@@ -1,4 +1,4 @@
-"""Who calls: static credentials of the estate's accounts, and sessions of assumable roles."""
+"""Who calls: static credentials of the scenario's accounts, and sessions of assumable roles."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any
 
 from . import names
 from .errors import AwsError, constraint
-from .estate import Estate, Role
 from .iam_policy import Ask, Effect, Subject, evaluate
+from .scenario import Role, Scenario
 
 
 @dataclass(frozen=True)
@@ -63,11 +63,11 @@ class Identity:
 class Identities:
     """Access keys of one embedded AWS."""
 
-    def __init__(self, estate: Estate) -> None:
-        self._estate = estate
+    def __init__(self, scenario: Scenario) -> None:
+        self._scenario = scenario
         self._known: dict[str, Identity] = {}
         self._stale: set[str] = set()
-        for account, content in estate.accounts.items():
+        for account, content in scenario.accounts.items():
             key, _ = names.access_key(account)
             self._known[key] = Identity(
                 account,
@@ -89,7 +89,7 @@ class Identities:
         return found
 
     def operator(self, account: str) -> Identity | None:
-        """Return the operator of an account of the estate."""
+        """Return the operator of an account of the scenario."""
         return self._known.get(names.access_key(account)[0])
 
     def expire_sessions(self) -> int:
@@ -102,11 +102,11 @@ class Identities:
     def assume(
         self, caller: Identity, arn: str, session: str, seconds: int, external_id: str | None
     ) -> Identity:
-        """Return a new session of a role that the estate lists, or raise AccessDenied."""
+        """Return a new session of a role that the scenario lists, or raise AccessDenied."""
         if not 900 <= seconds <= 43_200:
             raise constraint(seconds, "durationSeconds", "have value between 900 and 43200")
         account, role = _parse_role(arn)
-        content = self._estate.accounts.get(account)
+        content = self._scenario.accounts.get(account)
         found: Role | None = content.roles.get(role) if content else None
         if content is None or found is None or found.external_id not in (None, external_id):
             raise AwsError(

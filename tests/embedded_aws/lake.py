@@ -24,7 +24,7 @@ from typing import Any
 from . import cloudtrail, names
 from .clock import DAY, wire
 from .errors import AwsError
-from .estate import Account, Estate
+from .scenario import Account, Scenario
 from .trail import Event, Trail
 
 Json = dict[str, Any]
@@ -80,13 +80,13 @@ class _Query:
 class Lake:
     """Event data stores and queries of one embedded AWS."""
 
-    def __init__(self, estate: Estate, trail: Trail, now: float) -> None:
+    def __init__(self, scenario: Scenario, trail: Trail, now: float) -> None:
         self._trail = trail
         self._queries: dict[str, _Query] = {}
         self.stores: dict[tuple[str, str], list[Store]] = {}
-        for account, content in estate.accounts.items():
+        for account, content in scenario.accounts.items():
             for region in content.regions:
-                self.stores[account, region] = _stores(estate, account, region, content, now)
+                self.stores[account, region] = _stores(scenario, account, region, content, now)
 
     def answer(self, operation: str, account: str, region: str, params: Json, now: float) -> Json:
         """Answer a CloudTrail Lake request, or raise AwsError."""
@@ -133,19 +133,21 @@ class Lake:
 
 
 def store_arn(account: str, region: str, name: str) -> str:
-    """Return the ARN of the estate's event data store of that name."""
+    """Return the ARN of the scenario's event data store of that name."""
     identifier = uuid.uuid5(uuid.NAMESPACE_URL, f"{account}/{region}/{name}")
     return (
         f"arn:{names.partition(region)}:cloudtrail:{region}:{account}:eventdatastore/{identifier}"
     )
 
 
-def _stores(estate: Estate, account: str, region: str, content: Account, now: float) -> list[Store]:
+def _stores(
+    scenario: Scenario, account: str, region: str, content: Account, now: float
+) -> list[Store]:
     return [
         Store(
             store_arn(account, region, one.name),
             one.name,
-            tuple(estate.accounts) if one.organization else (account,),
+            tuple(scenario.accounts) if one.organization else (account,),
             None if one.multi_region else (region,),
             one.retention_days,
             now - one.created_days_ago * DAY,

@@ -252,7 +252,7 @@ class StackKey(CloudFormationModel):
         """Create the key with the properties that moto forgets."""
         properties = cloudformation_json.get("Properties", {})
         adopted = properties.get("AdoptKeyId")
-        if adopted is not None:  # the estate's own way to give a stack a key that exists
+        if adopted is not None:  # the scenario's own way to give a stack a key that exists
             return cls(_backend(account_id, region_name).describe_key(adopted))
         policy = properties.get("KeyPolicy")
         view = _backend(account_id, region_name).create_key(

@@ -11,7 +11,7 @@ _NAMESPACE = uuid.UUID("6f3c2a5e-3d0c-5b5e-9a53-6b6579737765")
 KEY_ID = re.compile(r"(mrk-[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})", re.IGNORECASE)
 ACCOUNT_ID = re.compile(r"\d{12}")
 OPERATOR = "operator"
-"""IAM user of every account whose static credentials the estate hands out."""
+"""IAM user of every account whose static credentials the scenario hands out."""
 
 
 def partition(region: str) -> str:
@@ -24,7 +24,7 @@ def partition(region: str) -> str:
 
 
 def key_id(account: str, region: str, name: str, multi_region: bool = False) -> str:
-    """Return the id of the estate's key `name`; a replica carries its primary's Region here."""
+    """Return the id of the scenario's key `name`; a replica carries its primary's Region here."""
     identifier = uuid.uuid5(_NAMESPACE, f"{account}/{region}/{name}")
     return f"mrk-{identifier.hex}" if multi_region else str(identifier)
 
@@ -40,7 +40,7 @@ def alias_arn(account: str, region: str, alias: str) -> str:
 
 
 def access_key(account: str) -> tuple[str, str]:
-    """Return access key id and secret of the operator of an account of the estate."""
+    """Return access key id and secret of the operator of an account of the scenario."""
     return f"AKIA{_letters('key/' + account)}", _letters("secret/" + account) * 2
 
 

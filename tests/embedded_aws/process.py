@@ -22,14 +22,14 @@ Json = dict[str, Any]
 class EmbeddedAws:
     """Context manager around one server process.
 
-    `estate` is a YAML file or the same content as a mapping; without it there is one empty
+    `scenario` is a YAML file or the same content as a mapping; without it there is one empty
     account. `quotas` throttles as AWS does.
     """
 
     def __init__(
-        self, estate: Path | str | Mapping[str, Any] | None = None, *, quotas: bool = False
+        self, scenario: Path | str | Mapping[str, Any] | None = None, *, quotas: bool = False
     ) -> None:
-        self._estate = estate
+        self._scenario = scenario
         self._quotas = quotas
         self._process: subprocess.Popen[bytes] | None = None
         self._arns: dict[tuple[str, str, str], str] | None = None
@@ -39,8 +39,8 @@ class EmbeddedAws:
     def start(self) -> Self:
         """Start the process and wait until it serves; raise RuntimeError with its words if not."""
         command = [sys.executable, "-P", "-m", "embedded_aws", "--exit-with-parent"]
-        if isinstance(self._estate, Path | str):
-            command += ["--estate", str(self._estate)]
+        if isinstance(self._scenario, Path | str):
+            command += ["--scenario", str(self._scenario)]
         if self._quotas:
             command.append("--quotas")
         folder = str(Path(__file__).resolve().parent.parent)
@@ -55,8 +55,8 @@ class EmbeddedAws:
         if not line:
             raise RuntimeError(f"the embedded AWS did not start (exit {self._process.wait()})")
         self.endpoint = json.loads(line)["endpoint"]
-        if isinstance(self._estate, Mapping):
-            self.reset(self._estate)
+        if isinstance(self._scenario, Mapping):
+            self.reset(self._scenario)
             if self._quotas:
                 self.quotas(True)
         return self
@@ -111,10 +111,10 @@ class EmbeddedAws:
             "region_name": region,
         }
 
-    def reset(self, estate: Mapping[str, Any] | None = None) -> None:
-        """Begin anew, with another estate or the present one: clock, keys, logs, faults, quotas."""
+    def reset(self, scenario: Mapping[str, Any] | None = None) -> None:
+        """Start over with another scenario or the same: clock, keys, logs, faults and quotas."""
         self._arns = None
-        self._ask("POST", "reset", {} if estate is None else {"estate": estate})
+        self._ask("POST", "reset", {} if scenario is None else {"scenario": scenario})
 
     def now(self) -> float:
         """Return the embedded time in seconds since the epoch."""
@@ -139,7 +139,7 @@ class EmbeddedAws:
         return next(iter(self.keys(arn=arn)), None)
 
     def key_arn(self, account: str, region: str, name: str) -> str:
-        """Return the ARN of the estate's key of that name, even after its deletion."""
+        """Return the ARN of the scenario's key of that name, even after its deletion."""
         if self._arns is None:
             self._arns = {
                 (one["account"], one["region"], one["name"]): one["arn"]

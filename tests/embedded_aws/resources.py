@@ -1,4 +1,4 @@
-"""The estate's `resources`: things of other services that name a key, made through their own APIs.
+"""The scenario's `resources`: other services' resources that name a key, made by their APIs.
 
 A resource is a `type` of the recipes below, a `call` of any boto3 operation, or an `answer`: what a
 listing of a service that moto lacks shall contain.
@@ -18,8 +18,8 @@ from botocore.awsrequest import AWSPreparedRequest, AWSResponse, HeadersDict
 from botocore.config import Config
 
 from . import names
-from .estate import Estate, Resource
 from .http_message import Request
+from .scenario import Resource, Scenario
 
 if TYPE_CHECKING:
     from .gateway import Gateway
@@ -30,12 +30,12 @@ Recipe = Callable[[Make, str, str], object]
 
 
 class Trouble(ValueError):
-    """A resource of the estate could not be made."""
+    """A resource of the scenario could not be made."""
 
 
-def seed(gateway: Gateway, estate: Estate) -> None:
-    """Make all resources of an estate; the calls for it leave no trace in logs and trails."""
-    for account, content in estate.accounts.items():
+def seed(gateway: Gateway, scenario: Scenario) -> None:
+    """Make all resources of a scenario; the calls for it leave no trace in logs and trails."""
+    for account, content in scenario.accounts.items():
         for region, inside in content.regions.items():
             maker = _Maker(gateway, account, region)
             for resource in inside.resources:
@@ -588,7 +588,7 @@ def codebuild_project(make: Make, name: str, key: str) -> None:
 
 
 def stack(make: Make, name: str, key: str) -> None:
-    """A CloudFormation stack that owns the estate's key (named by id or ARN)."""
+    """A CloudFormation stack that owns the scenario's key (named by id or ARN)."""
     template = {
         "Resources": {
             "Key": {

@@ -1,4 +1,4 @@
-"""Turns an estate into keys, aliases, grants and past CloudTrail events."""
+"""Turns a scenario into keys, aliases, grants and past CloudTrail events."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import hashlib
 import json
 import uuid
 
-from . import estate as schema
 from . import names
+from . import scenario as schema
 from .clock import DAY
 from .kms.granting import new_grant_ids
 from .kms.keys import Alias, Grant, Key, Keys, Use
@@ -16,17 +16,17 @@ from .trail import Event, Trail
 
 
 class Seeder:
-    """Fills keys and trail from an estate, at one moment of the embedded clock."""
+    """Fills keys and trail from a scenario, at one moment of the embedded clock."""
 
     def __init__(self, keys: Keys, trail: Trail, now: float) -> None:
         self._keys = keys
         self._trail = trail
         self._now = now
         self.arns: dict[tuple[str, str, str], str] = {}
-        """ARN by account, Region and the estate's name of the key."""
+        """ARN by account, Region and the scenario's name of the key."""
 
-    def seed(self, content: schema.Estate) -> None:
-        """Create everything that the estate's `keys`, `managed` and stores describe."""
+    def seed(self, content: schema.Scenario) -> None:
+        """Create everything that the scenario's `keys`, `managed` and stores describe."""
         for account, one in content.accounts.items():
             for region, inside in one.regions.items():
                 for store in inside.custom_key_stores:

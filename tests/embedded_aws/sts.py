@@ -53,7 +53,7 @@ def answer(
 
 
 def describe_regions(params: Mapping[str, str], enabled: list[str], request_id: str) -> str:
-    """Answer EC2's DescribeRegions: an account has the Regions that the estate gives it."""
+    """Answer EC2's DescribeRegions: an account has the Regions that the scenario gives it."""
     regions = dict.fromkeys(enabled, "opt-in-not-required")
     if params.get("AllRegions") == "true":
         regions |= {name: "not-opted-in" for name in _NOT_OPTED_IN if name not in regions}

@@ -1,4 +1,4 @@
-"""Short ways for tests: one estate, clients for it, outcomes of calls."""
+"""Short ways for tests: one scenario, clients for it, outcomes of calls."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _SESSION = boto3.session.Session()
 
 
 class Lab:
-    """A server with one estate in two accounts; clients call once, without retries."""
+    """A server with one scenario in two accounts; clients call once, without retries."""
 
     def __init__(self, aws: EmbeddedAws) -> None:
         self.aws = aws
 
-    def estate(self, *keys: dict[str, Any], region: str = "eu-west-1", **account: Any) -> None:
+    def scenario(self, *keys: dict[str, Any], region: str = "eu-west-1", **account: Any) -> None:
         """Begin anew with these keys in one Region of ACCOUNT; `account` adds to the account."""
         regions = {region: {"keys": list(keys)}, "us-east-1": {}, "eu-central-1": {}}
         other = {"regions": {region: {}}, "roles": ["Reader"]}
@@ -39,7 +39,7 @@ class Lab:
         return make(service, config=config, **self.aws.client_arguments(account, region))
 
     def arn(self, name: str, region: str = "eu-west-1", account: str = ACCOUNT) -> str:
-        """Return the ARN of the estate's key of that name."""
+        """Return the ARN of the scenario's key of that name."""
         return self.aws.key_arn(account, region, name)
 
 

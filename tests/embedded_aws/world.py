@@ -1,4 +1,4 @@
-"""Everything one embedded AWS knows, made anew from an estate by `reset`."""
+"""Everything one embedded AWS knows, made anew from a scenario by `reset`."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from .clock import Clock
-from .estate import Estate
 from .faults import Faults
 from .identity import Identities
 from .kms.keys import Keys
 from .lake import Lake
 from .quotas import Quotas
+from .scenario import Scenario
 from .seed import Seeder
 from .trail import Event, Trail
 
@@ -35,15 +35,15 @@ class LoggedCall:
 
 
 class World:
-    """One estate at one time; `lock` guards the keys."""
+    """One scenario at one time; `lock` guards the keys."""
 
-    def __init__(self, estate: Estate, quotas_on: bool = False) -> None:
+    def __init__(self, scenario: Scenario, quotas_on: bool = False) -> None:
         self.lock = threading.RLock()
         self.clock = Clock()
-        self.estate = estate
+        self.scenario = scenario
         self.keys = Keys()
         self.trail = Trail()
-        self.identities = Identities(estate)
+        self.identities = Identities(scenario)
         self.faults = Faults()
         self.quotas = Quotas()
         self.quotas.on = quotas_on
@@ -51,10 +51,10 @@ class World:
         self.answers: dict[tuple[str, str, str, str], dict[str, Any]] = {}
         """What listings contain, by account, Region, service (botocore's name) and operation."""
         now = self.clock.now()
-        self.lake = Lake(estate, self.trail, now)
-        self.tracking_started = now - estate.tracking_started_days_ago * 86_400
+        self.lake = Lake(scenario, self.trail, now)
+        self.tracking_started = now - scenario.tracking_started_days_ago * 86_400
         seeder = Seeder(self.keys, self.trail, now)
-        seeder.seed(estate)
+        seeder.seed(scenario)
         self.key_arns: Mapping[tuple[str, str, str], str] = seeder.arns
         self.keys.settle(now)
 

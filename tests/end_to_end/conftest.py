@@ -19,7 +19,7 @@ REGIONS = ("eu-west-1", "eu-central-1", "us-east-1")
 SHOP, DATA = "111122223333", "444455556666"
 DEAD = {"state": "Disabled", "created_days_ago": 900, "disabled_days_ago": 400}
 
-ESTATE: dict[str, Any] = {
+SCENARIO: dict[str, Any] = {
     "accounts": {
         SHOP: {
             "regions": {
@@ -76,8 +76,8 @@ def prowler() -> Path:
 
 @pytest.fixture(scope="module")
 def aws() -> Iterator[EmbeddedAws]:
-    """The estate above, for the tests of one module in their order."""
-    with EmbeddedAws(ESTATE) as server:
+    """The scenario above, for the tests of one module in their order."""
+    with EmbeddedAws(SCENARIO) as server:
         yield server
 
 

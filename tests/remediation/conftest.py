@@ -35,7 +35,7 @@ STATE_ONLY_RULES = (
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[EmbeddedAws]:
-    """One process for the session; each test begins with an estate of its own."""
+    """One process for the session; each test begins with a scenario of its own."""
     with EmbeddedAws() as aws:
         yield aws
 
@@ -43,13 +43,13 @@ def server() -> Iterator[EmbeddedAws]:
 @pytest.fixture(scope="module")
 def own_server() -> Iterator[EmbeddedAws]:
     """One process for a module whose calls may hang or be killed on their way: none of them reaches
-    another module's estate."""
+    another module's scenario."""
     with EmbeddedAws() as aws:
         yield aws
 
 
 @pytest.fixture
-def estate(server: EmbeddedAws) -> Callable[[Mapping[str, Any]], EmbeddedAws]:
+def scenario(server: EmbeddedAws) -> Callable[[Mapping[str, Any]], EmbeddedAws]:
     """Begin anew with these accounts."""
 
     def begin(accounts: Mapping[str, Any]) -> EmbeddedAws:
@@ -60,10 +60,10 @@ def estate(server: EmbeddedAws) -> Callable[[Mapping[str, Any]], EmbeddedAws]:
 
 
 @pytest.fixture
-def aws(estate: Callable[[Mapping[str, Any]], EmbeddedAws]) -> EmbeddedAws:
+def aws(scenario: Callable[[Mapping[str, Any]], EmbeddedAws]) -> EmbeddedAws:
     """Two accounts with dead keys and some that are not."""
     dead = {"state": "Disabled", "created_days_ago": 900, "disabled_days_ago": 400}
-    return estate(
+    return scenario(
         {
             SHOP: {
                 "regions": {

@@ -292,7 +292,7 @@ Planned = tuple[Plan, dict[str, str]]
 
 @pytest.fixture(scope="module")
 def planned(server: EmbeddedAws, tmp_path_factory: pytest.TempPathFactory) -> Planned:
-    """The plan of the whole estate, and the names of its keys in the first Region by ARN."""
+    """The plan of the whole scenario, and the names of its keys in the first Region by ARN."""
     keys = [{"name": "dead-{n}", "count": 100, **LONG_DEAD}]
     keys += [{"name": name, **LONG_DEAD, **(need.key or {})} for name, need in NEEDED.items()]
     for key in keys:

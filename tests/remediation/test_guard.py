@@ -202,7 +202,7 @@ def test_all_looks_into_the_accounts_named_through_their_role(
 
 
 def test_all_sees_a_resource_that_names_a_key_by_its_alias(
-    estate: Callable[..., EmbeddedAws], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    scenario: Callable[..., EmbeddedAws], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     pending = {"state": "PendingDeletion", "scheduled_days_ago": 3, "window_days": 30}
     secret = {"Name": "s", "KmsKeyId": "alias/orders"}
@@ -213,7 +213,7 @@ def test_all_sees_a_resource_that_names_a_key_by_its_alias(
         ],
         "resources": [{"call": "secretsmanager.create_secret", "with": secret}],
     }
-    aws = estate({SHOP: {"regions": {"eu-west-1": region}}})
+    aws = scenario({SHOP: {"regions": {"eu-west-1": region}}})
     for name, value in aws.environment(SHOP).items():
         monkeypatch.setenv(name, value)
     few_references(monkeypatch)
@@ -248,11 +248,11 @@ def test_what_is_gone_is_told_and_wants_nothing(
 
 
 def test_all_tells_of_keys_that_it_cannot_describe(
-    estate: Callable[..., EmbeddedAws], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    scenario: Callable[..., EmbeddedAws], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     pending = {"state": "PendingDeletion", "scheduled_days_ago": 3, "window_days": 30}
     keys = [{"name": "dark", **pending}, {"name": "seen", **pending}, {"name": "alive"}]
-    aws = estate({SHOP: {"regions": {"eu-west-1": {"keys": keys}}}})
+    aws = scenario({SHOP: {"regions": {"eu-west-1": {"keys": keys}}}})
     for name, value in aws.environment(SHOP).items():
         monkeypatch.setenv(name, value)
     few_references(monkeypatch)
@@ -295,11 +295,11 @@ def test_what_cannot_be_looked_at_is_no_sign_and_no_all_clear(
 
 
 def test_every_pending_key_is_watched_with_the_generated_permissions_alone(
-    estate: Callable[..., EmbeddedAws], keysweep: Callable[..., Any], state_only: Path
+    scenario: Callable[..., EmbeddedAws], keysweep: Callable[..., Any], state_only: Path
 ) -> None:
     guard = json.loads((policies_folder() / "iam" / "guard.json").read_text(encoding="utf-8"))
     pending = {"state": "PendingDeletion", "scheduled_days_ago": 3, "window_days": 30}
-    aws = estate(
+    aws = scenario(
         {
             SHOP: {
                 "regions": {

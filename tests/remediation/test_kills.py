@@ -57,7 +57,7 @@ class Children:
         return not ended
 
 
-def _estate(server: EmbeddedAws) -> None:
+def _scenario(server: EmbeddedAws) -> None:
     here = {"keys": [{"name": "here-{n}", "count": 6, **DEAD}]}
     there = {"keys": [{"name": "there-{n}", "count": 6, **DEAD}]}
     server.reset(
@@ -77,7 +77,7 @@ def children(own_server: EmbeddedAws, tmp_path_factory: pytest.TempPathFactory) 
     with pytest.MonkeyPatch.context() as patch:
         work_here(patch, own_server)
         for _ in range(3):
-            _estate(own_server)
+            _scenario(own_server)
             run = Stages(own_server, tmp_path_factory.mktemp("measure"), state_only())
             run.plan()
             assert not made.run("apply", run, None)
@@ -100,7 +100,7 @@ def figures(request: pytest.FixtureRequest) -> Iterator[Counter[str]]:
 
 @pytest.fixture
 def run(own_server: EmbeddedAws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stages:
-    _estate(own_server)
+    _scenario(own_server)
     work_here(monkeypatch, own_server, pauses=(0.0, 0.1, 0.3))
     return Stages(own_server, tmp_path, state_only())
 

@@ -20,9 +20,9 @@ REFERENCES = [policy for name, policy in POLICIES.items() if name.startswith("re
 
 
 @pytest.fixture
-def guarded(estate: Callable[..., EmbeddedAws]) -> EmbeddedAws:
+def guarded(scenario: Callable[..., EmbeddedAws]) -> EmbeddedAws:
     """An account whose roles have the generated documents and nothing else."""
-    return estate(
+    return scenario(
         {
             OPERATOR: {"regions": ["eu-west-1"]},
             SHOP: {

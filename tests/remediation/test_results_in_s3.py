@@ -313,7 +313,7 @@ def test_without_credentials_the_sentence_says_so(bucket: Bucket, plan: Callable
 
 
 def test_the_generated_document_is_enough_and_names_the_bucket_alone(
-    estate: Callable[..., EmbeddedAws],
+    scenario: Callable[..., EmbeddedAws],
     results: Callable[..., Path],
     plan: Callable[..., Any],
 ) -> None:
@@ -326,7 +326,7 @@ def test_the_generated_document_is_enough_and_names_the_bucket_alone(
     fill = {"Statement": [{"Effect": "Allow", "Action": ["s3:CreateBucket", "s3:PutObject"],
                            "Resource": "*"}]}  # fmt: skip
     for allowed, code in (([document], 0), ([], 2)):
-        aws = estate({SHOP: {**keys, "policies": [policies["plan"], fill, *allowed]}})
+        aws = scenario({SHOP: {**keys, "policies": [policies["plan"], fill, *allowed]}})
         Bucket(aws, results).run(SHOP, "20261103030000", "dead-1")
         done = plan(f"s3://{BUCKET}/output")
         assert done.code == code, done.err

@@ -1,4 +1,4 @@
-"""One embedded AWS for all tests of it; every test gives it its own estate."""
+"""One embedded AWS for all tests of it; every test gives it its own scenario."""
 
 from __future__ import annotations
 
@@ -19,5 +19,5 @@ def server() -> Iterator[EmbeddedAws]:
 @pytest.fixture
 def lab(server: EmbeddedAws) -> Lab:
     made = Lab(server)
-    made.estate()
+    made.scenario()
     return made

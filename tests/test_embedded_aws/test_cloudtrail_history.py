@@ -1,4 +1,4 @@
-"""LookupEvents over the calls made and the estate's past, and CloudTrail Lake."""
+"""LookupEvents over the calls made and the scenario's past, and CloudTrail Lake."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def lookup(lab: Lab, key: str | None = None, value: str = "", **more: Any) -> li
 
 
 def test_calls_are_recorded_with_caller_key_and_error(lab: Lab) -> None:
-    lab.estate({"name": "dead", "state": "Disabled"})
+    lab.scenario({"name": "dead", "state": "Disabled"})
     arn = lab.arn("dead")
     outcome(lab.client("kms").encrypt, KeyId=arn, Plaintext=b"secret")
     [event] = lookup(lab, "EventName", "Encrypt")
@@ -47,7 +47,7 @@ def test_calls_are_recorded_with_caller_key_and_error(lab: Lab) -> None:
 
 
 def test_events_show_when_the_delay_has_passed(lab: Lab) -> None:
-    lab.estate({"name": "key"})
+    lab.scenario({"name": "key"})
     lab.aws.delay_trail(minutes=15)
     lab.client("kms").describe_key(KeyId=lab.arn("key"))
     assert lookup(lab, "EventName", "DescribeKey") == []
@@ -58,14 +58,14 @@ def test_events_show_when_the_delay_has_passed(lab: Lab) -> None:
 
 
 def test_secrets_are_not_recorded(lab: Lab) -> None:
-    lab.estate({"name": "key"})
+    lab.scenario({"name": "key"})
     lab.client("kms").encrypt(KeyId=lab.arn("key"), Plaintext=b"secret")
     [event] = lookup(lab, "EventName", "Encrypt")
     assert "laintext" not in event["CloudTrailEvent"]
 
 
 def test_every_kind_of_outcome_is_recorded(lab: Lab) -> None:
-    lab.estate({"name": "dead", "state": "PendingDeletion"}, {"name": "live"})
+    lab.scenario({"name": "dead", "state": "PendingDeletion"}, {"name": "live"})
     kms = lab.client("kms")
     outcome(kms.encrypt, KeyId=lab.arn("dead"), Plaintext=b"x")
     kms.encrypt(KeyId=lab.arn("live"), Plaintext=b"x")
@@ -82,7 +82,7 @@ def test_every_kind_of_outcome_is_recorded(lab: Lab) -> None:
 
 def test_a_dropped_request_leaves_no_event_and_a_dropped_answer_does(lab: Lab) -> None:
     for kind, expected in (("drop_before", 0), ("drop_after", 1)):
-        lab.estate()
+        lab.scenario()
         lab.aws.fault(kind, operation="ListKeys")
         with pytest.raises(Exception, match="Connection"):
             lab.client("kms").list_keys()
@@ -95,7 +95,7 @@ def test_the_use_of_a_shared_key_is_in_both_accounts_trails(lab: Lab) -> None:
             {"Effect": "Allow", "Principal": "*", "Action": "kms:*", "Resource": "*"},
         ]
     }
-    lab.estate({"name": "shared", "policy": policy})
+    lab.scenario({"name": "shared", "policy": policy})
     lab.client("kms", account=OTHER).encrypt(KeyId=lab.arn("shared"), Plaintext=b"x")
     for account in (ACCOUNT, OTHER):
         events = lab.client("cloudtrail", account=account).lookup_events()["Events"]
@@ -105,8 +105,8 @@ def test_the_use_of_a_shared_key_is_in_both_accounts_trails(lab: Lab) -> None:
         assert record["userIdentity"]["accountId"] == OTHER
 
 
-def test_the_estates_past_is_there_and_ends_after_90_days(lab: Lab) -> None:
-    lab.estate(
+def test_the_scenarios_past_is_there_and_ends_after_90_days(lab: Lab) -> None:
+    lab.scenario(
         {"name": "old", "state": "Disabled", "disabled_days_ago": 89, "created_days_ago": 200},
         {"name": "older", "state": "Disabled", "disabled_days_ago": 91, "created_days_ago": 200},
         {"name": "saved", "state": "Disabled", "restored_days_ago": 12, "disabled_by": "Janitor"},
@@ -150,7 +150,7 @@ def test_the_estates_past_is_there_and_ends_after_90_days(lab: Lab) -> None:
 
 
 def test_events_come_newest_first_by_50_whatever_happens_between_pages(lab: Lab) -> None:
-    lab.estate({"name": "key"})
+    lab.scenario({"name": "key"})
     kms, trail = lab.client("kms"), lab.client("cloudtrail")
     for _ in range(120):
         kms.describe_key(KeyId=lab.arn("key"))
@@ -168,7 +168,9 @@ def test_events_come_newest_first_by_50_whatever_happens_between_pages(lab: Lab)
 
 
 def test_the_time_range_narrows(lab: Lab) -> None:
-    lab.estate({"name": "key", "events": [{"name": "Decrypt", "days_ago": d} for d in (5, 15, 25)]})
+    lab.scenario(
+        {"name": "key", "events": [{"name": "Decrypt", "days_ago": d} for d in (5, 15, 25)]}
+    )
     now = lab.aws.now()
 
     def ago(days: float) -> datetime:
@@ -211,7 +213,7 @@ def test_regions_and_accounts_have_trails_of_their_own(lab: Lab) -> None:
 
 
 def test_the_deletion_itself_is_an_event(lab: Lab) -> None:
-    lab.estate({"name": "dead", "state": "PendingDeletion", "window_days": 7})
+    lab.scenario({"name": "dead", "state": "PendingDeletion", "window_days": 7})
     arn = lab.arn("dead")
     lab.aws.advance(days=8)
     [event] = lookup(lab, "EventName", "DeleteKey")
@@ -247,7 +249,7 @@ def ask(lab: Lab, statement: str) -> list[dict[str, str]]:
 
 @pytest.fixture
 def store(lab: Lab) -> str:
-    """An estate with two years of events, and an organisation's event data store."""
+    """A scenario with two years of events, and an organisation's event data store."""
     keys = [
         {
             "name": "old-{n}",

@@ -81,7 +81,7 @@ def pending(lab: Lab, name: str = "dead") -> bool:
     ],
 )
 def test_a_call_that_gives_no_answer_was_done_or_not(lab: Lab, kind: str, done: bool) -> None:
-    lab.estate({"name": "dead", "state": "Disabled"})
+    lab.scenario({"name": "dead", "state": "Disabled"})
     lab.aws.fault(kind, operation="ScheduleKeyDeletion", seconds=0.2)
     with pytest.raises((ClientError, BotoCoreError)):
         lab.client("kms").schedule_key_deletion(KeyId=lab.arn("dead"), PendingWindowInDays=7)
@@ -90,7 +90,7 @@ def test_a_call_that_gives_no_answer_was_done_or_not(lab: Lab, kind: str, done: 
 
 @pytest.mark.parametrize("kind", ["truncate", "truncate_unsized", "truncate_valid_length"])
 def test_a_cut_answer_was_done(lab: Lab, kind: str) -> None:
-    lab.estate({"name": "dead", "state": "Disabled"})
+    lab.scenario({"name": "dead", "state": "Disabled"})
     lab.aws.fault(kind, operation="ScheduleKeyDeletion")
     try:
         answer = lab.client("kms").schedule_key_deletion(
@@ -124,7 +124,7 @@ def raw(lab: Lab, target: str, body: dict[str, Any]) -> tuple[http.client.HTTPRe
 
 
 def test_the_three_ways_to_cut_an_answer(lab: Lab) -> None:
-    lab.estate({"name": "key"})
+    lab.scenario({"name": "key"})
     whole = raw(lab, "DescribeKey", {"KeyId": lab.arn("key")})[1]
     for kind in ("truncate", "truncate_unsized", "truncate_valid_length"):
         lab.aws.fault(kind)
@@ -140,7 +140,7 @@ def test_the_three_ways_to_cut_an_answer(lab: Lab) -> None:
 
 
 def test_a_fault_hits_what_it_addresses_and_nothing_else(lab: Lab) -> None:
-    lab.estate({"name": "one", "aliases": ["alias/one"]}, {"name": "two"})
+    lab.scenario({"name": "one", "aliases": ["alias/one"]}, {"name": "two"})
     lab.aws.fault(
         "deny",
         service="kms",
@@ -220,7 +220,7 @@ def test_a_throttled_call_is_http_400_and_its_bucket_fills_again(lab: Lab) -> No
 
 
 def test_a_throttled_call_is_not_done(lab: Lab) -> None:
-    lab.estate({"name": "dead-{n}", "count": 40, "state": "Disabled"})
+    lab.scenario({"name": "dead-{n}", "count": 40, "state": "Disabled"})
     lab.aws.quotas(True)
     kms = lab.client("kms")
     answers = [

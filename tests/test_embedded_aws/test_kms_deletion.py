@@ -18,7 +18,7 @@ def seconds(moment: datetime) -> float:
 
 @pytest.mark.parametrize("window", [1, 6, 31, 365])
 def test_a_window_outside_7_to_30_is_refused_and_changes_nothing(lab: Lab, window: int) -> None:
-    lab.estate({"name": "dead", "state": "Disabled"})
+    lab.scenario({"name": "dead", "state": "Disabled"})
     kms, arn = lab.client("kms"), lab.arn("dead")
     call = kms.schedule_key_deletion
     assert outcome(call, KeyId=arn, PendingWindowInDays=window) == "ValidationException"
@@ -27,7 +27,7 @@ def test_a_window_outside_7_to_30_is_refused_and_changes_nothing(lab: Lab, windo
 
 @pytest.mark.parametrize("window", [7, 30])
 def test_the_answer_of_schedule_has_arn_date_state_and_window(lab: Lab, window: int) -> None:
-    lab.estate({"name": "dead", "state": "Disabled"})
+    lab.scenario({"name": "dead", "state": "Disabled"})
     kms, arn = lab.client("kms"), lab.arn("dead")
     answer = kms.schedule_key_deletion(KeyId=arn.split("/")[1], PendingWindowInDays=window)
     expected = lab.aws.now() + window * DAY
@@ -37,13 +37,13 @@ def test_the_answer_of_schedule_has_arn_date_state_and_window(lab: Lab, window: 
 
 
 def test_the_window_is_30_days_when_none_is_sent(lab: Lab) -> None:
-    lab.estate({"name": "dead", "state": "Disabled"})
+    lab.scenario({"name": "dead", "state": "Disabled"})
     answer = lab.client("kms").schedule_key_deletion(KeyId=lab.arn("dead"))
     assert answer["PendingWindowInDays"] == 30
 
 
 def test_scheduling_twice_is_refused_and_keeps_the_date(lab: Lab) -> None:
-    lab.estate({"name": "dead", "state": "Disabled"})
+    lab.scenario({"name": "dead", "state": "Disabled"})
     kms, arn = lab.client("kms"), lab.arn("dead")
     date = kms.schedule_key_deletion(KeyId=arn, PendingWindowInDays=9)["DeletionDate"]
     call = kms.schedule_key_deletion
@@ -52,7 +52,7 @@ def test_scheduling_twice_is_refused_and_keeps_the_date(lab: Lab) -> None:
 
 
 def test_the_answer_of_cancel_is_the_arn_and_the_date_goes(lab: Lab) -> None:
-    lab.estate({"name": "dead", "state": "PendingDeletion"})
+    lab.scenario({"name": "dead", "state": "PendingDeletion"})
     kms, arn = lab.client("kms"), lab.arn("dead")
     assert kms.cancel_key_deletion(KeyId=arn.split("/")[1])["KeyId"] == arn
     shown = kms.describe_key(KeyId=arn)["KeyMetadata"]
@@ -61,7 +61,7 @@ def test_the_answer_of_cancel_is_the_arn_and_the_date_goes(lab: Lab) -> None:
 
 @pytest.mark.parametrize("operation", ["schedule_key_deletion", "cancel_key_deletion"])
 def test_neither_takes_an_alias(lab: Lab, operation: str) -> None:
-    lab.estate({"name": "dead", "state": "Disabled", "aliases": ["alias/dead"]})
+    lab.scenario({"name": "dead", "state": "Disabled", "aliases": ["alias/dead"]})
     call = getattr(lab.client("kms"), operation)
     assert outcome(call, KeyId="alias/dead") == "NotFoundException"
     arn = f"arn:aws:kms:eu-west-1:{ACCOUNT}:alias/dead"
@@ -70,20 +70,20 @@ def test_neither_takes_an_alias(lab: Lab, operation: str) -> None:
 
 @pytest.mark.parametrize("operation", ["schedule_key_deletion", "cancel_key_deletion"])
 def test_neither_takes_a_key_of_another_account(lab: Lab, operation: str) -> None:
-    lab.estate({"name": "dead", "state": "Disabled"})
+    lab.scenario({"name": "dead", "state": "Disabled"})
     call = getattr(lab.client("kms", account=OTHER), operation)
     assert outcome(call, KeyId=lab.arn("dead")) == "AccessDeniedException"
     assert {one["state"] for one in lab.aws.keys()} == {"Disabled"}
 
 
 def test_a_key_of_another_region_is_not_found_here(lab: Lab) -> None:
-    lab.estate({"name": "dead", "state": "Disabled"})
+    lab.scenario({"name": "dead", "state": "Disabled"})
     call = lab.client("kms", region="us-east-1").describe_key
     assert outcome(call, KeyId=lab.arn("dead")) == "NotFoundException"
 
 
 def test_enable_and_disable_take_arns(lab: Lab) -> None:
-    lab.estate({"name": "key"})
+    lab.scenario({"name": "key"})
     kms, arn = lab.client("kms"), lab.arn("key")
     kms.disable_key(KeyId=arn)
     assert kms.describe_key(KeyId=arn)["KeyMetadata"]["Enabled"] is False
@@ -92,7 +92,7 @@ def test_enable_and_disable_take_arns(lab: Lab) -> None:
 
 
 def test_a_key_lives_until_the_end_of_its_window_and_not_longer(lab: Lab) -> None:
-    lab.estate({"name": "dead", "state": "Disabled", "aliases": ["alias/dead"]})
+    lab.scenario({"name": "dead", "state": "Disabled", "aliases": ["alias/dead"]})
     kms, arn = lab.client("kms"), lab.arn("dead")
     kms.schedule_key_deletion(KeyId=arn, PendingWindowInDays=7)
     lab.aws.advance(days=6, hours=23)
@@ -107,7 +107,7 @@ def test_a_key_lives_until_the_end_of_its_window_and_not_longer(lab: Lab) -> Non
 
 
 def test_a_cancelled_key_outlives_its_old_date(lab: Lab) -> None:
-    lab.estate({"name": "dead", "state": "PendingDeletion", "window_days": 7})
+    lab.scenario({"name": "dead", "state": "PendingDeletion", "window_days": 7})
     kms, arn = lab.client("kms"), lab.arn("dead")
     kms.cancel_key_deletion(KeyId=arn)
     lab.aws.advance(days=40)
@@ -115,7 +115,7 @@ def test_a_cancelled_key_outlives_its_old_date(lab: Lab) -> None:
 
 
 def test_a_primary_waits_for_its_replicas_and_shows_its_window_but_no_date(lab: Lab) -> None:
-    lab.estate({"name": "set", "state": "Disabled", "replicas": ["us-east-1"]})
+    lab.scenario({"name": "set", "state": "Disabled", "replicas": ["us-east-1"]})
     kms, arn = lab.client("kms"), lab.arn("set")
     answer = kms.schedule_key_deletion(KeyId=arn, PendingWindowInDays=8)
     assert answer["KeyState"] == "PendingReplicaDeletion"
@@ -128,7 +128,7 @@ def test_a_primary_waits_for_its_replicas_and_shows_its_window_but_no_date(lab: 
 
 
 def test_the_window_of_a_primary_starts_when_its_last_replica_is_deleted(lab: Lab) -> None:
-    lab.estate({"name": "set", "state": "Disabled", "replicas": ["us-east-1", "eu-central-1"]})
+    lab.scenario({"name": "set", "state": "Disabled", "replicas": ["us-east-1", "eu-central-1"]})
     kms, arn = lab.client("kms"), lab.arn("set")
     kms.schedule_key_deletion(KeyId=arn, PendingWindowInDays=8)
     for region in ("us-east-1", "eu-central-1"):
@@ -145,7 +145,7 @@ def test_the_window_of_a_primary_starts_when_its_last_replica_is_deleted(lab: La
 
 
 def test_a_long_move_of_the_clock_ends_both_windows_in_turn(lab: Lab) -> None:
-    lab.estate({"name": "set", "state": "Disabled", "replicas": ["us-east-1"]})
+    lab.scenario({"name": "set", "state": "Disabled", "replicas": ["us-east-1"]})
     lab.client("kms").schedule_key_deletion(KeyId=lab.arn("set"))
     lab.client("kms", "us-east-1").schedule_key_deletion(KeyId=lab.arn("set", "us-east-1"))
     lab.aws.advance(days=365)
@@ -153,7 +153,7 @@ def test_a_long_move_of_the_clock_ends_both_windows_in_turn(lab: Lab) -> None:
 
 
 def test_a_replica_alone_is_scheduled_like_any_key(lab: Lab) -> None:
-    lab.estate({"name": "set", "replicas": ["us-east-1"]})
+    lab.scenario({"name": "set", "replicas": ["us-east-1"]})
     kms = lab.client("kms", "us-east-1")
     answer = kms.schedule_key_deletion(KeyId=lab.arn("set", "us-east-1"), PendingWindowInDays=7)
     assert (answer["KeyState"], "DeletionDate" in answer) == ("PendingDeletion", True)

@@ -26,7 +26,7 @@ def pages(call: Callable[..., Any], field: str, **arguments: Any) -> list[list[A
 
 
 def test_list_keys_pages_by_100_unless_told(lab: Lab) -> None:
-    lab.estate({"name": "key-{n}", "count": 250})
+    lab.scenario({"name": "key-{n}", "count": 250})
     call = lab.client("kms").list_keys
     assert [len(page) for page in pages(call, "Keys")] == [100, 100, 50]
     assert [len(page) for page in pages(call, "Keys", Limit=1000)] == [250]
@@ -48,7 +48,7 @@ def test_list_keys_pages_by_100_unless_told(lab: Lab) -> None:
 def test_a_limit_beyond_the_operations_own_is_refused(
     lab: Lab, operation: str, arguments: dict[str, str], limit: int
 ) -> None:
-    lab.estate({"name": "key"})
+    lab.scenario({"name": "key"})
     named = {name: lab.arn(value) for name, value in arguments.items()}
     call = getattr(lab.client("kms"), operation)
     assert outcome(call, **named, Limit=limit) == "ValidationException"
@@ -61,7 +61,7 @@ def test_a_foreign_marker_is_refused(lab: Lab) -> None:
 
 
 def test_aliases_page_by_50_and_list_those_of_one_key(lab: Lab) -> None:
-    lab.estate({"name": "key-{n}", "count": 120, "aliases": ["alias/key-{n}"]})
+    lab.scenario({"name": "key-{n}", "count": 120, "aliases": ["alias/key-{n}"]})
     call = lab.client("kms").list_aliases
     found = pages(call, "Aliases")
     assert [len(page) for page in found[:-1]] == [50, 50]
@@ -80,7 +80,7 @@ def test_aliases_of_unused_aws_services_have_no_target(lab: Lab) -> None:
 
 def test_grants_page_by_50(lab: Lab) -> None:
     grant = {"grantee": "arn:aws:iam::{account}:role/app", "count": 120}
-    lab.estate({"name": "key", "grants": [grant]})
+    lab.scenario({"name": "key", "grants": [grant]})
     call = lab.client("kms").list_grants
     found = pages(call, "Grants", KeyId=lab.arn("key"))
     assert [len(page) for page in found] == [50, 50, 20]
@@ -91,7 +91,7 @@ def test_grants_page_by_50(lab: Lab) -> None:
 
 
 def test_describe_key_is_complete_for_a_multi_region_set(lab: Lab) -> None:
-    lab.estate({"name": "set", "replicas": ["us-east-1", "eu-central-1"]})
+    lab.scenario({"name": "set", "replicas": ["us-east-1", "eu-central-1"]})
     expected = {
         "PrimaryKey": {"Arn": lab.arn("set"), "Region": "eu-west-1"},
         "ReplicaKeys": [
@@ -156,7 +156,7 @@ def test_imported_material_arrives_and_goes(lab: Lab) -> None:
 
 @pytest.mark.parametrize("name", ["{id}", "{arn}", "alias/key", "{alias_arn}"])
 def test_describe_key_takes_id_arn_alias_and_alias_arn(lab: Lab, name: str) -> None:
-    lab.estate({"name": "key", "aliases": ["alias/key"]})
+    lab.scenario({"name": "key", "aliases": ["alias/key"]})
     arn = lab.arn("key")
     alias_arn = f"arn:aws:kms:eu-west-1:{ACCOUNT}:alias/key"
     named = name.format(id=arn.split("/")[1], arn=arn, alias_arn=alias_arn)
@@ -177,7 +177,7 @@ def test_a_key_that_is_not_there_is_an_error(lab: Lab, name: str, code: str) -> 
 
 
 def test_last_use_reads_three_ways(lab: Lab) -> None:
-    lab.estate(
+    lab.scenario(
         {"name": "used", "last_used": {"days_ago": 40, "operation": "Encrypt"}},
         {"name": "young", "created_days_ago": 20},
         {"name": "old", "created_days_ago": 900},
@@ -199,7 +199,7 @@ def test_last_use_reads_three_ways(lab: Lab) -> None:
 
 
 def test_only_a_successful_cryptographic_operation_counts_as_use(lab: Lab) -> None:
-    lab.estate({"name": "key"})
+    lab.scenario({"name": "key"})
     kms, arn = lab.client("kms"), lab.arn("key")
     kms.describe_key(KeyId=arn)
     kms.create_grant(KeyId=arn, GranteePrincipal="app", Operations=["Decrypt"])
@@ -212,7 +212,7 @@ def test_only_a_successful_cryptographic_operation_counts_as_use(lab: Lab) -> No
 
 
 def test_members_of_a_set_track_their_use_apart(lab: Lab) -> None:
-    lab.estate({"name": "set", "replicas": ["us-east-1"]})
+    lab.scenario({"name": "set", "replicas": ["us-east-1"]})
     blob = lab.client("kms").encrypt(KeyId=lab.arn("set"), Plaintext=b"x")["CiphertextBlob"]
     other = lab.client("kms", "us-east-1")
     assert other.get_key_last_usage(KeyId=lab.arn("set", "us-east-1"))["KeyLastUsage"] == {}
@@ -222,7 +222,7 @@ def test_members_of_a_set_track_their_use_apart(lab: Lab) -> None:
 
 
 def test_rotations_are_listed_and_unsupported_for_other_kinds(lab: Lab) -> None:
-    lab.estate(
+    lab.scenario(
         {"name": "rotated", "rotations": 2, "rotation_period_days": 365},
         {"name": "mac", "spec": "HMAC_256"},
     )
@@ -235,7 +235,7 @@ def test_rotations_are_listed_and_unsupported_for_other_kinds(lab: Lab) -> None:
 
 
 def test_encryption_is_undone_by_decryption_with_the_same_context_only(lab: Lab) -> None:
-    lab.estate({"name": "key"}, {"name": "other"})
+    lab.scenario({"name": "key"}, {"name": "other"})
     kms = lab.client("kms")
     blob = kms.encrypt(KeyId=lab.arn("key"), Plaintext=b"x", EncryptionContext={"a": "b"})[
         "CiphertextBlob"
@@ -281,7 +281,7 @@ def policy(*statements: dict[str, object]) -> dict[str, object]:
 
 def test_without_the_root_statement_iam_is_useless(lab: Lab) -> None:
     only = policy(statement({"AWS": "arn:aws:iam::{account}:role/keeper"}))
-    lab.estate({"name": "locked", "state": "Disabled", "policy": only}, roles=["keeper"])
+    lab.scenario({"name": "locked", "state": "Disabled", "policy": only}, roles=["keeper"])
     kms = lab.client("kms")
     assert outcome(kms.describe_key, KeyId=lab.arn("locked")) == "AccessDeniedException"
     code = outcome(kms.schedule_key_deletion, KeyId=lab.arn("locked"))
@@ -291,7 +291,7 @@ def test_without_the_root_statement_iam_is_useless(lab: Lab) -> None:
 def test_a_deny_in_the_key_policy_wins(lab: Lab) -> None:
     deny = statement("*", "kms:ScheduleKeyDeletion") | {"Effect": "Deny"}
     root = statement({"AWS": "arn:aws:iam::{account}:root"})
-    lab.estate({"name": "kept", "policy": policy(root, deny)})
+    lab.scenario({"name": "kept", "policy": policy(root, deny)})
     kms = lab.client("kms")
     assert outcome(kms.describe_key, KeyId=lab.arn("kept")) == "ok"
     code = outcome(kms.schedule_key_deletion, KeyId=lab.arn("kept"))
@@ -302,7 +302,7 @@ def test_a_deny_in_the_key_policy_wins(lab: Lab) -> None:
 def test_another_account_uses_a_key_that_its_policy_shares(lab: Lab, principal: str) -> None:
     shared = statement({"AWS": principal}, ["kms:Encrypt", "kms:DescribeKey"])
     root = statement({"AWS": "arn:aws:iam::{account}:root"})
-    lab.estate({"name": "shared", "policy": policy(root, shared)})
+    lab.scenario({"name": "shared", "policy": policy(root, shared)})
     kms = lab.client("kms", account=OTHER)
     assert outcome(kms.encrypt, KeyId=lab.arn("shared"), Plaintext=b"x") == "ok"
     assert outcome(kms.list_grants, KeyId=lab.arn("shared")) == "AccessDeniedException"
@@ -323,7 +323,7 @@ def test_the_two_guardrail_conditions_deny(lab: Lab) -> None:
 
     window = deny("NumericLessThan", "kms:ScheduleKeyDeletionPendingWindowInDays", "30")
     used = deny("NumericLessThan", "kms:TrailingDaysWithoutKeyUsage", "90")
-    lab.estate(
+    lab.scenario(
         {"name": "used", "last_used": 10},
         {"name": "unused"},
         service_control_policies=[window, used],
@@ -336,7 +336,7 @@ def test_the_two_guardrail_conditions_deny(lab: Lab) -> None:
 
 
 def test_a_key_policy_that_is_no_json_or_locks_its_caller_out_is_refused(lab: Lab) -> None:
-    lab.estate({"name": "key"})
+    lab.scenario({"name": "key"})
     code = outcome(lab.client("kms").put_key_policy, KeyId=lab.arn("key"), Policy="nonsense")
     assert code == "MalformedPolicyDocumentException"
     locked = json.dumps(policy(statement({"AWS": f"arn:aws:iam::{OTHER}:root"})))
@@ -348,7 +348,7 @@ def test_a_key_policy_that_is_no_json_or_locks_its_caller_out_is_refused(lab: La
 
 
 def test_a_key_policy_is_put_and_shown(lab: Lab) -> None:
-    lab.estate({"name": "key"})
+    lab.scenario({"name": "key"})
     good = json.dumps(policy(statement({"AWS": f"arn:aws:iam::{ACCOUNT}:root"})))
     lab.client("kms").put_key_policy(KeyId=lab.arn("key"), Policy=good)
     assert lab.client("kms").get_key_policy(KeyId=lab.arn("key"))["Policy"] == good

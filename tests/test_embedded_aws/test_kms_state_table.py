@@ -76,7 +76,7 @@ def arguments(kms: Any, operation: str, arn: str) -> dict[str, Any]:
 def test_an_operation_in_a_state(lab: Lab, operation: str, state: str, expected: str) -> None:
     spec, usage = SPECS.get(operation, ("SYMMETRIC_DEFAULT", "ENCRYPT_DECRYPT"))
     replicas = ["us-east-1"] if state == "PendingReplicaDeletion" else []
-    lab.estate(
+    lab.scenario(
         {
             "name": "key",
             "spec": spec,
@@ -106,7 +106,7 @@ def test_the_table_knows_every_state_of_the_service_model(lab: Lab) -> None:
     [("Disabled", "is disabled."), ("PendingDeletion", "is pending deletion.")],
 )
 def test_a_refused_use_says_the_key_and_its_state(lab: Lab, state: str, sentence: str) -> None:
-    lab.estate({"name": "key", "state": state})
+    lab.scenario({"name": "key", "state": state})
     kms, arn = lab.client("kms"), lab.arn("key")
     with pytest.raises(kms.exceptions.ClientError) as caught:
         kms.encrypt(KeyId=arn, Plaintext=b"x")
@@ -114,7 +114,7 @@ def test_a_refused_use_says_the_key_and_its_state(lab: Lab, state: str, sentence
 
 
 def test_cancelling_lands_in_disabled_from_both_pending_states(lab: Lab) -> None:
-    lab.estate({"name": "one"}, {"name": "set", "replicas": ["us-east-1"]})
+    lab.scenario({"name": "one"}, {"name": "set", "replicas": ["us-east-1"]})
     kms = lab.client("kms")
     for name in ("one", "set"):
         kms.schedule_key_deletion(KeyId=lab.arn(name), PendingWindowInDays=7)
@@ -124,7 +124,7 @@ def test_cancelling_lands_in_disabled_from_both_pending_states(lab: Lab) -> None
 
 
 def test_enabling_an_unavailable_key_takes_effect_later(lab: Lab) -> None:
-    lab.estate({"name": "key", "state": "Unavailable"})
+    lab.scenario({"name": "key", "state": "Unavailable"})
     kms, arn = lab.client("kms"), lab.arn("key")
     kms.disable_key(KeyId=arn)
     assert kms.describe_key(KeyId=arn)["KeyMetadata"]["KeyState"] == "Unavailable"

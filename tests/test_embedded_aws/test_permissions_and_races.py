@@ -33,7 +33,7 @@ def test_a_role_may_do_what_its_policies_say_in_every_service(lab: Lab) -> None:
         allow("ec2:DescribeVolumes", "s3:ListAllMyBuckets", "cloudtrail:LookupEvents"),
         allow("tag:GetResources", "kms:DescribeKey"),
     ]
-    lab.estate({"name": "key"}, roles={"Reader": {"policies": documents}})
+    lab.scenario({"name": "key"}, roles={"Reader": {"policies": documents}})
     session = as_role(lab, "Reader")
 
     def client(service: str) -> Any:
@@ -54,7 +54,7 @@ def test_a_role_may_do_what_its_policies_say_in_every_service(lab: Lab) -> None:
 
 def test_the_resource_of_a_statement_narrows_kms(lab: Lab) -> None:
     documents = [allow("kms:DescribeKey", Resource=f"arn:aws:kms:us-east-1:{ACCOUNT}:key/*")]
-    lab.estate({"name": "key"}, roles={"Reader": {"policies": documents}})
+    lab.scenario({"name": "key"}, roles={"Reader": {"policies": documents}})
     made: Any = as_role(lab, "Reader").client
     kms = made("kms", endpoint_url=lab.aws.endpoint)
     assert outcome(kms.describe_key, KeyId=lab.arn("key")) == "AccessDeniedException"
@@ -63,7 +63,7 @@ def test_the_resource_of_a_statement_narrows_kms(lab: Lab) -> None:
 def test_a_condition_on_a_tag_narrows_kms(lab: Lab) -> None:
     condition = {"StringEquals": {"aws:ResourceTag/Team": "blue"}}
     documents = [allow("kms:DisableKey", Condition=condition)]
-    lab.estate(
+    lab.scenario(
         {"name": "blue", "tags": {"Team": "blue"}},
         {"name": "red", "tags": {"Team": "red"}},
         roles={"Blue": {"policies": documents}},
@@ -76,7 +76,7 @@ def test_a_condition_on_a_tag_narrows_kms(lab: Lab) -> None:
 
 def test_a_service_control_policy_denies_the_operator_too(lab: Lab) -> None:
     deny = {"Statement": [{"Effect": "Deny", "Action": "ec2:*", "Resource": "*"}]}
-    lab.estate(service_control_policies=[deny])
+    lab.scenario(service_control_policies=[deny])
     assert outcome(lab.client("ec2").describe_volumes) == "UnauthorizedOperation"
     assert outcome(lab.client("s3").list_buckets) == "ok"
 
@@ -87,14 +87,14 @@ def state(lab: Lab, name: str) -> str:
 
 
 def test_describe_key_may_lag_behind_the_last_change(lab: Lab) -> None:
-    lab.estate({"name": "dead", "state": "Disabled"})
+    lab.scenario({"name": "dead", "state": "Disabled"})
     lab.client("kms").schedule_key_deletion(KeyId=lab.arn("dead"), PendingWindowInDays=7)
     lab.aws.fault("stale", operation="DescribeKey", times=2)
     assert [state(lab, "dead") for _ in range(3)] == ["Disabled", "Disabled", "PendingDeletion"]
 
 
 def test_somebody_meddles_right_after_a_read(lab: Lab) -> None:
-    lab.estate({"name": "dead", "state": "Disabled"}, {"name": "other", "state": "Disabled"})
+    lab.scenario({"name": "dead", "state": "Disabled"}, {"name": "other", "state": "Disabled"})
     arn = lab.arn("dead")
     lab.aws.fault("meddle", operation="DescribeKey", key=arn, then={"operation": "EnableKey"})
     assert state(lab, "other") == "Disabled"
@@ -114,7 +114,7 @@ def test_somebody_meddles_right_after_a_read(lab: Lab) -> None:
     ],
 )
 def test_meddling_changes_what_a_key_has(lab: Lab, then: dict[str, Any], seen: str) -> None:
-    lab.estate({"name": "key"})
+    lab.scenario({"name": "key"})
     arn = lab.arn("key")
     before = (lab.aws.key(arn) or {})[seen]
     target = {"TargetKeyId": arn} if then["operation"] == "CreateAlias" else {}
@@ -144,7 +144,7 @@ def test_events_of_refused_calls_may_hide_their_key(lab: Lab) -> None:
 
 
 def test_the_truth_is_chosen_by_fields(lab: Lab) -> None:
-    lab.estate({"name": "one", "state": "Disabled"}, {"name": "two"})
+    lab.scenario({"name": "one", "state": "Disabled"}, {"name": "two"})
     assert [one["name"] for one in lab.aws.keys(state="Disabled")] == ["one"]
     assert [one["name"] for one in lab.aws.keys(region="eu-west-1", name="two")] == ["two"]
     assert lab.aws.keys(account="999999999999") == []
@@ -153,6 +153,6 @@ def test_the_truth_is_chosen_by_fields(lab: Lab) -> None:
 
 
 def test_a_state_that_does_not_exist_cannot_be_set(lab: Lab) -> None:
-    lab.estate({"name": "key"})
+    lab.scenario({"name": "key"})
     with pytest.raises(ValueError, match="no state Dead"):
         lab.aws.set_state(lab.arn("key"), "Dead")

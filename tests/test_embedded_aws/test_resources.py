@@ -1,4 +1,4 @@
-"""Resources of other services that name a key, as the estate makes them."""
+"""Resources of other services that name a key, as the scenario makes them."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ WHERE: dict[str, Listing] = {
 }
 
 
-def estate(lab: Lab, *resources: dict[str, Any]) -> None:
+def scenario(lab: Lab, *resources: dict[str, Any]) -> None:
     keys = [{"name": "key", "aliases": ["alias/key"]}]
     region = {"keys": keys, "resources": list(resources)}
     other = {"keys": [{"name": "far"}]}
@@ -100,7 +100,7 @@ def test_every_recipe_is_looked_at() -> None:
 
 @pytest.mark.parametrize("recipe", WHERE)
 def test_a_recipe_shows_its_key_where_aws_does(lab: Lab, recipe: str) -> None:
-    estate(lab, {"type": recipe, "name": "thing", "key": "key"})
+    scenario(lab, {"type": recipe, "name": "thing", "key": "key"})
     assert lab.arn("key") in json.dumps(WHERE[recipe](lab), default=str)
     assert lab.aws.calls()[0]["operation"] != "CreateKey"
 
@@ -115,7 +115,7 @@ def test_a_recipe_shows_its_key_where_aws_does(lab: Lab, recipe: str) -> None:
     ],
 )
 def test_a_resource_names_its_key_in_four_forms(lab: Lab, form: str, expected: str) -> None:
-    estate(lab, {"type": "secret", "key": "key", "key_as": form})
+    scenario(lab, {"type": "secret", "key": "key", "key_as": form})
     arn = lab.arn("key")
     [shown] = lab.client("secretsmanager").list_secrets()["SecretList"]
     assert shown["KmsKeyId"] == expected.format(arn=arn, id=arn.split("/")[1])
@@ -123,13 +123,13 @@ def test_a_resource_names_its_key_in_four_forms(lab: Lab, form: str, expected: s
 
 def test_a_resource_names_a_key_of_another_region(lab: Lab) -> None:
     far = {"type": "s3_replication", "key": "far", "key_region": "us-east-1", "name": "thing"}
-    estate(lab, far)
+    scenario(lab, far)
     shown = json.dumps(WHERE["s3_replication"](lab), default=str)
     assert lab.arn("far", "us-east-1") in shown
 
 
 def test_a_snapshot_keeps_the_key_of_its_volume(lab: Lab) -> None:
-    estate(lab)
+    scenario(lab)
     ec2 = lab.client("ec2")
     volume = ec2.create_volume(
         AvailabilityZone="eu-west-1a", Size=1, Encrypted=True, KmsKeyId=lab.arn("key")
@@ -142,13 +142,13 @@ def test_a_snapshot_keeps_the_key_of_its_volume(lab: Lab) -> None:
 
 
 def test_snapshots_of_self_are_only_those_of_the_account(lab: Lab) -> None:
-    estate(lab, {"type": "ebs_snapshot", "key": "key"})
+    scenario(lab, {"type": "ebs_snapshot", "key": "key"})
     shown = lab.client("ec2").describe_snapshots(OwnerIds=["self"])["Snapshots"]
     assert {one_snapshot["OwnerId"] for one_snapshot in shown} == {ACCOUNT}
 
 
-def test_a_stack_owns_the_estates_key(lab: Lab) -> None:
-    estate(lab, {"type": "stack", "key": "key", "name": "network"})
+def test_a_stack_owns_the_scenarios_key(lab: Lab) -> None:
+    scenario(lab, {"type": "stack", "key": "key", "name": "network"})
     formation = lab.client("cloudformation")
     identifier = lab.arn("key").split("/")[1]
     shown = formation.describe_stack_resources(PhysicalResourceId=identifier)["StackResources"]
@@ -160,7 +160,7 @@ def test_a_stack_owns_the_estates_key(lab: Lab) -> None:
 
 
 def test_a_stack_makes_and_removes_keys_of_its_own(lab: Lab) -> None:
-    estate(lab)
+    scenario(lab)
     formation = lab.client("cloudformation")
     template = {
         "Resources": {
@@ -188,7 +188,7 @@ def test_a_stack_makes_and_removes_keys_of_its_own(lab: Lab) -> None:
 
 
 def test_a_volume_without_a_key_gets_the_aws_managed_one(lab: Lab) -> None:
-    estate(lab)
+    scenario(lab)
     ec2 = lab.client("ec2")
     volume = ec2.create_volume(AvailabilityZone="eu-west-1a", Size=1, Encrypted=True)
     shown = lab.client("kms").describe_key(KeyId=volume["KmsKeyId"])["KeyMetadata"]
@@ -197,13 +197,13 @@ def test_a_volume_without_a_key_gets_the_aws_managed_one(lab: Lab) -> None:
 
 def test_any_call_makes_a_resource(lab: Lab) -> None:
     call = {"call": "secretsmanager.create_secret", "with": {"Name": "a", "KmsKeyId": "{key}"}}
-    estate(lab, {**call, "key": "key"})
+    scenario(lab, {**call, "key": "key"})
     [shown] = lab.client("secretsmanager").list_secrets()["SecretList"]
     assert shown["KmsKeyId"] == lab.arn("key")
 
 
 def test_an_answer_fills_a_listing_that_moto_lacks(lab: Lab) -> None:
-    estate(
+    scenario(
         lab,
         *(
             {
@@ -236,13 +236,13 @@ def test_a_mistake_in_a_resource_is_named(
     lab: Lab, resource: dict[str, Any], complaint: str
 ) -> None:
     with pytest.raises(ValueError, match=complaint):
-        estate(lab, resource)
-    lab.estate()
+        scenario(lab, resource)
+    lab.scenario()
 
 
 def test_keys_are_found_by_their_tags_though_nothing_else_was_asked(lab: Lab) -> None:
     red = {"name": "red", "tags": {"team": "red"}}
-    lab.estate(red, {"name": "blue", "tags": {"team": "blue"}}, {"name": "bare"})
+    lab.scenario(red, {"name": "blue", "tags": {"team": "blue"}}, {"name": "bare"})
     tagging = lab.client("resourcegroupstaggingapi")
     found = tagging.get_resources(TagFilters=[{"Key": "team", "Values": ["red"]}])
     assert {one["ResourceARN"] for one in found["ResourceTagMappingList"]} == {lab.arn("red")}

@@ -22,7 +22,7 @@ from embedded_aws.process import EmbeddedAws
 SHOP, DATA = "111122223333", "444455556666"
 OFF = {"state": "Disabled"}
 
-ESTATE: dict[str, Any] = {
+SCENARIO: dict[str, Any] = {
     "accounts": {
         SHOP: {
             "regions": {
@@ -65,7 +65,7 @@ def prowler() -> Path:
 
 @pytest.fixture(scope="module")
 def aws() -> Iterator[EmbeddedAws]:
-    with EmbeddedAws(ESTATE) as server:
+    with EmbeddedAws(SCENARIO) as server:
         yield server
 
 

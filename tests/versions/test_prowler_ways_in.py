@@ -35,7 +35,7 @@ FOLDER = subprocess.run(
     check=True,
 ).stdout.strip()
 
-ESTATE: dict[str, Any] = {
+SCENARIO: dict[str, Any] = {
     "accounts": {
         ACCOUNT: {
             "regions": {
@@ -57,7 +57,7 @@ ESTATE: dict[str, Any] = {
 
 @pytest.fixture(scope="module")
 def aws() -> Iterator[EmbeddedAws]:
-    with EmbeddedAws(ESTATE) as server:
+    with EmbeddedAws(SCENARIO) as server:
         yield server
 
 

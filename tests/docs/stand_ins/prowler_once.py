@@ -1,6 +1,6 @@
 """Prowler, which scans once what several pages scan: the same command on the same keys.
 
-Anything but a scan of the page's estate goes to Prowler as it is.
+Anything but a scan of the page's scenario goes to Prowler as it is.
 """
 
 import hashlib

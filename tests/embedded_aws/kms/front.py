@@ -41,7 +41,7 @@ def answer(
     world: World, request: Request, identity: Identity, stale: bool
 ) -> tuple[Reply, str | None]:
     """Answer a request; return also the ARN of its key. Raise AwsError as AWS refuses."""
-    if request.region not in world.estate.accounts[identity.account].regions:
+    if request.region not in world.scenario.accounts[identity.account].regions:
         raise common("unknown", request)
     with world.lock:
         call = _call(world, request.operation or "", request.json(), identity, request.region)
@@ -99,7 +99,7 @@ def _record(world: World, call: Call, error: AwsError | None) -> None:
     if error is None and call.operation in CRYPTOGRAPHIC:
         for key in used:
             key.last_use = Use(call.operation, call.now, call.event_id, call.request_id)
-    shown = error is None or world.estate.failed_events_carry_resources
+    shown = error is None or world.scenario.failed_events_carry_resources
     event = Event(
         call.now,
         call.operation,

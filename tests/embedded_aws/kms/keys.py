@@ -67,7 +67,7 @@ class Key:
     id: str
     created: float
     name: str | None = None
-    """The estate's handle of the key; none for keys made through the API."""
+    """The scenario's handle of the key; none for keys made through the API."""
     state: str = "Enabled"
     description: str = ""
     manager: str = "CUSTOMER"

@@ -23,12 +23,12 @@ from keysweep.remediation.evidence.description import describe
 from keysweep.remediation.models import KeyArn, KeyDescription
 
 SHOP, DATA, FAR = "111122223333", "444455556666", "777788889999"
-Estate = Callable[[Mapping[str, Any]], EmbeddedAws]
+Scenario = Callable[[Mapping[str, Any]], EmbeddedAws]
 ROLE = Access(role_name="Sweep", session_name="friday-sweep")
 
 
 @pytest.fixture
-def three(aws: Estate) -> EmbeddedAws:
+def three(aws: Scenario) -> EmbeddedAws:
     """Three accounts; the operator is of the first, the others have a role."""
     keys = {"keys": [{"name": "k-{n}", "count": 3, "state": "Disabled"}]}
     regions = {"eu-west-1": keys, "us-east-1": keys}
@@ -79,7 +79,7 @@ def test_an_account_that_is_slow_to_enter_stops_no_other(three: EmbeddedAws) -> 
     assert accounts.connect(key(three, DATA)).account_id == DATA
 
 
-def test_an_account_that_cannot_be_entered_is_asked_once_and_says_why(aws: Estate) -> None:
+def test_an_account_that_cannot_be_entered_is_asked_once_and_says_why(aws: Scenario) -> None:
     keys = {"keys": [{"name": "k-{n}", "count": 3, "state": "Disabled"}]}
     server = aws({SHOP: {"regions": {"eu-west-1": {}}}, DATA: {"regions": {"eu-west-1": keys}}})
     accounts = Accounts(ROLE)
@@ -95,7 +95,7 @@ def test_an_account_that_cannot_be_entered_is_asked_once_and_says_why(aws: Estat
     assert len(server.calls(operation="AssumeRole")) == 1
 
 
-def test_the_external_id_opens_the_role(aws: Estate) -> None:
+def test_the_external_id_opens_the_role(aws: Scenario) -> None:
     keys = {"keys": [{"name": "k-1", "state": "Disabled"}]}
     role = {"Sweep": {"external_id": "s3cret"}}
     server = aws(
@@ -122,7 +122,7 @@ def test_accounts_that_are_not_named_are_never_entered(three: EmbeddedAws) -> No
 
 
 @pytest.mark.parametrize("region", ["cn-north-1", "us-gov-west-1"])
-def test_roles_are_assumed_in_the_partition_of_the_key(region: str, aws: Estate) -> None:
+def test_roles_are_assumed_in_the_partition_of_the_key(region: str, aws: Scenario) -> None:
     keys = {"keys": [{"name": "k-1", "state": "Disabled"}]}
     server = aws(
         {

@@ -20,7 +20,7 @@ from keysweep.remediation.models import KeyArn
 from keysweep.remediation.write import OPERATIONS
 
 SHOP = "111122223333"
-Estate = Callable[[Mapping[str, Any]], EmbeddedAws]
+Scenario = Callable[[Mapping[str, Any]], EmbeddedAws]
 
 
 class HandClock:
@@ -135,14 +135,14 @@ def test_every_write_has_a_quota_and_the_embedded_aws_has_the_same() -> None:
     assert {name: PER_SECOND[name] for name in shared} == {name: EMBEDDED[name] for name in shared}
 
 
-def _estate(aws: Estate, count: int, **key: Any) -> tuple[EmbeddedAws, list[KeyArn]]:
+def _scenario(aws: Scenario, count: int, **key: Any) -> tuple[EmbeddedAws, list[KeyArn]]:
     key = {"name": "k-{n}", "count": count, "state": "Disabled", **key}
     server = aws({SHOP: {"regions": {"eu-west-1": {"keys": [key]}}}})
     return server, [KeyArn.parse(one["arn"]) for one in server.keys()]
 
 
-def test_schedules_by_many_threads_and_clients_are_never_throttled(aws: Estate) -> None:
-    server, arns = _estate(aws, 30)
+def test_schedules_by_many_threads_and_clients_are_never_throttled(aws: Scenario) -> None:
+    server, arns = _scenario(aws, 30)
     server.quotas(True)
     connection = Accounts().connect(arns[0])
     clients = [
@@ -160,8 +160,8 @@ def test_schedules_by_many_threads_and_clients_are_never_throttled(aws: Estate) 
     assert outcomes == ["ok"] * 30
 
 
-def test_a_share_of_the_quota_is_what_the_policy_says(aws: Estate) -> None:
-    _, arns = _estate(aws, 4, state="PendingDeletion")
+def test_a_share_of_the_quota_is_what_the_policy_says(aws: Scenario) -> None:
+    _, arns = _scenario(aws, 4, state="PendingDeletion")
     kms = (
         Accounts(settings=ClientSettings(quota_share=0.4))
         .connect(arns[0])
@@ -173,8 +173,8 @@ def test_a_share_of_the_quota_is_what_the_policy_says(aws: Estate) -> None:
     assert time.monotonic() - start >= 4 / 2 * 0.95
 
 
-def test_each_attempt_of_botocores_own_retries_waits_its_turn(aws: Estate) -> None:
-    server, arns = _estate(aws, 1)
+def test_each_attempt_of_botocores_own_retries_waits_its_turn(aws: Scenario) -> None:
+    server, arns = _scenario(aws, 1)
     server.fault("throttle", operation="ListGrants", times=2)
     connection = Accounts().connect(arns[0])
     waited: list[str] = []
@@ -186,8 +186,8 @@ def test_each_attempt_of_botocores_own_retries_waits_its_turn(aws: Estate) -> No
     assert pace.rate < pace.ceiling == 80
 
 
-def test_a_reserved_turn_makes_nobody_wait_twice(aws: Estate) -> None:
-    _, arns = _estate(aws, 2, state="PendingDeletion")
+def test_a_reserved_turn_makes_nobody_wait_twice(aws: Scenario) -> None:
+    _, arns = _scenario(aws, 2, state="PendingDeletion")
     connection = Accounts(settings=ClientSettings(quota_share=0.1)).connect(arns[0])
     connection.turn("kms:CancelKeyDeletion")
     kms = connection.client("kms", writes=True)
@@ -199,8 +199,8 @@ def test_a_reserved_turn_makes_nobody_wait_twice(aws: Estate) -> None:
 
 
 @pytest.mark.parametrize("kind", ["throttle", "error_500", "drop_before", "drop_after"])
-def test_a_write_goes_out_once_whatever_comes_back(kind: str, aws: Estate) -> None:
-    server, arns = _estate(aws, 1)
+def test_a_write_goes_out_once_whatever_comes_back(kind: str, aws: Scenario) -> None:
+    server, arns = _scenario(aws, 1)
     server.fault(kind, operation="ScheduleKeyDeletion", times=None)
     kms = Accounts(Access()).connect(arns[0]).client("kms", writes=True)
     with pytest.raises(Exception):  # noqa: B017 - which one is not the question
@@ -208,8 +208,8 @@ def test_a_write_goes_out_once_whatever_comes_back(kind: str, aws: Estate) -> No
     assert len(server.calls(operation="ScheduleKeyDeletion")) == 1
 
 
-def test_a_read_is_tried_as_often_as_said(aws: Estate) -> None:
-    server, arns = _estate(aws, 1)
+def test_a_read_is_tried_as_often_as_said(aws: Scenario) -> None:
+    server, arns = _scenario(aws, 1)
     server.fault("error_500", operation="ListGrants", times=None)
     kms = Accounts(settings=ClientSettings(attempts=2)).connect(arns[0]).client("kms")
     with pytest.raises(ClientError, match="KMSInternalException"):
@@ -218,9 +218,9 @@ def test_a_read_is_tried_as_often_as_said(aws: Estate) -> None:
 
 
 def test_retries_are_said_explicitly_whatever_the_environment_wishes(
-    aws: Estate, monkeypatch: pytest.MonkeyPatch
+    aws: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _, arns = _estate(aws, 1)
+    _, arns = _scenario(aws, 1)
     monkeypatch.setenv("AWS_RETRY_MODE", "adaptive")
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "9")
     connection = Accounts().connect(arns[0])

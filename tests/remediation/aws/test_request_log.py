@@ -24,7 +24,7 @@ LINE = re.compile(
     r"status=(?P<status>\S+) ms=(?P<ms>\d+) request_id=(?P<request_id>\S+) error=(?P<error>\S+)"
 )
 
-Estate = Callable[[Mapping[str, Any]], EmbeddedAws]
+Scenario = Callable[[Mapping[str, Any]], EmbeddedAws]
 Lines = Callable[[str], list[dict[str, str]]]
 
 
@@ -43,13 +43,13 @@ def lines(caplog: pytest.LogCaptureFixture) -> Lines:
     return of
 
 
-def _one_key(aws: Estate, **more: Any) -> tuple[EmbeddedAws, KeyArn]:
+def _one_key(aws: Scenario, **more: Any) -> tuple[EmbeddedAws, KeyArn]:
     keys = {"keys": [{"name": "k", "state": "Disabled", **more}]}
     server = aws({SHOP: {"regions": {"eu-west-1": keys}}})
     return server, KeyArn.parse(server.key_arn(SHOP, "eu-west-1", "k"))
 
 
-def test_a_request_is_a_line(aws: Estate, lines: Lines) -> None:
+def test_a_request_is_a_line(aws: Scenario, lines: Lines) -> None:
     _, arn = _one_key(aws)
     answer = Accounts(settings=QUICK).connect(arn).client("kms").describe_key(KeyId=str(arn))
     (line,) = lines("kms:DescribeKey")
@@ -67,7 +67,7 @@ def test_a_request_is_a_line(aws: Estate, lines: Lines) -> None:
     assert line["account"] == "-"  # nobody knows it before the answer
 
 
-def test_an_error_answer_has_its_code(aws: Estate, lines: Lines) -> None:
+def test_an_error_answer_has_its_code(aws: Scenario, lines: Lines) -> None:
     server, arn = _one_key(aws)
     server.fault("deny", operation="DescribeKey")
     with pytest.raises(ClientError):
@@ -76,7 +76,7 @@ def test_an_error_answer_has_its_code(aws: Estate, lines: Lines) -> None:
     assert (line["status"], line["error"]) == ("400", "AccessDeniedException")
 
 
-def test_each_attempt_is_a_line(aws: Estate, lines: Lines) -> None:
+def test_each_attempt_is_a_line(aws: Scenario, lines: Lines) -> None:
     server, arn = _one_key(aws)
     server.fault("throttle", operation="DescribeKey", times=1)
     server.fault("drop_before", operation="DescribeKey", times=1)
@@ -98,7 +98,7 @@ def test_each_attempt_is_a_line(aws: Estate, lines: Lines) -> None:
     ],
 )
 def test_a_lost_answer_is_a_line(
-    kind: str, error: type[Exception], aws: Estate, lines: Lines
+    kind: str, error: type[Exception], aws: Scenario, lines: Lines
 ) -> None:
     server, arn = _one_key(aws)
     server.fault(kind, operation="ScheduleKeyDeletion", seconds=3)
@@ -110,7 +110,7 @@ def test_a_lost_answer_is_a_line(
     assert (line["status"], line["error"]) == ("-", error.__name__)
 
 
-def test_waiting_for_a_quota_is_not_the_time_of_a_request(aws: Estate, lines: Lines) -> None:
+def test_waiting_for_a_quota_is_not_the_time_of_a_request(aws: Scenario, lines: Lines) -> None:
     _, arn = _one_key(aws, state="PendingDeletion")
     kms = Accounts(settings=ClientSettings(quota_share=0.1)).connect(arn).client("kms", writes=True)
     kms.cancel_key_deletion(KeyId=str(arn))  # 0.5 requests a second: the first waits two seconds
@@ -119,7 +119,7 @@ def test_waiting_for_a_quota_is_not_the_time_of_a_request(aws: Estate, lines: Li
 
 
 def test_a_call_without_credentials_sends_nothing(
-    aws: Estate, lines: Lines, monkeypatch: pytest.MonkeyPatch
+    aws: Scenario, lines: Lines, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, arn = _one_key(aws)
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
@@ -134,7 +134,7 @@ def test_a_call_without_credentials_sends_nothing(
 
 @pytest.mark.parametrize("kind", [None, "deny", "throttle", "drop_after", "truncate"])
 def test_no_secret_is_logged(
-    kind: str | None, aws: Estate, caplog: pytest.LogCaptureFixture
+    kind: str | None, aws: Scenario, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG, "keysweep")
     key = {"name": "k", "state": "Disabled", "tags": {"owner": "tag-canary"}}

@@ -36,12 +36,12 @@ Read = Callable[..., dict[str, Evidence]]
 
 
 @pytest.fixture
-def aws(estate: Callable[[Mapping[str, Any]], EmbeddedAws], monkeypatch: pytest.MonkeyPatch):
+def aws(scenario: Callable[[Mapping[str, Any]], EmbeddedAws], monkeypatch: pytest.MonkeyPatch):
     """Begin with keys in one Region, or with whole Regions, and be their account's operator."""
 
     def begin(*keys: Mapping[str, Any], regions: Mapping[str, Any] | None = None) -> EmbeddedAws:
         regions = regions or {"eu-west-1": {"keys": list(keys)}}
-        embedded = estate({SHOP: {"regions": regions}})
+        embedded = scenario({SHOP: {"regions": regions}})
         for name, value in embedded.environment(SHOP, "eu-west-1").items():
             monkeypatch.setenv(name, value)
         return embedded

@@ -1,6 +1,6 @@
-"""What real Prowlers of four generations wrote about one estate, read the same from each.
+"""What real Prowlers of four generations wrote about one scenario, read the same from each.
 
-The estate is in tests/fixtures/results/generate.py: keys are named here as they are there.
+The scenario is in tests/fixtures/results/generate.py: keys are named here as they are there.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The example code and its state speak of keys that the example estate has."""
+"""The example code and its state speak of keys that the example scenario has."""
 
 from __future__ import annotations
 
@@ -33,22 +33,22 @@ def test_the_manifest_names_its_key() -> None:
     assert named == names.key_id(SHOP, manifest["spec"]["forProvider"]["region"], "pilot-2")
 
 
-def test_the_task_names_an_alias_of_the_estate() -> None:
+def test_the_task_names_an_alias_of_the_scenario() -> None:
     (play,) = yaml.safe_load((CODE / "ansible" / "cdn.yml").read_text(encoding="utf-8"))
     task = play["tasks"][0]["amazon.aws.kms_key"]
-    region = _estate()["accounts"][SHOP]["regions"][task["region"]]
+    region = _scenario()["accounts"][SHOP]["regions"][task["region"]]
     aliases = {alias for key in region["keys"] for alias in key.get("aliases", ())}
     assert f"alias/{task['alias']}" in aliases
 
 
-def test_the_stack_of_the_estate_owns_the_logical_id_of_the_template() -> None:
+def test_the_stack_of_the_scenario_owns_the_logical_id_of_the_template() -> None:
     template = yaml.safe_load((CODE / "cloudformation" / "pilot.yaml").read_text(encoding="utf-8"))
     (logical_id,) = template["Resources"]
     assert logical_id == "Key"
     assert template["Resources"][logical_id]["Type"] in RESOURCE_TYPES
-    (stack,) = _estate()["accounts"][SHOP]["regions"]["eu-central-1"]["resources"]
+    (stack,) = _scenario()["accounts"][SHOP]["regions"]["eu-central-1"]["resources"]
     assert stack == {"type": "stack", "name": "pilot", "key": "pilot-3"}
 
 
-def _estate() -> Any:
-    return yaml.safe_load((EXAMPLES / "estate.yaml").read_text(encoding="utf-8"))
+def _scenario() -> Any:
+    return yaml.safe_load((EXAMPLES / "scenario.yaml").read_text(encoding="utf-8"))

@@ -222,7 +222,7 @@ KEYS = [
 
 @pytest.fixture
 def moves(
-    estate: Callable[[Mapping[str, Any]], EmbeddedAws], monkeypatch: pytest.MonkeyPatch
+    scenario: Callable[[Mapping[str, Any]], EmbeddedAws], monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., tuple[EmbeddedAws, dict[str, Evidence]]]:
     """The pieces about aliases of each key, by its name."""
 
@@ -230,7 +230,7 @@ def moves(
         keys: list[dict[str, Any]], *, lake: bool = False
     ) -> tuple[EmbeddedAws, dict[str, Evidence]]:
         region = {"keys": keys, "event_data_stores": [{"name": "trail"}]}
-        embedded = estate({ACCOUNT: {"regions": {"eu-west-1": region}}})
+        embedded = scenario({ACCOUNT: {"regions": {"eu-west-1": region}}})
         for name, value in embedded.environment(ACCOUNT, "eu-west-1").items():
             monkeypatch.setenv(name, value)
         store = StoreArn.parse(store_arn(ACCOUNT, "eu-west-1", "trail"))

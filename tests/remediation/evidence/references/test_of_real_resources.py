@@ -1,6 +1,6 @@
 """Every service that moto can create: a real resource that names a key is found by the scan.
 
-One estate with a key for each way to name one, one scan, one row for each resource.
+One scenario with a key for each way to name one, one scan, one row for each resource.
 """
 
 from __future__ import annotations
@@ -1174,7 +1174,7 @@ def iam_role(clients: Clients, key: Named) -> None:
     iam.put_role_policy(RoleName="till", PolicyName="shop", PolicyDocument=document)
 
 
-# --- the estate and the rows ----------------------------------------------------------------------
+# --- the scenario and the rows --------------------------------------------------------------------
 
 
 UNNAMED = "unnamed"

@@ -1,4 +1,4 @@
-"""Callers, roles, the estate's schema and the process itself."""
+"""Callers, roles, the scenario's schema and the process itself."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import boto3
 import pytest
 import yaml
 
-from embedded_aws import estate as schema
+from embedded_aws import scenario as schema
 from embedded_aws.process import EmbeddedAws
 from embedded_aws.testing import ACCOUNT, OTHER, Lab, outcome
 
@@ -47,8 +47,8 @@ def test_the_caller_is_the_account_of_the_access_key(lab: Lab) -> None:
         )
 
 
-def test_a_role_of_the_estate_opens_its_account_and_no_other_role_does(lab: Lab) -> None:
-    lab.estate({"name": "mine"})
+def test_a_role_of_the_scenario_opens_its_account_and_no_other_role_does(lab: Lab) -> None:
+    lab.scenario({"name": "mine"})
     credentials = assume(lab, OTHER, "Reader")["Credentials"]
     shown = session_client(lab, credentials, "sts").get_caller_identity()
     assert shown["Account"] == OTHER
@@ -61,7 +61,7 @@ def test_a_role_of_the_estate_opens_its_account_and_no_other_role_does(lab: Lab)
 
 
 def test_a_role_with_an_external_id_demands_it(lab: Lab) -> None:
-    lab.estate(roles={"Reader": {"external_id": "secret"}})
+    lab.scenario(roles={"Reader": {"external_id": "secret"}})
     call = lab.client("sts").assume_role
     arn = f"arn:aws:iam::{ACCOUNT}:role/Reader"
     assert outcome(call, RoleArn=arn, RoleSessionName="test") == "AccessDenied"
@@ -70,7 +70,7 @@ def test_a_role_with_an_external_id_demands_it(lab: Lab) -> None:
 
 def test_a_roles_own_policies_limit_it(lab: Lab) -> None:
     document = {"Statement": [{"Effect": "Allow", "Action": "kms:List*", "Resource": "*"}]}
-    lab.estate({"name": "key"}, roles={"Lister": {"policies": [document]}})
+    lab.scenario({"name": "key"}, roles={"Lister": {"policies": [document]}})
     kms = session_client(lab, assume(lab, ACCOUNT, "Lister")["Credentials"], "kms")
     assert outcome(kms.list_keys) == "ok"
     assert outcome(kms.describe_key, KeyId=lab.arn("key")) == "AccessDeniedException"
@@ -96,8 +96,8 @@ def test_unknown_credentials_are_refused(lab: Lab) -> None:
     assert outcome(sts.get_caller_identity) == "InvalidClientTokenId"
 
 
-def test_only_the_regions_of_the_estate_are_enabled(lab: Lab) -> None:
-    lab.estate()
+def test_only_the_regions_of_the_scenario_are_enabled(lab: Lab) -> None:
+    lab.scenario()
     ec2 = lab.client("ec2")
     enabled = {"Name": "opt-in-status", "Values": ["opt-in-not-required", "opted-in"]}
     for arguments in ({}, {"Filters": [enabled]}, {"AllRegions": True, "Filters": [enabled]}):
@@ -124,14 +124,14 @@ def test_other_partitions_have_their_own_arns(lab: Lab, region: str, partition: 
 
 
 def test_names_are_the_same_in_every_run(lab: Lab) -> None:
-    lab.estate({"name": "key"})
+    lab.scenario({"name": "key"})
     before = lab.arn("key")
     lab.aws.reset()
     assert lab.arn("key") == before
 
 
 def test_reset_forgets_everything(lab: Lab) -> None:
-    lab.estate({"name": "key"})
+    lab.scenario({"name": "key"})
     lab.client("kms").create_key()
     lab.client("s3").create_bucket(
         Bucket="bucket", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"}
@@ -146,7 +146,7 @@ def test_reset_forgets_everything(lab: Lab) -> None:
 
 
 def test_the_log_has_every_call_with_its_outcome(lab: Lab) -> None:
-    lab.estate({"name": "dead", "state": "Disabled", "aliases": ["alias/dead"]})
+    lab.scenario({"name": "dead", "state": "Disabled", "aliases": ["alias/dead"]})
     lab.aws.clear_calls()
     kms, arn = lab.client("kms"), lab.arn("dead")
     kms.describe_key(KeyId="alias/dead")
@@ -181,7 +181,7 @@ KEYS = f"accounts.{ACCOUNT}.regions.eu-west-1.keys"
         ([{"name": "a", "grants": [{"operations": ["Decrypt"]}]}], "grantee"),
     ],
 )
-def test_a_mistake_in_the_estate_is_named(keys: list[dict[str, Any]], complaint: str) -> None:
+def test_a_mistake_in_the_scenario_is_named(keys: list[dict[str, Any]], complaint: str) -> None:
     document = {"accounts": {ACCOUNT: {"regions": {"eu-west-1": {"keys": keys}}}}}
     with pytest.raises(ValueError, match=re.escape(complaint)):
         schema.parse(document)
@@ -198,20 +198,20 @@ def run(*options: str) -> subprocess.Popen[str]:
     )
 
 
-def test_a_bad_estate_file_ends_the_process_with_a_sentence(tmp_path: Path) -> None:
-    file = tmp_path / "estate.yaml"
+def test_a_bad_scenario_file_ends_the_process_with_a_sentence(tmp_path: Path) -> None:
+    file = tmp_path / "scenario.yaml"
     file.write_text("accounts: {'1': {regions: [eu-west-1]}}", encoding="utf-8")
-    process = run("--estate", str(file))
+    process = run("--scenario", str(file))
     _, stderr = process.communicate(timeout=30)
     assert process.returncode == 2
-    assert "estate.yaml" in stderr
+    assert "scenario.yaml" in stderr
 
 
 def test_it_ends_when_told_and_when_its_parent_goes(tmp_path: Path) -> None:
-    file = tmp_path / "estate.yaml"
-    estate = {"accounts": {ACCOUNT: {"regions": {"eu-west-1": {"keys": [{"name": "a"}]}}}}}
-    file.write_text(yaml.safe_dump(estate), encoding="utf-8")
-    told, orphan = run("--estate", str(file)), run("--exit-with-parent")
+    file = tmp_path / "scenario.yaml"
+    scenario = {"accounts": {ACCOUNT: {"regions": {"eu-west-1": {"keys": [{"name": "a"}]}}}}}
+    file.write_text(yaml.safe_dump(scenario), encoding="utf-8")
+    told, orphan = run("--scenario", str(file)), run("--exit-with-parent")
     both = run("--exit-with-parent")
     for process in (told, orphan, both):
         assert process.stdout is not None

@@ -1,6 +1,6 @@
-"""The estate: what exists in the embedded AWS when it starts. README.md shows the schema.
+"""The scenario: what exists in the embedded AWS when it starts. README.md shows the schema.
 
-Every date is relative ("days ago"), so that an estate never ages. Unknown names are errors.
+Every date is relative ("days ago"), so that a scenario never ages. Unknown names are errors.
 """
 
 from __future__ import annotations
@@ -194,7 +194,7 @@ class Resource(_Strict):
     """`{key}` in it is replaced by the key."""
     name: str | None = None
     key: str | None = None
-    """Name of a key of the estate, or an alias."""
+    """Name of a key of the scenario, or an alias."""
     key_as: Literal["arn", "id", "alias", "alias_arn"] = "arn"
     key_region: str | None = None
     key_account: str | None = None
@@ -222,7 +222,7 @@ class EventDataStore(_Strict):
     updated_days_ago: Days = 1000
     multi_region: bool = True
     organization: bool = False
-    """Whether it holds the events of all accounts of the estate."""
+    """Whether it holds the events of all accounts of the scenario."""
     status: Literal["ENABLED", "STOPPED_INGESTION"] = "ENABLED"
     leaves_out_kms: bool = False
     """Whether its selectors leave out the events of AWS KMS."""
@@ -249,7 +249,7 @@ class Region(_Strict):
 
 
 class Role(_Strict):
-    """A role that every account of the estate may assume; without policies it may do all."""
+    """A role that every account of the scenario may assume; without policies it may do all."""
 
     external_id: str | None = None
     policies: tuple[Document, ...] | None = None
@@ -291,7 +291,7 @@ class Account(_Strict):
         return self
 
 
-class Estate(_Strict):
+class Scenario(_Strict):
     """Everything that exists at the start."""
 
     tracking_started_days_ago: Days = 300
@@ -304,15 +304,15 @@ class Estate(_Strict):
 
 
 EMPTY: Document = {"accounts": {"111122223333": {"regions": ["us-east-1"]}}}
-"""What a server starts with when no estate is given: one account, one Region, nothing in it."""
+"""What a server starts with when no scenario is given: one account, one Region, nothing in it."""
 
 
-def parse(document: object) -> Estate:
-    """Validate an estate; pydantic's ValidationError names place and mistake."""
-    return Estate.model_validate(document)
+def parse(document: object) -> Scenario:
+    """Validate a scenario; pydantic's ValidationError names place and mistake."""
+    return Scenario.model_validate(document)
 
 
-def load(path: Path) -> Estate:
-    """Read an estate from a YAML file."""
+def load(path: Path) -> Scenario:
+    """Read a scenario from a YAML file."""
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     return parse(yaml.load(path.read_text(encoding="utf-8"), Loader=loader))
