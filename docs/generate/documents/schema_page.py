@@ -12,7 +12,9 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from enum import Enum
+from importlib import import_module
 from itertools import pairwise
+from pkgutil import iter_modules
 from types import ModuleType
 from typing import Any, Final
 
@@ -151,7 +153,10 @@ def _bounds(value: Json) -> str:
 def _meanings() -> dict[tuple[str, str], str]:
     """Docstrings by class and field, or by class and value of an enumeration."""
     found: dict[tuple[str, str], str] = {}
-    for module in (models, policy, plan, lines, lifecycle, plan_diff, status, guard):
+    parts = (
+        import_module(f"{models.__name__}.{part.name}") for part in iter_modules(models.__path__)
+    )
+    for module in (*parts, policy, plan, lines, lifecycle, plan_diff, status, guard):
         found |= _of_module(module)
     return found
 

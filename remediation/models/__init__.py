@@ -1,0 +1,85 @@
+"""Data models: keys, findings, evidence, verdicts and results.
+
+All are immutable and compare by value. Pydantic writes them as JSON and describes them as a JSON
+Schema.
+"""
+
+from .access import Grant, KeyPolicy, account_of
+from .base import SLIM, Model, Time
+from .declarations import Declaration, Declarations
+from .description import PENDING_DELETION, KeyDescription
+from .evidence import PIECES, Cost, Evidence
+from .findings import CodeLocation, Finding, FindingStatus, ResultsSource, Unmapped, UnusableRecord
+from .history import (
+    AliasMove,
+    AliasMoves,
+    KeyHistory,
+    LastUse,
+    LaterAlias,
+    LaterAliases,
+    StateChange,
+    UseAttempt,
+    UseAttempts,
+)
+from .keys import KeyArn
+from .outcomes import KeyResult, Outcome, Outcomes
+from .readable import NotFound, Unreadable, known
+from .references import (
+    Absences,
+    AbsentService,
+    CoverageGap,
+    CoverageGapKind,
+    Reference,
+    References,
+)
+from .verdicts import AppliedException, FindingRecord, Hold, PlanItem, PlanSummary, VerdictKind
+
+__all__ = [
+    "PENDING_DELETION",
+    "PIECES",
+    "SLIM",
+    "Absences",
+    "AbsentService",
+    "AliasMove",
+    "AliasMoves",
+    "AppliedException",
+    "CodeLocation",
+    "Cost",
+    "CoverageGap",
+    "CoverageGapKind",
+    "Declaration",
+    "Declarations",
+    "Evidence",
+    "Finding",
+    "FindingRecord",
+    "FindingStatus",
+    "Grant",
+    "Hold",
+    "KeyArn",
+    "KeyDescription",
+    "KeyHistory",
+    "KeyPolicy",
+    "KeyResult",
+    "LastUse",
+    "LaterAlias",
+    "LaterAliases",
+    "Model",
+    "NotFound",
+    "Outcome",
+    "Outcomes",
+    "PlanItem",
+    "PlanSummary",
+    "Reference",
+    "References",
+    "ResultsSource",
+    "StateChange",
+    "Time",
+    "Unmapped",
+    "Unreadable",
+    "UnusableRecord",
+    "UseAttempt",
+    "UseAttempts",
+    "VerdictKind",
+    "account_of",
+    "known",
+]

@@ -1,0 +1,108 @@
+"""Verdicts on keys: the items of a plan."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field
+
+from .base import Model, Time
+from .evidence import Evidence
+from .findings import CodeLocation
+from .keys import KeyArn
+from .references import CoverageGap
+
+
+class Hold(Model):
+    """A reason not to schedule a key."""
+
+    rule: str
+    """Id of the rule, or a reason from outside the rules. `unreadable-key` and `not-asked` hold.
+    `not-found`, `aws-managed`, `already-pending` and `not-disabled` skip. `changed` is from
+    `guard`."""
+    message: str
+    """The reason as text."""
+    gaps: tuple[CoverageGap, ...] = ()
+    """Coverage gaps behind this hold; reports print them once."""
+
+
+class AppliedException(Model):
+    """An exception that the policy makes for this key."""
+
+    rule: str
+    """Id of the rule."""
+    reason: str
+    """Reason given in the policy."""
+    until: str | None = None
+    """Last day (UTC) of the exception, YYYY-MM-DD; None: no end date (`coverage_exceptions`)."""
+
+
+class VerdictKind(StrEnum):
+    """Verdict on a key: schedule, hold or skip."""
+
+    SCHEDULE = "schedule"
+    """`apply` schedules its deletion."""
+    HOLD = "hold"
+    """A rule holds it, or evidence could not be read."""
+    SKIP = "skip"
+    """Nothing to do: not found, AWS managed, already pending deletion, or not Disabled."""
+
+
+class FindingRecord(Model):
+    """A finding in a plan."""
+
+    scanner: str
+    """`prowler` or `checkov`."""
+    check_id: str
+    """Id of the check, such as `kms_cmk_not_disabled` or `CKV_KEYSWEEP_001`."""
+    source: str
+    """Results file, as passed on the command line (`-`: standard input)."""
+    position: str
+    """Position in the source, such as `record 3`."""
+    time: Time | None = None
+    """Time of the scan; None for Checkov records."""
+    code: CodeLocation | None = None
+    """Declaration of the key in code; None for Prowler records."""
+
+
+class PlanItem(Model):
+    """The verdict on a key, with its evidence."""
+
+    key_arn: KeyArn
+    """ARN of the key."""
+    account_id: str
+    """Account ID, from the ARN."""
+    region: str
+    """Region, from the ARN."""
+    verdict: VerdictKind
+    """Verdict on the key."""
+    reasons: tuple[Hold, ...] = ()
+    """Why it is on hold or skipped; empty for `schedule`."""
+    exceptions: tuple[AppliedException, ...] = ()
+    """Exceptions that apply to it."""
+    pending_window_days: Annotated[int, Field(ge=7, le=30)]
+    """Waiting period in days that `apply` requests; AWS allows 7 to 30 ("ScheduleKeyDeletion", AWS
+    KMS API Reference)."""
+    monthly_cost_usd: float
+    """Monthly cost of the key in US dollars, at list price."""
+    owner: str | None = None
+    """Likely owner: an owner tag, the code or stack that declares the key, an alias, or the
+    identity that last changed its state; None: unknown."""
+    evidence: Evidence
+    """Evidence about the key. `apply` reads it again and compares."""
+    findings: tuple[FindingRecord, ...] = ()
+    """Findings that made it a candidate."""
+
+
+class PlanSummary(Model):
+    """Number of keys by verdict, and the monthly cost of the keys to schedule."""
+
+    schedule: int
+    """Keys to schedule."""
+    hold: int
+    """Keys on hold."""
+    skip: int
+    """Keys to skip."""
+    monthly_cost_usd: float
+    """Monthly cost of the keys to schedule in US dollars, at list price."""
