@@ -58,4 +58,8 @@ def common(kind: str, request: Request, **words: str) -> AwsError:
     code, status = CODES[kind][request.protocol]
     if kind == "error_500" and request.service == "kms":
         code = "KMSInternalException"
+    if code == "AuthFailure":
+        return AwsError(
+            code, "AWS was not able to validate the provided access credentials", status
+        )
     return AwsError(code, SENTENCES[kind].format(**words) if words else SENTENCES[kind], status)

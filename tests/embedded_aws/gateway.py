@@ -20,6 +20,7 @@ from .iam_actions import action_of
 from .iam_policy import ANY_RESOURCE, Ask
 from .identity import Identity
 from .kms import front as kms
+from .refusals import PAGE
 from .world import LoggedCall, World
 
 _XML = {"Content-Type": "text/xml"}
@@ -31,6 +32,8 @@ class Visit:
     """One request on its way through the gateway."""
 
     request: Request
+    seeds: bool = False
+    """Whether the request makes the scenario's resources, as was once allowed."""
     identity: Identity | None = None
     key: str | None = None
     fault: Fault | None = None
@@ -78,7 +81,7 @@ class Gateway:
 
     def answer(self, request: Request, logged: bool = True) -> Reply:
         """Answer one request; whatever goes wrong inside becomes AWS's internal error."""
-        visit = Visit(request)
+        visit = Visit(request, seeds=not logged)
         try:
             reply = self._serve(visit)
             outcome = "ok" if reply.status < 400 else _error_type(reply)
@@ -116,8 +119,8 @@ class Gateway:
             return Reply(200)
         if not world.quotas.allows(*where):
             raise common("throttle", request)
-        self._authorize(visit, identity)
-        reply = self._dispatch(visit, identity)
+        refused = None if visit.seeds else self._refusal(visit, identity)
+        reply = refused or self._dispatch(visit, identity)
         if fault is not None and fault.kind == "meddle":
             self._meddle(visit, fault.then or {})
         return reply
@@ -168,12 +171,39 @@ class Gateway:
         named = {"KeyId": visit.key} if "TargetKeyId" not in then else {}
         kms.meddle(self.world, operator, visit.request.region, {**named, **then})
 
+    def _refusal(self, visit: Visit, identity: Identity) -> Reply | None:
+        """Refuse as the Region, the caller's policies or the service do; a reply is a page."""
+        request, world = visit.request, self.world
+        region = world.scenario.accounts[identity.account].regions.get(request.region)
+        if region is not None and region.refuses_tokens:
+            raise common("unknown", request)
+        self._authorize(visit, identity)
+        if not world.refusals:
+            return None
+        visit.model = visit.model or self._moto_now().operation(request)
+        if visit.model is None:
+            return None
+        where = (identity.account, request.region, visit.model.service_model.service_name)
+        refusal = world.refusals.get((*where, visit.operation)) or world.refusals.get((*where, "*"))
+        if refusal is None:
+            return None
+        if refusal.page:
+            return Reply(refusal.status, {"Content-Type": "text/html"}, PAGE)
+        raise AwsError(
+            refusal.code,
+            refusal.message.format(
+                who=identity.arn(request.region), account=identity.account, region=request.region
+            ),
+            refusal.status,
+        )
+
     def _authorize(self, visit: Visit, identity: Identity) -> None:
         """Ask the caller's IAM policies; KMS asks them itself, together with the key policy."""
         if visit.service == "kms" or visit.operation == "GetCallerIdentity":
             return
         action = action_of(visit.service, visit.operation)
-        refusal = identity.refusal(Ask(action, ANY_RESOURCE))
+        context = {"aws:requestedregion": visit.request.region}
+        refusal = identity.refusal(Ask(action, ANY_RESOURCE, context))
         if refusal is not None:
             who = identity.arn(visit.request.region)
             raise common("deny", visit.request, who=who, action=action, resource="*", why=refusal)

@@ -13,6 +13,8 @@ from typing import Annotated, Any, Literal, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+from .refusals import Answered, Refusal
+
 Days = Annotated[float, Field(ge=0)]
 KeyState = Literal[
     "Enabled",
@@ -238,6 +240,10 @@ class Region(_Strict):
     custom_key_stores: tuple[CustomKeyStore, ...] = ()
     event_data_stores: tuple[EventDataStore, ...] = ()
     resources: tuple[Resource, ...] = ()
+    refusals: tuple[Refusal, ...] = ()
+    """Operations that are refused here, also to an operator who may do everything."""
+    refuses_tokens: bool = False
+    """Whether every call is refused, as in an opt-in Region to a token of the global STS host."""
 
     @model_validator(mode="after")
     def _unique(self) -> Self:
@@ -264,6 +270,8 @@ class Account(_Strict):
     policies: tuple[Document, ...] | None = None
     """IAM documents of the operator; without them the operator may do everything."""
     service_control_policies: tuple[Document, ...] = ()
+    refused: tuple[Answered, ...] = ()
+    """Classes of `ordinary.yaml` whose refusals the account meets in each of its Regions."""
 
     @model_validator(mode="before")
     @classmethod

@@ -13,6 +13,7 @@ from .identity import Identities
 from .kms.keys import Keys
 from .lake import Lake
 from .quotas import Quotas
+from .refusals import Refusal, table
 from .scenario import Scenario
 from .seed import Seeder
 from .trail import Event, Trail
@@ -50,6 +51,7 @@ class World:
         self.calls: list[LoggedCall] = []
         self.answers: dict[tuple[str, str, str, str], dict[str, Any]] = {}
         """What listings contain, by account, Region, service (botocore's name) and operation."""
+        self.refusals = _refusals(scenario)
         now = self.clock.now()
         self.lake = Lake(scenario, self.trail, now)
         self.tracking_started = now - scenario.tracking_started_days_ago * 86_400
@@ -76,3 +78,14 @@ class World:
                 )
             )
         return now
+
+
+def _refusals(scenario: Scenario) -> dict[tuple[str, str, str, str], Refusal]:
+    """Refusals by account, Region, service and operation; a Region's own ones count first."""
+    found = {}
+    for account, content in scenario.accounts.items():
+        for region, inside in content.regions.items():
+            usual = table().refusals(frozenset(content.refused), region) if content.refused else ()
+            for one in (*usual, *inside.refusals):
+                found[account, region, one.service, one.operation] = one
+    return found
