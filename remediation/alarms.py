@@ -20,7 +20,7 @@ from .aws.clients import Clients
 from .aws.concurrency import ACCOUNT_REGIONS
 from .aws.failures import explain
 from .errors import AccountUnavailable, TruncatedResponse
-from .models import KeyArn, Unreadable
+from .models import AccountRegion, KeyArn, Unreadable
 
 _log: Final = logging.getLogger(__name__)
 
@@ -50,22 +50,22 @@ def notes(keys: Iterable[KeyArn], accounts: Accounts) -> tuple[str, ...]:
 
     Never raises: an account-Region that could not be read is a message too.
     """
-    one_each = list({key.account_region: key for key in keys}.values())
+    account_regions = list({key.account_region: None for key in keys})
     clients = Clients(BRIEF)
 
-    def look(key: KeyArn) -> str | None:
+    def look(account_region: AccountRegion) -> str | None:
         try:
-            return _look(accounts.connect(key), clients)
+            return _look(accounts.connect(account_region), clients)
         except AccountUnavailable as error:
             return str(error)
         except Exception as error:  # noqa: BLE001 - the keys are scheduled already
-            _log.error("could not look for an alarm on %s", key, exc_info=True)
+            _log.error("could not look for an alarm in %s", account_region, exc_info=True)
             return f"{type(error).__name__}: {error}"
 
     with ThreadPoolExecutor(ACCOUNT_REGIONS) as threads:
-        found = dict(zip(one_each, threads.map(look, one_each), strict=True))
-    without = [key for key, why in found.items() if why == ""]
-    unread = [key for key, why in found.items() if why]
+        found = dict(zip(account_regions, threads.map(look, account_regions), strict=True))
+    without = [account_region for account_region, why in found.items() if why == ""]
+    unread = [account_region for account_region, why in found.items() if why]
     messages = []
     if without:
         messages.append(f"{NO_ALARM}{_named(without)}. {_SET_UP}.")
@@ -74,8 +74,8 @@ def notes(keys: Iterable[KeyArn], accounts: Accounts) -> tuple[str, ...]:
     return tuple(messages)
 
 
-def _named(keys: list[KeyArn]) -> str:
-    named = [f"account {key.account_id} {key.region}" for key in sorted(keys)]
+def _named(account_regions: list[AccountRegion]) -> str:
+    named = [f"account {one.account_id} {one.region}" for one in sorted(account_regions)]
     if len(named) <= _NAMED:
         return ", ".join(named)
     return f"{', '.join(named[:_NAMED])} and {len(named) - _NAMED} more"

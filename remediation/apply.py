@@ -148,7 +148,7 @@ def apply(
     def one(item: PlanItem) -> KeyResult:
         record = records.get(item.key_arn)
         try:
-            connection = collector.accounts.connect(item.key_arn)
+            connection = collector.accounts.connect(item.key_arn.account_region)
         except AccountUnavailable as error:
             return _row(item, Outcome.FAILED, str(error))
         scheduling = _Scheduling(plan, item, connection, collector, journal, stop, watch_use_from)

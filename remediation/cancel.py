@@ -126,7 +126,7 @@ def cancel(
     def one(key: _Key) -> KeyResult:
         arn = key.key_arn
         try:
-            connection = accounts.connect(arn)
+            connection = accounts.connect(arn.account_region)
         except AccountUnavailable as error:
             return _failed(arn, str(error))
         record = records.get(arn) or KeyRecord(arn)
@@ -246,10 +246,9 @@ class _Cancelling:
         """Message for a key that is deleted, or never was in this account-Region."""
         if state.situation is Situation.DELETED and state.promised is not None:
             return f"{KEY_NOT_FOUND}: its waiting period ended on {state.promised:%Y-%m-%d}"
-        account, region = self.arn.account_region
         return (
-            f"{KEY_NOT_FOUND} in account {account}, {region}; nothing was cancelled. It is "
-            "deleted, or the ARN has the wrong account or Region"
+            f"{KEY_NOT_FOUND} in account {self.arn.account_id}, {self.arn.region}; nothing was "
+            "cancelled. It is deleted, or the ARN has the wrong account or Region"
         )
 
     def _row(self, outcome: Outcome, message: str) -> KeyResult:

@@ -15,7 +15,6 @@ from typing import Final
 from botocore.exceptions import BotoCoreError, ClientError
 
 from .aws import Connection
-from .aws.accounts import AccountRegion
 from .aws.failures import explain
 from .cancel import Batch
 from .errors import AccountUnavailable, TruncatedResponse
@@ -33,6 +32,7 @@ from .lifecycle import (
     undetermined_origin,
 )
 from .models import (
+    AccountRegion,
     AliasMove,
     AliasMoves,
     Evidence,

@@ -15,7 +15,7 @@ from typing import Final, Protocol, TypeVar
 from .aws.concurrency import ACCOUNT_REGIONS, keys_at_a_time
 from .errors import RUN_AGAIN
 from .journal import JournalFailed
-from .models import KeyArn
+from .models import AccountRegion, KeyArn
 
 _log: Final = logging.getLogger(__name__)
 
@@ -69,7 +69,7 @@ def each_key(
     """
     stop = stop or Stop()
     arns = [item.key_arn for item in items]
-    by_account_region: dict[tuple[str, str], list[int]] = {}
+    by_account_region: dict[AccountRegion, list[int]] = {}
     for number, arn in enumerate(arns):
         by_account_region.setdefault(arn.account_region, []).append(number)
     rows: dict[int, Row] = {}

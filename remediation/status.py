@@ -114,7 +114,7 @@ def _unreadable(arn: KeyArn, why: str) -> StatusRow:
 def _row(record: KeyRecord, accounts: Accounts) -> StatusRow:
     arn = record.key_arn
     try:
-        connection = accounts.connect(arn)
+        connection = accounts.connect(arn.account_region)
         seen = describe(connection, arn)
     except AccountUnavailable as error:
         return _unreadable(arn, str(error))

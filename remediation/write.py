@@ -148,7 +148,7 @@ def write(
             message=f"{operation.name} not called: the key is {seen.key_state}, "
             f"managed by {seen.key_manager}",
         )
-    if arn.account_region != (connection.account_id, connection.region):
+    if arn.account_region != connection.account_region:
         raise InvariantError(
             f"{arn} is not in account {connection.account_id}, {connection.region}"
         )

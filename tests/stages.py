@@ -250,7 +250,7 @@ def caller(accounts: Accounts, keys: list[KeyArn]) -> None:
 
     try:
         if keys:
-            accounts.caller(keys[0])
+            accounts.caller(keys[0].account_region)
     except AccountUnavailable:
         return
 

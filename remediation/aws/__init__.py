@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .accounts import Access, AccountRegion, Accounts, Connection, Located
+from .accounts import Access, Accounts, Connection
 from .clients import ClientSettings
 
-__all__ = ["Access", "AccountRegion", "Accounts", "ClientSettings", "Connection", "Located"]
+__all__ = ["Access", "Accounts", "ClientSettings", "Connection"]

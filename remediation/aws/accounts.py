@@ -6,11 +6,12 @@ import logging
 import os
 import threading
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from ..errors import AccountUnavailable, TruncatedResponse
+from ..models import AccountRegion
 from .clients import Clients, ClientSettings
 from .clock import Clock
 from .failures import code_of
@@ -42,33 +43,6 @@ class Access:
         return not self.only or account_id in self.only
 
 
-class Located(Protocol):
-    """Anything in one account-Region, such as a key's ARN."""
-
-    @property
-    def partition(self) -> str: ...
-    @property
-    def account_id(self) -> str: ...
-    @property
-    def region(self) -> str: ...
-    @property
-    def account_region(self) -> tuple[str, str]: ...
-
-
-@dataclass(frozen=True, slots=True)
-class AccountRegion:
-    """One Region of one account."""
-
-    partition: str
-    account_id: str
-    region: str
-
-    @property
-    def account_region(self) -> tuple[str, str]:
-        """The account and Region together."""
-        return self.account_id, self.region
-
-
 @dataclass(frozen=True, eq=False)
 class Own:
     """The credentials that the command was given, in one partition; one per run."""
@@ -89,6 +63,11 @@ class Connection:
     own: Own
     clock: Clock
     clients: Clients = field(default_factory=Clients)
+
+    @property
+    def account_region(self) -> AccountRegion:
+        """The account-Region of this connection."""
+        return AccountRegion(self.partition, self.account_id, self.region)
 
     def client(self, service: str, *, region: str | None = None, writes: bool = False) -> Any:
         """A client of this account, by default in this Region; shared by threads."""
@@ -134,24 +113,24 @@ class Accounts:
         self._lock = threading.Lock()
         self._account_locks: dict[str, threading.Lock] = {}
         self._sessions: dict[tuple[str, str], Session] = {}
-        self._unavailable: dict[tuple[str, str], str] = {}
+        self._unavailable: dict[AccountRegion, str] = {}
         self._own_lock = threading.Lock()
         self._own_session: Session | None = None
         self._own: dict[str, Own | str] = {}
-        self._connections: dict[tuple[str, str], Connection] = {}
+        self._connections: dict[AccountRegion, Connection] = {}
 
-    def admits(self, located: Located) -> bool:
+    def admits(self, located: AccountRegion) -> bool:
         """Whether the account may be entered at all."""
         return self._access.admits(located.account_id)
 
-    def connect(self, located: Located) -> Connection:
-        """Connect to the account-Region of a key or another resource.
+    def connect(self, located: AccountRegion) -> Connection:
+        """Connect to an account-Region.
 
         Raises AccountUnavailable if the account cannot be entered.
         """
-        account_id, region = located.account_region
+        account_id, region = located.account_id, located.region
         with self._lock:
-            connection = self._connections.get(located.account_region)
+            connection = self._connections.get(located)
             lock = self._account_locks.setdefault(account_id, threading.Lock())
         if connection is not None:
             return connection
@@ -162,7 +141,7 @@ class Accounts:
             account_id, region, located.partition, session, own, self.clock, self._clients
         )
         with self._lock:
-            return self._connections.setdefault(located.account_region, made)
+            return self._connections.setdefault(located, made)
 
     def own_connection(self, region: str | None = None) -> Connection:
         """Connect to the account of the given credentials, in this Region or the configured one.
@@ -204,25 +183,25 @@ class Accounts:
         """Whether a role was named, so that other accounts can be entered."""
         return self._access.role_name is not None
 
-    def caller(self, located: Located) -> str:
+    def caller(self, located: AccountRegion) -> str:
         """ARN of the given credentials' identity, for the journal."""
         return self._own_of(located).arn
 
-    def _session(self, located: Located) -> Session:
+    def _session(self, located: AccountRegion) -> Session:
         """The session of an account. An account that could not be entered is not tried again."""
         account = (located.partition, located.account_id)
         if account in self._sessions:
             return self._sessions[account]
-        if located.account_region not in self._unavailable:
+        if located not in self._unavailable:
             try:
                 self._sessions[account] = self._enter(located)
                 return self._sessions[account]
             except AccountUnavailable as error:
                 _log.debug("account %s not entered", located.account_id, exc_info=True)
-                self._unavailable[located.account_region] = str(error)
-        raise AccountUnavailable(self._unavailable[located.account_region])
+                self._unavailable[located] = str(error)
+        raise AccountUnavailable(self._unavailable[located])
 
-    def _enter(self, located: Located) -> Session:
+    def _enter(self, located: AccountRegion) -> Session:
         account = located.account_id
         if not self._access.admits(account):
             raise AccountUnavailable(
@@ -262,7 +241,7 @@ class Accounts:
             raise AccountUnavailable(f"the role {role} leads to account {entered}, not {account}")
         return session
 
-    def _own_of(self, located: Located) -> Own:
+    def _own_of(self, located: AccountRegion) -> Own:
         """The given credentials. Read once in each partition, since they belong to one."""
         with self._own_lock:
             if located.partition not in self._own:
@@ -280,7 +259,7 @@ class Accounts:
             self._own_session = own_session(self._access.profile)
         return self._own_session
 
-    def _look_up(self, located: Located) -> Own | str:
+    def _look_up(self, located: AccountRegion) -> Own | str:
         try:
             session = self._given()
         except BotoCoreError as error:

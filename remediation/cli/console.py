@@ -35,7 +35,7 @@ def confirm(action: str, keys: Sequence[KeyArn], accounts: Accounts, *, yes: boo
     """Ask before AWS is changed. Raises Refused after a no, and BadInput without a terminal."""
     if yes:
         return
-    counts = Counter(arn.account_id for arn in keys if accounts.admits(arn))
+    counts = Counter(arn.account_id for arn in keys if accounts.admits(arn.account_region))
     where = ", ".join(f"{count} in account {account}" for account, count in sorted(counts.items()))
     number = "1 key" if counts.total() == 1 else f"{counts.total()} keys"
     question = f"{action} {number} ({where or 'none in the accounts named'})?"

@@ -45,6 +45,6 @@ def new_collector(
 def caller_of(accounts: Accounts, keys: Sequence[KeyArn]) -> str | None:
     """The caller's ARN for the journal; None where each key's row will say what is wrong."""
     try:
-        return accounts.caller(keys[0]) if keys else None
+        return accounts.caller(keys[0].account_region) if keys else None
     except AccountUnavailable:
         return None

@@ -20,7 +20,7 @@ from ..aws import Accounts, Connection
 from ..aws.concurrency import ACCOUNT_REGIONS, SCANS, keys_at_a_time
 from ..aws.failures import explain
 from ..errors import AccountUnavailable, TruncatedResponse, present
-from ..models import Cost, Evidence, KeyArn, Unreadable
+from ..models import AccountRegion, Cost, Evidence, KeyArn, Unreadable
 from ..spill import SpilledSequence
 from .registry import SOURCES
 from .source import Piece, Source
@@ -149,7 +149,7 @@ class Collector:
         if source is None:
             return _all(group, Unreadable(unreadable=f"no source reads it ({_BUG})"))
         try:
-            connection = self.accounts.connect(source.at or group[0].key_arn)
+            connection = self.accounts.connect(source.at or group[0].key_arn.account_region)
         except AccountUnavailable as error:
             return _all(group, Unreadable(unreadable=str(error)))
         _log.debug(
@@ -210,7 +210,7 @@ class _Tally:
 
 
 def _by_account_region(values: Iterable[T], arn_of: Callable[[T], KeyArn]) -> list[list[T]]:
-    groups: dict[tuple[str, str], list[T]] = {}
+    groups: dict[AccountRegion, list[T]] = {}
     for value in values:
         groups.setdefault(arn_of(value).account_region, []).append(value)
     return list(groups.values())

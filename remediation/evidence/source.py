@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from ..aws import Connection, Located
-from ..models import Cost, Evidence, KeyArn
+from ..aws import Connection
+from ..models import AccountRegion, Cost, Evidence, KeyArn
 
 Piece = Any
 """Value of one field of `Evidence`. The model validates it when it is added."""
@@ -30,7 +30,7 @@ class Source:
     read_account_region: ReadMany | None = None
     """Reads all given keys of an account-Region. An AWS error makes the piece `Unreadable` for all
     of them."""
-    at: Located | None = None
+    at: AccountRegion | None = None
     """The account-Region to call for keys of every account-Region. None: call each key's own."""
     after: tuple[str, ...] = ()
     """Pieces that this source uses, and that must be read first."""

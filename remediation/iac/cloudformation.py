@@ -14,10 +14,10 @@ from typing import Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from ..aws import AccountRegion, Accounts, Connection
+from ..aws import Accounts, Connection
 from ..aws.failures import explain
 from ..errors import AccountUnavailable, BadInput, TruncatedResponse
-from ..models import CodeLocation, KeyArn
+from ..models import AccountRegion, CodeLocation, KeyArn
 from .key_names import Unresolved
 
 PERMISSIONS: Final = ("cloudformation:ListStackResources",)

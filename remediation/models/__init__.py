@@ -21,7 +21,7 @@ from .history import (
     UseAttempt,
     UseAttempts,
 )
-from .keys import KeyArn
+from .keys import AccountRegion, KeyArn
 from .outcomes import KeyResult, Outcome, Outcomes
 from .readable import NotFound, Unreadable, known
 from .references import (
@@ -40,6 +40,7 @@ __all__ = [
     "SLIM",
     "Absences",
     "AbsentService",
+    "AccountRegion",
     "AliasMove",
     "AliasMoves",
     "AppliedException",

@@ -1,4 +1,4 @@
-"""Key ARNs."""
+"""Key ARNs, and the account-Regions that they name."""
 
 from __future__ import annotations
 
@@ -17,6 +17,15 @@ _KEY_ARN: Final = re.compile(
     r"(?P<key_id>mrk-[0-9a-f]{32}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})",
     re.ASCII,
 )
+
+
+@dataclasses.dataclass(frozen=True, slots=True, order=True)
+class AccountRegion:
+    """One Region of one account."""
+
+    partition: str
+    account_id: str
+    region: str
 
 
 @dataclasses.dataclass(frozen=True, slots=True, order=True)
@@ -50,9 +59,9 @@ class KeyArn:
         return f"arn:{self.partition}:kms:{self.region}:{self.account_id}:key/{self.key_id}"
 
     @property
-    def account_region(self) -> tuple[str, str]:
-        """Account and Region of the key."""
-        return self.account_id, self.region
+    def account_region(self) -> AccountRegion:
+        """Account-Region of the key."""
+        return AccountRegion(self.partition, self.account_id, self.region)
 
     @classmethod
     def __get_pydantic_core_schema__(

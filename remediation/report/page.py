@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from ..models import KeyResult, Outcome, PlanItem, VerdictKind
+from ..models import AccountRegion, KeyResult, Outcome, PlanItem, VerdictKind
 from ..plan import LIMITS, Plan
 from ..status import Status, StatusRow
 from .evidence_words import Said, in_words, moment
@@ -553,7 +553,7 @@ def _status_entry(row: StatusRow, tone: str) -> Entry:
 
 
 def _accounts(rows: Iterable[StatusRow]) -> Iterable[Table]:
-    groups: dict[tuple[str, str], list[StatusRow]] = defaultdict(list)
+    groups: dict[AccountRegion, list[StatusRow]] = defaultdict(list)
     for row in rows:
         groups[row.key_arn.account_region].append(row)
     if groups:
@@ -562,11 +562,12 @@ def _accounts(rows: Iterable[StatusRow]) -> Iterable[Table]:
             ("account", "Region", "keys", "drifted", "saved"),
             tuple(
                 (
-                    *place,
+                    account_region.account_id,
+                    account_region.region,
                     str(len(group)),
                     str(sum(bool(row.drift) for row in group)),
                     money(sum(row.monthly_cost_usd for row in group)),
                 )
-                for place, group in sorted(groups.items())
+                for account_region, group in sorted(groups.items())
             ),
         )

@@ -350,7 +350,7 @@ def test_a_write_that_must_never_be_made_ends_before_its_intent(what: str, run: 
     """Nothing in the command asks for one; this is the last door before AWS."""
     region, parameters = WRONG_WRITES[what]
     key = KeyArn.parse(_arn(run))
-    connection = run.collector().accounts.connect(key)
+    connection = run.collector().accounts.connect(key.account_region)
     seen = describe(connection, key)
     assert isinstance(seen, KeyDescription)
     named = replace(key, region=region)

@@ -38,7 +38,7 @@ class EventHistory:
             for page in lookup(connection, "EventName", name)
             for event in page.events
         ]
-        return RecordedEvents(since, {(connection.account_id, connection.region): events})
+        return RecordedEvents(since, {connection.account_region: events})
 
     def use_attempts(self, start: datetime | None = None) -> Source:
         """The source of use attempts, with one lookup for each key."""

@@ -19,7 +19,7 @@ from typing import Any, ClassVar, Final, Self
 
 from ...aws import Connection
 from ...errors import BadInput, TruncatedResponse
-from ...models import Cost, Evidence, KeyArn, Unreadable, UseAttempts
+from ...models import AccountRegion, Cost, Evidence, KeyArn, Unreadable, UseAttempts
 from ..source import Source
 from .events import KEY_IN_TEXT, USES, TrailEvent, is_use, target_of
 from .sources import RecordedEvents, key_by_key
@@ -91,9 +91,9 @@ class StoreArn:
         return f"arn:{self.partition}:cloudtrail:{where}:eventdatastore/{self.store_id}"
 
     @property
-    def account_region(self) -> tuple[str, str]:
-        """The store's account and Region."""
-        return self.account_id, self.region
+    def account_region(self) -> AccountRegion:
+        """The store's account-Region."""
+        return AccountRegion(self.partition, self.account_id, self.region)
 
 
 @dataclass(frozen=True)
@@ -101,17 +101,22 @@ class Lake:
     """An event data store, which records events of its account-Region or of others too."""
 
     permissions: ClassVar[tuple[str, ...]] = PERMISSIONS
-    at: StoreArn
+    store: StoreArn
+
+    @property
+    def at(self) -> AccountRegion:
+        """The account-Region of the store."""
+        return self.store.account_region
 
     def changes(self, connection: Connection, names: Sequence[str]) -> RecordedEvents:
         """All events with these names, with one query."""
-        return _OpenStore.open(connection, self.at).query(_CHANGES, names)
+        return _OpenStore.open(connection, self.store).query(_CHANGES, names)
 
     def use_attempts(self, start: datetime | None = None) -> Source:
         """The source of use attempts, with one query for all keys."""
 
         def record(connection: Connection) -> RecordedEvents:
-            store = _OpenStore.open(connection, self.at)
+            store = _OpenStore.open(connection, self.store)
             if start is not None:
                 store = replace(store, since=max(start, store.since))
             return store.query(_USE, USES)
@@ -176,9 +181,11 @@ class _OpenStore:
 
     def query(self, statement: str, names: Iterable[str]) -> RecordedEvents:
         """The events with these names."""
-        found: dict[tuple[str, str], list[TrailEvent]] = {}
+        found: dict[AccountRegion, list[TrailEvent]] = {}
         for row in () if self.problem else self._rows(self._filled(statement, names)):
-            account_region = row["recipientAccountId"], row["awsRegion"]
+            account_region = AccountRegion(
+                self.store.partition, row["recipientAccountId"], row["awsRegion"]
+            )
             found.setdefault(account_region, []).append(_event(row))
         return RecordedEvents(self.since, found, self._gap)
 

@@ -12,8 +12,8 @@ from datetime import datetime
 from functools import partial
 from typing import Final, Protocol
 
-from ...aws import Connection, Located
-from ...models import Cost, Evidence, KeyArn, KeyHistory, Unreadable
+from ...aws import Connection
+from ...models import AccountRegion, Cost, Evidence, KeyArn, KeyHistory, Unreadable
 from ..source import Piece, ReadMany, Source
 from .alias_moves import AFTER, Moves
 from .events import ALIAS_CHANGES, STATE_CHANGES, TrailEvent
@@ -27,8 +27,7 @@ class RecordedEvents:
 
     since: datetime
     """The record is complete from here on."""
-    events: Mapping[tuple[str, str], Sequence[TrailEvent]]
-    """By account and Region."""
+    events: Mapping[AccountRegion, Sequence[TrailEvent]]
     gap: Callable[[KeyArn], Unreadable | None] = lambda _key: None
     """Why the record does not cover a key. None: it does."""
 
@@ -41,7 +40,7 @@ class HistorySource(Protocol):
         """IAM actions of its calls."""
 
     @property
-    def at(self) -> Located | None:
+    def at(self) -> AccountRegion | None:
         """The account-Region that records events of all others. None: each records its own."""
 
     def changes(self, connection: Connection, names: Sequence[str]) -> RecordedEvents:
@@ -90,8 +89,8 @@ def key_by_key(record: Callable[[Connection], RecordedEvents], summarize: Summar
     def read(connection: Connection, group: Sequence[Evidence]) -> Mapping[KeyArn, Piece]:
         recorded = record(connection)
         of_key = {
-            where: summarize(recorded.events.get(where, ()), recorded.since)
-            for where in {evidence.key_arn.account_region for evidence in group}
+            account_region: summarize(recorded.events.get(account_region, ()), recorded.since)
+            for account_region in {evidence.key_arn.account_region for evidence in group}
         }
         return {
             evidence.key_arn: recorded.gap(evidence.key_arn)

@@ -49,11 +49,11 @@ def test_own_account_and_assumed_accounts_are_entered_once_each(three: EmbeddedA
     accounts = Accounts(ROLE)
     arns = [KeyArn.parse(one["arn"]) for one in three.keys()]
     with ThreadPoolExecutor(16) as threads:
-        connections = list(threads.map(accounts.connect, arns * 3))
-    assert {(p.account_id, p.region) for p in connections} == {arn.account_region for arn in arns}
+        connections = list(threads.map(accounts.connect, [arn.account_region for arn in arns * 3]))
+    assert {made.account_region for made in connections} == {arn.account_region for arn in arns}
     assert len({id(connection) for connection in connections}) == 6
     for arn in arns:
-        assert isinstance(describe(accounts.connect(arn), arn), KeyDescription)
+        assert isinstance(describe(accounts.connect(arn.account_region), arn), KeyDescription)
     assumed = three.calls(operation="AssumeRole")
     assert len(assumed) == 2
     by_account: dict[str, set[str]] = {}
@@ -65,18 +65,18 @@ def test_own_account_and_assumed_accounts_are_entered_once_each(three: EmbeddedA
 def test_an_account_that_is_slow_to_enter_stops_no_other(three: EmbeddedAws) -> None:
     three.fault("hang_before", operation="AssumeRole", times=1, seconds=20)
     accounts = Accounts(ROLE)
-    slow = threading.Thread(target=lambda: accounts.connect(key(three, DATA)))
+    slow = threading.Thread(target=lambda: accounts.connect(key(three, DATA).account_region))
     slow.start()
     while not three.faults()[0]["hit"]:
         time.sleep(0.02)
     start = time.monotonic()
-    accounts.connect(key(three, FAR))
-    accounts.connect(key(three, SHOP))
+    accounts.connect(key(three, FAR).account_region)
+    accounts.connect(key(three, SHOP).account_region)
     assert time.monotonic() - start < 15
     assert slow.is_alive()
     three.clear_faults()
     slow.join()
-    assert accounts.connect(key(three, DATA)).account_id == DATA
+    assert accounts.connect(key(three, DATA).account_region).account_id == DATA
 
 
 def test_an_account_that_cannot_be_entered_is_asked_once_and_says_why(aws: Scenario) -> None:
@@ -86,7 +86,7 @@ def test_an_account_that_cannot_be_entered_is_asked_once_and_says_why(aws: Scena
     said = set()
     for one in server.keys():
         with pytest.raises(AccountUnavailable) as caught:
-            accounts.connect(KeyArn.parse(one["arn"]))
+            accounts.connect(KeyArn.parse(one["arn"]).account_region)
         said.add(str(caught.value))
     (reason,) = said
     for part in (f"account {DATA} ", "AccessDenied", f"arn:aws:iam::{DATA}:role/Sweep"):
@@ -106,17 +106,17 @@ def test_the_external_id_opens_the_role(aws: Scenario) -> None:
     )
     arn = key(server, DATA)
     with pytest.raises(AccountUnavailable, match="AccessDenied"):
-        Accounts(Access(role_name="Sweep")).connect(arn)
-    opened = Accounts(Access(role_name="Sweep", external_id="s3cret")).connect(arn)
+        Accounts(Access(role_name="Sweep")).connect(arn.account_region)
+    opened = Accounts(Access(role_name="Sweep", external_id="s3cret")).connect(arn.account_region)
     assert isinstance(describe(opened, arn), KeyDescription)
 
 
 def test_accounts_that_are_not_named_are_never_entered(three: EmbeddedAws) -> None:
     accounts = Accounts(Access(role_name="Sweep", only=frozenset({DATA})))
-    assert accounts.connect(key(three, DATA)).account_id == DATA
+    assert accounts.connect(key(three, DATA).account_region).account_id == DATA
     for account in (SHOP, FAR):
         with pytest.raises(AccountUnavailable, match="--account"):
-            accounts.connect(key(three, account))
+            accounts.connect(key(three, account).account_region)
     assert {call["account"] for call in three.calls(service="kms")} == set()
     assert len(three.calls(operation="AssumeRole")) == 1
 
@@ -133,7 +133,7 @@ def test_roles_are_assumed_in_the_partition_of_the_key(region: str, aws: Scenari
     arn = key(server, DATA, region)
     partition = "aws-cn" if region.startswith("cn-") else "aws-us-gov"
     assert str(arn).startswith(f"arn:{partition}:kms:")
-    connection = Accounts(ROLE).connect(arn)
+    connection = Accounts(ROLE).connect(arn.account_region)
     assert isinstance(describe(connection, arn), KeyDescription)
     principals = {c["principal"] for c in server.calls(operation="DescribeKey")}
     assert principals == {f"arn:{partition}:sts::{DATA}:assumed-role/Sweep/friday-sweep"}
@@ -162,7 +162,7 @@ def test_credentials_of_another_partition_enter_nothing(
 ) -> None:
     _says(monkeypatch, SHOP, f"arn:aws-cn:iam::{SHOP}:user/operator")
     with pytest.raises(AccountUnavailable, match=r"aws-cn.* aws\b"):
-        Accounts(ROLE).connect(key(three, SHOP))
+        Accounts(ROLE).connect(key(three, SHOP).account_region)
 
 
 def test_a_role_that_leads_elsewhere_enters_nothing(
@@ -170,14 +170,14 @@ def test_a_role_that_leads_elsewhere_enters_nothing(
 ) -> None:
     _says(monkeypatch, FAR, f"arn:aws:iam::{FAR}:user/operator")
     with pytest.raises(AccountUnavailable, match=f"leads to account {FAR}, not {DATA}"):
-        Accounts(ROLE).connect(key(three, DATA))
+        Accounts(ROLE).connect(key(three, DATA).account_region)
 
 
 def test_a_roles_credentials_are_renewed_before_they_expire(
     three: EmbeddedAws, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     arn = key(three, DATA)
-    connection = Accounts(ROLE).connect(arn)
+    connection = Accounts(ROLE).connect(arn.account_region)
     describe(connection, arn)
     assert len(three.calls(operation="AssumeRole")) == 1
     first = connection.session.get_credentials().get_frozen_credentials().access_key
@@ -194,7 +194,7 @@ def test_a_roles_credentials_are_renewed_before_they_expire(
 
 def test_credentials_that_expired_are_said_with_the_key(three: EmbeddedAws) -> None:
     arn = key(three, DATA)
-    connection = Accounts(ROLE).connect(arn)
+    connection = Accounts(ROLE).connect(arn.account_region)
     three.expire_sessions()
     with pytest.raises(ClientError) as caught:
         describe(connection, arn)
@@ -215,12 +215,12 @@ def test_credentials_that_come_expired_name_the_clock(
         botocore.credentials.AssumeRoleCredentialFetcher, "fetch_credentials", stale
     )
     with pytest.raises(AccountUnavailable, match="set this machine's clock"):
-        Accounts(ROLE).connect(key(three, DATA))
+        Accounts(ROLE).connect(key(three, DATA).account_region)
 
 
 def test_an_unknown_profile_is_said(monkeypatch: pytest.MonkeyPatch, three: EmbeddedAws) -> None:
     with pytest.raises(AccountUnavailable, match=r"profile \(nobody\).*check.*--profile"):
-        Accounts(Access(profile="nobody")).connect(key(three, SHOP))
+        Accounts(Access(profile="nobody")).connect(key(three, SHOP).account_region)
 
 
 def test_a_profile_that_assumes_a_role_is_followed(
@@ -239,19 +239,21 @@ def test_a_profile_that_assumes_a_role_is_followed(
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     accounts = Accounts(Access(profile="chain", role_name="Sweep"))
-    assert accounts.caller(key(three, DATA)).startswith(f"arn:aws:sts::{DATA}:assumed-role/Sweep/")
+    assert accounts.caller(key(three, DATA).account_region).startswith(
+        f"arn:aws:sts::{DATA}:assumed-role/Sweep/"
+    )
     arn = key(three, FAR)
-    assert isinstance(describe(accounts.connect(arn), arn), KeyDescription)
+    assert isinstance(describe(accounts.connect(arn.account_region), arn), KeyDescription)
 
 
 def test_few_clients_are_kept_however_many_places_there_are(three: EmbeddedAws) -> None:
     accounts = Accounts(ROLE)
-    clients = accounts.connect(key(three, SHOP)).clients
+    clients = accounts.connect(key(three, SHOP).account_region).clients
     clients._most = 2
     for _ in range(2):
         for account in (SHOP, DATA, FAR):
             arn = key(three, account)
-            assert isinstance(describe(accounts.connect(arn), arn), KeyDescription)
+            assert isinstance(describe(accounts.connect(arn.account_region), arn), KeyDescription)
     assert len(clients._kept) == 2
 
 

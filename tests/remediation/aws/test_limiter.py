@@ -144,7 +144,7 @@ def _scenario(aws: Scenario, count: int, **key: Any) -> tuple[EmbeddedAws, list[
 def test_schedules_by_many_threads_and_clients_are_never_throttled(aws: Scenario) -> None:
     server, arns = _scenario(aws, 30)
     server.quotas(True)
-    connection = Accounts().connect(arns[0])
+    connection = Accounts().connect(arns[0].account_region)
     clients = [
         connection.clients.make(connection.session, SHOP, "kms", "eu-west-1") for _ in range(3)
     ]
@@ -164,7 +164,7 @@ def test_a_share_of_the_quota_is_what_the_policy_says(aws: Scenario) -> None:
     _, arns = _scenario(aws, 4, state="PendingDeletion")
     kms = (
         Accounts(settings=ClientSettings(quota_share=0.4))
-        .connect(arns[0])
+        .connect(arns[0].account_region)
         .client("kms", writes=True)
     )
     start = time.monotonic()
@@ -176,7 +176,7 @@ def test_a_share_of_the_quota_is_what_the_policy_says(aws: Scenario) -> None:
 def test_each_attempt_of_botocores_own_retries_waits_its_turn(aws: Scenario) -> None:
     server, arns = _scenario(aws, 1)
     server.fault("throttle", operation="ListGrants", times=2)
-    connection = Accounts().connect(arns[0])
+    connection = Accounts().connect(arns[0].account_region)
     waited: list[str] = []
     pace = connection.clients._limiter.pace(SHOP, "eu-west-1", "kms:ListGrants")
     ordinary = pace.wait
@@ -188,7 +188,7 @@ def test_each_attempt_of_botocores_own_retries_waits_its_turn(aws: Scenario) -> 
 
 def test_a_reserved_turn_makes_nobody_wait_twice(aws: Scenario) -> None:
     _, arns = _scenario(aws, 2, state="PendingDeletion")
-    connection = Accounts(settings=ClientSettings(quota_share=0.1)).connect(arns[0])
+    connection = Accounts(settings=ClientSettings(quota_share=0.1)).connect(arns[0].account_region)
     connection.turn("kms:CancelKeyDeletion")
     kms = connection.client("kms", writes=True)
     start = time.monotonic()
@@ -202,7 +202,7 @@ def test_a_reserved_turn_makes_nobody_wait_twice(aws: Scenario) -> None:
 def test_a_write_goes_out_once_whatever_comes_back(kind: str, aws: Scenario) -> None:
     server, arns = _scenario(aws, 1)
     server.fault(kind, operation="ScheduleKeyDeletion", times=None)
-    kms = Accounts(Access()).connect(arns[0]).client("kms", writes=True)
+    kms = Accounts(Access()).connect(arns[0].account_region).client("kms", writes=True)
     with pytest.raises(Exception):  # noqa: B017 - which one is not the question
         kms.schedule_key_deletion(KeyId=str(arns[0]), PendingWindowInDays=7)
     assert len(server.calls(operation="ScheduleKeyDeletion")) == 1
@@ -211,7 +211,9 @@ def test_a_write_goes_out_once_whatever_comes_back(kind: str, aws: Scenario) -> 
 def test_a_read_is_tried_as_often_as_said(aws: Scenario) -> None:
     server, arns = _scenario(aws, 1)
     server.fault("error_500", operation="ListGrants", times=None)
-    kms = Accounts(settings=ClientSettings(attempts=2)).connect(arns[0]).client("kms")
+    kms = (
+        Accounts(settings=ClientSettings(attempts=2)).connect(arns[0].account_region).client("kms")
+    )
     with pytest.raises(ClientError, match="KMSInternalException"):
         kms.list_grants(KeyId=str(arns[0]))
     assert len(server.calls(operation="ListGrants")) == 2
@@ -223,7 +225,7 @@ def test_retries_are_said_explicitly_whatever_the_environment_wishes(
     _, arns = _scenario(aws, 1)
     monkeypatch.setenv("AWS_RETRY_MODE", "adaptive")
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "9")
-    connection = Accounts().connect(arns[0])
+    connection = Accounts().connect(arns[0].account_region)
     configured = {
         writes: connection.client("kms", writes=writes).meta.config.retries
         for writes in (False, True)

@@ -51,7 +51,12 @@ def _one_key(aws: Scenario, **more: Any) -> tuple[EmbeddedAws, KeyArn]:
 
 def test_a_request_is_a_line(aws: Scenario, lines: Lines) -> None:
     _, arn = _one_key(aws)
-    answer = Accounts(settings=QUICK).connect(arn).client("kms").describe_key(KeyId=str(arn))
+    answer = (
+        Accounts(settings=QUICK)
+        .connect(arn.account_region)
+        .client("kms")
+        .describe_key(KeyId=str(arn))
+    )
     (line,) = lines("kms:DescribeKey")
     assert int(line.pop("ms")) < 60_000
     assert line == {
@@ -71,7 +76,9 @@ def test_an_error_answer_has_its_code(aws: Scenario, lines: Lines) -> None:
     server, arn = _one_key(aws)
     server.fault("deny", operation="DescribeKey")
     with pytest.raises(ClientError):
-        Accounts(settings=QUICK).connect(arn).client("kms").describe_key(KeyId=str(arn))
+        Accounts(settings=QUICK).connect(arn.account_region).client("kms").describe_key(
+            KeyId=str(arn)
+        )
     (line,) = lines("kms:DescribeKey")
     assert (line["status"], line["error"]) == ("400", "AccessDeniedException")
 
@@ -80,7 +87,7 @@ def test_each_attempt_is_a_line(aws: Scenario, lines: Lines) -> None:
     server, arn = _one_key(aws)
     server.fault("throttle", operation="DescribeKey", times=1)
     server.fault("drop_before", operation="DescribeKey", times=1)
-    Accounts(settings=QUICK).connect(arn).client("kms").describe_key(KeyId=str(arn))
+    Accounts(settings=QUICK).connect(arn.account_region).client("kms").describe_key(KeyId=str(arn))
     found = [(line["attempt"], line["status"], line["error"]) for line in lines("kms:DescribeKey")]
     assert found == [
         ("1", "400", "ThrottlingException"),
@@ -102,7 +109,7 @@ def test_a_lost_answer_is_a_line(
 ) -> None:
     server, arn = _one_key(aws)
     server.fault(kind, operation="ScheduleKeyDeletion", seconds=3)
-    kms = Accounts(settings=QUICK).connect(arn).client("kms", writes=True)
+    kms = Accounts(settings=QUICK).connect(arn.account_region).client("kms", writes=True)
     with pytest.raises(error):
         kms.schedule_key_deletion(KeyId=str(arn), PendingWindowInDays=7)
     server.clear_faults()
@@ -112,7 +119,11 @@ def test_a_lost_answer_is_a_line(
 
 def test_waiting_for_a_quota_is_not_the_time_of_a_request(aws: Scenario, lines: Lines) -> None:
     _, arn = _one_key(aws, state="PendingDeletion")
-    kms = Accounts(settings=ClientSettings(quota_share=0.1)).connect(arn).client("kms", writes=True)
+    kms = (
+        Accounts(settings=ClientSettings(quota_share=0.1))
+        .connect(arn.account_region)
+        .client("kms", writes=True)
+    )
     kms.cancel_key_deletion(KeyId=str(arn))  # 0.5 requests a second: the first waits two seconds
     (line,) = lines("kms:CancelKeyDeletion")
     assert int(line["ms"]) < 1500
@@ -128,7 +139,7 @@ def test_a_call_without_credentials_sends_nothing(
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nowhere")
     monkeypatch.setenv("AWS_CONFIG_FILE", "/nowhere")
     with pytest.raises(AccountUnavailable):
-        Accounts(settings=QUICK).connect(arn)
+        Accounts(settings=QUICK).connect(arn.account_region)
     assert lines("sts:GetCallerIdentity") == []
 
 
@@ -148,7 +159,9 @@ def test_no_secret_is_logged(
         }
     )
     arn = KeyArn.parse(server.key_arn(DATA, "eu-west-1", "k"))
-    connection = Accounts(Access(role_name=ROLE, external_id="external-canary"), QUICK).connect(arn)
+    connection = Accounts(Access(role_name=ROLE, external_id="external-canary"), QUICK).connect(
+        arn.account_region
+    )
     credentials = connection.session.get_credentials().get_frozen_credentials()
     kms = connection.client("kms")
     if kind is not None:

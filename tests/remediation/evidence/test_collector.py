@@ -12,7 +12,15 @@ from dead_key import ACCOUNT, ARN, DEAD, NOW, changed, policy
 
 from keysweep.remediation.errors import AccountUnavailable
 from keysweep.remediation.evidence import SOURCES, Collector, Source
-from keysweep.remediation.models import PIECES, Cost, Evidence, Grant, KeyArn, Unreadable
+from keysweep.remediation.models import (
+    PIECES,
+    AccountRegion,
+    Cost,
+    Evidence,
+    Grant,
+    KeyArn,
+    Unreadable,
+)
 from keysweep.remediation.planner import FOR_REVIEW
 from keysweep.remediation.policy import Policy
 from keysweep.remediation.rules import RULES, evaluate
@@ -21,10 +29,10 @@ from keysweep.remediation.rules import RULES, evaluate
 class NoAccounts:
     """Every account is open, and there is nothing in it: the sources below know it all."""
 
-    def connect(self, key_arn: KeyArn) -> KeyArn:
-        if key_arn.account_id == "000000000000":
+    def connect(self, account_region: AccountRegion) -> AccountRegion:
+        if account_region.account_id == "000000000000":
             raise AccountUnavailable("account 000000000000 could not be entered")
-        return key_arn
+        return account_region
 
 
 class World:
@@ -162,7 +170,7 @@ def test_a_key_that_a_source_leaves_out_is_unknown() -> None:
 
 def test_a_source_of_one_place_is_asked_once_about_the_keys_of_all_places() -> None:
     groups: list[set[KeyArn]] = []
-    store = KeyArn("aws", ACCOUNT, "eu-central-1", ARN.key_id)
+    store = AccountRegion("aws", ACCOUNT, "eu-central-1")
 
     def read_account_region(connection: Any, group: Sequence[Evidence]) -> Mapping[KeyArn, Any]:
         assert connection == store

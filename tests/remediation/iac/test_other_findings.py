@@ -20,7 +20,7 @@ from keysweep.remediation.errors import AccountUnavailable, BadInput
 from keysweep.remediation.iac import ansible, crossplane, read_code
 from keysweep.remediation.iac.cloudformation import Stack, StackKey, StackOption, read_stack
 from keysweep.remediation.iac.key_names import FILE_CHANGED, KeyName, Unresolved
-from keysweep.remediation.models import CodeLocation
+from keysweep.remediation.models import AccountRegion, CodeLocation
 
 # --- Terraform's plans -------------------------------------------------------------------------
 
@@ -197,8 +197,8 @@ class Here:
         self.asked.append(region)
         return self
 
-    def connect(self, located: Any) -> Here:
-        self.asked.append((located.partition, located.account_region))
+    def connect(self, account_region: AccountRegion) -> Here:
+        self.asked.append(account_region)
         return self
 
 
@@ -257,7 +257,7 @@ def test_an_arn_says_account_and_region() -> None:
     here = Here("cloudformation")
     here.stub.add_response("list_stack_resources", {"StackResourceSummaries": []})
     assert read_stack(StackOption(NESTED), here) == Stack((), empty=True)  # type: ignore[arg-type]
-    assert here.asked == [("aws", (SHOP, "eu-west-1"))]
+    assert here.asked == [AccountRegion("aws", SHOP, "eu-west-1")]
 
 
 @pytest.mark.parametrize(

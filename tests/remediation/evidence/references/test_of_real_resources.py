@@ -1227,7 +1227,9 @@ def evidence(aws: EmbeddedAws, named: Callable[[str, str], Named]) -> Mapping[Ke
             if KeyArn.parse(key.arn).region == region
         ]
         assert SOURCE.read_account_region is not None
-        found |= SOURCE.read_account_region(accounts.connect(asked[0].key_arn), asked)
+        found |= SOURCE.read_account_region(
+            accounts.connect(asked[0].key_arn.account_region), asked
+        )
     return found
 
 

@@ -56,7 +56,7 @@ def shop(server: EmbeddedAws) -> Iterator[KeyArn]:
 @pytest.fixture
 def connection(server: EmbeddedAws, shop: KeyArn) -> Iterator[Connection]:
     settings = ClientSettings(quota_share=100, read_timeout=1, attempts=2)
-    yield Accounts(settings=settings).connect(shop)
+    yield Accounts(settings=settings).connect(shop.account_region)
     server.clear_faults()
 
 
@@ -132,7 +132,7 @@ def test_regions_that_cannot_be_listed_are_a_gap(
 def test_the_public_list_of_services_is_read_whole_with_the_given_credentials(
     server: EmbeddedAws, shop: KeyArn
 ) -> None:
-    connection = Accounts().connect(shop)
+    connection = Accounts().connect(shop.account_region)
     path = absence.LIST_PATH.format(region=REGION)
     codes = absence.public_codes(connection, REGION, path)
     assert isinstance(codes, frozenset)
