@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import os
 import signal
@@ -28,6 +29,17 @@ PURE = (
     *("test_journal", "test_key_", "test_lifecycle", "test_plan_", "test_policy"),
 )
 """Of tests/remediation: what `make check` runs, but for tests that need an embedded AWS."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let the workers of a session fork their servers from one process, which loads moto once."""
+    if config.getoption("numprocesses", None):  # not in a worker
+        from embedded_aws.template import template
+
+        stack = contextlib.ExitStack()
+        stack.enter_context(template())
+        config.add_cleanup(stack.close)
+
 
 SERVERS = {"aws", "own_server", "server"}
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import FrameType
 
 from . import scenario as schema
+from .gateway import Gateway
 from .server import Server
 from .world import World
 
@@ -31,7 +32,7 @@ def main() -> int:
     except (OSError, ValueError) as error:
         print(f"{options.scenario}: {error}", file=sys.stderr)
         return 2
-    server = Server(world, options.port)
+    server = Server(Gateway(world), options.port)
     ready_line, sys.stdout = sys.stdout, sys.stderr  # moto prints, and the parent reads one line
     try:
         server.gateway.make_resources()

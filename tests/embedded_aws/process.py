@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import urllib.error
@@ -15,6 +16,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from . import names
+from .template import VARIABLE, fork_server
 
 Json = dict[str, Any]
 
@@ -32,12 +34,28 @@ class EmbeddedAws:
         self._scenario = scenario
         self._quotas = quotas
         self._process: subprocess.Popen[bytes] | None = None
+        self._forked: socket.socket | None = None
         self._arns: dict[tuple[str, str, str], str] | None = None
         self.endpoint = ""
         """URL for AWS_ENDPOINT_URL."""
 
     def start(self) -> Self:
-        """Start the process and wait until it serves; raise RuntimeError with its words if not."""
+        """Start the process and wait until it serves; raise RuntimeError if it does not."""
+        template = os.environ.get(VARIABLE)
+        if template:
+            path = None
+            if isinstance(self._scenario, Path | str):
+                path = str(Path(self._scenario).resolve())
+            self._forked, self.endpoint = fork_server(template, path, self._quotas)
+        else:
+            self._start_process()
+        if isinstance(self._scenario, Mapping):
+            self.reset(self._scenario)
+            if self._quotas:
+                self.quotas(True)
+        return self
+
+    def _start_process(self) -> None:
         command = [sys.executable, "-P", "-m", "embedded_aws", "--exit-with-parent"]
         if isinstance(self._scenario, Path | str):
             command += ["--scenario", str(self._scenario)]
@@ -55,14 +73,14 @@ class EmbeddedAws:
         if not line:
             raise RuntimeError(f"the embedded AWS did not start (exit {self._process.wait()})")
         self.endpoint = json.loads(line)["endpoint"]
-        if isinstance(self._scenario, Mapping):
-            self.reset(self._scenario)
-            if self._quotas:
-                self.quotas(True)
-        return self
 
     def stop(self) -> None:
         """End the process."""
+        if self._forked is not None:
+            self._forked.shutdown(socket.SHUT_WR)
+            self._forked.recv(1)  # it has ended
+            self._forked.close()
+            self._forked = None
         if self._process is None:
             return
         self._process.terminate()

@@ -12,7 +12,6 @@ from typing import Any
 from .control import PREFIX, Control
 from .gateway import Gateway
 from .http_message import Reply, Request
-from .world import World
 
 
 class Server(ThreadingHTTPServer):
@@ -21,9 +20,9 @@ class Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 1024
 
-    def __init__(self, world: World, port: int) -> None:
-        self.gateway = Gateway(world)
-        self.control = Control(self.gateway)
+    def __init__(self, gateway: Gateway, port: int) -> None:
+        self.gateway = gateway
+        self.control = Control(gateway)
         super().__init__(("127.0.0.1", port), Handler)
 
     @property
