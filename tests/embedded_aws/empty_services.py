@@ -17,15 +17,10 @@ from .errors import AwsError
 from .http_message import Reply
 
 _READS = re.compile(r"(List|Describe|Get|BatchGet|Search|Lookup|Query|Scan)[A-Z]")
-_NOT_SET_UP = {
-    ("auditmanager", "GetSettings"): AwsError(
-        "AccessDeniedException",
-        "Please complete AWS Audit Manager setup from home page to enable this action in this "
-        "account.",
-        403,
-    ),
+_SETTINGS: Mapping[tuple[str, str], Mapping[str, Any]] = {
+    ("auditmanager", "GetSettings"): {"settings": {"isAwsOrgEnabled": False}},
 }
-"""What services answer that want to be set up first, in an account that never did."""
+"""Settings that every account has, which their models do not require."""
 
 _MISSING = re.compile(r"NotFound|NoSuch|DoesNotExist|Unknown")
 
@@ -40,8 +35,9 @@ def answer(operation: OperationModel, content_type: str) -> Reply:
         raise AwsError("NotImplemented", f"the embedded AWS has no {operation.name}", 501)
     shape = operation.output_shape
     members: Mapping[str, Any] = shape.members if shape else {}
-    if (operation.service_model.service_name, operation.name) in _NOT_SET_UP:
-        raise _NOT_SET_UP[operation.service_model.service_name, operation.name]
+    settings = _SETTINGS.get((operation.service_model.service_name, operation.name))
+    if settings is not None:
+        return serialize(operation, content_type, settings)
     lists = [name for name, member in members.items() if member.type_name in ("list", "map")]
     wanted = operation.input_shape.required_members if operation.input_shape else []
     if not lists and wanted:
