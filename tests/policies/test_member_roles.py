@@ -136,3 +136,7 @@ def test_deployed_it_makes_these_roles_and_documents() -> None:
 
 def _document(given: Any) -> Any:
     return json.loads(unquote(given)) if isinstance(given, str) else given
+
+
+def test_its_policies_are_of_the_partition_it_is_deployed_to() -> None:
+    assert "arn:aws:" not in TEXT

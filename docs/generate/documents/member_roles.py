@@ -48,7 +48,7 @@ def template(policies: Mapping[str, Json]) -> Json:
             "Type": "AWS::IAM::ManagedPolicy",
             "Properties": {
                 "Description": f"policies/iam/{name}.json of Keysweep",
-                "PolicyDocument": policies[name],
+                "PolicyDocument": _of_this_partition(policies[name]),
             },
         }
     for role, needed in ROLES.items():
@@ -71,6 +71,17 @@ def template(policies: Mapping[str, Json]) -> Json:
         "Parameters": _parameters(),
         "Resources": resources,
     }
+
+
+def _of_this_partition(value: Any) -> Any:
+    """A policy whose ARNs are of the partition to which the template is deployed."""
+    if isinstance(value, dict):
+        return {name: _of_this_partition(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_of_this_partition(one) for one in value]
+    if isinstance(value, str) and value.startswith("arn:aws:"):
+        return {"Fn::Sub": value.replace("arn:aws:", "arn:${AWS::Partition}:", 1)}
+    return value
 
 
 def _parameters() -> Json:
