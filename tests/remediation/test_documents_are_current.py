@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +42,7 @@ def test_the_file_is_current(path: str) -> None:
 
 def test_no_file_is_left_over() -> None:
     made = set(documents())
-    for folder in ("policies/iam", "policies/schemas"):
+    for folder in ("policies/iam", "policies/organizations", "policies/schemas"):
         files = {f"{folder}/{path.name}" for path in (ROOT / folder).iterdir()}
         assert files <= made, FIX
 
@@ -237,7 +236,8 @@ def test_links_of_the_pages_lead_somewhere() -> None:
         for part in page.split("](")[1:]:
             target = part.split(")")[0]
             if target.startswith("#"):
-                assert any(fnmatchcase(line, f"## {target[1:]}") for line in page.splitlines())
+                headings = [line for line in page.splitlines() if line.startswith("#")]
+                assert f"##-{target[1:]}" in {h.lower().replace(" ", "-") for h in headings}, target
             else:
                 file = target.partition("#")[0]
                 assert ((ROOT / path).parent / file).exists(), target

@@ -12,7 +12,7 @@ from pathlib import Path
 from keysweep.remediation.evidence.references.entries import reference_list
 
 from .formatting import GENERATED, json_text, yaml_text
-from .iam import iam_policies
+from .iam import iam_policies, region_deny_exemption
 from .member_roles import template
 from .pages import pages
 from .references_page import references_page
@@ -31,6 +31,7 @@ def documents() -> Mapping[str, str]:
             f"policies/schemas/{name}.schema.json": json_text(schema)
             for name, schema in schemas().items()
         },
+        "policies/organizations/region-deny-exemption.json": json_text(region_deny_exemption()),
         "policies/stacksets/member-roles.yaml": yaml_text(template(iam_policies())),
         **pages(schemas()),
         "docs/rules.md": rules_page(),
@@ -42,7 +43,7 @@ def documents() -> Mapping[str, str]:
 def write(root: Path) -> None:
     """Write every document into a checkout; delete those no longer made."""
     made = documents()
-    for folder in ("policies/iam", "policies/schemas"):
+    for folder in ("policies/iam", "policies/organizations", "policies/schemas"):
         for path in (root / folder).glob("*.json"):
             if f"{folder}/{path.name}" not in made:
                 path.unlink()

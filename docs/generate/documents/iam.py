@@ -18,6 +18,8 @@ from keysweep.remediation.policy import MAX_WINDOW_DAYS, Policy
 from keysweep.remediation.write import CANCEL, ENABLE, SCHEDULE, TAG
 
 from .formatting import Json, json_text
+from .managed_policies import facts
+from .member_roles import ROLES
 
 MANAGED_POLICY_SIZE: Final = 6144
 """Maximum characters of a managed policy, without white space ("IAM and AWS STS quotas")."""
@@ -36,8 +38,9 @@ YOUR_ACCOUNT: Final = "111122223333"
 def iam_policies() -> dict[str, Json]:
     """Return the IAM policy of each task, by name. `plan` and the references are read-only."""
     return {
-        "plan": _policy([*_reads(), _allow("ReadNamedStacks", STACKS)]),
-        **{f"references-{n}": _policy(s) for n, s in enumerate(_references(), 1)},
+        "plan": _plan(),
+        **_numbered("references", _references()),
+        **_numbered("read-only-access-extra", _by_service(missing_from("ReadOnlyAccess"))),
         "lake": _policy([_allow("AskTheEventDataStore", LAKE)]),
         "results-bucket": _policy(_results_bucket()),
         "apply": _policy([*_reads(but=FOR_REVIEW), *_schedule(), _allow("LookForAlarms", ALARMS)]),
@@ -45,6 +48,31 @@ def iam_policies() -> dict[str, Json]:
         "guard": _policy(_guard()),
         "organization-guardrail": _policy(_guardrail()),
     }
+
+
+def read_actions() -> frozenset[str]:
+    """Every action that `plan` needs in the accounts of the keys."""
+    named = {action for one in _plan()["Statement"] for action in one["Action"]}
+    return frozenset(named.union(SOURCES["references"].permissions))
+
+
+def missing_from(role: str) -> list[str]:
+    """The actions of `plan` that a role of AWS managed policies lacks."""
+    return facts().lacking(role, read_actions())
+
+
+def region_deny_exemption() -> Json:
+    """Condition that exempts the roles that read references from a policy that denies Regions.
+
+    As in "General examples", AWS Organizations User Guide: a denial applies unless the principal is
+    one of these.
+    """
+    roles = sorted(role for role, parts in ROLES.items() if "references" in parts)
+    return {"ArnNotLike": {"aws:PrincipalArn": [f"arn:*:iam::*:role/{role}" for role in roles]}}
+
+
+def _plan() -> Json:
+    return _policy([*_reads(), _allow("ReadNamedStacks", STACKS)])
 
 
 def _reads(but: frozenset[str] = frozenset()) -> list[Json]:
@@ -58,18 +86,29 @@ def _reads(but: frozenset[str] = frozenset()) -> list[Json]:
 
 
 def _references() -> list[list[Json]]:
-    """Statements by service, in as few policies as the size quota allows."""
-    by_service: dict[str, list[str]] = {}
     public = {**_allow("ReadPublicListOfServices", [LIST_PERMISSION]), "Resource": LIST_RESOURCE}
-    for action in sorted({*SOURCES["references"].permissions} - {LIST_PERMISSION}):
+    return _by_service({*SOURCES["references"].permissions} - {LIST_PERMISSION}, public)
+
+
+def _by_service(actions: Iterable[str], *first: Json) -> list[list[Json]]:
+    """Statements by service, after the first, in as few policies as the size quota allows."""
+    by_service: dict[str, list[str]] = {}
+    for action in sorted(actions):
         by_service.setdefault(action.split(":")[0], []).append(action)
-    pages: list[list[Json]] = [[public]]
-    for service, actions in by_service.items():
-        statement = _allow(f"List{_camel(service)}", actions)
+    pages: list[list[Json]] = [[*first]]
+    for service, listed in by_service.items():
+        statement = _allow(f"List{_camel(service)}", listed)
         if _size(_policy([*pages[-1], statement])) > MANAGED_POLICY_SIZE:
             pages.append([])
         pages[-1].append(statement)
     return pages
+
+
+def _numbered(name: str, pages: Sequence[Sequence[Json]]) -> dict[str, Json]:
+    """Policies by name, numbered if there are several."""
+    if len(pages) == 1:
+        return {name: _policy(pages[0])}
+    return {f"{name}-{n}": _policy(page) for n, page in enumerate(pages, 1)}
 
 
 def _results_bucket() -> list[Json]:

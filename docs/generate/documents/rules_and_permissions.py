@@ -12,7 +12,8 @@ from keysweep.remediation.rules import RULES, Rule
 from keysweep.remediation.write import CANCEL, ENABLE, SCHEDULE, TAG, Operation
 
 from .formatting import GENERATED
-from .iam import YOUR_ACCOUNT, YOUR_BUCKET, iam_policies
+from .iam import YOUR_ACCOUNT, YOUR_BUCKET, iam_policies, missing_from, read_actions
+from .managed_policies import ROLES_PEOPLE_HAVE, facts
 from .member_roles import ROLES
 
 _COSTS: Final = {
@@ -69,6 +70,8 @@ _ABOUT: Final = {
     "references": "The resources that name a key (rule `in-use`), split because one "
     "policy would be too large. Attach all of them for `plan` and `apply`. What you leave out is a "
     "coverage gap, which holds every key until the decision policy has an exception.",
+    "read-only-access-extra": "Attach it with the AWS managed policy `ReadOnlyAccess`, in place of "
+    "the documents for plan and references. See [below](#roles-that-you-already-have).",
     "lake": "For `--cloudtrail-lake`, in the account of the event data store.",
     "results-bucket": "For RESULTS in `s3://bucket/prefix`, in the account of the given "
     f"credentials. Replace `{YOUR_BUCKET}` with the name of your bucket and `{YOUR_ACCOUNT}` with "
@@ -99,7 +102,8 @@ def permissions_page() -> str:
         "`--role-name` needs `sts:AssumeRole` on that role in each account, except the account in "
         "which Keysweep runs, where it uses the given credentials. The documents name the tag "
         f"`{Policy().protected_tag}`: if your decision policy has another `protected_tag`, change "
-        "it there too.\n\n"
+        "it there too. In GovCloud and China, [ARNs begin differently]"
+        "(control-tower-govcloud-china.md).\n\n"
         "| document | for |\n|---|---|\n"
     )
     policies = iam_policies()
@@ -116,6 +120,7 @@ def permissions_page() -> str:
     )
     for role, parts in ROLES.items():
         page += f"| `{role}` | {', '.join(parts)} |\n"
+    page += _roles_people_have()
     page += "\n## Reads\n\n| evidence | costs | actions |\n|---|---|---|\n"
     for source in sorted(SOURCES.values(), key=lambda source: (source.cost, source.piece)):
         actions = ", ".join(f"`{action}`" for action in sorted(source.permissions))
@@ -127,6 +132,50 @@ def permissions_page() -> str:
         states = ", ".join(sorted(operation.from_states))
         page += f"| {operation.name} | `{operation.permission}` | {states} |\n"
     return page
+
+
+def _roles_people_have() -> str:
+    """What the roles that many accounts already have lack."""
+    known = facts()
+    versions = ", ".join(
+        f"`{name}` {version} ({updated})" for name, (version, updated) in known.versions.items()
+    )
+    lacking = {
+        " and ".join(f"`{name}`" for name in names): missing_from(role)
+        for role, names in ROLES_PEOPLE_HAVE.items()
+    }
+    page = (
+        "\n## Roles that you already have\n\n"
+        f"`plan` needs {len(read_actions())} actions. The documents for plan and references allow "
+        "all of them and need no AWS managed policy. If a role with AWS managed policies already "
+        "exists, add what it lacks:\n\n"
+        "| role | actions missing | attach also |\n|---|---|---|\n"
+    )
+    for role, actions in lacking.items():
+        page += f"| {role} | {len(actions)} | {_attach(role)} |\n"
+    page += (
+        "\nProwler asks for `SecurityAudit` and `ViewOnlyAccess`. `ReadOnlyAccess` can also read "
+        "data, such as objects in S3, which Keysweep does not need.\n\n"
+        f"These facts are of {versions}, as published in {known.source}. An action counts as "
+        "missing unless a policy allows it on every resource without conditions. AWS changes these "
+        "policies. The plan names each action that a role lacks.\n\n"
+        "The actions that each role lacks:\n\n"
+        f"| service | {' | '.join(lacking)} |\n"
+        f"|---|{'---|' * len(lacking)}\n"
+    )
+    for service in sorted({action.split(":")[0] for one in lacking.values() for action in one}):
+        cells = (
+            ", ".join(a.split(":")[1] for a in one if a.startswith(f"{service}:"))
+            for one in lacking.values()
+        )
+        page += f"| `{service}` | {' | '.join(cells)} |\n"
+    return page
+
+
+def _attach(role: str) -> str:
+    if role == "`ReadOnlyAccess`":
+        return "read-only-access-extra"
+    return "plan, references"
 
 
 def _writes() -> tuple[Operation, ...]:
