@@ -13,19 +13,23 @@ from typing import Final
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from ..escape import printable
+from .evidence_words import moment
 from .page import Page
+from .view import money
 
 _TEMPLATE: Final = "page.html.j2"
 
 _NUMBERS: Final = frozenset(
-    {"to schedule", "held", "skipped", "a month now", "saved", "keys", "drifted"}
+    {"to schedule", "held", "skipped", "monthly cost", "saved", "keys", "drifted"}
 )
 """Columns with numbers, aligned right."""
 
 
 def html(page: Page) -> str:
     """The page as one HTML document."""
-    return _template().render(page=page, numbers=_NUMBERS, version=version("keysweep"))
+    return _template().render(
+        page=page, numbers=_NUMBERS, money=money, moment=moment, version=version("keysweep")
+    )
 
 
 @cache

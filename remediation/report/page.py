@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from ..models import AccountRegion, KeyResult, Outcome, PlanItem, VerdictKind
+from ..models import AccountRegion, KeyResult, Outcome, VerdictKind
 from ..plan import LIMITS, Plan
 from ..status import Status, StatusRow
-from .evidence_words import Said, in_words, moment
+from .evidence_words import moment
 from .view import (
+    KeyRow,
+    Owners,
     PlanView,
+    ResultsView,
     Sum,
     Table,
-    by_owner,
+    applied_view,
+    code_tables,
     count_keys,
     money,
-    name_of,
-    other_tables,
     plan_view,
-    used_exceptions,
+    status_row,
 )
 
 MOST_KEYS: Final = 1000
@@ -61,31 +63,13 @@ class Bars:
 
 
 @dataclass(frozen=True)
-class Entry:
-    """One key: a line to scan, and below it everything that the line rests on."""
-
-    key_id: str
-    name: str
-    arn: str
-    account: str
-    region: str
-    owner: str
-    money: str
-    word: str
-    """The verdict, the outcome or the state."""
-    tone: str
-    why: tuple[tuple[str, str], ...]
-    """What decided it: a rule or other source, and its sentence."""
-    evidence: tuple[Said, ...]
-
-
-@dataclass(frozen=True)
 class Group:
-    """Keys of one kind."""
+    """Keys of one kind: a line to scan for each, and below it everything that it rests on."""
 
     heading: str
     about: str
-    entries: tuple[Entry, ...]
+    tone: str
+    rows: Sequence[KeyRow]
     left_out: int = 0
 
 
@@ -130,12 +114,19 @@ class Page:
 # --- a plan ------------------------------------------------------------------------------------
 
 
+_VERDICTS: Final = {
+    VerdictKind.SCHEDULE: ("To schedule", "No rule holds them.", "good"),
+    VerdictKind.HOLD: ("Held", "Each is held by a rule; all reasons are listed.", "warn"),
+    VerdictKind.SKIP: ("Skipped", "There is nothing to do.", "plain"),
+}
+
+
 def of_plan(plan: Plan) -> Page:
     """The page of a plan: to be reviewed before `apply`."""
-    view = plan_view(plan)
-    chosen, held, skipped, saved = view.chosen, view.held, view.skipped, view.saved
-    costs = sum(item.monthly_cost_usd for item in plan.items)
-    stays = sum(item.monthly_cost_usd for item in held)
+    view = plan_view(plan, most=MOST_KEYS, most_changes=None, evidence=True)
+    chosen, held = view.sums[VerdictKind.SCHEDULE], view.sums[VerdictKind.HOLD]
+    saved = chosen.monthly_cost_usd
+    costs = sum(its.monthly_cost_usd for its in view.sums.values())
     return Page(
         title=f"Plan of {plan.created_at:%d %B %Y}",
         about="Nothing has been changed. These are the verdicts on the candidates from the "
@@ -147,41 +138,43 @@ def of_plan(plan: Plan) -> Page:
             ("Results", ", ".join(source.path for source in plan.sources) or "none"),
         ),
         figures=(
-            Figure(money(costs), "a month now", f"{count_keys(len(plan.items))}", "plain"),
+            Figure(money(costs), "monthly cost now", count_keys(len(plan.items)), "plain"),
             Figure(
                 money(saved),
-                "a month saved",
-                f"{count_keys(len(chosen))} to schedule; {money(12 * saved)} a year",
+                "monthly cost saved",
+                f"{count_keys(chosen.keys)} to schedule; {money(12 * saved)} a year",
                 "good",
             ),
-            Figure(money(stays), "a month held", f"{count_keys(len(held))} held", "warn"),
+            Figure(
+                money(held.monthly_cost_usd),
+                "monthly cost on hold",
+                f"{count_keys(held.keys)} held",
+                "warn",
+            ),
         ),
-        bars=_reasons(held),
-        timeline=_planned(plan, chosen),
-        groups=(
-            _group("To schedule", "No rule holds them.", "good", chosen),
-            _group("Held", "Each is held by a rule; all reasons are listed.", "warn", held),
-            _group("Skipped", "There is nothing to do.", "plain", skipped),
+        bars=_reasons(view),
+        timeline=_planned(plan.created_at, view.windows),
+        groups=tuple(
+            _group(heading, about, tone, view.rows[verdict], view.sums[verdict])
+            for verdict, (heading, about, tone) in _VERDICTS.items()
         ),
         tables=(
-            *_owners(plan.items),
+            *_owners(view.owners),
             *_exceptions(view.exceptions),
             *_gaps(view),
             *_absent(view),
-            *other_tables(plan, every_key=True),
+            *code_tables(plan, None),
+            *((view.differences,) if view.differences is not None else ()),
         ),
         notes=view.notices,
         limits=plan.limits,
     )
 
 
-def _reasons(held: Sequence[PlanItem]) -> tuple[Bars, ...]:
-    rules: dict[str, Sum] = defaultdict(Sum)
-    for item in held:
-        for rule in {reason.rule for reason in item.reasons}:
-            rules[rule].add(item)
-    if not rules:
+def _reasons(view: PlanView) -> tuple[Bars, ...]:
+    if not view.rules:
         return ()
+    held = view.sums[VerdictKind.HOLD].keys
     return (
         Bars(
             "Why keys are held",
@@ -189,51 +182,25 @@ def _reasons(held: Sequence[PlanItem]) -> tuple[Bars, ...]:
             "each.",
             ("Rule", "Keys held"),
             tuple(
-                Bar(
-                    rule,
-                    f"{count_keys(its.keys)}, {money(its.costs)} a month",
-                    100 * its.keys / len(held),
-                    "warn",
-                )
-                for rule, its in sorted(rules.items(), key=lambda one: (-one[1].keys, one[0]))
+                Bar(rule, _sum(its), 100 * its.keys / held, "warn")
+                for rule, its in sorted(view.rules.items(), key=lambda one: (-one[1].keys, one[0]))
             ),
         ),
     )
 
 
-def _group(heading: str, about: str, tone: str, items: Sequence[PlanItem]) -> Group:
-    entries = tuple(_entry(item, tone, item.verdict.value) for item in items[:MOST_KEYS])
-    return Group(heading, about, entries, len(items) - len(entries))
+def _sum(its: Sum) -> str:
+    return f"{count_keys(its.keys)}, {money(its.monthly_cost_usd)} a month"
 
 
-def _entry(item: PlanItem, tone: str, word: str) -> Entry:
-    why = [(reason.rule, reason.message) for reason in item.reasons]
-    for exceptions in item.exceptions:
-        until = f" (until {exceptions.until})" if exceptions.until else ""
-        why.append((f"{exceptions.rule}, exception", f"{exceptions.reason}{until}"))
-    candidates = tuple(
-        f"{one.scanner} {one.check_id}: {one.source}, {one.position}" for one in item.findings
-    )
-    return Entry(
-        key_id=item.key_arn.key_id,
-        name=name_of(item.evidence),
-        arn=str(item.key_arn),
-        account=item.account_id,
-        region=item.region,
-        owner=item.owner or "",
-        money=money(item.monthly_cost_usd),
-        word=word,
-        tone=tone,
-        why=tuple(why),
-        evidence=(*in_words(item.evidence), *((("Named by", candidates),) if candidates else ())),
-    )
+def _group(heading: str, about: str, tone: str, rows: Sequence[KeyRow], its: Sum) -> Group:
+    return Group(heading, about, tone, rows, its.keys - len(rows))
 
 
-def _planned(plan: Plan, chosen: Sequence[PlanItem]) -> Timeline | None:
-    windows = Counter(item.pending_window_days for item in chosen)
+def _planned(start: datetime, windows: Mapping[int, int]) -> Timeline | None:
     if not windows:
         return None
-    start, longest = plan.created_at, max(windows)
+    longest = max(windows)
     return Timeline(
         "Waiting periods, if the plan were applied when it was made. Until the end, every "
         "deletion can be cancelled.",
@@ -252,18 +219,18 @@ def _planned(plan: Plan, chosen: Sequence[PlanItem]) -> Timeline | None:
     )
 
 
-def _owners(items: Iterable[PlanItem]) -> Iterable[Table]:
+def _owners(owners: Owners) -> Iterable[Table]:
     rows = tuple(
         (
             account,
             owner,
             *(str(sums[kind].keys) for kind in VerdictKind),
-            money(sum(its.costs for its in sums.values())),
-            money(sums[VerdictKind.SCHEDULE].costs),
+            money(sum(its.monthly_cost_usd for its in sums.values())),
+            money(sums[VerdictKind.SCHEDULE].monthly_cost_usd),
         )
-        for (account, owner), sums in by_owner(items).items()
+        for (account, owner), sums in sorted(owners.items())
     )
-    columns = ("account", "owner", "to schedule", "held", "skipped", "a month now", "saved")
+    columns = ("account", "owner", "to schedule", "held", "skipped", "monthly cost", "saved")
     return (Table("Owners and accounts", columns, rows),) if rows else ()
 
 
@@ -281,8 +248,8 @@ def _gaps(view: PlanView) -> Iterable[Table]:
 
 def _absent(view: PlanView) -> Iterable[Table]:
     rows = tuple(
-        (region, str(len(services)), ", ".join(services))
-        for region, services in view.absent.items()
+        (region, str(len(services)), ", ".join(sorted(services)))
+        for region, services in sorted(view.absent.items())
     )
     columns = ("Region", "services", "names")
     return (Table("Services that the Region does not offer", columns, rows),) if rows else ()
@@ -308,19 +275,10 @@ _OUTCOMES: Final = {
 
 def of_results(results: Iterable[KeyResult], plan: Plan, now: datetime) -> Page:
     """The page of what `apply` did with a plan."""
-    results = tuple(results)
-    items = plan.by_key
-    by_outcome: dict[Outcome, list[KeyResult]] = defaultdict(list)
-    for result in results:
-        by_outcome[result.outcome].append(result)
-    cost = {
-        outcome: sum(items[one.key_arn].monthly_cost_usd for one in rows)
-        for outcome, rows in by_outcome.items()
-    }
-    done = by_outcome[Outcome.SCHEDULED]
-    saved = cost.get(Outcome.SCHEDULED, 0.0)
-    failed = by_outcome[Outcome.FAILED]
-    alone = len(results) - len(done) - len(failed)
+    view = applied_view(results, plan, MOST_KEYS)
+    done, failed = view.sums[Outcome.SCHEDULED], view.sums[Outcome.FAILED].keys
+    alone = view.keys - done.keys - failed
+    saved = done.monthly_cost_usd
     return Page(
         title=f"Applied on {now:%d %B %Y}",
         about="The outcome for each key in the plan. Every deletion can be cancelled until "
@@ -333,8 +291,8 @@ def of_results(results: Iterable[KeyResult], plan: Plan, now: datetime) -> Page:
         figures=(
             Figure(
                 money(saved),
-                "a month saved",
-                f"{count_keys(len(done))} scheduled; {money(12 * saved)} a year",
+                "monthly cost saved",
+                f"{count_keys(done.keys)} scheduled; {money(12 * saved)} a year",
                 "good",
             ),
             Figure(
@@ -344,79 +302,32 @@ def of_results(results: Iterable[KeyResult], plan: Plan, now: datetime) -> Page:
                 "warn" if alone else "plain",
             ),
             Figure(
-                str(len(failed)),
+                str(failed),
                 "failed",
                 "apply the plan again to finish" if failed else "nothing left to do",
                 "bad" if failed else "plain",
             ),
         ),
-        bars=_outcomes(by_outcome, cost),
-        timeline=_waiting(
-            [
-                (one.deletion_date - _window(items[one.key_arn]), one.deletion_date)
-                for one in done
-                if one.deletion_date is not None
-            ],
-            now,
-        ),
+        bars=_outcomes(view),
+        timeline=_waiting(view.periods, now),
         groups=tuple(
-            Group(
-                heading,
-                about,
-                tuple(_result_entry(one, items[one.key_arn], tone) for one in rows[:MOST_KEYS]),
-                max(0, len(rows) - MOST_KEYS),
-            )
+            _group(heading, about, tone, view.rows[outcome], view.sums[outcome])
             for outcome, (heading, about, tone) in _OUTCOMES.items()
-            if (rows := by_outcome[outcome])
         ),
-        tables=(
-            *_owners(items[one.key_arn] for one in done),
-            *_exceptions(used_exceptions(plan.items)),
-        ),
+        tables=(*_owners(view.owners), *_exceptions(view.exceptions)),
         notes=tuple(plan.warnings),
         limits=plan.limits,
     )
 
 
-def _outcomes(
-    by_outcome: dict[Outcome, list[KeyResult]], cost: dict[Outcome, float]
-) -> tuple[Bars, ...]:
-    count = sum(map(len, by_outcome.values()))
-    return (
-        (
-            Bars(
-                "Outcomes",
-                "Outcomes of the keys that the plan schedules.",
-                ("Outcome", "Keys"),
-                tuple(
-                    Bar(
-                        outcome.value,
-                        f"{count_keys(len(rows))}, {money(cost[outcome])} a month",
-                        100 * len(rows) / count,
-                        tone,
-                    )
-                    for outcome, (_, _, tone) in _OUTCOMES.items()
-                    if (rows := by_outcome[outcome])
-                ),
-            ),
-        )
-        if count
-        else ()
+def _outcomes(view: ResultsView) -> tuple[Bars, ...]:
+    bars = tuple(
+        Bar(outcome.value, _sum(its), 100 * its.keys / view.keys, tone)
+        for outcome, (_, _, tone) in _OUTCOMES.items()
+        if (its := view.sums[outcome]).keys
     )
-
-
-def _window(item: PlanItem) -> timedelta:
-    return timedelta(days=item.pending_window_days)
-
-
-def _result_entry(result: KeyResult, item: PlanItem, tone: str) -> Entry:
-    entry = _entry(item, tone, result.outcome.value)
-    why = []
-    if result.deletion_date is not None:
-        why.append(("deletion date", moment(result.deletion_date)))
-    if result.message:
-        why.append((result.outcome.value, result.message))
-    return Entry(**{**vars(entry), "why": (*why, *entry.why)})
+    caption = "Outcomes of the keys that the plan schedules."
+    return (Bars("Outcomes", caption, ("Outcome", "Keys"), bars),) if bars else ()
 
 
 def _waiting(spans: Sequence[tuple[datetime, datetime]], now: datetime) -> Timeline | None:
@@ -498,7 +409,10 @@ def of_status(status: Status, now: datetime) -> Page:
         facts=(("Read", moment(now)), ("Keys", str(len(status.rows)))),
         figures=(
             Figure(
-                money(saved), "a month saved", f"{money(12 * saved)} a year, list price", "good"
+                money(saved),
+                "monthly cost saved",
+                f"{money(12 * saved)} a year, list price",
+                "good",
             ),
             Figure(str(status.pending), "pending", f"and {status.deleted} deleted", "plain"),
             Figure(
@@ -521,7 +435,8 @@ def of_status(status: Status, now: datetime) -> Page:
             Group(
                 heading,
                 about,
-                tuple(_status_entry(row, tone) for row in rows[:MOST_KEYS]),
+                tone,
+                tuple(map(status_row, rows[:MOST_KEYS])),
                 max(0, len(rows) - MOST_KEYS),
             )
             for heading, about, tone, rows in kinds
@@ -529,26 +444,6 @@ def of_status(status: Status, now: datetime) -> Page:
         tables=tuple(_accounts(status.rows)),
         notes=(*status.problems, *status.notes),
         limits=LIMITS,
-    )
-
-
-def _status_entry(row: StatusRow, tone: str) -> Entry:
-    why = [("drift", row.drift)] if row.drift else []
-    if row.deletion_date is not None:
-        left = "" if row.days_left is None else f", {row.days_left} days left"
-        why.append(("deletion date", f"{moment(row.deletion_date)}{left}"))
-    return Entry(
-        key_id=row.key_arn.key_id,
-        name="",
-        arn=str(row.key_arn),
-        account=row.key_arn.account_id,
-        region=row.key_arn.region,
-        owner="",
-        money=money(row.monthly_cost_usd),
-        word=row.state,
-        tone=tone,
-        why=tuple(why),
-        evidence=(),
     )
 
 

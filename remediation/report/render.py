@@ -32,12 +32,12 @@ _ROOM: Final = 14
 _GAP: Final = 3
 """Columns between two columns."""
 
-_RIGHT: Final = frozenset({"a month", "a year", "saves", "days left", "keys"})
+_RIGHT: Final = frozenset({"monthly cost", "yearly cost", "days left", "keys"})
 _WHOLE: Final = _RIGHT | {
     *("key", "account", "Region", "state", "outcome", "deletion date", "rule", "name")
 }
 _SENTENCES: Final = ("why", "drift", "message")
-_NAMED: Final = frozenset({"saves", "days left", "deletion date", "use"})
+_NAMED: Final = frozenset({"days left", "deletion date", "use"})
 """Values that say nothing without their column's name."""
 
 

@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from ..guard import GuardRow
 from ..journal import History
-from ..models import KeyResult, Outcome, PlanItem, VerdictKind
+from ..models import KeyResult, Outcome, VerdictKind
 from ..plan import Plan
 from ..policy_view import PolicyView
 from ..status import Status, StatusRow
+from .evidence_words import moment
 from .view import (
+    IDENTITY,
     READABLE_ROWS,
+    KeyRow,
     PlanView,
-    Sum,
+    ResultsView,
     Table,
-    by_owner,
+    code_tables,
     count_keys,
+    guard_row,
+    key_table,
     money,
-    name_of,
-    other_tables,
     plan_view,
+    results_view,
+    status_row,
 )
 
 MANY_ALIKE = 3
@@ -39,28 +44,34 @@ class Report:
 
 def of_plan(plan: Plan, *, every_key: bool = False) -> Report:
     """A plan: the keys to schedule, the keys on hold and why, the keys to skip."""
-    view = plan_view(plan)
-    notes = _Notes(plan.items)
+    most = None if every_key else READABLE_ROWS
+    view = plan_view(plan, most=most, most_changes=most)
+    notes = _Notes(view.messages)
     tables = []
-    if view.chosen:
-        heading = f"To schedule: {count_keys(len(view.chosen))}, {money(view.saved)} a month"
-        tables += [_keys(heading, view.chosen, notes, every_key=every_key), _savings(view.chosen)]
-    for kind, items in (("Held", view.held), ("Skipped", view.skipped)):
-        if items:
-            heading = f"{kind}: {count_keys(len(items))}"
-            tables.append(_keys(heading, items, notes, every_key=every_key))
-    tables += other_tables(plan, every_key=every_key)
+    chosen, held, skipped = (view.sums[kind] for kind in VerdictKind)
+    saved = chosen.monthly_cost_usd
+    for kind, heading in (
+        (VerdictKind.SCHEDULE, f"To schedule: {count_keys(chosen.keys)}, {money(saved)} a month"),
+        (VerdictKind.HOLD, f"Held: {count_keys(held.keys)}"),
+        (VerdictKind.SKIP, f"Skipped: {count_keys(skipped.keys)}"),
+    ):
+        if view.sums[kind].keys:
+            tables.append(_keys(heading, view, kind, notes))
+        if kind is VerdictKind.SCHEDULE and chosen.keys:
+            tables.append(_savings(view))
+    tables += code_tables(plan, most)
+    if view.differences is not None:
+        tables.append(view.differences)
     lines = [
         *notes.lines(),
         *_gaps(view),
         *_absent(view),
-        f"{len(view.chosen)} to schedule, {len(view.held)} held, {len(view.skipped)} skipped; "
-        f"deleting saves {money(view.saved)} a month "
-        f"({money(12 * view.saved)} a year, list price).",
+        f"{chosen.keys} to schedule, {held.keys} held, {skipped.keys} skipped; "
+        f"deleting saves {money(saved)} a month ({money(12 * saved)} a year, list price).",
         *(
             f"Policy exception: {rule} for {count_keys(count)}"
             f"{f' until {until}' if until else ''} ({reason})."
-            for (rule, reason, until), count in view.exceptions.items()
+            for (rule, reason, until), count in sorted(view.exceptions.items())
         ),
     ]
     if len(plan.unmapped) > READABLE_ROWS and not every_key:
@@ -84,22 +95,32 @@ def _gaps(view: PlanView) -> Iterator[str]:
 
 
 def _absent(view: PlanView) -> Iterator[str]:
-    for region, services in view.absent.items():
+    for region, services in sorted(view.absent.items()):
         yield (
             f"Not offered in {region}, so not read: {len(services)} services (no host in DNS, "
-            f"not in AWS's public list): {', '.join(services)}."
+            f"not in AWS's public list): {', '.join(sorted(services))}."
         )
 
 
-def _savings(chosen: Sequence[PlanItem]) -> Table:
+def _savings(view: PlanView) -> Table:
     """Savings by account and owner."""
-    groups = {who: sums[VerdictKind.SCHEDULE] for who, sums in by_owner(chosen).items()}
+    groups = [
+        (account, owner, its)
+        for (account, owner), sums in sorted(view.owners.items())
+        if (its := sums[VerdictKind.SCHEDULE]).keys
+    ]
     return Table(
         "Savings by account and owner (list price)",
-        ("account", "owner", "keys", "a month", "a year"),
+        ("account", "owner", "keys", "monthly cost", "yearly cost"),
         tuple(
-            (account, owner, str(its.keys), money(its.costs), money(12 * its.costs))
-            for (account, owner), its in groups.items()
+            (
+                account,
+                owner,
+                str(its.keys),
+                money(its.monthly_cost_usd),
+                money(12 * its.monthly_cost_usd),
+            )
+            for account, owner, its in groups
         ),
     )
 
@@ -107,17 +128,15 @@ def _savings(chosen: Sequence[PlanItem]) -> Table:
 class _Notes:
     """Reasons shared by many keys, printed once below the tables and numbered in the rows."""
 
-    def __init__(self, items: Iterable[PlanItem]) -> None:
-        self._keys = Counter(
-            message for item in items for message in {reason.message for reason in item.reasons}
-        )
+    def __init__(self, keys: Counter[str]) -> None:
+        self._keys = keys
         self._numbers: dict[str, int] = {}
 
-    def why(self, item: PlanItem) -> str:
+    def why(self, row: KeyRow) -> str:
         """The reasons of one key, each message once, after the rules that give it."""
         rules: dict[str, list[str]] = {}
-        for reason in item.reasons:
-            rules.setdefault(reason.message, []).append(reason.rule)
+        for rule, message in row.why:
+            rules.setdefault(message, []).append(rule)
         return "; ".join(
             f"{', '.join(ids)}{self._reference(message)}" for message, ids in rules.items()
         )
@@ -135,83 +154,59 @@ class _Notes:
         ]
 
 
-def _keys(heading: str, items: Sequence[PlanItem], notes: _Notes, *, every_key: bool) -> Table:
-    if every_key or len(items) <= READABLE_ROWS:
-        rows = tuple(
-            (
-                item.key_arn.key_id,
-                name_of(item.evidence),
-                item.account_id,
-                item.region,
-                money(item.monthly_cost_usd),
-                item.owner or "",
-                notes.why(item),
-            )
-            for item in items
-        )
-        return Table(
-            heading, ("key", "alias", "account", "Region", "a month", "owner", "why"), rows
-        )
-    groups: dict[tuple[str, str, str], Sum] = defaultdict(Sum)
-    for item in items:
-        rule = item.reasons[0].rule if item.reasons else ""
-        groups[item.account_id, item.owner or "", rule].add(item)
+def _keys(heading: str, view: PlanView, kind: VerdictKind, notes: _Notes) -> Table:
+    rows = view.rows[kind]
+    if len(rows) == view.sums[kind].keys:
+        columns = ("key", "alias", "account", "Region", "monthly cost", "owner", "why")
+        return key_table(heading, rows, columns, why=notes.why)
     grouped = tuple(
-        (account, owner, rule, str(its.keys), money(its.costs))
-        for (account, owner, rule), its in sorted(groups.items())
+        (account, owner, rule, str(its.keys), money(its.monthly_cost_usd))
+        for (account, owner, rule), its in sorted(view.groups[kind].items())
     )
-    return Table(heading, ("account", "owner", "rule", "keys", "a month"), grouped)
+    return Table(heading, ("account", "owner", "rule", "keys", "monthly cost"), grouped)
 
 
 def of_results(results: Iterable[KeyResult], *, every_key: bool = False) -> Report:
     """The outcomes of `apply` or `cancel`: one row per key, the counts last."""
-    results = tuple(results)
-    counts = Counter(result.outcome for result in results)
-    shown = results
+    view = results_view(results)
+    rows = _by_arn(view, Outcome)
     lines = []
-    if not every_key and len(results) > READABLE_ROWS:
-        left = tuple(r for r in results if r.outcome not in {Outcome.SCHEDULED, Outcome.CANCELLED})
-        shown = left[:READABLE_ROWS]
-        cut = len(left) - len(shown)
+    if not every_key and view.keys > READABLE_ROWS:
+        left = _by_arn(view, set(Outcome) - {Outcome.SCHEDULED, Outcome.CANCELLED})
+        rows = left[:READABLE_ROWS]
+        cut = len(left) - len(rows)
         which = f"{cut} of them not done" if cut else "those that were done"
-        lines.append(f"{len(results) - len(shown)} more keys, {which}: --format json lists all.")
-    rows = tuple(
-        (
-            result.key_arn.key_id,
-            result.key_arn.account_id,
-            result.key_arn.region,
-            result.outcome.value,
-            f"{result.deletion_date:%Y-%m-%d %H:%M} UTC" if result.deletion_date else "",
-            result.message,
-        )
-        for result in shown
+        lines.append(f"{view.keys - len(rows)} more keys, {which}: --format json lists all.")
+    table = key_table(
+        "Results",
+        rows,
+        (*IDENTITY, "outcome", "deletion date", "message"),
+        message=_sentences,
+        **{"deletion date": lambda row: moment(row.deletion_date) if row.deletion_date else ""},
     )
-    table = Table(
-        "Results", ("key", "account", "Region", "outcome", "deletion date", "message"), rows
-    )
-    lines.append(", ".join(f"{counts[o]} {o.value}" for o in Outcome if counts[o]) or "no keys")
+    counts = (f"{its.keys} {outcome.value}" for outcome, its in view.sums.items() if its.keys)
+    lines.append(", ".join(counts) or "no keys")
     return Report((table,) if rows else (), tuple(lines))
+
+
+def _by_arn(view: ResultsView, outcomes: Iterable[Outcome]) -> list[KeyRow]:
+    rows = (row for outcome in outcomes for row in view.rows[outcome])
+    return sorted(rows, key=lambda row: row.key_arn)
+
+
+def _sentences(row: KeyRow) -> str:
+    """Why a key has its state, without what says so."""
+    return "; ".join(sentence for _, sentence in row.why)
 
 
 def of_status(status: Status, *, every_key: bool = False) -> Report:
     """The current state of the keys in the journal."""
     rows = status.rows if every_key else tuple(sorted(status.rows, key=_urgency))[:READABLE_ROWS]
-    table = Table(
+    table = key_table(
         "Scheduled by this journal",
-        ("key", "account", "Region", "state", "deletion date", "days left", "saves", "drift"),
-        tuple(
-            (
-                row.key_arn.key_id,
-                row.key_arn.account_id,
-                row.key_arn.region,
-                row.state,
-                f"{row.deletion_date:%Y-%m-%d}" if row.deletion_date else "",
-                "" if row.days_left is None else str(row.days_left),
-                money(row.monthly_cost_usd),
-                row.drift,
-            )
-            for row in rows
-        ),
+        map(status_row, rows),
+        (*IDENTITY, "state", "deletion date", "days left", "monthly cost", "drift"),
+        drift=_sentences,
     )
     lines = [
         f"{status.pending} pending, {status.deleted} deleted, {status.drifted} drifted; "
@@ -225,21 +220,11 @@ def of_status(status: Status, *, every_key: bool = False) -> Report:
 def of_guard(rows: Iterable[GuardRow], history: History) -> Report:
     """Keys with something to report; empty if there are none."""
     shown = [row for row in rows if row.in_use or row.unreadable or row.notes]
-    table = Table(
+    table = key_table(
         "Keys that need attention",
-        ("key", "account", "Region", "state", "deletion date", "use", "why"),
-        tuple(
-            (
-                row.key_arn.key_id,
-                row.key_arn.account_id,
-                row.key_arn.region,
-                row.state,
-                f"{row.deletion_date:%Y-%m-%d}" if row.deletion_date else "",
-                row.use,
-                "; ".join(_row_notes(row)),
-            )
-            for row in sorted(shown, key=lambda row: (not row.in_use, row.key_arn))
-        ),
+        map(guard_row, sorted(shown, key=lambda row: (not row.in_use, row.key_arn))),
+        (*IDENTITY, "state", "deletion date", "use", "why"),
+        why=lambda row: "; ".join(_because(*one) for one in row.why),
     )
     lines = []
     if any(row.in_use and row.cancellation is None for row in shown):
@@ -247,12 +232,8 @@ def of_guard(rows: Iterable[GuardRow], history: History) -> Report:
     return Report((table,) if shown else (), (*lines, *history.problems, *history.notes))
 
 
-def _row_notes(row: GuardRow) -> Iterator[str]:
-    if (done := row.cancellation) is not None:
-        yield f"{done.outcome.value} ({done.message})" if done.message else done.outcome.value
-    yield from (f"{sign.rule}: {sign.message}" for sign in row.signs)
-    yield from (f"could not be read, {one.rule}: {one.message}" for one in row.unreadable)
-    yield from row.notes
+def _because(source: str, sentence: str) -> str:
+    return f"{source}: {sentence}" if source and sentence else source or sentence
 
 
 def of_policy(view: PolicyView) -> Report:

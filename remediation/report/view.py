@@ -1,14 +1,32 @@
-"""The facts that every report of a plan shows; terminal, Markdown, CSV and HTML present them."""
+"""What reports show: terminal, Markdown, CSV and HTML present the same rows and sums.
+
+A view is made in one pass, because the items of a large plan are on disk.
+"""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Final
 
-from ..models import Evidence, PlanItem, References, Unmapped, VerdictKind
+from ..guard import GuardRow
+from ..models import (
+    CoverageGap,
+    Evidence,
+    KeyArn,
+    KeyResult,
+    Outcome,
+    PlanItem,
+    References,
+    Unmapped,
+    VerdictKind,
+)
 from ..plan import Plan
-from ..plan_diff import PlanDiff
+from ..plan_diff import KeyDiff, PlanDiff
+from ..status import StatusRow
+from .evidence_words import Said, in_words
 
 READABLE_ROWS = 60
 """Larger tables are grouped or cut for people; JSON, CSV and the plan have every key."""
@@ -31,83 +49,297 @@ class Table:
 
 @dataclass
 class Sum:
-    """A number of keys and their monthly list price in US dollars."""
+    """A number of keys and their monthly cost in US dollars, at list price."""
 
     keys: int = 0
-    costs: float = 0.0
+    monthly_cost_usd: float = 0.0
 
-    def add(self, item: PlanItem) -> None:
+    def add(self, monthly_cost_usd: float) -> None:
         """Count one more key."""
         self.keys += 1
-        self.costs += item.monthly_cost_usd
+        self.monthly_cost_usd += monthly_cost_usd
 
 
-@dataclass(frozen=True)
-class PlanView:
-    """What reports show of a plan besides the keys themselves."""
-
-    chosen: Sequence[PlanItem]
-    held: Sequence[PlanItem]
-    skipped: Sequence[PlanItem]
-    saved: float
-    """Monthly list price of the keys to schedule, in US dollars."""
-    exceptions: Mapping[tuple[str, str, str], int]
-    """Keys by rule, reason and end date of the exception."""
-    gaps: Mapping[tuple[str, str, str, str], int]
-    """Keys by service, Region, cause and missing permission of the coverage gap."""
-    keys_by_gap_service: Mapping[str, int]
-    absent: Mapping[str, Sequence[str]]
-    """By Region, the services that it does not offer."""
-    notices: tuple[str, ...]
+# --- keys --------------------------------------------------------------------------------------
 
 
-def plan_view(plan: Plan) -> PlanView:
-    """Gather the facts about a plan."""
-    chosen, held, skipped = (plan.by_verdict[kind] for kind in VerdictKind)
-    gaps = Counter[tuple[str, str, str, str]]()
-    services = Counter[str]()
-    for item in plan.items:
-        of_item = {gap for reason in item.reasons for gap in reason.gaps}
-        gaps.update((gap.service, gap.region, gap.why, gap.permission or "") for gap in of_item)
-        services.update({gap.service for gap in of_item})
-    notices = [] if plan.code_looked_at else [NO_CODE]
-    notices += plan.warnings
-    notices += (f"{bad.source}, {bad.position}: {bad.problem}" for bad in plan.unusable)
-    return PlanView(
-        chosen=chosen,
-        held=held,
-        skipped=skipped,
-        saved=plan.summary.monthly_cost_usd,
-        exceptions=dict(sorted(used_exceptions(plan.items).items())),
-        gaps=dict(sorted(gaps.items())),
-        keys_by_gap_service=dict(sorted(services.items())),
-        absent=_absent_services(plan.items),
-        notices=tuple(notices),
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyRow:
+    """One key in any report."""
+
+    key_arn: KeyArn
+    state: str
+    """Verdict, outcome or key state."""
+    alias: str = ""
+    owner: str = ""
+    monthly_cost_usd: float = 0.0
+    deletion_date: datetime | None = None
+    days_left: int | None = None
+    use: str = ""
+    """Attempts to use the key, for `guard`."""
+    why: tuple[tuple[str, str], ...] = ()
+    """What decided the state: a rule or other source, and its sentence."""
+    exceptions: tuple[tuple[str, str], ...] = ()
+    """The same, for exceptions of the policy."""
+    evidence: tuple[Said, ...] = ()
+    """Only for pages, which fold it below the row."""
+
+
+Cell = Callable[[KeyRow], str]
+
+IDENTITY: Final = ("key", "account", "Region")
+"""The columns that every table of keys begins with."""
+
+_CELLS: Final[Mapping[str, Cell]] = {
+    "key": lambda row: row.key_arn.key_id,
+    "alias": lambda row: row.alias,
+    "account": lambda row: row.key_arn.account_id,
+    "Region": lambda row: row.key_arn.region,
+    "owner": lambda row: row.owner,
+    "monthly cost": lambda row: money(row.monthly_cost_usd),
+    "state": lambda row: row.state,
+    "outcome": lambda row: row.state,
+    "deletion date": lambda row: f"{row.deletion_date:%Y-%m-%d}" if row.deletion_date else "",
+    "days left": lambda row: "" if row.days_left is None else str(row.days_left),
+    "use": lambda row: row.use,
+}
+
+
+def key_table(heading: str, rows: Iterable[KeyRow], columns: Sequence[str], **own: Cell) -> Table:
+    """A table of keys. `own` replaces cells, or adds columns that only this report has."""
+    cells = [{**_CELLS, **own}[column] for column in columns]
+    return Table(heading, tuple(columns), tuple(tuple(cell(row) for cell in cells) for row in rows))
+
+
+def _plan_row(item: PlanItem, state: str, *, evidence: bool) -> KeyRow:
+    said: tuple[Said, ...] = ()
+    if evidence:
+        candidates = tuple(
+            f"{one.scanner} {one.check_id}: {one.source}, {one.position}" for one in item.findings
+        )
+        said = *in_words(item.evidence), *((("Named by", candidates),) if candidates else ())
+    return KeyRow(
+        key_arn=item.key_arn,
+        state=state,
+        alias=name_of(item.evidence),
+        owner=item.owner or "",
+        monthly_cost_usd=item.monthly_cost_usd,
+        why=tuple((reason.rule, reason.message) for reason in item.reasons),
+        exceptions=tuple(
+            (
+                f"{one.rule}, exception",
+                f"{one.reason} (until {one.until})" if one.until else one.reason,
+            )
+            for one in item.exceptions
+        ),
+        evidence=said,
     )
 
 
-def used_exceptions(items: Iterable[PlanItem]) -> Counter[tuple[str, str, str]]:
-    """Keys by rule, reason and end date of the exceptions applied to them."""
-    return Counter((one.rule, one.reason, one.until or "") for i in items for one in i.exceptions)
+def status_row(row: StatusRow) -> KeyRow:
+    """A key of the journal."""
+    return KeyRow(
+        key_arn=row.key_arn,
+        state=row.state,
+        monthly_cost_usd=row.monthly_cost_usd,
+        deletion_date=row.deletion_date,
+        days_left=row.days_left,
+        why=(("drift", row.drift),) if row.drift else (),
+    )
 
 
-def by_owner(items: Iterable[PlanItem]) -> dict[tuple[str, str], dict[VerdictKind, Sum]]:
-    """Keys and costs by account and owner, for each verdict."""
-    groups: dict[tuple[str, str], dict[VerdictKind, Sum]] = {}
-    for item in items:
-        key = item.account_id, item.owner or NO_OWNER
-        groups.setdefault(key, {kind: Sum() for kind in VerdictKind})[item.verdict].add(item)
-    return dict(sorted(groups.items()))
+def guard_row(row: GuardRow) -> KeyRow:
+    """A watched key."""
+    done = row.cancellation
+    return KeyRow(
+        key_arn=row.key_arn,
+        state=row.state,
+        deletion_date=row.deletion_date,
+        days_left=row.days_left,
+        use=row.use,
+        why=(
+            *(((done.outcome.value, done.message),) if done is not None else ()),
+            *((sign.rule, sign.message) for sign in row.signs),
+            *((f"could not be read, {one.rule}", one.message) for one in row.unreadable),
+            *(("", note) for note in row.notes),
+        ),
+    )
 
 
-def _absent_services(items: Iterable[PlanItem]) -> dict[str, list[str]]:
-    found: dict[str, set[str]] = defaultdict(set)
-    for item in items:
+# --- plans -------------------------------------------------------------------------------------
+
+
+Owners = dict[tuple[str, str], dict[VerdictKind, Sum]]
+"""By account and owner."""
+
+
+@dataclass
+class PlanView:
+    """What reports show of a plan."""
+
+    sums: dict[VerdictKind, Sum] = field(default_factory=lambda: {k: Sum() for k in VerdictKind})
+    rows: dict[VerdictKind, list[KeyRow]] = field(
+        default_factory=lambda: {kind: [] for kind in VerdictKind}
+    )
+    """The first keys of each verdict."""
+    groups: dict[VerdictKind, dict[tuple[str, str, str], Sum]] = field(
+        default_factory=lambda: {kind: defaultdict(Sum) for kind in VerdictKind}
+    )
+    """By account, owner and first rule."""
+    owners: Owners = field(default_factory=dict)
+    rules: dict[str, Sum] = field(default_factory=lambda: defaultdict(Sum))
+    """Keys on hold by rule. A key that several rules hold counts for each."""
+    messages: Counter[str] = field(default_factory=Counter)
+    """Keys by reason, as text."""
+    windows: Counter[int] = field(default_factory=Counter)
+    """Keys to schedule by waiting period in days."""
+    exceptions: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    """Keys by rule, reason and end date of the exception."""
+    gaps: Mapping[tuple[str, str, str, str], int] = field(default_factory=dict)
+    """Keys by service, Region, cause and missing permission of the coverage gap."""
+    keys_by_gap_service: Mapping[str, int] = field(default_factory=dict)
+    absent: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    """By Region, the services that it does not offer."""
+    differences: Table | None = None
+    """Differences from an earlier plan."""
+    notices: tuple[str, ...] = ()
+
+    def add(self, item: PlanItem) -> None:
+        """Count one more item."""
+        cost = item.monthly_cost_usd
+        self.sums[item.verdict].add(cost)
+        rule = item.reasons[0].rule if item.reasons else ""
+        self.groups[item.verdict][item.account_id, item.owner or "", rule].add(cost)
+        _by_owner(self.owners, item)
+        self.messages.update({reason.message for reason in item.reasons})
+        self.exceptions.update(_exceptions(item))
+        if item.verdict is VerdictKind.SCHEDULE:
+            self.windows[item.pending_window_days] += 1
+        if item.verdict is VerdictKind.HOLD:
+            for held_by in {reason.rule for reason in item.reasons}:
+                self.rules[held_by].add(cost)
         seen = item.evidence.references
         if isinstance(seen, References):
             for absences in seen.absent or ():
-                found[absences.region] |= {one.service for one in absences.services}
-    return {region: sorted(services) for region, services in sorted(found.items())}
+                self.absent[absences.region] |= {one.service for one in absences.services}
+
+
+def plan_view(
+    plan: Plan, *, most: int | None, most_changes: int | None, evidence: bool = False
+) -> PlanView:
+    """View a plan, with the first `most` keys of each verdict and the first `most_changes`
+    differences from an earlier plan. None: all."""
+    view = PlanView()
+    gaps = Counter[frozenset[CoverageGap]]()
+    changes = _shown_changes(plan.since, most_changes)
+    aliases = dict.fromkeys((one.key_arn for one in changes), "")
+    for item in plan.items:
+        view.add(item)
+        gaps[frozenset(gap for reason in item.reasons for gap in reason.gaps)] += 1
+        if most is None or len(view.rows[item.verdict]) < most:
+            view.rows[item.verdict].append(_plan_row(item, item.verdict.value, evidence=evidence))
+        if item.key_arn in aliases:
+            aliases[item.key_arn] = name_of(item.evidence)
+    view.gaps, view.keys_by_gap_service = _gaps(gaps)
+    if plan.since is not None:
+        view.differences = _differences(plan.since, changes, aliases)
+    view.notices = (
+        *(() if plan.code_looked_at else (NO_CODE,)),
+        *plan.warnings,
+        *(f"{bad.source}, {bad.position}: {bad.problem}" for bad in plan.unusable),
+    )
+    return view
+
+
+def _gaps(
+    found: Mapping[frozenset[CoverageGap], int],
+) -> tuple[dict[tuple[str, str, str, str], int], dict[str, int]]:
+    gaps, services = Counter[tuple[str, str, str, str]](), Counter[str]()
+    for of_key, keys in found.items():
+        for gap in of_key:
+            gaps[gap.service, gap.region, gap.why, gap.permission or ""] += keys
+        for service in {gap.service for gap in of_key}:
+            services[service] += keys
+    return dict(sorted(gaps.items())), dict(sorted(services.items()))
+
+
+def _by_owner(owners: Owners, item: PlanItem) -> None:
+    sums = owners.setdefault(
+        (item.account_id, item.owner or NO_OWNER), {kind: Sum() for kind in VerdictKind}
+    )
+    sums[item.verdict].add(item.monthly_cost_usd)
+
+
+def _exceptions(item: PlanItem) -> Iterable[tuple[str, str, str]]:
+    return ((one.rule, one.reason, one.until or "") for one in item.exceptions)
+
+
+# --- results -----------------------------------------------------------------------------------
+
+
+@dataclass
+class ResultsView:
+    """What reports show of the results of `apply` and `cancel`."""
+
+    sums: dict[Outcome, Sum] = field(default_factory=lambda: {one: Sum() for one in Outcome})
+    rows: dict[Outcome, list[KeyRow]] = field(
+        default_factory=lambda: {outcome: [] for outcome in Outcome}
+    )
+    """The first keys of each outcome."""
+    periods: list[tuple[datetime, datetime]] = field(default_factory=list)
+    """Waiting periods of the scheduled keys."""
+    owners: Owners = field(default_factory=dict)
+    """Only scheduled keys."""
+    exceptions: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    """Keys of the plan by rule, reason and end date of the exception."""
+
+    @property
+    def keys(self) -> int:
+        """Number of results."""
+        return sum(its.keys for its in self.sums.values())
+
+    def add(self, row: KeyRow, outcome: Outcome, most: int | None) -> None:
+        """Count one more result."""
+        if most is None or self.sums[outcome].keys < most:
+            self.rows[outcome].append(row)
+        self.sums[outcome].add(row.monthly_cost_usd)
+
+
+def results_view(results: Iterable[KeyResult]) -> ResultsView:
+    """View results alone."""
+    view = ResultsView()
+    for result in results:
+        row = KeyRow(
+            key_arn=result.key_arn,
+            state=result.outcome.value,
+            deletion_date=result.deletion_date,
+            why=((result.outcome.value, result.message),) if result.message else (),
+        )
+        view.add(row, result.outcome, None)
+    return view
+
+
+def applied_view(results: Iterable[KeyResult], plan: Plan, most: int) -> ResultsView:
+    """View the results of `apply` with the plan, and the first `most` keys of each outcome."""
+    view = ResultsView()
+    by_key = {result.key_arn: result for result in results}
+    for item in plan.items:
+        view.exceptions.update(_exceptions(item))
+        result = by_key.get(item.key_arn)
+        if result is None:
+            continue
+        end = result.deletion_date
+        if result.outcome is Outcome.SCHEDULED:
+            _by_owner(view.owners, item)
+            if end is not None:
+                view.periods.append((end - timedelta(days=item.pending_window_days), end))
+        row = _plan_row(item, result.outcome.value, evidence=view.sums[result.outcome].keys < most)
+        why = ((result.outcome.value, result.message),) if result.message else ()
+        view.add(replace(row, deletion_date=end, why=(*why, *row.why)), result.outcome, most)
+    return view
+
+
+# --- parts -------------------------------------------------------------------------------------
 
 
 def money(dollars: float) -> str:
@@ -125,45 +357,44 @@ def name_of(evidence: Evidence) -> str:
     return evidence.aliases[0] if isinstance(evidence.aliases, tuple) and evidence.aliases else ""
 
 
-def other_tables(plan: Plan, *, every_key: bool) -> list[Table]:
-    """Findings without a key, and the differences from an earlier plan."""
-    tables = []
-    if plan.unmapped:
-        tables.append(_unmapped(plan.unmapped if every_key else plan.unmapped[:READABLE_ROWS]))
-    if plan.since is not None:
-        tables.append(_differences(plan, plan.since, every_key=every_key))
-    return tables
+def code_tables(plan: Plan, most: int | None) -> list[Table]:
+    """Findings without a key."""
+    return [_unmapped(plan.unmapped[:most])] if plan.unmapped else []
 
 
-def _differences(plan: Plan, since: PlanDiff, *, every_key: bool) -> Table:
+def _shown_changes(since: PlanDiff | None, most: int | None) -> Sequence[KeyDiff]:
     """What differs from an earlier plan; a key that is now to be scheduled comes first."""
+    if since is None:
+        return ()
     differences = sorted(
         (*since.new, *since.changed, *since.gone),
         key=lambda one: (one.now is not VerdictKind.SCHEDULE, one.now is None, one.key_arn),
     )
+    return differences[:most]
+
+
+def _differences(
+    since: PlanDiff, changes: Iterable[KeyDiff], aliases: Mapping[KeyArn, str]
+) -> Table:
     heading = (
         f"Since the plan of {since.created_at:%Y-%m-%d %H:%M} UTC: {len(since.new)} new, "
         f"{len(since.gone)} gone, {len(since.changed)} changed"
     )
-    shown = differences if every_key else differences[:READABLE_ROWS]
-    names = {one.key_arn: "" for one in shown}
-    for item in plan.items:
-        if item.key_arn in names:
-            names[item.key_arn] = name_of(item.evidence)
-    return Table(
+    rows = (
+        KeyRow(
+            key_arn=one.key_arn,
+            alias=aliases[one.key_arn],
+            state=f"{one.was or 'new'} -> {one.now or 'gone'}",
+            why=(("", one.why),),
+        )
+        for one in changes
+    )
+    return key_table(
         heading,
+        rows,
         ("key", "alias", "account", "Region", "verdict", "why"),
-        tuple(
-            (
-                one.key_arn.key_id,
-                names[one.key_arn],
-                one.key_arn.account_id,
-                one.key_arn.region,
-                f"{one.was.value if one.was else 'new'} -> {one.now.value if one.now else 'gone'}",
-                one.why,
-            )
-            for one in shown
-        ),
+        verdict=lambda row: row.state,
+        why=lambda row: row.why[0][1],
     )
 
 

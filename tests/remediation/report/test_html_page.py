@@ -106,9 +106,9 @@ def test_a_plan_shows_money_reasons_keys_owners_gaps_waivers_and_limits() -> Non
     document = shown(page.of_plan(plan(item(), held())))
     assert document.one("h1").text == "Plan of 01 November 2026"
     assert figures(document) == [
-        "$4 a month now 2 keys",
-        "$3 a month saved 1 key to schedule; $36 a year",
-        "$1 a month held 1 key held",
+        "$4 monthly cost now 2 keys",
+        "$3 monthly cost saved 1 key to schedule; $36 a year",
+        "$1 monthly cost on hold 1 key held",
     ]
     headings = [heading.text for heading in document.all("h2")]
     assert headings == [
@@ -208,7 +208,7 @@ def test_results_tell_what_failed_first_and_what_was_saved() -> None:
     ]
     document = shown(page.of_results(results, made, NOW))
     assert figures(document) == [
-        "$3 a month saved 1 key scheduled; $36 a year",
+        "$3 monthly cost saved 1 key scheduled; $36 a year",
         "0 left alone no longer as planned, or already pending",
         "1 failed apply the plan again to finish",
     ]

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 
+import pytest
 from dead_key import ACCOUNT, NOW, OUTSIDER, changed
 
 from keysweep.remediation.models import Hold, KeyArn, KeyResult, Outcome, PlanItem, VerdictKind
-from keysweep.remediation.plan import Plan, PlanSummary
+from keysweep.remediation.plan import Plan, PlanItems, PlanSummary
 from keysweep.remediation.policy import Policy
-from keysweep.remediation.report import tables
+from keysweep.remediation.report import page, tables
 from keysweep.remediation.report.tables import Report
 from keysweep.remediation.report.view import READABLE_ROWS
 
@@ -107,3 +111,32 @@ def test_of_many_that_were_not_done_the_number_is_told() -> None:
         "all.",
         f"1 cancelled, {MANY} failed",
     )
+
+
+@pytest.mark.parametrize(
+    "report",
+    [
+        tables.of_plan,
+        partial(tables.of_plan, every_key=True),
+        page.of_plan,
+        lambda made: page.of_results(
+            [KeyResult(key_arn=arn(1), outcome=Outcome.SCHEDULED)], made, NOW
+        ),
+    ],
+)
+def test_a_report_reads_each_item_once(
+    report: Callable[[Plan], object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = plan(
+        *(item(number, owner="shop", rule=(None, "in-use")[number % 2]) for number in (1, 2))
+    )
+    reads: Counter[int] = Counter()
+    real = PlanItems._read
+
+    def counted(items: PlanItems, position: int) -> PlanItem:
+        reads[position] += 1
+        return real(items, position)
+
+    monkeypatch.setattr(PlanItems, "_read", counted)
+    report(made)
+    assert reads == {0: 1, 1: 1}

@@ -22,7 +22,7 @@ ATTEMPT = (
     "use-attempted: somebody tried to use it since 2026-08-25: last "
     "arn:aws:sts::444455556666:assumed-role/monthly-report/session with Decrypt"
 )
-PLAN = ("key", "alias", "account", "Region", "a month", "owner", "why")
+PLAN = ("key", "alias", "account", "Region", "monthly cost", "owner", "why")
 TABLES = {
     "scheduled": Table(
         "To schedule: 2 keys, $4 a month",
@@ -42,7 +42,7 @@ TABLES = {
     "held": Table("Held: 1 key", PLAN, ((KEY, "alias/report", *HERE, "$1", "data", ATTEMPT),)),
     "grouped": Table(
         "Held: 61 keys",
-        ("account", "owner", "rule", "keys", "a month"),
+        ("account", "owner", "rule", "keys", "monthly cost"),
         (("111122223333", "marketing", "disabled-too-recently", "61", "$1,061"),),
     ),
     "results": Table(
@@ -55,7 +55,16 @@ TABLES = {
     ),
     "status": Table(
         "Scheduled by this journal",
-        ("key", "account", "Region", "state", "deletion date", "days left", "saves", "drift"),
+        (
+            "key",
+            "account",
+            "Region",
+            "state",
+            "deletion date",
+            "days left",
+            "monthly cost",
+            "drift",
+        ),
         (
             (KEY, *HERE, "PendingDeletion", "2026-12-24", "30", "$3", "somebody cancelled it"),
             (REPLICA, *HERE, "PendingReplicaDeletion", "", "", "$1", ""),
@@ -69,7 +78,16 @@ TABLES = {
     ),
     "status without a word": Table(
         "Scheduled by this journal",
-        ("key", "account", "Region", "state", "deletion date", "days left", "saves", "drift"),
+        (
+            "key",
+            "account",
+            "Region",
+            "state",
+            "deletion date",
+            "days left",
+            "monthly cost",
+            "drift",
+        ),
         ((KEY, *HERE, "PendingDeletion", "2026-12-24", "30", "$3", ""),),
     ),
     "guard": Table(
