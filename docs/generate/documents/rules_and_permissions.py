@@ -120,6 +120,12 @@ def permissions_page() -> str:
     )
     for role, parts in ROLES.items():
         page += f"| `{role}` | {', '.join(parts)} |\n"
+    page += (
+        "\nIf a policy of the organization denies Regions, "
+        "[region-deny-exemption.json](../policies/organizations/region-deny-exemption.json) "
+        "[exempts the roles](control-tower-govcloud-china.md"
+        "#exempt-the-roles-from-a-policy-that-denies-regions) that read references.\n"
+    )
     page += _roles_people_have()
     page += "\n## Reads\n\n| evidence | costs | actions |\n|---|---|---|\n"
     for source in sorted(SOURCES.values(), key=lambda source: (source.cost, source.piece)):
