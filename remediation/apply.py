@@ -82,6 +82,9 @@ been killed before it could. Later, a difference says nothing about the moment o
 _RECONCILED: Final = {operation.name: operation for operation in (SCHEDULE, CANCEL)}
 """Operations whose open intents decide about scheduling."""
 
+BY_ANOTHER_PLAN: Final = "Scheduled by another plan of this journal"
+BY_AN_EARLIER_RUN: Final = "Scheduled by an earlier run"
+
 CLOCK_SKEW: Final = timedelta(minutes=5)
 """A plan dated further in the future was made with a wrong clock, and would not expire in time."""
 
@@ -239,8 +242,7 @@ class _Scheduling:
         situation = state_of(record or KeyRecord(self.item.key_arn), seen, self._now()).situation
         date = seen.deletion_date
         if situation is Situation.OURS:
-            message = "Scheduled by another plan of this journal"
-            return _row(self.item, Outcome.ALREADY_PENDING, message, date)
+            return _row(self.item, Outcome.ALREADY_PENDING, BY_ANOTHER_PLAN, date)
         if situation is Situation.UNDETERMINED:
             return _row(self.item, Outcome.FAILED, undetermined_origin(self.item.key_arn), date)
         return _row(self.item, Outcome.ALREADY_PENDING, SCHEDULED_ELSEWHERE, date)
@@ -291,12 +293,12 @@ class _Scheduling:
         try:
             seen = describe(self.connection, self.item.key_arn)
         except (ClientError, BotoCoreError, TruncatedResponse) as error:
-            why = f"Scheduled by an earlier run. {explain(error, self.connection).unreadable}"
+            why = f"{BY_AN_EARLIER_RUN}. {explain(error, self.connection).unreadable}"
             return _row(self.item, Outcome.FAILED, why, standing.deletion_date)
         situation = state_of(record, seen, self._now()).situation
         if situation is not Situation.OURS:
             return self._not_standing(situation, seen, standing.deletion_date)
-        message = "Scheduled by an earlier run of this plan"
+        message = f"{BY_AN_EARLIER_RUN} of this plan"
         row = _row(self.item, Outcome.SCHEDULED, message, known(seen).deletion_date)
         if undo_failed or self._now() - standing.time < VERIFIED_AGAIN_FOR:
             return self._verify_against_plan(row)

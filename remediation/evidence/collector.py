@@ -29,7 +29,7 @@ _log: Final = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-_BUG: Final = "this is a bug in Keysweep; please report it"
+OUR_BUG: Final = "this is a bug in Keysweep; please report it"
 
 Needed = Callable[[Evidence], frozenset[str]]
 """Returns the pieces that a key still needs, or nothing."""
@@ -140,14 +140,14 @@ class Collector:
         for evidence in group:
             value = values.get(evidence.key_arn)
             if value is None:
-                value = Unreadable(unreadable=f"its source left out this key ({_BUG})")
+                value = Unreadable(unreadable=f"its source left out this key ({OUR_BUG})")
             found.append(_put(evidence, piece, value))
         return found
 
     def _values(self, piece: str, group: Sequence[Evidence]) -> Mapping[KeyArn, Piece]:
         source = self.sources.get(piece)
         if source is None:
-            return _all(group, Unreadable(unreadable=f"no source reads it ({_BUG})"))
+            return _all(group, Unreadable(unreadable=f"no source reads it ({OUR_BUG})"))
         try:
             connection = self.accounts.connect(source.at or group[0].key_arn.account_region)
         except AccountUnavailable as error:

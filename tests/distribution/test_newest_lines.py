@@ -17,20 +17,23 @@ def failed(name: str, kind: str = "failure") -> str:
 
 
 @pytest.mark.parametrize(
-    ("tried", "says"),
+    ("tried", "begins", "others"),
     [
-        (Tried("5.46.0", []), "Prowler 5.46.0: works; it is the one that every change is run with"),
+        (Tried("5.46.0", []), "Prowler 5.46.0: works", set()),
         (
             Tried("5.47.0", []),
-            "Prowler 5.47.0: works; every change is run with 5.46.0 still "
-            "(tests/requirements-prowler.txt)",
+            "Prowler 5.47.0: works",
+            {"5.46.0", "(tests/requirements-prowler.txt)"},
         ),
-        (Tried("6.0.0", ["a", "b"]), "Prowler 6.0.0: broke: a; b"),
-        (Tried("", ["cannot be installed: no"]), "Prowler: broke: cannot be installed: no"),
+        (Tried("6.0.0", ["a", "b"]), "Prowler 6.0.0: broke: a; b", set()),
+        (Tried("", ["no index"]), "Prowler: broke: no index", set()),
     ],
 )
-def test_each_outcome_has_its_line(tried: Tried, says: str) -> None:
-    assert line("prowler", "5.46.0", tried) == says
+def test_each_outcome_has_its_line(tried: Tried, begins: str, others: set[str]) -> None:
+    """Only a version that is not the usual one names the usual one, and where it is pinned."""
+    told = line("prowler", "5.46.0", tried)
+    assert told.startswith(begins)
+    assert {part for part in told.removeprefix(begins).split() if "." in part} == others
 
 
 def test_tests_that_pass_or_are_skipped_break_nothing() -> None:
@@ -44,6 +47,6 @@ def test_failures_and_errors_are_named() -> None:
 
 
 def test_many_failures_are_named_and_counted() -> None:
-    assert told(report(*(failed(name) for name in "abcdefg"))) == [
-        "7 of 7 tests: a, b, c, d, e and 2 more"
-    ]
+    (sentence,) = told(report(*(failed(f"t{number}") for number in range(7))))
+    assert sentence.startswith("7 of 7 ")
+    assert "t0, t1, t2, t3, t4 and 2 " in sentence

@@ -127,7 +127,7 @@ SHARED = {
 }
 POLICIES = {
     **{
-        name: Need("shared-outside", "its key policy grants access to", shared(principal, **more))
+        name: Need("shared-outside", "grants access to", shared(principal, **more))
         for name, (principal, more) in SHARED.items()
     },
     "not-principal": Need(

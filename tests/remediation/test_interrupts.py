@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import resource
 import signal
 import subprocess
@@ -18,7 +19,7 @@ from stages import DEAD, SHOP, Stages, outcomes, state_only, wait_for, work_here
 
 from embedded_aws.process import EmbeddedAws
 from keysweep.remediation.aws.concurrency import keys_at_a_time
-from keysweep.remediation.errors import RUN_AGAIN
+from keysweep.remediation.errors import INTERRUPTED, RUN_AGAIN
 from keysweep.remediation.journal import Journal
 from keysweep.remediation.models import KeyResult
 from keysweep.remediation.runner import Stop
@@ -104,7 +105,8 @@ def test_plan_ends_at_once_since_it_changes_nothing(run: Stages) -> None:
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (1, "")
-    assert err == "keysweep: Interrupted. Nothing was changed.\n"
+    assert err.startswith("keysweep: Interrupted. ")
+    assert err.count("\n") == 1
     run.aws.clear_faults()
 
 
@@ -125,7 +127,7 @@ def test_while_it_starts_it_ends_in_one_sentence(tmp_path: Path) -> None:
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (1, "")
-    assert err == "keysweep: interrupted; nothing more was done\n"
+    assert err == f"keysweep: {INTERRUPTED}\n"
 
 
 def test_a_second_apply_of_the_plan_refuses_whatever_its_journal(run: Stages) -> None:
@@ -153,7 +155,7 @@ def test_a_disk_that_fills_up_stops_the_run_in_one_sentence(run: Stages) -> None
     out, err = process.communicate(timeout=120)
     assert process.returncode == 1
     assert len(err.splitlines()) == 1, err
-    assert "The journal cannot be written" in err
+    assert re.search(r" \d+ of \d+ bytes", err)
     assert "journal.jsonl" in err
     rows = _rows(run, out)
     assert set(rows) == ALL

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from keysweep.remediation.cancel import batch, batches
-from keysweep.remediation.errors import BadInput, Refused
+from keysweep.remediation.errors import RUN_AGAIN, BadInput, Refused
 from keysweep.remediation.files import locked
 from keysweep.remediation.journal import Journal, JournalFailed, read, read_undamaged, reader
 from keysweep.remediation.models import KeyArn, Outcome
@@ -215,7 +215,7 @@ def test_after_a_write_that_failed_nothing_is_written_any_more(
     with Journal(path) as journal:
         journal.begin(NOW, "apply")
         room(path.stat().st_size + 40)
-        with pytest.raises(JournalFailed, match=r"run the same command again"):
+        with pytest.raises(JournalFailed, match=RUN_AGAIN):
             journal.intent(NOW, SCHEDULE, ONE)
         room(resource.RLIM_INFINITY)
         with pytest.raises(JournalFailed):
@@ -352,7 +352,7 @@ def test_the_folder_is_on_the_disk_before_the_first_line(
 def test_one_plan_is_applied_by_one_process_at_a_time(tmp_path: Path) -> None:
     plan = tmp_path / "plan.json"
     plan.write_text("{}", encoding="utf-8")
-    busy = "Another keysweep is applying this plan"
+    busy = "another process"
     with (
         locked(plan, busy),
         pytest.raises(Refused, match=busy),

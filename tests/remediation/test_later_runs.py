@@ -344,7 +344,8 @@ def test_guard_does_not_say_that_somebody_cancelled_what_was_never_begun(run: St
         arn = KeyArn.parse(run.arn("key"))
         journal.intent(now, "ScheduleKeyDeletion", arn, pending_window_days=30)
     (note,) = run.guard()["key"].notes
-    assert note.startswith("ScheduleKeyDeletion was interrupted. Fix: run keysweep apply")
+    assert note.startswith("ScheduleKeyDeletion was interrupted. ")
+    assert "keysweep apply" in note
 
 
 def test_a_run_whose_clock_was_wrong_does_not_hide_a_later_deletion(tmp_path: Path) -> None:

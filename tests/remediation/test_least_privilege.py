@@ -63,8 +63,7 @@ def test_each_task_works_with_its_document_and_no_other(
     made = run("Planner", "plan", results(), "--out", plan)
     assert made.code == 0, made.err
     items = json.loads(plan.read_text(encoding="utf-8"))["items"]
-    said = [reason["message"] for item in items for reason in item["reasons"]]
-    assert said == ["it is tagged 'keysweep:keep' with the value ''"]
+    assert [one["rule"] for item in items for one in item["reasons"]] == ["protected-tag"]
     assert sorted(item["verdict"] for item in items) == ["hold", *["schedule"] * 3]
     assert {item["monthly_cost_usd"] for item in items if item["verdict"] == "schedule"} == {2.0}
 

@@ -172,7 +172,7 @@ def test_a_time_outside_of_the_calendar_is_an_edit(field: str, path: Path) -> No
     inside[field] = "0001-01-01T00:00:00+23:00"
     document["digest"] = _sign(document)
     path.write_text(json.dumps(document), encoding="utf-8")
-    with pytest.raises(BadInput, match="a time is of the years 1 to 9999 in UTC"):
+    with pytest.raises(BadInput, match="years 1 to 9999"):
         planfile.load(path)
 
 
@@ -229,7 +229,7 @@ def test_items_that_are_no_list_are_refused_though_the_digest_fits(path: Path) -
     document["digest"] = _sign(document)
     document["items"] = {"item": document["items"][0]}
     path.write_text(json.dumps(document), encoding="utf-8")
-    with pytest.raises(BadInput, match="items is not a list"):
+    with pytest.raises(BadInput, match="items is not"):
         planfile.load(path)
 
 

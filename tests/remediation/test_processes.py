@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -79,5 +81,5 @@ def test_output_that_cannot_be_written_is_one_sentence(
             check=False,
         )
     assert done.returncode == 1
-    assert "No space left on device" in done.stderr.splitlines()[-1]
+    assert os.strerror(errno.ENOSPC) in done.stderr.splitlines()[-1]
     assert "Traceback" not in done.stderr

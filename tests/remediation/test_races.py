@@ -21,6 +21,7 @@ from keysweep.remediation import apply as apply_stage
 from keysweep.remediation import policy_file
 from keysweep.remediation import status as status_stage
 from keysweep.remediation import write as write_stage
+from keysweep.remediation.apply import BY_AN_EARLIER_RUN, BY_ANOTHER_PLAN
 from keysweep.remediation.aws import Accounts, ClientSettings
 from keysweep.remediation.errors import RUN_AGAIN, InvariantError
 from keysweep.remediation.evidence.description import describe
@@ -192,7 +193,7 @@ def test_a_look_after_the_call_that_fails_is_a_failure_that_says_how_to_undo(run
     run.aws.fault("deny", operation="GetKeyPolicy", key=_arn(run), skip=1, times=None)
     rows = run.apply(plan)
     assert outcomes(rows) == {"raced": "failed", "calm": "scheduled"}
-    assert "key policy could not be read" in rows["raced"].message
+    assert "key policy could not" in rows["raced"].message
     assert rows["raced"].message.endswith(f"keysweep cancel --key {_arn(run)}")
     assert rows["calm"].message == ""
 
@@ -252,7 +253,7 @@ def test_a_key_in_two_plans_is_scheduled_once_and_the_second_says_by_whom(run: S
     run.apply(one)
     rows = run.apply(two)
     assert outcomes(rows) == dict.fromkeys(("raced", "calm"), "already_pending")
-    assert {row.message for row in rows.values()} == {"Scheduled by another plan of this journal"}
+    assert {row.message for row in rows.values()} == {BY_ANOTHER_PLAN}
     held.scheduled_once(run)
 
 
@@ -263,7 +264,7 @@ def test_a_rerun_tells_of_a_key_that_it_cannot_look_at(run: Stages) -> None:
     run.aws.fault("deny", operation="DescribeKey", key=_arn(run), times=None)
     rows = run.apply(plan)
     assert outcomes(rows) == {"raced": "failed", "calm": "scheduled"}
-    assert rows["raced"].message.startswith("Scheduled by an earlier run. ")
+    assert rows["raced"].message.startswith(f"{BY_AN_EARLIER_RUN}. ")
     assert rows["raced"].deletion_date == date
     held.scheduled_once(run)
 
@@ -579,7 +580,8 @@ def test_what_cancel_does_afterwards_waits_until_the_key_shows_it(run: Stages) -
     run.aws.fault("stale", **_of("DescribeKey", run), skip=1, times=None)
     rows = run.cancel(protected_tag="keysweep:keep")
     assert outcomes(rows) == {"raced": "failed", "calm": "cancelled"}
-    assert "TagResource not called: the key is PendingDeletion" in rows["raced"].message
+    assert "TagResource not called: " in rows["raced"].message
+    assert "PendingDeletion" in rows["raced"].message
     assert RUN_AGAIN in rows["raced"].message
     assert [line["key_arn"] for line in held.lines_of(run, "intent")].count(_arn(run)) == 2
     run.aws.clear_faults()
@@ -593,7 +595,7 @@ def test_what_cancel_could_not_do_afterwards_is_told(run: Stages) -> None:
     run.aws.fault("deny", **_of("DescribeKey", run), skip=1, times=None)
     rows = run.cancel(enable=True)
     assert outcomes(rows) == {"raced": "failed", "calm": "cancelled"}
-    assert "EnableKey failed: DescribeKey did not answer" in rows["raced"].message
+    assert "EnableKey failed: DescribeKey " in rows["raced"].message
     assert RUN_AGAIN in rows["raced"].message
     assert run.state("Disabled") == {"raced"}
 

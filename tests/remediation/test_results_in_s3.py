@@ -91,10 +91,11 @@ def test_the_newest_run_of_each_account_is_read_and_the_older_ones_are_told(
         (f"s3://{BUCKET}/{key}", hashlib.sha256(body).hexdigest(), "Prowler OCSF", count)
         for (key, body), count in zip(contents.items(), (2, 1), strict=True)
     }
-    assert [one for one in done.document["warnings"] if "newest run" in one] == [
-        f"s3://{BUCKET}/output: of account {SHOP} only the newest run is used, and not those of "
-        "2026-11-02 03:00:00, 2026-11-01 03:00:00"
-    ]
+    (older,) = (one for one in done.document["warnings"] if "newest run" in one)
+    assert older.startswith(f"s3://{BUCKET}/output: ")
+    assert f"account {SHOP} " in older
+    assert older.endswith(" 2026-11-02 03:00:00, 2026-11-01 03:00:00")
+    assert "2026-11-03" not in older
 
 
 def test_every_format_of_the_newest_run_counts_once(
@@ -152,9 +153,8 @@ def test_files_that_are_named_otherwise_are_all_read_and_foreign_ones_passed_ove
     bucket.put("output/package.json", '{"name": "shop"}')
     done = plan(f"s3://{BUCKET}/output")
     assert planned(done, aws) == {"dead-1", "dead-2", "dead-3"}
-    assert [one for one in done.document["warnings"] if one.startswith("skipped: ")] == [
-        f"skipped: s3://{BUCKET}/output/package.json holds no record of Prowler's or Checkov's JSON"
-    ]
+    skipped = [one for one in done.document["warnings"] if one.startswith("skipped: ")]
+    assert [one.split()[1] for one in skipped] == [f"s3://{BUCKET}/output/package.json"]
 
 
 def test_more_objects_than_one_page_are_all_seen(
@@ -204,18 +204,17 @@ def test_a_denial_names_operation_bucket_code_and_permission(
     aws.fault("deny", operation=operation, times=None)
     done = plan(f"s3://{BUCKET}/output")
     assert (done.code, done.out) == (2, "")
-    assert f"{operation} of bucket {BUCKET} was denied (AccessDenied); allow {permission}" in (
-        done.err
-    )
+    assert f"{operation} of bucket {BUCKET} " in done.err
+    assert f"(AccessDenied); allow {permission}" in done.err
     assert "policies/iam/results-bucket.json" in done.err
 
 
 @pytest.mark.parametrize(
     ("path", "words"),
     [
-        ("s3://no-such-bucket/x", "(NoSuchBucket): there is no such bucket; check its name"),
-        (f"s3://{BUCKET}/none", "holds no results file (*.json, *.ndjson); prowler aws -M json"),
-        (f"s3://{BUCKET}/output/none.json", "(NoSuchKey): there is no such object; check its name"),
+        ("s3://no-such-bucket/x", "(NoSuchBucket)"),
+        (f"s3://{BUCKET}/none", "(*.json, *.ndjson); prowler aws -M json"),
+        (f"s3://{BUCKET}/output/none.json", "(NoSuchKey)"),
         (f"s3://{BUCKET}/output/html", "holds no results file"),
         ("s3://", "'nothing' "),
         ("s3://Ab/x", "'Ab' "),

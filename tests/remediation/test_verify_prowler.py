@@ -183,7 +183,7 @@ DOES_NOT_PROVE = {
 def test_nothing_else_proves_it(make: Make, ask: Verify, does: str) -> None:
     code, result = ask(make(does=does))
     assert code == 1
-    assert "scanned keys that fail both checks" in result["details"][0]
+    assert "Prowler scanned keys" in result["details"][0]
 
 
 def test_the_last_words_are_shown_without_what_a_terminal_obeys(make: Make, ask: Verify) -> None:
@@ -222,7 +222,7 @@ def test_a_version_that_ignores_packages_is_not_run(make: Make, ask: Verify, ver
     made = make(version, MUST_NOT_RUN)
     code, result = ask(made)
     assert code == 1
-    assert "does not look for checks in packages" in result["details"][0]
+    assert " before 5.30.0 " in result["details"][0]
     assert f"-x {paths.folder('prowler')} -c {CHECK} {OTHER}" in result["fix"]
     assert not Path(f"{made.script}.ran").exists()
 
@@ -231,10 +231,8 @@ def test_a_pack_that_is_elsewhere_is_missed(make: Make, ask: Verify) -> None:
     made = make(does=MUST_NOT_RUN, installed=False)
     code, result = ask(made)
     assert code == 1
-    assert (
-        f"No package in this Prowler's environment has {CHECK} and {OTHER}"
-        in (result["details"][0])
-    )
+    assert result["details"][0].startswith("No package")
+    assert f" {CHECK} and {OTHER}" in result["details"][0]
     assert f"{made.script.with_name('python')} -m pip install --upgrade keysweep" in result["fix"]
     assert not Path(f"{made.script}.ran").exists()
 

@@ -174,9 +174,12 @@ def test_the_log_says_which_fault_hit(lab: Lab) -> None:
     assert [one["outcome"] for one in lab.aws.calls()] == ["fault:drop_after"]
 
 
-@pytest.mark.parametrize("fault", [{"kind": "explode"}, {"kind": "deny", "operatoin": "X"}])
-def test_a_mistake_in_a_fault_is_an_error(lab: Lab, fault: dict[str, str]) -> None:
-    with pytest.raises(ValueError, match=r"kind is one of|has no operatoin"):
+@pytest.mark.parametrize(
+    ("fault", "names"),
+    [({"kind": "explode"}, "kind is"), ({"kind": "deny", "operatoin": "X"}, "no operatoin")],
+)
+def test_a_mistake_in_a_fault_is_an_error(lab: Lab, fault: dict[str, str], names: str) -> None:
+    with pytest.raises(ValueError, match=names):
         lab.aws.fault(**fault)
 
 

@@ -227,7 +227,7 @@ def test_an_answer_fills_a_listing_that_moto_lacks(lab: Lab) -> None:
     [
         ({"type": "ebs_volume"}, "needs a key"),
         ({"type": "teapot", "key": "key"}, "teapot"),
-        ({"key": "key"}, "one of `type`, `call` and `answer`"),
+        ({"key": "key"}, "`type`, `call` and `answer`"),
         ({"type": "secret", "key": "none"}, "no key 'none'"),
         ({"call": "ec2", "key": "key"}, "service.operation"),
     ],

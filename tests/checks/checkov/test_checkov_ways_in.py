@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -67,11 +68,7 @@ def test_the_hook_fails_on_a_disabled_key_and_passes_without_one(code: Path) -> 
 
     failing = commit_hook()
     assert failing.returncode == 1, failing.stdout + failing.stderr
-    assert {line for line in failing.stdout.splitlines() if line.startswith("Check:")} == {
-        f'Check: {STATE}: "Ensure the KMS key is not left disabled"',
-        f"Check: {WINDOW}: "
-        '"Ensure the deletion waiting period of the KMS key is between 7 and 30 days"',
-    }
+    assert set(re.findall(r"^Check: (\w+): ", failing.stdout, re.MULTILINE)) == {STATE, WINDOW}
     (code / "main.tf").write_text(PASSING, encoding="utf-8")
     passing = commit_hook()
     assert passing.returncode == 0, passing.stdout + passing.stderr

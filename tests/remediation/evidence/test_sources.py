@@ -14,6 +14,7 @@ from embedded_aws.process import EmbeddedAws
 from keysweep.remediation.aws import Accounts, ClientSettings
 from keysweep.remediation.errors import BadInput
 from keysweep.remediation.evidence import SOURCES, Collector, Source
+from keysweep.remediation.evidence.collector import OUR_BUG
 from keysweep.remediation.evidence.history import lake
 from keysweep.remediation.evidence.history.lake import Lake, StoreArn
 from keysweep.remediation.evidence.history.sources import history_sources
@@ -517,29 +518,23 @@ def test_a_store_of_one_region_says_nothing_of_another(with_lake) -> None:
 
 
 @pytest.mark.parametrize(
-    ("store", "why"),
+    ("store", "parts"),
     [
-        ({"status": "STOPPED_INGESTION"}, "is STOPPED_INGESTION"),
-        ({"leaves_out_kms": True}, "selectors"),
-        ({"queries_end": "FAILED"}, "ended as FAILED (no reason given) in account 111122223333"),
-        (
-            {"queries_end": "TIMED_OUT"},
-            "ended as TIMED_OUT (no reason given) in account 111122223333",
-        ),
-        (
-            {"queries_end": "CANCELLED"},
-            "ended as CANCELLED (no reason given) in account 111122223333",
-        ),
+        ({"status": "STOPPED_INGESTION"}, ["is STOPPED_INGESTION"]),
+        ({"leaves_out_kms": True}, ["selectors"]),
+        ({"queries_end": "FAILED"}, ["ended as FAILED (", f"account {SHOP}"]),
+        ({"queries_end": "TIMED_OUT"}, ["ended as TIMED_OUT (", f"account {SHOP}"]),
+        ({"queries_end": "CANCELLED"}, ["ended as CANCELLED (", f"account {SHOP}"]),
     ],
 )
 def test_a_store_that_does_not_hold_or_tell_everything_tells_nothing(
-    with_lake, store, why: str
+    with_lake, store, parts: list[str]
 ) -> None:
     embedded, sources = with_lake({"name": "dead", **DEAD}, **store)
     dead = read(embedded, "history", "use_attempts", sources=sources)["dead"]
     for piece in (dead.history, dead.use_attempts):
         assert isinstance(piece, Unreadable)
-        assert why in piece.unreadable
+        assert all(part in piece.unreadable for part in parts)
 
 
 def test_a_query_that_does_not_end_is_waited_for_no_longer_than_said(with_lake, monkeypatch):
@@ -547,10 +542,8 @@ def test_a_query_that_does_not_end_is_waited_for_no_longer_than_said(with_lake, 
     monkeypatch.setattr(lake, "PATIENCE", timedelta())
     dead = read(embedded, "history", sources=sources)["dead"]
     assert isinstance(dead.history, Unreadable)
-    assert re.fullmatch(
-        rf"query [0-9a-f-]+ is still RUNNING after 0 minutes in account {SHOP}, eu-west-1; run it "
-        "again",
-        dead.history.unreadable,
+    assert re.match(
+        rf"query [0-9a-f-]+ .*RUNNING .*0 minutes .*{SHOP}, eu-west-1", dead.history.unreadable
     )
 
 
@@ -566,7 +559,7 @@ def test_a_store_that_is_not_there_is_a_reason_for_every_key(aws) -> None:
     "text", ["trail", "", "arn:aws:s3:::bucket", store_arn(SHOP, "x", "y")[:-1]]
 )
 def test_a_store_is_named_by_its_arn(text: str) -> None:
-    with pytest.raises(BadInput, match="is not the ARN of an event data store"):
+    with pytest.raises(BadInput, match="event data store"):
         StoreArn.parse(text)
 
 
@@ -654,9 +647,8 @@ def test_an_account_that_cannot_be_entered_is_unknown(aws) -> None:
 def test_a_piece_without_a_source_says_so(aws) -> None:
     embedded = aws({"name": "dead", **DEAD})
     value = read(embedded, "tags", sources={})["dead"].tags
-    assert value == Unreadable(
-        unreadable="no source reads it (this is a bug in Keysweep; please report it)"
-    )
+    assert isinstance(value, Unreadable)
+    assert value.unreadable.endswith(f"no source reads it ({OUR_BUG})")
 
 
 def test_an_answer_that_is_not_understood_is_unknown(aws) -> None:

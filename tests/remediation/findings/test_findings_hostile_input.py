@@ -74,8 +74,8 @@ def changed(**fields: Any) -> dict[str, Any]:
     [
         (b"", "is empty"),
         (b" \n\n", "is empty"),
-        (json.dumps(OCSF).encode()[:-1], "is cut off in record 19"),
-        (json.dumps(OCSF).encode()[:20_000], "is cut off in record"),
+        (json.dumps(OCSF).encode()[:-1], "cut off in record 19"),
+        (json.dumps(OCSF).encode()[:20_000], "cut off in record"),
         (json.dumps(OCSF, indent=4).encode("utf-16")[:-101], "complete UTF-16"),
         (b"\x7fELF\x02\x01\x01\x00\x00\x00", "at record 1"),
         (b"\x1f\x8b\x08\x00\x00", "is compressed"),
@@ -83,9 +83,9 @@ def changed(**fields: Any) -> dict[str, Any]:
         (b"[" * 200_000, "is nested too deeply"),
         (b"[" * 200_000 + b"]" * 200_000, "is nested too deeply"),
         (b'{"a":' * 200_000 + b"1" + b"}" * 200_000, "is nested too deeply"),
-        (b"[1, 2, null]", "holds no record of Prowler's or Checkov's JSON"),
-        (b"[]", "holds no record of Prowler's or Checkov's JSON"),
-        (b"{}", "holds no record of Prowler's or Checkov's JSON"),
+        (b"[1, 2, null]", "holds no record"),
+        (b"[]", "holds no record"),
+        (b"{}", "holds no record"),
         (b'"\x1b[31m"', "at record 1"),
         (b"\x1b[31mred", "at record 1"),
         (b"NaN", "at record 1"),
@@ -127,7 +127,7 @@ def test_one_line_of_a_gibibyte_is_refused_in_bounded_memory() -> None:
     stream = Endless()
     tracemalloc.start()
     try:
-        with pytest.raises(BadInput, match="more than 64 MiB in record 1"):
+        with pytest.raises(BadInput, match="64 MiB in record 1"):
             read_results(["-"], stream)  # type: ignore[arg-type]
         _, peak = tracemalloc.get_traced_memory()
     finally:
@@ -152,11 +152,11 @@ ARN = f"arn:aws:kms:eu-west-1:111122223333:key/{UUID}"
 @pytest.mark.parametrize(
     ("record", "problem"),
     [
-        (changed(resources__0__uid="arn:aws:s3:::bucket"), "is not the ARN of a KMS key"),
-        (changed(resources__0__uid=f"{ARN}\n"), "is not the ARN of a KMS key"),
-        (changed(resources__0__uid=f" {ARN}"), "is not the ARN of a KMS key"),
-        (changed(resources__0__uid=UUID), "is not the ARN of a KMS key"),
-        (changed(resources__0__uid=f"{ARN[:-36]}alias/a"), "is not the ARN of a KMS key"),
+        (changed(resources__0__uid="arn:aws:s3:::bucket"), "not the ARN"),
+        (changed(resources__0__uid=f"{ARN}\n"), "not the ARN"),
+        (changed(resources__0__uid=f" {ARN}"), "not the ARN"),
+        (changed(resources__0__uid=UUID), "not the ARN"),
+        (changed(resources__0__uid=f"{ARN[:-36]}alias/a"), "not the ARN"),
         (changed(resources__0__uid=None), "resources"),
         (changed(resources__0__uid=ARN.replace("eu-west", "us-east")), "states the Region"),
         (changed(resources__0__region="eu-central-1"), "states the Region eu-central-1"),

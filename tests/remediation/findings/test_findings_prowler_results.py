@@ -134,10 +134,9 @@ def test_what_could_not_be_looked_at_is_said_and_never_nominates(version: str) -
     assert key_names(f.key_arn for f in manual) == {"eu-west-1/hidden"}
     assert not any(map(is_plan_candidate, manual))
     assert not any(map(is_cancel_candidate, manual))
-    (unlisted,) = (w for w in results.warnings if "could not all be listed" in w)
+    (unlisted,) = (w for w in results.warnings if "AccessDeniedException" in w)
     assert "eu-central-1" in unlisted
     assert ACCOUNT in unlisted
-    assert "AccessDeniedException" in unlisted
 
 
 @pytest.mark.parametrize("version", ["3.16.17", "4.0.1", "4.6.2", "5.10.2", "5.46.0"])
@@ -152,7 +151,7 @@ def test_the_time_is_the_one_that_the_scan_began_at(version: str) -> None:
 
 @pytest.mark.parametrize("file", ["3.16.17.ocsf.json", "3.16.17.json", "4.0.1.ocsf.json"])
 def test_times_without_a_zone_are_read_as_utc_and_that_is_said(file: str) -> None:
-    assert any("without their zone; they are read as UTC" in w for w in read(file).warnings)
+    assert any("zone" in w and "UTC" in w for w in read(file).warnings)
 
 
 @pytest.mark.parametrize("file", ["4.6.2.ocsf.json", "5.46.0.ocsf.json", "5.46.0.asff.json"])
@@ -190,7 +189,8 @@ def test_compliance_records_are_read_over() -> None:
     assert {record["class_uid"] for record in records("5.46.0.compliance.ocsf.json")} == {2003}
     assert results.findings == ()
     assert results.unusable == ()
-    assert any("no record of a check" in warning for warning in results.warnings)
+    (warning,) = results.warnings
+    assert "no record" in warning
 
 
 def test_a_clean_result_of_other_checks_is_usable_and_nominates_nothing() -> None:
@@ -240,7 +240,7 @@ def test_findings_that_come_back_from_security_hub_put_aside_do_not_nominate() -
     [
         ("prowler-3.16.17.csv", "is CSV"),
         ("prowler-5.46.0.csv", "is CSV"),
-        ("checkov-3.3.30-sarif.json", "is SARIF, which names no key's ARN"),
+        ("checkov-3.3.30-sarif.json", "is SARIF"),
     ],
 )
 def test_formats_for_other_purposes_are_refused_with_the_reason(file: str, reason: str) -> None:

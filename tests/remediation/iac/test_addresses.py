@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -79,7 +77,7 @@ def test_what_terraform_writes_is_understood(text: str, address: Address) -> Non
     ],
 )
 def test_what_terraform_does_not_write_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match=re.escape("not the address of a resource") + "|escape"):
+    with pytest.raises(ValueError, match=r"not the address|escape"):
         Address.parse(text)
 
 

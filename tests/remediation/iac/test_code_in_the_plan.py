@@ -171,14 +171,15 @@ def test_the_stack_that_owns_a_key_is_named(
     assert plan["plan"]["code_looked_at"] is named
     (reason,) = plan[arn]["reasons"]
     assert reason["rule"] == "declared-in-code"
-    assert reason["message"].startswith("cloudformation owns it: shop Old (eu-west-1); remove")
+    assert reason["message"].startswith("cloudformation ")
+    assert " shop Old (eu-west-1); " in reason["message"]
 
 
 @pytest.mark.parametrize(
     ("options", "words"),
     [
         (("--tfstate", "absent.json"), "absent.json: cannot be read"),
-        (("--cfn-stack", "absent@eu-west-1"), "no such stack in account 111122223333"),
+        (("--cfn-stack", "absent@eu-west-1"), f"account {SHOP}"),
         (("--cfn-stack", "no such name"), "give the stack's name"),
         (("--cfn-stack", "shop@mars-east-1"), "--cfn-stack shop"),
     ],
@@ -236,7 +237,7 @@ def by_prowler(arn: str, aws: EmbeddedAws) -> Finding:
 
 
 EMPTY = {
-    "nothing was ever applied, or a wrong folder": {"format_version": "1.0"},
+    "never applied": {"format_version": "1.0"},
     "a wrong workspace": {"version": 4, "serial": 1, "lineage": "a", "resources": []},
 }
 
@@ -261,7 +262,8 @@ def test_a_state_that_does_not_say_which_key_it_owns_is_warned_of(aws, arns, bui
     plan = build([by_prowler(arns["dead-1"], aws)], states=[state])
     assert plan.code_looked_at is True
     (warning,) = plan.warnings
-    assert warning.startswith(f"{state}: does not name the key of aws_kms_key.lost")
+    assert warning.startswith(f"{state}: ")
+    assert "aws_kms_key.lost" in warning
 
 
 def test_findings_of_one_key_become_one_item(aws, arns, build, shown) -> None:

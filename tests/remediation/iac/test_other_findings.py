@@ -276,15 +276,14 @@ def test_only_a_stack_that_owns_something_counts_as_code(resources, empty: bool)
     here.stub.add_response("list_stack_resources", {"StackResourceSummaries": resources})
     code = read_code([], ["shop@eu-west-1"], here)  # type: ignore[arg-type]
     assert code.owns_resources is not empty
-    assert ["--cfn-stack shop: the stack owns nothing" in one for one in code.warnings] == (
-        [True] if empty else []
-    )
+    about = [one.startswith("--cfn-stack shop: ") for one in code.warnings]
+    assert about == ([True] if empty else [])
 
 
 @pytest.mark.parametrize(
     ("code", "words"),
     [
-        ("ValidationError", "no such stack in account 111122223333, eu-west-1"),
+        ("ValidationError", f"account {SHOP}, eu-west-1"),
         ("AccessDenied", "allow cloudformation:ListStackResources"),
         ("Throttling", "run it again"),
     ],
@@ -541,7 +540,7 @@ def test_what_names_no_key_is_not_asked_for(name: KeyName, reason: str) -> None:
 @pytest.mark.parametrize(
     ("code", "reason"),
     [
-        ("NotFoundException", "account 111122223333 has no key alias/archive in eu-west-1"),
+        ("NotFoundException", "no key alias/archive in eu-west-1"),
         ("AccessDeniedException", "was denied"),
     ],
 )
@@ -555,12 +554,12 @@ def test_what_aws_does_not_say_leads_nowhere(code: str, reason: str) -> None:
 
 def test_an_account_that_cannot_be_entered_or_reached_leads_nowhere() -> None:
     def shut(_region: object) -> None:
-        raise AccountUnavailable("the AWS credentials do not work")
+        raise AccountUnavailable("bad credentials")
 
     name = KeyName("alias/archive", "eu-west-1")
     unresolved = name.resolve(SimpleNamespace(own_connection=shut))  # type: ignore[arg-type]
     assert isinstance(unresolved, Unresolved)
-    assert unresolved.reason == "the AWS credentials do not work"
+    assert unresolved.reason == "bad credentials"
 
     def unreachable(**_: object) -> None:
         raise EndpointConnectionError(endpoint_url="https://kms")

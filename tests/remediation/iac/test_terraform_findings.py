@@ -248,7 +248,7 @@ class Own:
 
     def own_connection(self, region: str | None = None) -> object:
         if not self.account:
-            raise AccountUnavailable("the AWS credentials do not work")
+            raise AccountUnavailable("bad credentials")
         return SimpleNamespace(account_id=self.account)
 
 

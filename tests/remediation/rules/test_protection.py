@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from dead_key import ACCOUNT, ARN, DEAD, changed, held_by, policy, said_by
 
@@ -27,10 +29,9 @@ def test_scope(values: dict[str, object], held: bool) -> None:
 
 def test_scope_names_what_is_outside() -> None:
     both = policy(accounts={"deny": [ACCOUNT]}, regions={"deny": ["eu-west-1"]})
-    assert said_by("not-in-scope", DEAD, both) == [
-        f"account {ACCOUNT} is outside the policy's accounts",
-        "Region eu-west-1 is outside the policy's regions",
-    ]
+    account, region = said_by("not-in-scope", DEAD, both)
+    assert (f"account {ACCOUNT} " in account, "eu-west-1" in account) == (True, False)
+    assert ("Region eu-west-1 " in region, ACCOUNT in region) == (True, False)
 
 
 @pytest.mark.parametrize(
@@ -163,6 +164,5 @@ def test_a_long_description_is_shown_in_part() -> None:
 def test_the_tag_is_the_policys() -> None:
     tagged = changed(tags={"Retain": "yes"})
     assert held_by(tagged, policy(protected_tag="retain")) == {"protected-tag"}
-    assert said_by("protected-tag", tagged, policy(protected_tag="retain")) == [
-        "it is tagged 'Retain' with the value 'yes'"
-    ]
+    (said,) = said_by("protected-tag", tagged, policy(protected_tag="retain"))
+    assert re.findall("'(.*?)'", said) == ["Retain", "yes"]

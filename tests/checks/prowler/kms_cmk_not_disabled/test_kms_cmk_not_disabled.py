@@ -19,19 +19,15 @@ from keysweep.services.kms.kms_cmk_not_disabled.lib import kms_reading as readin
 
 ACCOUNT = "111122223333"
 DELETION = 1_900_000_000  # 2030-03-17T17:46:40Z
-SENTENCES = {
-    "Disabled": ("FAIL", "KMS CMK {id} is Disabled and still billed, from $1 a month."),
-    "Enabled": ("PASS", "KMS CMK {id} is Enabled, not Disabled."),
-    "PendingImport": ("PASS", "KMS CMK {id} is PendingImport, not Disabled."),
-    "Unavailable": ("PASS", "KMS CMK {id} is Unavailable, not Disabled."),
-    "Creating": ("PASS", "KMS CMK {id} is Creating, not Disabled."),
-    "Updating": ("PASS", "KMS CMK {id} is Updating, not Disabled."),
-    "SomeStateOfTheFuture": ("PASS", "KMS CMK {id} is SomeStateOfTheFuture, not Disabled."),
-    "PendingReplicaDeletion": (
-        "PASS",
-        "KMS CMK {id} is PendingReplicaDeletion: its waiting period starts when its last replica "
-        "key is deleted.",
-    ),
+STATUSES = {
+    "Disabled": "FAIL",
+    "Enabled": "PASS",
+    "PendingImport": "PASS",
+    "Unavailable": "PASS",
+    "Creating": "PASS",
+    "Updating": "PASS",
+    "SomeStateOfTheFuture": "PASS",
+    "PendingReplicaDeletion": "PASS",
 }
 
 
@@ -51,15 +47,15 @@ def statuses(findings: dict[str, Any]) -> dict[str, str]:
 # --- states
 
 
-@pytest.mark.parametrize("state", SENTENCES)
-def test_each_state_has_its_status_and_sentence(kms, run, state):
+@pytest.mark.parametrize("state", STATUSES)
+def test_each_state_has_its_status_and_is_named(kms, run, state):
     arn = kms.key(state, tags={"team": "red"})
     findings = run()
     assert set(findings) == {arn}
     finding = findings[arn]
-    status, sentence = SENTENCES[state]
-    assert finding.status == status
-    assert finding.status_extended == sentence.format(id=key_id(arn))
+    assert finding.status == STATUSES[state]
+    assert f" {key_id(arn)} is {state}" in finding.status_extended
+    assert ("$1" in finding.status_extended) == (state == "Disabled")
     assert finding.resource_id == key_id(arn)
     assert finding.region == "eu-west-1"
     assert finding.resource["state"] == state
@@ -73,10 +69,8 @@ def test_a_key_pending_deletion_passes_with_its_date(kms, run):
     arn = kms.key("PendingDeletion", DeletionDate=DELETION)
     finding = run()[arn]
     assert finding.status == "PASS"
-    assert finding.status_extended == (
-        f"KMS CMK {key_id(arn)} is PendingDeletion: it is not billed, and AWS deletes it after "
-        "2030-03-17."
-    )
+    assert f" {key_id(arn)} is PendingDeletion" in finding.status_extended
+    assert " 2030-03-17." in finding.status_extended
     assert finding.resource["deletion_date"] == "2030-03-17T17:46:40+00:00"
 
 
@@ -84,13 +78,16 @@ def test_a_key_pending_deletion_without_a_date_says_so(kms, run):
     arn = kms.key("PendingDeletion")
     finding = run()[arn]
     assert finding.status == "PASS"
-    assert finding.status_extended.endswith("AWS deletes it after an unknown date.")
+    assert finding.status_extended.endswith(" unknown date.")
 
 
 @pytest.mark.parametrize("partition", ["aws-cn", "aws-us-gov"])
 def test_no_price_is_claimed_where_none_is_known(partition):
     key = reading.Key("1a", f"arn:{partition}:kms:region:{ACCOUNT}:key/1a", "region", "Disabled")
-    assert module.evaluate(key) == ("FAIL", "KMS CMK 1a is Disabled and still billed.")
+    status, sentence = module.evaluate(key)
+    assert status == "FAIL"
+    assert " 1a is Disabled" in sentence
+    assert "$" not in sentence
 
 
 def test_the_resource_metadata_tells_all_that_was_read(kms, run):
@@ -193,10 +190,8 @@ def test_a_key_that_may_not_be_described_is_manual_and_the_others_are_evaluated(
     findings = run()
     assert statuses(findings) == {hidden: "MANUAL", disabled: "FAIL"}
     finding = findings[hidden]
-    assert finding.status_extended == (
-        f"KMS key {key_id(hidden)} could not be described (AccessDeniedException), so its state "
-        "and its manager are unknown."
-    )
+    assert f" {key_id(hidden)} " in finding.status_extended
+    assert "(AccessDeniedException)" in finding.status_extended
     assert (finding.resource_id, finding.region) == (key_id(hidden), "eu-west-1")
     assert "DescribeKey is refused" in finding.resource["error"]
     assert finding.resource["state"] == ""
@@ -209,10 +204,9 @@ def test_a_region_that_may_not_be_listed_is_manual_and_the_others_are_read(kms, 
     findings = run()
     assert statuses(findings) == {arn: "FAIL", unknown("us-east-1"): "MANUAL"}
     finding = findings[unknown("us-east-1")]
-    assert finding.status_extended == (
-        "KMS keys in us-east-1 could not all be listed (AccessDeniedException), so disabled keys "
-        "may be missing from this report."
-    )
+    assert " us-east-1 " in finding.status_extended
+    assert "(AccessDeniedException)" in finding.status_extended
+    assert "disabled keys" in finding.status_extended
     assert (finding.resource_id, finding.region) == ("unknown", "us-east-1")
     assert "ListKeys is refused" in finding.resource["error"]
 
@@ -234,7 +228,7 @@ def test_a_disabled_key_whose_tags_may_not_be_read_still_fails(kms, run):
     kms.deny("ListResourceTags")
     finding = run()[arn]
     assert finding.status == "FAIL"
-    assert finding.status_extended == SENTENCES["Disabled"][1].format(id=key_id(arn))
+    assert f" {key_id(arn)} is Disabled" in finding.status_extended
     assert finding.resource_tags == []
     assert finding.resource["error_code"] == "AccessDeniedException"
     assert "ListResourceTags is refused" in finding.resource["error"]
@@ -357,10 +351,8 @@ def test_no_region_to_read_is_manual(kms, run):
     findings = run(regions={"eu-west-1"})
     (finding,) = findings.values()
     assert finding.status == "MANUAL"
-    assert finding.status_extended == (
-        "KMS keys in this account could not all be listed (NoRegion), so disabled keys may be "
-        "missing from this report."
-    )
+    assert "(NoRegion)" in finding.status_extended
+    assert "disabled keys" in finding.status_extended
 
 
 def test_clients_that_cannot_be_made_are_manual(kms, run, monkeypatch):

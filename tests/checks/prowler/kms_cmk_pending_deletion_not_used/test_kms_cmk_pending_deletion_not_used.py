@@ -88,12 +88,10 @@ def test_every_refused_use_since_the_scheduling_fails(kms, run_pending, name):
     arn = pending(kms, scheduled(10), refused(name, 3), KeySpec="RSA_2048")
     finding = run_pending()[arn]
     assert finding.status == "FAIL"
-    assert finding.status_extended == (
-        f"KMS CMK {key_id(arn)} is PendingDeletion, but CloudTrail shows an attempt to use it "
-        f"since its deletion was scheduled: {name} at {date(ago(3))} by {WHO} "
-        f"(KMSInvalidStateException). AWS deletes it after {date(ago(10) + 30 * DAY)[:10]}. Cancel "
-        "the deletion until the attempt is explained."
-    )
+    assert f" {key_id(arn)} is PendingDeletion" in finding.status_extended
+    attempt = f" {name} at {date(ago(3))} by {WHO} (KMSInvalidStateException)."
+    assert attempt in finding.status_extended
+    assert f" {date(ago(10) + 30 * DAY)[:10]}." in finding.status_extended
 
 
 @pytest.mark.parametrize("error", ["", "AccessDenied"])
@@ -145,11 +143,10 @@ def test_use_before_the_scheduling_is_none_since(kms, run_pending):
     arn = pending(kms, event("Decrypt", 11), scheduled(10), event("DescribeKey", 1))
     finding = run_pending()[arn]
     assert finding.status == "PASS"
-    assert finding.status_extended == (
-        f"KMS CMK {key_id(arn)} is PendingDeletion, and CloudTrail shows no attempt to use it "
-        f"since {date(ago(10))[:10]}, which is weak evidence. AWS deletes it after "
-        f"{date(ago(10) + 30 * DAY)[:10]}."
-    )
+    assert f" {key_id(arn)} is PendingDeletion" in finding.status_extended
+    assert f" {date(ago(10))[:10]}, " in finding.status_extended
+    assert finding.status_extended.endswith(f" {date(ago(10) + 30 * DAY)[:10]}.")
+    assert "Decrypt" not in finding.status_extended
     assert finding.resource["seen_since"] == date(ago(10))
 
 
@@ -197,11 +194,11 @@ def test_without_its_event_the_dates_of_the_waiting_period_decide(kms, run_pendi
     doubtful = pending(kms, event("Decrypt", 6), days_ago=5, window=7)
     findings = run_pending()
     assert statuses(findings) == {sure: "FAIL", doubtful: "MANUAL"}
-    assert findings[doubtful].status_extended == (
-        f"KMS CMK {key_id(doubtful)} is PendingDeletion, and CloudTrail shows Decrypt at "
-        f"{date(ago(6))} by {WHO}, but not when the deletion was scheduled, so the attempt may "
-        f"have come before it. AWS deletes it after {date(ago(5) + 7 * DAY)[:10]}."
-    )
+    assert findings[doubtful].resource["attempt"]["certain"] is False
+    told = findings[doubtful].status_extended
+    assert f" {key_id(doubtful)} is PendingDeletion" in told
+    assert f" Decrypt at {date(ago(6))} by {WHO}, " in told
+    assert told.endswith(f" {date(ago(5) + 7 * DAY)[:10]}.")
 
 
 def test_a_doubtful_attempt_is_decided_by_an_older_page(kms, run_pending):
@@ -222,7 +219,7 @@ def test_use_longer_ago_than_any_waiting_period_is_not_asked_for(kms, run_pendin
 
 
 def test_an_earlier_pending_deletion_that_was_cancelled_is_over(kms, run_pending):
-    """Its attempts explain the rescue; the new scheduling may not be in the history yet."""
+    """Its attempts explain why; the new scheduling may not be in the history yet."""
     arn = pending(
         kms,
         scheduled(14),
@@ -248,16 +245,15 @@ def test_a_multi_region_primary_is_asked_about_for_all_that_is_kept(kms, run_pen
 
 
 def test_a_primary_that_waits_for_its_replicas_is_asked_about_too(kms, run_pending):
-    wanted = kms.key("PendingReplicaDeletion")
+    in_use = kms.key("PendingReplicaDeletion")
     quiet = kms.key("PendingReplicaDeletion")
-    kms.events[wanted] = [scheduled(80), event("Sign", 70)]
+    kms.events[in_use] = [scheduled(80), event("Sign", 70)]
     kms.events[quiet] = []
     findings = run_pending()
-    assert statuses(findings) == {wanted: "FAIL", quiet: "PASS"}
-    for finding in findings.values():
-        assert "Its waiting period starts when its last replica key is deleted." in (
-            finding.status_extended
-        )
+    assert statuses(findings) == {in_use: "FAIL", quiet: "PASS"}
+    for arn, finding in findings.items():
+        assert f" {key_id(arn)} is PendingReplicaDeletion" in finding.status_extended
+        assert "last replica key" in finding.status_extended
     assert findings[quiet].resource["seen_since"][:10] == date(time.time() - 90 * DAY)[:10]
 
 
@@ -265,7 +261,7 @@ def test_a_date_that_aws_did_not_give_is_said(kms, run_pending):
     arn = kms.key("PendingDeletion")
     finding = run_pending()[arn]
     assert finding.status == "PASS"
-    assert "AWS deletes it after an unknown date." in finding.status_extended
+    assert finding.status_extended.endswith(" unknown date.")
 
 
 # --- which keys, how many calls
@@ -377,11 +373,10 @@ def test_a_history_that_may_not_be_read_is_manual_and_the_others_are_evaluated(k
     kms.deny("LookupEvents", key_id=key_id(hidden))
     findings = run_pending()
     assert statuses(findings) == {hidden: "MANUAL", open_: "FAIL"}
-    assert findings[hidden].status_extended == (
-        f"KMS CMK {key_id(hidden)} is PendingDeletion, but its events in CloudTrail could not be "
-        "read (AccessDeniedException), so attempts to use it are unknown. AWS deletes it after "
-        f"{date(ago(10) + 30 * DAY)[:10]}."
-    )
+    told = findings[hidden].status_extended
+    assert f" {key_id(hidden)} is PendingDeletion" in told
+    assert "(AccessDeniedException)" in told
+    assert told.endswith(f" {date(ago(10) + 30 * DAY)[:10]}.")
 
 
 @pytest.mark.parametrize("way", ["deny", "cut"])
@@ -438,10 +433,10 @@ def test_an_answer_that_is_no_answer_is_never_a_pass(kms, run_pending, operation
 
 
 def test_tags_that_may_not_be_read_hide_no_attempt(kms, run_pending):
-    wanted, quiet = pending(kms, scheduled(10), refused("Sign", 1)), pending(kms, scheduled(10))
+    in_use, quiet = pending(kms, scheduled(10), refused("Sign", 1)), pending(kms, scheduled(10))
     kms.deny("ListResourceTags")
     findings = run_pending()
-    assert statuses(findings) == {wanted: "FAIL", quiet: "PASS"}
+    assert statuses(findings) == {in_use: "FAIL", quiet: "PASS"}
     assert findings[quiet].resource["error_code"] == "AccessDeniedException"
 
 
@@ -450,10 +445,8 @@ def test_a_key_that_may_not_be_described_is_manual(kms, run_pending):
     kms.deny("DescribeKey", key_id=key_id(hidden))
     findings = run_pending()
     assert statuses(findings) == {hidden: "MANUAL", arn: "PASS"}
-    assert findings[hidden].status_extended == (
-        f"KMS key {key_id(hidden)} could not be described (AccessDeniedException), so it is "
-        "unknown whether it is pending deletion."
-    )
+    assert f" {key_id(hidden)} " in findings[hidden].status_extended
+    assert "(AccessDeniedException)" in findings[hidden].status_extended
 
 
 def test_a_key_deleted_meanwhile_is_not_reported(kms, run_pending):
@@ -468,10 +461,10 @@ def test_a_region_that_may_not_be_listed_is_manual_and_the_others_are_read(kms, 
     kms.deny("ListKeys", region="us-east-1")
     findings = run_pending()
     assert statuses(findings) == {arn: "PASS", unknown("us-east-1"): "MANUAL"}
-    assert findings[unknown("us-east-1")].status_extended == (
-        "KMS keys in us-east-1 could not all be listed (AccessDeniedException), so keys pending "
-        "deletion may be missing from this report."
-    )
+    told = findings[unknown("us-east-1")].status_extended
+    assert " us-east-1 " in told
+    assert "(AccessDeniedException)" in told
+    assert "keys pending deletion" in told
 
 
 def test_an_unreachable_cloudtrail_is_manual(kms, run_pending):
@@ -486,9 +479,7 @@ def test_no_region_to_read_is_manual(kms, run_pending):
     kms.regions = ("us-east-1",)
     (finding,) = run_pending(regions={"eu-west-1"}).values()
     assert finding.status == "MANUAL"
-    assert finding.status_extended.startswith(
-        "KMS keys in this account could not all be listed (NoRegion)"
-    )
+    assert "(NoRegion)" in finding.status_extended
 
 
 @pytest.mark.parametrize("missing", ["_identity", "audit_metadata", "_session"])

@@ -131,9 +131,8 @@ def test_items_that_cannot_be_read_are_counted(stubbed: Stubbed) -> None:
     index = scanned(stubbed(answers(table)), TABLES)
     (gap,) = index.gaps
     assert gap.permission == "dynamodb:DescribeTable"
-    assert gap.why == (
-        "DescribeTable was denied (AccessDeniedException) for 2 of 4, such as closed-1"
-    )
+    assert "DescribeTable was denied (AccessDeniedException)" in gap.why
+    assert gap.why.endswith(" 2 of 4, such as closed-1")
     assert named(index) == {("dynamodb", "open-1"), ("dynamodb", "open-2")}
 
 
@@ -182,7 +181,8 @@ def test_a_field_that_this_boto3_does_not_know_is_a_gap_and_nothing_is_asked(
     connection = stubbed(answers({}))
     (gap,) = scanned(connection, VOLUMES.model_copy(update={"keys": ("KeyOfTheFuture",)})).gaps
     assert "too old" in gap.why
-    assert "Volume has no member KeyOfTheFuture" in gap.why
+    assert "Volume" in gap.why
+    assert "KeyOfTheFuture" in gap.why
     assert connection.asked == []
 
 
