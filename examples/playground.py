@@ -34,7 +34,6 @@ SHOP = "111122223333"
 COMMANDS = {
     "prowler": ROOT / ".tox" / "prowler" / "bin" / "prowler",
     "checkov": ROOT / ".tox" / "checkov" / "bin" / "checkov",
-    "keysweep": Path(sys.executable).with_name("keysweep"),
 }
 
 
@@ -70,9 +69,15 @@ def start() -> None:
         shutil.copytree(ROOT / "examples" / name, FOLDER / name)
     for name, path in COMMANDS.items():
         (FOLDER / "bin" / name).symlink_to(path)
-    own = FOLDER / "bin" / "playground"
-    own.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -P {__file__} "$@"\n')
-    own.chmod(0o755)
+    tests, python = shlex.quote(str(ROOT / "tests")), f"{shlex.quote(sys.executable)} -P"
+    # The command calls AWS's own hosts, which lead to this AWS or do not exist.
+    for name, run in {
+        "keysweep": f"PYTHONPATH={tests} exec {python} -m embedded_aws.network",
+        "playground": f"exec {python} {shlex.quote(__file__)}",
+    }.items():
+        own = FOLDER / "bin" / name
+        own.write_text(f'#!/bin/sh\n{run} "$@"\n')
+        own.chmod(0o755)
     with (FOLDER / "aws.log").open("wb") as log:
         server = subprocess.Popen(
             [sys.executable, "-P", "-m", "embedded_aws", "--scenario", str(SCENARIO)],

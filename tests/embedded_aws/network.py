@@ -14,8 +14,7 @@ import contextlib
 import os
 import re
 import socket
-import sys
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 from unittest import mock
 from urllib.parse import urlsplit
@@ -63,7 +62,7 @@ def leading_to(endpoint: str, missing: Collection[str] | None = None) -> Iterato
         yield
 
 
-def without_endpoint(environment: dict[str, str]) -> dict[str, str]:
+def without_endpoint(environment: Mapping[str, str]) -> dict[str, str]:
     """The variables of an operator who calls AWS's own hosts, through no proxy."""
     own = {"AWS_ENDPOINT_URL", "AWS_DISABLE_HOST_PREFIX_INJECTION"}
     return {
@@ -73,17 +72,17 @@ def without_endpoint(environment: dict[str, str]) -> dict[str, str]:
     }
 
 
-def main() -> int:
-    """Run the command."""
+def main() -> None:
+    """Run the command and end the process with its exit code."""
     endpoint = os.environ["AWS_ENDPOINT_URL"]
-    kept = without_endpoint(dict(os.environ))
+    own = without_endpoint(os.environ)
     os.environ.clear()
-    os.environ.update(kept)
-    from keysweep.remediation.cli.main import run
+    os.environ.update(own)
+    from keysweep.remediation.__main__ import main as keysweep
 
     with leading_to(endpoint):
-        return run(sys.argv[1:])
+        keysweep()
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

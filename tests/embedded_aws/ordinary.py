@@ -32,7 +32,7 @@ CLOSED_REGION = "us-west-2"
 OPT_IN_REGION = "me-south-1"
 
 CLASSES = ("absent", "not-in-region", "never-enabled", "closed", "organization", "unclear")
-REFUSING_REGIONS = ("eu-central-1", "eu-north-1", "eu-west-1", "us-west-1")
+REFUSING_REGIONS = ("eu-central-1", "eu-north-1", "eu-west-1", "us-east-2", "us-west-1")
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ TRUTH = (
     ),
     Truth(
         CLOSED_LATER,
-        "us-east-2",
+        "ca-central-1",
         "evidence",
         "assessments that Audit Manager kept when the account deregistered",
         (

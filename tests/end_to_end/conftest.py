@@ -16,12 +16,14 @@ import pytest
 from embedded_aws.process import EmbeddedAws
 
 REGIONS = ("eu-west-1", "eu-central-1", "us-east-1")
+TESTS = Path(__file__).resolve().parents[1]
 SHOP, DATA = "111122223333", "444455556666"
 DEAD = {"state": "Disabled", "created_days_ago": 900, "disabled_days_ago": 400}
 
 SCENARIO: dict[str, Any] = {
     "accounts": {
         SHOP: {
+            "refused": ["absent"],
             "regions": {
                 "eu-west-1": {
                     "managed": ["ebs"],
@@ -44,9 +46,10 @@ SCENARIO: dict[str, Any] = {
                         }
                     ]
                 },
-            }
+            },
         },
         DATA: {
+            "refused": ["absent"],
             "roles": ["KeysweepOperator"],
             "regions": {
                 "eu-west-1": {"keys": [{"name": "dead-other", **DEAD}, {"name": "alive-other"}]}
@@ -116,12 +119,15 @@ def scan(aws: EmbeddedAws, prowler: Path) -> Callable[..., Scan]:
 
 @pytest.fixture(scope="module")
 def keysweep(aws: EmbeddedAws) -> Callable[..., Any]:
-    """Run the real command; returns its exit code and the JSON on its standard output."""
+    """Run the real command in front of AWS's own hosts, of which some do not exist.
+
+    Returns its exit code and the JSON on its standard output.
+    """
 
     def run(folder: Path, *arguments: str) -> tuple[int, Any]:
         done = subprocess.run(
-            [sys.executable, "-P", "-m", "keysweep.remediation", *arguments, "--format", "json"],
-            env=environment(aws),
+            [sys.executable, "-P", "-m", "embedded_aws.network", *arguments, "--format", "json"],
+            env={**environment(aws), "PYTHONPATH": str(TESTS)},
             cwd=folder,
             capture_output=True,
             text=True,

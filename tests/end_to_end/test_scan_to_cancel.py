@@ -29,6 +29,18 @@ def customer_keys(aws: EmbeddedAws, *states: str) -> dict[str, str]:
     }
 
 
+def absent(plan: Any, account: str, region: str) -> set[str]:
+    """Services that count as absent for the keys of an account-Region."""
+    return {
+        service["service"]
+        for item in plan["items"]
+        if (item["account_id"], item["region"], item["verdict"]) == (account, region, "schedule")
+        for found in item["evidence"]["references"]["absent"]
+        if found["region"] == region
+        for service in found["services"]
+    }
+
+
 def test_the_whole_loop(
     aws: EmbeddedAws,
     scan: Callable[..., Any],
@@ -88,6 +100,9 @@ def test_the_whole_loop(
         "eu-west-1/kept": {"protected-tag"},
         "us-east-1/primary": {"replicas-remain"},
     }
+
+    assert "qbusiness" in absent(plan, SHOP, "eu-central-1")
+    assert "qbusiness" not in absent(plan, DATA, "eu-west-1")
 
     code, applied = keysweep(tmp_path, "apply", "plan.json", "--yes", *ROLE)
     assert code == 0
