@@ -85,7 +85,7 @@ def policy(**values: object) -> Policy:
 
 
 def evaluated(evidence: Evidence, under: Policy | None = None) -> Evaluation:
-    """The judgement of all rules at NOW."""
+    """The evaluation of all rules at NOW."""
     return evaluate(evidence, under or Policy(), NOW)
 
 

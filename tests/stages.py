@@ -131,8 +131,8 @@ class Stages:
         rows = guard_stage.watch(history, keys, self.collector(), self.policy)
         return {names[str(row.key_arn)]: row for row in rows}
 
-    def rescue(self, rows: Mapping[str, guard_stage.GuardRow]) -> dict[str, KeyResult]:
-        """Cancel the deletion of the keys that are wanted, as the command does."""
+    def cancel_in_use(self, rows: Mapping[str, guard_stage.GuardRow]) -> dict[str, KeyResult]:
+        """Cancel the deletion of the keys in use, as the command does."""
         entered = Accounts(self.access, self.settings)
         keys = sorted(row.key_arn for row in rows.values() if row.in_use)
         caller(entered, keys)
@@ -230,7 +230,7 @@ def few_references(monkeypatch: Any) -> None:
 
 
 def state_only(*, tags: bool = True, also: Iterable[str] = ()) -> Policy:
-    """A policy that judges by DescribeKey, and tags, alone, to test what follows judgement."""
+    """A policy that reads DescribeKey, and tags, alone, to test what follows evaluation."""
     needs = {"description", "tags"} if tags else {"description"}
     exceptions = {
         rule.id for rule in RULES if set(rule.needs) - needs or rule.id == "stale-finding"
@@ -269,7 +269,7 @@ def outcomes(rows: Mapping[str, KeyResult]) -> dict[str, str]:
 
 
 def nothing_on_cut_evidence(stages: Stages, plan: Plan, candidates: set[str]) -> None:
-    """Every nominated key has a verdict, and `schedule` only where all that rules need was read."""
+    """Every candidate has a verdict, and `schedule` only where all that rules need was read."""
     items = stages.items(plan)
     assert set(items) == candidates
     for name, item in items.items():

@@ -40,7 +40,7 @@ OURS = ("kms_cmk_not_disabled", "kms_cmk_pending_deletion_not_used")
 
 
 @pytest.fixture(scope="module")
-def wanted(aws: EmbeddedAws) -> str:
+def in_use(aws: EmbeddedAws) -> str:
     """A key pending deletion that an application has just tried to use, in vain."""
     arn = aws.key_arn(SHOP, "eu-west-1", "pending")
     kms: Any = boto3.client("kms", **aws.client_arguments(SHOP, "eu-west-1"))
@@ -50,7 +50,7 @@ def wanted(aws: EmbeddedAws) -> str:
 
 
 @pytest.fixture(scope="module")
-def report(wanted: str, scan: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory) -> Any:
+def report(in_use: str, scan: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory) -> Any:
     """The one run, which several tests look at."""
     done = scan(
         tmp_path_factory.mktemp("reports"),
@@ -71,7 +71,7 @@ def compliance_rows(report: Any, framework: str) -> list[dict[str, str]]:
     return rows(path)
 
 
-def test_the_lifecycle_csv_has_a_row_for_each_finding_of_each_check(report, aws, wanted):
+def test_the_lifecycle_csv_has_a_row_for_each_finding_of_each_check(report, aws, in_use):
     found = compliance_rows(report, LIFECYCLE)
     assert {(row["CHECKID"], row["REQUIREMENTS_ID"]) for row in found} == {
         (check, requirement)
@@ -86,9 +86,9 @@ def test_the_lifecycle_csv_has_a_row_for_each_finding_of_each_check(report, aws,
         for row in found
         if (row["CHECKID"], row["STATUS"]) == ("kms_cmk_not_disabled", "FAIL")
     } == disabled
-    assert disabled | {wanted} <= failed
+    assert disabled | {in_use} <= failed
     (row,) = [row for row in found if row["CHECKID"] == "kms_cmk_pending_deletion_not_used"]
-    assert (row["RESOURCEID"], row["STATUS"], row["REQUIREMENTS_ID"]) == (wanted, "FAIL", "3.2")
+    assert (row["RESOURCEID"], row["STATUS"], row["REQUIREMENTS_ID"]) == (in_use, "FAIL", "3.2")
     assert "Encrypt at " in row["STATUSEXTENDED"]
     assert row["REQUIREMENTS_ATTRIBUTES_SECTION"] == "3 Waiting period"
 
@@ -144,14 +144,14 @@ def test_the_terminal_shows_a_table_of_each_framework(report):
         assert f"Compliance Status of {framework.upper()} Framework" in report.text
 
 
-def test_the_command_rescues_the_key_by_our_finding_alone(report, aws, wanted, keysweep, tmp_path):
+def test_the_command_restores_the_key_by_our_finding_alone(report, aws, in_use, keysweep, tmp_path):
     ours = [
         record
         for record in report.records
         if record["metadata"]["event_code"] == "kms_cmk_pending_deletion_not_used"
     ]
-    (tmp_path / "wanted.ocsf.json").write_text(json.dumps(ours), encoding="utf-8")
-    code, done = keysweep(tmp_path, "cancel", "wanted.ocsf.json", "--yes")
+    (tmp_path / "in_use.ocsf.json").write_text(json.dumps(ours), encoding="utf-8")
+    code, done = keysweep(tmp_path, "cancel", "in_use.ocsf.json", "--yes")
     assert code == 0, done
-    assert [(row["key_arn"], row["outcome"]) for row in done["results"]] == [(wanted, "cancelled")]
-    assert aws.key(wanted)["state"] == "Disabled"
+    assert [(row["key_arn"], row["outcome"]) for row in done["results"]] == [(in_use, "cancelled")]
+    assert aws.key(in_use)["state"] == "Disabled"

@@ -115,8 +115,8 @@ def test_the_whole_loop(
     assert {row["state"] for row in shown["rows"]} == {"PendingDeletion"}
 
     aws.advance(days=12)
-    rescued = aws.key_arn(SHOP, "eu-west-1", "dead-2")
-    code, cancelled = keysweep(tmp_path, "cancel", "--key", rescued, "--yes", *ROLE)
+    restored = aws.key_arn(SHOP, "eu-west-1", "dead-2")
+    code, cancelled = keysweep(tmp_path, "cancel", "--key", restored, "--yes", *ROLE)
     assert code == 0
     assert [r["outcome"] for r in cancelled["results"]] == ["cancelled"]
 

@@ -156,7 +156,7 @@ def results(server: EmbeddedAws, tmp_path: Path) -> Callable[..., Path]:
 
 @pytest.fixture
 def state_only(tmp_path: Path) -> Path:
-    """A policy that judges by DescribeKey and tags alone, to test what follows judgement."""
+    """A policy that reads DescribeKey and tags alone, to test what follows evaluation."""
     path = tmp_path / "state-only.yaml"
     exceptions = "".join(
         f"  - {{key: all, rule: {rule}, reason: test, until: 2099-01-01}}\n"

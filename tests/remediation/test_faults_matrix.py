@@ -1,7 +1,7 @@
 """Everything that can go wrong, at every operation, in plan, apply, guard and cancel.
 
 One flow for each kind of fault: plan under faults, a clean plan, apply under faults, apply again,
-guard under faults, a rescue under faults, cancel under faults, cancel again. Each operation fails
+guard under faults, its cancellation under faults, cancel under faults, cancel again. Each fails
 for keys of its own, so that it is seen in the same run that the other keys go on.
 docs/reliability.md has what happens as tables, and each of their cells is compared here.
 """
@@ -139,7 +139,7 @@ def _fail(run: Stages, kind: str, names: set[str]) -> None:
         )
 
 
-def _mend(run: Stages) -> None:
+def _clear(run: Stages) -> None:
     """All faults end, and some minutes pass."""
     run.aws.clear_faults()
     run.aws.advance(seconds=600)
@@ -182,7 +182,7 @@ def test_one_kind_of_fault_through_the_whole_loop(kind: str, run: Stages) -> Non
         documented = _documented("plan", name, kind)
         assert documented.split(",")[0] == verdicts[name]
         assert ("price" in documented) == (name in price_only)
-    _mend(run)
+    _clear(run)
     plan = run.plan()
     assert {item.verdict.value for item in plan.items} == {"schedule"}
     assert run.aws.calls(operation="ScheduleKeyDeletion") == []
@@ -197,7 +197,7 @@ def test_one_kind_of_fault_through_the_whole_loop(kind: str, run: Stages) -> Non
     if kind in UNANSWERED:
         expected["ScheduleKeyDeletion"] = "scheduled"
     assert outcomes(first) == expected
-    _mend(run)
+    _clear(run)
     again = run.apply(plan)
     assert outcomes(again) == dict.fromkeys(every, "scheduled")
     assert run.state("PendingDeletion") == every
@@ -206,7 +206,7 @@ def test_one_kind_of_fault_through_the_whole_loop(kind: str, run: Stages) -> Non
     for name in {*APPLY, BOTH}:
         assert _documented("apply", name, kind) == _then(expected[name], "scheduled")
 
-    # --- guard, and the rescue of a key that an application tried to use ---
+    # --- guard, and the cancellation for a key that an application tried to use ---
     assert {name for name, row in run.guard().items() if row.in_use or row.unreadable} == set()
     _fail(run, kind, GUARD)
     run.aws.fault(kind, operation="ListKeys", times=None, seconds=30)
@@ -220,23 +220,23 @@ def test_one_kind_of_fault_through_the_whole_loop(kind: str, run: Stages) -> Non
         guard_stage.pending_keys(run.collector(), ["eu-west-1"])
     assert _documented("guard", "ListKeys, of --all", kind) == "refused"
     assert run.state("PendingDeletion") == every, "looking changes nothing"
-    _mend(run)
+    _clear(run)
     _use(run, "sound")
-    wanted = run.guard()
-    assert {name for name, row in wanted.items() if row.in_use} == {"sound"}
+    watched = run.guard()
+    assert {name for name, row in watched.items() if row.in_use} == {"sound"}
     arn = run.aws.key_arn(SHOP, "eu-west-1", "sound")
     run.aws.fault(kind, operation="CancelKeyDeletion", key=arn, times=None, seconds=30)
     if kind.startswith("hang"):
         run.settings = ClientSettings(
             quota_share=100, connect_timeout=5, read_timeout=1, attempts=1
         )
-    first = run.rescue(wanted)
+    first = run.cancel_in_use(watched)
     _check(run, plan)
     expected = {"sound": "cancelled" if kind in UNANSWERED else "failed"}
     assert outcomes(first) == expected
-    _mend(run)
+    _clear(run)
     if kind not in UNANSWERED:
-        assert outcomes(run.rescue(run.guard())) == {"sound": "cancelled"}
+        assert outcomes(run.cancel_in_use(run.guard())) == {"sound": "cancelled"}
     assert run.state("Disabled") == {"sound"}
     assert {name for name, row in run.guard().items() if row.in_use or row.unreadable} == set()
     held.nothing_is_open(run)
@@ -256,7 +256,7 @@ def test_one_kind_of_fault_through_the_whole_loop(kind: str, run: Stages) -> Non
     if kind in UNANSWERED:
         expected |= dict.fromkeys({"CancelKeyDeletion", "EnableKey"}, "cancelled")
     assert outcomes(first) == expected
-    _mend(run)
+    _clear(run)
     again = run.cancel(**wishes)
     left = {name for name, outcome in expected.items() if outcome == "failed"}
     assert outcomes(again) == dict.fromkeys(left, "cancelled")
@@ -311,24 +311,24 @@ def test_accounts_that_cannot_be_entered_for_a_while(
         held.nothing_on_cut_evidence(run, under, SOUND)
         verdicts = {name: item.verdict.value for name, item in run.items(under).items()}
         assert verdicts == {n: "hold" if n in hit else "schedule" for n in SOUND}
-        _mend(run)
+        _clear(run)
         plan = run.plan(arns)
         fault()
         assert outcomes(run.apply(plan)) == {
             n: "failed" if n in hit else "scheduled" for n in SOUND
         }
         _check(run, plan)
-        _mend(run)
+        _clear(run)
         assert outcomes(run.apply(plan)) == dict.fromkeys(SOUND, "scheduled")
         fault()
         blind = run.guard()
         assert {name for name, row in blind.items() if row.unreadable} == hit
         assert {name for name, row in blind.items() if row.in_use} == set()
         assert _documented("guard", name, kind) == "reported"
-        _mend(run)
+        _clear(run)
         fault()
         assert outcomes(run.cancel()) == {n: "failed" if n in hit else "cancelled" for n in SOUND}
-        _mend(run)
+        _clear(run)
         assert outcomes(run.cancel()) == dict.fromkeys(hit, "cancelled")
         assert run.state("Disabled") >= SOUND
         held.nothing_is_open(run)

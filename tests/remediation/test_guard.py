@@ -1,4 +1,4 @@
-"""The watch over the waiting period: who wants a key after all, and that it is rescued."""
+"""The watch over the waiting period: attempts to use a key, and the cancelled deletion."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def waiting(
     return guard
 
 
-def test_a_key_that_an_application_tries_to_use_on_day_12_is_found_and_rescued(
+def test_a_key_that_an_application_tries_to_use_on_day_12_is_found_and_restored(
     aws: EmbeddedAws, waiting: Callable[..., Any], tmp_path: Path
 ) -> None:
     arn = aws.key_arn(SHOP, "eu-west-1", "dead-2")
@@ -97,9 +97,9 @@ def test_a_key_that_an_application_tries_to_use_on_day_12_is_found_and_rescued(
     others = {key["arn"] for key in aws.keys(state="PendingDeletion")} - {arn}
     refused = waiting("--cancel")
     assert refused.code == 2
-    rescued = waiting("--cancel", "--keep", "--yes", "--format", "json")
-    assert rescued.code == 1, "a person should hear of it"
-    assert rows(rescued)[arn]["cancellation"]["outcome"] == "cancelled"
+    restored = waiting("--cancel", "--keep", "--yes", "--format", "json")
+    assert restored.code == 1, "a person should hear of it"
+    assert rows(restored)[arn]["cancellation"]["outcome"] == "cancelled"
     assert aws.key(arn)["state"] == "Disabled"
     assert set(aws.key(arn)["tags"]) == {"keysweep:keep"}
     assert {key["arn"] for key in aws.keys(state="PendingDeletion")} == others
@@ -109,7 +109,7 @@ def test_a_key_that_an_application_tries_to_use_on_day_12_is_found_and_rescued(
         *("apply", "guard"),
     ]
     quiet = waiting()
-    assert (quiet.code, quiet.out) == (0, ""), "what is rescued is no longer watched"
+    assert (quiet.code, quiet.out) == (0, ""), "what is restored is no longer watched"
 
 
 def test_it_never_says_unused(aws: EmbeddedAws, waiting: Callable[..., Any]) -> None:
@@ -163,9 +163,9 @@ def test_a_deletion_that_somebody_else_scheduled_anew_is_told_and_left_alone(
     done = waiting("--cancel", "--yes", "--format", "json")
     assert done.code == 1
     assert {sign["rule"] for sign in rows(done)[moved]["signs"]} == {"restored", "use-attempted"}
-    rescue = rows(done)[moved]["cancellation"]
-    assert rescue["outcome"] == "not_pending"
-    assert "--key" in rescue["message"]
+    cancellation = rows(done)[moved]["cancellation"]
+    assert cancellation["outcome"] == "not_pending"
+    assert "--key" in cancellation["message"]
     assert rows(done)[used]["cancellation"]["outcome"] == "cancelled"
     assert {key["arn"] for key in aws.keys(state="PendingDeletion")} == before - {used}
     by_hand = keysweep("cancel", "--key", moved, "--yes", *ROLE)
@@ -272,13 +272,13 @@ def test_an_alias_that_moved_since_the_plan_is_a_sign(
     )
     done = waiting("--plan", "plan.json", "--format", "json")
     assert done.code == 1
-    wanted = {
+    in_use = {
         key: {sign["rule"] for sign in row["signs"]}
         for key, row in rows(done).items()
         if row["in_use"]
     }
     arn = aws.key_arn(SHOP, "eu-west-1", "dead-1")
-    assert wanted == {arn: {"alias-moved", "changed"}}
+    assert in_use == {arn: {"alias-moved", "changed"}}
 
 
 def test_what_cannot_be_looked_at_is_no_sign_and_no_all_clear(
@@ -465,7 +465,7 @@ def test_attempts_are_counted_in_words() -> None:
         {"alias_moves": moved(13, "possible")},
     ],
 )
-def test_what_was_before_the_window_was_judged_then(pieces: dict[str, object]) -> None:
+def test_what_was_before_the_window_was_evaluated_then(pieces: dict[str, object]) -> None:
     row = watched(pending(**pieces))
     assert (row.in_use, row.signs, row.unreadable) == (False, (), ())
     assert row.use == "no attempt seen (weak)"
@@ -525,7 +525,7 @@ def exception_for(rule: str) -> Policy:
     )
 
 
-def test_a_waiver_lifts_what_lasts_and_never_what_happens() -> None:
+def test_an_exception_lifts_what_lasts_and_never_what_happens() -> None:
     assert not watched(pending(grants=(GRANT,)), exception_for("active-grant")).in_use
     assert watched(pending(use_attempts=attempt(1)), exception_for("use-attempted")).in_use
 

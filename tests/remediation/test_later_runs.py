@@ -219,7 +219,7 @@ def test_keys_that_were_cancelled_before_are_not_enabled_with_the_others(run: St
     assert run.state("Enabled") == {"other"}
 
 
-def test_a_rerun_of_guard_tags_what_the_last_one_rescued_and_could_not_tag(run: Stages) -> None:
+def test_a_rerun_of_guard_tags_what_the_last_one_restored_and_could_not_tag(run: Stages) -> None:
     run.plan()
     assert _command(run, "apply", "plan.json", "--yes")[0] == 0
     with suppress(ClientError):  # an application misses its key

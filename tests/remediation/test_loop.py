@@ -163,9 +163,9 @@ def test_status_tells_what_differs_from_the_journal_and_what_it_cannot_see(
     import boto3
 
     keysweep("apply", planned, "--yes", *ROLE)
-    moved, rescued = (aws.key_arn(SHOP, "eu-west-1", name) for name in ("dead-1", "dead-2"))
+    moved, restored = (aws.key_arn(SHOP, "eu-west-1", name) for name in ("dead-1", "dead-2"))
     kms = boto3.client("kms", **aws.client_arguments(SHOP, "eu-west-1"))
-    for arn in (moved, rescued):
+    for arn in (moved, restored):
         kms.cancel_key_deletion(KeyId=arn)
     kms.schedule_key_deletion(KeyId=moved, PendingWindowInDays=7)
     aws.advance(seconds=360)  # before that, DescribeKey may only be late
@@ -390,7 +390,7 @@ def test_a_rerun_tells_of_a_deletion_that_somebody_cancelled(
     assert "dead-1" in names(aws, "Disabled")
 
 
-def test_a_rescue_within_the_hour_is_seen_with_another_journal_too(
+def test_a_cancellation_within_the_hour_is_seen_with_another_journal_too(
     aws: EmbeddedAws, keysweep: Callable[..., Any], results: Callable[..., Path]
 ) -> None:
     import boto3
@@ -404,7 +404,7 @@ def test_a_rescue_within_the_hour_is_seen_with_another_journal_too(
     assert "dead-1" in names(aws, "Disabled")
 
 
-def test_a_rule_whose_waiver_has_ended_is_judged_on_what_is_true_now(
+def test_a_rule_whose_exception_has_ended_is_evaluated_on_what_is_true_now(
     aws: EmbeddedAws, keysweep: Callable[..., Any], results: Callable[..., Path], state_only: Path
 ) -> None:
     from datetime import UTC, datetime

@@ -52,8 +52,8 @@ def test_only_keys_that_wait_by_our_journal_are_muted(
     aws: EmbeddedAws, planned: Path, keysweep: Callable[..., Any]
 ) -> None:
     assert keysweep("apply", planned, "--yes", *ROLE).code == 0
-    rescued = aws.key_arn(SHOP, "eu-west-1", "dead-2")
-    assert keysweep("cancel", "--key", rescued, "--yes", "--journal", "other.jsonl").code == 0
+    restored = aws.key_arn(SHOP, "eu-west-1", "dead-2")
+    assert keysweep("cancel", "--key", restored, "--yes", "--journal", "other.jsonl").code == 0
 
     done = keysweep("mutelist", *ROLE)
     assert done.code == 0, done.err

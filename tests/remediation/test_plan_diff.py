@@ -1,4 +1,4 @@
-"""`plan --since`: keys that are new, gone, or judged otherwise than in an earlier plan."""
+"""`plan --since`: keys that are new, gone, or evaluated otherwise than in an earlier plan."""
 
 from __future__ import annotations
 

@@ -153,8 +153,8 @@ def test_refused_with_file_line_and_fix(write, lines: str, line: int, words: str
     assert refusal.value.exit_code == 2
 
 
-WAIVER = {"key": "all", "rule": "in-use", "reason": "checked", "until": "2026-12-31"}
-REFUSED_WAIVERS = {
+EXCEPTION = {"key": "all", "rule": "in-use", "reason": "checked", "until": "2026-12-31"}
+REFUSED_EXCEPTIONS = {
     "key": ("*", "'*' matches every key"),
     "rule": ("in-used", "'in-used'"),
     "reason": ("''", "must not be empty"),
@@ -162,10 +162,10 @@ REFUSED_WAIVERS = {
 }
 
 
-@pytest.mark.parametrize("part", REFUSED_WAIVERS)
-def test_a_waiver_is_refused_for_each_part(write, part: str) -> None:
-    value, words = REFUSED_WAIVERS[part]
-    exception_for = {**WAIVER, part: "'*'" if value == "*" else value}
+@pytest.mark.parametrize("part", REFUSED_EXCEPTIONS)
+def test_an_exception_is_refused_for_each_part(write, part: str) -> None:
+    value, words = REFUSED_EXCEPTIONS[part]
+    exception_for = {**EXCEPTION, part: "'*'" if value == "*" else value}
     path = write(
         "exceptions:\n"
         + "".join(f"  {'-' if n == 'key' else ' '} {n}: {v}\n" for n, v in exception_for.items())
@@ -173,26 +173,26 @@ def test_a_waiver_is_refused_for_each_part(write, part: str) -> None:
     with pytest.raises(BadInput, match=re.escape(words)) as refusal:
         load(path)
     assert str(refusal.value).startswith(
-        f"{path}:{3 + list(WAIVER).index(part)}: exceptions[1].{part}: "
+        f"{path}:{3 + list(EXCEPTION).index(part)}: exceptions[1].{part}: "
     )
 
 
-@pytest.mark.parametrize("missing", WAIVER)
-def test_a_waiver_needs_each_part(write, missing: str) -> None:
-    parts = ", ".join(f"{name}: {value}" for name, value in WAIVER.items() if name != missing)
+@pytest.mark.parametrize("missing", EXCEPTION)
+def test_an_exception_needs_each_part(write, missing: str) -> None:
+    parts = ", ".join(f"{name}: {value}" for name, value in EXCEPTION.items() if name != missing)
     with pytest.raises(BadInput, match=rf":\d: exceptions\[1\]\.{missing}: "):
         load(write(f"exceptions: [{{{parts}}}]"))
 
 
 @pytest.mark.parametrize("until", ["2026-12-31T00:00:00Z", "1798675200", "yes", "2026-13-01"])
-def test_a_waiver_ends_on_a_plain_day(write, until: str) -> None:
+def test_an_exception_ends_on_a_plain_day(write, until: str) -> None:
     path = write(f"exceptions: [{{key: all, rule: in-use, reason: x, until: {until}}}]")
     shown = "True" if until == "yes" else until[:10]
     with pytest.raises(BadInput, match=rf":\d: .*'{shown}"):
         load(path)
 
 
-def test_the_unreadable_key_cannot_be_waived(write) -> None:
+def test_the_unreadable_key_takes_no_exception(write) -> None:
     path = write("exceptions: [{key: all, rule: unreadable-key, reason: x, until: 2026-12-31}]")
     with pytest.raises(BadInput, match=r":\d: .*unreadable-key.*kms:DescribeKey"):
         load(path)
@@ -294,7 +294,7 @@ def test_a_glob_that_matches_a_name_is_never_refused_as_one_that_cannot(
         assert (can_match_alias if of_alias else can_match_key)(glob)
 
 
-def test_a_waiver_counts_on_its_last_day_and_not_after(write) -> None:
+def test_an_exception_counts_on_its_last_day_and_not_after(write) -> None:
     policy = load(write("exceptions: [{key: all, rule: in-use, reason: x, until: 2026-06-01}]"))
     evidence = Evidence(key_arn=KEY)
     assert policy.exception_for("in-use", evidence, datetime(2026, 6, 1, 23, 59, tzinfo=UTC))

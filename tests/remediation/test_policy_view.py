@@ -44,7 +44,7 @@ def test_every_rule_is_shown_with_what_it_needs_under_this_policy() -> None:
     assert [need.piece for need in with_alias["protected-key"].needs] == ["aliases"]
 
 
-def test_waivers_are_shown_with_their_rule_and_whether_they_are_over() -> None:
+def test_exceptions_are_shown_with_their_rule_and_whether_they_are_over() -> None:
     exceptions = [
         {"key": "all", "rule": "restored", "reason": "known", "until": "2026-11-01"},
         {"key": "all", "rule": "restored", "reason": "old", "until": "2026-10-31"},

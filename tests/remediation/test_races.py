@@ -1,4 +1,4 @@
-"""Somebody else changes a key: between plan and apply, and between the last look and the call.
+"""Someone else changes a key: between plan and apply, and between the last look and the call.
 
 `meddle` is a fault of the embedded AWS: the call is answered, and then somebody else makes another.
 """
@@ -220,7 +220,7 @@ def test_the_next_run_looks_where_a_kill_kept_the_last_one_from_looking(run: Sta
     held.nothing_is_open(run)
 
 
-def test_a_waiver_that_ended_since_the_plan_holds_what_it_had_let_through(run: Stages) -> None:
+def test_an_exception_that_ended_since_the_plan_holds_what_it_had_let_through(run: Stages) -> None:
     today = datetime.fromtimestamp(run.aws.now(), UTC).date()
     grants = [{"key": "all", "rule": "active-grant", "reason": "test", "until": str(today)}]
     run.policy = Policy.model_validate({**dict(run.policy), "exceptions": grants})
@@ -501,7 +501,7 @@ def test_a_deletion_up_to_an_hour_after_a_lost_call_is_undetermined(
     watched = run.guard()
     assert [sign.rule for sign in watched["raced"].signs] == ["use-attempted"]
     assert watched["raced"].notes[0].endswith(decides)
-    assert outcomes(run.rescue(watched)) == {"raced": "failed"}
+    assert outcomes(run.cancel_in_use(watched)) == {"raced": "failed"}
     assert run.state("PendingDeletion") == {"raced"}
     assert outcomes(run.cancel([KeyArn.parse(_arn(run))])) == {"raced": "cancelled"}
     held.nothing_is_open(run)

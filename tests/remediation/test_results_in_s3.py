@@ -57,7 +57,7 @@ def bucket(aws: EmbeddedAws, results: Callable[..., Path]) -> Bucket:
 
 @pytest.fixture
 def plan(keysweep: Callable[..., Any], state_only: Path) -> Callable[..., Any]:
-    """Run `plan` on these results, under the policy that judges by state and tags."""
+    """Run `plan` on these results, under the policy that reads state and tags alone."""
 
     def run(*arguments: str, **environment: str) -> Any:
         wanted = ("--policy", state_only, "--role-name", "KeysweepOperator", "--format", "json")

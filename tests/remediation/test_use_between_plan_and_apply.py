@@ -46,8 +46,8 @@ def minutes(run: Stages, count: float) -> None:
     run.aws.advance(seconds=count * 60)
 
 
-def wanted(run: Stages) -> dict[str, set[str]]:
-    """The rules by which guard finds each key wanted."""
+def in_use(run: Stages) -> dict[str, set[str]]:
+    """The rules by which guard finds each key in use."""
     return {name: {sign.rule for sign in row.signs} for name, row in run.guard().items()}
 
 
@@ -90,10 +90,10 @@ def test_a_use_that_apply_could_not_see_yet_is_found_by_guard(run: Stages) -> No
     use(run)
     minutes(run, 5)
     assert outcomes(run.apply(plan)) == {"used": "scheduled", "calm": "scheduled"}
-    assert wanted(run) == {"used": set(), "calm": set()}
+    assert in_use(run) == {"used": set(), "calm": set()}
     minutes(run, 15)
-    assert wanted(run) == {"used": {"use-attempted"}, "calm": set()}
-    assert outcomes(run.rescue(run.guard())) == {"used": "cancelled"}
+    assert in_use(run) == {"used": {"use-attempted"}, "calm": set()}
+    assert outcomes(run.cancel_in_use(run.guard())) == {"used": "cancelled"}
 
 
 def test_the_journal_says_from_when_uses_may_not_have_been_seen(run: Stages) -> None:

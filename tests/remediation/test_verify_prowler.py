@@ -1,4 +1,4 @@
-"""`keysweep verify prowler` judges by what a Prowler does, not by what it says of itself.
+"""`keysweep verify prowler` tests what a Prowler does, not by what it says of itself.
 
 The Prowlers here are small scripts in environments of their own, since each does something that
 a real one does only when it is old or broken. Real ones: tests/versions.
@@ -43,11 +43,11 @@ def used(key):
 
 def scanned():
     states = {{key["KeyArn"]: state(key["KeyArn"]) for key in ask("TrentService.ListKeys")["Keys"]}}
-    judge = {{True: "FAIL", False: "PASS"}}
+    status = {{True: "FAIL", False: "PASS"}}
     pending = [key for key, state in states.items() if state == "PendingDeletion"]
     return {{
-        {CHECK!r}: {{key: judge[state == "Disabled"] for key, state in states.items()}},
-        {OTHER!r}: {{key: judge[used(key)] for key in pending}},
+        {CHECK!r}: {{key: status[state == "Disabled"] for key, state in states.items()}},
+        {OTHER!r}: {{key: status[used(key)] for key in pending}},
     }}
 
 def changed(check, status):

@@ -46,7 +46,9 @@ def test_both_checks_pass(checkov: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("framework", ["terraform", "cloudformation"])
-def test_what_fails_in_literals_nominates(checkov: Path, tmp_path: Path, framework: str) -> None:
+def test_what_fails_in_literals_makes_a_candidate(
+    checkov: Path, tmp_path: Path, framework: str
+) -> None:
     folder = FIXTURES / framework / "literals"
     command = [checkov, "--directory", folder, "--framework", framework]
     done = subprocess.run(

@@ -189,7 +189,7 @@ def test_only_a_number_outside_7_to_30_fails(value: object) -> None:
     elif verdict is CheckResult.PASSED:
         assert value is None or (is_number and 7 <= days <= 30 and int(days) == days)
     elif is_number and isinstance(value, int):
-        pytest.fail("a whole number is always judged")
+        pytest.fail("a whole number is always evaluated")
 
 
 @pytest.mark.parametrize("days", range(-1, 40))

@@ -125,7 +125,7 @@ def test_explaining_asks_everything_even_of_a_held_key() -> None:
     assert set(world.pieces()) == PIECES - FOR_REVIEW
 
 
-def test_a_waived_rule_asks_for_nothing() -> None:
+def test_a_lifted_rule_asks_for_nothing() -> None:
     exception_for = {"key": "all", "rule": "use-attempted", "reason": "x", "until": "2026-12-31"}
     world = World(DEAD)
     world.collect(policy(exceptions=[exception_for]))

@@ -520,7 +520,7 @@ def _named(seen: KeyPolicy) -> tuple[str, ...]:
         max_size=4,
     )
 )
-def test_statements_are_judged_one_by_one(statements: list[dict[str, object]]) -> None:
+def test_statements_are_evaluated_one_by_one(statements: list[dict[str, object]]) -> None:
     together = {text.split(" (")[0] for text in _named(read(*statements))}
     apart = {text.split(" (")[0] for s in statements for text in _named(read(s))}
     assert together == apart

@@ -148,7 +148,7 @@ def test_a_damaged_document_is_read_only_where_it_is_still_json(
     ).map("".join),
     chunks,
 )
-def test_any_heap_of_brackets_is_judged_as_the_standard_library_does(
+def test_any_heap_of_brackets_is_evaluated_as_the_standard_library_does(
     document: str, chunk: int
 ) -> None:
     agrees(document, chunk)

@@ -207,7 +207,7 @@ def test_a_field_that_is_named_twice_makes_the_record_unusable(field: str, twice
     assert len(results.findings) == 1
 
 
-def test_an_object_with_a_million_fields_twice_is_judged_at_once() -> None:
+def test_an_object_with_a_million_fields_twice_is_evaluated_at_once() -> None:
     record = json.dumps(FAILED)[:-1] + "".join(f', "f{n}": 1' for n in range(300_000))
     results = read(f'[{json.dumps(FAILED)}, {record}, "f0": 2}}]'.encode())
     assert [one.position for one in results.unusable] == ["record 2"]

@@ -94,21 +94,21 @@ def test_each_generation_and_format_says_the_same_of_each_key(file: str) -> None
 
 
 @pytest.mark.parametrize("file", FILES)
-def test_only_the_failed_unmuted_key_is_nominated(file: str) -> None:
+def test_only_the_failed_unmuted_key_is_a_candidate(file: str) -> None:
     findings = read(file).findings
     assert key_names(candidates(findings, is_plan_candidate)) == {"eu-west-1/dead"}
 
 
 @pytest.mark.parametrize("version", ["4.6.2", "5.10.2", "5.46.0"])
 @pytest.mark.parametrize("format_", ["ocsf", "asff"])
-def test_pending_deletions_are_nominated_for_cancel(version: str, format_: str) -> None:
+def test_pending_deletions_are_candidates_for_cancel(version: str, format_: str) -> None:
     findings = read(f"{version}.{format_}.json").findings
     by_stock = [finding for finding in findings if finding.check_id.endswith("unintentionally")]
     assert key_names(candidates(by_stock, is_cancel_candidate)) == {"eu-west-1/going"}
 
 
 @pytest.mark.parametrize("version", ["5.10.2", "5.46.0"])
-def test_our_check_nominates_a_pending_key_for_cancel_whatever_its_status(version: str) -> None:
+def test_our_check_makes_a_pending_key_a_cancel_candidate_whatever_its_status(version: str) -> None:
     ours = [
         f for f in read(f"{version}.ocsf.json").findings if f.check_id == "kms_cmk_not_disabled"
     ]
@@ -128,7 +128,7 @@ def test_our_check_nominates_a_pending_key_for_cancel_whatever_its_status(versio
 
 
 @pytest.mark.parametrize("version", ["5.10.2", "5.46.0"])
-def test_what_could_not_be_looked_at_is_said_and_never_nominates(version: str) -> None:
+def test_what_could_not_be_looked_at_is_said_and_never_a_candidate(version: str) -> None:
     results = read(f"{version}.ocsf.json")
     manual = [f for f in results.findings if f.status is FindingStatus.MANUAL]
     assert key_names(f.key_arn for f in manual) == {"eu-west-1/hidden"}
@@ -193,7 +193,7 @@ def test_compliance_records_are_read_over() -> None:
     assert "no record" in warning
 
 
-def test_a_clean_result_of_other_checks_is_usable_and_nominates_nothing() -> None:
+def test_a_clean_result_of_other_checks_is_usable_and_makes_no_candidate() -> None:
     others = json.dumps(records("5.46.0.ocsf.json")).replace("kms_cmk_", "ec2_other_")
     results = read_results(["-"], io.BytesIO(others.encode()))
     assert results.findings == results.unusable == ()
@@ -225,7 +225,7 @@ def test_a_newer_schema_is_read_with_a_warning(version: str) -> None:
     assert version in warning
 
 
-def test_findings_that_come_back_from_security_hub_put_aside_do_not_nominate() -> None:
+def test_findings_that_come_back_from_security_hub_put_aside_make_no_candidate() -> None:
     given = [r for r in records("5.46.0.asff.json") if r["Compliance"]["Status"] == "FAILED"]
     aside = [
         *({**record, "RecordState": "ARCHIVED"} for record in given),

@@ -1,4 +1,4 @@
-"""Which findings nominate a key: the newest word counts, and muting is never overheard."""
+"""Which findings make a key a candidate: the newest word counts, and muting is never overheard."""
 
 from __future__ import annotations
 
@@ -54,13 +54,13 @@ def finding(
 
 @pytest.mark.parametrize("status", ["FAIL", "PASS", "MANUAL", "MUTED"])
 @pytest.mark.parametrize("check", [KEYSWEEP, BUILT_IN, "CKV_KEYSWEEP_001", "CKV_AWS_227", DELETED])
-def test_only_a_failure_of_a_plan_check_nominates_for_plan(check: str, status: str) -> None:
+def test_only_a_failure_of_a_plan_check_makes_a_plan_candidate(check: str, status: str) -> None:
     assert is_plan_candidate(finding(check, status)) == (status == "FAIL" and check != DELETED)
 
 
 @pytest.mark.parametrize("status", ["FAIL", "PASS", "MANUAL", "MUTED"])
 @pytest.mark.parametrize("check", [DELETED, PENDING_USED, BUILT_IN, "CKV_KEYSWEEP_001"])
-def test_only_a_failure_of_a_cancel_check_nominates_for_cancel(check: str, status: str) -> None:
+def test_only_a_failure_of_a_cancel_check_makes_a_cancel_candidate(check: str, status: str) -> None:
     expected = status == "FAIL" and check in {DELETED, PENDING_USED}
     assert is_cancel_candidate(finding(check, status, state="PendingDeletion")) == expected
 
@@ -76,14 +76,14 @@ def test_only_a_failure_of_a_cancel_check_nominates_for_cancel(check: str, statu
         (None, False),
     ],
 )
-def test_our_check_nominates_for_cancel_by_the_state_alone(
+def test_our_check_makes_a_cancel_candidate_by_the_state_alone(
     state: str | None, expected: bool, status: str
 ) -> None:
     assert is_cancel_candidate(finding(KEYSWEEP, status, state=state)) == expected
 
 
 @pytest.mark.parametrize(
-    ("findings", "is_nominated"),
+    ("findings", "is_candidate"),
     [
         ([finding()], True),
         ([finding(), finding()], True),
@@ -106,18 +106,18 @@ def test_our_check_nominates_for_cancel_by_the_state_alone(
     ],
 )
 def test_the_newest_word_on_a_key_decides_whatever_the_order(
-    findings: list[Finding], is_nominated: bool
+    findings: list[Finding], is_candidate: bool
 ) -> None:
     for order in permutations(findings):
-        assert (KEY in candidates(order, is_plan_candidate)) == is_nominated
+        assert (KEY in candidates(order, is_plan_candidate)) == is_candidate
 
 
-def test_a_key_is_counted_once_with_every_finding_that_nominates_it() -> None:
+def test_a_key_is_counted_once_with_every_finding_that_makes_it_a_candidate() -> None:
     findings = [finding(), finding(BUILT_IN), finding("CKV_KEYSWEEP_001"), finding(DELETED, "PASS")]
     assert candidates(findings, is_plan_candidate) == {KEY: tuple(findings[:3])}
 
 
-def test_an_older_word_of_ours_on_a_pending_deletion_still_nominates_for_cancel() -> None:
+def test_an_older_word_of_ours_on_a_pending_deletion_still_makes_a_cancel_candidate() -> None:
     findings = [finding(KEYSWEEP, "PASS", state="PendingDeletion"), finding(BUILT_IN, "PASS", 1)]
     assert set(candidates(findings, is_cancel_candidate)) == {KEY}
 
@@ -148,7 +148,7 @@ def test_what_counts_was_given_and_is_the_newest_of_its_check(given_: list[Findi
 
 @settings(deadline=None)
 @given(st.lists(findings, max_size=8), findings)
-def test_one_more_record_that_passes_or_mutes_never_nominates_more(
+def test_one_more_record_that_passes_or_mutes_never_makes_more_candidates(
     before: list[Finding], more: Finding
 ) -> None:
     if more.status is FindingStatus.FAIL:

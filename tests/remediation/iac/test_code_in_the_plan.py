@@ -25,7 +25,7 @@ from keysweep.remediation.policy_file import load
 SHOP = "111122223333"
 DATA = "444455556666"
 DEAD = {"state": "Disabled", "created_days_ago": 900, "disabled_days_ago": 400}
-WAIVED = (
+LIFTED = (
     "active-grant",
     "alias-moved",
     "disabled-too-recently",
@@ -41,9 +41,9 @@ QUICK = ClientSettings(quota_share=100, attempts=2)
 
 @pytest.fixture
 def by_code(tmp_path: Path) -> Path:
-    """A policy that judges by DescribeKey, tags and code alone."""
+    """A policy that reads DescribeKey, tags and code alone."""
     path = tmp_path / "by-code.yaml"
-    lines = [f"  - {{key: all, rule: {rule}, reason: test, until: 2099-01-01}}" for rule in WAIVED]
+    lines = [f"  - {{key: all, rule: {rule}, reason: test, until: 2099-01-01}}" for rule in LIFTED]
     head = ("version: 1", "min_age_days: 0", "exceptions:")
     path.write_text("\n".join((*head, *lines, "")), encoding="utf-8")
     return path
@@ -101,7 +101,7 @@ def rules(item: Mapping[str, Any]) -> set[str]:
 # --- the command as a process ------------------------------------------------------------------
 
 
-def test_every_nominated_key_is_looked_up_in_the_states(
+def test_every_candidate_is_looked_up_in_the_states(
     arns, keysweep, results, by_code: Path, shown, tmp_path: Path
 ) -> None:
     names = {"old": "dead-1", "protected": "dead-3", "alive": "alive"}
@@ -306,7 +306,7 @@ def test_findings_of_one_key_become_one_item(aws, arns, build, shown) -> None:
     assert plan.unmapped == ()
 
 
-def test_code_alone_nominates_and_its_own_key_is_held(aws, arns, build, shown) -> None:
+def test_code_alone_makes_a_candidate_and_its_own_key_is_held(aws, arns, build, shown) -> None:
     plan = build(
         [finding("aws_kms_key.old"), finding("aws_kms_key.live")],
         states=[shown({"old": arns["dead-1"], "live": arns["alive"]})],
@@ -321,7 +321,7 @@ def test_code_alone_nominates_and_its_own_key_is_held(aws, arns, build, shown) -
     }
 
 
-def test_what_passes_or_is_suppressed_nominates_nothing_but_still_declares(
+def test_what_passes_or_is_suppressed_makes_no_candidate_but_still_declares(
     aws, arns, build, shown
 ) -> None:
     state = shown({"passed": arns["dead-1"], "muted": arns["dead-2"], "third": arns["dead-3"]})

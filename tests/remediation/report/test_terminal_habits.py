@@ -19,13 +19,13 @@ KEY = "99dfeb9f-b3ce-5e5e-ba83-4a0ddbf47341"
 REPLICA = "mrk-99dfeb9fb3ce5e5eba834a0ddbf47341"
 HERE = ("111122223333", "ap-southeast-1")
 ATTEMPT = (
-    "use-attempted: somebody tried to use it since 2026-08-25: last "
+    "use-attempted: an attempt to use it since 2026-08-25: last "
     "arn:aws:sts::444455556666:assumed-role/monthly-report/session with Decrypt"
 )
 PLAN = ("key", "alias", "account", "Region", "monthly cost", "owner", "why")
 TABLES = {
     "scheduled": Table(
-        "To schedule: 2 keys, $4 a month",
+        "To schedule: 2 keys, monthly cost $4",
         PLAN,
         (
             (
@@ -66,7 +66,7 @@ TABLES = {
             "drift",
         ),
         (
-            (KEY, *HERE, "PendingDeletion", "2026-12-24", "30", "$3", "somebody cancelled it"),
+            (KEY, *HERE, "PendingDeletion", "2026-12-24", "30", "$3", "cancelled elsewhere"),
             (REPLICA, *HERE, "PendingReplicaDeletion", "", "", "$1", ""),
         ),
     ),

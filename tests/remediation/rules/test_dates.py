@@ -89,7 +89,7 @@ def test_a_stale_finding_holds() -> None:
     assert figures(said) == ["12", "2026-10-20", "7"]
 
 
-def test_a_finding_without_time_is_not_judged_by_it() -> None:
+def test_a_finding_without_time_is_not_evaluated_by_it() -> None:
     assert held_by(changed(finding_time=None)) == set()
 
 

@@ -118,7 +118,7 @@ def test_a_service_for_no_account_in_particular_holds_and_the_message_names_the_
     assert f"aws:SourceAccount {ACCOUNT}" in said
 
 
-def test_a_key_policy_that_cannot_be_judged_holds_by_both_of_its_rules() -> None:
+def test_a_key_policy_that_cannot_be_evaluated_holds_by_both_of_its_rules() -> None:
     key = changed(key_policy={"problem": "it is not JSON", "account_root": False})
     assert held_by(key) == {"shared-outside", "not-cancellable"}
     for rule in ("shared-outside", "not-cancellable"):
@@ -197,7 +197,7 @@ def test_an_accepted_gap_accepts_no_resource() -> None:
     }
 
 
-def test_a_rescue_holds_however_long_ago() -> None:
+def test_a_cancellation_holds_however_long_ago() -> None:
     long_ago = event("CancelKeyDeletion", 80)
     key = changed(history={"last_change": long_ago, "cancellations": (long_ago,)})
     assert held_by(key) == {"restored"}

@@ -38,7 +38,7 @@ from keysweep.remediation.rules import RULES, WhilePending
 GRANT = Grant(grant_id="g", grantee_principal=f"arn:aws:iam::{ACCOUNT}:role/r")
 STACK = Declaration(tool="cloudformation", owner="shop Key", source="eu-west-1", fix="remove it")
 VOLUME = Reference(service="ec2", resource="vol-1", region="eu-west-1", field="KmsKeyId")
-RESCUE = event("CancelKeyDeletion", 80)
+CANCELLATION = event("CancelKeyDeletion", 80)
 
 ONLY_REASON: dict[str, tuple[Evidence, Policy]] = {
     "not-in-scope": (DEAD, policy(accounts={"deny": [ACCOUNT]})),
@@ -68,7 +68,10 @@ ONLY_REASON: dict[str, tuple[Evidence, Policy]] = {
         changed(history={"last_change": event("DisableKey", 8)}),
         policy(),
     ),
-    "restored": (changed(history={"last_change": RESCUE, "cancellations": (RESCUE,)}), policy()),
+    "restored": (
+        changed(history={"last_change": CANCELLATION, "cancellations": (CANCELLATION,)}),
+        policy(),
+    ),
     "alias-moved": (
         changed(
             alias_moves={

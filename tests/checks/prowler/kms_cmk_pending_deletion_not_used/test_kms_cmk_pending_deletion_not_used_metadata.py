@@ -84,7 +84,7 @@ def test_only_pages_of_aws_are_linked(metadata):
         assert url.startswith("https://docs.aws.amazon.com/")
 
 
-def test_the_rescue_comes_first_and_nothing_deletes(metadata):
+def test_cancelling_comes_first_and_nothing_deletes(metadata):
     command, _, later = metadata["Remediation"]["Code"]["CLI"].partition("#")
     assert command.startswith("aws kms cancel-key-deletion ")
     assert "enable-key" in later

@@ -1,4 +1,4 @@
-"""Properties of the one judgement: it fails closed, and more doubt never frees a key."""
+"""Properties of the one evaluation: it fails closed, and more doubt never frees a key."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ GRANT = Grant(grant_id="g", grantee_principal=f"arn:aws:iam::{OUTSIDER}:role/r")
 STACK = Declaration(tool="cloudformation", owner="shop Key", source="eu-west-1", fix="remove it")
 VOLUME = Reference(service="ec2", resource="vol-1", region="eu-west-1", field="KmsKeyId")
 GAP = CoverageGap(service="s3", region="eu-west-1", why="denied")
-RESCUE = event("CancelKeyDeletion", 3)
+CANCELLATION = event("CancelKeyDeletion", 3)
 MOVE = AliasMove(alias="alias/shop", key_id="other", time=days_ago(40))
 
 WORSE: dict[str, list[object]] = {
@@ -89,7 +89,7 @@ WORSE: dict[str, list[object]] = {
     "references": [UNKNOWN, References(found=(VOLUME,)), References(gaps=(GAP,))],
     "history": [
         UNKNOWN,
-        changed(history={"last_change": RESCUE, "cancellations": (RESCUE,)}).history,
+        changed(history={"last_change": CANCELLATION, "cancellations": (CANCELLATION,)}).history,
         changed(history={"last_change": event("EnableKey", 60)}).history,
     ],
     "last_use": [UNKNOWN, changed(last_use={"used": days_ago(1)}).last_use],
@@ -117,7 +117,7 @@ def evidences(draw: st.DrawFn, *, missing: bool = True) -> Evidence:
 
 @st.composite
 def policies(draw: st.DrawFn) -> Policy:
-    """A policy with waivers, in force or over, and other limits."""
+    """A policy with exceptions, in force or over, and other limits."""
     exceptions = draw(st.sets(st.sampled_from(RULE_IDS), max_size=5))
     until = draw(st.sampled_from([date(2026, 10, 31), date(2026, 11, 1), date(2027, 1, 1)]))
     return policy(
@@ -178,7 +178,7 @@ def test_another_rule_only_adds_reasons(evidence: Evidence, under: Policy, some:
 
 
 @given(evidences(missing=False), policies(), st.sampled_from(RULE_IDS))
-def test_a_waiver_takes_away_the_reasons_of_its_rule_alone(
+def test_an_exception_takes_away_the_reasons_of_its_rule_alone(
     evidence: Evidence, under: Policy, rule: str
 ) -> None:
     before = evaluated(evidence, under.model_copy(update={"exceptions": ()}))
@@ -234,7 +234,7 @@ def test_each_unknown_alone_holds_and_names_its_cure() -> None:
             assert all("allow kms:Some" in hold.message for hold in evaluation.holds), piece
 
 
-def test_no_waiver_lifts_the_unreadable_key() -> None:
+def test_no_exception_lifts_the_unreadable_key() -> None:
     everything = [
         {"key": "all", "rule": rule, "reason": "x", "until": "2027-01-01"} for rule in RULE_IDS
     ]
@@ -243,7 +243,7 @@ def test_no_waiver_lifts_the_unreadable_key() -> None:
         assert {hold.rule for hold in evaluation.holds} == {UNREADABLE}
 
 
-def test_a_judgement_depends_on_the_moment_that_it_is_given() -> None:
+def test_an_evaluation_depends_on_the_moment_that_it_is_given() -> None:
     evidence = changed(description={"creation_date": NOW - timedelta(days=5)})
     later = NOW + timedelta(days=25)
     fresh = evidence.model_copy(update={"finding_time": later})
