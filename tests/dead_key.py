@@ -6,9 +6,11 @@ Tests change one thing about it and say what must follow.
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from keysweep.remediation.models import (
     AliasMoves,
+    CoverageGap,
     Declarations,
     Evidence,
     KeyArn,
@@ -62,6 +64,12 @@ DEAD = Evidence(
 def days_ago(days: float) -> datetime:
     """The moment so many days before NOW."""
     return NOW - timedelta(days=days)
+
+
+def gap_of(service: str, region: str, why: str, **changes: Any) -> CoverageGap:
+    """A coverage gap that AWS answered with a bare denial."""
+    answer = {"operation": "List", "code": "AccessDenied", "message": "", "answer_class": "unclear"}
+    return CoverageGap(service=service, region=region, why=why, **{**answer, **changes})
 
 
 def changed(**pieces: object) -> Evidence:

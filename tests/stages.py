@@ -225,7 +225,7 @@ def few_references(monkeypatch: Any) -> None:
     whole = references.reference_list()
     entries = tuple(e for e in whole.entries if REFERENCES.get(e.service) == e.operation)
     assert {entry.service for entry in entries} == set(REFERENCES)
-    few = ReferenceList(version=1, absent=whole.absent, entries=entries)
+    few = ReferenceList(version=1, signs=whole.signs, entries=entries)
     monkeypatch.setattr(references, "reference_list", lambda: few)
 
 

@@ -1,19 +1,27 @@
-"""Describe errors of AWS: operation, account, Region, code and what to do."""
+"""Describe errors of AWS: operation, account, Region, AWS's code and message, and what to do."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Protocol
+from typing import Final, Protocol
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from ..errors import TruncatedResponse
-from ..models import Unreadable
+from ..models import AnswerClass, Unreadable
+from .answers import answer_of
 
-_DENIED = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError")
-_EXPIRED = ("ExpiredToken", "ExpiredTokenException", "RequestExpired")
+_DENIED: Final = frozenset(
+    {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError"}
+)
 
 Failure = ClientError | BotoCoreError | TruncatedResponse
+
+_FIXES: Final[dict[AnswerClass, str]] = {
+    "token": "renew the credentials, or enable the Region for their token",
+    "network": "run it again",
+    "unclear": "run it again",
+}
 
 
 class Where(Protocol):
@@ -37,31 +45,28 @@ def denied(code: str) -> bool:
     return code in _DENIED
 
 
-def explain(error: Failure, connection: Where, permissions: Collection[str] = ()) -> Unreadable:
-    """Describe why evidence could not be read, with the permission that a denied call needs.
+def verb(answer_class: AnswerClass) -> str:
+    """Whether a call failed or was denied, by the class of AWS's answer."""
+    return "was denied" if answer_class in {"permission", "organization", "boundary"} else "failed"
 
-    `permissions` are the IAM actions of the failed calls.
+
+def explain(error: Failure, connection: Where, permissions: Collection[str] = ()) -> Unreadable:
+    """Describe why evidence could not be read.
+
+    `permissions` are the IAM actions of the failed calls. One is named only if AWS says that an
+    identity-based policy lacks it.
     """
-    code = code_of(error)
+    answer = answer_of(error)
     where = f"in account {connection.account_id}, {connection.region}"
-    if not isinstance(error, ClientError):
-        return Unreadable(unreadable=f"{_first_line(error)} {where}; run it again")
-    operation = error.operation_name
-    if denied(code):
-        return Unreadable(
-            unreadable=f"{operation} {where} was denied ({code})",
-            permission=_action(operation, permissions),
-        )
-    if code in _EXPIRED:
-        return Unreadable(
-            unreadable=f"the credentials expired ({code}) at {operation} {where}; renew them"
-        )
-    return Unreadable(unreadable=f"{operation} {where} failed ({code}); run it again")
+    operation = error.operation_name if isinstance(error, ClientError) else "the call"
+    fix = _FIXES.get(answer.answer_class)
+    return Unreadable(
+        unreadable=f"{operation} {where} {verb(answer.answer_class)} ({answer})"
+        + (f"; {fix}" if fix else ""),
+        answer_class=answer.answer_class,
+        permission=_action(operation, permissions) if answer.lacks_action else None,
+    )
 
 
 def _action(operation: str, permissions: Collection[str]) -> str:
     return next((p for p in permissions if p.endswith(f":{operation}")), f"kms:{operation}")
-
-
-def _first_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:300]

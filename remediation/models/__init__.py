@@ -23,12 +23,11 @@ from .history import (
 )
 from .keys import AccountRegion, KeyArn
 from .outcomes import KeyResult, Outcome, Outcomes
-from .readable import NotFound, Unreadable, known
+from .readable import AnswerClass, NotFound, Unreadable, known
 from .references import (
     Absences,
     AbsentService,
     CoverageGap,
-    CoverageGapKind,
     Reference,
     References,
 )
@@ -43,11 +42,11 @@ __all__ = [
     "AccountRegion",
     "AliasMove",
     "AliasMoves",
+    "AnswerClass",
     "AppliedException",
     "CodeLocation",
     "Cost",
     "CoverageGap",
-    "CoverageGapKind",
     "Declaration",
     "Declarations",
     "Evidence",

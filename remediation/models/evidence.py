@@ -42,7 +42,7 @@ class Cost(IntEnum):
 
 def _tags_or_unreadable(tags: object) -> object:
     """Distinguish tags from `Unreadable`, which look alike in JSON. A key whose only tags are
-    `unreadable`, or this and `permission`, counts as unreadable and stays on hold."""
+    `unreadable`, with or without the other fields, counts as unreadable and stays on hold."""
     if isinstance(tags, dict) and {"unreadable"} <= tags.keys() <= Unreadable.model_fields.keys():
         return Unreadable(**tags)
     return tags
@@ -123,9 +123,11 @@ def _same(old: object, new: object) -> bool:
     return old == new
 
 
-def _unread(references: References) -> set[tuple[str, str, str | None]]:
+def _unread(references: References) -> set[tuple[str, ...]]:
     """Coverage gaps without their text, in which counts can differ."""
-    return {(gap.service, gap.region, gap.permission) for gap in references.gaps}
+    return {
+        (gap.service, gap.region, gap.operation, gap.code, gap.message) for gap in references.gaps
+    }
 
 
 def _newly_absent(old: References, new: References) -> list[str]:
@@ -137,12 +139,16 @@ def _newly_absent(old: References, new: References) -> list[str]:
     if old.absent is None or new.absent is None:
         return []
     unread = {(gap.service, gap.region) for gap in old.gaps}
-    before = {(one.service, one.host, each.region) for each in old.absent for one in each.services}
+    before = {
+        (one.service, one.host, one.operation, each.region)
+        for each in old.absent
+        for one in each.services
+    }
     return [
         f"{one.service} in {each.region}"
         for each in new.absent
         for one in each.services
-        if (one.service, one.host, each.region) not in before
+        if (one.service, one.host, one.operation, each.region) not in before
         and (one.service, each.region) not in unread
     ]
 

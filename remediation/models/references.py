@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from .base import Model
+from .readable import AnswerClass
 
 
 class Reference(Model):
@@ -20,10 +19,6 @@ class Reference(Model):
     """API field that names the key."""
 
 
-CoverageGapKind = Literal["network"]
-"""Known causes of a coverage gap."""
-
-
 class CoverageGap(Model):
     """A service that could not be read in a Region."""
 
@@ -31,37 +26,53 @@ class CoverageGap(Model):
     """Service, as named in the key references; `kms`: aliases of the key."""
     region: str
     """Region that could not be read."""
+    operation: str
+    """Operation that was not answered, such as `DescribeRepositories`."""
+    code: str
+    """AWS's error code, such as `AccessDeniedException`, or the name of another error."""
+    message: str
+    """AWS's message without ARNs, account IDs, Region names and request IDs; can be empty."""
+    answer_class: AnswerClass
+    """Class of the answer, by AWS's own words."""
     why: str
-    """Why, such as `DescribeRepositories was denied (AccessDeniedException)`."""
+    """Why, such as `DescribeRepositories failed: AccessDeniedException`."""
     permission: str | None = None
-    """IAM action that is missing, if that is the cause."""
-    kind: CoverageGapKind | None = None
-    """Cause. `network`: no connection to the host of the service; None: any other."""
+    """IAM action that is missing. Only for class `permission`."""
+    every_region: bool = False
+    """Whether the service can name keys of other Regions, so that this gap holds them too."""
 
 
 class AbsentService(Model):
-    """A service that is not available in a Region (evidence: `Absences`)."""
+    """A service that is absent from a Region, or an operation of it, and the evidence."""
 
     service: str
     """Service, as named in the key references."""
-    host: str
-    """Host of the operation that was not called. It does not exist in DNS."""
-    code: str
-    """Code of the service in AWS's public list, which lacks it for this Region."""
+    host: str | None = None
+    """Host of the operation that was not called. It does not exist in DNS. None: AWS answered."""
+    code: str | None = None
+    """Code of the service in AWS's public list, which lacks it for this Region; None: the list is
+    not the evidence."""
+    operation: str | None = None
+    """Operation that AWS answered with the error below; None: it was not called."""
+    answer: str | None = None
+    """AWS's error code and message, shortened."""
+    deletes_data: str | None = None
+    """For a service that was never enabled: the AWS page that says that it holds nothing then."""
 
 
 class Absences(Model):
-    """Services that are not available in a Region, and the evidence: DNS and AWS's public list."""
+    """Services that are absent from a Region, and the evidence that they share."""
 
     region: str
     """The Region without these services."""
     services: tuple[AbsentService, ...]
-    """Services that were not called, because they can have no resources in this Region."""
-    controls: tuple[str, ...]
-    """Hosts of rarely used services of the Region that exist in DNS."""
-    list_path: str
-    """Path in Parameter Store of AWS's public list of services in the Region."""
-    listed: int
+    """Services that can have no resources in this Region."""
+    controls: tuple[str, ...] = ()
+    """Hosts of rarely used services of the Region that exist in DNS; empty if no service is absent
+    by its host."""
+    list_path: str | None = None
+    """Path in Parameter Store of AWS's public list of services in the Region; None: not used."""
+    listed: int = 0
     """Number of services in that list."""
 
 

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from ..models import (
+    AbsentService,
     AliasMoves,
     Declarations,
     Evidence,
@@ -107,11 +108,21 @@ def _references(seen: References) -> Iterator[str]:
     for absences in seen.absent or ():
         for absent in absences.services:
             yield (
-                f"Not offered in {absences.region}: {absent.service} "
-                f"(DNS has no {absent.host}, AWS's public list no {absent.code})"
+                f"Absent from {absences.region}: {absent.service} ({'; '.join(_witnesses(absent))})"
             )
     if not seen.found:
         yield f"no resource found that names the key; {seen.services} listings read"
+
+
+def _witnesses(absent: AbsentService) -> Iterator[str]:
+    if absent.host is not None:
+        yield f"DNS has no {absent.host}"
+    if absent.operation is not None:
+        yield f"{absent.operation}: {absent.answer}"
+    if absent.code is not None:
+        yield f"AWS's public list has no {absent.code}"
+    if absent.deletes_data is not None:
+        yield f"it holds nothing then: {absent.deletes_data}"
 
 
 def _history(seen: KeyHistory) -> Iterator[str]:

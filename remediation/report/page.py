@@ -241,8 +241,18 @@ def _exceptions(uses: Mapping[tuple[str, str, str], int]) -> Iterable[Table]:
 
 
 def _gaps(view: PlanView) -> Iterable[Table]:
-    rows = tuple((*gap, str(count)) for gap, count in view.gaps.items())
-    columns = ("service", "Region", "why", "permission", "keys")
+    rows = tuple(
+        (
+            ", ".join(row.services),
+            row.region,
+            row.answer_class,
+            row.why,
+            row.permission or "",
+            str(count),
+        )
+        for row, count in view.gaps.items()
+    )
+    columns = ("service", "Region", "class", "why", "permission", "keys")
     return (Table("Services that could not be read", columns, rows),) if rows else ()
 
 
@@ -252,7 +262,7 @@ def _absent(view: PlanView) -> Iterable[Table]:
         for region, services in sorted(view.absent.items())
     )
     columns = ("Region", "services", "names")
-    return (Table("Services that the Region does not offer", columns, rows),) if rows else ()
+    return (Table("Services that are absent from the Region", columns, rows),) if rows else ()
 
 
 # --- results -----------------------------------------------------------------------------------

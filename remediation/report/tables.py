@@ -13,6 +13,7 @@ from ..plan import Plan
 from ..policy_view import PolicyView
 from ..status import Status, StatusRow
 from .evidence_words import moment
+from .gap_rows import GapRow, services_text
 from .view import (
     IDENTITY,
     READABLE_ROWS,
@@ -81,24 +82,32 @@ def of_plan(plan: Plan, *, every_key: bool = False) -> Report:
 
 def _gaps(view: PlanView) -> Iterator[str]:
     """Services that could not be read: where, why, how many keys that holds, what to do."""
-    for service, keys in view.keys_by_gap_service.items():
-        gaps = [gap for gap in view.gaps if gap[0] == service]
-        regions = ", ".join(sorted({region for _, region, _, _ in gaps}))
-        causes = "; ".join(sorted({why for _, _, why, _ in gaps}))
-        allow = sorted({permission for _, _, _, permission in gaps if permission})
-        fix = f"allow {', '.join(allow)}, or " if allow else ""
+    for services, keys in view.keys_by_gap_services.items():
+        rows = [row for row in view.gaps if row.services == services]
+        regions = ", ".join(sorted({row.region for row in rows}))
+        causes = "; ".join(dict.fromkeys(f"{row.answer_class}: {row.why}" for row in rows))
         yield (
-            f"Could not be read: {service} in {regions} ({causes}); holds {count_keys(keys)}. "
-            f"Fix: {fix}add to the policy: coverage_exceptions: "
-            f"[{{service: {service}, regions: [{regions}], reason: ...}}]"
+            f"Could not be read: {services_text(services)} in {regions} ({causes}); "
+            f"holds {count_keys(keys)}.{_fix(services, regions, rows)}"
         )
+
+
+def _fix(services: tuple[str, ...], regions: str, rows: Iterable[GapRow]) -> str:
+    if len(services) > 1:
+        return ""
+    allow = sorted({row.permission for row in rows if row.permission})
+    fix = f"allow {', '.join(allow)}, or " if allow else ""
+    return (
+        f" Fix: {fix}add to the policy: coverage_exceptions: "
+        f"[{{service: {services[0]}, regions: [{regions}], reason: ...}}]"
+    )
 
 
 def _absent(view: PlanView) -> Iterator[str]:
     for region, services in sorted(view.absent.items()):
         yield (
-            f"Not offered in {region}, so not read: {len(services)} services (no host in DNS, "
-            f"not in AWS's public list): {', '.join(sorted(services))}."
+            f"Absent from {region}, by DNS, AWS's public list or AWS's answers (evidence in the "
+            f"plan): {len(services)} services: {', '.join(sorted(services))}."
         )
 
 

@@ -27,6 +27,7 @@ from ..plan import Plan
 from ..plan_diff import KeyDiff, PlanDiff
 from ..status import StatusRow
 from .evidence_words import Said, in_words
+from .gap_rows import GapRow, gap_rows
 
 READABLE_ROWS = 60
 """Larger tables are grouped or cut for people; JSON, CSV and the plan have every key."""
@@ -195,11 +196,12 @@ class PlanView:
     """Keys to schedule by waiting period in days."""
     exceptions: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     """Keys by rule, reason and end date of the exception."""
-    gaps: Mapping[tuple[str, str, str, str], int] = field(default_factory=dict)
-    """Keys by service, Region, cause and missing permission of the coverage gap."""
-    keys_by_gap_service: Mapping[str, int] = field(default_factory=dict)
+    gaps: Mapping[GapRow, int] = field(default_factory=dict)
+    """Keys by row of coverage gaps."""
+    keys_by_gap_services: Mapping[tuple[str, ...], int] = field(default_factory=dict)
+    """Keys by the services of these rows."""
     absent: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
-    """By Region, the services that it does not offer."""
+    """By Region, the services that are absent."""
     differences: Table | None = None
     """Differences from an earlier plan."""
     notices: tuple[str, ...] = ()
@@ -240,7 +242,7 @@ def plan_view(
             view.rows[item.verdict].append(_plan_row(item, item.verdict.value, evidence=evidence))
         if item.key_arn in aliases:
             aliases[item.key_arn] = name_of(item.evidence)
-    view.gaps, view.keys_by_gap_service = _gaps(gaps)
+    view.gaps, view.keys_by_gap_services = _gaps(gaps)
     if plan.since is not None:
         view.differences = _differences(plan.since, changes, aliases)
     view.notices = (
@@ -253,14 +255,17 @@ def plan_view(
 
 def _gaps(
     found: Mapping[frozenset[CoverageGap], int],
-) -> tuple[dict[tuple[str, str, str, str], int], dict[str, int]]:
-    gaps, services = Counter[tuple[str, str, str, str]](), Counter[str]()
+) -> tuple[dict[GapRow, int], dict[tuple[str, ...], int]]:
+    rows = gap_rows({gap for of_key in found for gap in of_key})
+    gaps, services = Counter[GapRow](), Counter[tuple[str, ...]]()
     for of_key, keys in found.items():
-        for gap in of_key:
-            gaps[gap.service, gap.region, gap.why, gap.permission or ""] += keys
-        for service in {gap.service for gap in of_key}:
-            services[service] += keys
-    return dict(sorted(gaps.items())), dict(sorted(services.items()))
+        of_rows = {rows[gap] for gap in of_key}
+        for row in of_rows:
+            gaps[row] += keys
+        for names in {row.services for row in of_rows}:
+            services[names] += keys
+    ordered = {row: gaps[row] for row in sorted(gaps, key=lambda row: row.position)}
+    return ordered, dict(sorted(services.items()))
 
 
 def _by_owner(owners: Owners, item: PlanItem) -> None:

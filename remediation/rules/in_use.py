@@ -33,7 +33,7 @@ def _check(
     for service, reason in lifted.items():
         yield AppliedException(rule=ID, reason=f"{service} not read: {reason}")
     if open_gaps:
-        services = first_few(sorted({gap.service for gap in open_gaps}), 5)
+        services = first_few(sorted({f"{gap.service} ({gap.code})" for gap in open_gaps}), 5)
         yield Hold(
             rule=ID,
             message=f"services that may use it could not be read: {services}",
@@ -48,8 +48,8 @@ RULE = Rule(
         "bucket. A service that could not be read may have such a resource."
     ),
     clears=(
-        "Delete the resource, or give it another key. For a service that cannot be read, allow the "
-        "permission, or add it to `coverage_exceptions`."
+        "Delete the resource, or give it another key. For a service that could not be read, do "
+        "what AWS's answer asks for, or add it to `coverage_exceptions`."
     ),
     needs=("references",),
     while_pending=WhilePending.EVALUATE,

@@ -149,13 +149,14 @@ class Gateway:
 
     def _fault_error(self, visit: Visit, fault: Fault, identity: Identity) -> AwsError:
         request = visit.request
+        action = action_of(visit.service, visit.operation)
         usual = common(
             fault.kind,
             request,
             who=identity.arn(request.region),
-            action=action_of(visit.service, visit.operation),
+            action=action,
             resource=visit.key or "*",
-            why="with an explicit deny in an identity-based policy",
+            why=f"because no identity-based policy allows the {action} action",
         )
         error = AwsError(fault.code or usual.code, fault.message or usual.message, usual.status)
         if fault.kind == "deny" and request.service == "kms":

@@ -320,21 +320,20 @@ def written(tmp_path: Path, text: str) -> Path:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("version: 2\nabsent: []\nentries: []\n", "version"),
-        ("version: 1\nentries: []\n", "absent"),
-        ("version: 1\nabsent: [\n", "YAML"),
+        ("version: 2\nsigns: []\nentries: []\n", "version"),
+        ("version: 1\nsigns: [\n", "YAML"),
         (
-            "version: 1\nabsent: []\nentries:\n"
+            "version: 1\nsigns: []\nentries:\n"
             "  - {service: a, operation: B, keys: [K], colour: red}\n",
             "entries.0.colour",
         ),
         (
-            "version: 1\nabsent: []\nentries:\n  - {service: a, operation: B, keys: ['K[']}\n",
+            "version: 1\nsigns: []\nentries:\n  - {service: a, operation: B, keys: ['K[']}\n",
             "is not JMESPath",
         ),
-        ("version: 1\nabsent: []\nentries:\n  - {service: a, operation: B}\n", "names no key"),
+        ("version: 1\nsigns: []\nentries:\n  - {service: a, operation: B}\n", "names no key"),
         (
-            "version: 1\nabsent: []\nentries:\n"
+            "version: 1\nsigns: []\nentries:\n"
             "  - {service: a, operation: B, keys: [K], batch: 5}\n",
             "exactly one parameter",
         ),
@@ -380,7 +379,7 @@ def test_a_new_service_is_five_lines(tmp_path: Path) -> None:
         "    resource: FileSystemArn\n"
         "    keys: [KmsKeyId]\n"
     )
-    made = load(written(tmp_path, f"version: 1\nabsent: []\nentries:\n{entry}"))
+    made = load(written(tmp_path, f"version: 1\nsigns: []\nentries:\n{entry}"))
     assert isinstance(made, ReferenceList)
     assert [problems(one, model(one.service)) for one in made.entries] == [[]]
     assert made.permissions() == ("efs:DescribeFileSystems",)

@@ -13,7 +13,7 @@ from typing import Any, cast
 import boto3
 import pytest
 from botocore.exceptions import ClientError
-from dead_key import ARN, NOW, changed, event
+from dead_key import ARN, NOW, changed, event, gap_of
 from stages import Stages, few_references
 
 from embedded_aws.process import EmbeddedAws
@@ -23,7 +23,6 @@ from keysweep.remediation.journal import History, IntentLine, KeyRecord, Outcome
 from keysweep.remediation.lifecycle import CANCELLED_ELSEWHERE
 from keysweep.remediation.models import (
     AliasMove,
-    CoverageGap,
     Evidence,
     Grant,
     KeyArn,
@@ -508,7 +507,7 @@ def test_who_cancelled_is_named_as_far_as_it_could_be_read(history: object, who:
 
 
 def test_a_gap_is_told_until_the_policy_accepts_it() -> None:
-    gap = CoverageGap(service="fsx", region="eu-west-1", why="denied")
+    gap = gap_of(service="fsx", region="eu-west-1", why="denied")
     blind = pending(references=References(gaps=(gap,), services=50))
     row = watched(blind)
     assert not row.in_use
@@ -548,7 +547,7 @@ def test_every_difference_from_the_plan_is_a_sign() -> None:
         items=(item,),
     )
     assert not watched(PENDING, plan=plan).in_use
-    gap = CoverageGap(service="fsx", region="eu-west-1", why="denied")
+    gap = gap_of(service="fsx", region="eu-west-1", why="denied")
     blind = watched(pending(references=References(gaps=(gap,), services=50)), plan=plan)
     assert (blind.in_use, {one.rule for one in blind.unreadable}) == (False, {"in-use"})
     # With the plan it is known which aliases the key had.

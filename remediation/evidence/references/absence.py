@@ -1,9 +1,17 @@
 """Whether a service is absent from a Region, so that none of its resources can name a key.
 
-Two independent witnesses must agree: the operation's own host does not exist in DNS, while hosts of
-other, rarely used services of the Region do; and AWS's public list of the Region's services, in
-Parameter Store, does not name the service. botocore's list of Regions is no witness: it can be out
-of date, is empty for new services, and names Regions without a host.
+Absence needs evidence from AWS, and each is recorded:
+
+* By host: the operation's own host does not exist in DNS, while hosts of other, rarely used
+  services of the Region do; and AWS's public list of the Region's services, in Parameter Store,
+  does not name the service.
+* By answer: AWS answers with a sign of the reference list that the operation is not in the Region,
+  and the public list does not name the service.
+* By answer, where AWS documents that the service holds nothing unless it is enabled: AWS answers
+  with a sign that the service was never enabled.
+
+botocore's list of Regions is no witness: it can be out of date, is empty for new services, and
+names Regions without a host.
 
 The host is AWS's plain one, whatever FIPS or dual-stack settings say, since many services have only
 a plain host. Behind a proxy, the proxy resolves names, and a custom endpoint shows nothing about
@@ -26,11 +34,11 @@ from botocore import xform_name
 from botocore.exceptions import BotoCoreError, ClientError
 
 from ...aws import Connection
-from ...aws.failures import code_of, denied
+from ...aws.answers import Answer, answer_of
 from ...errors import TruncatedResponse
 from ...models import AbsentService
 from ..once import Once
-from .entries import Entry, ReferenceList
+from .entries import Entry, ReferenceList, Sign
 
 if TYPE_CHECKING:
     from ...aws.accounts import Own
@@ -66,29 +74,32 @@ CONTROLS_NEEDED: Final = 5
 
 
 @dataclass(frozen=True)
-class RegionList:
-    """AWS's public list of a Region's services, with control hosts that exist in DNS."""
+class ServiceList:
+    """AWS's public list of a Region's services."""
 
-    region: str
     path: str
     codes: frozenset[str]
-    controls: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Absent:
-    """A service that is absent by both witnesses."""
+    """A service that is absent from a Region, with its witnesses."""
 
     service: AbsentService
-    witnesses: RegionList
+    region: str
+    services: ServiceList | None = None
+    """AWS's list, which lacks the service; None: the service was never enabled."""
+    controls: tuple[str, ...] = ()
+    """Control hosts that exist in DNS, if the service has no host."""
 
 
 @dataclass(frozen=True)
 class Doubt:
-    """Why a service without a host does not count as absent, as a clause."""
+    """Why a service does not count as absent, as a clause."""
 
     why: str
     permission: str | None = None
+    """The action that is missing, if AWS says that an identity-based policy lacks it."""
 
 
 class Witnesses:
@@ -96,9 +107,10 @@ class Witnesses:
 
     def __init__(self) -> None:
         self._hosts: Once[bool] = Once()
-        self._lists: Once[RegionList | Doubt] = Once()
+        self._lists: Once[ServiceList | Doubt] = Once()
+        self._controls: Once[tuple[str, ...] | Doubt] = Once()
 
-    def ask(
+    def by_host(
         self,
         connection: Connection,
         references: ReferenceList,
@@ -129,35 +141,78 @@ class Witnesses:
             return None
         if configured != plain or self._exists(plain):
             return None
-        code = references.listed_as.get(entry.service)
+        services = self._lacks(connection, references, entry.service, region)
+        if isinstance(services, Doubt):
+            return services
+        controls = self._controls.get(region, partial(self._control_hosts, connection, region))
+        if isinstance(controls, Doubt):
+            return controls
+        absent = AbsentService(
+            service=entry.service, host=plain, code=references.listed_as[entry.service]
+        )
+        return Absent(absent, region, services, controls)
+
+    def by_answer(
+        self,
+        connection: Connection,
+        references: ReferenceList,
+        entry: Entry,
+        region: str,
+        sign: Sign,
+        answer: Answer,
+    ) -> Absent | Doubt:
+        """Whether an entry's service is absent, given an answer to its first call that is a sign.
+
+        A service that was never enabled needs no list: AWS documents that it holds nothing then.
+        """
+        absent = AbsentService(
+            service=entry.service,
+            operation=entry.operation,
+            answer=str(answer),
+            deletes_data=sign.deletes_data,
+        )
+        if sign.deletes_data is not None:
+            return Absent(absent, region)
+        services = self._lacks(connection, references, entry.service, region)
+        if isinstance(services, Doubt):
+            return services
+        code = references.listed_as[entry.service]
+        return Absent(absent.model_copy(update={"code": code}), region, services)
+
+    def _lacks(
+        self, connection: Connection, references: ReferenceList, service: str, region: str
+    ) -> ServiceList | Doubt:
+        """AWS's list of a Region that lacks the service, or why it is no witness."""
+        code = references.listed_as.get(service)
         if code is None:
             return Doubt("AWS's public list has no code for the service")
-        witnesses = self._lists.get(region, partial(self._list, connection, region))
-        if isinstance(witnesses, Doubt):
-            return witnesses
-        if code in witnesses.codes:
+        services = self._list(connection, region)
+        if isinstance(services, ServiceList) and code in services.codes:
             return Doubt(f"AWS's public list has the service in this Region, as {code}")
-        return Absent(AbsentService(service=entry.service, host=plain, code=code), witnesses)
+        return services
 
     def _exists(self, host: str) -> bool:
         return self._hosts.get(host, partial(exists, host))
 
-    def _list(self, connection: Connection, region: str) -> RegionList | Doubt:
-        """Both witnesses of a Region, or why one is missing."""
+    def _list(self, connection: Connection, region: str) -> ServiceList | Doubt:
         path = LIST_PATH.format(region=region)
-        codes = public_codes(connection, region, path)
-        if isinstance(codes, Doubt):
-            return codes
-        named = [name for name in CONTROLS if name in codes][:CONTROLS_NEEDED]
+        return self._lists.get(region, partial(service_list, connection, region, path))
+
+    def _control_hosts(self, connection: Connection, region: str) -> tuple[str, ...] | Doubt:
+        """Control hosts that exist in DNS, or why DNS is no witness."""
+        services = self._list(connection, region)
+        if isinstance(services, Doubt):
+            return services
+        named = [name for name in CONTROLS if name in services.codes][:CONTROLS_NEEDED]
         try:
             hosts = tuple(_plain_host(connection, name, region) for name in named)
         except BotoCoreError as error:
-            return Doubt(f"the control hosts could not be worked out ({_message(error)})")
+            return Doubt(f"the control hosts could not be worked out ({answer_of(error)})")
         unknown = [host for host in hosts if not self._exists(host)]
         if unknown or len(hosts) < CONTROLS_NEEDED:
             which = f"it does not know {unknown[0]} either" if unknown else "too few control hosts"
             return Doubt(f"DNS is no witness here: {which}")
-        return RegionList(region, path, codes, hosts)
+        return hosts
 
 
 def exists(host: str) -> bool:
@@ -193,8 +248,8 @@ def _plain_host(connection: Connection, service: str, region: str) -> str:
     return urlsplit(client.meta.endpoint_url).hostname or ""
 
 
-def public_codes(connection: Connection, region: str, path: str) -> frozenset[str] | Doubt:
-    """Service codes of AWS's list, from the Region itself or from another that has it."""
+def service_list(connection: Connection, region: str, path: str) -> ServiceList | Doubt:
+    """AWS's list of a Region's services, from the Region itself or from another that has it."""
     problem = Doubt("AWS's public list could not be read")
     for asked in dict.fromkeys(
         (region, LIST_ALSO_IN) if connection.partition == "aws" else (region,)
@@ -205,28 +260,22 @@ def public_codes(connection: Connection, region: str, path: str) -> frozenset[st
                 one["Name"] for page in pages.paginate(Path=path) for one in page["Parameters"]
             ]
         except (ClientError, BotoCoreError, TruncatedResponse, LookupError) as error:
-            refused = isinstance(error, ClientError) and denied(code_of(error))
+            answer = answer_of(error)
             problem = Doubt(
                 "AWS's public list of the Region's services could not be read: "
-                f"GetParametersByPath {'was denied' if refused else 'failed'} ({_message(error)})",
-                LIST_PERMISSION if refused else None,
+                f"GetParametersByPath failed ({answer})",
+                LIST_PERMISSION if answer.lacks_action else None,
             )
             continue
         codes = frozenset(
             name.removeprefix(f"{path}/") for name in names if name.startswith(f"{path}/")
         )
         if codes >= IN_EVERY_REGION:
-            return codes
+            return ServiceList(path, codes)
         problem = Doubt(
             f"AWS's public list of the Region's services is incomplete: it has {len(codes)}"
         )
     return problem
-
-
-def _message(error: Exception) -> str:
-    if isinstance(error, ClientError):
-        return code_of(error)
-    return " ".join(str(error).split())[:200] or type(error).__name__
 
 
 _of_runs: Final[WeakKeyDictionary[Own, Witnesses]] = WeakKeyDictionary()

@@ -26,6 +26,7 @@ from pydantic import (
     model_validator,
 )
 
+from ...aws.answers import Answer
 from ...errors import BadInput
 from ...models import Model
 from ...policy import policies_folder
@@ -54,10 +55,6 @@ def _expression(text: str) -> str:
     return text
 
 
-def _sign(value: Any) -> Any:
-    return {"code": value} if isinstance(value, str) else value
-
-
 def _calls(value: Any) -> Any:
     return [value] if isinstance(value, dict) else value
 
@@ -69,23 +66,6 @@ class Part(Model):
     """A part of the list. Docstrings of fields go into the JSON Schema."""
 
     model_config = ConfigDict(use_attribute_docstrings=True)
-
-
-class Sign(Part):
-    """An error that means "there is nothing", not "access denied"."""
-
-    code: str
-    """AWS's error code."""
-    saying: str | None = None
-    """Words of the message, if AWS also uses the code for denials."""
-
-    def shows(self, code: str, message: str) -> bool:
-        """Whether an error with this code and message is this sign."""
-        return self.code == code and (self.saying is None or self.saying in message)
-
-
-Signs = tuple[Annotated[Sign, BeforeValidator(_sign, json_schema_input_type=Sign | str)], ...]
-"""A plain string is a code."""
 
 
 class Paging(Part):
@@ -125,8 +105,9 @@ class Call(Part):
     parses."""
     hides: str | None = None
     """Why an item may have a key that AWS does not show. Any item is then a coverage gap."""
-    nothing: Signs = ()
-    """Errors of this call that mean "there is nothing"."""
+    nothing: tuple[str, ...] = ()
+    """AWS's error codes that mean that the item of the previous call, or the account, has none of
+    what this call reads."""
     permission: str | None = None
     """The IAM action, if it is not the service's prefix and the operation's name."""
     then: Calls = ()
@@ -177,16 +158,57 @@ class Entry(Call):
         return call.permission or f"{self.iam or self.service}:{call.operation}"
 
 
+class Sign(Part):
+    """An answer to an entry's first call that means that the service is absent."""
+
+    services: tuple[str, ...] = ()
+    """boto3's names of the services; empty: any."""
+    operations: tuple[str, ...] = ()
+    """Operations that answer so; empty: any."""
+    code: str
+    """AWS's error code."""
+    text: str | None = None
+    """The whole message, shortened, without a period at its end; None: the code alone says it."""
+    meaning: Literal["not-in-region", "never-enabled"]
+    """`not-in-region`: absent only if AWS's public list of the Region's services lacks the service,
+    too. `never-enabled`: absent only because of `deletes_data`."""
+    seen: str
+    """Where the answer was observed, or is documented."""
+    deletes_data: str | None = None
+    """The AWS page which says that a service that is not enabled holds nothing: that disabling it
+    deletes what it held, or that it can hold nothing before."""
+
+    @model_validator(mode="after")
+    def _has_its_page(self) -> Sign:
+        if (self.meaning == "never-enabled") != bool(self.deletes_data):
+            raise ValueError(f"{self.code}: deletes_data belongs to a sign of never-enabled")
+        return self
+
+    def shows(self, service: str, operation: str, answer: Answer) -> bool:
+        """Whether the answer to an operation of a service is this sign."""
+        return (
+            self.code == answer.code
+            and (not self.services or service in self.services)
+            and (not self.operations or operation in self.operations)
+            and (self.text is None or self.text == answer.message.removesuffix("."))
+        )
+
+
 class ReferenceList(Part):
     """The whole list."""
 
     version: Annotated[int, Field(strict=True, ge=1, le=1)]
-    absent: Signs
-    """Errors of any call that mean: the service is not offered here, or was never enabled."""
+    signs: tuple[Sign, ...] = ()
+    """Answers which mean that a service is absent from the Region, if the evidence is complete."""
     listed_as: dict[str, str] = Field(default={})
     """The service's code in AWS's public list of a Region's services, by boto3's name. A service
     without a code never counts as absent from a Region."""
     entries: tuple[Entry, ...]
+
+    def sign(self, entry: Entry, answer: Answer) -> Sign | None:
+        """The sign that the answer to an entry's first call shows, if any."""
+        shown = (one for one in self.signs if one.shows(entry.service, entry.operation, answer))
+        return next(shown, None)
 
     def calls(self) -> Iterator[tuple[Entry, Call]]:
         """Every call with its entry, in the order of the file."""

@@ -25,7 +25,7 @@ from ...models import (
     References,
     Unreadable,
 )
-from .absence import Absent, RegionList
+from .absence import Absent
 
 _ID: Final = r"(?:mrk-[0-9a-f]{32}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"
 _ALIAS: Final = r"alias/[A-Za-z0-9:/_-]+"
@@ -139,29 +139,36 @@ def references_to(
             for alias in aliases:
                 matches += [ref for name, ref in index.by_alias.get(alias, ()) if _means(name, key)]
         elif index.by_alias:
-            gaps.append(_unresolved(key, index))
+            gaps.append(_unresolved(key, aliases, index))
         found |= set(matches)
     return References(
         found=tuple(_shortened(found)),
-        gaps=tuple(sorted(set(gaps), key=lambda gap: (gap.service, gap.region, gap.why))),
+        gaps=tuple(
+            sorted(set(gaps), key=lambda gap: (gap.service, gap.region, gap.why, gap.operation))
+        ),
         services=read,
         absent=tuple(_by_region(absent)),
     )
 
 
 def _by_region(absent: Iterable[Absent]) -> Iterator[Absences]:
-    """Absent services by Region, with the Region's witnesses."""
-    services: dict[RegionList, list[AbsentService]] = defaultdict(list)
+    """Absent services by Region, with the evidence that they share."""
+    regions: dict[str, list[Absent]] = defaultdict(list)
     for one in absent:
-        services[one.witnesses].append(one.service)
-    for seen in sorted(services, key=lambda seen: seen.region):
+        regions[one.region].append(one)
+    for region, found in sorted(regions.items()):
+        services = next((one.services for one in found if one.services is not None), None)
         yield Absences(
-            region=seen.region,
-            services=tuple(sorted(services[seen], key=lambda one: (one.service, one.host))),
-            controls=seen.controls,
-            list_path=seen.path,
-            listed=len(seen.codes),
+            region=region,
+            services=tuple(sorted((one.service for one in found), key=_order)),
+            controls=next((one.controls for one in found if one.controls), ()),
+            list_path=services.path if services else None,
+            listed=len(services.codes) if services else 0,
         )
+
+
+def _order(absent: AbsentService) -> tuple[str, ...]:
+    return absent.service, absent.host or "", absent.operation or "", absent.answer or ""
 
 
 def _shortened(found: Iterable[Reference]) -> Iterator[Reference]:
@@ -182,11 +189,17 @@ def _means(name: KeyName, key: KeyArn) -> bool:
     return name.region in {None, key.region} or key.key_id.startswith("mrk-")
 
 
-def _unresolved(key: KeyArn, index: Index) -> CoverageGap:
+def _unresolved(key: KeyArn, aliases: Unreadable | None, index: Index) -> CoverageGap:
     resources = sum(len(references) for references in index.by_alias.values())
+    why = aliases.unreadable if aliases else "not read"
     return CoverageGap(
         service="kms",
         region=key.region,
-        why=f"{resources} fields name a key by an alias, and this key's aliases could not be read",
-        permission="kms:ListAliases",
+        operation="ListAliases",
+        code="AliasesUnreadable",
+        message="",
+        answer_class=(aliases.answer_class if aliases else None) or "unclear",
+        why=f"{resources} fields name a key by an alias, and this key's aliases could not be read: "
+        f"{why}",
+        permission=aliases.permission if aliases else None,
     )

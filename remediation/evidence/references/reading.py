@@ -2,7 +2,7 @@
 
 A call without an answer is a coverage gap. "Nothing" is only an empty answer, an error that the
 list declares to mean it, an item that no longer exists, or a service that is absent from the
-Region, which is recorded.
+Region, which is recorded with its evidence.
 """
 
 from __future__ import annotations
@@ -11,20 +11,20 @@ import itertools
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Final
 
 import boto3
 from botocore import xform_name
-from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
-from botocore.exceptions import ConnectionError as NoConnection
+from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
 from ...aws import Connection
-from ...aws.failures import code_of
+from ...aws.answers import Answer, answer_of
+from ...aws.failures import verb
 from ...errors import TruncatedResponse
-from ...models import CoverageGap, CoverageGapKind, Reference
+from ...models import CoverageGap, Reference
 from .absence import Absent, Doubt, Witnesses
 from .entries import Call, Entry, ReferenceList, compiled
 from .index import KeyName, key_name, key_names_within
@@ -45,8 +45,10 @@ FAILURES: Final = (
 )
 """AWS errors, and answers of an unexpected shape."""
 
-_UNREACHABLE: Final = (NoConnection, HTTPClientError)
-"""No connection, or a lost one: a network problem, not an answer from AWS."""
+MOST_MESSAGES: Final = 20
+"""How many messages of one operation and code become coverage gaps of their own."""
+
+MANY_MESSAGES: Final = "many different messages"
 
 
 @dataclass(frozen=True)
@@ -65,8 +67,12 @@ _START: Final = Item(None, {}, "")
 @dataclass(frozen=True)
 class _Failed:
     call: Call
-    error: Exception
+    answer: Answer
     resource: str
+    doubt: Doubt | None = None
+    """Why the service does not count as absent."""
+    shows: str = ""
+    """What AWS did show, as a verb and its object."""
 
 
 @dataclass
@@ -81,9 +87,9 @@ class Reading:
     items: Executor
     """Makes the calls that follow an item."""
     absent: Absent | None = None
-    """Set if the Region lacks the service, which is then not called."""
+    """Set if the Region lacks the service, by its host or by its answer."""
     found: list[tuple[KeyName, Reference]] = field(default_factory=list)
-    _doubt: Doubt | None = None
+    _no_host: Doubt | None = None
     """Why the service does not count as absent, although its host does not exist."""
     _failures: list[_Failed] = field(default_factory=list)
     _calls: dict[str, int] = field(default_factory=dict)
@@ -97,42 +103,60 @@ class Reading:
             if unknown := problems(self.entry, client.meta.service_model):
                 raise TruncatedResponse(f"boto3 {boto3.__version__} is too old: {unknown[0]}")
             params = next(_requests(self.entry, _START, self.connection.account_id))
-            answer = self.witnesses.ask(
+            answer = self.witnesses.by_host(
                 self.connection, self.references, self.entry, params, client
             )
             if isinstance(answer, Absent):
                 self.absent = answer
                 return self
-            self._doubt = answer
+            self._no_host = answer
             self._call(self.entry, _START, each=self.items.map)
         except FAILURES as error:
-            self._failures.append(_Failed(self.entry, error, ""))
+            self._failures.append(_Failed(self.entry, answer_of(error), ""))
         return self
 
     def gaps(self) -> list[CoverageGap]:
-        """The failures as coverage gaps. Equal ones are counted."""
-        alike: dict[tuple[str, str], list[_Failed]] = {}
+        """The failures as coverage gaps. Equal answers are counted."""
+        alike: dict[tuple[str, str], dict[str, list[_Failed]]] = {}
         for failed in self._failures:
-            alike.setdefault((failed.call.operation, _code(failed.error)), []).append(failed)
-        return [self._gap(failures) for failures in alike.values()]
+            messages = alike.setdefault((failed.call.operation, failed.answer.code), {})
+            messages.setdefault(failed.answer.message, []).append(failed)
+        gaps: list[CoverageGap] = []
+        for messages in alike.values():
+            if len(messages) <= MOST_MESSAGES:
+                gaps += map(self._gap, messages.values())
+            else:
+                gaps.append(
+                    self._gap([_without_message(one) for m in messages.values() for one in m])
+                )
+        return gaps
 
     def _gap(self, failures: list[_Failed]) -> CoverageGap:
         first = min(failures, key=lambda failed: failed.resource)  # the same one in each run
-        why = f"{first.call.operation} {error_text(first.error)}"
+        answer, doubt = first.answer, first.doubt
+        answer_class = answer.answer_class
+        permission = self.entry.permission_of(first.call) if answer.lacks_action else None
+        why = f"{first.call.operation} {first.shows or verb(answer_class)}"
         if first.resource:
             of = self._calls[first.call.operation]
             why += f" for {len(failures)} of {of}, such as {first.resource}"
-        permission = self.entry.permission_of(first.call) if is_denied(first.error) else None
-        kind: CoverageGapKind | None = "network" if isinstance(first.error, _UNREACHABLE) else None
-        if kind == "network" and self._doubt is not None and not first.resource:
-            why += f"; its host does not exist, and {self._doubt.why}"
-            permission = self._doubt.permission
+        if doubt is None and answer_class == "network" and not first.resource:
+            doubt = self._no_host
+            why += "; its host does not exist" if doubt else ""
+        if doubt is not None:
+            why += f"; {doubt.why}"
+            if doubt.permission is not None:
+                answer_class, permission = "permission", doubt.permission
         return CoverageGap(
             service=self.entry.service,
             region=self.region,
-            why=why,
+            operation=first.call.operation,
+            code=answer.code,
+            message=answer.message,
+            answer_class=answer_class,
+            why=f"{why}: {answer}",
             permission=permission,
-            kind=kind,
+            every_region=self.entry.reach == "every-region",
         )
 
     # --- a call, and those below it ---------------------------------------------------------------
@@ -162,14 +186,33 @@ class Reading:
                 items += self._read(call, answer, params, parent, region)
             _demand_all(call, items, parent)
             if call.hides and items:
-                raise TruncatedResponse(
-                    f"shows {len(items):,}, such as {items[0].resource}: {call.hides}"
-                )
-        except FAILURES as error:
-            if not self._means_nothing(call, error, nested=parent is not _START):
+                hidden = Answer("KeysNotShown", call.hides, "unclear")
+                shows = f"shows {len(items):,}, such as {items[0].resource}"
                 with self._lock:
-                    self._failures.append(_Failed(call, error, parent.resource))
+                    self._failures.append(_Failed(call, hidden, parent.resource, shows=shows))
+        except FAILURES as error:
+            self._fail(call, error, parent, params, first=not items)
         return items
+
+    def _fail(
+        self, call: Call, error: Exception, parent: Item, params: Params, *, first: bool
+    ) -> None:
+        """Record a failure, unless it shows that there is nothing to read. `first`: no item yet."""
+        if self._means_nothing(call, error, nested=parent is not _START):
+            return
+        names = tuple(str(params[name]) for name in (*call.take, *call.same) if name in params)
+        answer = answer_of(error, (*names, parent.resource))
+        doubt = None
+        if parent is _START and first and (sign := self.references.sign(self.entry, answer)):
+            seen = self.witnesses.by_answer(
+                self.connection, self.references, self.entry, self.region, sign, answer
+            )
+            if isinstance(seen, Absent):
+                self.absent = seen
+                return
+            answer, doubt = replace(answer, answer_class=sign.meaning), seen
+        with self._lock:
+            self._failures.append(_Failed(call, answer, parent.resource, doubt))
 
     def _read(
         self, call: Call, answer: Any, params: Params, parent: Item, region: str
@@ -209,12 +252,15 @@ class Reading:
     def _means_nothing(self, call: Call, error: Exception, *, nested: bool) -> bool:
         if not isinstance(error, ClientError):
             return False
-        code = code_of(error)
-        message = str(error.response.get("Error", {}).get("Message", ""))
-        signs = (*self.references.absent, *call.nothing)
-        if any(sign.shows(code, message) for sign in signs):
-            return True
-        return nested and not call.batch and code in _gone(self._client(self.region), call)
+        code = answer_of(error).code
+        return code in call.nothing or (
+            nested and not call.batch and code in _gone(self._client(self.region), call)
+        )
+
+
+def _without_message(failed: _Failed) -> _Failed:
+    """A failure whose message is one of too many. No exception for one of them applies to it."""
+    return replace(failed, answer=Answer(failed.answer.code, MANY_MESSAGES, "unclear"))
 
 
 def _requests(call: Call, parent: Item, account_id: str) -> Iterator[dict[str, Any]]:
@@ -310,26 +356,3 @@ def _gone(client: Any, call: Call) -> frozenset[str]:
 
 
 _OF_KEYS: Final = ("Key", "KMS", "Kms")
-
-
-# --- errors in messages ---------------------------------------------------------------------------
-
-
-def error_text(error: Exception) -> str:
-    """An error as a clause after the operation's name."""
-    if isinstance(error, ClientError):
-        return f"{'was denied' if is_denied(error) else 'failed'} ({code_of(error)})"
-    return f"failed ({' '.join(str(error).split())[:300] or type(error).__name__})"
-
-
-def is_denied(error: Exception) -> bool:
-    """Whether the error's code means that a permission is missing."""
-    if not isinstance(error, ClientError):
-        return False
-    code = code_of(error)
-    words = ("AccessDenied", "Unauthorized", "NotAuthorized", "AuthorizationError", "Forbidden")
-    return any(word in code for word in words)
-
-
-def _code(error: Exception) -> str:
-    return code_of(error) if isinstance(error, ClientError) else type(error).__name__

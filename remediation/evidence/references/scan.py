@@ -12,12 +12,14 @@ from typing import Final
 from botocore.exceptions import BotoCoreError, ClientError
 
 from ...aws import Connection
+from ...aws.answers import answer_of
+from ...aws.failures import verb
 from ...errors import TruncatedResponse
 from ...models import CoverageGap
 from .absence import witnesses_of
 from .entries import REGIONS_PERMISSION, Entry, ReferenceList
 from .index import Index
-from .reading import Reading, error_text, is_denied
+from .reading import Reading
 
 ENTRY_WORKERS: Final = 8
 ITEM_WORKERS: Final = 12
@@ -52,16 +54,27 @@ def _enabled_regions(
     if not entries:
         return [], []
     try:
-        answer = connection.client("ec2").describe_regions()
+        listed = connection.client("ec2").describe_regions()
     except (ClientError, BotoCoreError, TruncatedResponse) as error:
-        why = f"the account's Regions could not be read: DescribeRegions {error_text(error)}"
-        permission = REGIONS_PERMISSION if is_denied(error) else None
+        answer = answer_of(error)
         services = dict.fromkeys(entry.service for entry in entries)
         return [connection.region], [
-            CoverageGap(service=service, region=connection.region, why=why, permission=permission)
+            CoverageGap(
+                service=service,
+                region=connection.region,
+                operation="DescribeRegions",
+                code=answer.code,
+                message=answer.message,
+                answer_class=answer.answer_class,
+                why="the account's Regions could not be read: DescribeRegions "
+                f"{verb(answer.answer_class)}: {answer}",
+                permission=REGIONS_PERMISSION if answer.lacks_action else None,
+                every_region=True,
+            )
             for service in services
         ]
-    return sorted({connection.region, *(region["RegionName"] for region in answer["Regions"])}), []
+    names = {region["RegionName"] for region in listed["Regions"]}
+    return sorted({connection.region, *names}), []
 
 
 def _scan(

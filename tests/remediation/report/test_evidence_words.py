@@ -6,7 +6,17 @@ import re
 from typing import Any
 
 import pytest
-from dead_key import ARN, BEGIN_OF_HISTORY, OUTSIDER, PRIMARY, REPLICA, changed, days_ago, event
+from dead_key import (
+    ARN,
+    BEGIN_OF_HISTORY,
+    OUTSIDER,
+    PRIMARY,
+    REPLICA,
+    changed,
+    days_ago,
+    event,
+    gap_of,
+)
 
 from keysweep.remediation.models import PIECES, Evidence, NotFound, Unreadable
 from keysweep.remediation.report.evidence_words import in_words
@@ -24,7 +34,7 @@ ABSENT = {
     "list_path": "/list",
     "listed": 200,
 }
-GAP = {"service": "fsx", "region": "eu-west-1", "why": "DescribeFileSystems was denied"}
+GAP = gap_of("fsx", "eu-west-1", "DescribeFileSystems was denied").model_dump()
 MOVED = {"alias": "alias/shop", "key_id": "new", "time": days_ago(40)}
 ATTEMPT = {"event": "Decrypt", "time": days_ago(3)}
 
@@ -108,7 +118,7 @@ SAID: dict[str, tuple[str, Any, tuple[Line, ...]]] = {
         "references",
         {"absent": (ABSENT,)},
         (
-            ("Not offered in eu-west-3: kendra ", " kendra.host, ", " kendra)"),
+            ("Absent from eu-west-3: kendra ", " kendra.host; ", " kendra)"),
             ("no resource ", "; 50 "),
         ),
     ),

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dead_key import ARN, NOW, PRIMARY, changed
+from dead_key import ARN, NOW, PRIMARY, changed, gap_of
 from hypothesis import given
 from hypothesis import strategies as st
 from page_reader import read_page
@@ -19,7 +19,6 @@ from keysweep.remediation.models import (
     Absences,
     AbsentService,
     AppliedException,
-    CoverageGap,
     FindingRecord,
     Hold,
     KeyResult,
@@ -58,7 +57,7 @@ def item(**changes: Any) -> PlanItem:
 
 def held(**changes: Any) -> PlanItem:
     """Another key, which a gap and a tag hold."""
-    gap = CoverageGap(
+    gap = gap_of(
         service="fsx", region="eu-west-1", why="denied", permission="fsx:DescribeFileSystems"
     )
     values: dict[str, Any] = {
@@ -121,7 +120,7 @@ def test_a_plan_shows_costs_reasons_keys_owners_gaps_exceptions_and_limits() -> 
     assert [ARN.account_id, "shop", "1", "0", "0", "$3", "$3"] in rows
     assert [ARN.account_id, "no owner known", "0", "1", "0", "$1", "$0"] in rows
     assert ["too-new", "the auditor agreed", "2027-01-01", "1"] in rows
-    assert ["fsx", "eu-west-1", "denied", "fsx:DescribeFileSystems", "1"] in rows
+    assert ["fsx", "eu-west-1", "unclear", "denied", "fsx:DescribeFileSystems", "1"] in rows
     assert "--tfstate" in document.text
     for limit in LIMITS:
         assert limit in document.text
@@ -140,8 +139,8 @@ def test_services_that_a_region_does_not_offer_are_counted_on_page_and_terminal(
     rows = [[cell.text for cell in row.all("th", "td")] for row in document.all("tr")]
     assert ["eu-west-3", "2", "kendra, qbusiness"] in rows
     assert ["sa-east-1", "1", "omics"] in rows
-    lines = [line for line in tables.of_plan(made).lines if line.startswith("Not offered in")]
-    assert [re.findall(r"in ([\w-]+), .*: (\d+)", line) for line in lines] == [
+    lines = [line for line in tables.of_plan(made).lines if line.startswith("Absent from")]
+    assert [re.findall(r"from ([\w-]+), .*: (\d+)", line) for line in lines] == [
         [("eu-west-3", "2")],
         [("sa-east-1", "1")],
     ]

@@ -6,13 +6,14 @@ import json
 from datetime import UTC, datetime
 
 import pytest
+from dead_key import gap_of
 from jsonschema import Draft202012Validator
 
 from documents.pages import output_schema
 from keysweep.remediation.cli import DONE, INCOMPLETE
 from keysweep.remediation.cli.console import print_results
 from keysweep.remediation.guard import GuardRow
-from keysweep.remediation.models import CoverageGap, Hold, KeyArn, KeyResult, Outcome
+from keysweep.remediation.models import Hold, KeyArn, KeyResult, Outcome
 from keysweep.remediation.status import Status, StatusRow, json_parts
 
 SCHEMA = output_schema()
@@ -74,7 +75,7 @@ def test_the_status_is_as_explained() -> None:
 
 
 def test_a_line_of_guard_is_as_explained() -> None:
-    gap = CoverageGap(service="ecr", region="eu-west-1", why="DescribeRepositories was denied")
+    gap = gap_of(service="ecr", region="eu-west-1", why="DescribeRepositories was denied")
     row = GuardRow(
         key_arn=ARNS[0],
         state="PendingDeletion",

@@ -16,6 +16,7 @@ from dead_key import (
     days_ago,
     evaluated,
     event,
+    gap_of,
     policy,
 )
 from hypothesis import assume, given
@@ -24,7 +25,6 @@ from hypothesis import strategies as st
 from keysweep.remediation.models import (
     PIECES,
     AliasMove,
-    CoverageGap,
     Declaration,
     Declarations,
     Evidence,
@@ -44,7 +44,7 @@ UNKNOWN = Unreadable(unreadable="AccessDeniedException in eu-west-1", permission
 GRANT = Grant(grant_id="g", grantee_principal=f"arn:aws:iam::{OUTSIDER}:role/r")
 STACK = Declaration(tool="cloudformation", owner="shop Key", source="eu-west-1", fix="remove it")
 VOLUME = Reference(service="ec2", resource="vol-1", region="eu-west-1", field="KmsKeyId")
-GAP = CoverageGap(service="s3", region="eu-west-1", why="denied")
+GAP = gap_of(service="s3", region="eu-west-1", why="denied")
 CANCELLATION = event("CancelKeyDeletion", 3)
 MOVE = AliasMove(alias="alias/shop", key_id="other", time=days_ago(40))
 

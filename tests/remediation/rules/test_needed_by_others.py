@@ -10,6 +10,7 @@ from dead_key import (
     days_ago,
     evaluated,
     event,
+    gap_of,
     held_by,
     policy,
     said_by,
@@ -17,7 +18,6 @@ from dead_key import (
 from message_parts import figures
 
 from keysweep.remediation.models import (
-    CoverageGap,
     Declaration,
     Declarations,
     Grant,
@@ -152,10 +152,8 @@ def test_code_that_declares_the_key_holds_with_its_fix() -> None:
 
 VOLUME = Reference(service="ec2", resource="vol-1", region="eu-west-1", field="KmsKeyId")
 GAPS = (
-    CoverageGap(
-        service="fsx", region="eu-west-1", why="denied", permission="fsx:DescribeFileSystems"
-    ),
-    CoverageGap(service="s3", region="eu-west-1", why="timed out"),
+    gap_of(service="fsx", region="eu-west-1", why="denied", permission="fsx:DescribeFileSystems"),
+    gap_of(service="s3", region="eu-west-1", why="timed out"),
 )
 
 
@@ -171,7 +169,7 @@ def test_a_service_that_could_not_be_asked_holds_as_one_line() -> None:
     assert held_by(key) == {"in-use"}
     (hold,) = evaluated(key).holds
     assert hold.gaps == GAPS
-    assert "fsx, s3" in hold.message
+    assert all(part in hold.message for part in ("fsx", "s3", "AccessDenied"))
 
 
 def test_an_accepted_gap_is_shown_and_lets_through() -> None:

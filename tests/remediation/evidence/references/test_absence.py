@@ -25,11 +25,18 @@ from botocore.exceptions import (
     SSLError,
 )
 from botocore.session import Session
+from dead_key import gap_of
+from pydantic import ValidationError
 
 from keysweep.remediation.aws.clients import Clients
 from keysweep.remediation.evidence.references import absence
 from keysweep.remediation.evidence.references.absence import CONTROLS, IN_EVERY_REGION
-from keysweep.remediation.evidence.references.entries import Entry, ReferenceList, reference_list
+from keysweep.remediation.evidence.references.entries import (
+    Entry,
+    ReferenceList,
+    Sign,
+    reference_list,
+)
 from keysweep.remediation.evidence.references.index import Index, references_to
 from keysweep.remediation.evidence.references.scan import scan_region
 from keysweep.remediation.models import Absences, Evidence, KeyArn, References
@@ -113,7 +120,6 @@ def scan(stubbed: Stubbed, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any
         monkeypatch.setattr(absence, "getproxies", lambda: {"no": "127.0.0.1"})
         listing = ReferenceList(
             version=1,
-            absent=(),
             listed_as=WHOLE.listed_as if listed_as is None else listed_as,
             entries=entries,
         )
@@ -124,15 +130,18 @@ def scan(stubbed: Stubbed, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any
 
 
 def absent(index: Index) -> set[tuple[str, str]]:
-    return {(one.service.service, one.witnesses.region) for one in index.absent}
+    return {(one.service.service, one.region) for one in index.absent}
 
 
 def called(connection: Any) -> set[str]:
     return {operation for _, operation, _ in connection.asked} - {"GetParametersByPath"}
 
 
-def refusal(code: str) -> ClientError:
-    return ClientError({"Error": {"Code": code, "Message": ""}}, "GetParametersByPath")
+def refusal(code: str, message: str = "") -> ClientError:
+    return ClientError({"Error": {"Code": code, "Message": message}}, "GetParametersByPath")
+
+
+NO_POLICY = "x because no identity-based policy allows the ssm:GetParametersByPath action"
 
 
 QBUSINESS = entry_of("qbusiness")
@@ -184,7 +193,8 @@ def test_the_list_is_read_once_a_region_and_only_where_a_host_is_missing(
 @pytest.mark.parametrize(
     ("store", "kind", "permission"),
     [
-        (refusal("AccessDeniedException"), "network", "ssm:GetParametersByPath"),
+        (refusal("AccessDeniedException", NO_POLICY), "permission", "ssm:GetParametersByPath"),
+        (refusal("AccessDeniedException"), "network", None),
         (refusal("InternalServerError"), "network", None),
         (EndpointConnectionError(endpoint_url="https://ssm"), "network", None),
         ({"Parameters": []}, "network", None),
@@ -193,14 +203,24 @@ def test_the_list_is_read_once_a_region_and_only_where_a_host_is_missing(
         (lambda request: {"Parameters": [], "NextToken": "again"}, "network", None),
         (pages(codes_of("eu-west-3") | {"qbusiness"}), "network", None),
     ],
-    ids=["denied", "error", "no way", "empty", "part", "no controls", "in circles", "named"],
+    ids=[
+        "denied",
+        "barely denied",
+        "error",
+        "no way",
+        "empty",
+        "part",
+        "no controls",
+        "in circles",
+        "named",
+    ],
 )
 def test_without_the_list_nothing_is_absent(
     scan: Callable[..., Any], store: Any, kind: str, permission: str | None
 ) -> None:
     index, connection, _ = scan(QBUSINESS, unknown=NO_QBUSINESS, store=store)
     (gap,) = index.gaps
-    assert (gap.service, gap.kind, gap.permission) == ("qbusiness", kind, permission)
+    assert (gap.service, gap.answer_class, gap.permission) == ("qbusiness", kind, permission)
     assert absent(index) == set()
     assert called(connection) == {"ListApplications"}
 
@@ -220,7 +240,7 @@ def test_a_list_that_the_region_does_not_have_is_read_from_another(
 
 def test_a_service_without_a_code_is_never_absent(scan: Callable[..., Any]) -> None:
     index, _, _ = scan(QBUSINESS, unknown=NO_QBUSINESS, listed_as={})
-    assert [gap.kind for gap in index.gaps] == ["network"]
+    assert [gap.answer_class for gap in index.gaps] == ["network"]
     assert absent(index) == set()
 
 
@@ -319,7 +339,7 @@ def ask(stubbed: Stubbed, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tupl
         connection = stubbed(network.answer, region=region)
         client = make(connection, entry.service, region)
         witnesses = absence.Witnesses()
-        return witnesses.ask(connection, WHOLE, entry, params_of(entry), client), network
+        return witnesses.by_host(connection, WHOLE, entry, params_of(entry), client), network
 
     return run
 
@@ -366,9 +386,9 @@ def test_behind_a_proxy_nothing_is_absent(
     monkeypatch.setenv(name, "http://proxy.example.com:3128")
     network = Network("^(?!qbusiness)", pages(codes_of("eu-west-3")))
     monkeypatch.setattr(absence, "exists", network.exists)
-    listing = ReferenceList(version=1, absent=(), listed_as=WHOLE.listed_as, entries=(QBUSINESS,))
+    listing = ReferenceList(version=1, listed_as=WHOLE.listed_as, entries=(QBUSINESS,))
     index = scan_region(stubbed(network.answer, region="eu-west-3"), listing)
-    assert (absent(index), [gap.kind for gap in index.gaps]) == (set(), ["network"])
+    assert (absent(index), [gap.answer_class for gap in index.gaps]) == (set(), ["network"])
 
 
 # --- DNS ------------------------------------------------------------------------------------------
@@ -411,18 +431,167 @@ def test_a_host_that_cannot_be_reached_is_a_gap_of_the_network(
     def answer(operation: str, request: Answer) -> Answer:
         raise UNREACHABLE[trouble]
 
-    listing = ReferenceList(version=1, absent=(), listed_as=WHOLE.listed_as, entries=(QBUSINESS,))
+    listing = ReferenceList(version=1, listed_as=WHOLE.listed_as, entries=(QBUSINESS,))
     (gap,) = scan_region(stubbed(answer, region="eu-west-3"), listing).gaps
-    assert (gap.kind, gap.permission) == ("network", None)
+    assert (gap.answer_class, gap.permission) == ("network", None)
 
 
 def test_an_answer_of_aws_is_no_gap_of_the_network(stubbed: Stubbed) -> None:
     def answer(operation: str, request: Answer) -> Answer:
         raise refusal("AccessDeniedException")
 
-    listing = ReferenceList(version=1, absent=(), listed_as=WHOLE.listed_as, entries=(QBUSINESS,))
+    listing = ReferenceList(version=1, listed_as=WHOLE.listed_as, entries=(QBUSINESS,))
     (gap,) = scan_region(stubbed(answer, region="eu-west-3"), listing).gaps
-    assert (gap.kind, gap.permission) == (None, "qbusiness:ListApplications")
+    assert (gap.answer_class, gap.permission) == ("unclear", None)
+
+
+# --- absence by an answer -------------------------------------------------------------------------
+
+GATEWAY = "Unable to determine service/operation name to be authorized"
+
+
+def answered(
+    stubbed: Stubbed, entry: Entry, error: ClientError, codes: Any, region: str = "eu-west-3"
+) -> Index:
+    """The index of an entry whose first call is answered with an error; codes are AWS's list."""
+
+    def answer(operation: str, request: Answer) -> Answer:
+        if operation == "GetParametersByPath":
+            return dict(pages(codes)(request))
+        raise error
+
+    whole = WHOLE.model_copy(update={"entries": (entry,)})
+    return scan_region(stubbed(answer, region=region), whole)
+
+
+SIGNS = [
+    ("qbusiness", "UnknownOperationException", ""),
+    ("ses", "InvalidAction", "Unavailable Operation"),
+    ("omics", "AccessDeniedException", GATEWAY),
+    ("medialive", "NotFoundException", f"{GATEWAY}."),
+    ("comprehend", "InvalidRequestException", "UNSUPPORTED_OPERATION"),
+]
+
+
+@pytest.mark.parametrize(("service", "code", "message"), SIGNS)
+def test_a_sign_of_not_in_region_counts_only_if_the_list_agrees(
+    stubbed: Stubbed, service: str, code: str, message: str
+) -> None:
+    """OptInRequired and its like freed keys without any other evidence."""
+    entry, listed = entry_of(service), WHOLE.listed_as[service]
+    lacking = codes_of("us-east-1") - {listed}
+    index = answered(stubbed, entry, refusal(code, message), lacking)
+    (one,) = index.absent
+    assert (one.service.service, one.service.operation) == (service, entry.operation)
+    assert (one.service.code, one.service.host, one.service.deletes_data) == (listed, None, None)
+    assert (one.service.answer or "").startswith(code)
+    assert (index.gaps, index.read, one.controls) == ([], 0, ())
+    (region,) = references_to(KEY, (), [index]).absent or ()
+    assert (region.listed, bool(region.list_path)) == (len(lacking), True)
+
+    index = answered(stubbed, entry, refusal(code, message), lacking | {listed})
+    assert [gap.answer_class for gap in index.gaps] == ["not-in-region"]
+    assert (index.absent, index.read) == (set(), 1)
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ("OptInRequired", "You are not subscribed to this service."),
+        ("SubscriptionRequiredException", ""),
+        ("AccessDeniedException", f"{GATEWAY} for you"),
+        ("AccessDeniedException", "Macie is not enabled"),
+        ("UninitializedAccountException", ""),
+        ("ThrottlingException", "Rate exceeded"),
+    ],
+)
+def test_what_is_no_sign_is_a_gap_even_if_the_list_lacks_the_service(
+    stubbed: Stubbed, code: str, message: str
+) -> None:
+    lacking = codes_of("us-east-1") - {"qbusiness"}
+    index = answered(stubbed, QBUSINESS, refusal(code, message), lacking)
+    assert (index.absent, [gap.code for gap in index.gaps]) == (set(), [code])
+
+
+NEVER_ENABLED = [
+    ("macie2", "AccessDeniedException", "Macie is not enabled."),
+    ("mgn", "UninitializedAccountException", ""),
+    ("quicksight", "ResourceNotFoundException", "No subscription"),
+]
+
+
+@pytest.mark.parametrize(("service", "code", "message"), NEVER_ENABLED)
+def test_a_service_that_was_never_enabled_is_absent_with_the_page_that_says_so(
+    stubbed: Stubbed, service: str, code: str, message: str
+) -> None:
+    entry = next(one for one in WHOLE.entries if one.service == service and one.reach == "region")
+    index = answered(stubbed, entry, refusal(code, message), [])
+    (one,) = index.absent
+    assert (index.gaps, one.services, one.service.operation) == ([], None, entry.operation)
+    assert one.service.deletes_data
+    (region,) = references_to(KEY, (), [index]).absent or ()
+    assert (region.list_path, region.listed) == (None, 0)
+
+
+@pytest.mark.parametrize(
+    ("service", "code", "message", "answer_class"),
+    [
+        (
+            "auditmanager",
+            "AccessDeniedException",
+            "Please complete AWS Audit Manager setup from home page",
+            "never-enabled",
+        ),
+        (
+            "securitylake",
+            "ResourceNotFoundException",
+            "Security Lake isn't enabled for your account in any Regions",
+            "never-enabled",
+        ),
+        ("drs", "UninitializedAccountException", "Account not initialized", "never-enabled"),
+        (
+            "timestream-write",
+            "AccessDeniedException",
+            "Only existing Timestream for LiveAnalytics customers can access the service",
+            "closed",
+        ),
+        ("comprehend", "NotAuthorizedException", "isNotExpandingIn", "unclear"),
+    ],
+)
+def test_a_service_that_may_keep_what_it_held_is_a_gap(
+    stubbed: Stubbed, service: str, code: str, message: str, answer_class: str
+) -> None:
+    index = answered(stubbed, entry_of(service), refusal(code, message), codes_of("us-east-1"))
+    assert (index.absent, [gap.answer_class for gap in index.gaps]) == (set(), [answer_class])
+
+
+def test_a_sign_after_the_first_page_is_a_gap(stubbed: Stubbed) -> None:
+    def answer(operation: str, request: Answer) -> Answer:
+        if operation == "GetParametersByPath":
+            return dict(pages(codes_of("us-east-1") - {"qbusiness"})(request))
+        if "nextToken" in request:
+            raise refusal("UnknownOperationException")
+        return {"applications": [{"applicationId": "one"}], "nextToken": "more"}
+
+    first = QBUSINESS.model_copy(update={"then": (), "keys": ("applicationId",)})
+    whole = WHOLE.model_copy(update={"entries": (first,)})
+    index = scan_region(stubbed(answer, region="eu-west-3"), whole)
+    assert (index.absent, len(index.gaps)) == (set(), 1)
+
+
+@pytest.mark.parametrize("meaning", ["not-in-region", "never-enabled"])
+def test_a_page_belongs_to_a_sign_of_never_enabled_and_to_no_other(meaning: str) -> None:
+    page = None if meaning == "never-enabled" else "A page"
+    with pytest.raises(ValidationError):
+        Sign.model_validate({"code": "X", "meaning": meaning, "seen": "s", "deletes_data": page})
+
+
+def test_every_sign_names_operations_of_the_list_and_only_first_calls() -> None:
+    first = {(entry.service, entry.operation) for entry in WHOLE.entries}
+    for sign in WHOLE.signs:
+        assert bool(sign.services) == bool(sign.operations)
+        assert {(s, o) for s in sign.services for o in sign.operations} <= first
+        assert sign.seen
 
 
 # --- the codes ------------------------------------------------------------------------------------
@@ -522,7 +691,7 @@ def seen(*services: str, gaps: tuple[Any, ...] = (), found: tuple[Any, ...] = ()
     )
 
 
-GAP = {"service": "kendra", "region": "eu-west-3", "why": "ListIndices failed"}
+GAP = gap_of("kendra", "eu-west-3", "ListIndices failed").model_dump()
 FOUND = {"service": "kendra", "resource": "index", "region": "eu-west-3", "field": "KmsKeyId"}
 
 

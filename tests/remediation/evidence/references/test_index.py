@@ -6,6 +6,7 @@ import json
 from urllib.parse import quote
 
 import pytest
+from dead_key import gap_of
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,7 +16,7 @@ from keysweep.remediation.evidence.references.index import (
     key_names_within,
     references_to,
 )
-from keysweep.remediation.models import CoverageGap, KeyArn, Reference, Unreadable
+from keysweep.remediation.models import KeyArn, Reference, Unreadable
 
 ACCOUNT, REGION = "111122223333", "eu-west-1"
 ID = "0a1b2c3d-1111-2222-3333-444455556666"
@@ -91,12 +92,15 @@ def test_the_same_alias_of_another_account_is_no_twins() -> None:
     assert not is_found("arn:aws:kms:us-east-1:444455556666:alias/shop", TWIN)
 
 
-@pytest.mark.parametrize("aliases", [Unreadable(unreadable="denied"), None])
+@pytest.mark.parametrize(
+    "aliases", [Unreadable(unreadable="x", permission="kms:ListAliases"), None]
+)
 def test_fields_that_use_aliases_are_a_gap_while_the_keys_aliases_are_not_known(
     aliases: Unreadable | None,
 ) -> None:
     (gap,) = references_to(KEY, aliases, [index_of("alias/other")]).gaps
-    assert (gap.service, gap.permission) == ("kms", "kms:ListAliases")
+    permission = aliases.permission if aliases else None
+    assert (gap.service, gap.operation, gap.permission) == ("kms", "ListAliases", permission)
     assert references_to(KEY, aliases, [index_of(ID)]).gaps == ()
     assert references_to(KEY, aliases, [index_of(ID)]).found
 
@@ -106,8 +110,8 @@ def test_indexes_are_joined_and_every_gap_is_told() -> None:
     second.by_id[ID].append(
         Reference(service="ec2", resource="vol-1", region=REGION, field="KmsKeyId")
     )
-    first.gaps.append(CoverageGap(service="rds", region=REGION, why="denied"))
-    second.gaps.append(CoverageGap(service="route53", region=REGION, why="denied"))
+    first.gaps.append(gap_of(service="rds", region=REGION, why="denied"))
+    second.gaps.append(gap_of(service="route53", region=REGION, why="denied"))
     first.read, second.read = 3, 4
     joined = references_to(KEY, (), [first, second])
     assert [(ref.service, ref.resource) for ref in joined.found] == [("ec2", "vol-1"), ("s3", "b")]
@@ -229,6 +233,6 @@ def test_very_many_references_are_told_in_short_and_always_the_same() -> None:
 
 
 def test_gaps_are_told_once_and_always_in_one_order() -> None:
-    gaps = [CoverageGap(service=name, region=REGION, why="denied") for name in ("b", "a", "b")]
+    gaps = [gap_of(service=name, region=REGION, why="denied") for name in ("b", "a", "b")]
     told = references_to(KEY, (), [Index(gaps=gaps), Index(gaps=gaps[::-1])]).gaps
     assert [gap.service for gap in told] == ["a", "b"]

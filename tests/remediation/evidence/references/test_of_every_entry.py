@@ -232,7 +232,7 @@ def test_a_listing_that_hides_keys_is_a_gap_unless_it_is_empty(
     aws = Aws(entry)
     connection = stubbed(aws.answer)
     aws.client = connection.client(entry.service)
-    only = ReferenceList(version=1, absent=LIST.absent, entries=(entry,))
+    only = ReferenceList(version=1, signs=LIST.signs, entries=(entry,))
     (gap,) = scan_region(connection, only).gaps
     assert entry.hides is not None
     assert entry.hides in gap.why
@@ -244,7 +244,7 @@ def test_each_place_that_an_entry_claims_is_read(entry: Entry, stubbed: Callable
     aws = Aws(entry)
     connection = stubbed(aws.answer)
     aws.client = connection.client(entry.service)
-    only = ReferenceList(version=1, absent=LIST.absent, entries=(entry,))
+    only = ReferenceList(version=1, signs=LIST.signs, entries=(entry,))
     scan = scan_region if entry.reach == "region" else scan_account
     index = scan(connection, only)
     assert index.gaps == []

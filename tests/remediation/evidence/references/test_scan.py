@@ -25,6 +25,8 @@ from keysweep.remediation.models import Evidence, KeyArn
 REGION = "eu-west-1"
 KEY = "arn:aws:kms:eu-west-1:111122223333:key/0a1b2c3d-1111-2222-3333-444455556666"
 
+NO_POLICY = "User: x is not authorized because no identity-based policy allows the y action"
+
 Answer = dict[str, Any]
 Stubbed = Callable[..., Any]
 
@@ -50,8 +52,8 @@ TABLES = Entry.model_validate(
 )
 
 
-def listing(*entries: Entry, absent: tuple[Sign, ...] = ()) -> ReferenceList:
-    return ReferenceList(version=1, absent=absent, entries=entries)
+def listing(*entries: Entry, signs: tuple[Sign, ...] = ()) -> ReferenceList:
+    return ReferenceList(version=1, signs=signs, entries=entries)
 
 
 def refusal(code: str, message: str = "", operation: str = "Op") -> ClientError:
@@ -71,8 +73,8 @@ def answers(table: Mapping[str, Any]) -> Callable[[str, Answer], Answer]:
     return answer
 
 
-def scanned(connection: Any, *entries: Entry, absent: tuple[Sign, ...] = ()) -> Index:
-    return scan_region(connection, listing(*entries, absent=absent))
+def scanned(connection: Any, *entries: Entry, signs: tuple[Sign, ...] = ()) -> Index:
+    return scan_region(connection, listing(*entries, signs=signs))
 
 
 def named(index: Index) -> set[tuple[str, str]]:
@@ -90,12 +92,34 @@ def volume(name: str) -> Answer:
     "code", ["AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError"]
 )
 def test_a_denial_is_a_gap_with_the_permission_that_clears_it(stubbed: Stubbed, code: str) -> None:
-    table = {"DescribeVolumes": refusal(code), "ListTables": {"TableNames": []}}
+    table = {"DescribeVolumes": refusal(code, NO_POLICY), "ListTables": {"TableNames": []}}
     index = scanned(stubbed(answers(table)), VOLUMES, TABLES)
     (gap,) = index.gaps
     assert (gap.service, gap.region, gap.permission) == ("ec2", REGION, "ec2:DescribeVolumes")
-    assert gap.why == f"DescribeVolumes was denied ({code})"
+    assert (gap.operation, gap.code, gap.message) == ("DescribeVolumes", code, NO_POLICY)
+    assert gap.answer_class == "permission"
+    assert gap.why.endswith(f"{code}: {NO_POLICY}")
+    assert not gap.every_region
     assert index.read == 2
+
+
+@pytest.mark.parametrize(
+    ("message", "answer_class"),
+    [
+        ("", "unclear"),
+        ("User: x is not authorized to perform: y", "unclear"),
+        ("Your account is not authorized to make this call.", "closed"),
+        ("x with an explicit deny in a service control policy", "organization"),
+        ("x with an explicit deny in an identity-based policy", "permission"),
+        ("x because no resource-based policy allows the y action", "boundary"),
+    ],
+)
+def test_any_other_denial_names_no_permission(
+    stubbed: Stubbed, message: str, answer_class: str
+) -> None:
+    table = {"DescribeVolumes": refusal("AccessDeniedException", message)}
+    (gap,) = scanned(stubbed(answers(table)), VOLUMES).gaps
+    assert (gap.permission, gap.answer_class) == (None, answer_class)
 
 
 @pytest.mark.parametrize(
@@ -116,14 +140,15 @@ def test_every_other_trouble_is_a_gap_without_a_permission(
 ) -> None:
     (gap,) = scanned(stubbed(answers({"DescribeVolumes": error})), VOLUMES).gaps
     assert gap.permission is None
-    assert gap.why.startswith("DescribeVolumes failed (")
+    assert gap.operation == "DescribeVolumes"
+    assert gap.answer_class in {"unclear", "token", "network"}
 
 
 def test_items_that_cannot_be_read_are_counted(stubbed: Stubbed) -> None:
     def describe(request: Answer) -> Any:
         name = request["TableName"]
         if name.startswith("closed"):
-            return refusal("AccessDeniedException")
+            return refusal("AccessDeniedException", f"{NO_POLICY}: {name}")
         return {"Table": {"SSEDescription": {"KMSMasterKeyArn": KEY}}}
 
     names = ["open-1", "closed-1", "open-2", "closed-2"]
@@ -131,19 +156,40 @@ def test_items_that_cannot_be_read_are_counted(stubbed: Stubbed) -> None:
     index = scanned(stubbed(answers(table)), TABLES)
     (gap,) = index.gaps
     assert gap.permission == "dynamodb:DescribeTable"
-    assert "DescribeTable was denied (AccessDeniedException)" in gap.why
-    assert gap.why.endswith(" 2 of 4, such as closed-1")
+    assert "2 of 4" in gap.why
+    assert "closed-1" in gap.why
+    assert gap.message == f"{NO_POLICY}: <resource>"
     assert named(index) == {("dynamodb", "open-1"), ("dynamodb", "open-2")}
 
 
 def test_different_troubles_of_one_call_are_different_gaps(stubbed: Stubbed) -> None:
-    codes = {"a": "AccessDeniedException", "b": "InternalServerError"}
+    troubles = {
+        "a": refusal("AccessDeniedException", NO_POLICY),
+        "b": refusal("InternalServerError"),
+        "c": refusal("AccessDeniedException"),
+    }
     table = {
-        "ListTables": {"TableNames": list(codes)},
-        "DescribeTable": lambda request: refusal(codes[request["TableName"]]),
+        "ListTables": {"TableNames": list(troubles)},
+        "DescribeTable": lambda request: troubles[request["TableName"]],
     }
     gaps = scanned(stubbed(answers(table)), TABLES).gaps
-    assert {gap.permission for gap in gaps} == {"dynamodb:DescribeTable", None}
+    assert {(gap.code, gap.permission) for gap in gaps} == {
+        ("AccessDeniedException", "dynamodb:DescribeTable"),
+        ("AccessDeniedException", None),
+        ("InternalServerError", None),
+    }
+
+
+@pytest.mark.parametrize(("messages", "gaps"), [(20, 20), (21, 1)])
+def test_too_many_messages_of_one_call_are_one_gap(
+    stubbed: Stubbed, messages: int, gaps: int
+) -> None:
+    table = {
+        "ListTables": {"TableNames": [f"{number}" for number in range(messages)]},
+        "DescribeTable": lambda request: refusal("Odd", f"odd x{request['TableName']}"),
+    }
+    found = scanned(stubbed(answers(table)), TABLES).gaps
+    assert len({gap.message for gap in found}) == len(found) == gaps
 
 
 def test_what_was_read_before_a_page_failed_counts_and_the_rest_is_a_gap(stubbed: Stubbed) -> None:
@@ -154,7 +200,7 @@ def test_what_was_read_before_a_page_failed_counts_and_the_rest_is_a_gap(stubbed
 
     index = scanned(stubbed(answers({"DescribeVolumes": describe})), VOLUMES)
     assert named(index) == {("ec2", "vol-1")}
-    assert [gap.why for gap in index.gaps] == ["DescribeVolumes failed (cut off)"]
+    assert [(gap.code, gap.message) for gap in index.gaps] == [("TruncatedResponse", "cut off")]
 
 
 def test_pages_that_go_round_in_circles_are_a_gap(stubbed: Stubbed) -> None:
@@ -202,16 +248,9 @@ def test_an_empty_answer_is_nothing_and_leads_to_no_further_call(stubbed: Stubbe
 
 
 def test_a_declared_error_is_nothing(stubbed: Stubbed) -> None:
-    entry = VOLUMES.model_copy(update={"nothing": (Sign(code="NoneHere"),)})
+    entry = VOLUMES.model_copy(update={"nothing": ("NoneHere",)})
     assert scanned(stubbed(answers({"DescribeVolumes": refusal("NoneHere")})), entry).gaps == []
     assert scanned(stubbed(answers({"DescribeVolumes": refusal("NoneThere")})), entry).gaps
-
-
-def test_a_denial_is_nothing_only_in_the_declared_words(stubbed: Stubbed) -> None:
-    absent = (Sign(code="AccessDeniedException", saying="is not enabled"),)
-    for message, gaps in (("X is not enabled.", 0), ("not authorized", 1), ("", 1)):
-        table = {"DescribeVolumes": refusal("AccessDeniedException", message)}
-        assert len(scanned(stubbed(answers(table)), VOLUMES, absent=absent).gaps) == gaps
 
 
 @pytest.mark.parametrize(
@@ -231,12 +270,15 @@ def test_a_denial_is_nothing_only_in_the_declared_words(stubbed: Stubbed) -> Non
         ),
     ],
 )
-def test_a_service_that_was_never_taken_up_or_is_not_offered_is_nothing(
+def test_an_answer_that_looks_like_an_absence_is_a_gap_without_a_second_witness(
     stubbed: Stubbed, code: str, message: str
 ) -> None:
-    absent = references.reference_list().absent
+    signs = references.reference_list().signs
     table = {"DescribeVolumes": refusal(code, message)}
-    assert scanned(stubbed(answers(table)), VOLUMES, absent=absent).gaps == []
+    index = scanned(stubbed(answers(table)), VOLUMES, signs=signs)
+    (gap,) = index.gaps
+    assert gap.answer_class in {"not-in-region", "never-enabled"}
+    assert index.absent == set()
 
 
 @pytest.mark.parametrize(
@@ -251,9 +293,9 @@ def test_a_service_that_was_never_taken_up_or_is_not_offered_is_nothing(
     ],
 )
 def test_what_only_looks_like_it_is_a_gap(stubbed: Stubbed, code: str, message: str) -> None:
-    absent = references.reference_list().absent
+    signs = references.reference_list().signs
     table = {"DescribeVolumes": refusal(code, message)}
-    assert len(scanned(stubbed(answers(table)), VOLUMES, absent=absent).gaps) == 1
+    assert len(scanned(stubbed(answers(table)), VOLUMES, signs=signs).gaps) == 1
 
 
 def test_an_item_that_is_gone_again_is_nothing(stubbed: Stubbed) -> None:
@@ -465,13 +507,14 @@ def test_each_entry_is_asked_where_its_reach_says(stubbed: Stubbed) -> None:
 
 def test_unknown_regions_are_a_gap_of_each_service_that_needs_them(stubbed: Stubbed) -> None:
     table = {
-        "DescribeRegions": refusal("UnauthorizedOperation"),
+        "DescribeRegions": refusal("UnauthorizedOperation", NO_POLICY),
         "DescribeTrails": {"trailList": []},
         "ListSecrets": {"SecretList": []},
     }
     connection = stubbed(answers(table))
     (gap,) = scan_account(connection, listing(TRAILS, ZONES)).gaps
     assert (gap.service, gap.permission) == ("cloudtrail", "ec2:DescribeRegions")
+    assert (gap.operation, gap.every_region) == ("DescribeRegions", True)
     assert ("DescribeTrails", REGION) in {(op, region) for region, op, _ in connection.asked}
 
 

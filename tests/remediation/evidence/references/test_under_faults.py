@@ -28,7 +28,7 @@ ASKED = {
 WHOLE = reference_list()
 SOME = ReferenceList(
     version=1,
-    absent=WHOLE.absent,
+    signs=WHOLE.signs,
     entries=tuple(entry for entry in WHOLE.entries if (entry.service, entry.operation) in ASKED),
 )
 """Calls of each protocol, of one step and of two, and of each reach."""
@@ -134,11 +134,11 @@ def test_the_public_list_of_services_is_read_whole_with_the_given_credentials(
 ) -> None:
     connection = Accounts().connect(shop.account_region)
     path = absence.LIST_PATH.format(region=REGION)
-    codes = absence.public_codes(connection, REGION, path)
-    assert isinstance(codes, frozenset)
-    assert codes > absence.IN_EVERY_REGION | {*absence.CONTROLS}
+    services = absence.service_list(connection, REGION, path)
+    assert isinstance(services, absence.ServiceList)
+    assert services.codes > absence.IN_EVERY_REGION | {*absence.CONTROLS}
     server.fault("deny", service="ssm", operation="GetParametersByPath", times=None)
-    denied = absence.public_codes(connection, REGION, path)
+    denied = absence.service_list(connection, REGION, path)
     server.clear_faults()
     assert isinstance(denied, absence.Doubt)
     assert denied.permission == "ssm:GetParametersByPath"

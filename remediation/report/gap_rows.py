@@ -1,0 +1,58 @@
+"""Group coverage gaps into the rows that reports show: one for a Region that is closed."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from ..models import AnswerClass, CoverageGap
+
+OF_A_REGION: Final = frozenset({"organization", "token", "network"})
+"""Classes whose cause can be the Region's, whatever the service."""
+
+MANY_SERVICES: Final = 10
+"""From how many services on such a class counts as the Region's."""
+
+
+@dataclass(frozen=True)
+class GapRow:
+    """Coverage gaps with one cause."""
+
+    services: tuple[str, ...]
+    region: str
+    answer_class: AnswerClass
+    why: str
+    permission: str | None
+
+    @property
+    def position(self) -> tuple[tuple[str, ...], str, str]:
+        """For sorting."""
+        return self.services, self.region, self.why
+
+
+def gap_rows(gaps: Iterable[CoverageGap]) -> dict[CoverageGap, GapRow]:
+    """The row of each gap. Gaps of many services in a Region with the same class and code, which is
+    then the Region's, share one."""
+    regions: dict[tuple[str, AnswerClass, str], list[CoverageGap]] = defaultdict(list)
+    for gap in gaps:
+        regions[gap.region, gap.answer_class, gap.code].append(gap)
+    rows: dict[CoverageGap, GapRow] = {}
+    for (region, answer_class, _), alike in regions.items():
+        services = tuple(sorted({gap.service for gap in alike}))
+        if answer_class in OF_A_REGION and len(services) >= MANY_SERVICES:
+            why = f"such as {min(gap.why for gap in alike)}"
+            row = GapRow(services, region, answer_class, why, None)
+            rows |= dict.fromkeys(alike, row)
+        else:
+            rows |= {
+                gap: GapRow((gap.service,), region, answer_class, gap.why, gap.permission)
+                for gap in alike
+            }
+    return rows
+
+
+def services_text(row_services: tuple[str, ...]) -> str:
+    """The services of a row: names, or how many."""
+    return row_services[0] if len(row_services) == 1 else f"{len(row_services)} services"
