@@ -24,6 +24,8 @@ RESTRICTED = "444455556666"
 """A service control policy closes one of its Regions, which it has enabled."""
 OPT_IN = "555566667777"
 """Has enabled a Region that refuses the caller's token."""
+UNREACHED = "777788889999"
+"""Is in a Region in which one host cannot be found."""
 UNPERMITTED = "666677778888"
 """Its role lacks one permission."""
 
@@ -32,7 +34,9 @@ CLOSED_REGION = "us-west-2"
 OPT_IN_REGION = "me-south-1"
 
 CLASSES = ("absent", "not-in-region", "never-enabled", "closed", "organization", "unclear")
-REFUSING_REGIONS = ("eu-central-1", "eu-north-1", "eu-west-1", "us-east-2", "us-west-1")
+REFUSING_REGIONS = ("eu-central-1", "eu-north-1", "eu-west-1", "us-west-1")
+UNREACHED_REGION = "us-east-2"
+"""Has a host without a record, of a service that AWS's list names."""
 
 
 @dataclass(frozen=True)
@@ -150,6 +154,7 @@ TRUTH = (
     Truth(RESTRICTED, "eu-west-1", "dead-restricted"),
     Truth(OPT_IN, "eu-west-1", "dead-opt-in"),
     Truth(UNPERMITTED, "eu-west-1", "dead-unpermitted"),
+    Truth(UNREACHED, UNREACHED_REGION, "dead-unreached"),
 )
 
 

@@ -1,0 +1,96 @@
+"""Runs of the command in the accounts of the profile `ordinary`, through AWS's own hosts.
+
+The reference list is cut to the calls that the profile refuses and those that show its resources.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+from collections.abc import Iterator
+from unittest import mock
+
+import pytest
+from command_runs import share_models
+from prowler_records import prowler_record
+
+from embedded_aws import network, ordinary
+from embedded_aws.ordinary import TRUTH
+from embedded_aws.process import EmbeddedAws
+from embedded_aws.refusals import table
+from keysweep.remediation.aws import Access, Accounts, ClientSettings
+from keysweep.remediation.evidence import Collector, references
+from keysweep.remediation.evidence.references.entries import ReferenceList, reference_list
+from keysweep.remediation.findings import read_results
+from keysweep.remediation.plan import Plan
+from keysweep.remediation.planner import build
+from keysweep.remediation.policy import Policy
+
+SHOWING = {("ec2", "DescribeVolumes"), ("sqs", "ListQueues")}
+READ = (
+    SHOWING
+    | {(row.service, row.operation) for row in table().rows}
+    | {
+        (entry.service, entry.operation)
+        for entry in reference_list().entries
+        for host in table().hosts
+        if entry.service == host.service
+    }
+)
+"""The calls that the profile refuses, and those that show its resources."""
+EVERYWHERE = {
+    (entry.service, entry.operation)
+    for entry in reference_list().entries
+    if entry.reach == "every-region" and (entry.service, entry.operation) in READ
+}
+
+
+def cut() -> ReferenceList:
+    """The entries of these calls."""
+    whole = reference_list()
+    kept = tuple(one for one in whole.entries if (one.service, one.operation) in READ)
+    return whole.model_copy(update={"entries": kept})
+
+
+def records(aws: EmbeddedAws, *accounts: str) -> str:
+    """Prowler's results with the keys of these accounts; by default of all."""
+    arns = [
+        aws.key_arn(one.account, one.region, one.name)
+        for one in TRUTH
+        if not accounts or one.account in accounts
+    ]
+    return json.dumps([prowler_record(arn, aws.now()) for arn in arns])
+
+
+def operator(aws: EmbeddedAws) -> dict[str, str]:
+    """The environment of the quiet account's operator, who calls AWS's own hosts."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    return network.without_endpoint({**kept, **aws.environment(ordinary.QUIET), "COLUMNS": "160"})
+
+
+@contextlib.contextmanager
+def in_front_of(aws: EmbeddedAws) -> Iterator[None]:
+    """AWS's own hosts, and the cut list."""
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        mock.patch.object(references, "reference_list", cut),
+        mock.patch("botocore.endpoint.time.sleep"),  # between the attempts of what has no host
+        network.leading_to(aws.endpoint),
+    ):
+        share_models(patch)
+        yield
+
+
+def make_plan(aws: EmbeddedAws, policy: Policy) -> Plan:
+    """Plan every key of the profile, as a role of its account."""
+    results = read_results(["-"], io.BytesIO(records(aws).encode()))
+    with in_front_of(aws), mock.patch.dict(os.environ, operator(aws), clear=True):
+        accounts = Accounts(Access(role_name=ordinary.ROLE), ClientSettings(quota_share=100))
+        return build(results, policy, Collector(accounts))
+
+
+def names(aws: EmbeddedAws) -> dict[str, str]:
+    """Names of the profile's keys by ARN."""
+    return {aws.key_arn(one.account, one.region, one.name): one.name for one in TRUTH}
