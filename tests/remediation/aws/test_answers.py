@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from botocore.exceptions import (
     BotoCoreError,
@@ -263,11 +265,13 @@ def test_a_message_is_the_same_in_every_account_and_region(
         f"0a1b2c3d-0a1b-0a1b-0a1b-{account}. Encoded authorization failure message: x{account}-_"
     )
 
-    assert shorten(message) == (
-        "User: <arn> is not authorized to perform: x:Y on resource: <arn>, in account <account>, "
-        "Region <region> (Request ID: <id>, host https://x.<region>.amazonaws.com) <principal>, "
-        "<id>. Encoded authorization failure message: <encoded>"
-    )
+    short = shorten(message)
+    assert re.findall("<[a-z]+>", short) == [
+        *("<arn>", "<arn>", "<account>", "<region>", "<id>", "<region>"),
+        *("<principal>", "<id>", "<encoded>"),
+    ]
+    assert "host https://x.<region>.amazonaws.com)" in short
+    assert all(part not in short for part in (account, account[::-1], region, "jane", "\n"))
 
 
 @pytest.mark.parametrize("name", ["invoices", "a.b+c", "team/invoices"])
