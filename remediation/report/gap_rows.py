@@ -23,6 +23,7 @@ class GapRow:
     services: tuple[str, ...]
     region: str
     answer_class: AnswerClass
+    code: str
     why: str
     permission: str | None
 
@@ -39,15 +40,15 @@ def gap_rows(gaps: Iterable[CoverageGap]) -> dict[CoverageGap, GapRow]:
     for gap in gaps:
         regions[gap.region, gap.answer_class, gap.code].append(gap)
     rows: dict[CoverageGap, GapRow] = {}
-    for (region, answer_class, _), alike in regions.items():
+    for (region, answer_class, code), alike in regions.items():
         services = tuple(sorted({gap.service for gap in alike}))
         if answer_class in OF_A_REGION and len(services) >= MANY_SERVICES:
             why = f"such as {min(gap.why for gap in alike)}"
-            row = GapRow(services, region, answer_class, why, None)
+            row = GapRow(services, region, answer_class, code, why, None)
             rows |= dict.fromkeys(alike, row)
         else:
             rows |= {
-                gap: GapRow((gap.service,), region, answer_class, gap.why, gap.permission)
+                gap: GapRow((gap.service,), region, answer_class, code, gap.why, gap.permission)
                 for gap in alike
             }
     return rows

@@ -15,7 +15,9 @@ from botocore.exceptions import (
     ReadTimeoutError,
 )
 
+from embedded_aws.refusals import PAGE, Row, table
 from keysweep.remediation.aws.answers import answer_of, classify, shorten
+from keysweep.remediation.evidence.references.entries import reference_list
 
 USER = "User: arn:aws:sts::111122223333:assumed-role/Audit/jane.doe@example.com is not authorized"
 BARE = f"{USER} to perform: ecr:DescribeRepositories"
@@ -180,6 +182,21 @@ def test_an_answer_that_was_seen_has_its_class(
     code: str, message: str, expected: str | None
 ) -> None:
     assert classify(code, message) == (expected or EXPECTED[message])
+
+
+@pytest.mark.parametrize("row", table().rows, ids=lambda row: f"{row.operation} {row.code}")
+def test_each_refusal_of_an_ordinary_account_is_of_its_class_or_a_sign(row: Row) -> None:
+    text = row.message.format(
+        who="arn:aws:iam::111122223333:user/x", account="1", region="eu-west-1"
+    )
+    error = {"Code": row.code, "Message": PAGE.decode() if row.page else text}
+    answer = answer_of(ClientError({"Error": error}, row.operation))
+    entries = {(one.service, one.operation): one for one in reference_list().entries}
+
+    if row.answered == "absent":
+        assert reference_list().sign(entries[row.service, row.operation], answer)
+    else:
+        assert answer.answer_class == row.answered
 
 
 DENIALS = [

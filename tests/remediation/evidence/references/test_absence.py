@@ -705,8 +705,20 @@ FOUND = {"service": "kendra", "resource": "index", "region": "eu-west-3", "field
         (seen(), seen("kendra"), True),
         (seen("qbusiness"), seen("kendra"), True),
         (seen(gaps=(GAP,)), seen("kendra"), False),
+        (seen(gaps=(GAP,)), seen(gaps=({**GAP, "why": "for 3 of 4"},)), False),
+        (seen(gaps=(GAP,)), seen(gaps=({**GAP, "message": "another answer"},)), True),
     ],
-    ids=["the same", "offered", "used", "unreadable", "gone", "another", "a gap before"],
+    ids=[
+        "the same",
+        "offered",
+        "used",
+        "unreadable",
+        "gone",
+        "another",
+        "a gap before",
+        "counted",
+        "answer",
+    ],
 )
 def test_an_absence_that_appears_is_a_difference_and_one_that_ends_is_none(
     before: Evidence, now: Evidence, differs: bool
