@@ -1,4 +1,4 @@
-"""Read whole files and write private ones atomically, without following symbolic links."""
+"""Read whole files, and write private files atomically without following symbolic links."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from .errors import BadInput, Refused
 
 
 def write_private(path: Path, text: str | Iterable[str]) -> None:
-    """Write the text atomically, readable only by the owner (mode 0600).
+    """Write text atomically, readable only by the owner (mode 0600).
 
-    A large text may come in parts. A symbolic link at `path` is replaced, not followed. Raises
-    BadInput if the file could not be written.
+    A large text can be an iterable of parts. A symbolic link at `path` is replaced, not followed.
+    Raises BadInput if the file could not be written.
     """
     try:
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
@@ -39,14 +39,14 @@ def write_private(path: Path, text: str | Iterable[str]) -> None:
 
 
 def ascii_json(document: str) -> str:
-    """The same JSON in ASCII: no control sequence or text direction reaches a terminal."""
+    """Return the same JSON in ASCII, without control or text direction characters."""
     return re.sub("[^\n -~]", lambda found: json.dumps(found[0])[1:-1], document)
 
 
 def json_with_list(document: str, name: str, values: Iterable[str]) -> Iterator[str]:
-    """A JSON object, indented by two, with one more member: a list of such documents.
+    """Add a list of JSON documents to a JSON object, both indented by two.
 
-    Yields ASCII parts, one for each value, so that a long list needs no second copy.
+    Yields ASCII parts, one for each value, so that a long list is not copied.
     """
     yield ascii_json(document).removesuffix("\n}") + f',\n  "{name}": ['
     end = "]"
@@ -58,7 +58,7 @@ def json_with_list(document: str, name: str, values: Iterable[str]) -> Iterator[
 
 
 def demand_writable(path: Path | None) -> None:
-    """Raise BadInput if no file can be written there, before any work is done."""
+    """Raise BadInput, before any work is done, if the file cannot be written."""
     if path is None:
         return
     try:
@@ -69,33 +69,33 @@ def demand_writable(path: Path | None) -> None:
 
 
 def read_text(path: Path) -> str:
-    """The text of a file that keysweep wrote. Raises BadInput if it could not be read."""
+    """Read the text of a file that Keysweep wrote. Raises BadInput if it could not be read."""
     try:
         return path.read_text(encoding="utf-8")
     except OSError as error:
         raise _unreadable(path, error) from error
     except UnicodeDecodeError as error:
         raise BadInput(
-            f"{path}: Not UTF-8 text (byte {error.start}). Fix: give the file as keysweep wrote it."
+            f"{path}: Not UTF-8 text (byte {error.start}). Fix: pass the file as Keysweep wrote it."
         ) from error
 
 
 def read_at_most(path: Path, limit: int) -> bytes:
-    """Read a whole file or pipe. Raises BadInput if it cannot be read or has more bytes."""
+    """Read a file or pipe. Raises BadInput if it could not be read or exceeds `limit` bytes."""
     try:
         with path.open("rb") as stream:
             content = stream.read(limit + 1)
     except (OSError, ValueError) as error:
         why = (error.strerror if isinstance(error, OSError) else None) or "not a file"
-        raise BadInput(f"{path}: cannot be read: {why}") from error
+        raise BadInput(f"{path}: could not be read: {why}") from error
     if len(content) > limit:
-        raise BadInput(f"{path}: has more than {limit // 1024 // 1024} MiB; give another file")
+        raise BadInput(f"{path}: has more than {limit // 1024 // 1024} MiB; pass another file")
     return content
 
 
 @contextmanager
 def read_stream(path: Path) -> Iterator[BinaryIO]:
-    """A file that keysweep wrote, to read in parts. Raises BadInput if it could not be read."""
+    """Open a file that Keysweep wrote. Raises BadInput if it could not be read."""
     try:
         with path.open("rb") as file:
             yield file
@@ -105,10 +105,10 @@ def read_stream(path: Path) -> Iterator[BinaryIO]:
 
 @contextmanager
 def locked(path: Path, busy: str) -> Iterator[None]:
-    """Hold the operating system's lock on a file; it ends with the process.
+    """Lock a file, at most until the process ends.
 
-    Raises Refused with `busy` if another process holds it. On a file system without locks for files
-    open for reading, the journal's lock is the only one.
+    Raises Refused with `busy` if another process has the lock. Some file systems cannot lock a file
+    that is open for reading; then only the journal is locked.
     """
     try:
         handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)

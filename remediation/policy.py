@@ -1,4 +1,4 @@
-"""The decision policy: what a team allows Keysweep to schedule. Never AWS's key or IAM policies.
+"""The decision policy: which keys Keysweep may schedule. Not a key policy or an IAM policy.
 
 `policy_file` reads it from YAML. The default is `policies/retirement.yaml`.
 """
@@ -28,14 +28,14 @@ from .key_globs import OF_KEYS_ALONE, can_match_alias, can_match_key
 from .models import Evidence, KeyArn, Model
 
 ALL: Final = "all"
-"""The word for every key."""
+"""Matches every key."""
 
 MIN_WINDOW_DAYS: Final = 7
 MAX_WINDOW_DAYS: Final = 30
-"""AWS's bounds ("ScheduleKeyDeletion", AWS KMS API Reference); botocore lets 1 to 365 through."""
+"""AWS's limits ("ScheduleKeyDeletion", AWS KMS API Reference). botocore allows 1 to 365."""
 
 MAX_DAYS: Final = 36_500
-"""A hundred years; more is a typing error."""
+"""A hundred years. More is probably a typing error."""
 
 _ACCOUNT: Final = re.compile(r"[0-9]{12}", re.ASCII)
 _REGION: Final = re.compile(r"[a-z]{2,}(-[a-z]+)+-[0-9]+", re.ASCII)
@@ -48,7 +48,7 @@ _PROBES: Final = tuple(
         ("ap-south-3", "8", "mrk-" + "8" * 32),
     )
 )
-"""Keys that have nothing in common but what every key of a partition has."""
+"""Keys that share only what all keys of a partition share."""
 
 
 def _account(text: str) -> str:
@@ -64,7 +64,7 @@ def _region(text: str) -> str:
 
 
 def _day(value: object) -> object:
-    """Only what is plainly a day: pydantic would take numbers for seconds since 1970."""
+    """Accept only dates. Pydantic would read numbers as seconds since 1970."""
     if isinstance(value, datetime) or not isinstance(value, date | str):
         raise ValueError(  # noqa: TRY004 - pydantic turns ValueError alone into its own
             f"{str(value)!r} is not a date. Fix: write it as 2026-12-31"
@@ -73,7 +73,7 @@ def _day(value: object) -> object:
 
 
 def _key_glob(glob: str) -> str:
-    """An entry that names keys by ARN: it must be able to match, and not match all by accident."""
+    """Check a key ARN or glob: it must match some keys, but not all of them by accident."""
     if glob == ALL:
         return glob
     if any(
@@ -99,7 +99,7 @@ def _literal_arn(text: str) -> None:
 
 
 def _protected(glob: str) -> str:
-    """The same, and aliases: `alias/NAME` or the ARN of an alias, with globs."""
+    """Check a key ARN or glob, or a glob of aliases: `alias/NAME` or the ARN of an alias."""
     if can_match_alias(glob) and not can_match_key(glob):
         return glob
     if glob.startswith("alias/"):
@@ -109,12 +109,12 @@ def _protected(glob: str) -> str:
 
 @dataclass(frozen=True)
 class KnownNames:
-    """What the exceptions of a policy file may name: the validation context of its model."""
+    """Valid names in the exceptions of a policy file: the validation context of its model."""
 
     rules: tuple[str, ...]
     """Ids of all rules."""
     services: Callable[[], Collection[str]]
-    """Services of the reference list; called only for a policy that names one."""
+    """Returns the services of the reference list. Called only if the policy names one."""
 
 
 def _rule(rule: str, info: ValidationInfo) -> str:
@@ -152,7 +152,7 @@ ProtectedGlob = Annotated[str, AfterValidator(_protected)]
 
 
 class _Written(Model):
-    """A part of the file that people write; the docstrings of its fields are their meaning."""
+    """Part of the policy file. The docstrings of its fields are published as documentation."""
 
     model_config = ConfigDict(use_attribute_docstrings=True)
 
@@ -161,11 +161,11 @@ class RuleException(_Written):
     """One rule lifted for one key, or for the keys of a glob, until a date."""
 
     key: KeyGlob
-    """Key ARN or glob of ARNs; the word `all` means every key."""
+    """Key ARN or glob of ARNs; `all` means every key."""
     rule: Annotated[str, AfterValidator(_rule)]
     """Id of the rule."""
     reason: Text
-    """Why, for people who review the plan."""
+    """Reason, shown to reviewers of the plan."""
     until: Annotated[date, BeforeValidator(_day)]
     """Last day (UTC) on which the exception applies."""
 
@@ -179,23 +179,23 @@ class RuleException(_Written):
 
 
 class CoverageException(_Written):
-    """A service of the reference list that may stay unread."""
+    """A service of the reference list whose coverage gaps hold no key."""
 
     service: Annotated[str, AfterValidator(_service)]
-    """Name of the service, as the reference list has it."""
+    """Name of the service in the reference list."""
     regions: Annotated[tuple[Region, ...], Field(min_length=1)] | None = None
-    """Regions to which this applies; left out: every Region."""
+    """Regions to which this applies; omitted: every Region."""
     reason: Text
-    """Why, for people who review the plan."""
+    """Reason, shown to reviewers of the plan."""
 
 
 class AccountScope(_Written):
     """Accounts whose keys may be scheduled; an empty allow list allows every account."""
 
     allow: tuple[AccountId, ...] = ()
-    """These alone."""
+    """Only these."""
     deny: tuple[AccountId, ...] = ()
-    """Never these; wins over allow."""
+    """Never these; takes precedence over `allow`."""
 
     def admits(self, account_id: str) -> bool:
         """Whether the lists allow this account."""
@@ -206,9 +206,9 @@ class RegionScope(_Written):
     """Regions whose keys may be scheduled; an empty allow list allows every Region."""
 
     allow: tuple[Region, ...] = ()
-    """These alone."""
+    """Only these."""
     deny: tuple[Region, ...] = ()
-    """Never these; wins over allow."""
+    """Never these; takes precedence over `allow`."""
 
     def admits(self, region: str) -> bool:
         """Whether the lists allow this Region."""
@@ -220,27 +220,27 @@ def _admits(name: str, allow: Collection[str], deny: Collection[str]) -> bool:
 
 
 class OverridableDays(_Written):
-    """Values that an override may set; one left out stays as it is."""
+    """Values that an override can set. Others are unchanged."""
 
     pending_window_days: Window | None = None
     """Days between scheduling and deletion of these keys."""
     min_age_days: Days | None = None
-    """Days of age that these keys must have reached."""
+    """Minimum age of these keys in days."""
     min_days_disabled: Days | None = None
-    """Days for which these keys must have been disabled."""
+    """Minimum number of days for which these keys have been disabled."""
     min_days_unused: Days | None = None
-    """Days since the last successful use of these keys, at least."""
+    """Minimum number of days since the last successful use of these keys."""
     max_finding_age_days: Days | None = None
-    """Days of age that the newest finding of these keys may have."""
+    """Maximum age in days of the newest finding about these keys."""
 
 
 class Override(_Written):
-    """Other numbers for some accounts and Regions. Later overrides win over earlier ones."""
+    """Other values for some accounts and Regions. Later overrides take precedence."""
 
     accounts: Annotated[tuple[AccountId, ...], Field(min_length=1)] | None = None
-    """Account ids; left out: every account."""
+    """Account IDs; omitted: every account."""
     regions: Annotated[tuple[Region, ...], Field(min_length=1)] | None = None
-    """Regions; left out: every Region."""
+    """Regions; omitted: every Region."""
     set: OverridableDays
     """The values in force there."""
 
@@ -269,21 +269,21 @@ class Policy(_Written):
     version: Literal[1] = 1
     """Version of the format."""
     pending_window_days: Window = 30
-    """Days between scheduling and deletion, in which it can be cancelled."""
+    """Days between scheduling and deletion. Until then, the deletion can be cancelled."""
     max_keys: Annotated[int, Field(strict=True, ge=0)] = 25
     """A plan that would schedule more keys is refused."""
     min_age_days: Days = 30
-    """A key must be at least this old."""
+    """Minimum age of a key in days."""
     min_days_disabled: Days = 30
-    """A key must have been disabled for at least this long."""
+    """Minimum number of days for which a key has been disabled."""
     min_days_unused: Days = 90
-    """The last successful use of a key must be at least this long ago."""
+    """Minimum number of days since the last successful use of a key."""
     plan_expires_days: Days = 7
-    """A plan can be applied for this long."""
+    """Number of days for which a plan can be applied."""
     max_finding_age_days: Days = 7
-    """A key whose newest finding is older is held (rule stale-finding)."""
+    """Maximum age in days of the newest finding about a key (rule stale-finding)."""
     protected_tag: Text = "keysweep:keep"
-    """A key with this tag is kept, whatever the tag's value. The IAM documents name the default."""
+    """A key with this tag is on hold, whatever the value. The IAM documents use the default."""
     protected_phrases: tuple[Phrase, ...] = (
         "do not delete",
         "do not destroy",
@@ -302,28 +302,28 @@ class Policy(_Written):
         "litigation hold",
         "retain",
     )
-    """A key whose description or tag has one of these phrases is kept (rule protected-tag). Case
-    and what stands between the words do not matter."""
+    """A key with one of these phrases in its description or a tag is on hold (rule
+    protected-tag). Case, spaces and punctuation between the words are ignored."""
     protected_keys: tuple[ProtectedGlob, ...] = ()
-    """Keys that are never scheduled: ARNs, globs of ARNs, or aliases as `alias/NAME`; or `all`."""
+    """Keys that are never scheduled: ARNs, globs of ARNs, aliases as `alias/NAME`, or `all`."""
     accounts: AccountScope = AccountScope()
     """Accounts whose keys may be scheduled."""
     regions: RegionScope = RegionScope()
     """Regions whose keys may be scheduled."""
     overrides: tuple[Override, ...] = ()
-    """Other numbers for some accounts and Regions."""
+    """Other values for some accounts and Regions."""
     quota_share: Annotated[float, Field(strict=True, gt=0, le=1)] = 0.8
-    """Share of AWS's request quotas that Keysweep takes at most."""
+    """Highest share of AWS's request quotas that Keysweep uses."""
     owner_tags: tuple[Text, ...] = ("owner", "team", "contact")
-    """Tags that name a key's owner, best first."""
+    """Tags that name the owner of a key, in order of preference."""
     exceptions: tuple[RuleException, ...] = ()
-    """One rule lifted for one key, or for the keys of a glob, until a day."""
+    """Rules lifted for single keys or globs, until a date."""
     coverage_exceptions: tuple[CoverageException, ...] = ()
-    """Services whose resources may stay unread."""
+    """Services whose coverage gaps hold no key."""
 
     @property
     def protects_aliases(self) -> bool:
-        """Whether `protected_keys` may name aliases, so that they must be read."""
+        """Whether `protected_keys` can match aliases, which must then be read."""
         return any(glob != ALL and OF_KEYS_ALONE not in glob for glob in self.protected_keys)
 
     def protecting(self, key_arn: KeyArn, aliases: Collection[str]) -> Iterator[str]:
@@ -335,7 +335,7 @@ class Policy(_Written):
                 yield glob
 
     def coverage_exception_for(self, service: str, region: str) -> CoverageException | None:
-        """The entry that lets this service of the reference list stay unread in this Region."""
+        """The exception for coverage gaps of this service in this Region."""
         return next(
             (
                 gap
@@ -370,14 +370,14 @@ class Policy(_Written):
 
 
 class PolicyFile(Policy):
-    """The file says its version itself, so that a foreign file is not taken for a policy."""
+    """A policy file. Its version is required, so that other files are not read as policies."""
 
     version: Literal[1]
     """Version of the format."""
 
 
 def policies_folder() -> Path:
-    """The installed `policies` folder: data only, so it is found without importing it."""
+    """The installed `policies` folder, found without importing it."""
     spec = importlib.util.find_spec("keysweep.policies")
     if spec is None or not spec.submodule_search_locations:
         raise BadInput("The policies folder of keysweep is not installed. Fix: reinstall keysweep")

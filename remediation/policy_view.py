@@ -1,4 +1,4 @@
-"""The effective policy for `keysweep policy`: values, rules and their needs, references."""
+"""View of the effective policy for `keysweep policy`: values, rules, evidence, references."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class ValueView(Model):
     """One setting of the policy."""
 
     name: str
-    """As in the file; `accounts.allow` for a nested one."""
+    """Name in the file, such as `max_keys` or `accounts.allow`."""
     value: Value
     default: Value
     meaning: str
@@ -30,16 +30,16 @@ class ExceptionView(Model):
     key: str
     reason: str
     until: str
-    """The last day on which it counts, as 2026-12-31."""
+    """Last day (UTC) of the exception, YYYY-MM-DD."""
     state: Literal["in force", "over"]
 
 
 class NeedView(Model):
-    """A piece of evidence that a rule needs, and what reading it takes."""
+    """A piece of evidence that a rule needs, with the cost and permissions to read it."""
 
     piece: str
     cost: str
-    """The class of cost, cheapest first as in `Cost`; `not read` where no source reads it."""
+    """Cost class, as in `Cost`; `not read` if no source reads it."""
     permissions: tuple[str, ...]
 
 
@@ -54,7 +54,7 @@ class RuleView(Model):
 
 
 class OverrideView(Model):
-    """Other values for some accounts and Regions; an empty list means all of them."""
+    """Other values for some accounts and Regions; an empty list means all."""
 
     accounts: tuple[str, ...]
     regions: tuple[str, ...]
@@ -62,14 +62,14 @@ class OverrideView(Model):
 
 
 class CoverageExceptionView(Model):
-    """A service that may stay unread."""
+    """A service whose coverage gaps hold no key."""
 
     service: str
     reason: str
 
 
 class ReferencesView(Model):
-    """The reference list: how much is asked about resources that name a key."""
+    """Size of the reference list, and its coverage exceptions."""
 
     services: int
     entries: int
@@ -78,7 +78,7 @@ class ReferencesView(Model):
 
 
 class PolicyView(Model):
-    """Everything that `keysweep policy` shows."""
+    """The effective policy."""
 
     values: tuple[ValueView, ...]
     overrides: tuple[OverrideView, ...]
@@ -87,7 +87,7 @@ class PolicyView(Model):
 
 
 def describe_policy(policy: Policy, now: datetime) -> PolicyView:
-    """The policy as it counts at a moment, with the rules and references that it steers."""
+    """View the policy in force at a time, with the rules and references that it affects."""
     return PolicyView(
         values=tuple(_values(policy)),
         overrides=tuple(
@@ -153,7 +153,7 @@ def _rule(rule: Rule, policy: Policy, now: datetime) -> RuleView:
 
 
 def need(piece: str) -> NeedView:
-    """What reading a piece of evidence takes."""
+    """Cost and permissions to read a piece of evidence."""
     source = SOURCES.get(piece)
     if source is None:
         return NeedView(piece=piece, cost="not read", permissions=())

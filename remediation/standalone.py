@@ -1,6 +1,6 @@
-"""Where the checks are, and whether the scanners run them: `keysweep path` and `keysweep verify`.
+"""Run `keysweep path` and `keysweep verify`.
 
-Standard library only: both are answered in a scanner's environment too.
+Standard library only, because both also run in the environment of a scanner.
 """
 
 from __future__ import annotations
@@ -22,11 +22,14 @@ PATH_PARAMETERS: Final[tuple[Parameter, ...]] = (
 
 PATH_ABOUT: Final = "Print the folder of checks to pass to a scanner."
 PATH_EXAMPLE: Final = 'prowler aws -x "$(keysweep path prowler)"'
-"""What the help says besides."""
+"""Description and example in the help."""
 
 
 def main(arguments: list[str]) -> int:
-    """Answer `path` or `verify`; returns the exit code. Raises BadInput for a log's file."""
+    """Run `path` or `verify` and return the exit code.
+
+    Raises BadInput if the log file cannot be written.
+    """
     import argparse
 
     command, *rest = arguments
@@ -46,11 +49,11 @@ def main(arguments: list[str]) -> int:
             from . import diagnostics
 
             logs.enter_context(diagnostics.to_file(Path(log_file)))
-        return _answer(command, rest)
+        return _run(command, rest)
 
 
-def _answer(command: str, rest: list[str]) -> int:
-    # Each imports what it needs when it is asked: people put `keysweep path` into a scanner's call.
+def _run(command: str, rest: list[str]) -> int:
+    # Imports are lazy because `keysweep path` is part of scanner commands and must be fast.
     if command == "verify":
         from .verify import command as verify
 

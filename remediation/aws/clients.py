@@ -1,6 +1,6 @@
-"""The one way to a client: paced, with whole answers, and with retries that are said explicitly.
+"""Create AWS clients: rate limited, without truncated responses, with an explicit retry mode.
 
-botocore is imported when the first client is made, so that commands without AWS start at once.
+The first client imports botocore, so that commands without AWS start quickly.
 """
 
 from __future__ import annotations
@@ -28,30 +28,30 @@ if TYPE_CHECKING:
 _log: Final = logging.getLogger(__name__)
 
 MOST_CLIENTS: Final = 256
-"""Clients kept at a time: three or four of each of the accounts and Regions that are worked on side
-by side. Those that a scan of references used once go first. Each has connections and up to a
-megabyte."""
+"""Clients to keep: three or four for each account-Region in progress. The least recently used are
+closed first. Each has connections and takes up to a megabyte."""
 
 OPEN_FILES: Final = 4096
-"""Connections and files that a run may have open; shells allow 256 or 1,024 unless asked."""
+"""Open connections and files of a run. Shells allow 256 or 1,024 by default."""
 
 
 @dataclass(frozen=True)
 class ClientSettings:
-    """How a run calls AWS. Times in seconds."""
+    """How a run calls AWS. Times are in seconds."""
 
     quota_share: float = SHARE
-    """Share of AWS's request quotas that is taken at most."""
+    """Highest share of AWS's request quotas to use."""
     connect_timeout: float = 5
     read_timeout: float = 30
     attempts: int = 5
-    """For a read, the first one included. A write always goes out once."""
+    """Attempts of a read, including the first. A write has one."""
 
     def config(self, *, writes: bool) -> Config:
-        """The configuration of a client.
+        """Configuration of a client.
 
-        The retry mode is explicit, since botocore's default differs by version. A write is never
-        retried: a retry would meet its own success (rule 5 of docs/safety.md).
+        The retry mode is explicit because botocore's default differs by version. A write is never
+        retried: the retry could not tell its own success from another's (rule 5 of
+        docs/safety.md).
         """
         from botocore.config import Config
 
@@ -66,12 +66,12 @@ class ClientSettings:
 
 @cache
 def _user_agent() -> str:
-    """What CloudTrail shows; read once, since that takes a sixth of what a client takes."""
+    """User agent in CloudTrail. Cached: reading the version takes a sixth of creating a client."""
     return f"keysweep/{version('keysweep')}"
 
 
 class Clients:
-    """Makes clients, and keeps the ones used last. Thread-safe, as its clients are."""
+    """Create clients and keep the most recently used. Thread-safe, as are its clients."""
 
     def __init__(self, settings: ClientSettings | None = None, most: int = MOST_CLIENTS) -> None:
         self._settings = settings or ClientSettings()
@@ -93,22 +93,22 @@ class Clients:
         *,
         writes: bool = False,
     ) -> Any:
-        """A client, kept from before or new."""
-        wanted = (session, service, region, writes)
-        with self._lock:  # no network: a session is not thread-safe, and makes a client in 5 ms
-            client = self._kept.get(wanted)
+        """Return a client, kept or new."""
+        key = (session, service, region, writes)
+        with self._lock:  # sessions are not thread-safe; takes 5 ms and sends nothing
+            client = self._kept.get(key)
             if client is None:
-                client = self._kept[wanted] = self.make(
+                client = self._kept[key] = self.make(
                     session, account_id, service, region, writes=writes
                 )
-            self._kept.move_to_end(wanted)
+            self._kept.move_to_end(key)
             old = self._kept.popitem(last=False)[1] if len(self._kept) > self._most else None
         if old is not None:
-            old.close()  # a thread that still calls it opens its own connection
+            old.close()  # a thread that still uses it opens a new connection
         return client
 
     def limited_to(self, session: Session, operations: Operations) -> Session:
-        """A session for calls of these operations only: faster, or `session` itself."""
+        """Return a faster session for only these operations, or `session` if there is none."""
         with self._lock:
             limited = self._limited.get((session, operations))
             if limited is None:
@@ -125,7 +125,7 @@ class Clients:
                 given = session.get_component("data_loader")
                 loader = self._loaders[operations] = ReducedLoader(given, operations)
             return reduced_session(session, loader)
-        except Exception:  # noqa: BLE001 - internals of another botocore may fail in any way
+        except Exception:  # noqa: BLE001 - internals of other versions can fail in any way
             _log.info("no reduced session with this botocore", exc_info=True)
             return session
 
@@ -139,7 +139,7 @@ class Clients:
         writes: bool = False,
         **credentials: str | None,
     ) -> Any:
-        """A new client. Their types are made at run time: hence Any."""
+        """Create a client. Client types are created at run time, hence Any."""
         from .response_integrity import reject_truncated_responses
 
         config = self._settings.config(writes=writes)
@@ -150,20 +150,20 @@ class Clients:
         return client
 
     def _create(self, session: Session, service: str, region: str, **settings: Any) -> Any:
-        """A client of the session, or of the ordinary one where a reduced one cannot make it."""
+        """Create a client from a reduced session, or from its ordinary one if that fails."""
         ordinary = self._ordinary.get(session, session)
         if ordinary is not session:
             try:
                 return _create(session, service, region, **settings)
-            except Exception:  # noqa: BLE001 - the ordinary session says what it is
+            except Exception:  # noqa: BLE001 - the ordinary session raises the real error
                 _log.info("no reduced client of %s with this botocore", service, exc_info=True)
         return _create(ordinary, service, region, **settings)
 
     def plain(self, session: Session, service: str, region: str, *, configured: bool) -> Any:
-        """A new client without FIPS or dual-stack endpoints, whatever the configuration says."""
+        """Create a client without FIPS or dual-stack endpoints, whatever is configured."""
         from botocore.config import Config
 
-        config = Config(  # type: ignore[call-arg]  # the stubs do not know the last one
+        config = Config(  # type: ignore[call-arg]  # the last one is not in the stubs
             use_fips_endpoint=False,
             use_dualstack_endpoint=False,
             ignore_configured_endpoint_urls=not configured,
@@ -172,7 +172,7 @@ class Clients:
             return self._create(session, service, region, config=config)
 
     def reserve(self, account_id: str, region: str, operation: str) -> None:
-        """Wait for the turn of this thread's next request of `service:Operation`."""
+        """Wait until this thread may send its next request of `service:Operation`."""
         self._limiter.reserve(account_id, region, operation)
 
 
@@ -182,9 +182,9 @@ def _create(session: Session, service: str, region: str, **settings: Any) -> Any
 
 
 def _allow_open_files() -> None:
-    """Ask the operating system for as many as a run may need, within what it allows at all."""
+    """Raise the soft limit of open files to what a run needs, up to the hard limit."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        with suppress(ValueError, OSError):  # then the run has fewer connections, and goes on
-            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    needed = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < needed:
+        with suppress(ValueError, OSError):  # the run continues with fewer connections
+            resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))

@@ -1,7 +1,7 @@
-"""Stay within AWS's request quotas: one pace for each operation of an account and Region.
+"""Limit request rates to AWS's quotas: one rate for each operation in an account-Region.
 
-Every attempt waits for its turn before it leaves, botocore's own retries included. A throttled
-answer slows the operation down, and later answers speed it up again.
+Every attempt waits before it is sent, including botocore's retries. A throttled response lowers the
+rate of the operation, and later responses raise it again.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _log: Final = logging.getLogger(__name__)
 
 SHARE: Final = 0.8
-"""Share of AWS's quotas to take where the policy sets none."""
+"""Share of AWS's quotas to use if the policy sets none."""
 
 THROTTLING_CODES: Final = frozenset(
     {
@@ -46,26 +46,26 @@ THROTTLING_CODES: Final = frozenset(
 Guide)."""
 
 _SLOWEST: Final = 0.2
-"""Requests a second below which throttling never slows an operation, unless its share is less."""
+"""Lowest rate in requests per second after throttling, unless the quota share is lower."""
 
 _SLOW_DOWN: Final = 0.7
-"""Factor by which a throttled answer slows an operation."""
+"""Factor for the rate after a throttled response."""
 
 _ONE_SLOWDOWN: Final = 1.0
-"""Seconds in which several throttled answers count as one, since their requests left together."""
+"""Seconds in which throttled responses count as one: their requests were sent together."""
 
 _RECOVERY: Final = 30.0
-"""Seconds in which an operation gets back from standstill to its full pace."""
+"""Seconds to recover from zero to the full rate."""
 
 _ROUNDING: Final = 1e-9
-"""Part of a token that rounding may lose."""
+"""Tolerance for rounding, in tokens."""
 
 _MOST_TOKENS: Final = 2.0
-"""Tokens kept while nothing is sent: enough for threads that wake up late, and no burst."""
+"""Most tokens in the bucket: enough for threads that wake up late, too few for a burst."""
 
 
 class Pace:
-    """The pace of one operation in one account and Region: a token bucket that begins empty.
+    """Rate of one operation in one account-Region: a token bucket that starts empty.
 
     Thread-safe.
     """
@@ -76,7 +76,7 @@ class Pace:
         clock: Callable[[], float] | None = None,
         sleep: Callable[[float], None] | None = None,
     ) -> None:
-        """`ceiling` is the highest rate in requests a second; `clock` and `sleep` count seconds."""
+        """`ceiling` is the highest rate in requests per second. `clock` and `sleep` use seconds."""
         self.ceiling = ceiling
         self.rate = ceiling
         self._clock = clock or time.monotonic
@@ -88,13 +88,13 @@ class Pace:
         self._lock = threading.Lock()
 
     def wait(self) -> None:
-        """Wait for the turn of one request."""
-        with self._queue:  # one thread counts the seconds, the others wait behind it
+        """Wait until one request may be sent."""
+        with self._queue:  # one thread sleeps, the others wait for the lock
             while (seconds := self._missing()) > 0:
                 self._sleep(seconds)
 
     def _missing(self) -> float:
-        """Take a token and return 0, or return the seconds until there is one."""
+        """Take a token and return 0, or return the seconds until one is available."""
         with self._lock:
             self._fill()
             if self._tokens >= 1 - _ROUNDING:
@@ -108,7 +108,7 @@ class Pace:
         self._filled = now
 
     def answered(self, *, throttled: bool) -> None:
-        """Slow down on a throttled answer, recover on any other."""
+        """Lower the rate after a throttled response, raise it after any other."""
         if self.rate == self.ceiling and not throttled:
             return
         with self._lock:
@@ -124,17 +124,17 @@ class Pace:
 
 
 class Limiter:
-    """The paces of all operations, shared by all clients and threads of a run."""
+    """Rates of all operations, shared by all clients and threads of a run."""
 
     def __init__(self, share: float = SHARE) -> None:
-        """`share` is the part of AWS's quotas to take, over 0 and up to 1."""
+        """`share` is the share of AWS's quotas to use: above 0, at most 1."""
         self._share = share
         self._paces: dict[tuple[str, str, str], Pace] = {}
         self._lock = threading.Lock()
         self._mine = threading.local()
 
     def pace(self, account_id: str, region: str, operation: str) -> Pace:
-        """The pace of `service:Operation` in an account and Region."""
+        """Rate of `service:Operation` in an account-Region."""
         where = (account_id, region, operation)
         with self._lock:
             if where not in self._paces:
@@ -142,20 +142,20 @@ class Limiter:
             return self._paces[where]
 
     def attach(self, client: BaseClient, account_id: str) -> None:
-        """Pace every attempt of this client, botocore's own retries too."""
+        """Limit the rate of every attempt of this client, including botocore's retries."""
         service = client.meta.service_model.service_name
         where = (account_id, client.meta.region_name, service)
-        # Before the request is signed, so that no signature grows old in the queue.
+        # Before the request is signed, so that no signature expires in the queue.
         client.meta.events.register_first("request-created", partial(self._sending, *where))
         client.meta.events.register("needs-retry", partial(self._answered, *where))
 
     def reserve(self, account_id: str, region: str, operation: str) -> None:
-        """Wait now, so that this thread's next request of the operation goes out at once."""
+        """Wait now, so that this thread's next request of the operation is sent at once."""
         self.pace(account_id, region, operation).wait()
         self._reserved().add((account_id, region, operation))
 
     def _reserved(self) -> set[tuple[str, str, str]]:
-        """The turns that this thread has waited for, and not used."""
+        """Operations that this thread has waited for and not yet called."""
         if not hasattr(self._mine, "reserved"):
             self._mine.reserved = set()
         reserved: set[tuple[str, str, str]] = self._mine.reserved
@@ -189,6 +189,6 @@ class Limiter:
 
 
 def _is_throttled(answer: Mapping[str, Any]) -> bool:
-    """Whether an answer as botocore parsed it says that too many requests were sent."""
+    """Whether a response, as parsed by botocore, reports too many requests."""
     status = answer.get("ResponseMetadata", {}).get("HTTPStatusCode")
     return status == 429 or answer.get("Error", {}).get("Code") in THROTTLING_CODES

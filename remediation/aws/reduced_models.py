@@ -1,11 +1,11 @@
-"""A fast path to clients: service models reduced to the operations that a run calls.
+"""Create clients faster, from service models with only the operations that a run calls.
 
-A scan of references makes a client for every service in every account and Region, for one or two
-operations each. botocore gives a client a method for each operation in its service's model, 700 for
-EC2. Without the unused ones and the documentation, a scan takes a third of the processor time.
+A scan of references creates a client for every service in every account-Region and calls one or two
+operations of each. botocore creates a method for every operation of a service, 700 for EC2. Without
+the unused operations and the documentation, a scan takes a third of the processor time.
 
-This rests on botocore's loaders and handlers, which are no public API. So `Clients` uses ordinary
-sessions wherever anything here fails, and nothing else may import this module.
+This uses botocore's loaders and handlers, which are no public API. Therefore, `Clients` falls back
+to ordinary sessions if anything here fails, and no other module imports this one.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from botocore.session import Session
 from .sessions import Given
 
 Operations = frozenset[str]
-"""Each as `service:Operation`, both as boto3 names them."""
+"""Each as `service:Operation`, with boto3's names."""
 
 _MODEL: Final = "service-2"
 
 
 class ReducedLoader(Loader):
-    """Reads the models of the named services without the operations that are not called.
+    """Load the models of the named services with only these operations.
 
-    Models of other services stay complete.
+    Models of other services are complete.
     """
 
     def __init__(self, given: Loader, operations: Operations) -> None:
@@ -52,7 +52,7 @@ class ReducedLoader(Loader):
         key = (service_name, api_version)
         with self._lock:
             if key not in self._reduced:
-                # A loader of its own, since the given one would keep the complete model.
+                # A separate loader, because the given one would keep the complete model.
                 once = _SingleUseLoader(self._given)
                 complete = once.load_service_model(service_name, type_name, api_version)
                 self._reduced[key] = reduced_model(complete, self._operations[service_name])
@@ -68,20 +68,20 @@ class ReducedLoader(Loader):
 
 
 class _SingleUseLoader(Loader):
-    """A loader that keeps models by itself, but lists the services with another."""
+    """Load models without the cache of another loader, but use its list of services."""
 
     def __init__(self, given: Loader) -> None:
         super().__init__([*given.search_paths], include_default_search_paths=False)
         self._given = given
 
     def list_available_services(self, type_name: str) -> list[str]:
-        """List the services that the other loader has listed once."""
+        """List the services, from the cache of the other loader."""
         services: list[str] = self._given.list_available_services(type_name)
         return services
 
 
 def reduced_session(session: Session, loader: Loader) -> Session:
-    """Make a session with the same credentials and configuration, and this loader."""
+    """Create a session with the same credentials and configuration, and this loader."""
     made = Session(profile=session.profile, include_builtin_handlers=False)
     _register_handlers(made)
     made.register_component("data_loader", loader)
@@ -91,7 +91,7 @@ def reduced_session(session: Session, loader: Loader) -> Session:
 
 
 def _register_handlers(session: Session) -> None:
-    """Register botocore's handlers except those for documentation: each client copies all."""
+    """Register botocore's handlers except those for documentation: every client copies them."""
     events = session.get_component("event_emitter")
     register = {
         handlers.REGISTER_FIRST: events.register_first,
@@ -129,7 +129,7 @@ def _shapes_of(part: Any) -> Iterable[str]:
 
 
 def _without_documentation(part: Any) -> Any:
-    """Empty the texts called `documentation`; a structure member of that name stays."""
+    """Empty the texts named `documentation`, but keep structure members of that name."""
     if isinstance(part, list):
         return [_without_documentation(one) for one in part]
     if isinstance(part, dict):

@@ -1,8 +1,8 @@
-"""A line in the log for each attempt of each AWS request; never what it carried.
+"""Log each attempt of each AWS request, without its content.
 
-Logged are operation, account, Region, HTTP status, duration, AWS's request id and its error code,
-or the class of the error where no usable answer came. Not logged: parameters, URLs, headers,
-bodies, and the messages of errors, which can quote them.
+Logged: operation, account, Region, HTTP status, duration, request ID, and AWS's error code, or the
+class of the exception if there was no usable response. Not logged: parameters, URLs, headers,
+bodies, and error messages, which can quote them.
 """
 
 from __future__ import annotations
@@ -20,24 +20,24 @@ if TYPE_CHECKING:
 _log: Final = logging.getLogger(__name__)
 
 _ATTEMPT: Final = "keysweep_attempt"
-"""Name in the context of a call, which botocore hands from event to event."""
+"""Name in the context of a call, which botocore passes to each event."""
 
 
 def log_requests(client: BaseClient, account_id: str) -> None:
-    """Log every attempt of this client's requests. `account_id`: empty while it is not known."""
+    """Log every attempt of this client's requests. `account_id`: empty if it is not known yet."""
     service = client.meta.service_model.service_name
     requests = _Requests(service, account_id or "-", client.meta.region_name)
     events = client.meta.events
-    # Last, so that neither waiting for a quota nor getting credentials counts as AWS's time.
+    # Last, so that the duration includes neither rate limiting nor reading credentials.
     events.register_last("request-created", requests.sent)
-    # First, so that the line precedes the requests of other handlers of the answer.
+    # First, so that the line precedes requests that other handlers of the response send.
     events.register_first("needs-retry", requests.answered)
     events.register("after-call-error", requests.failed)
 
 
 @dataclass
 class _Attempt:
-    """One request on its way."""
+    """One request that was sent."""
 
     operation: str
     number: int
@@ -47,7 +47,7 @@ class _Attempt:
 
 @dataclass(frozen=True)
 class _Requests:
-    """The requests of one client."""
+    """Requests of one client."""
 
     service: str
     account_id: str
@@ -65,12 +65,12 @@ class _Requests:
         caught_exception: Exception | None = None,
         **_: object,
     ) -> None:
-        """An attempt has ended, with AWS's answer or without."""
+        """Log an attempt that ended, with or without a response."""
         answer = {} if response is None else response[1]
         self._log(request_dict["context"], answer, caught_exception)
 
     def failed(self, exception: Exception, context: Mapping[str, Any], **_: object) -> None:
-        """A call has ended without a usable answer, such as one that was cut off."""
+        """Log a call that ended without a usable response, such as a truncated one."""
         self._log(context, {}, exception)
 
     def _log(
@@ -78,7 +78,7 @@ class _Requests:
     ) -> None:
         attempt: _Attempt | None = context.get(_ATTEMPT)
         if attempt is None or not attempt.open:
-            return  # it was not sent, or has its line
+            return  # it was not sent, or is logged already
         attempt.open = False
         about = answer.get("ResponseMetadata", {})
         code = answer.get("Error", {}).get("Code", "-")

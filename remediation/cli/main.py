@@ -64,8 +64,8 @@ def run(arguments: Sequence[str]) -> int:
     return int(result or DONE)
 
 
-def _print_versions(context: click.Context, _parameter: click.Parameter, wanted: bool) -> None:
-    if wanted and not context.resilient_parsing:
+def _print_versions(context: click.Context, _parameter: click.Parameter, given: bool) -> None:
+    if given and not context.resilient_parsing:
         from importlib.metadata import version  # a third of what --help takes
 
         python = ".".join(map(str, sys.version_info[:3]))

@@ -149,13 +149,13 @@ def _access_option(*names: str, **settings: Any) -> Callable[[Decorated], Decora
 
 
 def _named(
-    pattern: str, wanted: str
+    pattern: str, expected: str
 ) -> Callable[[click.Context, click.Parameter, str | None], str | None]:
     """A check of a name by AWS's pattern ("AssumeRole", AWS STS API Reference)."""
 
     def check(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
         if value is not None and not re.fullmatch(pattern, value, re.ASCII):
-            raise click.BadParameter(f"{value!r} is not {wanted}", context, parameter)
+            raise click.BadParameter(f"{value!r} is not {expected}", context, parameter)
         return value
 
     return check

@@ -1,4 +1,4 @@
-"""The part of a document that is in memory: bounded, and converted to UTF-8."""
+"""Part of a document in memory: bounded, converted to UTF-8."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Final, Protocol
 
 CHUNK: Final = 1 << 17
-"""Bytes to read at a time. More would not fit the processor's cache, at half the speed."""
+"""Bytes to read at a time. More does not fit in the processor cache and halves the speed."""
 
 LONGEST: Final = 64 << 20
 """Most bytes in memory. Prowler's records have about 7 KB, Checkov's reports megabytes."""
@@ -51,18 +51,18 @@ class Buffer:
         self.text = self._as_utf8(head.removeprefix(codecs.BOM_UTF8))
 
     def fill(self) -> None:
-        """Read a chunk, or as much as is held already, so that parsing again stays cheap."""
+        """Read a chunk, or as much as is in memory, so that parsing again stays cheap."""
         parts = [self.text]
-        wanted = min(max(CHUNK, len(self.text)), LONGEST - len(self.text))
-        while wanted > 0 and not self.at_end:
-            part = self._read(wanted)
-            wanted -= len(part)
+        missing = min(max(CHUNK, len(self.text)), LONGEST - len(self.text))
+        while missing > 0 and not self.at_end:
+            part = self._read(missing)
+            missing -= len(part)
             parts.append(self._as_utf8(part))
         self.text = b"".join(parts)
 
     @property
     def full(self) -> bool:
-        """Whether nothing can be read before something is dropped."""
+        """Whether something must be dropped before more can be read."""
         return len(self.text) >= LONGEST
 
     def skip_space(self) -> bool:

@@ -1,10 +1,9 @@
-"""A results document as a stream of records, in bounded memory and at the speed of the parser.
+"""Read the records of a results document in bounded memory, at the speed of the JSON parser.
 
-A document is a JSON list of records, or one record, or several of both after one another, a line
-each or simply concatenated. It is cut into pieces that end between two records, and each piece goes
-through a strict JSON parser. Where to cut is guessed from what stood between earlier records; a
-wrong guess does no harm, since a piece that ends anywhere else is not valid JSON. Then the brackets
-are counted instead.
+A document is a list of records, one record, or several of these, on separate lines or concatenated.
+It is split into pieces that end between two records, and a strict JSON parser reads each piece. The
+text between earlier records suggests where to split. A wrong guess does no harm: a piece that ends
+anywhere else is not valid JSON, and then the brackets are counted instead.
 """
 
 from __future__ import annotations
@@ -28,27 +27,27 @@ _SPACE: Final = b" \t\r\n"
 _BRACKET: Final = re.compile(
     rb'[^"\[\]{}]*(?:"[^"\\]*(?:\\.[^"\\]*)*"[^"\[\]{}]*)*(?:[\[\]{}"]|\Z)', re.DOTALL
 )
-"""Matches up to a bracket outside strings, or up to a quote whose string does not end in the text.
+"""Match up to a bracket outside strings, or up to the quote of a string that does not end.
 
-No part can begin where another could continue, so a failed match backtracks in linear time. The
-possessive quantifiers of Python 3.11.2 skip text, so there are none."""
+No part can start where another could continue, so a failed match backtracks in linear time. There
+are no possessive quantifiers, because those of Python 3.11.2 skip text."""
 
 _DEEPEST: Final = 1000
-"""Brackets within brackets; the parser gives up at about as many."""
+"""Deepest nesting of brackets, about the same as the parser's limit."""
 
 _SEAM: Final = re.compile(rb'\s*\}\s*,?\s*\{\s*"[^"\\]*"')
-"""What stands between two records: the layout and the first name tell it from what is inside."""
+"""Text between two records. Layout and first name distinguish it from text inside a record."""
 
 
 class Records:
-    """The records of a document: JSON values of any type.
+    """Records of a document: JSON values of any type.
 
-    Iterating raises InvalidDocument at the first error; earlier records must then be discarded.
+    Iterating raises InvalidDocument at the first error. Earlier records must then be discarded.
     """
 
     def __init__(self, stream: Readable) -> None:
         self.done = 0
-        """How many records are whole so far."""
+        """Number of complete records so far."""
         self._stream = stream
 
     def __iter__(self) -> Iterator[msgspec.Raw]:
@@ -77,7 +76,7 @@ class Records:
                     return
                 brackets = _Brackets()
             elif buffer.at_end:
-                raise InvalidDocument(f"is cut off in record {self.done + 1}. {_AGAIN}")
+                raise InvalidDocument(f"is truncated in record {self.done + 1}. {_AGAIN}")
             elif buffer.full:
                 raise InvalidDocument(
                     f"has more than {LONGEST >> 20} MiB in record {self.done + 1}, more than "
@@ -115,7 +114,7 @@ class Records:
             raise self._blame(buffer.text, ends, layout) from error
 
     def _blame(self, text: bytes, ends: Sequence[int], layout: _Layout) -> InvalidDocument:
-        """Which record it is that makes a piece invalid."""
+        """Find the record that makes a piece invalid."""
         start = 0
         for end in ends:
             try:
@@ -137,7 +136,7 @@ class Records:
 
 
 class _Piece:
-    """A part of the text that ends between two records, parsed."""
+    """Parsed part of the text that ends between two records."""
 
     def __init__(self, records: list[msgspec.Raw], length: int, *, last: bool) -> None:
         self.records = records
@@ -146,31 +145,32 @@ class _Piece:
 
 
 class _Layout:
-    """Records that stand one after another, until a list begins or the document ends."""
+    """Consecutive records, until a list starts or the document ends."""
 
     closing = b"["
-    """The bracket outside of any record that ends the layout."""
+    """Bracket outside records that ends this layout."""
     dropped_with_closing = 0
 
     def __init__(self) -> None:
         self._seam = b""
 
     def piece(self, text: bytes, end: int, *, last: bool) -> _Piece:
-        """The text up to `end`. Raises one of _INVALID when that is not between two records."""
+        """Parse the text up to `end`. Raises one of _INVALID if `end` is inside a record."""
         part = text[:end]
         if not part.isascii():
-            part.decode()  # the parser reads over strings that it is not asked for
+            part.decode()  # the parser does not check strings that it skips
         records = self._parse(part)
         return _Piece(records, end + self.dropped_with_closing * last, last=last)
 
     def guess(self, text: bytes, *, at_end: bool) -> tuple[int, bool]:
-        """A place that may be between two records or 0; and whether the layout may end there."""
+        """Return a position that is likely between two records, or 0; and whether the layout can
+        end there."""
         if at_end:
             return len(text), True
         return self._last_seam(text) or text.rfind(b"\n") + 1, False
 
     def learn(self, text: bytes, end: int) -> None:
-        """Remember what stands around `end`, a place between two records."""
+        """Remember the text around `end`, which is between two records."""
         begin = len(text[: end - 1].rstrip(_SPACE))
         seam = _SEAM.match(text, begin)
         self._seam = seam.group() if seam else b""
@@ -193,7 +193,7 @@ class _Layout:
 
 
 class _List(_Layout):
-    """Records with commas between them, after the bracket that opens their list."""
+    """Records separated by commas, after the opening bracket of their list."""
 
     closing = b"]"
     dropped_with_closing = 1
@@ -210,23 +210,24 @@ class _List(_Layout):
     def _parse(self, part: bytes) -> list[msgspec.Raw]:
         records = _LIST.decode(b"%b%b]" % (self._lead, part))
         if self._lead == b"[":
-            # From now on a piece begins with a comma: it stands after a record already read.
+            # The next piece starts with a comma, so a value is put before it.
             self._lead = b'[""'
             return records
         return records[1:]
 
 
 class _Brackets:
-    """Finds where records end, and goes on where it stopped when the text has grown."""
+    """Find the ends of records. Continues where it stopped when more text is available."""
 
     def __init__(self) -> None:
         self._at = 0
         self._depth = 0
 
     def count(self, text: bytes, closing: bytes) -> tuple[list[int], int | None]:
-        """Where lists and objects end; and the bracket outside of any that stopped the counting.
+        """Return the ends of lists and objects, and the position of the bracket outside of them
+        that stopped the count.
 
-        Raises RecursionError for what is nested more deeply than the parser goes.
+        Raises RecursionError if the nesting is deeper than the parser allows.
         """
         ends: list[int] = []
         for match in _BRACKET.finditer(text, self._at):

@@ -1,4 +1,4 @@
-"""The declaration of a scanner's format: how to recognise and read it."""
+"""Declaration of a results format: how to recognise and read it."""
 
 from __future__ import annotations
 
@@ -36,15 +36,15 @@ class Format(Generic[Head]):
     """A scanner's format of results. A module of `formats` declares one as `FORMAT`."""
 
     name: str
-    """For people, such as `Prowler OCSF`."""
+    """Display name, such as `Prowler OCSF`."""
     scanner: Literal["prowler", "checkov"]
     head: type[Head]
-    """A type with the fields that only this format has, by which it is recognised. It is small,
-    since every record is parsed into it."""
+    """Type with fields that only this format has, to recognise it. It is small because every
+    record is parsed into it."""
     concerns: Callable[[Head], bool]
-    """Whether the record may be about a check that Keysweep acts on."""
+    """Whether the record can be about a supported check."""
     read: Callable[[Raw, str, str], Iterable[Reading]]
-    """Of such a record, its source and its place: everything that it says. May raise Unusable and
+    """Reads such a record, given its source and position. Raises Unusable or
     msgspec.DecodeError."""
     _decoder: msgspec.json.Decoder[Head] = field(init=False, repr=False, compare=False)
 
@@ -52,7 +52,7 @@ class Format(Generic[Head]):
         object.__setattr__(self, "_decoder", msgspec.json.Decoder(self.head))
 
     def recognise(self, record: Raw) -> Head | None:
-        """The head of a record, if it is of this format."""
+        """Return the head of a record; None if it has another format."""
         try:
             return self._decoder.decode(record)
         except msgspec.DecodeError:
@@ -60,7 +60,7 @@ class Format(Generic[Head]):
 
 
 def refuse_ambiguous(record: Raw) -> None:
-    """Raise Unusable if an object in the record has a field twice, since either may count."""
+    """Raise Unusable if an object in the record has a field twice, because either can be meant."""
     try:
         json.loads(bytes(record), object_pairs_hook=_once, parse_int=str, parse_float=str)
     except RecursionError as error:

@@ -1,4 +1,4 @@
-"""Results files, folders, standard input and what is stored elsewhere -> findings."""
+"""Read findings from results files, folders, standard input and remote storage."""
 
 from __future__ import annotations
 
@@ -27,33 +27,33 @@ from .unsupported import reason_for_record, reason_for_text
 _log: Final = logging.getLogger(__name__)
 
 STDIN: Final = "-"
-"""The path that means standard input."""
+"""Path for standard input."""
 
 _MOST_UNUSABLE: Final = 10_000
-"""Unusable records of one document; with more it is none of a scanner's."""
+"""Most unusable records in a document. With more, it is not a results file."""
 
 
 @dataclass(frozen=True)
 class Results:
-    """Everything that the results say, and everything about them that a person has to know."""
+    """Findings of all results, and what a reviewer must know about the results."""
 
     sources: tuple[ResultsSource, ...]
     findings: tuple[Finding, ...]
-    """Records of the checks that Keysweep acts on, whatever their status, in the order read."""
+    """Records of supported checks, with any status, in the order read."""
     unusable: tuple[UnusableRecord, ...]
     warnings: tuple[str, ...]
-    """Sentences; without control characters, whatever names the files hold."""
+    """Sentences without control characters."""
 
 
 def read_results(
     paths: Sequence[str], stdin: BinaryIO, find: Callable[[str], RemoteResults] | None = None
 ) -> Results:
-    """Read results files, folders and `-`, standard input; a file that is named twice is read once.
+    """Read results files, folders, and standard input (`-`). Each file is read once.
 
-    Below a folder, every `*.json` and `*.ndjson` is read; one without records of a scanner is
-    skipped with a warning. `find` looks up what `s3://` names. Raises BadInput for a path that
-    cannot be read, a document that is truncated or not JSON, a named document without a single
-    record of a known scanner, and a folder without a results file.
+    In folders and their subfolders, every `*.json` and `*.ndjson` is read; a file without records
+    of a scanner is skipped with a warning. `find` lists the files of an `s3://` path. Raises
+    BadInput for a path that could not be read, a document that is truncated or not JSON, a document
+    given by name without records of a known scanner, and a folder without results files.
     """
     documents: dict[str, _Document] = {}
     notes: list[str] = []
@@ -96,7 +96,7 @@ def read_results(
 
 
 _Files = Iterator[tuple[str, Callable[[], "_Document"]]]
-"""What tells a file from others, and how to read it."""
+"""Identity of each file, and a function that reads it."""
 
 
 def _local(paths: Iterable[str], stdin: BinaryIO) -> _Files:
@@ -125,7 +125,7 @@ def _read(path: str, stdin: BinaryIO) -> _Document:
 
 
 def _files(folder: str) -> Iterator[str]:
-    """The JSON files below a folder, in the order of their names."""
+    """Yield the JSON files in a folder and its subfolders, sorted by name."""
 
     def refuse(error: OSError) -> None:
         raise _unreadable(error.filename, error) from error
@@ -145,7 +145,7 @@ def _unreadable(path: str, error: OSError) -> BadInput:
 
 
 def _silent_checks(documents: Collection[_Document]) -> Iterator[str]:
-    """Checks of which no record is there: their silence must not read as "no such key"."""
+    """Warn about checks without records: this does not mean that there are no such keys."""
     prowler = [one for one in documents if one.scanner == "prowler"]
     if prowler and not any(one.findings for one in prowler):
         yield (
@@ -163,11 +163,11 @@ def _silent_checks(documents: Collection[_Document]) -> Iterator[str]:
 
 
 class _Foreign(BadInput):
-    """A whole JSON document that is no results file."""
+    """A complete JSON document that is not a results file."""
 
 
 class _Document:
-    """One results document, while it is read and after."""
+    """A results document."""
 
     def __init__(self, name: str) -> None:
         self.findings: list[Finding] = []
@@ -230,7 +230,7 @@ class _Document:
             self._unusable(position, printable(error, MESSAGE_LENGTH))
 
     def _add(self, finding: Finding) -> None:
-        """Keep a finding; one on code only once, since with two `-d` Checkov repeats reports."""
+        """Add a finding. Findings about code count once: with two `-d`, Checkov repeats them."""
         if finding.code is not None:
             known = len(self._on_code)
             self._on_code.add(replace(finding, position=""))
@@ -242,14 +242,14 @@ class _Document:
         self.unusable.append(UnusableRecord(source=self._name, position=position, problem=problem))
         if len(self.unusable) > _MOST_UNUSABLE:
             raise _Foreign(
-                f"{short(self._name)} has more than {_MOST_UNUSABLE} unusable records, so it is no "
-                f"results file; the first is {self.unusable[0].position}: "
+                f"{short(self._name)} has more than {_MOST_UNUSABLE} unusable records, so it is "
+                f"not a results file; the first is {self.unusable[0].position}: "
                 f"{self.unusable[0].problem}"
             )
 
 
 class _Hashed:
-    """A stream of which the digest and the first bytes are kept."""
+    """A stream that computes its digest and keeps its first bytes."""
 
     def __init__(self, stream: Readable) -> None:
         self.digest = hashlib.sha256()

@@ -1,6 +1,6 @@
-"""The formats that are read. A format is one module of this package with a `FORMAT`.
+"""Supported formats of results. Each is a module of this package with a `FORMAT`.
 
-Nothing is wired up elsewhere: the registry finds the modules.
+All modules of the package are found; there is no list of them.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ FORMATS: Final = _discover()
 def recognise(
     record: msgspec.Raw, likely: Format[Any] | None = None
 ) -> tuple[Format[Any], Any] | None:
-    """The format that a record is written in, told from its content, and the record's head.
+    """Return the format of a record, by its content, and its head. None: unknown.
 
-    `likely` is the format to try first: that of the record before.
+    `likely` is the format to try first, that of the previous record.
     """
     for known in (likely, *FORMATS) if likely else FORMATS:
         if (head := known.recognise(record)) is not None:

@@ -1,9 +1,9 @@
-"""Checkov's JSON (`-o json`): a report for each framework. Read in results of Checkov 3.3.30.
+"""Checkov's JSON (`-o json`): one report for each framework. Source: results of Checkov 3.3.30.
 
-One report is an object, several are a list, and `-d` given twice writes them after one another. A
-scan that matched nothing writes the bare summary. With `--quiet` only the failed checks are there.
-Records carry neither account, Region nor time; from Terraform plans, Keysweep's check names the
-live key in `details` as `kms:arn=...`.
+One report is an object, several are a list, and with two `-d` options the documents are
+concatenated. A scan without matches writes only the summary, and `--quiet` only failed checks.
+Records have no account, Region or time. For Terraform plans, Keysweep's check adds the ARN of the
+key to `details` as `kms:arn=...`.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class _Summary(Struct):
 
 
 class _Head(Struct, kw_only=True):
-    """A report, or the bare summary."""
+    """A report, or only the summary."""
 
     check_type: str = ""
     summary: _Summary | None = None
@@ -39,7 +39,7 @@ class _Head(Struct, kw_only=True):
 
     def __post_init__(self) -> None:
         if not (self.checkov_version or (self.check_type and self.summary)):
-            raise ValueError("no report of Checkov's")
+            raise ValueError("not a Checkov report")
 
 
 class _Results(Struct):
@@ -130,7 +130,7 @@ def _finding(
 
 
 def _root_file(breadcrumbs: msgspec.Raw) -> str | None:
-    """The file with the outermost `module` call of a resource that is in a Terraform module."""
+    """File with the outermost `module` call of a resource in a Terraform module."""
     try:
         calls = msgspec.json.decode(breadcrumbs, type=_Breadcrumbs).source_module_
     except msgspec.DecodeError:
@@ -139,7 +139,7 @@ def _root_file(breadcrumbs: msgspec.Raw) -> str | None:
 
 
 def _stated(details: list[str], name: str) -> Iterator[str]:
-    """What Keysweep's check says under a name: its details are `name=value`."""
+    """Values with this name in the details of Keysweep's check, which are `name=value`."""
     return (line.removeprefix(name) for line in details if line.startswith(name))
 
 
@@ -154,7 +154,7 @@ def _key_arn(details: list[str]) -> KeyArn | None:
 
 
 def _parsing_errors(report: _Report, source: str) -> Iterator[Notice]:
-    """Files that Checkov could not parse: what they declare was not looked at."""
+    """Warn about files that Checkov could not parse, and so did not check."""
     files = report.results.parsing_errors
     in_summary = report.summary.parsing_errors if report.summary else report.parsing_errors
     if files:
@@ -169,6 +169,6 @@ FORMAT: Final = Format(
     name="Checkov JSON",
     scanner="checkov",
     head=_Head,
-    concerns=lambda head: True,  # a report may hold any check
+    concerns=lambda head: True,  # a report can contain any check
     read=_read,
 )

@@ -1,8 +1,8 @@
 """Prowler's AWS Security Finding Format (`*.asff.json`), 3.16 to 5.46.
 
-Prowler leaves MANUAL findings out of it. A muted one has the status WARNING; in 4.0 it was MUTED.
-`Workflow` and `RecordState` are Security Hub's, in findings that come back from there ("AWS
-Security Finding Format", AWS Security Hub User Guide).
+It has no MANUAL findings. Muted findings have the status WARNING (MUTED in 4.0). Security Hub adds
+`Workflow` and `RecordState` to findings exported from it ("AWS Security Finding Format", AWS
+Security Hub User Guide).
 """
 
 from __future__ import annotations
@@ -70,14 +70,14 @@ def _read(raw: msgspec.Raw, source: str, position: str) -> Iterator[Reading]:
     if len(record.resources) != 1:
         raise Unusable(f"it has {len(record.resources)} resources, where Prowler writes one")
     resource = record.resources[0]
-    put_aside = record.record_state == "ARCHIVED" or record.workflow.status in {
+    suppressed = record.record_state == "ARCHIVED" or record.workflow.status in {
         "SUPPRESSED",
         "RESOLVED",
     }
     yield from findings(
         ProwlerRecord(
             check_id=record.check_id,
-            status=FindingStatus.MUTED if put_aside else _STATUS.get(record.compliance.status),
+            status=FindingStatus.MUTED if suppressed else _STATUS.get(record.compliance.status),
             resource=resource.id,
             accounts=(record.aws_account_id,),
             regions=(resource.region,),

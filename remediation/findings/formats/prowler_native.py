@@ -1,6 +1,6 @@
-"""Prowler's own JSON of version 3 (`-M json`), gone in 4.0. Read in results of 3.16.17.
+"""Prowler's native JSON of version 3 (`-M json`), removed in 4.0. Source: results of 3.16.17.
 
-`AssessmentStartTime` is the scanner's local time and does not name its zone.
+`AssessmentStartTime` is the scanner's local time, without a time zone.
 """
 
 from __future__ import annotations

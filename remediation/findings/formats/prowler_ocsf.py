@@ -1,14 +1,14 @@
 """Prowler's OCSF JSON (`*.ocsf.json`): Security Finding in 3.16, Detection Finding from 4.0 on.
 
-The fields were read in results of Prowler 3.16.17, 4.0.1, 4.6.2, 5.10.2 and 5.46.0:
+Source: results of Prowler 3.16.17, 4.0.1, 4.6.2, 5.10.2 and 5.46.0.
 
-* the check is `metadata.event_code`; in 4.0 and 4.1 only part of `finding_info.uid`; in 3.16
-  `metadata.product.feature.uid`;
-* the status is `status_code`, and `status` is "Suppressed" when muted; in 3.16 `status` alone;
-* the time is `time`, seconds since 1970; in 4.0 `event_time`, in 3.16 `time` too, as local times
-  that do not name their zone.
+* Check: `metadata.event_code`; in 4.0 and 4.1 a part of `finding_info.uid`; in 3.16
+  `metadata.product.feature.uid`.
+* Status: `status_code`, with the `status` "Suppressed" if muted; in 3.16 only `status`.
+* Time: `time`, in seconds since 1970. `event_time` in 4.0 and `time` in 3.16 are local times
+  without a time zone.
 
-Compliance Findings (class 2003) repeat findings by requirement and are read over.
+Compliance Findings (class 2003) repeat findings for each requirement and are skipped.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ def _read(raw: msgspec.Raw, source: str, position: str) -> Iterator[Reading]:
     if _newer(record.metadata.version):
         yield Notice(
             f"{short(source)} is in OCSF {short(record.metadata.version)}, newer than this version "
-            "of Keysweep knows; it is read as the newest known"
+            "of Keysweep supports; it is read as the newest supported version"
         )
     resource = record.resources[0]
     yield from findings(
@@ -150,7 +150,7 @@ def _status(record: _Record) -> FindingStatus | None:
 
 
 def _state(data: msgspec.Raw) -> str | None:
-    """The state that the check saw, from the resource as Prowler 5.10 and newer write it."""
+    """State of the key at the time of the scan; in results of Prowler 5.10 and later."""
     try:
         return msgspec.json.decode(data, type=_Data).metadata.state
     except msgspec.DecodeError:

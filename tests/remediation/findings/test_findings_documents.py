@@ -250,7 +250,7 @@ def test_a_refusal_names_the_record_that_is_at_fault() -> None:
     document = '[{"a":1},\n{"b":2},\n{"c":tru}]'
     with pytest.raises(InvalidDocument, match="at record 3"):
         read(document.encode(), 1000)
-    with pytest.raises(InvalidDocument, match="cut off in record 3"):
+    with pytest.raises(InvalidDocument, match="truncated in record 3"):
         read(document[:25].encode(), 1000)
 
 

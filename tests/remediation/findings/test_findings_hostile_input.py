@@ -74,8 +74,8 @@ def changed(**fields: Any) -> dict[str, Any]:
     [
         (b"", "is empty"),
         (b" \n\n", "is empty"),
-        (json.dumps(OCSF).encode()[:-1], "cut off in record 19"),
-        (json.dumps(OCSF).encode()[:20_000], "cut off in record"),
+        (json.dumps(OCSF).encode()[:-1], "truncated in record 19"),
+        (json.dumps(OCSF).encode()[:20_000], "truncated in record"),
         (json.dumps(OCSF, indent=4).encode("utf-16")[:-101], "complete UTF-16"),
         (b"\x7fELF\x02\x01\x01\x00\x00\x00", "at record 1"),
         (b"\x1f\x8b\x08\x00\x00", "is compressed"),
