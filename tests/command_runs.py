@@ -18,8 +18,9 @@ from unittest import mock
 
 import pytest
 from botocore.loaders import JSONFileLoader, Loader
+from botocore.retries.standard import ExponentialBackoff
 
-from keysweep.remediation.aws import reduced_models
+from keysweep.remediation.aws import limiter, reduced_models
 from keysweep.remediation.aws.reduced_models import ReducedLoader
 from keysweep.remediation.cli.main import run as run_cli
 
@@ -89,3 +90,12 @@ def share_models(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         reduced_models, "ReducedLoader", lambda _given, operations: _reduced_loader(operations)
     )
+
+
+def send_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait neither for AWS's quotas nor between attempts: it is most of what a run waits for.
+
+    The tests of tests/remediation/aws wait, since the waiting is theirs.
+    """
+    monkeypatch.setattr(limiter, "per_second", lambda _operation: 1e6)
+    monkeypatch.setattr(ExponentialBackoff, "delay_amount", lambda _self, _context: 0.0)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from command_runs import Done, run_here, share_models
+from command_runs import Done, run_here, send_at_once, share_models
 from prowler_records import prowler_record
 
 from embedded_aws.process import EmbeddedAws
@@ -31,6 +31,15 @@ STATE_ONLY_RULES = (
     "use-attempted",
     "used-recently",
 )
+
+
+@pytest.fixture(scope="module", autouse=True)
+def sent_at_once(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Calls in this process wait for no quota, except where the waiting is tested."""
+    with pytest.MonkeyPatch.context() as patch:
+        if request.path.parent.name != "aws":
+            send_at_once(patch)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -401,9 +401,10 @@ def test_log_and_progress_bar_never_mix_on_a_terminal(
     aws: EmbeddedAws,
     as_operator: Callable[..., dict[str, str]],
     results: Callable[..., Path],
+    state_only: Path,
     tmp_path: Path,
 ) -> None:
-    arguments = ("plan", results().name, *ROLE, "--format", "json")
+    arguments = ("plan", results().name, "--policy", state_only.name, *ROLE, "--format", "json")
     code, bar = _at_a_terminal(tmp_path, as_operator(), *arguments)
     assert (code, "\x1b" in bar) == (0, True)
     code, log = _at_a_terminal(tmp_path, as_operator(), *arguments, "--debug")
