@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from pathlib import Path
 from typing import Any
@@ -13,13 +14,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from documents import documents, write
+from documents import documents as make_documents
+from documents import write
 from documents.iam import (
     MANAGED_POLICY_SIZE,
     ORGANISATION_POLICY_SIZE,
     iam_policies,
 )
-from documents.schemas import schemas
+from documents.schemas import schemas as make_schemas
 from keysweep.remediation.alarms import PERMISSIONS as ALARMS
 from keysweep.remediation.evidence import SOURCES
 from keysweep.remediation.iac.cloudformation import PERMISSIONS as STACKS
@@ -30,6 +32,8 @@ from keysweep.remediation.write import OPERATIONS
 ROOT = Path(__file__).parents[2]
 FIX = "run: .tox/dev/bin/python docs/generate ."
 POLICIES = iam_policies()
+documents = functools.cache(make_documents)
+schemas = functools.cache(make_schemas)
 READ_VERBS = ("Get", "List", "Describe", "Lookup", "BatchGet", "Search", "Select", "StartQuery")
 
 

@@ -52,6 +52,7 @@ def test_both_checks_fire_whatever_the_users_own_settings_are(
     assert f"--external-checks-dir {paths.folder('checkov')}" in result["details"][1]
 
 
+@pytest.mark.sample
 def test_a_configuration_file_is_proven_or_mended(
     checkov: Path,
     capsys: pytest.CaptureFixture[str],

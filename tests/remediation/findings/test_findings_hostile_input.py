@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from keysweep.remediation.errors import BadInput
-from keysweep.remediation.findings import Results, read_results
+from keysweep.remediation.findings import Results, buffer, documents, read_results
 from keysweep.remediation.findings.formats import FORMATS
 from keysweep.remediation.models import Finding
 
@@ -112,7 +112,14 @@ def test_what_powershell_and_windows_write_is_read_whole(encoding: str) -> None:
     assert len(results.findings) == 1
 
 
-def test_one_line_of_a_gibibyte_is_refused_in_bounded_memory() -> None:
+@pytest.mark.parametrize("limit", [1, pytest.param(64, marks=pytest.mark.sample)])
+def test_one_line_of_a_gibibyte_is_refused_in_bounded_memory(
+    limit: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert buffer.LONGEST == 64 << 20
+    monkeypatch.setattr(buffer, "LONGEST", limit << 20)
+    monkeypatch.setattr(documents, "LONGEST", limit << 20)
+
     class Endless(io.RawIOBase):
         given = 0
 
@@ -127,13 +134,13 @@ def test_one_line_of_a_gibibyte_is_refused_in_bounded_memory() -> None:
     stream = Endless()
     tracemalloc.start()
     try:
-        with pytest.raises(BadInput, match="64 MiB in record 1"):
+        with pytest.raises(BadInput, match=f"{limit} MiB in record 1"):
             read_results(["-"], stream)  # type: ignore[arg-type]
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert peak < 200 << 20
-    assert stream.given <= 65 << 20
+    assert peak < (3 * limit + 8) << 20
+    assert stream.given <= (limit + 1) << 20
 
 
 # --- records ----------------------------------------------------------------------------------
