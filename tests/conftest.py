@@ -32,8 +32,12 @@ PURE = (
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Let the workers of a session fork their servers from one process, which loads moto once."""
-    if config.getoption("numprocesses", None):  # not in a worker
+    """Let the workers of a session fork their servers from one process, which loads moto once.
+
+    For single files that would be slower.
+    """
+    folders = any(Path(name).is_dir() for name in config.args)
+    if folders and config.getoption("numprocesses", None):  # not in a worker
         from embedded_aws.template import template
 
         stack = contextlib.ExitStack()
