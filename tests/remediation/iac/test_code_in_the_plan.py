@@ -178,7 +178,7 @@ def test_the_stack_that_owns_a_key_is_named(
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (("--tfstate", "absent.json"), "absent.json: cannot be read"),
+        (("--tfstate", "absent.json"), "absent.json: could not be read"),
         (("--cfn-stack", "absent@eu-west-1"), f"account {SHOP}"),
         (("--cfn-stack", "no such name"), "give the stack's name"),
         (("--cfn-stack", "shop@mars-east-1"), "--cfn-stack shop"),

@@ -299,12 +299,12 @@ def test_half_an_option_is_refused(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["x" * 5000, "a=" + "x" * 5000, "a=b\0c", "\0"])
 def test_a_name_that_no_file_can_have_is_refused(text: str) -> None:
-    with pytest.raises(BadInput, match="cannot be read"):
+    with pytest.raises(BadInput, match="could not be read"):
         read_code([text], [], None)  # type: ignore[arg-type]
 
 
 def test_a_file_that_is_not_there_is_refused() -> None:
-    with pytest.raises(BadInput, match=r"absent\.tfstate: cannot be read"):
+    with pytest.raises(BadInput, match=r"absent\.tfstate: could not be read"):
         read_code(["prod=absent.tfstate"], [], None)  # type: ignore[arg-type]
 
 

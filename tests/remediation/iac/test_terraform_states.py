@@ -274,7 +274,7 @@ def test_what_is_no_whole_state_is_refused_in_one_sentence(read, case: str) -> N
 
 @pytest.mark.parametrize("path", ["absent.tfstate", "."])
 def test_what_cannot_be_read_is_refused(tmp_path: Path, path: str) -> None:
-    with pytest.raises(BadInput, match="cannot be read"):
+    with pytest.raises(BadInput, match="could not be read"):
         read_state(tmp_path / path)
 
 
