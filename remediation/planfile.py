@@ -52,13 +52,8 @@ def _canonical(content: Any) -> bytes:
     return json.dumps(content, sort_keys=True, separators=(",", ":")).encode()
 
 
-def to_json(plan: Plan) -> str:
-    """The JSON document that `load` reads back."""
-    return "".join(json_parts(plan))
-
-
 def json_parts(plan: Plan) -> Iterator[str]:
-    """The same document in parts, one per item, so that memory never holds all of it."""
+    """The JSON document that `load` reads, in parts, one for each item, to save memory."""
     head = plan.model_dump_json(indent=2, exclude={"items"})
     return json_with_list(head, "items", (item.model_dump_json(indent=2) for item in plan.items))
 
