@@ -1,8 +1,9 @@
 """Errors for people: each is printed as one message, without a traceback.
 
 A message says what is wrong, where, and how to fix it. `exit_code` is the command's contract: 2 for
-bad input or usage, 3 for a refusal. In both cases AWS was not changed. `plan`, which may be refused
-for its number of keys, has still written its plan.
+bad input, usage, or configuration that cannot be parsed or names nothing; 1 for configuration that
+AWS or the network refuses; 3 for a refusal. AWS was not changed. `plan`, which may be refused for
+its number of keys, has still written its plan.
 """
 
 from __future__ import annotations
@@ -34,8 +35,20 @@ class Refused(KeysweepError):
     exit_code = 3
 
 
-class AccountUnavailable(KeysweepError):
+class AccessRefused(KeysweepError):
+    """AWS or the network refused what valid configuration asks for."""
+
+    exit_code = 1
+
+
+class AccountUnavailable(AccessRefused):
     """No usable session for an account. Each of its keys gets a row; other accounts go on."""
+
+
+class Misconfigured(AccountUnavailable):
+    """The AWS configuration cannot be parsed, or names nothing."""
+
+    exit_code = 2
 
 
 class TruncatedResponse(KeysweepError):

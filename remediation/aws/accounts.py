@@ -5,16 +5,17 @@ from __future__ import annotations
 import logging
 import os
 import threading
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError
 
-from ..errors import AccountUnavailable, TruncatedResponse
-from ..models import AccountRegion
+from ..errors import AccountUnavailable, Misconfigured
+from ..models import AccountRegion, KeyArn
+from .access_errors import ProviderError, is_misconfigured, unavailable
 from .clients import Clients, ClientSettings
 from .clock import Clock
-from .failures import code_of
 
 if TYPE_CHECKING:
     from botocore.session import Session
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 _log: Final = logging.getLogger(__name__)
 
 SESSION_NAME: Final = "keysweep"
+
+_REGIONS_TRIED: Final = 2
+_NOT_USABLE: Final = "The AWS configuration cannot be used"
 
 
 @dataclass(frozen=True)
@@ -37,8 +41,16 @@ class Access:
     """Name of the role's session in CloudTrail."""
     only: frozenset[str] = frozenset()
     """Ids of the accounts that may be entered; empty: every account."""
+    regions: frozenset[str] = frozenset()
+    """Regions whose keys are read and changed; empty: every Region."""
 
-    def admits(self, account_id: str) -> bool:
+    def admits(self, located: AccountRegion | KeyArn) -> bool:
+        """Whether keys of this account-Region are read and changed."""
+        return self.enters(located.account_id) and (
+            not self.regions or located.region in self.regions
+        )
+
+    def enters(self, account_id: str) -> bool:
         """Whether the account may be entered at all."""
         return not self.only or account_id in self.only
 
@@ -90,6 +102,11 @@ class Connection:
         """The same connection for these operations only, whose clients are created faster."""
         return replace(self, session=self.clients.limited_to(self.session, operations))
 
+    @property
+    def is_known(self) -> bool:
+        """Whether this botocore lists the Region. A newer Region may exist all the same."""
+        return self.region in self.session.get_available_regions("kms", self.partition)
+
     def turn(self, operation: str) -> None:
         """Wait until this thread's next request of `service:Operation` may be sent.
 
@@ -107,21 +124,46 @@ class Accounts:
     def __init__(
         self, access: Access | None = None, settings: ClientSettings | None = None
     ) -> None:
-        self._access = access or Access()
+        self.access = access or Access()
         self._clients = Clients(settings)
         self.clock = Clock()
         self._lock = threading.Lock()
         self._account_locks: dict[str, threading.Lock] = {}
         self._sessions: dict[tuple[str, str], Session] = {}
-        self._unavailable: dict[AccountRegion, str] = {}
+        self._unavailable: dict[AccountRegion, AccountUnavailable] = {}
         self._own_lock = threading.Lock()
-        self._own_session: Session | None = None
-        self._own: dict[str, Own | str] = {}
+        self._own_session: Session | AccountUnavailable | None = None
+        self._own: dict[str, Own] = {}
+        self._no_own: dict[tuple[str, str], AccountUnavailable] = {}
         self._connections: dict[AccountRegion, Connection] = {}
 
-    def admits(self, located: AccountRegion) -> bool:
-        """Whether the account may be entered at all."""
-        return self._access.admits(located.account_id)
+    def admits(self, located: AccountRegion | KeyArn) -> bool:
+        """Whether the options let this run read and change keys of the account-Region."""
+        return self.access.admits(located)
+
+    def demand_access(self, account_regions: Iterable[AccountRegion]) -> None:
+        """Raise AccountUnavailable if the given credentials work for none of these.
+
+        Two Regions of a partition are tried, since one may not be enabled, or not exist.
+        """
+        tried: dict[str, set[str]] = {}
+        first: AccountUnavailable | None = None
+        for located in account_regions:
+            regions = tried.setdefault(located.partition, set())
+            if located.region in regions or len(regions) == _REGIONS_TRIED:
+                continue
+            regions.add(located.region)
+            try:
+                own = self._own_of(located)
+                self._clients.get(own.session, own.account_id, "kms", located.region)
+            except AccountUnavailable as error:
+                first = first or error
+            except BotoCoreError as error:
+                first = first or unavailable(_NOT_USABLE, error)
+            else:
+                return
+        if first is not None:
+            raise first
 
     def connect(self, located: AccountRegion) -> Connection:
         """Connect to an account-Region.
@@ -148,17 +190,14 @@ class Accounts:
 
         Raises AccountUnavailable if the credentials do not work, or there is no such Region.
         """
+        session = self._given()
         try:
-            with self._own_lock:
-                session = self._given()
             chosen = region or os.environ.get("AWS_REGION") or session.get_config_variable("region")
             if not chosen:
-                raise AccountUnavailable(
-                    "no Region is configured. Fix: name one, or set AWS_REGION"
-                )
+                raise Misconfigured("No AWS Region is configured. Fix: name one, or set AWS_REGION")
             partition = session.get_partition_for_region(chosen)
         except BotoCoreError as error:
-            raise AccountUnavailable(_describe(error)) from error
+            raise unavailable(_NOT_USABLE, error) from error
         own = self._own_of(AccountRegion(partition, "", chosen))
         return self.connect(AccountRegion(partition, own.account_id, chosen))
 
@@ -168,20 +207,17 @@ class Accounts:
         For resources of the run, such as a bucket with results. `Access.only` does not apply, as
         it limits whose keys are changed. Raises AccountUnavailable if there are no credentials.
         """
+        session = self._given()
         try:
-            with self._own_lock:
-                session = self._given()
             region = os.environ.get("AWS_REGION") or session.get_config_variable("region")
             return self._clients.make(session, "", service, region)
         except BotoCoreError as error:
-            raise AccountUnavailable(
-                f"{_describe(error)}. Fix: check the AWS configuration"
-            ) from error
+            raise unavailable(_NOT_USABLE, error) from error
 
     @property
     def changes_roles(self) -> bool:
         """Whether a role was named, so that other accounts can be entered."""
-        return self._access.role_name is not None
+        return self.access.role_name is not None
 
     def caller(self, located: AccountRegion) -> str:
         """ARN of the given credentials' identity, for the journal."""
@@ -198,32 +234,30 @@ class Accounts:
                 return self._sessions[account]
             except AccountUnavailable as error:
                 _log.debug("account %s not entered", located.account_id, exc_info=True)
-                self._unavailable[located] = str(error)
-        raise AccountUnavailable(self._unavailable[located])
+                self._unavailable[located] = error
+        raise again(self._unavailable[located])
 
     def _enter(self, located: AccountRegion) -> Session:
         account = located.account_id
-        if not self._access.admits(account):
-            raise AccountUnavailable(
-                f"account {account} is not one of those named with --account, so it is left alone"
-            )
+        if not self.access.enters(account):
+            raise AccountUnavailable(f"Account {account} is left out by --account")
         own = self._own_of(located)
         if own.account_id == account:
             return own.session
-        if self._access.role_name is None:
+        if self.access.role_name is None:
             raise AccountUnavailable(
-                f"the credentials belong to account {own.account_id}, not to {account}. "
+                f"The credentials belong to account {own.account_id}, not to {account}. "
                 "Fix: use credentials of that account, or --role-name"
             )
-        role = f"arn:{located.partition}:iam::{account}:role/{self._access.role_name}"
-        parameters = {"RoleSessionName": self._access.session_name}
-        if self._access.external_id is not None:
-            parameters["ExternalId"] = self._access.external_id
+        role = f"arn:{located.partition}:iam::{account}:role/{self.access.role_name}"
+        parameters = {"RoleSessionName": self.access.session_name}
+        if self.access.external_id is not None:
+            parameters["ExternalId"] = self.access.external_id
         from .sessions import role_session
 
         session = role_session(
             own.session,
-            self._access.profile,
+            self.access.profile,
             role,
             parameters,
             lambda service, **credentials: self._clients.make(
@@ -232,48 +266,67 @@ class Accounts:
         )
         try:
             entered, _ = self._identity(session, account, located.region)
-        except (ClientError, BotoCoreError, TruncatedResponse) as error:
-            raise AccountUnavailable(
-                f"account {account} could not be entered: {_describe(error)} when assuming {role}. "
-                "Fix: check the role's trust policy and --external-id"
+        except Exception as error:
+            raise unavailable(
+                f"Account {account} cannot be entered with {role}",
+                error,
+                "check the role's trust policy, --role-name and --external-id",
             ) from error
         if entered != account:
-            raise AccountUnavailable(f"the role {role} leads to account {entered}, not {account}")
+            raise AccountUnavailable(f"The role {role} leads to account {entered}, not {account}")
         return session
 
     def _own_of(self, located: AccountRegion) -> Own:
         """The given credentials. Read once in each partition, since they belong to one."""
+        session = self._given()
+        where = located.partition, located.region
         with self._own_lock:
-            if located.partition not in self._own:
-                self._own[located.partition] = self._look_up(located)
-            own = self._own[located.partition]
-        if isinstance(own, str):
-            raise AccountUnavailable(own)
+            own = self._own.get(located.partition)
+            if own is None and where not in self._no_own:
+                try:
+                    own = self._own[located.partition] = self._look_up(session, located)
+                except AccountUnavailable as error:
+                    self._no_own[where] = error
+        if own is None:
+            raise again(self._no_own[where])
         return own
 
     def _given(self) -> Session:
-        """The session of the given credentials. Raises BotoCoreError."""
-        if self._own_session is None:
-            from .sessions import own_session
+        """The session of the given credentials, resolved once. Raises AccountUnavailable."""
+        with self._own_lock:
+            if self._own_session is None:
+                from .sessions import own_session
 
-            self._own_session = own_session(self._access.profile)
-        return self._own_session
+                try:
+                    self._own_session = own_session(self.access.profile)
+                except Exception as error:  # noqa: BLE001 - providers run programs and read files
+                    _log.debug("no credentials", exc_info=True)
+                    self._own_session = unavailable(self._unread, error)
+            if isinstance(self._own_session, AccountUnavailable):
+                raise again(self._own_session)
+            return self._own_session
 
-    def _look_up(self, located: AccountRegion) -> Own | str:
-        try:
-            session = self._given()
-        except BotoCoreError as error:
-            return f"{_describe(error)}. Fix: check the AWS configuration and --profile"
+    @property
+    def _unread(self) -> str:
+        profile = self.access.profile or os.environ.get("AWS_PROFILE")
+        return f"The AWS credentials{f' of profile {profile}' if profile else ''} cannot be read"
+
+    def _look_up(self, session: Session, located: AccountRegion) -> Own:
         try:
             account, arn = self._identity(session, "", located.region)
-        except (ClientError, BotoCoreError, TruncatedResponse) as error:
-            return (
-                f"the AWS credentials do not work: {_describe(error)} from sts:GetCallerIdentity "
-                f"in {located.region}. Fix: check the environment, --profile and --role-name"
-            )
+        except Exception as error:
+            what = f"The AWS credentials do not work in {located.region}"
+            if is_misconfigured(error):
+                what = _NOT_USABLE
+            if isinstance(error, ProviderError):
+                what = self._unread
+            raise unavailable(what, error) from error
         partition = arn.split(":")[1]
         if partition != located.partition:
-            return f"the AWS credentials are for partition {partition}, not {located.partition}"
+            raise AccountUnavailable(
+                f"The AWS credentials are for partition {partition}, not {located.partition}. "
+                "Fix: use credentials of that partition"
+            )
         return Own(session, account, arn)
 
     def _identity(self, session: Session, account_id: str, region: str) -> tuple[str, str]:
@@ -285,8 +338,6 @@ class Accounts:
         return answer["Account"], answer["Arn"]
 
 
-def _describe(error: ClientError | BotoCoreError | TruncatedResponse) -> str:
-    """AWS's error code, or botocore's message."""
-    if isinstance(error, ClientError):
-        return code_of(error)
-    return f"{type(error).__name__} ({' '.join(str(error).split())[:200]})"
+def again(error: AccountUnavailable) -> AccountUnavailable:
+    """A copy to raise: an exception that several threads raise would collect their tracebacks."""
+    return type(error)(*error.args)

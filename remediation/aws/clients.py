@@ -177,8 +177,18 @@ class Clients:
 
 
 def _create(session: Session, service: str, region: str, **settings: Any) -> Any:
+    """A client. Raises BotoCoreError, also for settings over which botocore stumbles."""
+    from botocore.exceptions import BotoCoreError
+
     create: Callable[..., Any] = session.create_client
-    return create(service, region, **settings)
+    try:
+        return create(service, region, **settings)
+    except BotoCoreError:
+        raise
+    except Exception as error:
+        from .access_errors import configuration_error
+
+        raise configuration_error(error) from error
 
 
 def _allow_open_files() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -12,10 +14,13 @@ from botocore.credentials import (
     CredentialResolver,
     Credentials,
     DeferredRefreshableCredentials,
+    ReadOnlyCredentials,
 )
 from botocore.exceptions import CredentialRetrievalError
 from botocore.session import Session
 from botocore.utils import parse_timestamp
+
+from .access_errors import NoTerminal, ProviderError
 
 METHOD: Final = "assume-role"
 
@@ -33,11 +38,66 @@ class Given(CredentialProvider):
         return self._credentials
 
 
+class Guarded(Credentials):
+    """Credentials that raise a ProviderError if they cannot be renewed, whatever went wrong."""
+
+    def __init__(self, given: Credentials) -> None:
+        # Without the base's: no values are kept here.
+        self._given = given
+        self.method = given.method
+
+    def get_frozen_credentials(self) -> ReadOnlyCredentials:
+        try:
+            return self._given.get_frozen_credentials()
+        except Exception as error:
+            raise ProviderError(self.method, error) from error
+
+    def get_deferred_property(self, property_name: str) -> Callable[[], Any]:
+        return lambda: getattr(self.get_frozen_credentials(), property_name, None)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._given, name)
+
+
 def own_session(profile: str | None) -> Session:
-    """The user's session, through the usual credential chain. Raises BotoCoreError."""
+    """The user's session, through the usual credential chain.
+
+    Raises ProviderError or BotoCoreError, or NoTerminal if a code of an MFA device is needed.
+    """
     session = Session(profile=profile)
-    session.get_credentials()  # now, because some providers of the chain use the network
+    demand_terminal_for_mfa(session)
+    try:  # now, because some providers of the chain use the network
+        credentials = session.get_component("credential_provider").load_credentials()
+    except Exception as error:
+        raise ProviderError("the AWS configuration", error) from error
+    given = None if credentials is None else Guarded(credentials)
+    session.register_component("credential_provider", CredentialResolver([Given(given)]))
     return session
+
+
+def demand_terminal_for_mfa(session: Session) -> None:
+    """Raise NoTerminal if botocore would ask for a code and there is no terminal.
+
+    Without one it would read the code from standard input, which may hold the results.
+    """
+    profiles = session.full_config.get("profiles", {})
+    name: str | None = session.profile or "default"
+    asked: set[str] = set()
+    while name is not None and name not in asked:
+        asked.add(name)
+        profile = profiles.get(name, {})
+        if "role_arn" in profile and "mfa_serial" in profile and not _has_terminal():
+            raise NoTerminal
+        name = profile.get("source_profile")
+
+
+def _has_terminal() -> bool:
+    """Whether there is a terminal to ask on, as getpass looks for it."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC))
+    except OSError:
+        return sys.stdin is not None and sys.stdin.isatty()
+    return True
 
 
 def role_session(
@@ -69,6 +129,6 @@ def role_session(
 
     session = Session(profile=profile)
     session.register_component("data_loader", own.get_component("data_loader"))
-    given = Given(DeferredRefreshableCredentials(fetch, METHOD))
+    given = Given(Guarded(DeferredRefreshableCredentials(fetch, METHOD)))
     session.register_component("credential_provider", CredentialResolver([given]))
     return session

@@ -14,9 +14,10 @@ from typing import Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from ..aws.access_errors import unavailable
 from ..aws.accounts import Accounts
 from ..aws.failures import code_of, denied
-from ..errors import BadInput, InvariantError, TruncatedResponse
+from ..errors import AccessRefused, BadInput, InvariantError, KeysweepError, TruncatedResponse
 from ..escape import short
 from .buffer import Readable
 from .remote import S3, SUFFIXES, RemoteResults, Result, newest_runs, older_run_warnings
@@ -91,9 +92,8 @@ class S3Results:
                     if one["Key"].endswith(SUFFIXES):
                         yield _Object(self._client, bucket, one["Key"], one["Size"])
         except (ClientError, BotoCoreError, TruncatedResponse) as error:
-            raise BadInput(
-                f"{short(path)} cannot be listed: {_why(error, bucket, LIST_PERMISSION)}"
-            ) from error
+            what = f"{short(path)} cannot be listed"
+            raise _failure(what, error, bucket, LIST_PERMISSION) from error
 
 
 @dataclass(frozen=True)
@@ -119,8 +119,8 @@ class _Object:
             except (ClientError, BotoCoreError, TruncatedResponse, OSError) as error:
                 # botocore has already retried what is worth retrying.
                 if isinstance(error, ClientError) or attempt + 1 == ATTEMPTS:
-                    why = _why(error, self.bucket, READ_PERMISSION)
-                    raise BadInput(f"{short(self.path)} cannot be read: {why}") from error
+                    what = f"{short(self.path)} cannot be read"
+                    raise _failure(what, error, self.bucket, READ_PERMISSION) from error
         raise InvariantError("the last attempt returns or raises")
 
 
@@ -143,9 +143,21 @@ class _Whole:
         return part
 
 
-def _why(
-    error: ClientError | BotoCoreError | TruncatedResponse | OSError, bucket: str, permission: str
-) -> str:
+def _failure(
+    what: str,
+    error: ClientError | BotoCoreError | TruncatedResponse | OSError,
+    bucket: str,
+    permission: str,
+) -> KeysweepError:
+    """BadInput if the path names nothing; else AWS or the network refused it."""
+    if isinstance(error, BotoCoreError):
+        return unavailable(what, error)
+    nothing = isinstance(error, ClientError) and code_of(error) in {"NoSuchBucket", *_MISSING}
+    kind = BadInput if nothing else AccessRefused
+    return kind(f"{what}: {_why(error, bucket, permission)}")
+
+
+def _why(error: ClientError | TruncatedResponse | OSError, bucket: str, permission: str) -> str:
     """Why a bucket could not be read, and what to do."""
     if not isinstance(error, ClientError):
         text = " ".join(str(error).split())[:300]

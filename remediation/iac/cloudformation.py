@@ -16,7 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from ..aws import Accounts, Connection
 from ..aws.failures import explain
-from ..errors import AccountUnavailable, BadInput, TruncatedResponse
+from ..errors import AccessRefused, AccountUnavailable, BadInput, TruncatedResponse
 from ..models import AccountRegion, CodeLocation, KeyArn
 from .key_names import Unresolved
 
@@ -102,7 +102,7 @@ def read_stack(option: StackOption, accounts: Accounts) -> Stack:
     try:
         connection = _connect(option, accounts)
     except AccountUnavailable as error:
-        raise BadInput(f"--cfn-stack {option.stack}: {error}") from error
+        raise type(error)(f"--cfn-stack {option.stack}: {error}") from error
     try:
         owned = list(_owned(connection, option.stack, option.template, set()))
     except (ClientError, BotoCoreError, TruncatedResponse) as error:
@@ -114,7 +114,7 @@ def read_stack(option: StackOption, accounts: Accounts) -> Stack:
             ) from error
         why = explain(error, connection, PERMISSIONS)
         fix = f". Fix: allow {why.permission}" if why.permission else ""
-        raise BadInput(f"--cfn-stack {option.stack}: {why.unreadable}{fix}") from error
+        raise AccessRefused(f"--cfn-stack {option.stack}: {why.unreadable}{fix}") from error
     return Stack(tuple(key for key in owned if key is not None), empty=not owned)
 
 

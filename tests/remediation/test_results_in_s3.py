@@ -203,7 +203,7 @@ def test_a_denial_names_operation_bucket_code_and_permission(
     bucket.run(SHOP, "20261103030000", "dead-1")
     aws.fault("deny", operation=operation, times=None)
     done = plan(f"s3://{BUCKET}/output")
-    assert (done.code, done.out) == (2, "")
+    assert (done.code, done.out) == (1, "")
     assert f"{operation} of bucket {BUCKET} " in done.err
     assert f"(AccessDenied); allow {permission}" in done.err
     assert "policies/iam/results-bucket.json" in done.err
@@ -238,7 +238,7 @@ def test_a_bucket_in_another_region_is_named_with_its_region(
 ) -> None:
     aws.fault("deny", operation="ListObjectsV2", code="PermanentRedirect", times=None)
     done = plan(f"s3://{BUCKET}/output")
-    assert done.code == 2
+    assert done.code == 1
     assert "(PermanentRedirect): it lies in " in done.err
     assert "set AWS_REGION to that" in done.err
 
@@ -259,7 +259,7 @@ def test_a_body_that_is_cut_is_read_again_and_never_believed(
     aws.fault(kind, operation="GetObject", times=None)
     aws.clear_calls()
     done = plan(f"s3://{BUCKET}/output")
-    assert (done.code, done.out) == (2, "")
+    assert (done.code, done.out) == (1, "")
     assert f"s3://{BUCKET}/output/lines.ndjson cannot be read: " in done.err
     assert len(aws.calls(operation="GetObject")) == 3
 
@@ -308,7 +308,6 @@ def test_without_credentials_the_sentence_says_so(bucket: Bucket, plan: Callable
     done = plan(f"s3://{BUCKET}/output", "--profile", "nobody")
     assert done.code == 2
     assert "nobody" in done.err
-    assert "check the AWS configuration" in done.err
 
 
 def test_the_generated_document_is_enough_and_names_the_bucket_alone(
@@ -324,7 +323,7 @@ def test_the_generated_document_is_enough_and_names_the_bucket_alone(
     keys = {"regions": {"eu-west-1": {"keys": [{"name": "dead-1", **dead}]}}}
     fill = {"Statement": [{"Effect": "Allow", "Action": ["s3:CreateBucket", "s3:PutObject"],
                            "Resource": "*"}]}  # fmt: skip
-    for allowed, code in (([document], 0), ([], 2)):
+    for allowed, code in (([document], 0), ([], 1)):
         aws = scenario({SHOP: {**keys, "policies": [policies["plan"], fill, *allowed]}})
         Bucket(aws, results).run(SHOP, "20261103030000", "dead-1")
         done = plan(f"s3://{BUCKET}/output")

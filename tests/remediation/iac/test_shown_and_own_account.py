@@ -107,7 +107,7 @@ def test_no_region_and_no_such_region_are_told(own: pytest.MonkeyPatch) -> None:
         Accounts(Access()).own_connection("mars-east-1")
     for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
         own.delenv(name)
-    with pytest.raises(AccountUnavailable, match="no Region is configured"):
+    with pytest.raises(AccountUnavailable, match="AWS_REGION"):
         Accounts(Access()).own_connection()
 
 
