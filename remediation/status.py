@@ -9,7 +9,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import TypeAdapter
 from pydantic.dataclasses import dataclass
 
-from .aws import Accounts
+from .aws import Accounts, select
 from .aws.failures import explain
 from .errors import AccountUnavailable, TruncatedResponse
 from .evidence.description import describe
@@ -51,7 +51,9 @@ class StatusRow:
     """Monthly cost in US dollars (list price) that is no longer charged; 0 if the key is not
     pending deletion."""
     drift: str = ""
-    """How the key differs from the journal, or why it could not be read; empty if neither."""
+    """How the key differs from the journal; empty if it does not, or could not be read."""
+    unreadable: str = ""
+    """Why the key could not be read; empty if it was read."""
 
 
 class Status(Model):
@@ -64,16 +66,18 @@ class Status(Model):
     deleted: int
     """Number of keys that were not found."""
     drifted: int
-    """Number of keys that differ from the journal or could not be read."""
+    """Number of keys that differ from the journal."""
+    unreadable: int = 0
+    """Number of keys that could not be read."""
     monthly_cost_usd: float
     """Monthly cost in US dollars (list price) saved by keys pending deletion or deleted."""
     notes: tuple[str, ...] = ()
-    """Incomplete last lines of interrupted runs."""
+    """Keys that the options left out, and incomplete last lines of interrupted runs."""
     problems: tuple[str, ...] = ()
     """Damage to the journals; empty if there is none."""
 
     @property
-    def unreadable(self) -> tuple[StatusRow, ...]:
+    def unreadable_rows(self) -> tuple[StatusRow, ...]:
         """The keys that could not be read."""
         return tuple(row for row in self.rows if row.situation is None)
 
@@ -90,25 +94,28 @@ _ROW: Final = TypeAdapter(StatusRow)
 
 def status(history: History, accounts: Accounts) -> Status:
     """Read each key of the journal again and compare."""
-    records = [
-        record
-        for _, record in sorted(history.keys.items())
+    watched = [
+        arn
+        for arn, record in sorted(history.keys.items())
         if record.scheduled_outcome is not None or record.undecided is not None
     ]
+    selected = select(accounts, watched)
+    records = [history.keys[arn] for arn in selected.keys]
     rows = each_key(records, lambda record: _row(record, accounts), _unreadable)
     return Status(
         rows=rows,
         pending=sum(row.situation in PENDING and row.deletion_date is not None for row in rows),
         deleted=sum(row.situation in GONE for row in rows),
         drifted=sum(bool(row.drift) for row in rows),
+        unreadable=sum(row.situation is None for row in rows),
         monthly_cost_usd=sum(row.monthly_cost_usd for row in rows),
-        notes=history.notes,
+        notes=(*selected.notes, *history.notes),
         problems=history.problems,
     )
 
 
 def _unreadable(arn: KeyArn, why: str) -> StatusRow:
-    return StatusRow(key_arn=arn, state="unknown", drift=why)
+    return StatusRow(key_arn=arn, state="unknown", unreadable=why)
 
 
 def _row(record: KeyRecord, accounts: Accounts) -> StatusRow:

@@ -67,6 +67,8 @@ def mutelist(
         click.echo(text, nl=False)
     else:
         write_private(out, text)
-    for row in now.unreadable:
-        say(f"{row.key_arn}: Not muted: the key could not be read: {row.drift}")
+    for note in now.notes:
+        say(note)
+    for row in now.unreadable_rows:
+        say(f"{row.key_arn}: Not muted: the key could not be read: {row.unreadable}")
     return INCOMPLETE if now.unreadable or history.problems else DONE

@@ -166,7 +166,7 @@ def of_plan(plan: Plan) -> Page:
             *code_tables(plan, None),
             *((view.differences,) if view.differences is not None else ()),
         ),
-        notes=view.notices,
+        notes=(*plan.unread_accounts, *view.notices),
         limits=plan.limits,
     )
 
@@ -401,10 +401,20 @@ def of_status(status: Status, now: datetime) -> Page:
             [row for row in status.rows if row.drift],
         ),
         (
+            "Unreadable",
+            "AWS gave no answer about these keys.",
+            "bad",
+            [row for row in status.rows if row.unreadable],
+        ),
+        (
             "Pending",
             "Pending deletion, which can be cancelled until its date.",
             "good",
-            [row for row in status.rows if not row.drift and row.state != "deleted"],
+            [
+                row
+                for row in status.rows
+                if not (row.drift or row.unreadable) and row.state != "deleted"
+            ],
         ),
         (
             "Deleted",
@@ -464,13 +474,14 @@ def _accounts(rows: Iterable[StatusRow]) -> Iterable[Table]:
     if groups:
         yield Table(
             "Accounts",
-            ("account", "Region", "keys", "drifted", "saved"),
+            ("account", "Region", "keys", "drifted", "unreadable", "saved"),
             tuple(
                 (
                     account_region.account_id,
                     account_region.region,
                     str(len(group)),
                     str(sum(bool(row.drift) for row in group)),
+                    str(sum(bool(row.unreadable) for row in group)),
                     money(sum(row.monthly_cost_usd for row in group)),
                 )
                 for account_region, group in sorted(groups.items())

@@ -47,6 +47,8 @@ def terminal(report: Report, stream: TextIO) -> None:
     No width cuts anything: where a table's columns have no room, its rows take more lines.
     """
     console = PeoplesConsole(stream)
+    for line in report.head:
+        console.print(Text(printable(line), "bold"))
     for table in report.tables:
         console.print(Text(f"\n{printable(table.heading)}", "bold"))
         _draw(_shown(table), console)
@@ -172,7 +174,7 @@ def _records(table: Table, console: PeoplesConsole) -> None:
 
 def markdown(report: Report) -> str:
     """Tables of GitHub Flavored Markdown, for pull requests and job summaries."""
-    parts = []
+    parts = [f"**{markdown_text(line)}**\n" for line in report.head]
     for table in report.tables:
         parts.append(f"### {markdown_text(table.heading)}\n")
         rows = [table.columns, tuple("---" for _ in table.columns)]

@@ -41,6 +41,8 @@ class Report:
 
     tables: tuple[Table, ...]
     lines: tuple[str, ...]
+    head: tuple[str, ...] = ()
+    """Lines before the tables: what left the run incomplete."""
 
 
 def of_plan(plan: Plan, *, every_key: bool = False) -> Report:
@@ -77,7 +79,7 @@ def of_plan(plan: Plan, *, every_key: bool = False) -> Report:
     ]
     if len(plan.unmapped) > READABLE_ROWS and not every_key:
         lines.append("More findings of code lead to no live key: --format csv lists all.")
-    return Report(tuple(tables), (*lines, *view.notices, *plan.limits))
+    return Report(tuple(tables), (*lines, *view.notices, *plan.limits), head=plan.unread_accounts)
 
 
 def _gaps(view: PlanView) -> Iterator[str]:
@@ -217,8 +219,9 @@ def of_status(status: Status, *, every_key: bool = False) -> Report:
         (*IDENTITY, "state", "deletion date", "days left", "monthly cost", "drift"),
         drift=_sentences,
     )
+    unread = f", {status.unreadable} could not be read" if status.unreadable else ""
     lines = [
-        f"{status.pending} pending, {status.deleted} deleted, {status.drifted} drifted; "
+        f"{status.pending} pending, {status.deleted} deleted, {status.drifted} drifted{unread}; "
         f"{money(status.monthly_cost_usd)} a month no longer charged (list price)."
     ]
     if len(rows) < len(status.rows):
@@ -313,4 +316,6 @@ def _said(value: object) -> str:
 
 
 def _urgency(row: StatusRow) -> tuple[bool, float]:
-    return not row.drift, float("inf") if row.days_left is None else float(row.days_left)
+    return not (row.drift or row.unreadable), float("inf") if row.days_left is None else float(
+        row.days_left
+    )

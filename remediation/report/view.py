@@ -139,13 +139,14 @@ def _plan_row(item: PlanItem, state: str, *, evidence: bool) -> KeyRow:
 
 def status_row(row: StatusRow) -> KeyRow:
     """A key of the journal."""
+    unread = (("unreadable", f"could not be read: {row.unreadable}"),) if row.unreadable else ()
     return KeyRow(
         key_arn=row.key_arn,
         state=row.state,
         monthly_cost_usd=row.monthly_cost_usd,
         deletion_date=row.deletion_date,
         days_left=row.days_left,
-        why=(("drift", row.drift),) if row.drift else (),
+        why=(("drift", row.drift),) if row.drift else unread,
     )
 
 

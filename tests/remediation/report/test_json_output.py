@@ -68,9 +68,9 @@ def test_no_results_are_a_document_too(capsys: pytest.CaptureFixture[str]) -> No
 def test_the_status_is_as_explained() -> None:
     rows = (
         StatusRow(key_arn=ARNS[0], state="PendingDeletion", deletion_date=DATE, days_left=18),
-        StatusRow(key_arn=ARNS[1], state="unknown", drift="DescribeKey was denied"),
+        StatusRow(key_arn=ARNS[1], state="unknown", unreadable="DescribeKey was denied"),
     )
-    shown = Status(rows=rows, pending=1, deleted=0, drifted=1, monthly_cost_usd=1.0)
+    shown = Status(rows=rows, pending=1, deleted=0, drifted=0, unreadable=1, monthly_cost_usd=1.0)
     demand("Status", "".join(json_parts(shown)))
 
 
