@@ -142,7 +142,9 @@ def apply(
     """
     stop = stop or Stop()
     records = journal.history().keys
-    items = plan.chosen
+    accounts = collector.accounts
+    limited = accounts.access.only or accounts.access.regions
+    items = [i for i in plan.chosen if accounts.admits(i.key_arn)] if limited else plan.chosen
     now = collector.accounts.clock.now()
     expired = _has_expired(plan, now)
     watch_use_from = now - USE_REPORTING_DELAY

@@ -17,7 +17,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from .aws import Connection
 from .aws.failures import explain
 from .cancel import Batch
-from .errors import AccountUnavailable, TruncatedResponse
+from .errors import AccountUnavailable, Misconfigured, TruncatedResponse
 from .evidence import Collector
 from .journal import USE_REPORTING_DELAY, History, KeyRecord
 from .lifecycle import (
@@ -392,10 +392,11 @@ def _listed(connection: Connection) -> list[KeyArn]:
         pages = connection.client("kms").get_paginator("list_keys").paginate()
         return [KeyArn.parse(key["KeyArn"]) for page in pages for key in page["Keys"]]
     except (ClientError, BotoCoreError, TruncatedResponse) as error:
-        raise AccountUnavailable(
+        kind = AccountUnavailable if connection.is_known else Misconfigured
+        raise kind(
             f"The keys of account {connection.account_id} in {connection.region} could not be "
             f"listed: {explain(error, connection, (LIST_PERMISSION,)).unreadable}. "
-            f"Fix: allow {LIST_PERMISSION}, or leave out the Region."
+            f"Fix: check --region, allow {LIST_PERMISSION}, or leave out the Region."
         ) from error
 
 

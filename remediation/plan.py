@@ -72,6 +72,8 @@ class Plan(Model):
     """The decision policy in force, with the options of `plan` applied."""
     sources: tuple[ResultsSource, ...]
     """The results documents that were read."""
+    unread_accounts: tuple[str, ...] = ()
+    """A sentence for each account of which no key could be read: why, and the fix."""
     warnings: tuple[str, ...] = ()
     """What a reviewer must know about the results and the code, as sentences."""
     unusable: tuple[UnusableRecord, ...] = ()

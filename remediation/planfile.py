@@ -58,6 +58,24 @@ def json_parts(plan: Plan) -> Iterator[str]:
     return json_with_list(head, "items", (item.model_dump_json(indent=2) for item in plan.items))
 
 
+def set_aside(path: Path) -> Path | None:
+    """Move a former plan to `PATH.previous`, so that nothing applies it in place of the next.
+
+    Returns where it is now; None if there is none. Raises BadInput if it cannot be moved.
+    """
+    if not path.is_file():
+        return None
+    previous = path.with_name(f"{path.name}.previous")
+    try:
+        path.replace(previous)
+    except OSError as error:
+        raise BadInput(
+            f"{path}: The former plan cannot be moved to {previous.name}: {error.strerror}. "
+            "Fix: choose another --out."
+        ) from error
+    return previous
+
+
 def save(plan: Plan, path: Path) -> None:
     """Write the plan, readable by its owner only."""
     write_private(path, json_parts(plan))

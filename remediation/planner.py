@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from math import ceil
 from typing import Final
 
+from .aws import select
 from .evidence import Collector
 from .evidence.owner import owner_of
 from .evidence.rotations import monthly_cost
@@ -87,7 +88,9 @@ def build(
     clock = collector.accounts.clock
     started = clock.elapsed()
     traced = code.map_findings(results.findings, collector.accounts)
+    named = [finding.key_arn for finding in traced.findings if finding.key_arn is not None]
     by_key = candidates(traced.findings, is_plan_candidate)
+    selected = select(collector.accounts, by_key, named)
 
     def missing(evidence: Evidence) -> frozenset[str]:
         if evidence.description is None:
@@ -112,15 +115,17 @@ def build(
             declarations=Declarations(found=owners) if owners else None,
         )
 
-    evidence_of = collector.collect(by_key, missing, begin)
+    evidence_of = collector.collect(selected.keys, missing, begin)
     now = clock.now().replace(microsecond=0)
     items = PlanItems()
     count = dict.fromkeys(VerdictKind, 0)
     saved = 0.0
-    for arn in sorted(by_key):
+    unread = _UnreadAccounts()
+    for arn in sorted(selected.keys):
         item = _item(evidence_of[arn], by_key[arn], policy, now, explain=explain)
         count[item.verdict] += 1
         saved += item.monthly_cost_usd if item.verdict is VerdictKind.SCHEDULE else 0.0
+        unread.add(item)
         items.append(item)
     plan = Plan(
         created_at=now,
@@ -128,7 +133,8 @@ def build(
         evidence_from=now - timedelta(seconds=ceil(clock.elapsed() - started)),
         policy=policy,
         sources=results.sources,
-        warnings=(*results.warnings, *code.warnings),
+        unread_accounts=unread.sentences,
+        warnings=(*selected.notes, *results.warnings, *code.warnings),
         unusable=results.unusable,
         summary=PlanSummary(
             schedule=count[VerdictKind.SCHEDULE],
@@ -145,6 +151,30 @@ def build(
         items=items,
     )
     return plan.model_copy(update={"digest": digest_of(plan)})
+
+
+class _UnreadAccounts:
+    """Accounts of which no key could be read, with the cause of the first."""
+
+    def __init__(self) -> None:
+        self._read: set[str] = set()
+        self._unread: dict[str, list[str]] = {}
+
+    def add(self, item: PlanItem) -> None:
+        description = item.evidence.description
+        if isinstance(description, Unreadable):
+            self._unread.setdefault(item.account_id, []).append(description.unreadable)
+        elif description is not None:
+            self._read.add(item.account_id)
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """One for each account."""
+        return tuple(
+            f"No key of account {account} could be read (keys: {len(why)}). {why[0]}"
+            for account, why in sorted(self._unread.items())
+            if account not in self._read
+        )
 
 
 def _item(

@@ -4,5 +4,13 @@ from __future__ import annotations
 
 from .accounts import Access, Accounts, Connection
 from .clients import ClientSettings
+from .selection import Selection, select
 
-__all__ = ["Access", "Accounts", "ClientSettings", "Connection"]
+__all__ = [
+    "Access",
+    "Accounts",
+    "ClientSettings",
+    "Connection",
+    "Selection",
+    "select",
+]

@@ -10,7 +10,7 @@ import click
 from .. import alarms, planfile
 from .. import apply as apply_stage
 from .. import journal as journal_stage
-from ..aws import Access, Accounts, ClientSettings
+from ..aws import Access, Accounts, ClientSettings, select
 from ..errors import BadInput
 from ..files import demand_writable, locked, write_private
 from ..interrupt import orderly
@@ -62,17 +62,21 @@ def apply(
     made.refuse_too_many()
     demand_writable(html_path)
     accounts = Accounts(access, ClientSettings(made.policy.quota_share))
-    chosen = [item.key_arn for item in made.chosen]
-    caller = caller_of(accounts, chosen)
     path = journal_path or journal_stage.DEFAULT_PATH
     history = journal_stage.read_undamaged(path)
+    selected = select(accounts, [item.key_arn for item in made.chosen])
+    chosen = selected.keys
+    for note in selected.notes:
+        say(note)
+    caller = caller_of(accounts, chosen)
     if not history.left_open(made.digest):
         apply_stage.refuse_expired(made, accounts.clock.now())
     if not chosen:
         _saved(html_path, lambda: page.of_results((), made, accounts.clock.now()))
         return print_results(form, ())
-    if left := apply_stage.to_do(made, history, accounts.clock.now()):
-        confirm("Schedule the deletion of", left, accounts, yes=yes)
+    to_do = apply_stage.to_do(made, history, accounts.clock.now())
+    if left := [arn for arn in to_do if accounts.admits(arn)]:
+        confirm("Schedule the deletion of", left, yes=yes)
     stop = Stop()
     with (
         locked(plan_path, "Another keysweep is applying this plan"),

@@ -11,7 +11,7 @@ import click
 from .. import cancel as cancel_stage
 from .. import journal as journal_stage
 from .. import planfile
-from ..aws import Access, Accounts, ClientSettings
+from ..aws import Access, Accounts, ClientSettings, select
 from ..cancel import Batch
 from ..findings import Results, candidates, is_cancel_candidate, read_results
 from ..findings.s3 import S3Results
@@ -109,12 +109,18 @@ def cancel(
         batches = cancel_stage.batches(history, cancel_stage.follow_ups(keep=keep, enable=enable))
     for problem in history.problems:
         say(problem)
-    ordered = sorted(arn for chosen in batches.values() for arn in chosen)
+    selected = select(accounts, sorted(arn for chosen in batches.values() for arn in chosen))
+    ordered = selected.keys
+    for note in selected.notes:
+        say(note)
     if not ordered:
         return max(print_results(form, ()), INCOMPLETE if unusable else DONE)
     caller = caller_of(accounts, ordered)
-    confirm("Cancel the deletion of", ordered, accounts, yes=yes)
-    chosen = [Batch(path, sorted(some), not any(ways)) for path, some in batches.items()]
+    confirm("Cancel the deletion of", ordered, yes=yes)
+    chosen = [
+        Batch(path, sorted(filter(accounts.admits, some)), not any(ways))
+        for path, some in batches.items()
+    ]
     stop = Stop()
     done, written = cancel_batches(
         "cancel",

@@ -19,7 +19,6 @@ from ..escape import printable
 from . import DONE, INCOMPLETE
 
 if TYPE_CHECKING:
-    from ..aws import Accounts
     from ..journal import Journal
     from ..models import KeyArn, KeyResult
     from ..report.tables import Report
@@ -31,14 +30,14 @@ def say(sentence: str) -> None:
     click.echo(f"keysweep: {printable(sentence)}", err=True)
 
 
-def confirm(action: str, keys: Sequence[KeyArn], accounts: Accounts, *, yes: bool) -> None:
+def confirm(action: str, keys: Sequence[KeyArn], *, yes: bool) -> None:
     """Ask before AWS is changed. Raises Refused after a no, and BadInput without a terminal."""
     if yes:
         return
-    counts = Counter(arn.account_id for arn in keys if accounts.admits(arn.account_region))
+    counts = Counter(arn.account_id for arn in keys)
     where = ", ".join(f"{count} in account {account}" for account, count in sorted(counts.items()))
     number = "1 key" if counts.total() == 1 else f"{counts.total()} keys"
-    question = f"{action} {number} ({where or 'none in the accounts named'})?"
+    question = f"{action} {number} ({where})?"
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise BadInput(f"{question} There is no terminal to ask on. Fix: add --yes")
     if not click.confirm(question, err=True):

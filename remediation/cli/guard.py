@@ -11,7 +11,7 @@ from .. import cancel as cancel_stage
 from .. import guard as guard_stage
 from .. import journal as journal_stage
 from .. import planfile, policy_file
-from ..aws import Access, Accounts, ClientSettings
+from ..aws import Access, Accounts, ClientSettings, select
 from ..cancel import Batch
 from ..files import ascii_json
 from ..guard import GuardRow
@@ -41,14 +41,8 @@ from .setup import caller_of, new_collector
     "every",
     is_flag=True,
     help="Watch every key that is pending deletion, not only those of the journal: in the "
-    "session's own account, or in the accounts given with --account.",
-)
-@click.option(
-    "--region",
-    "regions",
-    multiple=True,
-    metavar="NAME",
-    help="Region to list with --all; repeatable.  [default: the configured one]",
+    "session's own account or those given with --account, and in the configured Region or those "
+    "given with --region.",
 )
 @click.option(
     "--plan",
@@ -79,7 +73,6 @@ from .setup import caller_of, new_collector
 def guard(
     journals: tuple[Path, ...],
     every: bool,
-    regions: tuple[str, ...],
     plan_path: Path | None,
     policy_path: Path | None,
     near_days: int,
@@ -98,8 +91,6 @@ def guard(
 
     Example: keysweep guard --plan plan.json --cancel --keep --yes
     """
-    if regions and not every:
-        raise click.UsageError("--region needs --all; the journal names the Regions of its keys")
     if keep and not cancels:
         raise click.UsageError("--keep needs --cancel")
     default = journal_stage.DEFAULT_PATH
@@ -113,10 +104,18 @@ def guard(
     batches = cancel_stage.batches(history, follow_ups)
     with at_once(), progress("reading keys") as step:
         collector = new_collector(accounts, step=step)
+        regions = sorted(access.regions)
         pending = guard_stage.pending_keys(collector, regions, access.only) if every else ()
-        keys = sorted({*pending, *(arn for some in batches.values() for arn in some)})
+        recorded = {arn for some in batches.values() for arn in some}
+        # With --all, the options say what to list: the journal need not have a key there.
+        selected = select(accounts, sorted({*pending, *recorded}), named=() if every else recorded)
+        keys = selected.keys
         rows = guard_stage.watch(history, keys, collector, policy, plan=plan, near_days=near_days)
-    code = INCOMPLETE if guard_stage.needs_attention(rows, history) else DONE
+    code = DONE
+    if guard_stage.needs_attention(rows, history):
+        code = INCOMPLETE
+        for note in selected.notes:
+            say(note)
     other = journals[0] if journals else default
     chosen = guard_stage.to_cancel(rows, history, batches, follow_ups, other) if cancels else ()
     if chosen:
@@ -139,7 +138,7 @@ def _cancel(
     """Cancel deletions after confirmation; the rows with their results, and the exit code."""
     keys = sorted(arn for batch in batches for arn in batch.keys)
     caller = caller_of(accounts, keys)
-    confirm("Cancel the deletion of", keys, accounts, yes=yes)
+    confirm("Cancel the deletion of", keys, yes=yes)
     stop = Stop()
     done, written = cancel_batches(
         "guard",

@@ -107,14 +107,29 @@ def access_options(command: Decorated) -> Decorated:
         external_id: str | None,
         role_session_name: str,
         accounts: tuple[str, ...],
+        regions: tuple[str, ...],
         **others: Any,
     ) -> Any:
-        access = Access(profile, role_name, external_id, role_session_name, frozenset(accounts))
+        access = Access(
+            profile,
+            role_name,
+            external_id,
+            role_session_name,
+            frozenset(accounts),
+            frozenset(regions),
+        )
         return command(*arguments, access=access, **others)
 
     for option in (
         _access_option(
             "--profile", metavar="NAME", help="Profile of the AWS configuration to use."
+        ),
+        _access_option(
+            "--region",
+            "regions",
+            multiple=True,
+            metavar="NAME",
+            help="Limit the run to keys of this Region; repeatable.",
         ),
         _access_option(
             "--account",

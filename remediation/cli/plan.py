@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import shlex
 import sys
+from argparse import ArgumentError, ArgumentParser
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import Final
 
 import click
 
 from .. import planfile, planner
 from ..aws import Access, Accounts, ClientSettings
+from ..errors import KeysweepError
 from ..escape import printable
 from ..files import demand_writable, write_private
 from ..findings import read_results
@@ -20,21 +25,56 @@ from ..policy import MAX_WINDOW_DAYS, MIN_WINDOW_DAYS
 from ..report import page, tables
 from ..report.html import html
 from . import DONE, INCOMPLETE
-from .console import print_parts, print_report, progress
-from .options import ALL_FORMATS, access_options, command, format_option, html_option, policy_option
+from .console import print_parts, print_report, progress, say
+from .options import (
+    ALL_FORMATS,
+    Command,
+    access_options,
+    command,
+    format_option,
+    html_option,
+    policy_option,
+)
 from .setup import load_policy, new_collector
 
+DEFAULT_OUT: Final = "plan.json"
 
-@command()
+
+class PlanCommand(Command):
+    """`plan`, which sets a former plan aside also if its options cannot be used."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        out = _out_of(args)
+        try:
+            return super().parse_args(ctx, args)
+        except click.exceptions.NoArgsIsHelpError:
+            raise
+        except (click.UsageError, KeysweepError):
+            if not ctx.resilient_parsing:
+                planfile.set_aside(out)
+            raise
+
+
+def _out_of(arguments: Sequence[str]) -> Path:
+    """The value of `--out`, from arguments that may not be valid."""
+    parser = ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    parser.add_argument("--out", default=DEFAULT_OUT)
+    with suppress(ArgumentError):
+        return Path(parser.parse_known_args(arguments)[0].out)
+    return Path(DEFAULT_OUT)
+
+
+@command(cls=PlanCommand)
 @click.argument("results", nargs=-1, required=True, metavar="RESULTS...")
 @policy_option(beside_a_plan=False)
 @click.option(
     "--out",
     type=click.Path(path_type=Path, dir_okay=False),
-    default="plan.json",
+    default=DEFAULT_OUT,
     show_default=True,
     metavar="FILE",
-    help="Where to write the plan.",
+    help="Where to write the plan. A former plan is moved to FILE.previous, and stays there if the "
+    "run fails.",
 )
 @click.option(
     "--pending-window-days",
@@ -110,6 +150,9 @@ def plan(
 
     Example: keysweep plan output/ --out plan.json
     """
+    former = planfile.set_aside(out)
+    if since_path == out and former is not None:
+        since_path = former
     policy = load_policy(policy_path, pending_window_days, max_keys)
     since = planfile.load(since_path) if since_path is not None else None
     demand_writable(html_path)
@@ -128,8 +171,13 @@ def plan(
             since=since,
         )
     planfile.save(made, out)
+    if former is not None:
+        former.unlink(missing_ok=True)
     if html_path is not None:
         write_private(html_path, html(page.of_plan(made)))
+    if form in {"json", "csv"}:
+        for sentence in made.unread_accounts:
+            say(sentence)
     if form == "json":
         print_parts(planfile.json_parts(made))
     else:
@@ -139,7 +187,7 @@ def plan(
                 printable(f"Plan written to {out}. Review it, then run: {_to_apply(out, access)}")
             )
     made.refuse_too_many()
-    return INCOMPLETE if made.unusable else DONE
+    return INCOMPLETE if made.unusable or made.unread_accounts else DONE
 
 
 def _to_apply(out: Path, access: Access) -> str:

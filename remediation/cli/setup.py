@@ -43,7 +43,7 @@ def new_collector(
 
 
 def caller_of(accounts: Accounts, keys: Sequence[KeyArn]) -> str | None:
-    """The caller's ARN for the journal; None where each key's row will say what is wrong."""
+    """The caller's ARN for the journal; None if its row will say what is wrong."""
     try:
         return accounts.caller(keys[0].account_region) if keys else None
     except AccountUnavailable:
