@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -99,7 +100,9 @@ def guard(
     plan = None if plan_path is None else planfile.load(plan_path)
     given = None if policy_path is None else policy_file.load(policy_path)
     policy = guard_stage.policy_of(plan, given, policy_file.load())
-    accounts = Accounts(access, ClientSettings(policy.quota_share))
+    # With --all, --region says what to list: the journal's keys are watched wherever they are.
+    limits = replace(access, regions=frozenset()) if every else access
+    accounts = Accounts(limits, ClientSettings(policy.quota_share))
     follow_ups = cancel_stage.follow_ups(keep=keep, enable=False)
     batches = cancel_stage.batches(history, follow_ups)
     with at_once(), progress("reading keys") as step:
@@ -107,7 +110,6 @@ def guard(
         regions = sorted(access.regions)
         pending = guard_stage.pending_keys(collector, regions, access.only) if every else ()
         recorded = {arn for some in batches.values() for arn in some}
-        # With --all, the options say what to list: the journal need not have a key there.
         selected = select(accounts, sorted({*pending, *recorded}), named=() if every else recorded)
         keys = selected.keys
         rows = guard_stage.watch(history, keys, collector, policy, plan=plan, near_days=near_days)
