@@ -16,7 +16,7 @@ from code_findings import SHOP, finding, key, led, only, state, traced
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from keysweep.remediation.errors import AccountUnavailable, BadInput
+from keysweep.remediation.errors import AccountUnavailable, BadInput, KeysweepError
 from keysweep.remediation.iac import ansible, crossplane, read_code
 from keysweep.remediation.iac.cloudformation import Stack, StackKey, StackOption, read_stack
 from keysweep.remediation.iac.key_names import FILE_CHANGED, KeyName, Unresolved
@@ -290,18 +290,21 @@ def test_only_a_stack_that_owns_something_counts_as_code(resources, empty: bool)
 )
 def test_a_stack_that_cannot_be_read_is_refused(code: str, words: str) -> None:
     here = Here("cloudformation")
-    here.stub.add_client_error("list_stack_resources", code, "no", 400)
-    with pytest.raises(BadInput) as refused:
+    denied = code == "AccessDenied"
+    message = "because no identity-based policy allows the action" if denied else "no"
+    here.stub.add_client_error("list_stack_resources", code, message, 400)
+    with pytest.raises(KeysweepError) as refused:
         read_stack(StackOption("shop"), here)  # type: ignore[arg-type]
     assert words in str(refused.value)
     assert "--cfn-stack shop" in str(refused.value)
+    assert refused.value.exit_code == (2 if code == "ValidationError" else 1)
 
 
 def test_a_stack_of_an_account_that_cannot_be_entered_is_refused() -> None:
     def shut(_region: object) -> None:
         raise AccountUnavailable("no Region is configured")
 
-    with pytest.raises(BadInput, match="--cfn-stack shop: no Region"):
+    with pytest.raises(AccountUnavailable, match="--cfn-stack shop: no Region"):
         read_stack(StackOption("shop"), SimpleNamespace(own_connection=shut))  # type: ignore[arg-type]
 
 
@@ -541,7 +544,7 @@ def test_what_names_no_key_is_not_asked_for(name: KeyName, reason: str) -> None:
     ("code", "reason"),
     [
         ("NotFoundException", "no key alias/archive in eu-west-1"),
-        ("AccessDeniedException", "was denied"),
+        ("AccessDeniedException", "AccessDeniedException"),
     ],
 )
 def test_what_aws_does_not_say_leads_nowhere(code: str, reason: str) -> None:
