@@ -21,20 +21,22 @@ from embedded_aws.ordinary import TRUTH
 from embedded_aws.process import EmbeddedAws
 from embedded_aws.refusals import table
 from keysweep.remediation.aws import Access, Accounts, ClientSettings
-from keysweep.remediation.evidence import Collector, references
+from keysweep.remediation.evidence import Collector
+from keysweep.remediation.evidence.references import entries
 from keysweep.remediation.evidence.references.entries import ReferenceList, reference_list
 from keysweep.remediation.findings import read_results
 from keysweep.remediation.plan import Plan
 from keysweep.remediation.planner import build
 from keysweep.remediation.policy import Policy
 
+WHOLE = reference_list()
 SHOWING = {("ec2", "DescribeVolumes"), ("sqs", "ListQueues")}
 READ = (
     SHOWING
     | {(row.service, row.operation) for row in table().rows}
     | {
         (entry.service, entry.operation)
-        for entry in reference_list().entries
+        for entry in WHOLE.entries
         for host in table().hosts
         if entry.service == host.service
     }
@@ -42,16 +44,15 @@ READ = (
 """The calls that the profile refuses, and those that show its resources."""
 EVERYWHERE = {
     (entry.service, entry.operation)
-    for entry in reference_list().entries
+    for entry in WHOLE.entries
     if entry.reach == "every-region" and (entry.service, entry.operation) in READ
 }
 
 
 def cut() -> ReferenceList:
     """The entries of these calls."""
-    whole = reference_list()
-    kept = tuple(one for one in whole.entries if (one.service, one.operation) in READ)
-    return whole.model_copy(update={"entries": kept})
+    kept = tuple(one for one in WHOLE.entries if (one.service, one.operation) in READ)
+    return WHOLE.model_copy(update={"entries": kept})
 
 
 def records(aws: EmbeddedAws, *accounts: str) -> str:
@@ -75,12 +76,16 @@ def in_front_of(aws: EmbeddedAws) -> Iterator[None]:
     """AWS's own hosts, and the cut list."""
     with (
         pytest.MonkeyPatch.context() as patch,
-        mock.patch.object(references, "reference_list", cut),
+        mock.patch.object(entries, "load", cut),
         mock.patch("botocore.endpoint.time.sleep"),  # between the attempts of what has no host
         network.leading_to(aws.endpoint),
     ):
         share_models(patch)
-        yield
+        reference_list.cache_clear()
+        try:
+            yield
+        finally:
+            reference_list.cache_clear()
 
 
 def make_plan(aws: EmbeddedAws, policy: Policy) -> Plan:

@@ -207,6 +207,20 @@ def _keys_are_found_by_their_tags() -> None:
     models.iter_taggable_backends = backends
 
 
+def _public_parameters_are_aws_own() -> None:
+    """DescribeParameters shows the account's own parameters, without AWS's public ones."""
+    from moto.ssm.models import Parameter, SimpleSystemManagerBackend
+
+    original = SimpleSystemManagerBackend.describe_parameters
+
+    @functools.wraps(original)
+    def describe(self: Any, *args: Any, **kwargs: Any) -> list[Parameter]:
+        found = original(self, *args, **kwargs)
+        return [one for one in found if not one.name.startswith("/aws/")]
+
+    SimpleSystemManagerBackend.describe_parameters = describe  # type: ignore[method-assign]
+
+
 _WAITING: dict[str, tuple[Callable[[], None], ...]] = {
     "ec2": (
         _snapshots_carry_their_key,
@@ -217,6 +231,7 @@ _WAITING: dict[str, tuple[Callable[[], None], ...]] = {
     "redshift": (_warehouse_snapshots_carry_their_key,),
     "codebuild": (_build_projects_keep_their_key,),
     "kafka": (_kafka_clusters_keep_their_key,),
+    "ssm": (_public_parameters_are_aws_own,),
     "tagging": (_keys_are_found_by_their_tags,),
     "timestream": (_time_series_are_served_here,),
     "cloudformation": (_stack_of_a_resource,),

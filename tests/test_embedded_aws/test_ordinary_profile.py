@@ -116,6 +116,16 @@ def test_the_public_list_of_a_region_comes_from_parameter_store(aws: EmbeddedAws
     assert all({"kms", "ec2", "dynamodb"} <= codes for codes in listed.values())
 
 
+def test_public_parameters_are_not_among_those_of_the_account(aws: EmbeddedAws) -> None:
+    path = "/aws/service/global-infrastructure/regions/eu-west-3/services"
+    with network.leading_to(aws.endpoint):
+        ssm = client("ssm", "us-east-1")
+        ssm.put_parameter(Name="/shop/name", Value="x", Type="String")
+        assert ssm.get_parameters_by_path(Path=path)["Parameters"]
+        described = ssm.describe_parameters()
+    assert [one["Name"] for one in described["Parameters"]] == ["/shop/name"]
+
+
 def test_an_operator_of_real_hosts_has_neither_endpoint_nor_proxy(aws: EmbeddedAws) -> None:
     own = {**aws.environment(ordinary.QUIET), "HTTPS_PROXY": "http://proxy.example.com"}
     left = network.without_endpoint(own)
