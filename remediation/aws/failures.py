@@ -59,10 +59,13 @@ def explain(error: Failure, connection: Where, permissions: Collection[str] = ()
     answer = answer_of(error)
     where = f"in account {connection.account_id}, {connection.region}"
     operation = error.operation_name if isinstance(error, ClientError) else "the call"
+    if isinstance(error, TruncatedResponse):  # a sentence of our own, with nothing of AWS's in it
+        what = f"{' '.join(str(error).split())} {where}"
+    else:
+        what = f"{operation} {where} {verb(answer.answer_class)} ({answer})"
     fix = _FIXES.get(answer.answer_class)
     return Unreadable(
-        unreadable=f"{operation} {where} {verb(answer.answer_class)} ({answer})"
-        + (f"; {fix}" if fix else ""),
+        unreadable=f"{what}; {fix}" if fix else what,
         answer_class=answer.answer_class,
         permission=_action(operation, permissions) if answer.lacks_action else None,
     )
