@@ -10,6 +10,12 @@ list = $(subst $(empty) ,$2,$(strip $1))
 OLDEST_PROWLER := $(lastword $(OLDER_PROWLERS))
 OLDEST_CHECKOV := $(lastword $(OLDER_CHECKOVS))
 
+# The longer tests of the checks, in each scanner's own environment.
+define try_checks
+.tox/prowler/bin/python -P -m pytest -n auto -m 'sample or slow' tests/checks/prowler && \
+  .tox/checkov/bin/python -P -m pytest -n auto -m 'sample or slow' tests/checks/checkov
+endef
+
 # The tests of these environments' Prowlers and Checkovs.
 define try_versions
 KEYSWEEP_PROWLERS=$(call list,$(patsubst %,.tox/%/bin/prowler,$1),:) \
@@ -53,13 +59,14 @@ docs: .venv/.ready ## The documentation site, into site/; a warning is an error
 	@echo "The site is in site/index.html"
 
 check: .venv/.ready ## Lint, and the tests that need neither AWS nor a process: a minute
-	@$(TOX) -e lint,command -- -m pure tests/remediation
+	@$(TOX) -e lint,command -- -m 'pure and not sample and not slow' tests/remediation
 
 test: .venv/.ready ## Lint and the tests to run before a push: five minutes
 	@$(TOX) -e lint,prowler,checkov,command
 
 test-sample: docs ## Some of what takes long: faults, kills, shell blocks, the oldest scanners
 	@$(TOX) --notest -e prowler,checkov,typed,$(OLDEST_PROWLER)
+	@$(call try_checks)
 	@$(TOX) -e $(OLDEST_CHECKOV)
 	@$(TOX) -e command -- -m sample
 	@$(TOX) -e command -- -n 0 -m 'pages and not slow' tests/docs
@@ -69,6 +76,7 @@ test-all: test test-faults test-versions test-docs test-browser ## Everything: n
 
 test-faults: .venv/.ready ## Every kind of fault, and 220 runs that are killed at a random moment
 	@$(TOX) --notest -e prowler,checkov
+	@$(call try_checks)
 	@$(TOX) -e command -- --dist load -m 'sample or slow' --deselect tests/remediation/test_kills.py
 	@$(TOX) -e command -- -n 0 -m 'sample or slow' tests/remediation/test_kills.py
 

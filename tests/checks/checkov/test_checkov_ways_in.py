@@ -50,6 +50,7 @@ def run(*command: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.sample
 def test_the_hook_fails_on_a_disabled_key_and_passes_without_one(code: Path) -> None:
     """Run by pre-commit, as it stands in the manifest; only its environment is not built anew."""
     manifest = REPOSITORY / ".pre-commit-hooks.yaml"
@@ -82,6 +83,7 @@ def test_the_example_of_a_using_repository_names_the_hook() -> None:
     assert {hook["id"] for hook in repository["hooks"]} == {hook["id"] for hook in manifest}
 
 
+@pytest.mark.sample
 def test_the_configuration_file_loads_the_checks_through_its_link(code: Path) -> None:
     text = (EXAMPLES / ".checkov.yaml").read_text(encoding="utf-8")
     (code / ".checkov.yaml").write_text(text, encoding="utf-8")
@@ -92,6 +94,7 @@ def test_the_configuration_file_loads_the_checks_through_its_link(code: Path) ->
     assert failed_ids(json.loads(finished.stdout)) == {STATE, WINDOW}
 
 
+@pytest.mark.sample
 def test_the_scan_of_the_workflow_leaves_the_results_that_its_next_steps_take(code: Path) -> None:
     workflow = yaml.safe_load((EXAMPLES / "workflow.yaml").read_text(encoding="utf-8"))
     steps = {step["name"]: step for step in workflow["jobs"]["checkov"]["steps"] if "name" in step}

@@ -81,6 +81,7 @@ def test_the_patch_names_no_other_product() -> None:
     assert "keysweep" not in PATCH.read_text("utf-8").lower()
 
 
+@pytest.mark.sample
 def test_prowler_takes_the_metadata_and_finds_the_check_among_its_own(tree: Path) -> None:
     asked = f"""
 import json, logging, prowler
@@ -106,6 +107,7 @@ def test_the_changelog_entry_is_one_line_as_prowler_wants_it(tree: Path) -> None
     assert not entry.endswith(".")
 
 
+@pytest.mark.sample
 def test_the_tests_of_the_patch_pass_against_the_patched_prowler(
     tree: Path, tmp_path: Path
 ) -> None:
