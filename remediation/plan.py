@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -12,6 +13,7 @@ from pydantic_core import CoreSchema, core_schema
 
 from .errors import Refused
 from .models import (
+    AppliedException,
     KeyArn,
     Model,
     PlanItem,
@@ -36,11 +38,18 @@ LIMITS: Final = (
 """What no evidence shows. Every report prints it (rule 11 of docs/safety.md)."""
 
 
+ON_EXCEPTIONS: Final = "schedule on exceptions"
+"""Group of the items to schedule that rest on exceptions."""
+
+
 class PlanItems(SpilledSequence[PlanItem]):
     """The items of a plan, grouped by verdict; those of a large plan are on disk."""
 
     def __init__(self, items: Iterable[PlanItem] = ()) -> None:
-        super().__init__(PlanItem, group=lambda item: item.verdict)
+        super().__init__(
+            PlanItem,
+            group=lambda item: ON_EXCEPTIONS if item.rests_on_exceptions else item.verdict,
+        )
         for item in items:
             self.append(item)
 
@@ -102,12 +111,35 @@ class Plan(Model):
     @cached_property
     def by_verdict(self) -> Mapping[VerdictKind, Sequence[PlanItem]]:
         """The items of each verdict."""
-        return {kind: self.items.of_group(kind) for kind in VerdictKind}
+        return {
+            VerdictKind.SCHEDULE: self.items.of_groups(VerdictKind.SCHEDULE, ON_EXCEPTIONS),
+            VerdictKind.HOLD: self.items.of_groups(VerdictKind.HOLD),
+            VerdictKind.SKIP: self.items.of_groups(VerdictKind.SKIP),
+        }
 
     @property
     def chosen(self) -> Sequence[PlanItem]:
         """The items to schedule."""
         return self.by_verdict[VerdictKind.SCHEDULE]
+
+    @cached_property
+    def on_exceptions(self) -> Sequence[PlanItem]:
+        """The items to schedule that would be on hold but for exceptions."""
+        return self.items.of_groups(ON_EXCEPTIONS)
+
+    @cached_property
+    def exceptions(self) -> Mapping[AppliedException, int]:
+        """The exceptions on which items to schedule rest, and how many rest on each."""
+        uses = Counter(one for item in self.on_exceptions for one in item.exceptions)
+        order = sorted(
+            uses, key=lambda one: (one.rule, one.service or "", one.region or "", one.reason)
+        )
+        return {one: uses[one] for one in order}
+
+    @cached_property
+    def on_evidence(self) -> Sequence[PlanItem]:
+        """The items to schedule that no rule would hold."""
+        return self.items.of_groups(VerdictKind.SCHEDULE)
 
     @property
     def by_key(self) -> Mapping[KeyArn, PlanItem]:

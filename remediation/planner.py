@@ -119,11 +119,12 @@ def build(
     now = clock.now().replace(microsecond=0)
     items = PlanItems()
     count = dict.fromkeys(VerdictKind, 0)
-    saved = 0.0
+    saved, on_exceptions = 0.0, 0
     unread = _UnreadAccounts()
     for arn in sorted(selected.keys):
         item = _item(evidence_of[arn], by_key[arn], policy, now, explain=explain)
         count[item.verdict] += 1
+        on_exceptions += item.rests_on_exceptions
         saved += item.monthly_cost_usd if item.verdict is VerdictKind.SCHEDULE else 0.0
         unread.add(item)
         items.append(item)
@@ -138,6 +139,7 @@ def build(
         unusable=results.unusable,
         summary=PlanSummary(
             schedule=count[VerdictKind.SCHEDULE],
+            on_exceptions=on_exceptions,
             hold=count[VerdictKind.HOLD],
             skip=count[VerdictKind.SKIP],
             monthly_cost_usd=saved,

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import importlib.util
 import re
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
@@ -25,10 +25,13 @@ from pydantic import (
 
 from .errors import BadInput
 from .key_globs import OF_KEYS_ALONE, can_match_alias, can_match_key
-from .models import Evidence, KeyArn, Model
+from .models import CoverageGap, Evidence, KeyArn, Model
 
 ALL: Final = "all"
-"""Matches every key."""
+"""Matches every key, account or Region."""
+
+MAX_COVERAGE_EXCEPTION: Final = timedelta(days=366)
+"""A year: after that, a person decides again whether a service may stay unread."""
 
 MIN_WINDOW_DAYS: Final = 7
 MAX_WINDOW_DAYS: Final = 30
@@ -108,31 +111,70 @@ def _protected(glob: str) -> str:
 
 
 @dataclass(frozen=True)
-class KnownNames:
-    """Valid names in the exceptions of a policy file: the validation context of its model."""
+class FileContext:
+    """What the exceptions of a policy file may say: the validation context of its model."""
 
     rules: tuple[str, ...]
     """Ids of all rules."""
-    services: Callable[[], Collection[str]]
-    """Returns the services of the reference list. Called only if the policy names one."""
+    operations: Callable[[], Mapping[str, Collection[str]]]
+    """Operations of the reference list by service; called only for a policy that names one."""
+    today: date
+    """In UTC."""
 
 
 def _rule(rule: str, info: ValidationInfo) -> str:
     if rule == "unreadable-key":
         raise ValueError("unreadable-key takes no exception. Fix: allow kms:DescribeKey")
     known = info.context
-    if isinstance(known, KnownNames) and rule not in known.rules:
+    if isinstance(known, FileContext) and rule not in known.rules:
         raise ValueError(f"unknown rule {rule!r}; valid rules: {', '.join(known.rules)}")
     return rule
 
 
 def _service(service: str, info: ValidationInfo) -> str:
     known = info.context
-    if isinstance(known, KnownNames) and service not in (services := known.services()):
+    if isinstance(known, FileContext) and service not in (services := known.operations()):
         raise ValueError(
             f"unknown service {service!r}; valid services: {', '.join(sorted(services))}"
         )
     return service
+
+
+def _operation(operation: str, info: ValidationInfo) -> str:
+    known, service = info.context, info.data.get("service")
+    if isinstance(known, FileContext) and service is not None:
+        operations = known.operations()[service]
+        if operation not in operations:
+            raise ValueError(
+                f"{operation!r} is not read of {service}; valid: {', '.join(sorted(operations))}"
+            )
+    return operation
+
+
+def _within_a_year(until: date, info: ValidationInfo) -> date:
+    known = info.context
+    if isinstance(known, FileContext) and until > known.today + MAX_COVERAGE_EXCEPTION:
+        raise ValueError(f"{until} is more than a year away. Fix: write an earlier day")
+    return until
+
+
+def _or_all(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    if value != ALL:
+        raise ValueError(f"{value!r} is not a list. Fix: write a list, or the word {ALL}")
+    return (ALL,)
+
+
+def _none_is_empty(value: object) -> object:
+    """A list whose entries are all commented out."""
+    return () if value is None else value
+
+
+def _decided(text: str) -> str:
+    if "<" in text:
+        raise ValueError(f"{text!r} holds a placeholder. Fix: replace it")
+    return text
 
 
 def _phrase(phrase: str) -> str:
@@ -147,6 +189,22 @@ Text = Annotated[str, Field(min_length=1, pattern=r"\S")]
 AccountId = Annotated[str, AfterValidator(_account)]
 Region = Annotated[str, AfterValidator(_region)]
 KeyGlob = Annotated[str, AfterValidator(_key_glob)]
+Accounts = Annotated[
+    tuple[
+        Annotated[str, AfterValidator(lambda text: text if text == ALL else _account(text))], ...
+    ],
+    Field(min_length=1),
+    BeforeValidator(_or_all, json_schema_input_type=tuple[str, ...] | Literal["all"]),
+]
+Regions = Annotated[
+    tuple[Annotated[str, AfterValidator(lambda text: text if text == ALL else _region(text))], ...],
+    Field(min_length=1),
+    BeforeValidator(_or_all, json_schema_input_type=tuple[str, ...] | Literal["all"]),
+]
+Decided = Annotated[Text, AfterValidator(_decided)]
+"""Text that a person wrote, without the placeholders of `doctor --policy-out`."""
+Day = Annotated[date, BeforeValidator(_day)]
+DayWithinAYear = Annotated[Day, AfterValidator(_within_a_year)]
 Phrase = Annotated[str, AfterValidator(_phrase)]
 ProtectedGlob = Annotated[str, AfterValidator(_protected)]
 
@@ -164,9 +222,11 @@ class RuleException(_Written):
     """Key ARN or glob of ARNs; `all` means every key."""
     rule: Annotated[str, AfterValidator(_rule)]
     """Id of the rule."""
-    reason: Text
+    reason: Decided
     """Reason, shown to reviewers of the plan."""
-    until: Annotated[date, BeforeValidator(_day)]
+    approved_by: Decided
+    """Person or team that decided it."""
+    until: Day
     """Last day (UTC) on which the exception applies."""
 
     def covers(self, rule: str, evidence: Evidence, now: datetime) -> bool:
@@ -178,15 +238,73 @@ class RuleException(_Written):
         )
 
 
-class CoverageException(_Written):
-    """A service of the reference list whose coverage gaps hold no key."""
+class _CoverageDecision(_Written):
+    """A decision that something may stay unread, in some accounts and Regions."""
+
+    accounts: Accounts
+    """Account ids; `all` means every account."""
+    regions: Regions
+    """Regions that could not be read; `all` means every Region."""
+    reason: Decided
+    """Why no key can be in use there; shown to reviewers of the plan."""
+    approved_by: Decided
+    """Person or team that decided it."""
+    until: DayWithinAYear
+    """Last day (UTC) on which the exception applies, at most a year ahead."""
+
+    def _in_scope(self, account_id: str, region: str, now: datetime) -> bool:
+        return (
+            not {ALL, account_id}.isdisjoint(self.accounts)
+            and not {ALL, region}.isdisjoint(self.regions)
+            and now.date() <= self.until
+        )
+
+
+class Answer(_Written):
+    """An answer of AWS, as plan and doctor show it."""
+
+    code: Text
+    """AWS's error code."""
+    message: str
+    """AWS's message, shortened; can be empty."""
+
+    def __str__(self) -> str:
+        return f"{self.code}: {self.message}" if self.message else self.code
+
+
+class CoverageException(_CoverageDecision):
+    """One call that may fail with one answer. A service that answers is always read."""
 
     service: Annotated[str, AfterValidator(_service)]
-    """Name of the service in the reference list."""
-    regions: Annotated[tuple[Region, ...], Field(min_length=1)] | None = None
-    """Regions to which this applies; omitted: every Region."""
-    reason: Text
-    """Reason, shown to reviewers of the plan."""
+    """Service of the reference list."""
+    operation: Annotated[str, AfterValidator(_operation)]
+    """Operation that cannot be read."""
+    answer: Answer
+    """The answer. Any other answer holds the keys."""
+
+    def covers(self, account_id: str, gap: CoverageGap, now: datetime) -> bool:
+        """Whether this exception lifts the coverage gap today."""
+        return (
+            self._in_scope(account_id, gap.region, now)
+            and (self.service, self.operation) == (gap.service, gap.operation)
+            and (self.answer.code, self.answer.message) == (gap.code, gap.message)
+        )
+
+
+class ClosedRegions(_CoverageDecision):
+    """Regions that the organization closes, in which keys of other Regions may be named.
+
+    Lifts coverage gaps of entries that are read in every Region, and only where AWS says that a
+    policy of the organization denies the call.
+    """
+
+    def covers(self, account_id: str, gap: CoverageGap, now: datetime) -> bool:
+        """Whether this exception lifts the coverage gap today."""
+        return (
+            gap.every_region
+            and gap.answer_class == "organization"
+            and self._in_scope(account_id, gap.region, now)
+        )
 
 
 class AccountScope(_Written):
@@ -318,8 +436,13 @@ class Policy(_Written):
     """Tags that name the owner of a key, in order of preference."""
     exceptions: tuple[RuleException, ...] = ()
     """Rules lifted for single keys or globs, until a date."""
-    coverage_exceptions: tuple[CoverageException, ...] = ()
-    """Services whose coverage gaps hold no key."""
+    coverage_exceptions: Annotated[
+        tuple[CoverageException, ...], BeforeValidator(_none_is_empty)
+    ] = ()
+    """Calls that may fail with one given answer, until a day."""
+    closed_regions: Annotated[tuple[ClosedRegions, ...], BeforeValidator(_none_is_empty)] = ()
+    """Regions closed by the organization that may stay unread for keys of other Regions, until a
+    day."""
 
     @property
     def protects_aliases(self) -> bool:
@@ -334,16 +457,18 @@ class Policy(_Written):
             if glob == ALL or any(fnmatchcase(name, glob) for name in names):
                 yield glob
 
-    def coverage_exception_for(self, service: str, region: str) -> CoverageException | None:
-        """The exception for coverage gaps of this service in this Region."""
+    def coverage_exception_for(
+        self, account_id: str, gap: CoverageGap, now: datetime
+    ) -> CoverageException | ClosedRegions | None:
+        """The exception that lifts a coverage gap of this account today, if there is one."""
         return next(
-            (
-                gap
-                for gap in self.coverage_exceptions
-                if gap.service == service and (gap.regions is None or region in gap.regions)
-            ),
-            None,
+            (one for one in self.coverage_decisions if one.covers(account_id, gap, now)), None
         )
+
+    @property
+    def coverage_decisions(self) -> tuple[CoverageException | ClosedRegions, ...]:
+        """Everything that may stay unread."""
+        return (*self.coverage_exceptions, *self.closed_regions)
 
     def for_key(self, key_arn: KeyArn) -> Policy:
         """The policy in force for a key: this one with the overrides of its account and Region."""
@@ -366,7 +491,7 @@ class Policy(_Written):
 
     def exception_for(self, rule: str, evidence: Evidence, now: datetime) -> RuleException | None:
         """The exception that lifts this rule for this key today, if there is one."""
-        return next((w for w in self.exceptions if w.covers(rule, evidence, now)), None)
+        return next((one for one in self.exceptions if one.covers(rule, evidence, now)), None)
 
 
 class PolicyFile(Policy):

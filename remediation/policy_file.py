@@ -6,20 +6,29 @@ fix. So is an exception for a rule or a service that does not exist.
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 
 from .evidence.references.entries import reference_list
-from .policy import KnownNames, Policy, PolicyFile, policies_folder
+from .policy import FileContext, Policy, PolicyFile, policies_folder
 from .rules import RULES
 from .strict_yaml import read
 
 
 def load(path: Path | None = None) -> Policy:
     """Read a policy file, or the default one. Raises BadInput with file, line and fix."""
-    names = KnownNames(tuple(rule.id for rule in RULES), _services)
-    read_in = read(path or policies_folder() / "retirement.yaml", PolicyFile, names)
+    context = FileContext(tuple(rule.id for rule in RULES), _operations, datetime.now(UTC).date())
+    read_in = read(path or policies_folder() / "retirement.yaml", PolicyFile, context)
     return Policy.model_construct(**dict(read_in))
 
 
-def _services() -> frozenset[str]:
-    return frozenset(entry.service for entry in reference_list().entries)
+def _operations() -> Mapping[str, set[str]]:
+    """Operations of the reference list by service."""
+    by_service: dict[str, set[str]] = defaultdict(set)
+    for entry, call in reference_list().calls():
+        by_service[entry.service].add(call.operation)
+        if entry.reach == "every-region":
+            by_service[entry.service].add("DescribeRegions")
+    return by_service

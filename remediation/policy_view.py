@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Literal
 
 from .evidence import SOURCES
 from .evidence.references.entries import ReferenceList, reference_list
 from .models import Model
-from .policy import Policy
+from .policy import ClosedRegions, CoverageException, Policy
 from .rules import RULES, Rule
 
 Value = int | float | str | tuple[str, ...]
@@ -24,14 +24,18 @@ class ValueView(Model):
     meaning: str
 
 
+ExceptionState = Literal["in force", "expired"]
+
+
 class ExceptionView(Model):
-    """One exception to a rule, in force or expired."""
+    """An exception to a rule."""
 
     key: str
     reason: str
+    approved_by: str
     until: str
     """Last day (UTC) of the exception, YYYY-MM-DD."""
-    state: Literal["in force", "over"]
+    state: ExceptionState
 
 
 class NeedView(Model):
@@ -62,10 +66,20 @@ class OverrideView(Model):
 
 
 class CoverageExceptionView(Model):
-    """A service whose coverage gaps hold no key."""
+    """A call that may fail with one answer, or Regions that the organization closes."""
 
-    service: str
+    accounts: tuple[str, ...]
+    regions: tuple[str, ...]
+    service: str | None
+    """Service; None: an entry of `closed_regions`."""
+    operation: str | None
+    answer: str | None
+    """AWS's error code and message."""
     reason: str
+    approved_by: str
+    until: str
+    """Last day (UTC) of the exception, YYYY-MM-DD."""
+    state: ExceptionState
 
 
 class ReferencesView(Model):
@@ -99,7 +113,7 @@ def describe_policy(policy: Policy, now: datetime) -> PolicyView:
             for override in policy.overrides
         ),
         rules=tuple(_rule(rule, policy, now) for rule in RULES),
-        references=_references(reference_list(), policy),
+        references=_references(reference_list(), policy, now),
     )
 
 
@@ -108,7 +122,7 @@ def _values(policy: Policy) -> list[ValueView]:
     views = []
     for name, field in Policy.model_fields.items():
         value = getattr(policy, name)
-        if name in {"overrides", "exceptions", "coverage_exceptions"}:
+        if name in {"overrides", "exceptions", "coverage_exceptions", "closed_regions"}:
             continue
         if isinstance(value, Model):
             views += [
@@ -141,13 +155,14 @@ def _rule(rule: Rule, policy: Policy, now: datetime) -> RuleView:
         needs=tuple(need(piece) for piece in rule.needs if piece in needed),
         exceptions=tuple(
             ExceptionView(
-                key=exception_for.key,
-                reason=exception_for.reason,
-                until=exception_for.until.isoformat(),
-                state="in force" if now.date() <= exception_for.until else "over",
+                key=one.key,
+                reason=one.reason,
+                approved_by=one.approved_by,
+                until=one.until.isoformat(),
+                state=_state(one.until, now),
             )
-            for exception_for in policy.exceptions
-            if exception_for.rule == rule.id
+            for one in policy.exceptions
+            if one.rule == rule.id
         ),
     )
 
@@ -164,13 +179,33 @@ def need(piece: str) -> NeedView:
     )
 
 
-def _references(listed: ReferenceList, policy: Policy) -> ReferencesView:
+def _references(listed: ReferenceList, policy: Policy, now: datetime) -> ReferencesView:
     return ReferencesView(
         services=len({entry.service for entry in listed.entries}),
         entries=len(listed.entries),
         calls=sum(1 for _ in listed.calls()),
         coverage_exceptions=tuple(
-            CoverageExceptionView(service=gap.service, reason=gap.reason)
-            for gap in policy.coverage_exceptions
+            _coverage_exception(one, now) for one in policy.coverage_decisions
         ),
     )
+
+
+def _coverage_exception(
+    one: CoverageException | ClosedRegions, now: datetime
+) -> CoverageExceptionView:
+    call = one if isinstance(one, CoverageException) else None
+    return CoverageExceptionView(
+        accounts=one.accounts,
+        regions=one.regions,
+        service=call.service if call else None,
+        operation=call.operation if call else None,
+        answer=str(call.answer) if call else None,
+        reason=one.reason,
+        approved_by=one.approved_by,
+        until=one.until.isoformat(),
+        state=_state(one.until, now),
+    )
+
+
+def _state(until: date, now: datetime) -> ExceptionState:
+    return "in force" if now.date() <= until else "expired"

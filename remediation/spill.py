@@ -103,11 +103,12 @@ class SpilledSequence(_LazySequence[M]):
             ((json,),) = self._rows("SELECT json FROM models WHERE position = ?", position)
         return self._adapter.validate_json(json)
 
-    def of_group(self, group: str) -> Sequence[M]:
-        """The models of one group, in their order."""
-        query = "SELECT position FROM models WHERE label = ? ORDER BY position"
+    def of_groups(self, *groups: str) -> Sequence[M]:
+        """The models of these groups, in their order."""
+        marks = ", ".join("?" * len(groups))
+        query = f"SELECT position FROM models WHERE label IN ({marks}) ORDER BY position"  # noqa: S608
         with self._lock:
-            return Selection(self, array("Q", (row[0] for row in self._rows(query, group))))
+            return Selection(self, array("Q", (row[0] for row in self._rows(query, *groups))))
 
     @property
     def by_key(self) -> Mapping[KeyArn, M]:

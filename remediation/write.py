@@ -31,7 +31,15 @@ from .lifecycle import (
     origin_of_any,
     undetermined_origin,
 )
-from .models import PENDING_DELETION, KeyArn, KeyDescription, KeyResult, NotFound, Outcome
+from .models import (
+    PENDING_DELETION,
+    AppliedException,
+    KeyArn,
+    KeyDescription,
+    KeyResult,
+    NotFound,
+    Outcome,
+)
 from .policy import MAX_WINDOW_DAYS, MIN_WINDOW_DAYS
 
 READ_BACK_PAUSES: Final = (0.0, 0.5, 1.0, 2.0)
@@ -115,6 +123,7 @@ class Write:
     """Parameters of the call besides KeyId."""
     pending_window_days: int | None = None
     monthly_cost_usd: float | None = None
+    exceptions: tuple[AppliedException, ...] = ()
     watch_use_from: datetime | None = None
     """See `IntentLine`."""
     earlier: tuple[IntentLine, ...] = ()
@@ -164,6 +173,7 @@ def write(
         arn,
         pending_window_days=change.pending_window_days,
         monthly_cost_usd=change.monthly_cost_usd,
+        exceptions=change.exceptions,
         watch_use_from=change.watch_use_from,
     )
     failure: Failure | None = None

@@ -103,7 +103,13 @@ class Stages:
         caller(collector.accounts, [item.key_arn for item in plan.chosen])
         with Journal(self.journal) as journal:
             now = collector.accounts.clock.now()
-            journal.begin(now, "apply", plan_digest=plan.digest, keys=len(plan.chosen))
+            journal.begin(
+                now,
+                "apply",
+                plan_digest=plan.digest,
+                exceptions=plan.exceptions,
+                keys=len(plan.chosen),
+            )
             rows = apply_stage.apply(plan, collector, journal, stop=stop)
         return self.by_name(rows)
 
@@ -238,7 +244,9 @@ def state_only(*, tags: bool = True, also: Iterable[str] = ()) -> Policy:
     exceptions |= {*also}
     return Policy(
         exceptions=tuple(
-            RuleException(key="all", rule=rule, reason="test", until=date(2099, 1, 1))
+            RuleException(
+                key="all", rule=rule, reason="test", approved_by="security", until=date(2099, 1, 1)
+            )
             for rule in exceptions
         )
     )

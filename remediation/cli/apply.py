@@ -91,6 +91,7 @@ def apply(
             caller=caller,
             ticket=ticket,
             approved_by=approved_by,
+            exceptions=made.exceptions,
             keys=len(chosen),
         )
         results = apply_stage.apply(

@@ -10,7 +10,7 @@ from pydantic.dataclasses import dataclass
 
 from .. import strict_json
 from ..files import ascii_json
-from ..models import SLIM, KeyArn, Outcome, Time
+from ..models import SLIM, AppliedException, KeyArn, Outcome, Time
 
 USE_REPORTING_DELAY: Final = timedelta(minutes=60)
 """The longest delay before AWS shows the use of a key: an hour for GetKeyLastUsage, about 15
@@ -39,6 +39,8 @@ class RunLine:
     """Change ticket, from `--ticket`."""
     approved_by: str | None = None
     """Approver, from `--approved-by`."""
+    exceptions: tuple[AppliedException, ...] | None = None
+    """Exceptions of the policy on which keys of this run rest; only with `apply`."""
     follow_ups: tuple[str, ...] | None = None
     """Operations that follow each cancellation of this run: TagResource with `--keep`, EnableKey
     with `--enable`."""
@@ -66,6 +68,9 @@ class IntentLine:
     """Waiting period in days, 7 to 30; only with ScheduleKeyDeletion."""
     monthly_cost_usd: float | None = None
     """Monthly cost of the key in US dollars (list price); only with ScheduleKeyDeletion."""
+    exceptions: tuple[int, ...] | None = None
+    """Exceptions without which the key would be on hold, as positions from 0 in those of the run's
+    line. Only with ScheduleKeyDeletion; absent if there are none."""
     watch_use_from: Time | None = None
     """Start of the uses that may not have been visible yet: when `apply` last began to read them,
     minus 60 minutes. Only with ScheduleKeyDeletion; absent in older journals."""

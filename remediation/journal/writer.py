@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from ..errors import RUN_AGAIN, BadInput, KeysweepError, Refused
-from ..models import KeyArn, Outcome
+from ..models import AppliedException, KeyArn, Outcome
 from .lines import AnyLine, IntentLine, OutcomeLine, RunLine, encode
 from .reader import History, read, stamp_of
 
@@ -40,6 +40,8 @@ class Journal:
     known: History | None = None
     """What this run has already read, of this journal and perhaps others."""
     _before: History | None = None
+    _exceptions: dict[AppliedException, int] = field(default_factory=dict)
+    """Positions in the run's line."""
     _handle: int = -1
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -99,13 +101,17 @@ class Journal:
         caller: str | None = None,
         ticket: str | None = None,
         approved_by: str | None = None,
+        exceptions: Iterable[AppliedException] = (),
         follow_ups: Iterable[str] = (),
         keys: int = 0,
     ) -> None:
         """Write the first line of this run, after closing off a torn line.
 
+        `exceptions` are those on which keys of the run rest.
+
         Raises BadInput when it cannot be written, or the disk has no room for this many keys.
         """
+        self._exceptions = {one: position for position, one in enumerate(exceptions)}
         line = RunLine(
             run=self.run,
             time=now,
@@ -114,6 +120,7 @@ class Journal:
             caller=caller,
             ticket=ticket,
             approved_by=approved_by,
+            exceptions=tuple(self._exceptions) or None,
             follow_ups=tuple(sorted(follow_ups)) or None,
         )
         try:
@@ -144,9 +151,13 @@ class Journal:
         *,
         pending_window_days: int | None = None,
         monthly_cost_usd: float | None = None,
+        exceptions: Iterable[AppliedException] = (),
         watch_use_from: datetime | None = None,
     ) -> IntentLine:
-        """Put an intent on the disk; the call may go out only after this returns."""
+        """Put an intent on the disk; the call may go out only after this returns.
+
+        `exceptions` are those on which the key rests, all given to `begin`.
+        """
         line = IntentLine(
             run=self.run,
             id=uuid.uuid4().hex,
@@ -155,6 +166,7 @@ class Journal:
             key_arn=key_arn,
             pending_window_days=pending_window_days,
             monthly_cost_usd=monthly_cost_usd,
+            exceptions=tuple(self._exceptions[one] for one in exceptions) or None,
             watch_use_from=watch_use_from,
         )
         self._write(line)

@@ -28,14 +28,22 @@ class Hold(Model):
 
 
 class AppliedException(Model):
-    """An exception that the policy makes for this key."""
+    """An exception of the policy without which the key would be on hold."""
 
     rule: str
     """Id of the rule."""
     reason: str
     """Reason given in the policy."""
-    until: str | None = None
-    """Last day (UTC) of the exception, YYYY-MM-DD; None: no end date (`coverage_exceptions`)."""
+    approved_by: str
+    """Person or team that decided it, as the policy names them."""
+    until: str
+    """Last day (UTC) of the exception, YYYY-MM-DD."""
+    region: str | None = None
+    """Region that could not be read; only for coverage gaps."""
+    service: str | None = None
+    """Service that could not be read; None with a Region: a Region in `closed_regions`."""
+    operation: str | None = None
+    """Operation that could not be read; only with a service."""
 
 
 class VerdictKind(StrEnum):
@@ -80,7 +88,7 @@ class PlanItem(Model):
     reasons: tuple[Hold, ...] = ()
     """Why it is on hold or skipped; empty for `schedule`."""
     exceptions: tuple[AppliedException, ...] = ()
-    """Exceptions that apply to it."""
+    """Exceptions without which it would be on hold."""
     pending_window_days: Annotated[int, Field(ge=7, le=30)]
     """Waiting period in days that `apply` requests; AWS allows 7 to 30 ("ScheduleKeyDeletion", AWS
     KMS API Reference)."""
@@ -94,12 +102,19 @@ class PlanItem(Model):
     findings: tuple[FindingRecord, ...] = ()
     """Findings that made it a candidate."""
 
+    @property
+    def rests_on_exceptions(self) -> bool:
+        """Whether it is to be scheduled, and would be on hold but for exceptions."""
+        return self.verdict is VerdictKind.SCHEDULE and bool(self.exceptions)
+
 
 class PlanSummary(Model):
     """Number of keys by verdict, and the monthly cost of the keys to schedule."""
 
     schedule: int
     """Keys to schedule."""
+    on_exceptions: int = 0
+    """Keys to schedule that would be on hold but for exceptions of the policy."""
     hold: int
     """Keys on hold."""
     skip: int

@@ -65,6 +65,7 @@ class Evaluation:
 
     holds: tuple[Hold, ...]
     exceptions: tuple[AppliedException, ...]
+    """Without these, the key would be on hold, as far as its evidence was read."""
     unasked: frozenset[str]
     """Pieces that rules need and that have not been read yet."""
 
@@ -117,31 +118,46 @@ def evaluate(
     for rule in rules:
         needed = rule.needed(in_force)
         missing = {piece for piece in needed if getattr(evidence, piece) is None}
-        exception_for = in_force.exception_for(rule.id, evidence, now)
-        if exception_for is not None:
-            exceptions.append(_applied(rule.id, exception_for.reason, exception_for.until))
-            if ask_all:
-                unasked |= missing
-            continue
-        if missing:
+        held, applied = ([], []) if missing else _apply_rule(rule, needed, evidence, in_force, now)
+        exception = in_force.exception_for(rule.id, evidence, now)
+        if exception is None:
             unasked |= missing
-            continue
-        unreadable = _unreadable(rule, needed, evidence)
-        holds.extend(unreadable)
-        for reason in () if unreadable else rule.check(evidence, in_force, now):
-            if isinstance(reason, AppliedException):
-                exceptions.append(reason)
-            else:
-                holds.append(rule.hold(reason))
+            holds += held
+            exceptions += applied
+        elif missing or held:
+            unasked |= missing if ask_all else set()
+            exceptions.append(
+                _applied(rule.id, exception.reason, exception.approved_by, exception.until)
+            )
+        else:
+            exceptions += applied
     if holds and not ask_all:
         unasked.clear()
     return Evaluation(tuple(holds), tuple(exceptions), frozenset(unasked))
 
 
+def _apply_rule(
+    rule: Rule, needed: Collection[str], evidence: Evidence, policy: Policy, now: datetime
+) -> tuple[list[Hold], list[AppliedException]]:
+    """The holds of one rule whose needs were asked for, and the exceptions that its check made."""
+    if unreadable := _unreadable(rule, needed, evidence):
+        return unreadable, []
+    holds: list[Hold] = []
+    exceptions: list[AppliedException] = []
+    for reason in rule.check(evidence, policy, now):
+        if isinstance(reason, AppliedException):
+            exceptions.append(reason)
+        else:
+            holds.append(rule.hold(reason))
+    return holds, exceptions
+
+
 @cache
-def _applied(rule: str, reason: str, until: date) -> AppliedException:
+def _applied(rule: str, reason: str, approved_by: str, until: date) -> AppliedException:
     """Cached, since one exception can cover a hundred thousand keys."""
-    return AppliedException(rule=rule, reason=reason, until=until.isoformat())
+    return AppliedException(
+        rule=rule, reason=reason, approved_by=approved_by, until=until.isoformat()
+    )
 
 
 def pieces_used(evidence: Evidence, policy: Policy, now: datetime) -> frozenset[str]:

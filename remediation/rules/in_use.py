@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from ..models import AppliedException, CoverageGap, Evidence, Hold, known
-from ..policy import Policy
+from ..policy import ClosedRegions, CoverageException, Policy
 from . import Rule, WhilePending
 from ._wording import first_few
 
@@ -14,7 +14,7 @@ ID = "in-use"
 
 
 def _check(
-    evidence: Evidence, policy: Policy, _now: datetime
+    evidence: Evidence, policy: Policy, now: datetime
 ) -> Iterator[str | Hold | AppliedException]:
     references = known(evidence.references)
     for reference in references.found:
@@ -23,15 +23,14 @@ def _check(
             f"({reference.field})"
         )
     open_gaps: list[CoverageGap] = []
-    lifted: dict[str, str] = {}
+    lifted: list[AppliedException] = []
     for gap in references.gaps:
-        exception = policy.coverage_exception_for(gap.service, gap.region)
+        exception = policy.coverage_exception_for(evidence.key_arn.account_id, gap, now)
         if exception is None:
             open_gaps.append(gap)
         else:
-            lifted[gap.service] = exception.reason
-    for service, reason in lifted.items():
-        yield AppliedException(rule=ID, reason=f"{service} not read: {reason}")
+            lifted.append(_applied(gap, exception))
+    yield from dict.fromkeys(lifted)
     if open_gaps:
         services = first_few(sorted({f"{gap.service} ({gap.code})" for gap in open_gaps}), 5)
         yield Hold(
@@ -39,6 +38,19 @@ def _check(
             message=f"services that may use it could not be read: {services}",
             gaps=tuple(open_gaps),
         )
+
+
+def _applied(gap: CoverageGap, by: CoverageException | ClosedRegions) -> AppliedException:
+    one_call = isinstance(by, CoverageException)
+    return AppliedException(
+        rule=ID,
+        reason=by.reason,
+        approved_by=by.approved_by,
+        until=by.until.isoformat(),
+        region=gap.region,
+        service=gap.service if one_call else None,
+        operation=gap.operation if one_call else None,
+    )
 
 
 RULE = Rule(

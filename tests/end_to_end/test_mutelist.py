@@ -58,7 +58,8 @@ def test_prowler_mutes_what_our_journal_scheduled(
     records = [candidates(arn, aws.now()) for arn in sorted(ours)]
     (tmp_path / "results.json").write_text(json.dumps(records), encoding="utf-8")
     exceptions = "".join(
-        f"  - {{key: all, rule: {rule}, reason: test, until: 2099-01-01}}\n" for rule in RULES
+        f"  - {{key: all, rule: {rule}, reason: test, approved_by: security, until: 2099-01-01}}\n"
+        for rule in RULES
     )
     (tmp_path / "policy.yaml").write_text(
         f"version: 1\nexceptions:\n{exceptions}", encoding="utf-8"

@@ -86,7 +86,8 @@ def test_the_whole_loop(
         assert data.code == 3, data.text
 
     (tmp_path / "quick.yaml").write_text(
-        "version: 1\nexceptions:\n  - {key: all, rule: in-use, reason: quick, until: 2099-01-01}\n",
+        "version: 1\nexceptions:\n"
+        "  - {key: all, rule: in-use, reason: quick, approved_by: test, until: 2099-01-01}\n",
         encoding="utf-8",
     )
     again = ("--policy", "quick.yaml", "--out", "stored.json", *ROLE)

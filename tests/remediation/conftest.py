@@ -168,7 +168,7 @@ def state_only(tmp_path: Path) -> Path:
     """A policy that reads DescribeKey and tags alone, to test what follows evaluation."""
     path = tmp_path / "state-only.yaml"
     exceptions = "".join(
-        f"  - {{key: all, rule: {rule}, reason: test, until: 2099-01-01}}\n"
+        f"  - {{key: all, rule: {rule}, reason: test, approved_by: security, until: 2099-01-01}}\n"
         for rule in STATE_ONLY_RULES
     )
     path.write_text(f"version: 1\nexceptions:\n{exceptions}", encoding="utf-8")

@@ -13,7 +13,7 @@ from typing import Any, cast
 import boto3
 import pytest
 from botocore.exceptions import ClientError
-from dead_key import ARN, NOW, changed, event, gap_of
+from dead_key import ARN, NOW, changed, decision_on, event, gap_of
 from stages import Stages, few_references
 
 from embedded_aws.process import EmbeddedAws
@@ -512,15 +512,23 @@ def test_a_gap_is_told_until_the_policy_accepts_it() -> None:
     row = watched(blind)
     assert not row.in_use
     assert [one.rule for one in row.unreadable] == ["in-use"]
-    accepted = Policy.model_validate(
-        {"coverage_exceptions": [{"service": "fsx", "reason": "none here"}]}
-    )
+    accepted = Policy.model_validate({"coverage_exceptions": [decision_on(gap)]})
     assert watched(blind, accepted).unreadable == ()
 
 
 def exception_for(rule: str) -> Policy:
     return Policy.model_validate(
-        {"exceptions": [{"key": "all", "rule": rule, "reason": "x", "until": "2099-01-01"}]}
+        {
+            "exceptions": [
+                {
+                    "key": "all",
+                    "rule": rule,
+                    "reason": "x",
+                    "approved_by": "security",
+                    "until": "2099-01-01",
+                }
+            ]
+        }
     )
 
 

@@ -414,7 +414,9 @@ def test_a_rule_whose_exception_has_ended_is_evaluated_on_what_is_true_now(
     arn = aws.key_arn(SHOP, "eu-west-1", "dead-1")
     today = datetime.fromtimestamp(aws.now(), UTC).date()
     with state_only.open("a", encoding="utf-8") as file:
-        file.write(f"  - {{key: all, rule: protected-tag, reason: test, until: {today}}}\n")
+        file.write(
+            f"  - {{key: all, rule: protected-tag, reason: x, approved_by: me, until: {today}}}\n"
+        )
     assert keysweep("plan", results(arn), "--policy", state_only, "--explain").code == 0
     aws.advance(days=1)
     boto3.client("kms", **aws.client_arguments(SHOP, "eu-west-1")).tag_resource(

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import re
-from datetime import UTC, datetime
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, timedelta
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from hypothesis import given
@@ -15,7 +17,7 @@ from hypothesis import strategies as st
 from keysweep.remediation import policy as stage
 from keysweep.remediation.errors import BadInput
 from keysweep.remediation.key_globs import can_match_alias, can_match_key
-from keysweep.remediation.models import Evidence, KeyArn
+from keysweep.remediation.models import AnswerClass, CoverageGap, Evidence, KeyArn
 from keysweep.remediation.policy import OverridableDays, Override, Policy
 from keysweep.remediation.policy_file import load
 from keysweep.remediation.rules import RULES
@@ -53,7 +55,7 @@ def test_every_value_of_the_default_file_has_a_comment_before_it() -> None:
 REFUSED = {
     "unknown name": ("max_key: 3", 2, "max_keys?"),
     "unknown nested name": ("regions: {alow: [eu-west-1]}", 2, "allow?"),
-    "name with nothing near": ("colour: red", 2, "accounts, coverage_exceptions, "),
+    "name with nothing near": ("colour: red", 2, "accounts, closed_regions, "),
     "text for number": ('max_keys: "3"', 2, "whole number, not '3'"),
     "truth for number": ("max_keys: yes", 2, "whole number, not True"),
     "fraction for days": ("min_age_days: 7.5", 2, "whole number, not 7.5"),
@@ -128,16 +130,10 @@ REFUSED = {
         5,
         "overrides[1].set.pending_window_days: must be at least 7",
     ),
-    "unknown service": (
-        "coverage_exceptions: [{service: s4, reason: x}]",
-        2,
-        "'s4'",
-    ),
-    "gap without reason": (
-        "coverage_exceptions: [{service: s3}]",
-        2,
-        "coverage_exceptions[1].reason: ",
-    ),
+    "accounts that are no list": ("closed_regions:\n- accounts: every", 3, "'every'"),
+    "account of three digits": ("closed_regions:\n- accounts: ['123']", 3, "accounts[1]: '123'"),
+    "no account": ("closed_regions:\n- accounts: []", 3, "accounts: must not be empty"),
+    "Region in words": ("closed_regions:\n- regions: [Ireland]", 3, "regions[1]: 'Ireland'"),
 }
 
 
@@ -153,11 +149,18 @@ def test_refused_with_file_line_and_fix(write, lines: str, line: int, words: str
     assert refusal.value.exit_code == 2
 
 
-EXCEPTION = {"key": "all", "rule": "in-use", "reason": "checked", "until": "2026-12-31"}
+EXCEPTION = {
+    "key": "all",
+    "rule": "in-use",
+    "reason": "checked",
+    "approved_by": "security",
+    "until": "2026-12-31",
+}
 REFUSED_EXCEPTIONS = {
     "key": ("*", "'*' matches every key"),
     "rule": ("in-used", "'in-used'"),
-    "reason": ("''", "must not be empty"),
+    "reason": ("<why>", "'<why>'"),
+    "approved_by": ("''", "must not be empty"),
     "until": ("20261231", "'20261231'"),
 }
 
@@ -184,16 +187,154 @@ def test_an_exception_needs_each_part(write, missing: str) -> None:
         load(write(f"exceptions: [{{{parts}}}]"))
 
 
+COVERAGE = {
+    "accounts": "all",
+    "regions": "[eu-west-1]",
+    "service": "fsx",
+    "operation": "DescribeFileCaches",
+    "answer": "{code: BadRequest, message: ''}",
+    "reason": "no Lustre",
+    "approved_by": "storage",
+    "until": "2026-12-31",
+}
+CLOSED = {
+    name: value
+    for name, value in COVERAGE.items()
+    if name not in {"service", "operation", "answer"}
+}
+
+
+def written(name: str, parts: Mapping[str, str]) -> str:
+    """A list of one exception, with each of its parts on a line of its own."""
+    return f"{name}:\n  -\n" + "".join(f"    {part}: {value}\n" for part, value in parts.items())
+
+
+def next_year(days: int) -> date:
+    """The last day on which a coverage exception can end, or one some days later."""
+    return datetime.now(UTC).date() + stage.MAX_COVERAGE_EXCEPTION + timedelta(days)
+
+
+REFUSED_COVERAGE = {
+    "accounts": ("['*']", "accounts[1]: '*'"),
+    "regions": ("global", "regions: 'global'"),
+    "service": ("s4", "service: unknown service 's4'"),
+    "operation": ("DescribeFileCache", "operation: 'DescribeFileCache'"),
+    "answer": ("{code: '', message: ''}", "answer.code: "),
+    "reason": ("<reason>", "reason: '<reason>'"),
+    "approved_by": ("' '", "approved_by: "),
+    "until": ("2099-01-01", "until: 2099-01-01"),
+}
+
+
+@pytest.mark.parametrize("part", COVERAGE)
+def test_a_coverage_exception_is_refused_for_each_part(write, part: str) -> None:
+    value, words = REFUSED_COVERAGE[part]
+    path = write(written("coverage_exceptions", {**COVERAGE, part: value}))
+    with pytest.raises(BadInput) as refusal:
+        load(path)
+    assert str(refusal.value).startswith(
+        f"{path}:{4 + list(COVERAGE).index(part)}: coverage_exceptions[1].{words}"
+    )
+    if part in CLOSED:
+        with pytest.raises(BadInput, match=re.escape(f"closed_regions[1].{words}")):
+            load(write(written("closed_regions", {**CLOSED, part: value})))
+
+
+@pytest.mark.parametrize("missing", COVERAGE)
+def test_a_coverage_exception_needs_each_part(write, missing: str) -> None:
+    rest = {name: value for name, value in COVERAGE.items() if name != missing}
+    with pytest.raises(BadInput, match=rf":\d: coverage_exceptions\[1\]\.{missing}: "):
+        load(write(written("coverage_exceptions", rest)))
+    if missing in CLOSED:
+        rest = {name: value for name, value in CLOSED.items() if name != missing}
+        with pytest.raises(BadInput, match=rf":\d: closed_regions\[1\]\.{missing}: "):
+            load(write(written("closed_regions", rest)))
+
+
+def test_a_coverage_exception_ends_within_a_year(write) -> None:
+    latest = load(
+        write(written("coverage_exceptions", {**COVERAGE, "until": str(next_year(0))}))
+    ).coverage_exceptions
+    assert [one.until for one in latest] == [next_year(0)]
+    with pytest.raises(BadInput, match=re.escape(str(next_year(1)))):
+        load(write(written("coverage_exceptions", {**COVERAGE, "until": str(next_year(1))})))
+
+
+GAP = CoverageGap(
+    service="fsx",
+    region="eu-west-1",
+    operation="DescribeFileCaches",
+    code="BadRequest",
+    message="The requested feature is not enabled for this AWS account.",
+    answer_class="closed",
+    why="",
+)
+DECISION = {
+    "accounts": [KEY.account_id],
+    "regions": ["eu-west-1", "us-east-1"],
+    "service": GAP.service,
+    "operation": GAP.operation,
+    "answer": {"code": GAP.code, "message": GAP.message},
+    "reason": "no Lustre",
+    "approved_by": "storage",
+    "until": "2026-06-01",
+}
+LAST = datetime(2026, 6, 1, 23, 59, tzinfo=UTC)
+
+
+def test_a_coverage_exception_lifts_one_answer_of_one_call() -> None:
+    def lifts(gap: CoverageGap = GAP, account: str = KEY.account_id, **other: object) -> bool:
+        policy = Policy.model_validate({"coverage_exceptions": [{**DECISION, **other}]})
+        return policy.coverage_exception_for(account, gap, LAST) is not None
+
+    assert lifts()
+    assert lifts(accounts="all", regions="all")
+    assert not lifts(account="444455556666")
+    for part, value in (
+        ("service", "s3"),
+        ("region", "us-west-2"),
+        ("operation", "DescribeFileSystems"),
+        ("code", "AccessDeniedException"),
+        ("message", "The requested feature is not enabled for this AWS account"),
+    ):
+        assert not lifts(GAP.model_copy(update={part: value})), part
+    policy = Policy.model_validate({"coverage_exceptions": [DECISION]})
+    tomorrow = LAST + timedelta(minutes=1)
+    assert policy.coverage_exception_for(KEY.account_id, GAP, tomorrow) is None
+
+
+def test_a_closed_region_lifts_denials_of_the_organization_where_every_region_is_read() -> None:
+    denied = GAP.model_copy(update={"answer_class": "organization", "every_region": True})
+    decision = {name: DECISION[name] for name in CLOSED}
+    policy = Policy.model_validate({"closed_regions": [decision]})
+    assert policy.coverage_exception_for(KEY.account_id, denied, LAST) == policy.closed_regions[0]
+    for part, value in (
+        ("region", "us-west-2"),
+        ("every_region", False),
+        *(("answer_class", one) for one in get_args(AnswerClass) if one != "organization"),
+    ):
+        other = denied.model_copy(update={part: value})
+        assert policy.coverage_exception_for(KEY.account_id, other, LAST) is None, value
+    assert policy.coverage_exception_for("444455556666", denied, LAST) is None
+    tomorrow = LAST + timedelta(minutes=1)
+    assert policy.coverage_exception_for(KEY.account_id, denied, tomorrow) is None
+
+
 @pytest.mark.parametrize("until", ["2026-12-31T00:00:00Z", "1798675200", "yes", "2026-13-01"])
 def test_an_exception_ends_on_a_plain_day(write, until: str) -> None:
-    path = write(f"exceptions: [{{key: all, rule: in-use, reason: x, until: {until}}}]")
+    path = write(
+        f"exceptions: [{{key: all, rule: in-use, reason: x, approved_by: x, until: {until}}}]"
+    )
     shown = "True" if until == "yes" else until[:10]
     with pytest.raises(BadInput, match=rf":\d: .*'{shown}"):
         load(path)
 
 
 def test_the_unreadable_key_takes_no_exception(write) -> None:
-    path = write("exceptions: [{key: all, rule: unreadable-key, reason: x, until: 2026-12-31}]")
+    path = write(
+        "exceptions:\n"
+        "  - {key: all, rule: unreadable-key, reason: x, approved_by: x, until: 2026-12-31}"
+    )
     with pytest.raises(BadInput, match=r":\d: .*unreadable-key.*kms:DescribeKey"):
         load(path)
 
@@ -246,7 +387,11 @@ def test_no_text_is_anything_but_a_policy_or_a_refusal(tmp_path_factory, text: s
 def test_the_word_all_says_it_on_purpose(write) -> None:
     policy = load(write("protected_keys: [all]"))
     assert list(policy.protecting(KEY, ())) == ["all"]
-    policy = load(write("exceptions: [{key: all, rule: in-use, reason: x, until: 2026-12-31}]"))
+    policy = load(
+        write(
+            "exceptions: [{key: all, rule: in-use, reason: x, approved_by: x, until: 2026-12-31}]"
+        )
+    )
     assert policy.exception_for("in-use", Evidence(key_arn=OTHER), NOW)
 
 
@@ -295,7 +440,11 @@ def test_a_glob_that_matches_a_name_is_never_refused_as_one_that_cannot(
 
 
 def test_an_exception_counts_on_its_last_day_and_not_after(write) -> None:
-    policy = load(write("exceptions: [{key: all, rule: in-use, reason: x, until: 2026-06-01}]"))
+    policy = load(
+        write(
+            "exceptions: [{key: all, rule: in-use, reason: x, approved_by: x, until: 2026-06-01}]"
+        )
+    )
     evidence = Evidence(key_arn=KEY)
     assert policy.exception_for("in-use", evidence, datetime(2026, 6, 1, 23, 59, tzinfo=UTC))
     assert policy.exception_for("in-use", evidence, datetime(2026, 6, 2, tzinfo=UTC)) is None
@@ -304,7 +453,9 @@ def test_an_exception_counts_on_its_last_day_and_not_after(write) -> None:
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.id)
 def test_every_rule_but_what_no_exception_lifts_can_be_named(write, rule) -> None:
-    path = write(f"exceptions: [{{key: all, rule: {rule.id}, reason: x, until: 2026-12-31}}]")
+    path = write(
+        f"exceptions: [{{key: all, rule: {rule.id}, reason: x, approved_by: x, until: 2026-12-31}}]"
+    )
     assert [one.rule for one in load(path).exceptions] == [rule.id]
 
 
@@ -351,7 +502,7 @@ def test_one_window_for_every_key_beats_the_overrides(write) -> None:
 def test_a_policy_survives_the_plan_document(write) -> None:
     policy = load(
         write(
-            "exceptions: [{key: all, rule: in-use, reason: x, until: 2026-12-31}]\n"
+            "exceptions: [{key: all, rule: in-use, reason: x, approved_by: x, until: 2026-12-31}]\n"
             "overrides: [{regions: [eu-west-1], set: {min_age_days: 3}}]\n"
             "quota_share: 0.5\n"
         )

@@ -11,6 +11,13 @@ from keysweep.remediation.rules import RULES
 
 NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
 ACCOUNT = "111122223333"
+SIGNED = {
+    "accounts": "all",
+    "regions": ["eu-west-1"],
+    "reason": "none here",
+    "approved_by": "storage",
+    "until": "2026-11-01",
+}
 
 
 def view(**values: object) -> PolicyView:
@@ -22,7 +29,7 @@ def test_every_value_is_shown_with_its_default_and_meaning() -> None:
         value.name: value for value in view(max_keys=3, regions={"deny": ["us-east-1"]}).values
     }
     nested = {"accounts", "regions"}
-    listed = {"overrides", "exceptions", "coverage_exceptions"}
+    listed = {"overrides", "exceptions", "coverage_exceptions", "closed_regions"}
     plain = set(Policy.model_fields) - nested - listed
     assert set(shown) == plain | {f"{n}.{p}" for n in nested for p in ("allow", "deny")}
     assert (shown["max_keys"].value, shown["max_keys"].default) == (3, 25)
@@ -46,13 +53,25 @@ def test_every_rule_is_shown_with_what_it_needs_under_this_policy() -> None:
 
 def test_exceptions_are_shown_with_their_rule_and_whether_they_are_over() -> None:
     exceptions = [
-        {"key": "all", "rule": "restored", "reason": "known", "until": "2026-11-01"},
-        {"key": "all", "rule": "restored", "reason": "old", "until": "2026-10-31"},
+        {
+            "key": "all",
+            "rule": "restored",
+            "reason": "known",
+            "approved_by": "security",
+            "until": "2026-11-01",
+        },
+        {
+            "key": "all",
+            "rule": "restored",
+            "reason": "old",
+            "approved_by": "security",
+            "until": "2026-10-31",
+        },
     ]
     rules = {rule.id: rule.exceptions for rule in view(exceptions=exceptions).rules}
     assert [(w.reason, w.until, w.state) for w in rules.pop("restored")] == [
         ("known", "2026-11-01", "in force"),
-        ("old", "2026-10-31", "over"),
+        ("old", "2026-10-31", "expired"),
     ]
     assert set(rules.values()) == {()}
 
@@ -60,7 +79,15 @@ def test_exceptions_are_shown_with_their_rule_and_whether_they_are_over() -> Non
 def test_overrides_and_gaps_are_shown() -> None:
     shown = view(
         overrides=[{"accounts": [ACCOUNT], "set": {"min_age_days": 3}}],
-        coverage_exceptions=[{"service": "s3", "reason": "none"}],
+        coverage_exceptions=[
+            {
+                **SIGNED,
+                "service": "fsx",
+                "operation": "DescribeFileCaches",
+                "answer": {"code": "BadRequest", "message": "not enabled"},
+            }
+        ],
+        closed_regions=[{**SIGNED, "until": "2026-10-31"}],
     )
     (override,) = shown.overrides
     assert (override.accounts, override.regions, override.values) == (
@@ -68,9 +95,14 @@ def test_overrides_and_gaps_are_shown() -> None:
         (),
         {"min_age_days": 3},
     )
-    assert [(gap.service, gap.reason) for gap in shown.references.coverage_exceptions] == [
-        ("s3", "none")
+    seen = shown.references.coverage_exceptions
+    assert [(one.service, one.operation, one.answer, one.state) for one in seen] == [
+        ("fsx", "DescribeFileCaches", "BadRequest: not enabled", "in force"),
+        (None, None, None, "expired"),
     ]
+    assert {(one.accounts, one.regions, one.reason, one.approved_by) for one in seen} == {
+        (("all",), ("eu-west-1",), "none here", "storage")
+    }
 
 
 def test_the_reference_list_is_counted() -> None:

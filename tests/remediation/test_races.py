@@ -49,7 +49,15 @@ def run(own_server: EmbeddedAws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ]
     own_server.reset({"accounts": {SHOP: {"regions": {"eu-west-1": {"keys": keys}}}}})
     policy = policy_file.load()
-    grants = [{"key": "all", "rule": "active-grant", "reason": "test", "until": "2099-01-01"}]
+    grants = [
+        {
+            "key": "all",
+            "rule": "active-grant",
+            "reason": "test",
+            "approved_by": "security",
+            "until": "2099-01-01",
+        }
+    ]
     return Stages(
         own_server, tmp_path, Policy.model_validate({**dict(policy), "exceptions": grants})
     )
@@ -222,7 +230,15 @@ def test_the_next_run_looks_where_a_kill_kept_the_last_one_from_looking(run: Sta
 
 def test_an_exception_that_ended_since_the_plan_holds_what_it_had_let_through(run: Stages) -> None:
     today = datetime.fromtimestamp(run.aws.now(), UTC).date()
-    grants = [{"key": "all", "rule": "active-grant", "reason": "test", "until": str(today)}]
+    grants = [
+        {
+            "key": "all",
+            "rule": "active-grant",
+            "reason": "test",
+            "approved_by": "security",
+            "until": str(today),
+        }
+    ]
     run.policy = Policy.model_validate({**dict(run.policy), "exceptions": grants})
     plan = run.plan()
     assert {item.verdict.value for item in plan.items} == {"schedule"}

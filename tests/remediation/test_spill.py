@@ -125,8 +125,8 @@ def test_threads_append_at_once_and_nothing_is_lost(monkeypatch: pytest.MonkeyPa
 def test_models_are_found_by_key_and_by_group() -> None:
     items = [item_of(0), item_of(1, verdict="hold"), item_of(2)]
     sequence = PlanItems(items)
-    assert list(sequence.of_group(VerdictKind.SCHEDULE)) == [items[0], items[2]]
-    assert list(sequence.of_group(VerdictKind.SKIP)) == []
+    assert list(sequence.of_groups(VerdictKind.SCHEDULE)) == [items[0], items[2]]
+    assert list(sequence.of_groups(VerdictKind.SKIP)) == []
     assert dict(sequence.by_key) == {one.key_arn: one for one in items}
     assert list(sequence.by_key) == [one.key_arn for one in items]
     assert arn_of(1) in sequence.by_key

@@ -126,7 +126,13 @@ def test_explaining_asks_everything_even_of_a_held_key() -> None:
 
 
 def test_a_lifted_rule_asks_for_nothing() -> None:
-    exception_for = {"key": "all", "rule": "use-attempted", "reason": "x", "until": "2026-12-31"}
+    exception_for = {
+        "key": "all",
+        "rule": "use-attempted",
+        "reason": "x",
+        "approved_by": "security",
+        "until": "2026-12-31",
+    }
     world = World(DEAD)
     world.collect(policy(exceptions=[exception_for]))
     assert set(world.pieces()) == NEEDED_BY_DEFAULT - {"use_attempts"}

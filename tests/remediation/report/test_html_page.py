@@ -70,7 +70,12 @@ def held(**changes: Any) -> PlanItem:
             Hold(rule="protected-tag", message="it is tagged keysweep:keep"),
         ),
         "exceptions": (
-            AppliedException(rule="too-new", reason="the auditor agreed", until="2027-01-01"),
+            AppliedException(
+                rule="too-new",
+                reason="the auditor agreed",
+                approved_by="audit",
+                until="2027-01-01",
+            ),
         ),
         "evidence": changed(last_use=Unreadable(unreadable="AccessDeniedException from KMS")),
     }
@@ -236,7 +241,7 @@ def every_page(text: str) -> list[str]:
         grants=Unreadable(unreadable=text),
     )
     finding = FindingRecord(scanner=text, check_id=text, source=text, position=text)
-    exceptions = AppliedException(rule=text, reason=text)
+    exceptions = AppliedException(rule=text, reason=text, approved_by=text, until=text)
     made = plan(
         item(owner=text, evidence=evidence, findings=(finding,), exceptions=(exceptions,)),
         held(reasons=(Hold(rule=text, message=text),)),

@@ -24,6 +24,12 @@ def test_a_history_that_cannot_be_read_or_is_short_holds() -> None:
 
 
 def test_an_exception_lifts_it() -> None:
-    lifted = {"key": "all", "rule": "alias-moved", "reason": "x", "until": NOW.date()}
+    lifted = {
+        "key": "all",
+        "rule": "alias-moved",
+        "reason": "x",
+        "approved_by": "security",
+        "until": NOW.date(),
+    }
     key = changed(alias_moves={"moved": (MOVE,), "possible": (MOVE,)})
     assert held_by(key, policy(exceptions=[lifted])) == set()

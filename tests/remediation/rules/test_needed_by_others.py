@@ -8,6 +8,7 @@ from dead_key import (
     OUTSIDER,
     changed,
     days_ago,
+    decision_on,
     evaluated,
     event,
     gap_of,
@@ -18,6 +19,7 @@ from dead_key import (
 from message_parts import figures
 
 from keysweep.remediation.models import (
+    AppliedException,
     Declaration,
     Declarations,
     Grant,
@@ -174,25 +176,46 @@ def test_a_service_that_could_not_be_asked_holds_as_one_line() -> None:
 
 def test_an_accepted_gap_is_shown_and_lets_through() -> None:
     key = changed(references=References(gaps=GAPS))
-    both = policy(coverage_exceptions=[{"service": s, "reason": f"no {s}"} for s in ("fsx", "s3")])
-    evaluation = evaluated(key, both)
+    evaluation = evaluated(key, policy(coverage_exceptions=[*map(decision_on, GAPS)]))
     assert evaluation.holds == ()
-    assert {one.rule for one in evaluation.exceptions} == {"in-use"}
-    told = [one.reason.partition(": ") for one in evaluation.exceptions]
-    assert [(what.split()[0], why) for what, _, why in told] == [("fsx", "no fsx"), ("s3", "no s3")]
+    assert evaluation.exceptions == tuple(
+        AppliedException(
+            rule="in-use",
+            reason=f"no {gap.service}",
+            approved_by="security",
+            until="2026-12-01",
+            region=gap.region,
+            service=gap.service,
+            operation=gap.operation,
+        )
+        for gap in GAPS
+    )
+
+
+def test_a_closed_region_is_shown_and_holds_nothing() -> None:
+    gaps = tuple(
+        gap.model_copy(update={"answer_class": "organization", "every_region": True})
+        for gap in GAPS
+    )
+    closed = {"accounts": "all", "regions": ["eu-west-1"], "reason": "closed", "approved_by": "it"}
+    evaluation = evaluated(
+        changed(references=References(gaps=gaps)),
+        policy(closed_regions=[{**closed, "until": "2026-12-01"}]),
+    )
+    assert evaluation.holds == ()
+    assert [(one.region, one.service) for one in evaluation.exceptions] == [("eu-west-1", None)]
 
 
 def test_one_accepted_gap_of_two_is_not_enough() -> None:
     key = changed(references=References(gaps=GAPS))
-    evaluation = evaluated(key, policy(coverage_exceptions=[{"service": "s3", "reason": "none"}]))
+    evaluation = evaluated(key, policy(coverage_exceptions=[decision_on(GAPS[1])]))
     assert [hold.gaps for hold in evaluation.holds] == [GAPS[:1]]
 
 
 def test_an_accepted_gap_accepts_no_resource() -> None:
     key = changed(references=References(found=(VOLUME,)))
-    assert held_by(key, policy(coverage_exceptions=[{"service": "ec2", "reason": "none"}])) == {
-        "in-use"
-    }
+    gap = gap_of("ec2", VOLUME.region, "denied")
+    assert held_by(key, policy(coverage_exceptions=[decision_on(gap)])) == {"in-use"}
 
 
 def test_a_cancellation_holds_however_long_ago() -> None:
