@@ -136,11 +136,6 @@ class Plan(Model):
         )
         return {one: uses[one] for one in order}
 
-    @cached_property
-    def on_evidence(self) -> Sequence[PlanItem]:
-        """The items to schedule that no rule would hold."""
-        return self.items.of_groups(VerdictKind.SCHEDULE)
-
     @property
     def by_key(self) -> Mapping[KeyArn, PlanItem]:
         """The items by key ARN."""

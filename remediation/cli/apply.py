@@ -18,6 +18,7 @@ from ..journal import Journal
 from ..models import Outcome
 from ..report import page
 from ..report.html import html
+from ..report.view import count_keys, exception_text
 from ..runner import Stop
 from . import INCOMPLETE
 from .console import confirm, exit_code_at_end, print_results, progress, say
@@ -76,6 +77,11 @@ def apply(
         return print_results(form, ())
     to_do = apply_stage.to_do(made, history, accounts.clock.now())
     if left := [arn for arn in to_do if accounts.admits(arn)]:
+        for exception, keys in made.exceptions.items():
+            say(
+                f"On an exception: {count_keys(keys)}, {exception_text(exception)} "
+                f"({exception.reason}; {exception.approved_by}, until {exception.until})"
+            )
         confirm("Schedule the deletion of", left, yes=yes)
     stop = Stop()
     with (

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from ..models import AccountRegion, KeyResult, Outcome, VerdictKind
+from ..models import AccountRegion, AppliedException, KeyResult, Outcome, VerdictKind
 from ..plan import LIMITS, Plan
 from ..status import Status, StatusRow
 from .evidence_words import moment
@@ -17,11 +17,13 @@ from .view import (
     Owners,
     PlanView,
     ResultsView,
+    Section,
     Sum,
     Table,
     applied_view,
     code_tables,
     count_keys,
+    exception_text,
     money,
     plan_view,
     status_row,
@@ -114,10 +116,15 @@ class Page:
 # --- a plan ------------------------------------------------------------------------------------
 
 
-_VERDICTS: Final = {
-    VerdictKind.SCHEDULE: ("To schedule", "No rule holds them.", "good"),
-    VerdictKind.HOLD: ("Held", "Each is held by a rule; all reasons are listed.", "warn"),
-    VerdictKind.SKIP: ("Skipped", "There is nothing to do.", "plain"),
+_SECTIONS: Final = {
+    Section.SCHEDULE: ("To schedule", "No rule holds them.", "good"),
+    Section.ON_EXCEPTIONS: (
+        "To schedule on exceptions",
+        "Rules would hold them, but for exceptions of the policy.",
+        "warn",
+    ),
+    Section.HOLD: ("Held", "Each is held by a rule; all reasons are listed.", "warn"),
+    Section.SKIP: ("Skipped", "There is nothing to do.", "plain"),
 }
 
 
@@ -155,8 +162,9 @@ def of_plan(plan: Plan) -> Page:
         bars=_reasons(view),
         timeline=_planned(plan.created_at, view.windows),
         groups=tuple(
-            _group(heading, about, tone, view.rows[verdict], view.sums[verdict])
-            for verdict, (heading, about, tone) in _VERDICTS.items()
+            _group(heading, about, tone, view.rows[section], view.section_sums[section])
+            for section, (heading, about, tone) in _SECTIONS.items()
+            if section is not Section.ON_EXCEPTIONS or view.section_sums[section].keys
         ),
         tables=(
             *_owners(view.owners),
@@ -234,9 +242,14 @@ def _owners(owners: Owners) -> Iterable[Table]:
     return (Table("Owners and accounts", columns, rows),) if rows else ()
 
 
-def _exceptions(uses: Mapping[tuple[str, str, str], int]) -> Iterable[Table]:
-    rows = tuple((*one, str(count)) for one, count in sorted(uses.items()))
-    columns = ("rule", "reason", "until", "keys")
+def _exceptions(uses: Mapping[AppliedException, int]) -> Iterable[Table]:
+    rows = tuple(
+        sorted(
+            (exception_text(one), one.reason, one.approved_by, one.until, str(keys))
+            for one, keys in uses.items()
+        )
+    )
+    columns = ("rule", "reason", "approved by", "until", "keys")
     return (Table("Exceptions in the policy", columns, rows),) if rows else ()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Final
 
 from ..guard import GuardRow
 from ..journal import History
@@ -20,9 +21,12 @@ from .view import (
     KeyRow,
     PlanView,
     ResultsView,
+    Section,
+    Sum,
     Table,
     code_tables,
     count_keys,
+    exception_text,
     guard_row,
     key_table,
     money,
@@ -53,15 +57,11 @@ def of_plan(plan: Plan, *, every_key: bool = False) -> Report:
     tables = []
     chosen, held, skipped = (view.sums[kind] for kind in VerdictKind)
     saved = chosen.monthly_cost_usd
-    for kind, heading in (
-        (VerdictKind.SCHEDULE, f"To schedule: {count_keys(chosen.keys)}, {money(saved)} a month"),
-        (VerdictKind.HOLD, f"Held: {count_keys(held.keys)}"),
-        (VerdictKind.SKIP, f"Skipped: {count_keys(skipped.keys)}"),
-    ):
-        if view.sums[kind].keys:
-            tables.append(_keys(heading, view, kind, notes))
-        if kind is VerdictKind.SCHEDULE and chosen.keys:
-            tables.append(_savings(view))
+    for section, its in view.section_sums.items():
+        if its.keys:
+            tables.append(_keys(_heading(section, its), view, section, notes))
+    if chosen.keys:
+        tables.append(_savings(view))
     tables += code_tables(plan, most)
     if view.differences is not None:
         tables.append(view.differences)
@@ -72,14 +72,29 @@ def of_plan(plan: Plan, *, every_key: bool = False) -> Report:
         f"{chosen.keys} to schedule, {held.keys} held, {skipped.keys} skipped; "
         f"deleting saves {money(saved)} a month ({money(12 * saved)} a year, list price).",
         *(
-            f"Policy exception: {rule} for {count_keys(count)}"
-            f"{f' until {until}' if until else ''} ({reason})."
-            for (rule, reason, until), count in sorted(view.exceptions.items())
+            f"Policy exception: {exception_text(one)}, for {count_keys(keys)} until {one.until} "
+            f"({one.reason}; {one.approved_by})."
+            for one, keys in sorted(view.exceptions.items(), key=lambda one: exception_text(one[0]))
         ),
     ]
     if len(plan.unmapped) > READABLE_ROWS and not every_key:
         lines.append("More findings of code lead to no live key: --format csv lists all.")
     return Report(tuple(tables), (*lines, *view.notices, *plan.limits), head=plan.unread_accounts)
+
+
+_HEADINGS: Final = {
+    Section.SCHEDULE: "To schedule",
+    Section.ON_EXCEPTIONS: "To schedule, but for exceptions on hold",
+    Section.HOLD: "Held",
+    Section.SKIP: "Skipped",
+}
+
+
+def _heading(section: Section, its: Sum) -> str:
+    cost = ""
+    if section in {Section.SCHEDULE, Section.ON_EXCEPTIONS}:
+        cost = f", {money(its.monthly_cost_usd)} a month"
+    return f"{_HEADINGS[section]}: {count_keys(its.keys)}{cost}"
 
 
 def _gaps(view: PlanView) -> Iterator[str]:
@@ -90,19 +105,16 @@ def _gaps(view: PlanView) -> Iterator[str]:
         causes = "; ".join(dict.fromkeys(f"{row.answer_class}: {row.why}" for row in rows))
         yield (
             f"Could not be read: {services_text(services)} in {regions} ({causes}); "
-            f"holds {count_keys(keys)}.{_fix(services, regions, rows)}"
+            f"holds {count_keys(keys)}.{_fix(services, rows)}"
         )
 
 
-def _fix(services: tuple[str, ...], regions: str, rows: Iterable[GapRow]) -> str:
+def _fix(services: tuple[str, ...], rows: Iterable[GapRow]) -> str:
     if len(services) > 1:
         return ""
     allow = sorted({row.permission for row in rows if row.permission})
     fix = f"allow {', '.join(allow)}, or " if allow else ""
-    return (
-        f" Fix: {fix}add to the policy: coverage_exceptions: "
-        f"[{{service: {services[0]}, regions: [{regions}], reason: ...}}]"
-    )
+    return f" Fix: {fix}see keysweep doctor."
 
 
 def _absent(view: PlanView) -> Iterator[str]:
@@ -165,16 +177,21 @@ class _Notes:
         ]
 
 
-def _keys(heading: str, view: PlanView, kind: VerdictKind, notes: _Notes) -> Table:
-    rows = view.rows[kind]
-    if len(rows) == view.sums[kind].keys:
+def _keys(heading: str, view: PlanView, section: Section, notes: _Notes) -> Table:
+    rows = view.rows[section]
+    if len(rows) == view.section_sums[section].keys:
         columns = ("key", "alias", "account", "Region", "monthly cost", "owner", "why")
-        return key_table(heading, rows, columns, why=notes.why)
+        why = _exceptions if section is Section.ON_EXCEPTIONS else notes.why
+        return key_table(heading, rows, columns, why=why)
     grouped = tuple(
         (account, owner, rule, str(its.keys), money(its.monthly_cost_usd))
-        for (account, owner, rule), its in sorted(view.groups[kind].items())
+        for (account, owner, rule), its in sorted(view.groups[section].items())
     )
     return Table(heading, ("account", "owner", "rule", "keys", "monthly cost"), grouped)
+
+
+def _exceptions(row: KeyRow) -> str:
+    return "; ".join(f"{what}: {reason}" for what, reason in row.exceptions)
 
 
 def of_results(results: Iterable[KeyResult], *, every_key: bool = False) -> Report:
@@ -273,7 +290,7 @@ def of_policy(view: PolicyView) -> Report:
     )
     exceptions = Table(
         "Exceptions",
-        ("rule", "key", "until", "state", "reason"),
+        ("rule", "key", "until", "state", "reason", "approved by"),
         tuple(
             (
                 rule.id,
@@ -281,6 +298,7 @@ def of_policy(view: PolicyView) -> Report:
                 exception.until,
                 exception.state,
                 exception.reason,
+                exception.approved_by,
             )
             for rule in view.rules
             for exception in rule.exceptions
@@ -302,12 +320,36 @@ def of_policy(view: PolicyView) -> Report:
     lines = [
         f"{asked.entries} entries about {asked.services} services say which resources name a key: "
         f"{asked.calls} API calls (policies/key_references.yaml).",
-        *(
-            f"Coverage exception: {gap.service} ({gap.reason})."
-            for gap in asked.coverage_exceptions
-        ),
     ]
-    shown = (values, rules, exceptions, overrides)
+    unread = Table(
+        "Coverage exceptions",
+        (
+            "service",
+            "operation",
+            "answer",
+            "accounts",
+            "Regions",
+            "until",
+            "state",
+            "reason",
+            "approved by",
+        ),
+        tuple(
+            (
+                one.service or "read in every Region",
+                one.operation or "",
+                one.answer or "denied by the organization",
+                _said(one.accounts),
+                _said(one.regions),
+                one.until,
+                one.state,
+                one.reason,
+                one.approved_by,
+            )
+            for one in asked.coverage_exceptions
+        ),
+    )
+    shown = (values, rules, exceptions, unread, overrides)
     return Report(tuple(table for table in shown if table.rows), tuple(lines))
 
 

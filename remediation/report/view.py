@@ -9,10 +9,12 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Final
 
 from ..guard import GuardRow
 from ..models import (
+    AppliedException,
     CoverageGap,
     Evidence,
     KeyArn,
@@ -128,8 +130,8 @@ def _plan_row(item: PlanItem, state: str, *, evidence: bool) -> KeyRow:
         why=tuple((reason.rule, reason.message) for reason in item.reasons),
         exceptions=tuple(
             (
-                f"{one.rule}, exception",
-                f"{one.reason} (until {one.until})" if one.until else one.reason,
+                f"exception: {exception_text(one)}",
+                f"{one.reason} ({one.approved_by}, until {one.until})",
             )
             for one in item.exceptions
         ),
@@ -175,17 +177,32 @@ Owners = dict[tuple[str, str], dict[VerdictKind, Sum]]
 """By account and owner."""
 
 
+class Section(StrEnum):
+    """A part of a plan's keys, in the order of reports."""
+
+    SCHEDULE = "schedule"
+    """To schedule: no rule holds them."""
+    ON_EXCEPTIONS = "schedule on exceptions"
+    """To schedule: they would be on hold but for exceptions."""
+    HOLD = "hold"
+    SKIP = "skip"
+
+    @classmethod
+    def of(cls, item: PlanItem) -> Section:
+        """The section of an item."""
+        return cls.ON_EXCEPTIONS if item.rests_on_exceptions else cls(item.verdict.value)
+
+
 @dataclass
 class PlanView:
     """What reports show of a plan."""
 
     sums: dict[VerdictKind, Sum] = field(default_factory=lambda: {k: Sum() for k in VerdictKind})
-    rows: dict[VerdictKind, list[KeyRow]] = field(
-        default_factory=lambda: {kind: [] for kind in VerdictKind}
-    )
-    """The first keys of each verdict."""
-    groups: dict[VerdictKind, dict[tuple[str, str, str], Sum]] = field(
-        default_factory=lambda: {kind: defaultdict(Sum) for kind in VerdictKind}
+    section_sums: dict[Section, Sum] = field(default_factory=lambda: {s: Sum() for s in Section})
+    rows: dict[Section, list[KeyRow]] = field(default_factory=lambda: {s: [] for s in Section})
+    """The first keys of each section."""
+    groups: dict[Section, dict[tuple[str, str, str], Sum]] = field(
+        default_factory=lambda: {section: defaultdict(Sum) for section in Section}
     )
     """By account, owner and first rule."""
     owners: Owners = field(default_factory=dict)
@@ -195,8 +212,8 @@ class PlanView:
     """Keys by reason, as text."""
     windows: Counter[int] = field(default_factory=Counter)
     """Keys to schedule by waiting period in days."""
-    exceptions: Counter[tuple[str, str, str]] = field(default_factory=Counter)
-    """Keys by rule, reason and end date of the exception."""
+    exceptions: Counter[AppliedException] = field(default_factory=Counter)
+    """Keys by exception."""
     gaps: Mapping[GapRow, int] = field(default_factory=dict)
     """Keys by row of coverage gaps."""
     keys_by_gap_services: Mapping[tuple[str, ...], int] = field(default_factory=dict)
@@ -210,12 +227,14 @@ class PlanView:
     def add(self, item: PlanItem) -> None:
         """Count one more item."""
         cost = item.monthly_cost_usd
+        section = Section.of(item)
         self.sums[item.verdict].add(cost)
+        self.section_sums[section].add(cost)
         rule = item.reasons[0].rule if item.reasons else ""
-        self.groups[item.verdict][item.account_id, item.owner or "", rule].add(cost)
+        self.groups[section][item.account_id, item.owner or "", rule].add(cost)
         _by_owner(self.owners, item)
         self.messages.update({reason.message for reason in item.reasons})
-        self.exceptions.update(_exceptions(item))
+        self.exceptions.update(item.exceptions)
         if item.verdict is VerdictKind.SCHEDULE:
             self.windows[item.pending_window_days] += 1
         if item.verdict is VerdictKind.HOLD:
@@ -230,7 +249,7 @@ class PlanView:
 def plan_view(
     plan: Plan, *, most: int | None, most_changes: int | None, evidence: bool = False
 ) -> PlanView:
-    """View a plan, with the first `most` keys of each verdict and the first `most_changes`
+    """View a plan, with the first `most` keys of each section and the first `most_changes`
     differences from an earlier plan. None: all."""
     view = PlanView()
     gaps = Counter[frozenset[CoverageGap]]()
@@ -239,8 +258,9 @@ def plan_view(
     for item in plan.items:
         view.add(item)
         gaps[frozenset(gap for reason in item.reasons for gap in reason.gaps)] += 1
-        if most is None or len(view.rows[item.verdict]) < most:
-            view.rows[item.verdict].append(_plan_row(item, item.verdict.value, evidence=evidence))
+        rows = view.rows[Section.of(item)]
+        if most is None or len(rows) < most:
+            rows.append(_plan_row(item, item.verdict.value, evidence=evidence))
         if item.key_arn in aliases:
             aliases[item.key_arn] = name_of(item.evidence)
     view.gaps, view.keys_by_gap_services = _gaps(gaps)
@@ -276,8 +296,10 @@ def _by_owner(owners: Owners, item: PlanItem) -> None:
     sums[item.verdict].add(item.monthly_cost_usd)
 
 
-def _exceptions(item: PlanItem) -> Iterable[tuple[str, str, str]]:
-    return ((one.rule, one.reason, one.until or "") for one in item.exceptions)
+def exception_text(exception: AppliedException) -> str:
+    """What an exception lifts: its rule, and the call or the Region that could not be read."""
+    read = (exception.service, exception.operation, exception.region and f"in {exception.region}")
+    return " ".join((exception.rule, *(part for part in read if part)))
 
 
 # --- results -----------------------------------------------------------------------------------
@@ -296,8 +318,8 @@ class ResultsView:
     """Waiting periods of the scheduled keys."""
     owners: Owners = field(default_factory=dict)
     """Only scheduled keys."""
-    exceptions: Counter[tuple[str, str, str]] = field(default_factory=Counter)
-    """Keys of the plan by rule, reason and end date of the exception."""
+    exceptions: Counter[AppliedException] = field(default_factory=Counter)
+    """Keys of the plan by exception."""
 
     @property
     def keys(self) -> int:
@@ -330,7 +352,7 @@ def applied_view(results: Iterable[KeyResult], plan: Plan, most: int) -> Results
     view = ResultsView()
     by_key = {result.key_arn: result for result in results}
     for item in plan.items:
-        view.exceptions.update(_exceptions(item))
+        view.exceptions.update(item.exceptions)
         result = by_key.get(item.key_arn)
         if result is None:
             continue

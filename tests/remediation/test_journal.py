@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 from datetime import UTC, datetime, timedelta
@@ -11,7 +12,7 @@ import pytest
 
 from keysweep.remediation.errors import BadInput, Refused
 from keysweep.remediation.journal import Journal, read, read_undamaged
-from keysweep.remediation.models import KeyArn, Outcome
+from keysweep.remediation.models import AppliedException, KeyArn, Outcome
 
 NOW = datetime(2026, 11, 1, 12, 0, tzinfo=UTC)
 ONE = KeyArn.parse("arn:aws:kms:eu-west-1:111122223333:key/11111111-1111-4111-8111-111111111111")
@@ -37,6 +38,20 @@ def test_a_scheduled_key_and_an_interrupted_one_are_known(tmp_path: Path) -> Non
     assert keys[ONE].undecided is None
     assert keys[TWO].scheduled is None
     assert keys[TWO].undecided is not None
+
+
+def test_each_intent_names_its_exceptions_among_those_of_the_run(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    decided = {"reason": "unused", "approved_by": "storage", "until": "2027-01-01"}
+    one, other = (AppliedException(rule=rule, **decided) for rule in ("in-use", "too-new"))
+    with Journal(path) as journal:
+        journal.begin(NOW, "apply", exceptions=(one, other))
+        journal.intent(NOW, "ScheduleKeyDeletion", ONE, exceptions=(other,))
+        journal.intent(NOW, "ScheduleKeyDeletion", TWO)
+    run, first, second = map(json.loads, path.read_text(encoding="utf-8").splitlines())
+    assert [line["rule"] for line in run["exceptions"]] == ["in-use", "too-new"]
+    assert first["exceptions"] == [1]
+    assert "exceptions" not in second
 
 
 def test_a_cancelled_key_no_longer_stands_as_scheduled(tmp_path: Path) -> None:

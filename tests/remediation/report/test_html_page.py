@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,7 @@ from keysweep.remediation.report.evidence_words import in_words
 from keysweep.remediation.report.html import html
 from keysweep.remediation.status import Status, StatusRow
 
+OTHER = replace(ARN, key_id="0" * 8 + ARN.key_id[8:])
 LAST_WEEK = NOW - timedelta(days=7)
 HOSTILE = "</td><script>alert(1)</script><img src=x onerror=alert(2)>{{ 7*7 }}\"'&lt;\u202e\x1b[31m"
 
@@ -124,11 +126,41 @@ def test_a_plan_shows_costs_reasons_keys_owners_gaps_exceptions_and_limits() -> 
     assert ["1 key", "30 days, until 01 Dec 2026"] in rows
     assert [ARN.account_id, "shop", "1", "0", "0", "$3", "$3"] in rows
     assert [ARN.account_id, "no owner known", "0", "1", "0", "$1", "$0"] in rows
-    assert ["too-new", "the auditor agreed", "2027-01-01", "1"] in rows
+    assert ["too-new", "the auditor agreed", "audit", "2027-01-01", "1"] in rows
     assert ["fsx", "eu-west-1", "unclear", "denied", "fsx:DescribeFileSystems", "1"] in rows
     assert "--tfstate" in document.text
     for limit in LIMITS:
         assert limit in document.text
+
+
+COVERAGE = AppliedException(
+    rule="in-use",
+    reason="no Lustre",
+    approved_by="storage",
+    until="2027-01-01",
+    region="eu-west-1",
+    service="fsx",
+    operation="DescribeFileCaches",
+)
+
+
+def test_keys_that_rest_on_exceptions_are_a_group_on_page_and_terminal() -> None:
+    made = plan(item(), item(key_arn=OTHER, exceptions=(COVERAGE,)), held())
+    assert [one.key_arn for one in made.on_exceptions] == [OTHER]
+    assert [one.key_arn for one in made.chosen] == [ARN, OTHER]
+    assert made.exceptions == {COVERAGE: 1}
+    document = shown(page.of_plan(made))
+    headings = [heading.text for heading in document.all("h2")]
+    assert {"To schedule: 1", "To schedule on exceptions: 1", "Held: 1"} < set(headings)
+    groups = [t for t in tables.of_plan(made).tables if "why" in t.columns]
+    assert [[row[0] for row in group.rows] for group in groups] == [
+        [ARN.key_id],
+        [OTHER.key_id],
+        [PRIMARY.key_id],
+    ]
+    (row,) = groups[1].rows
+    for part in ("fsx", "DescribeFileCaches", "eu-west-1", "no Lustre", "storage", "2027-01-01"):
+        assert part in row[-1]
 
 
 def absences(region: str, *services: str) -> Absences:
@@ -170,8 +202,8 @@ def test_the_evidence_is_folded_below_its_verdict_and_the_reasons_are_not() -> N
     assert len(folded) == 1 + len(PIECES)
     summary = second.one("summary").text
     assert "protected-tag : it is tagged keysweep:keep" in summary
-    assert "too-new, exception : the auditor" in summary
-    assert "(until 2027-01-01)" in summary
+    assert "exception: too-new : the auditor" in summary
+    assert "(audit, until 2027-01-01)" in summary
 
 
 def test_what_differs_from_an_earlier_plan_is_a_table_of_its_own() -> None:
