@@ -1,9 +1,11 @@
 """Read the records of a results document in bounded memory, at the speed of the JSON parser.
 
 A document is a list of records, one record, or several of these, on separate lines or concatenated.
-It is split into pieces that end between two records, and a strict JSON parser reads each piece. The
-text between earlier records suggests where to split. A wrong guess does no harm: a piece that ends
-anywhere else is not valid JSON, and then the brackets are counted instead.
+A page of Security Hub's GetFindings yields its findings, and then the rest of the page as a record.
+
+The text is split into pieces that end between two records, and a strict JSON parser reads each
+piece. The text between earlier records suggests where to split. A wrong guess does no harm: a piece
+that ends anywhere else is not valid JSON, and then the brackets are counted instead.
 """
 
 from __future__ import annotations
@@ -15,12 +17,22 @@ from typing import Final
 import msgspec
 
 from .buffer import LONGEST, Buffer, InvalidDocument, Readable
+from .security_hub import PAGE_START
 
 _LIST: Final = msgspec.json.Decoder(list[msgspec.Raw])
 _VALUES: Final = msgspec.json.Decoder(msgspec.Raw)
 _INVALID: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 _AGAIN: Final = "Fix: copy the whole file, or scan again"
+
+_APPENDED: Final = "a second scan was appended, as Prowler does to a file that exists"
+_ANEW: Final = "Fix: delete the file, and scan again with another -F for each scan, or without -F"
+
+_TO_FILE: Final = (
+    "Fix: let the scanner write the file, without its log: checkov --output-file-path DIR, "
+    "prowler aws --output-directory DIR"
+)
+"""For a document with log lines around its JSON."""
 
 _SPACE: Final = b" \t\r\n"
 
@@ -34,6 +46,15 @@ are no possessive quantifiers, because those of Python 3.11.2 skip text."""
 
 _DEEPEST: Final = 1000
 """Deepest nesting of brackets, about the same as the parser's limit."""
+
+_NO_VALUE: Final = re.compile(rb"[ \t\r\n]*[^ \t\r\n\[{]")
+"""Match text that starts with neither a list nor an object."""
+
+_PAGE: Final = re.compile(rb"[ \t\r\n]*".join(map(re.escape, (b"{", b'"Findings"', b":", b"["))))
+"""Match the start of a page of Security Hub's GetFindings."""
+
+_PAGE_START_LENGTH: Final = 100
+"""With more white space, the page is read as one record."""
 
 _SEAM: Final = re.compile(rb'\s*\}\s*,?\s*\{\s*"[^"\\]*"')
 """Text between two records. Layout and first name distinguish it from text inside a record."""
@@ -52,21 +73,28 @@ class Records:
 
     def __iter__(self) -> Iterator[msgspec.Raw]:
         buffer = Buffer(self._stream)
+        after_list = False
         while buffer.skip_space():
             if buffer.text.startswith(b"["):
                 buffer.drop(1)
-                layout: _Layout = _List()
-            elif buffer.text.startswith(b"{"):
-                layout = _Layout()
-            else:
-                raise self._broken(
-                    f"it continues with {buffer.text[:20].decode(errors='replace').strip()!r}"
-                )
-            yield from self._pieces(buffer, layout)
+                yield from self._pieces(buffer, _List())
+                after_list = True
+                continue
+            if page := _page_start(buffer):
+                buffer.drop(page)
+                yield from self._pieces(buffer, _List())
+                buffer.text = PAGE_START + b"]" + buffer.text
+            appended = after_list and buffer.text.startswith(b"{")
+            after_list = False
+            try:
+                yield from self._pieces(buffer, _Layout())
+            except InvalidDocument as error:
+                raise self._broken(_APPENDED, _ANEW) if appended else error from error
 
     def _pieces(self, buffer: Buffer, layout: _Layout) -> Iterator[msgspec.Raw]:
         brackets = _Brackets()
         while True:
+            self._reject_text(buffer.text, layout)
             piece = self._guessed(buffer, layout) or self._counted(buffer, layout, brackets)
             if piece is not None:
                 yield from piece.records
@@ -117,6 +145,7 @@ class Records:
         """Find the record that makes a piece invalid."""
         start = 0
         for end in ends:
+            self._reject_text(text[start:end], layout)
             try:
                 self.done += len(layout.piece(text[start:end], end - start, last=False).records)
             except RecursionError:
@@ -128,8 +157,23 @@ class Records:
             start = end
         return self._broken("its parts do not form a document")
 
-    def _broken(self, why: str) -> InvalidDocument:
-        return InvalidDocument(f"is not valid JSON at record {self.done + 1}: {why}. {_AGAIN}")
+    def _reject_text(self, text: bytes, layout: _Layout) -> None:
+        """Raise InvalidDocument if something else than a value stands where one may begin."""
+        if not isinstance(layout, _List) and _NO_VALUE.match(text):
+            verb = "continues" if self.done else "begins"
+            start = text.lstrip(_SPACE)[:20].decode(errors="replace")
+            raise self._broken(f"it {verb} with {start!r}", _TO_FILE)
+
+    def _broken(self, why: str, fix: str = _AGAIN) -> InvalidDocument:
+        return InvalidDocument(f"is not valid JSON at record {self.done + 1}: {why}. {fix}")
+
+
+def _page_start(buffer: Buffer) -> int:
+    """The length of what opens a page of GetFindings; 0 if the document continues otherwise."""
+    while len(buffer.text) < _PAGE_START_LENGTH and not buffer.at_end:
+        buffer.fill()
+    match = _PAGE.match(buffer.text)
+    return match.end() if match else 0
 
 
 # --- pieces -----------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from typing import Generic, Literal, TypeVar
 import msgspec
 
 from ..escape import short
-from ..models import Finding, UnusableRecord
+from ..models import Finding
 from ..strict_json import repeated
 
 Head = TypeVar("Head", bound=msgspec.Struct)
@@ -24,7 +24,17 @@ class Notice:
     text: str
 
 
-Reading = Finding | UnusableRecord | Notice
+@dataclass(frozen=True)
+class Rejected:
+    """An unusable record inside a larger one."""
+
+    check_id: str
+    """Empty if unreadable."""
+    position: str
+    problem: str
+
+
+Reading = Finding | Rejected | Notice
 
 
 class Unusable(ValueError):

@@ -13,15 +13,16 @@ from typing import Any, BinaryIO, Final
 
 import msgspec
 
-from ..errors import BadInput, present
+from ..errors import BadInput
 from ..escape import MESSAGE_LENGTH, path_text, printable, short
 from ..models import Finding, ResultsSource, UnusableRecord
+from . import security_hub
 from .buffer import InvalidDocument, Readable
 from .checks import KEYSWEEP_IN_CODE
 from .documents import Records
-from .format import Format, Notice, Unusable
+from .format import Format, Notice, Rejected, Unusable
 from .formats import recognise
-from .remote import S3, SUFFIXES, RemoteResults
+from .remote import PATTERNS, S3, RemoteResults, names_results
 from .unsupported import reason_for_record, reason_for_text
 
 _log: Final = logging.getLogger(__name__)
@@ -50,10 +51,12 @@ def read_results(
 ) -> Results:
     """Read results files, folders, and standard input (`-`). Each file is read once.
 
-    In folders and their subfolders, every `*.json` and `*.ndjson` is read; a file without records
-    of a scanner is skipped with a warning. `find` lists the files of an `s3://` path. Raises
-    BadInput for a path that could not be read, a document that is truncated or not JSON, a document
-    given by name without records of a known scanner, and a folder without results files.
+    In folders, their subfolders and linked folders, every `*.json`, `*.ndjson` and `*.jsonl` is
+    read; a file without records of a scanner is skipped with a warning. A complete document without
+    records, such as `[]`, has no findings, which is a warning. `find` lists the files of an `s3://`
+    path. Raises BadInput for a path that could not be read, a document that is truncated or not
+    JSON, a document given by name without records of a known scanner, and a folder without results
+    files.
     """
     documents: dict[str, _Document] = {}
     notes: list[str] = []
@@ -77,8 +80,9 @@ def read_results(
                 notes.append(f"skipped: {error}")
         if not found:
             raise BadInput(
-                f"{short(path)} is a folder without a results file (*.json, *.ndjson); scan with: "
-                "prowler aws --output-formats json-ocsf"
+                f"{short(path)} is a folder without a results file ({PATTERNS}). Prowler writes "
+                "none if it found nothing, or if --status FAIL or --resource-arn leaves nothing. "
+                "Fix: prowler aws --output-formats json-ocsf, without these options"
             )
     read_documents = documents.values()
     warnings = dict.fromkeys(
@@ -125,16 +129,20 @@ def _read(path: str, stdin: BinaryIO) -> _Document:
 
 
 def _files(folder: str) -> Iterator[str]:
-    """Yield the JSON files in a folder and its subfolders, sorted by name."""
+    """Yield the results files in a folder, its subfolders and linked folders, sorted by name."""
+    seen: set[str] = set()
 
     def refuse(error: OSError) -> None:
         raise _unreadable(error.filename, error) from error
 
-    for parent, folders, names in os.walk(folder, onerror=refuse):
-        folders.sort()
+    for parent, folders, names in os.walk(folder, onerror=refuse, followlinks=True):
+        seen.add(os.path.realpath(parent))
+        folders[:] = (
+            name for name in sorted(folders) if os.path.realpath(Path(parent, name)) not in seen
+        )
         for name in sorted(names):
             file = Path(parent, name)
-            if name.endswith(SUFFIXES) and file.is_file():
+            if names_results(name) and file.is_file():
                 yield str(file)
 
 
@@ -147,15 +155,13 @@ def _unreadable(path: str, error: OSError) -> BadInput:
 def _silent_checks(documents: Collection[_Document]) -> Iterator[str]:
     """Warn about checks without records: this does not mean that there are no such keys."""
     prowler = [one for one in documents if one.scanner == "prowler"]
-    if prowler and not any(one.findings for one in prowler):
+    if prowler and not any(one.concerned for one in prowler):
         yield (
             "no record of a check that Keysweep acts on is in Prowler's results: either the checks "
             "did not run, or they found no key"
         )
     checkov = [one for one in documents if one.scanner == "checkov"]
-    if checkov and not any(
-        finding.check_id == KEYSWEEP_IN_CODE for one in checkov for finding in one.findings
-    ):
+    if checkov and not any(KEYSWEEP_IN_CODE in one.checks for one in checkov):
         yield (
             f"Checkov's results have no record of {KEYSWEEP_IN_CODE}: the checks were not loaded "
             "(--external-checks-dir), the check was not selected, or the code declares no key"
@@ -163,7 +169,7 @@ def _silent_checks(documents: Collection[_Document]) -> Iterator[str]:
 
 
 class _Foreign(BadInput):
-    """A complete JSON document that is not a results file."""
+    """A file that is not a results file."""
 
 
 class _Document:
@@ -171,24 +177,36 @@ class _Document:
 
     def __init__(self, name: str) -> None:
         self.findings: list[Finding] = []
+        self.checks: set[str] = set()
+        """Checks that records name, usable or not."""
+        self.concerned = False
+        """Whether a record is about a check that Keysweep acts on, usable or not."""
         self.unusable: list[UnusableRecord] = []
         self.warnings: dict[str, None] = {}
         self._name = name
         self._format: Format[Any] | None = None
+        self._from_security_hub = False
+        self._other_products = 0
+        self._more_pages = False
         self._digest = ""
         self._on_code: set[Finding] = set()
 
     @property
     def scanner(self) -> str:
-        return self._format.scanner if self._format else ""
+        if self._format is not None:
+            return self._format.scanner
+        return "prowler" if self._from_security_hub else ""
 
     def source(self) -> ResultsSource:
-        found = present(self._format, "the format of results that were not read")
+        if self._format is not None:
+            name = self._format.name
+        else:
+            name = security_hub.NAME if self._from_security_hub else "no records"
         return ResultsSource(
             path=self._name,
             sha256=self._digest,
-            format=found.name,
-            scanner=found.scanner,
+            format=name,
+            scanner=self.scanner,
             findings=len(self.findings),
         )
 
@@ -200,37 +218,90 @@ class _Document:
         except InvalidDocument as error:
             known = reason_for_text(hashed.start) or str(error)
             raise BadInput(f"{short(self._name)} {known}") from error
-        if self._format is None:
-            if not hashed.start.strip():
-                raise BadInput(f"{short(self._name)} is empty; scan again")
-            raise _Foreign(f"{short(self._name)} holds no record of Prowler's or Checkov's JSON")
+        self._reject_foreign(empty=not hashed.start.strip())
         self._digest = hashed.digest.hexdigest()
         return self
 
-    def _take(self, record: msgspec.Raw, position: str) -> None:
+    def _reject_foreign(self, *, empty: bool) -> None:
+        """Raise _Foreign for a document of something else, and warn of one without records."""
+        name = short(self._name)
+        if empty and not self._name.lower().endswith(".asff.json"):
+            raise _Foreign(f"{name} is empty. Fix: scan again")
+        if empty:
+            self._warn(
+                f"{name} is empty, as Prowler leaves ASFF if all findings are MANUAL. "
+                "Fix: pass the same scan's OCSF too (--output-formats json-ocsf)"
+            )
+        elif self._format is None and self.unusable and not self._other_products:
+            raise _Foreign(f"{name} holds no record of Prowler's or Checkov's JSON")
+        elif self._format is None and not self._other_products:
+            self._warn(
+                f"{name} has no records: the scan found nothing, or its filters left nothing"
+            )
+        if self._other_products:
+            self._warn(f"{name}: ignored {self._other_products} findings of other products")
+        if self._more_pages:
+            self._warn(
+                f"{name}: Security Hub has findings after this page (NextToken). Fix: pass the "
+                "pages after it too, or the output of aws securityhub get-findings without "
+                "--max-items and --no-paginate"
+            )
+
+    def _warn(self, text: str) -> None:
+        self.warnings[text] = None
+
+    def _take(self, record: msgspec.Raw, position: str, *, inside: bool = False) -> None:
         recognised = recognise(record, self._format)
         if recognised is None:
-            if why := reason_for_record(record):
-                raise _Foreign(f"{short(self._name)} {why}")
-            self._unusable(position, "no record of a known scanner")
+            self._take_other(record, position, inside=inside)
             return
         self._format, head = recognised
         if not self._format.concerns(head):
             return
+        self.concerned = True
         try:
             for reading in self._format.read(record, self._name, position):
                 match reading:
                     case Finding():
                         self._add(reading)
-                    case UnusableRecord():
-                        self.unusable.append(reading)
+                    case Rejected():
+                        self.checks.add(reading.check_id)
+                        self._unusable(reading.position, reading.problem)
                     case Notice():
-                        self.warnings[reading.text] = None
+                        self._warn(reading.text)
         except (Unusable, msgspec.DecodeError) as error:
             self._unusable(position, printable(error, MESSAGE_LENGTH))
 
+    def _take_other(self, record: msgspec.Raw, position: str, *, inside: bool) -> None:
+        """Read a record in no scanner's format: an envelope, or a finding of another product."""
+        if why := reason_for_record(record):
+            raise _Foreign(f"{short(self._name)} {why}")
+        if security_hub.is_converted(record):
+            raise BadInput(
+                f"{short(self._name)} holds Prowler's findings in Security Hub's OCSF, and AWS "
+                "does not document where that names Prowler's check. Fix: pass Prowler's own OCSF, "
+                "or the output of aws securityhub get-findings (ASFF)"
+            )
+        if security_hub.is_other_product(record):
+            self._from_security_hub = True
+            self._other_products += 1
+            return
+        try:
+            envelope = None if inside else security_hub.unwrap(record)
+        except Unusable as error:
+            self._unusable(position, str(error))
+            return
+        if envelope is None:
+            self._unusable(position, "no record of a known scanner")
+            return
+        self._from_security_hub = True
+        self._more_pages = envelope.more
+        for number, finding in enumerate(envelope.findings, 1):
+            self._take(finding, f"{position}, finding {number}", inside=True)
+
     def _add(self, finding: Finding) -> None:
         """Add a finding. Findings about code count once: with two `-d`, Checkov repeats them."""
+        self.checks.add(finding.check_id)
         if finding.code is not None:
             known = len(self._on_code)
             self._on_code.add(replace(finding, position=""))

@@ -18,8 +18,10 @@ File = TypeVar("File", bound="RemoteFile")
 S3: Final = "s3://"
 """What the name of an object, or of a folder of objects, begins with."""
 
-SUFFIXES: Final = (".json", ".ndjson")
-"""What the names of results files end with, below a folder."""
+_SUFFIXES: Final = (".json", ".ndjson", ".jsonl")
+
+PATTERNS: Final = ", ".join(f"*{suffix}" for suffix in _SUFFIXES)
+"""The names of results files below a folder, for people."""
 
 _RUN: Final = re.compile(r"prowler-output-(?P<account>[0-9]{12})-(?P<time>[0-9]{14})(?![0-9])")
 """Start of a file's name in Prowler 3.16 to 5.46: account, and the scanner's local time."""
@@ -28,6 +30,11 @@ _ACCOUNTS_SHOWN: Final = 5
 """With more accounts, one warning covers all older runs."""
 
 _RUNS_SHOWN: Final = 3
+
+
+def names_results(name: str) -> bool:
+    """Whether a file below a folder is read, by its name."""
+    return name.lower().endswith(_SUFFIXES)
 
 
 class RemoteFile(Protocol):

@@ -20,7 +20,15 @@ from ..aws.failures import code_of, denied
 from ..errors import AccessRefused, BadInput, InvariantError, KeysweepError, TruncatedResponse
 from ..escape import short
 from .buffer import Readable
-from .remote import S3, SUFFIXES, RemoteResults, Result, newest_runs, older_run_warnings
+from .remote import (
+    PATTERNS,
+    S3,
+    RemoteResults,
+    Result,
+    names_results,
+    newest_runs,
+    older_run_warnings,
+)
 
 LIST_PERMISSION: Final = "s3:ListBucket"
 READ_PERMISSION: Final = "s3:GetObject"
@@ -63,18 +71,18 @@ class S3Results:
                 f"{short(path)}: {short(bucket) or 'nothing'!r} is not a bucket name. Fix: use "
                 "s3://BUCKET/PREFIX, or an access point alias"
             )
-        if key.endswith(SUFFIXES):
+        if names_results(key):
             return RemoteResults(is_folder=False, files=(_Object(self._client, bucket, key),))
         prefix = key if key.endswith("/") or not key else f"{key}/"
         chosen, older = newest_runs(self._list(bucket, prefix, path))
         if not chosen:
             raise BadInput(
-                f"{short(path)} holds no results file (*.json, *.ndjson); prowler aws -M json-ocsf "
+                f"{short(path)} holds no results file ({PATTERNS}); prowler aws -M json-ocsf "
                 f"--output-bucket {bucket} writes them, below its --output-directory"
             )
         if len(chosen) > MOST_FILES:
             raise BadInput(
-                f"{short(path)} holds more than {MOST_FILES} files (*.json, *.ndjson); name the "
+                f"{short(path)} holds more than {MOST_FILES} files ({PATTERNS}); name the "
                 "folder of the results"
             )
         return RemoteResults(is_folder=True, files=chosen, warnings=older_run_warnings(path, older))
@@ -89,7 +97,7 @@ class S3Results:
             pages = self._client().get_paginator("list_objects_v2")
             for page in pages.paginate(Bucket=bucket, Prefix=prefix):
                 for one in page.get("Contents", ()):
-                    if one["Key"].endswith(SUFFIXES):
+                    if names_results(one["Key"]):
                         yield _Object(self._client, bucket, one["Key"], one["Size"])
         except (ClientError, BotoCoreError, TruncatedResponse) as error:
             what = f"{short(path)} cannot be listed"

@@ -105,8 +105,9 @@ class ResultsSource(Model):
     sha256: str
     """SHA-256 digest of its content, hexadecimal."""
     format: str
-    """Format, such as `Prowler OCSF` or `Checkov JSON`."""
+    """Format, such as `Prowler OCSF` or `Checkov JSON`; `Security Hub` with other products'
+    findings only, and `no records` without any."""
     scanner: str
-    """`prowler` or `checkov`."""
+    """`prowler` or `checkov`; empty without records."""
     findings: int
     """Number of records of supported checks, with any status."""

@@ -16,9 +16,9 @@ import msgspec
 from msgspec import Struct, field
 
 from ...escape import MESSAGE_LENGTH, printable, short
-from ...models import CodeLocation, Finding, FindingStatus, KeyArn, UnusableRecord
+from ...models import CodeLocation, Finding, FindingStatus, KeyArn
 from ..checks import ACTED_ON
-from ..format import Format, Notice, Reading, Unusable, refuse_ambiguous
+from ..format import Format, Notice, Reading, Rejected, Unusable, refuse_ambiguous
 
 _ARN: Final = "kms:arn="
 _RESOURCE_TYPE: Final = "kms:resource-type="
@@ -88,13 +88,13 @@ def _read(raw: msgspec.Raw, source: str, position: str) -> Iterator[Reading]:
     ):
         for number, record in enumerate(records, 1):
             inside = f"{position}, {kind} check {number}"
+            check_id = ""
             try:
-                if _CHECK.decode(record).check_id in ACTED_ON:
+                check_id = _CHECK.decode(record).check_id
+                if check_id in ACTED_ON:
                     yield _finding(record, report.check_type, status, source, inside)
             except (Unusable, msgspec.DecodeError) as error:
-                yield UnusableRecord(
-                    source=source, position=inside, problem=printable(error, MESSAGE_LENGTH)
-                )
+                yield Rejected(check_id, inside, printable(error, MESSAGE_LENGTH))
     yield from _parsing_errors(report, source)
 
 

@@ -59,6 +59,10 @@ class _Head(Struct):
     class_uid: int
     finding_info: _Identity = field(default_factory=_Identity)
 
+    def __post_init__(self) -> None:
+        if not self.check_id:
+            raise ValueError("no record that Prowler wrote")
+
     @property
     def check_id(self) -> str:
         in_uid = _UID.match(self.finding_info.uid)

@@ -164,6 +164,12 @@ def test_a_bad_record_is_named_and_the_others_are_used(
     assert [finding.position for finding in results.findings] == ["record 2, failed check 1"]
 
 
+def test_an_unusable_record_of_our_check_shows_that_it_ran() -> None:
+    results = read_report(report(resource=7))
+    assert len(results.unusable) == 1
+    assert results.warnings == ()
+
+
 def test_records_of_other_checks_are_read_over() -> None:
     assert read_report(report(check_id="CKV_KEYSWEEP_0011")).findings == ()
     assert read_report(report(check_id="CKV_AWS_7")).findings == ()

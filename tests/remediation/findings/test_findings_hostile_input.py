@@ -84,7 +84,6 @@ def changed(**fields: Any) -> dict[str, Any]:
         (b"[" * 200_000 + b"]" * 200_000, "is nested too deeply"),
         (b'{"a":' * 200_000 + b"1" + b"}" * 200_000, "is nested too deeply"),
         (b"[1, 2, null]", "holds no record"),
-        (b"[]", "holds no record"),
         (b"{}", "holds no record"),
         (b'"\x1b[31m"', "at record 1"),
         (b"\x1b[31mred", "at record 1"),
@@ -141,6 +140,27 @@ def test_one_line_of_a_gibibyte_is_refused_in_bounded_memory(
         tracemalloc.stop()
     assert peak < (3 * limit + 8) << 20
     assert stream.given <= (limit + 1) << 20
+
+
+APPENDED = json.dumps(OCSF).encode() + json.dumps(OCSF).encode()[1:]
+"""What Prowler writes to the file of a constant `-F`: the second scan has no opening bracket."""
+
+
+@pytest.mark.parametrize(
+    ("content", "option"),
+    [
+        (APPENDED, "-F"),
+        (json.dumps([FAILED]).encode() + b"\n" + json.dumps(FAILED).encode() + b"]", "-F"),
+        (APPENDED[:-200], "-F"),
+        (b"2026-11-24 10:00:00 [MainThread  ] [WARNI]  no\n{}", "--output-file-path"),
+        (b"{}\n2026-11-24 10:00:00 [MainThread  ] [WARNI]  no", "--output-file-path"),
+        (b"{}\nDone. {1} file", "--output-file-path"),
+        (json.dumps(OCSF).encode() + b"\nDone.", "--output-file-path"),
+        (json.dumps(OCSF).encode()[:-1], "copy"),
+    ],
+)
+def test_a_refusal_names_the_option_that_helps(content: bytes, option: str) -> None:
+    assert f" {option} " in refusal(content)
 
 
 # --- records ----------------------------------------------------------------------------------

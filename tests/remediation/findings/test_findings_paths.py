@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import os
 import shutil
 import threading
@@ -72,11 +73,70 @@ def test_a_results_file_that_is_cut_off_is_refused_in_a_folder_too(folder: Path)
 
 def test_a_folder_without_a_results_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("none", encoding="utf-8")
-    with pytest.raises(BadInput, match=r"\*\.json.*: prowler"):
+    with pytest.raises(BadInput, match=r"\*\.json.*--status FAIL.*--resource-arn.*: prowler"):
         read(tmp_path)
     (tmp_path / "package.json").write_text("{}", encoding="utf-8")
     with pytest.raises(BadInput, match="results file"):
         read(tmp_path)
+
+
+MANUAL = {
+    "status_code": "MANUAL",
+    "resources": [{"uid": "unknown", "region": "eu-west-1"}],
+}
+
+
+def test_what_prowler_leaves_of_manual_findings_alone_is_read(tmp_path: Path) -> None:
+    """Prowler leaves MANUAL findings out of ASFF, and then the file has 0 bytes."""
+    record = {**json.loads(OCSF.read_bytes())[0], **MANUAL}
+    (tmp_path / "a.asff.json").touch()
+    (tmp_path / "a.ocsf.json").write_text(json.dumps([record]), encoding="utf-8")
+    results = read(tmp_path)
+    assert names(results) == ["a.asff.json", "a.ocsf.json"]
+    assert (results.findings, results.unusable) == ((), ())
+    assert len(results.warnings) == 2  # of the empty file, and what the MANUAL finding says
+    (tmp_path / "a.ocsf.json").unlink()
+    for path in (tmp_path, tmp_path / "a.asff.json"):
+        assert len(read(path).warnings) == 1
+
+
+@pytest.mark.parametrize("content", [b"", b" \n", b"{}", b"[1]"])
+def test_an_empty_or_foreign_file_is_skipped_in_a_folder_and_refused_alone(
+    folder: Path, content: bytes
+) -> None:
+    (folder / "broken.ocsf.json").write_bytes(content)
+    (warning,) = (w for w in read(folder).warnings if w.startswith("skipped: "))
+    assert "broken.ocsf.json" in warning
+    with pytest.raises(BadInput, match=r"broken\.ocsf\.json"):
+        read(folder / "broken.ocsf.json")
+    with pytest.raises(BadInput):
+        read("-", stdin=content)
+
+
+@pytest.mark.parametrize("content", [b"[]", b" [\n] ", b"[][]", b'{"Findings": []}'])
+def test_a_whole_document_without_records_is_no_findings_with_a_warning(content: bytes) -> None:
+    results = read("-", stdin=content)
+    assert (results.findings, results.unusable) == ((), ())
+    assert results.warnings
+    (source,) = results.sources
+    assert (source.findings, source.sha256) == (0, hashlib.sha256(content).hexdigest())
+
+
+@pytest.mark.parametrize("name", ["A.JSON", "a.jsonl", "a.NdJson", "a.ocsf.Json"])
+def test_results_are_found_whatever_the_case_of_their_names(tmp_path: Path, name: str) -> None:
+    shutil.copy(OCSF, tmp_path / name)
+    assert names(read(tmp_path)) == [name]
+
+
+def test_linked_folders_are_read_once_and_links_upward_end(tmp_path: Path, folder: Path) -> None:
+    expected = sorted(names(read(folder)))
+    outside = tmp_path.parent / f"{tmp_path.name}-outside"
+    outside.mkdir()
+    shutil.copy(OCSF, outside / "linked.json")
+    (folder / "latest").symlink_to(outside)
+    (folder / "again").symlink_to(outside)
+    (folder / "up").symlink_to(folder)
+    assert sorted(names(read(folder))) == sorted([*expected, "linked.json"])
 
 
 @pytest.mark.parametrize("name", ["results.txt", "results", "results.csv"])

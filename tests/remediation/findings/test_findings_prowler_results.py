@@ -200,6 +200,32 @@ def test_a_clean_result_of_other_checks_is_usable_and_makes_no_candidate() -> No
     assert [warning for warning in results.warnings if "did not run" in warning]
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"status_code": "MANUAL", "resources": [{"uid": "unknown"}]},
+        {"resources": [{"uid": "unknown"}]},
+        {"resources": []},
+        {"time": None},
+    ],
+)
+def test_a_record_that_is_unusable_or_manual_shows_that_the_check_ran(
+    change: dict[str, Any],
+) -> None:
+    (record, *_) = (
+        r for r in records("5.46.0.ocsf.json") if r["metadata"]["event_code"] == "kms_cmk_are_used"
+    )
+    silent = read_results(["-"], io.BytesIO(json.dumps({**record, **OTHER_CHECK}).encode()))
+    results = read_results(["-"], io.BytesIO(json.dumps({**record, **change}).encode()))
+    assert len(silent.warnings) == 1
+    assert not set(silent.warnings) & set(results.warnings)
+
+
+OTHER_CHECK = {
+    "metadata": {"event_code": "kms_key_not_publicly_accessible", "product": {"name": "Prowler"}}
+}
+
+
 @pytest.mark.parametrize("layout", ["list", "one object", "lines", "indented values"])
 def test_ocsf_is_read_in_every_layout(layout: str) -> None:
     given = records("5.46.0.ocsf.json")

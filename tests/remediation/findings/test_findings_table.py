@@ -30,6 +30,34 @@ Each row is a real file that a scanner wrote about the same small test account
 (`tests/fixtures/results`), as Keysweep reads it. Keysweep refuses some formats with exit code 2,
 and then uses nothing from the file.
 
+The content decides the format. Records may be a list, one object, a line each or concatenated.
+Folders are read with their linked folders: files named `*.json`, `*.ndjson` and `*.jsonl`, in upper
+case too. A file of something else is skipped there with a warning.
+
+A whole file without records, such as `[]`, has no findings, and Keysweep warns of it. The same goes
+for an empty `*.asff.json`, which Prowler leaves if all findings are `MANUAL`.
+
+## From AWS Security Hub
+
+Keysweep reads Prowler's findings back from Security Hub CSPM (ASFF), and ignores those of other
+products:
+
+| shape | from |
+|---|---|
+| `{"Findings": [...]}`, one page or several, also as a list \
+| `aws securityhub get-findings`, or GetFindings with an SDK. A last page with `NextToken` is \
+reported, since more follow |
+| `{"detail": {"findings": [...]}}` \
+| EventBridge: `Security Hub Findings - Imported` and `- Custom Action` |
+| `{"findings": [...]}` | the same events with the input path `$.detail` |
+
+[Plan from Security Hub](security-hub.md) has the commands.
+
+Keysweep refuses Prowler's findings in Security Hub's OCSF (class 2003, GetFindingsV2, `Findings
+Imported V2`). AWS does not document which field holds Prowler's check.
+
+## Scanner files
+
 | scanner | version | file | format | findings | keys for plan | keys for cancel | warnings |
 |---|---|---|---|---|---|---|---|
 """
