@@ -84,6 +84,12 @@ class StackKey:
         """The stack and the logical id, for people."""
         return f"{self.stack} {self.logical_id}"
 
+    def declared_by(self, code: CodeLocation) -> bool:
+        """Whether a template's resource may declare this key."""
+        return code.address == f"{self.resource_type}.{self.logical_id}" and (
+            self.template is None or _is_file(self.template, code)
+        )
+
 
 @dataclass(frozen=True)
 class Stack:
@@ -180,11 +186,7 @@ def _key_of(
     code: CodeLocation, owned: Mapping[str, Sequence[StackKey]], files: Iterable[str]
 ) -> KeyArn | Unresolved:
     option = f"--cfn-stack {code.file.lstrip('/')}=NAME[@REGION]"
-    keys = [
-        key
-        for key in owned.get(code.address, ())
-        if key.template is None or _is_file(key.template, code)
-    ]
+    keys = [key for key in owned.get(code.address, ()) if key.declared_by(code)]
     if not keys:
         return Unresolved("none of the given stacks has it", "add --cfn-stack NAME[@REGION]")
     candidates = tuple(sorted({f"{key.owner}: {key.arn}" for key in keys}))

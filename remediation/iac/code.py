@@ -9,17 +9,28 @@ from pathlib import Path
 from typing import Final
 
 from ..aws import Accounts
-from ..errors import AccountUnavailable, BadInput
+from ..errors import AccountUnavailable, BadInput, InvariantError
 from ..escape import path_text, short
-from ..models import CodeLocation, Declaration, Finding, KeyArn, Unmapped
+from ..models import CodeLocation, Declaration, Finding, FindingStatus, KeyArn, Unmapped
 from . import ansible, cloudformation, crossplane, fixes, terraform_findings
 from .cloudformation import StackKey, StackOption, keys_of_templates, read_stack
 from .key_names import SCAN_WITH_PROWLER, Unresolved
-from .terraform_findings import GivenState, keys_of_code, keys_of_plans, planned_resource
+from .terraform_findings import (
+    GivenState,
+    Root,
+    keys_of_code,
+    keys_of_plans,
+    planned_resource,
+    roots_of,
+)
 from .terraform_states import State, read_state
 
 CROSSPLANE: Final = frozenset({"kubernetes", "helm", "kustomize"})
 """Checkov's frameworks that check Crossplane's manifests."""
+
+
+_KEYSWEEP: Final = "CKV_KEYSWEEP_"
+"""Start of the ids of Keysweep's own checks, which say more of a block than CKV_AWS_227."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +109,7 @@ class MappedFindings:
     """Why a finding in code has no key, by its index in `findings`."""
     code: Code
     _locations: dict[KeyArn, list[CodeLocation]] = field(init=False, repr=False)
+    _roots: frozenset[Root] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         locations: dict[KeyArn, list[CodeLocation]] = {}
@@ -105,17 +117,34 @@ class MappedFindings:
             if finding.code is not None and finding.key_arn is not None:
                 locations.setdefault(finding.key_arn, []).append(finding.code)
         object.__setattr__(self, "_locations", locations)
+        codes = (finding.code for finding in self.findings if finding.code is not None)
+        object.__setattr__(self, "_roots", roots_of(codes))
 
     @property
     def unmapped(self) -> Iterable[Unmapped]:
-        """The findings in code that have no key."""
-        for number, why in self.unresolved.items():
+        """The findings in code that have no key: one for each block, whatever checks found it.
+
+        A failed finding comes before others, and one of Keysweep's check before CKV_AWS_227's.
+        """
+        chosen: dict[tuple[str, ...], int] = {}
+        for number in sorted(self.unresolved, key=self._priority):
+            chosen.setdefault(_block(self.findings[number]), number)
+        for number in sorted(chosen.values()):
+            why = self.unresolved[number]
             yield Unmapped(
                 finding=self.findings[number],
                 reason=why.reason,
                 step=why.step,
                 candidates=why.candidates,
             )
+
+    def _priority(self, number: int) -> tuple[bool, bool, int]:
+        finding = self.findings[number]
+        return (
+            finding.status is not FindingStatus.FAIL,
+            not finding.check_id.startswith(_KEYSWEEP),
+            number,
+        )
 
     def declared_in(self, key: KeyArn) -> tuple[Declaration, ...]:
         """What declares the key: states, stacks, and the code of its findings."""
@@ -127,12 +156,12 @@ class MappedFindings:
         return tuple(dict.fromkeys(found))
 
     def _in_states(self, key: KeyArn, locations: Iterable[CodeLocation]) -> Iterable[Declaration]:
-        blocks = [p for p in locations if p.framework in terraform_findings.FRAMEWORKS]
+        codes = [p for p in locations if p.framework in terraform_findings.FRAMEWORKS]
         for given in self.code.states:
             for owned in given.state.keys:
                 if owned.is_key(key):
                     yield _at(
-                        blocks,
+                        given.blocks_of(owned, codes, self._roots),
                         Declaration(
                             tool="terraform",
                             owner=str(owned.address),
@@ -146,7 +175,7 @@ class MappedFindings:
         for owned in self.code.stacks:
             if owned.arn == key:
                 yield _at(
-                    templates,
+                    [code for code in templates if owned.declared_by(code)],
                     Declaration(
                         tool="cloudformation",
                         owner=owned.owner,
@@ -156,8 +185,16 @@ class MappedFindings:
                 )
 
 
+def _block(finding: Finding) -> tuple[str, ...]:
+    """What tells a declaration in code from others."""
+    code = finding.code
+    if code is None:
+        raise InvariantError("a finding without code has no block")
+    return (finding.source, code.framework, code.file, code.absolute_file or "", code.address)
+
+
 def _at(locations: Sequence[CodeLocation], declaration: Declaration) -> Declaration:
-    """The declaration, with file and line of a finding of this key if there is one."""
+    """The declaration, with file and line of a finding of it if there is one."""
     if not locations:
         return declaration
     where = {"file": locations[0].file, "line": locations[0].first_line}

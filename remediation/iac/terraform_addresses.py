@@ -68,6 +68,17 @@ class Address:
         """The address of the block in the code, without any key."""
         return replace(self, modules=tuple(Step(module.name) for module in self.modules), key=None)
 
+    def may_be(self, other: Address) -> bool:
+        """Whether this is the other address, or it leaves out keys of the other."""
+        return self.block == other.block and all(
+            mine in {None, its} for mine, its in zip(self.keys, other.keys, strict=True)
+        )
+
+    @property
+    def keys(self) -> tuple[Key, ...]:
+        """The keys of the modules' instances, outermost first, and its own."""
+        return (*(module.key for module in self.modules), self.key)
+
     def _text(self, quoted: Callable[[str], str]) -> str:
         steps = (*(Step(f"module.{m.name}", m.key) for m in self.modules), self._last)
         return ".".join(step.name + _index(step.key, quoted) for step in steps)

@@ -48,11 +48,19 @@ class GivenState:
         return self._by_text.get(_address(code), ())
 
     def instances(self, code: CodeLocation) -> Sequence[OwnedKey]:
-        """All instances of the block, for an address without keys."""
-        try:
-            return self._by_block.get(Address.parse(_address(code)).block, ())
-        except ValueError:
-            return ()
+        """All instances of the block."""
+        parsed = _parsed(code)
+        return () if parsed is None else self._by_block.get(parsed.block, ())
+
+    def blocks_of(
+        self, owned: OwnedKey, codes: Iterable[CodeLocation], roots: frozenset[Root]
+    ) -> Sequence[CodeLocation]:
+        """The blocks that declare an instance, in the root folder of this state.
+
+        `roots` are those of all findings.
+        """
+        here = _matching(self.folder, roots)
+        return [code for code in codes if _root_of(code) in here and _may_mean(code, owned.address)]
 
     @cached_property
     def _by_text(self) -> Mapping[str, Sequence[OwnedKey]]:
@@ -92,6 +100,12 @@ GivenRoots = Sequence[tuple[GivenState, frozenset[Root]]]
 """Each given state, with the roots that its folder may mean."""
 
 
+def roots_of(codes: Iterable[CodeLocation]) -> frozenset[Root]:
+    """The root folders of blocks, as far as they are known."""
+    known = (_root_of(code) for code in codes if code.framework in FRAMEWORKS)
+    return frozenset(root for root in known if root is not None)
+
+
 def keys_of_code(
     given: Sequence[GivenState], codes: Iterable[CodeLocation]
 ) -> Mapping[CodeLocation, KeyArn | Unresolved]:
@@ -100,7 +114,7 @@ def keys_of_code(
     Raises BadInput for a state that owns none of its root's keys: it belongs to another root.
     """
     blocks = {code: _root_of(code) for code in codes if code.framework in FRAMEWORKS}
-    roots = frozenset(root for root in blocks.values() if root is not None)
+    roots = roots_of(blocks)
     given_roots = [(one, _matching(one.folder, roots)) for one in given]
     _reject_other_roots(given_roots, blocks)
     return {code: _key_of(code, root, given_roots) for code, root in blocks.items()}
@@ -131,17 +145,36 @@ def _key_of(code: CodeLocation, root: Root | None, given_roots: GivenRoots) -> K
             "give the state of one workspace only",
             tuple(f"{key.address} in {state.file}" for state, key in exact[:MOST_NAMED]),
         )
-    near = [key for given in states for key in given.instances(code)]
-    if near:
+    near = [key.address for given in states for key in given.instances(code)]
+    if any(_may_mean(code, address) for address in near):
         return Unresolved(
-            "its address may mean any of several instances",
-            _SCAN_PLAN,
-            tuple(str(key.address) for key in near[:MOST_NAMED]),
+            "its address may mean any of several instances", _SCAN_PLAN, _listed(near)
         )
     files = ", ".join(given.state.file for given in states)
     return Unresolved(
-        f"{files} has no such address", "apply the code, or give the state of its workspace"
+        f"{files} has no such address",
+        "apply the code, or give the state of its workspace",
+        _listed(near),
     )
+
+
+def _listed(addresses: Sequence[Address]) -> tuple[str, ...]:
+    return tuple(str(address) for address in addresses[:MOST_NAMED])
+
+
+def _may_mean(code: CodeLocation, address: Address) -> bool:
+    """Whether a block's address is this instance's, or leaves out keys of it."""
+    parsed = _parsed(code)
+    return _address(code) == address.as_checkov_writes or (
+        parsed is not None and parsed.may_be(address)
+    )
+
+
+def _parsed(code: CodeLocation) -> Address | None:
+    try:
+        return Address.parse(_address(code))
+    except ValueError:
+        return None
 
 
 def _how_to_give_state(root: Root) -> str:

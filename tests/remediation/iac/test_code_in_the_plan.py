@@ -352,7 +352,6 @@ def test_findings_without_a_key_are_listed_with_the_step(aws, arns, build, shown
         (u.finding.code.address, u.finding.check_id) for u in plan.unmapped if u.finding.code
     } == {
         ("aws_kms_key.a", "CKV_KEYSWEEP_001"),
-        ("aws_kms_key.a", "CKV_AWS_227"),
         ("aws_kms_key.b", "CKV_KEYSWEEP_001"),
         ("resources.Key", "CKV_KEYSWEEP_001"),
     }

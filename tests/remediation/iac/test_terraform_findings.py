@@ -10,7 +10,7 @@ from code_findings import SHOP, finding, key, led, only, state, traced
 
 from keysweep.remediation.errors import AccountUnavailable, BadInput
 from keysweep.remediation.iac import read_code
-from keysweep.remediation.models import FindingStatus
+from keysweep.remediation.models import FindingStatus, Unmapped
 
 REPO = "/repo"
 
@@ -98,6 +98,57 @@ def test_an_address_that_is_not_in_the_state_says_what_to_do() -> None:
     found = traced([in_root("aws_kms_key.new"), in_root("aws_kms_key.a")], state("aws_kms_key.a"))
     assert "no such address" in only(found).reason
     assert "apply the code" in only(found).step
+
+
+@pytest.mark.parametrize(
+    ("address", "owned"),
+    [
+        ("aws_kms_key.a[2]", ("aws_kms_key.a[0]", "aws_kms_key.a[1]")),
+        ('aws_kms_key.a["c"]', ('aws_kms_key.a["b"]',)),
+        ("aws_kms_key.a[0]", ("aws_kms_key.a",)),
+        ('module.m["c"].aws_kms_key.a', ('module.m["b"].aws_kms_key.a[0]',)),
+    ],
+)
+def test_an_instance_that_is_not_in_the_state_is_not_ambiguous(
+    address: str, owned: tuple[str, ...]
+) -> None:
+    blocks = [in_root(address)]
+    if address.startswith("module."):
+        blocks = [in_module(address, ".", file="/m/main.tf")]
+    found = only(traced(blocks, state(*owned)))
+    assert "no such address" in found.reason
+    assert found.candidates == owned
+
+
+def test_an_instance_of_a_module_without_its_own_key_is_ambiguous() -> None:
+    owned = ('module.m["b"].aws_kms_key.a[0]', 'module.m["b"].aws_kms_key.a[1]')
+    found = traced([in_module('module.m["b"].aws_kms_key.a', ".")], state(*owned))
+    assert only(found).candidates == owned
+    assert "terraform plan -out" in only(found).step
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_block_without_a_key_is_listed_once_whatever_checks_ran(order: int) -> None:
+    blocks = [
+        in_root("aws_kms_key.a", "prod"),
+        in_root("aws_kms_key.a", "prod", check="CKV_AWS_227"),
+    ]
+    found = traced([*blocks[::order], in_root("aws_kms_key.a", "test")])
+    assert sorted((one.finding.check_id, _file(one)) for one in found.unmapped) == [
+        ("CKV_KEYSWEEP_001", "/prod/main.tf"),
+        ("CKV_KEYSWEEP_001", "/test/main.tf"),
+    ]
+
+
+def _file(unmapped: Unmapped) -> str:
+    assert unmapped.finding.code
+    return unmapped.finding.code.file
+
+
+def test_a_failed_finding_without_a_key_is_listed_though_the_other_check_is_muted() -> None:
+    muted = in_root("aws_kms_key.a", status=FindingStatus.MUTED)
+    found = traced([muted, in_root("aws_kms_key.a", check="CKV_AWS_227")])
+    assert only(found).finding.check_id == "CKV_AWS_227"
 
 
 def test_a_key_without_an_arn_leads_nowhere_but_is_still_owned() -> None:
@@ -333,6 +384,24 @@ def test_an_instance_is_taken_out_of_its_count_since_a_removed_block_has_no_keys
     assert declared.file is None
     assert "removed {" not in declared.fix
     assert "terraform state rm 'module.m[\"x y\"].aws_kms_key.a'" in declared.fix
+
+
+def test_each_declaration_of_a_key_names_its_own_file_and_line() -> None:
+    found = traced(
+        [
+            in_root("aws_kms_key.a", "prod", line=12),
+            in_root("aws_kms_key.b", "test", line=34),
+            in_root("aws_kms_key.b", "other", line=56),
+        ],
+        state("aws_kms_key.a", folder="prod", file="prod.tfstate"),
+        state("aws_kms_key.b", folder="test", file="test.tfstate"),
+        state("aws_kms_key.c", folder="more", file="more.tfstate"),
+    )
+    assert {(one.source, one.file, one.line) for one in found.declared_in(key(1))} == {
+        ("prod.tfstate", "/prod/main.tf", 12),
+        ("test.tfstate", "/test/main.tf", 34),
+        ("more.tfstate", None, None),
+    }
 
 
 def test_every_state_that_owns_a_key_is_named() -> None:
