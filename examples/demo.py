@@ -6,18 +6,24 @@ makes is in the folder that it names at the end.
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import shutil
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import boto3
+import yaml
 from botocore.exceptions import ClientError
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 
+from embedded_aws.ordinary import row_of  # noqa: E402
 from embedded_aws.process import EmbeddedAws  # noqa: E402
 
 FOLDER = ROOT / "demo-run"
@@ -29,6 +35,8 @@ KEYSWEEP = Path(sys.executable).with_name("keysweep")
 SHOP, ANALYTICS = "111122223333", "444455556666"
 REGIONS = ("eu-west-1", "eu-central-1", "us-east-1")
 ROLE = ("--role-name", "KeysweepOperator")
+CLOSED = row_of("kendra", "ListIndices")
+"""A service that is closed to the analytics account."""
 
 
 def tell(heading: str, text: str = "") -> None:
@@ -42,6 +50,28 @@ def tell(heading: str, text: str = "") -> None:
 def show(*words: str) -> None:
     """Print a command as a user would type it."""
     print(f"\n  $ {' '.join(words)}", flush=True)
+
+
+def accounts() -> dict[str, Any]:
+    """The scenario, with a service that is closed to one of its accounts."""
+    scenario: dict[str, Any] = yaml.safe_load(SCENARIO.read_text(encoding="utf-8"))
+    refusal = {name: getattr(CLOSED, name) for name in ("service", "operation", "code", "message")}
+    scenario["accounts"][ANALYTICS]["regions"]["eu-west-1"]["refusals"] = [refusal]
+    return scenario
+
+
+def decide(policy: Path) -> str:
+    """Uncomment what doctor wrote, and fill it in as a person does; return the decision."""
+    until = datetime.now(UTC).date() + timedelta(days=180)
+    text = re.sub(r"^  # ", "  ", policy.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    for placeholder, value in {
+        "<reason>": "The analytics team never had a search index",
+        "<who>": "head of analytics",
+        "<YYYY-MM-DD>": f"{until}",
+    }.items():
+        text = text.replace(placeholder, value)
+    policy.write_text(text, encoding="utf-8")
+    return text.partition("\n")[2].strip()
 
 
 class Story:
@@ -132,7 +162,7 @@ def main() -> None:
     """Tell the story."""
     shutil.rmtree(FOLDER, ignore_errors=True)
     FOLDER.mkdir()
-    with EmbeddedAws(SCENARIO) as aws:
+    with EmbeddedAws(accounts()) as aws:
         customer = [key for key in aws.keys() if key["manager"] == "CUSTOMER"]
         tell(
             "1. The accounts",
@@ -154,31 +184,49 @@ def main() -> None:
         shutil.copytree(ROOT / "examples" / "code", FOLDER / "code")
         shutil.copytree(ROOT / "examples" / "states", FOLDER / "states")
         story.checkov()
-        tell("4. Plan: evaluate every candidate against AWS, and hold it on any doubt")
+        tell("4. Doctor: what cannot be read, before the plan")
+        (FOLDER / "retirement.yaml").write_text("version: 1\n", encoding="utf-8")
+        # Exits with 1: an answer would hold keys.
+        written = ("--policy", "retirement.yaml", "--policy-out", "decided.yaml")
+        story.keysweep("doctor", "results", *written, *ROLE, expect=1)
+        tell(
+            "5. A decision: the head of analytics uncomments the entry and fills it in, for that "
+            "answer alone",
+            decide(FOLDER / "decided.yaml"),
+        )
+        tell("6. Plan: evaluate every candidate against AWS, and hold it on any doubt")
         story.keysweep(
             *("plan", "results", "checkov.json", "--tfstate", "terraform/prod=states/prod.json"),
-            *("--cfn-stack", "pilot@eu-central-1", "--html", "plan.html", *ROLE),
+            *("--cfn-stack", "pilot@eu-central-1", "--policy", "decided.yaml"),
+            *("--html", "plan.html", *ROLE),
         )
-        tell("5. Apply the reviewed plan: read each key again, then schedule its deletion")
+        rests = {
+            item["key_arn"]
+            for item in json.loads((FOLDER / "plan.json").read_bytes())["items"]
+            if item["verdict"] == "schedule" and item["exceptions"]
+        }
+        if rests != {story.arn(ANALYTICS, "eu-west-1", f"notebook-{n}") for n in (1, 2, 3)}:
+            sys.exit("demo: the decision frees other keys than those of its account and Region")
+        tell("7. Apply the reviewed plan: read each key again, then schedule its deletion")
         story.keysweep("apply", "plan.json", "--yes", "--ticket", "OPS-1234", *ROLE)
-        tell("6. Status: nothing is deleted yet, and every deletion can be cancelled")
+        tell("8. Status: nothing is deleted yet, and every deletion can be cancelled")
         story.keysweep("status", *ROLE)
         aws.advance(days=12)
         tell(
-            "7. Twelve days later, an application tries to use one of the keys and is refused",
+            "9. Twelve days later, an application tries to use one of the keys and is refused",
             story.use(SHOP, "eu-west-1", "legacy-cart-2"),
         )
         # Exits with 1, so that a scheduled job fails and is noticed.
         watch = ("guard", "--plan", "plan.json", "--cancel", "--keep", "--yes")
         story.keysweep(*watch, *ROLE, expect=1)
-        tell("8. The same day, two teams ask for their keys back: cancel, and keep them")
+        tell("10. The same day, two teams ask for their keys back: cancel, and keep them")
         story.keysweep(
             *("cancel", "--key", story.arn(SHOP, "eu-west-1", "old-newsletter")),
             *("--key", story.arn(ANALYTICS, "eu-west-1", "notebook-2"), "--keep", "--yes", *ROLE),
         )
         story.keysweep("status", *ROLE)
         aws.advance(days=19)
-        tell("9. The waiting period has ended: AWS has deleted the other keys")
+        tell("11. The waiting period has ended: AWS has deleted the other keys")
         story.keysweep("status", *ROLE)
         left = {key["name"] for key in aws.keys() if key["state"] == "Disabled"}
         if (
