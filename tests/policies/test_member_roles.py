@@ -42,8 +42,17 @@ def roles() -> dict[str, Any]:
     }
 
 
+NEWER_ACTIONS = """
+getsystemtableconfiguration listagentinsightstores getaccountdataretentionstorage
+getprojectdataretentionstorage listprojects getdatacatalogexportconfiguration describesnapshot
+listsnapshots describefirewallpolicyv2 listfirewallpoliciesv2 describeinferencerouter
+listinferencerouters getblueprint getproject listblueprints
+"""
+"""Operations of this year whose IAM actions cfn-lint's copy of AWS's list lacks."""
+
+
 def test_cloudformation_would_take_the_template() -> None:
-    demand_clean(FILE)
+    demand_clean(FILE, NEWER_ACTIONS.split())
     assert len(TEXT.encode()) <= TEMPLATE_SIZE
     assert "&id" not in TEXT, "CloudFormation knows no anchors of YAML"
 

@@ -599,12 +599,25 @@ def test_every_sign_names_operations_of_the_list_and_only_first_calls() -> None:
 EVERYWHERE = set.intersection(*(codes_of(region) for region in copy()))
 PARENTS = {"bedrock-agent", "docdb-elastic", "mailmanager", "s3tables"}
 """Services of which the list knows only the parent, which is in more Regions."""
-OTHER_NAMES = {"keyspaces": "api.aws", "mediaconvert": "mediaconvert", "iotsitewise": "iotsitewise"}
+OTHER_NAMES = {
+    "agent-registry-control": "agent-registry",
+    "connecthealth": "health-agent",
+    "iot-managed-integrations": "iotmanagedintegrations",
+    "keyspaces": "api.aws",
+    "securityagent": "securityagent",
+    "supportauthz": "supportauthz",
+    "mediaconvert": "mediaconvert",
+    "iotsitewise": "iotsitewise",
+    "repostspace": "repostspace",
+    "wickr": "messaging.wickr",
+}
 """Services of which AWS's list gives another of their hosts in some Regions."""
 
 
 ALSO_EVERYWHERE = {
     "kinesisanalyticsv2": "kinesisanalytics",
+    "lambda-microvms": "lambda",
+    "lambda-web": "lambda",
     "opensearch": "es",
     "sso-admin": "identity-center",
 }

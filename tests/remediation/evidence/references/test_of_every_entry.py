@@ -70,6 +70,9 @@ class Maker:
 
     def _text(self, shape: Shape) -> str:
         text = f"x{next(self._number):05d}-{shape.name}"
+        if shape.metadata.get("pattern", "").startswith("arn:aws.*:kinesis:"):
+            # botocore takes the host from this ARN.
+            return f"arn:aws:kinesis:{REGION}:{ACCOUNT}:channel/{text}"
         return text.ljust(shape.metadata.get("min", 0), "x")
 
 
