@@ -8,16 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 
 from keysweep.remediation.evidence.references.entries import reference_list
+from ledger.accounts import ledger
 
 from .formatting import GENERATED, json_text, yaml_text
 from .iam import iam_policies, region_deny_exemption
 from .member_roles import template
 from .pages import pages
-from .references_page import references_page
+from .references_page import references_page, unseen_part
 from .rules_and_permissions import permissions_page, rules_page
 from .schemas import schemas
+
+_LIMITS: Final = Path(__file__).parents[2] / "what-cannot-be-proven.md"
+"""Written by hand, but for one part."""
 
 
 def documents() -> Mapping[str, str]:
@@ -36,7 +41,8 @@ def documents() -> Mapping[str, str]:
         **pages(schemas()),
         "docs/rules.md": rules_page(),
         "docs/permissions.md": permissions_page(),
-        "docs/references.md": GENERATED + references_page(reference_list()),
+        "docs/references.md": GENERATED + references_page(reference_list(), ledger()),
+        "docs/what-cannot-be-proven.md": unseen_part(_LIMITS.read_text("utf-8"), ledger()),
     }
 
 

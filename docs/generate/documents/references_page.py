@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from keysweep.remediation.evidence.references.entries import Call, Entry, ReferenceList
+from ledger.accounts import Ledger
 
 _WHERE: Final = {
     "region": "its Region",
@@ -15,7 +16,7 @@ _WHERE: Final = {
 }
 
 
-def references_page(references: ReferenceList) -> str:
+def references_page(references: ReferenceList, ledger: Ledger) -> str:
     """The page in Markdown, services in alphabetical order."""
     naming = [call for _, call in references.calls() if call.names_keys]
     services = sorted({entry.service for entry in references.entries})
@@ -27,8 +28,8 @@ def references_page(references: ReferenceList) -> str:
         "compares the keys they name with each candidate: by key ID, key ARN, alias name and "
         "alias ARN, and by those of the other members of a multi-Region set.\n\n"
         f"{len(naming)} calls of {len(services)} services name keys. They are "
-        "listed in [key_references.yaml](../policies/key_references.yaml), with what is left out "
-        "and why.\n\n"
+        "listed in [key_references.yaml](../policies/key_references.yaml).\n\n"
+        f"{_coverage(ledger)}\n\n"
         "* **Cost.** An account-Region without resources takes "
         f"{first_calls['region']} calls and their further pages, once for all its keys, and only "
         "while a key is not yet on hold. Each account takes "
@@ -45,6 +46,37 @@ def references_page(references: ReferenceList) -> str:
     )
     entries = sorted(references.entries, key=lambda entry: entry.service)
     return page + "".join(_rows(entries))
+
+
+def _coverage(ledger: Ledger) -> str:
+    kinds, counts = ledger.kinds(), ledger.counts()
+    whole, not_read = sum(kinds.values()), sum(not read for read in kinds.values())
+    return (
+        f"**Coverage.** {sum(counts.values()):,} members of AWS's answers name a KMS key, by the "
+        f"service models of botocore {ledger.left_out.botocore}. {counts['read']:,} are read. The "
+        "others are in [left_out.yaml](generate/ledger/left_out.yaml), each with its reason, such "
+        f"as {counts['finished-job-record']} of finished jobs and {counts['shown-by']} that "
+        "another call shows. A test compares all of them. "
+        f"{whole} of {len(kinds)} kinds of resources ({100 * whole / len(kinds):.0f} %) are read "
+        f"whole, and {not_read} are not read yet. [What cannot be "
+        "proven](what-cannot-be-proven.md#keys-that-aws-does-not-show) names them, and the keys "
+        "that no call shows."
+    )
+
+
+def unseen_part(page: str, ledger: Ledger) -> str:
+    """The page of limits with the uses that the ledger says cannot be seen."""
+    start, end = "<!-- ledger: generated -->\n", "<!-- /ledger -->\n"
+    before, _, rest = page.partition(start)
+    _, _, after = rest.partition(end)
+    listed = "".join(f"* {use}\n" for use in ledger.unseen("no-read-call"))
+    waiting = "".join(f"* {use}\n" for use in ledger.unseen("not-read-yet"))
+    made = (
+        f"No call shows the keys of:\n\n{listed}\n"
+        "AWS shows these keys, and Keysweep does not read them yet "
+        f"([left_out.yaml](generate/ledger/left_out.yaml) says why):\n\n{waiting}"
+    )
+    return f"{before}{start}{made}{end}{after}"
 
 
 def _rows(entries: list[Entry]) -> Iterator[str]:
