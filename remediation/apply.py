@@ -225,6 +225,7 @@ class _Scheduling:
             {"PendingWindowInDays": self.item.pending_window_days},
             pending_window_days=self.item.pending_window_days,
             monthly_cost_usd=self.item.monthly_cost_usd,
+            alias=self.item.evidence.alias or None,
             exceptions=self.item.exceptions,
             watch_use_from=self.watch_use_from,
             earlier=still_open,

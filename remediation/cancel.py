@@ -104,6 +104,20 @@ def _last_line(history: History, arn: KeyArn) -> datetime:
     return max(line.time for line in lines if line is not None)
 
 
+def deletion_dates(keys: Sequence[KeyArn], accounts: Accounts) -> Mapping[KeyArn, datetime | None]:
+    """Deletion dates to confirm, from DescribeKey; None: not pending, or could not be read."""
+
+    def one(key: _Key) -> datetime | None:
+        try:
+            seen = describe(accounts.connect(key.key_arn.account_region), key.key_arn)
+        except (AccountUnavailable, ClientError, BotoCoreError, TruncatedResponse):
+            return None
+        return seen.deletion_date if isinstance(seen, KeyDescription) else None
+
+    dates = each_key([_Key(arn) for arn in keys], one, lambda arn, why: None)
+    return dict(zip(keys, dates, strict=True))
+
+
 def cancel(
     keys: Iterable[KeyArn],
     accounts: Accounts,

@@ -123,6 +123,7 @@ class Write:
     """Parameters of the call besides KeyId."""
     pending_window_days: int | None = None
     monthly_cost_usd: float | None = None
+    alias: str | None = None
     exceptions: tuple[AppliedException, ...] = ()
     watch_use_from: datetime | None = None
     """See `IntentLine`."""
@@ -173,6 +174,7 @@ def write(
         arn,
         pending_window_days=change.pending_window_days,
         monthly_cost_usd=change.monthly_cost_usd,
+        alias=change.alias,
         exceptions=change.exceptions,
         watch_use_from=change.watch_use_from,
     )

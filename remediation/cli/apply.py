@@ -17,8 +17,8 @@ from ..interrupt import orderly
 from ..journal import Journal
 from ..models import Outcome
 from ..report import page
+from ..report.confirmation import rows_to_schedule
 from ..report.html import html
-from ..report.view import count_keys, exception_text
 from ..runner import Stop
 from . import INCOMPLETE
 from .console import confirm, exit_code_at_end, print_results, progress, say
@@ -77,12 +77,12 @@ def apply(
         return print_results(form, ())
     to_do = apply_stage.to_do(made, history, accounts.clock.now())
     if left := [arn for arn in to_do if accounts.admits(arn)]:
-        for exception, keys in made.exceptions.items():
-            say(
-                f"On an exception: {count_keys(keys)}, {exception_text(exception)} "
-                f"({exception.reason}; {exception.approved_by}, until {exception.until})"
-            )
-        confirm("Schedule the deletion of", left, yes=yes)
+        confirm(
+            "Schedule the deletion of",
+            left,
+            lambda: rows_to_schedule(made.chosen, {*left}.__contains__, accounts.clock.now()),
+            yes=yes,
+        )
     stop = Stop()
     with (
         locked(plan_path, "Another keysweep is applying this plan"),

@@ -17,6 +17,7 @@ from ..findings import Results, candidates, is_cancel_candidate, read_results
 from ..findings.s3 import S3Results
 from ..models import KeyArn
 from ..plan import Plan
+from ..report.confirmation import rows_to_cancel
 from ..runner import Stop
 from . import DONE, INCOMPLETE
 from .cancellations import cancel_batches
@@ -116,7 +117,17 @@ def cancel(
     if not ordered:
         return max(print_results(form, ()), INCOMPLETE if unusable else DONE)
     caller = caller_of(accounts, ordered)
-    confirm("Cancel the deletion of", ordered, yes=yes)
+    confirm(
+        "Cancel the deletion of",
+        ordered,
+        lambda: rows_to_cancel(
+            ordered,
+            history.keys,
+            {} if made is None else made.by_key,
+            cancel_stage.deletion_dates(ordered, accounts),
+        ),
+        yes=yes,
+    )
     chosen = [
         Batch(path, sorted(filter(accounts.admits, some)), not any(ways))
         for path, some in batches.items()

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ..journal import Journal
     from ..models import KeyArn, KeyResult
     from ..report.tables import Report
+    from ..report.view import KeyRow
     from ..runner import Stop
 
 
@@ -30,8 +31,17 @@ def say(sentence: str) -> None:
     click.echo(f"keysweep: {printable(sentence)}", err=True)
 
 
-def confirm(action: str, keys: Sequence[KeyArn], *, yes: bool) -> None:
-    """Ask before AWS is changed. Raises Refused after a no, and BadInput without a terminal."""
+def confirm(
+    action: str,
+    keys: Sequence[KeyArn],
+    rows: Callable[[], Sequence[KeyRow]],
+    *,
+    yes: bool,
+) -> None:
+    """List the keys and ask before AWS is changed; `rows` is called only for a terminal.
+
+    Raises Refused after a no, and BadInput without a terminal.
+    """
     if yes:
         return
     counts = Counter(arn.account_id for arn in keys)
@@ -40,6 +50,9 @@ def confirm(action: str, keys: Sequence[KeyArn], *, yes: bool) -> None:
     question = f"{action} {number} ({where})?"
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise BadInput(f"{question} There is no terminal to ask on. Fix: add --yes")
+    from ..report import confirmation, render
+
+    render.terminal(confirmation.of_confirmation(rows()), sys.stderr)
     if not click.confirm(question, err=True):
         raise Refused("Cancelled. Nothing was changed.")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,9 +17,10 @@ from ..cancel import Batch
 from ..files import ascii_json
 from ..guard import GuardRow
 from ..interrupt import at_once
-from ..models import Outcome
+from ..models import KeyArn, Outcome, PlanItem
 from ..policy import MAX_WINDOW_DAYS
 from ..report import tables
+from ..report.confirmation import rows_to_cancel
 from ..runner import Stop
 from . import DONE, INCOMPLETE
 from .cancellations import cancel_batches
@@ -119,10 +120,11 @@ def guard(
         for note in selected.notes:
             say(note)
     other = journals[0] if journals else default
+    planned = {} if plan is None else plan.by_key
     chosen = guard_stage.to_cancel(rows, history, batches, follow_ups, other) if cancels else ()
     if chosen:
         tag = policy.protected_tag if keep else None
-        rows, code = _cancel(rows, chosen, accounts, history, tag, yes=yes, code=code)
+        rows, code = _cancel(rows, chosen, accounts, history, planned, tag, yes=yes, code=code)
     _print(rows, history, form)
     return code
 
@@ -132,6 +134,7 @@ def _cancel(
     batches: Sequence[Batch],
     accounts: Accounts,
     history: journal_stage.History,
+    planned: Mapping[KeyArn, PlanItem],
     protected_tag: str | None,
     *,
     yes: bool,
@@ -140,7 +143,13 @@ def _cancel(
     """Cancel deletions after confirmation; the rows with their results, and the exit code."""
     keys = sorted(arn for batch in batches for arn in batch.keys)
     caller = caller_of(accounts, keys)
-    confirm("Cancel the deletion of", keys, yes=yes)
+    dates = {row.key_arn: row.deletion_date for row in rows}
+    confirm(
+        "Cancel the deletion of",
+        keys,
+        lambda: rows_to_cancel(keys, history.keys, planned, dates),
+        yes=yes,
+    )
     stop = Stop()
     done, written = cancel_batches(
         "guard",

@@ -68,6 +68,9 @@ class IntentLine:
     """Waiting period in days, 7 to 30; only with ScheduleKeyDeletion."""
     monthly_cost_usd: float | None = None
     """Monthly cost of the key in US dollars (list price); only with ScheduleKeyDeletion."""
+    alias: str | None = None
+    """First alias of the key when the plan was made. Only with ScheduleKeyDeletion; absent if it
+    had none, and in older journals."""
     exceptions: tuple[int, ...] | None = None
     """Exceptions without which the key would be on hold, as positions from 0 in those of the run's
     line. Only with ScheduleKeyDeletion; absent if there are none."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from ..errors import BadInput
-from ..models import KeyArn, Outcome
+from ..models import AppliedException, KeyArn, Outcome
 from ..strict_json import RepeatedName
 from .lines import (
     BEGINNING,
@@ -44,6 +44,10 @@ class KeyRecord:
     """Intent of the deletion that stands; None after a cancellation."""
     scheduled_outcome: OutcomeLine | None = None
     plan_digest: str | None = None
+    alias: str = ""
+    """First alias of the key when it was last to be scheduled, also after a cancellation."""
+    exceptions: tuple[AppliedException, ...] = ()
+    """Exceptions on which that rested."""
     open: tuple[IntentLine, ...] = ()
     """Intents without outcome, oldest first: the run was killed, or the answer was lost. Later
     calls say nothing about them."""
@@ -343,10 +347,19 @@ class _Fold:
         if isinstance(line, IntentLine):
             self._intents[line.id] = line
             record.open = (*record.open, line)
+            if line.operation == _SCHEDULE:
+                record.alias = line.alias or ""
+                record.exceptions = self._exceptions_of(line)
         else:
             self._decide(record, line)
         named = {self._runs[one.run].plan_digest for one in record.open if one.run in self._runs}
         record.open_digests = frozenset(name for name in named if name is not None) or _NOTHING
+
+    def _exceptions_of(self, line: IntentLine) -> tuple[AppliedException, ...]:
+        """The exceptions that an intent names by their positions in its run's line."""
+        run = self._runs.get(line.run)
+        known = () if run is None else run.exceptions or ()
+        return tuple(known[one] for one in line.exceptions or () if 0 <= one < len(known))
 
     def _decide(self, record: KeyRecord, line: OutcomeLine) -> None:
         """Take an outcome: a deletion, its cancellation, or a follow-up.

@@ -82,6 +82,11 @@ class Evidence(Model):
     use_attempts: UseAttempts | Unreadable | None = None
     """Attempts to use the key (CloudTrail)."""
 
+    @property
+    def alias(self) -> str:
+        """First alias of the key; empty if it has none, or its aliases were not read."""
+        return self.aliases[0] if isinstance(self.aliases, tuple) and self.aliases else ""
+
     def difference(self, before: Evidence) -> tuple[str, ...]:
         """Describe the differences from earlier evidence, among the pieces that both have."""
         found = []

@@ -34,10 +34,11 @@ _GAP: Final = 3
 
 _RIGHT: Final = frozenset({"monthly cost", "yearly cost", "days left", "keys"})
 _WHOLE: Final = _RIGHT | {
-    *("key", "account", "Region", "state", "outcome", "deletion date", "rule", "name")
+    *("key", "account", "Region", "state", "outcome", "deletion date", "rule", "name"),
+    *("waiting period", "first deletion date"),
 }
 _SENTENCES: Final = ("why", "drift", "message")
-_NAMED: Final = frozenset({"days left", "deletion date", "use"})
+_NAMED: Final = frozenset({"days left", "deletion date", "use", "waiting period"})
 """Values that say nothing without their column's name."""
 
 

@@ -28,6 +28,7 @@ from .view import (
     count_keys,
     exception_text,
     guard_row,
+    joined_exceptions,
     key_table,
     money,
     plan_view,
@@ -181,17 +182,13 @@ def _keys(heading: str, view: PlanView, section: Section, notes: _Notes) -> Tabl
     rows = view.rows[section]
     if len(rows) == view.section_sums[section].keys:
         columns = ("key", "alias", "account", "Region", "monthly cost", "owner", "why")
-        why = _exceptions if section is Section.ON_EXCEPTIONS else notes.why
+        why = joined_exceptions if section is Section.ON_EXCEPTIONS else notes.why
         return key_table(heading, rows, columns, why=why)
     grouped = tuple(
         (account, owner, rule, str(its.keys), money(its.monthly_cost_usd))
         for (account, owner, rule), its in sorted(view.groups[section].items())
     )
     return Table(heading, ("account", "owner", "rule", "keys", "monthly cost"), grouped)
-
-
-def _exceptions(row: KeyRow) -> str:
-    return "; ".join(f"{what}: {reason}" for what, reason in row.exceptions)
 
 
 def of_results(results: Iterable[KeyResult], *, every_key: bool = False) -> Report:

@@ -16,7 +16,6 @@ from ..guard import GuardRow
 from ..models import (
     AppliedException,
     CoverageGap,
-    Evidence,
     KeyArn,
     KeyResult,
     Outcome,
@@ -75,7 +74,9 @@ class KeyRow:
     """Verdict, outcome or key state."""
     alias: str = ""
     owner: str = ""
-    monthly_cost_usd: float = 0.0
+    monthly_cost_usd: float | None = 0.0
+    """None: unknown."""
+    pending_window_days: int | None = None
     deletion_date: datetime | None = None
     days_left: int | None = None
     use: str = ""
@@ -100,6 +101,9 @@ _CELLS: Final[Mapping[str, Cell]] = {
     "Region": lambda row: row.key_arn.region,
     "owner": lambda row: row.owner,
     "monthly cost": lambda row: money(row.monthly_cost_usd),
+    "waiting period": lambda row: (
+        f"{row.pending_window_days} days" if row.pending_window_days else ""
+    ),
     "state": lambda row: row.state,
     "outcome": lambda row: row.state,
     "deletion date": lambda row: f"{row.deletion_date:%Y-%m-%d}" if row.deletion_date else "",
@@ -114,7 +118,10 @@ def key_table(heading: str, rows: Iterable[KeyRow], columns: Sequence[str], **ow
     return Table(heading, tuple(columns), tuple(tuple(cell(row) for cell in cells) for row in rows))
 
 
-def _plan_row(item: PlanItem, state: str, *, evidence: bool) -> KeyRow:
+def plan_row(
+    item: PlanItem, state: str, *, evidence: bool = False, deletion_date: datetime | None = None
+) -> KeyRow:
+    """A key of a plan, for pages with its evidence."""
     said: tuple[Said, ...] = ()
     if evidence:
         candidates = tuple(
@@ -124,17 +131,13 @@ def _plan_row(item: PlanItem, state: str, *, evidence: bool) -> KeyRow:
     return KeyRow(
         key_arn=item.key_arn,
         state=state,
-        alias=name_of(item.evidence),
+        alias=item.evidence.alias,
         owner=item.owner or "",
         monthly_cost_usd=item.monthly_cost_usd,
+        pending_window_days=item.pending_window_days,
+        deletion_date=deletion_date,
         why=tuple((reason.rule, reason.message) for reason in item.reasons),
-        exceptions=tuple(
-            (
-                f"exception: {exception_text(one)}",
-                f"{one.reason} ({one.approved_by}, until {one.until})",
-            )
-            for one in item.exceptions
-        ),
+        exceptions=exceptions_text(item.exceptions),
         evidence=said,
     )
 
@@ -260,9 +263,9 @@ def plan_view(
         gaps[frozenset(gap for reason in item.reasons for gap in reason.gaps)] += 1
         rows = view.rows[Section.of(item)]
         if most is None or len(rows) < most:
-            rows.append(_plan_row(item, item.verdict.value, evidence=evidence))
+            rows.append(plan_row(item, item.verdict.value, evidence=evidence))
         if item.key_arn in aliases:
-            aliases[item.key_arn] = name_of(item.evidence)
+            aliases[item.key_arn] = item.evidence.alias
     view.gaps, view.keys_by_gap_services = _gaps(gaps)
     if plan.since is not None:
         view.differences = _differences(plan.since, changes, aliases)
@@ -302,6 +305,22 @@ def exception_text(exception: AppliedException) -> str:
     return " ".join((exception.rule, *(part for part in read if part)))
 
 
+def exceptions_text(exceptions: Iterable[AppliedException]) -> tuple[tuple[str, str], ...]:
+    """What each exception lifts, and its reason, approver and end."""
+    return tuple(
+        (
+            f"exception: {exception_text(one)}",
+            f"{one.reason} ({one.approved_by}, until {one.until})",
+        )
+        for one in exceptions
+    )
+
+
+def joined_exceptions(row: KeyRow) -> str:
+    """The exceptions of a key in one cell."""
+    return "; ".join(f"{what}: {reason}" for what, reason in row.exceptions)
+
+
 # --- results -----------------------------------------------------------------------------------
 
 
@@ -330,7 +349,7 @@ class ResultsView:
         """Count one more result."""
         if most is None or self.sums[outcome].keys < most:
             self.rows[outcome].append(row)
-        self.sums[outcome].add(row.monthly_cost_usd)
+        self.sums[outcome].add(row.monthly_cost_usd or 0.0)
 
 
 def results_view(results: Iterable[KeyResult]) -> ResultsView:
@@ -361,7 +380,7 @@ def applied_view(results: Iterable[KeyResult], plan: Plan, most: int) -> Results
             _by_owner(view.owners, item)
             if end is not None:
                 view.periods.append((end - timedelta(days=item.pending_window_days), end))
-        row = _plan_row(item, result.outcome.value, evidence=view.sums[result.outcome].keys < most)
+        row = plan_row(item, result.outcome.value, evidence=view.sums[result.outcome].keys < most)
         why = ((result.outcome.value, result.message),) if result.message else ()
         view.add(replace(row, deletion_date=end, why=(*why, *row.why)), result.outcome, most)
     return view
@@ -370,19 +389,18 @@ def applied_view(results: Iterable[KeyResult], plan: Plan, most: int) -> Results
 # --- parts -------------------------------------------------------------------------------------
 
 
-def money(dollars: float) -> str:
+UNKNOWN: Final = "unknown"
+"""The word of every report for what is not known."""
+
+
+def money(dollars: float | None) -> str:
     """A price in US dollars: `$3`, or `$1,234`."""
-    return f"${dollars:,.0f}"
+    return UNKNOWN if dollars is None else f"${dollars:,.0f}"
 
 
 def count_keys(number: int) -> str:
     """`1 key`, or `1,234 keys`."""
     return "1 key" if number == 1 else f"{number:,} keys"
-
-
-def name_of(evidence: Evidence) -> str:
-    """The first alias of a key, or nothing."""
-    return evidence.aliases[0] if isinstance(evidence.aliases, tuple) and evidence.aliases else ""
 
 
 def code_tables(plan: Plan, most: int | None) -> list[Table]:

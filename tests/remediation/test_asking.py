@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,11 @@ def at_a_terminal(
     shown += _read(ours, lambda told: False)
     os.close(ours)
     return process.returncode, out.decode(), shown.decode()
+
+
+def _day(server: EmbeddedAws, days: int) -> str:
+    """The date so many days from the embedded AWS's now."""
+    return f"{datetime.fromtimestamp(server.now(), UTC) + timedelta(days=days):%Y-%m-%d}"
 
 
 def _more_within(terminal: int, seconds: float) -> bool:
@@ -97,7 +103,27 @@ def test_yes_does_what_the_question_says(planned: Path, server: EmbeddedAws) -> 
     assert code == 0
     (question,) = re.findall(r"Schedule the deletion[^)]*\)", shown)
     assert figures(question) == ["5", "4", "111122223333", "1", "444455556666"]
+    listed, _ = shown.split("Schedule the deletion")
+    for key in server.keys():
+        chosen = key["name"].startswith("dead-")
+        assert (key["arn"].rpartition("/")[2] in listed) is chosen
+    assert _day(server, 30) in listed
     assert {row["outcome"] for row in json.loads(out)["results"]} == {"scheduled"}
+
+
+def test_a_cancellation_lists_each_key_with_its_deletion_date_in_aws(
+    planned: Path, keysweep: Callable[..., Any], server: EmbeddedAws
+) -> None:
+    assert keysweep("apply", planned.name, "--yes", *ROLE).code == 0
+    server.advance(days=3)
+    arguments = ("cancel", "--journal", "keysweep-journal.jsonl", *ROLE, "--format", "json")
+    code, out, shown = at_a_terminal(server, planned.parent, arguments, "y")
+    assert code == 0
+    assert len(json.loads(out)["results"]) == 5
+    listed, _ = shown.split("Cancel the deletion")
+    assert all(row["key_arn"].rpartition("/")[2] in listed for row in json.loads(out)["results"])
+    assert {"alias/dead-1", "alias/dead-2", "alias/dead-3"} <= set(listed.split())
+    assert listed.count(_day(server, 27)) == 5
 
 
 def test_nobody_is_asked_about_a_plan_without_a_key_to_schedule(

@@ -1,0 +1,99 @@
+"""The list of keys that a person confirms."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from dead_key import ARN, DEAD, NOW
+
+from keysweep.remediation.journal import KeyRecord
+from keysweep.remediation.journal.lines import IntentLine
+from keysweep.remediation.models import AppliedException, KeyArn, PlanItem, VerdictKind
+from keysweep.remediation.report.confirmation import (
+    MOST_LISTED,
+    of_confirmation,
+    rows_to_cancel,
+    rows_to_schedule,
+)
+
+EXCEPTION = AppliedException(
+    rule="too-new", reason="never used", approved_by="storage", until="2027-01-01"
+)
+
+
+def key(number: int, account: str = "111122223333") -> KeyArn:
+    return KeyArn(ARN.partition, account, ARN.region, f"{number:08x}-1111-4111-8111-111111111111")
+
+
+def item(arn: KeyArn, **changes: Any) -> PlanItem:
+    fields = {
+        "key_arn": arn,
+        "account_id": arn.account_id,
+        "region": arn.region,
+        "verdict": VerdictKind.SCHEDULE,
+        "pending_window_days": 30,
+        "monthly_cost_usd": 1.0,
+        "evidence": DEAD.model_copy(update={"key_arn": arn, "aliases": ("alias/old",)}),
+    }
+    return PlanItem.model_validate({**fields, **changes})
+
+
+def everything(_arn: KeyArn) -> bool:
+    return True
+
+
+def test_keys_to_schedule_are_listed_and_those_on_exceptions_come_first() -> None:
+    resting = item(key(2), exceptions=(EXCEPTION,), pending_window_days=7, monthly_cost_usd=3.0)
+    rows = rows_to_schedule([item(key(1)), resting, item(key(3))], lambda arn: arn != key(3), NOW)
+    first, second = of_confirmation(rows).tables
+    assert first.rows[0][:7] == (
+        *(key(2).key_id, "alias/old", "111122223333", ARN.region),
+        *("$3", "7 days", f"{NOW + timedelta(days=7):%Y-%m-%d}"),
+    )
+    assert "too-new" in first.rows[0][7]
+    assert all(part in first.rows[0][7] for part in ("never used", "storage", "2027-01-01"))
+    assert [row[0] for row in second.rows] == [key(1).key_id]
+
+
+def test_many_keys_are_summed_by_account_with_the_costliest_first() -> None:
+    cheap = [item(key(one)) for one in range(MOST_LISTED)]
+    expensive = [
+        item(key(one, "444455556666"), monthly_cost_usd=9.0, pending_window_days=one)
+        for one in (10, 20, 30)
+    ]
+    (table,) = of_confirmation(rows_to_schedule([*cheap, *expensive], everything, NOW)).tables
+    assert table.rows == (
+        ("444455556666", "3", "$27", "10 to 30 days", f"{NOW + timedelta(days=10):%Y-%m-%d}"),
+        ("111122223333", "20", "$20", "30 days", f"{NOW + timedelta(days=30):%Y-%m-%d}"),
+    )
+    (listed,) = of_confirmation(rows_to_schedule(cheap, everything, NOW)).tables
+    assert len(listed.rows) == MOST_LISTED
+
+
+def test_keys_to_cancel_are_as_journal_plan_and_aws_know_them() -> None:
+    intent = IntentLine(
+        run="1",
+        id="1",
+        time=NOW,
+        operation="ScheduleKeyDeletion",
+        key_arn=key(1),
+        pending_window_days=14,
+        monthly_cost_usd=2.0,
+    )
+    records = {
+        key(1): KeyRecord(
+            key(1), scheduled=intent, alias="alias/of-journal", exceptions=(EXCEPTION,)
+        )
+    }
+    planned = {one: item(one) for one in (key(1), key(2))}
+    rows = rows_to_cancel([key(1), key(2), key(3)], records, planned, {key(1): NOW})
+    first, second = of_confirmation(rows).tables
+    assert first.rows[0][1:7] == (
+        *("alias/of-journal", "111122223333", ARN.region, "$2", "14 days"),
+        f"{NOW:%Y-%m-%d}",
+    )
+    assert [(row[1], row[4], row[5], row[6]) for row in second.rows] == [
+        ("alias/old", "$1", "30 days", ""),
+        ("", "unknown", "", ""),
+    ]
