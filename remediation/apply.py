@@ -369,7 +369,7 @@ class _Scheduling:
         except JournalFailed as error:
             self.stop.ask(str(error))
             return str(error)
-        return None if row.outcome in {Outcome.CANCELLED, Outcome.NOT_PENDING} else row.message
+        return None if row.outcome in {Outcome.CANCELLED, Outcome.UNCHANGED} else row.message
 
     def _leave_to_the_next_run(self, why: str) -> None:
         """Record in the journal that the deletion may have to be cancelled."""

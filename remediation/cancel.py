@@ -243,7 +243,7 @@ class _Cancelling:
             return _failed(self.arn, LOOK_AGAIN)
         if self.record.cancelled is not None and self.request.follow_ups:
             return self._row(Outcome.CANCELLED, "Cancelled by an earlier run")
-        return self._row(Outcome.NOT_PENDING, f"The key is {seen.key_state}")
+        return self._row(Outcome.UNCHANGED, f"The key is {seen.key_state}")
 
     def _cancel_pending(
         self, seen: KeyDescription, situation: Situation, before: _Before
@@ -251,7 +251,7 @@ class _Cancelling:
         if self.request.only_ours and situation is Situation.UNDETERMINED:
             return _failed(self.arn, undetermined_origin(self.arn))
         if self.request.only_ours and situation is not Situation.OURS:
-            return self._row(Outcome.NOT_PENDING, _LEFT_ALONE)
+            return self._row(Outcome.UNCHANGED, _LEFT_ALONE)
         return write(
             self.connection, self.journal, Write(CANCEL, self.arn, earlier=before.lost), seen
         )

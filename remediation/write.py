@@ -260,7 +260,7 @@ def reconcile(
         )
     if operation is CANCEL and refused and not is_pending(seen):
         why = f"{CANCELLED_ELSEWHERE}: the key is {seen.key_state}"
-        return Reconciliation(_note(connection, journal, intent, Outcome.NOT_PENDING, message=why))
+        return Reconciliation(_note(connection, journal, intent, Outcome.UNCHANGED, message=why))
     why = f"{why}. The key is {seen.key_state}"
     if refused or is_conclusive(intent, now):
         return Reconciliation(_note(connection, journal, intent, Outcome.FAILED, message=why))

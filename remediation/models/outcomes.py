@@ -23,7 +23,7 @@ class Outcome(StrEnum):
     CANCELLED = "cancelled"
     """Its deletion was cancelled, and any further requested step is done. In the journal: the
     operation of this line is done."""
-    NOT_PENDING = "not_pending"
+    UNCHANGED = "unchanged"
     """Nothing to cancel, or the pending deletion is not the journal's. A key that is not found is
     `failed`."""
     FAILED = "failed"

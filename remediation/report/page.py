@@ -291,7 +291,11 @@ _OUTCOMES: Final = {
     ),
     Outcome.ALREADY_PENDING: ("Already pending", "Not scheduled by this plan.", "plain"),
     Outcome.CANCELLED: ("Cancelled", "The deletion was cancelled.", "plain"),
-    Outcome.NOT_PENDING: ("Not pending", "There was nothing to cancel.", "plain"),
+    Outcome.UNCHANGED: (
+        "Unchanged",
+        "Nothing to cancel, or a deletion that is not the journal's.",
+        "plain",
+    ),
 }
 """In order of urgency."""
 

@@ -163,7 +163,7 @@ def test_a_deletion_that_somebody_else_scheduled_anew_is_told_and_left_alone(
     assert done.code == 1
     assert {sign["rule"] for sign in rows(done)[moved]["signs"]} == {"restored", "use-attempted"}
     cancellation = rows(done)[moved]["cancellation"]
-    assert cancellation["outcome"] == "not_pending"
+    assert cancellation["outcome"] == "unchanged"
     assert "--key" in cancellation["message"]
     assert rows(done)[used]["cancellation"]["outcome"] == "cancelled"
     assert {key["arn"] for key in aws.keys(state="PendingDeletion")} == before - {used}

@@ -154,7 +154,7 @@ def test_each_key_is_cancelled_in_the_journal_that_has_its_deletion(tmp_path: Pa
     assert batches(read([a])) == {a: [ONE, TWO]}
 
 
-@pytest.mark.parametrize("outcome", [None, Outcome.FAILED, Outcome.NOT_PENDING])
+@pytest.mark.parametrize("outcome", [None, Outcome.FAILED, Outcome.UNCHANGED])
 def test_a_cancellation_that_failed_elsewhere_hides_no_deletion_that_got_lost(
     outcome: Outcome | None, tmp_path: Path
 ) -> None:

@@ -86,14 +86,14 @@ def test_later_it_is_believed(run: Stages) -> None:
     run.apply(run.plan())
     run.kms().cancel_key_deletion(KeyId=run.arn("key"))
     run.aws.advance(seconds=400)
-    assert outcomes(run.cancel()) == {"key": "not_pending", "other": "cancelled"}
+    assert outcomes(run.cancel()) == {"key": "unchanged", "other": "cancelled"}
 
 
 def test_a_key_that_was_enabled_since_is_no_late_answer(run: Stages) -> None:
     run.apply(run.plan())
     run.kms().cancel_key_deletion(KeyId=run.arn("key"))
     run.kms().enable_key(KeyId=run.arn("key"))
-    assert outcomes(run.cancel()) == {"key": "not_pending", "other": "cancelled"}
+    assert outcomes(run.cancel()) == {"key": "unchanged", "other": "cancelled"}
 
 
 def test_our_own_deletion_that_shows_late_is_not_somebody_elses(run: Stages) -> None:
@@ -302,7 +302,7 @@ def test_a_primarys_deletion_with_another_waiting_period_is_somebody_elses(run: 
     status = _status(run)
     assert status.rows[0].situation is Situation.DRIFTED
     assert mutelist_stage.intended(status) == frozenset()
-    assert outcomes(run.cancel()) == {"primary": "not_pending"}
+    assert outcomes(run.cancel()) == {"primary": "unchanged"}
     assert run.aws.key(arn)["state"] == "PendingReplicaDeletion"
 
 
@@ -421,7 +421,7 @@ def _scanned(run: Stages, arn: str) -> Path:
 def test_undo_of_a_key_that_is_not_found_is_a_failure(
     way: str, run: Stages, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """On day 29 `not_pending` and 0 read as saved."""
+    """On day 29 `unchanged` and 0 read as saved."""
     monkeypatch.chdir(run.folder)
     run.policy = run.policy.model_copy(update={"plan_expires_days": 60})
     run.apply(run.plan())

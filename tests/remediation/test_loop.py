@@ -153,7 +153,7 @@ def test_the_end_of_the_window_deletes_and_status_says_so(
     late = keysweep("cancel", "--plan", planned, "--yes", "--format", "json", *ROLE)
     assert late.code == 1, "nothing brings a deleted key back"
     told = {row["key_arn"]: row["outcome"] for row in late.document["results"]}
-    assert told.pop(arn) == "not_pending"
+    assert told.pop(arn) == "unchanged"
     assert [*told.values()] == ["failed"] * 4
 
 
@@ -368,7 +368,7 @@ def test_a_deletion_that_somebody_else_began_anew_is_not_undone(
     )
     assert outcomes(aws, done.document) == {
         **dict.fromkeys(DEAD, "cancelled"),
-        "dead-1": "not_pending",
+        "dead-1": "unchanged",
     }
     assert names(aws, "PendingDeletion") == {"dead-1", "pending"}
 

@@ -333,7 +333,7 @@ def test_a_key_that_others_cancel_in_between_is_not_ours_to_cancel(run: Stages) 
     then = {"operation": "CancelKeyDeletion", "KeyId": _arn(run)}
     run.aws.fault("meddle", operation="DescribeKey", key=_arn(run), then=then)
     rows = run.cancel()
-    assert outcomes(rows) == {"raced": "not_pending", "calm": "cancelled"}
+    assert outcomes(rows) == {"raced": "unchanged", "calm": "cancelled"}
     assert run.state("Disabled") == {"raced", "calm"}
     held.nothing_is_open(run)
 
@@ -529,7 +529,7 @@ def test_a_deletion_that_others_began_anew_at_once_is_not_undone(run: Stages) ->
     run.aws.advance(seconds=30)
     run.kms().cancel_key_deletion(KeyId=_arn(run))
     run.kms().schedule_key_deletion(KeyId=_arn(run), PendingWindowInDays=30)
-    assert outcomes(run.cancel()) == {"raced": "not_pending", "calm": "cancelled"}
+    assert outcomes(run.cancel()) == {"raced": "unchanged", "calm": "cancelled"}
     assert run.state("PendingDeletion") == {"raced"}
 
 
@@ -543,13 +543,13 @@ def test_an_intent_that_says_no_waiting_period_takes_no_deletion_for_ours(run: S
     assert run.state("PendingDeletion") == {"raced"}
 
 
-def test_undo_says_not_pending_only_when_a_lost_call_can_no_longer_show(run: Stages) -> None:
+def test_undo_says_unchanged_only_when_a_lost_call_can_no_longer_show(run: Stages) -> None:
     run.policy = state_only()
     _leave_an_intent_open(run, run.plan())
     assert outcomes(run.cancel()) == {"raced": "failed", "calm": "cancelled"}
     held.undo_finds_everything(run)
     run.aws.advance(seconds=600)
-    assert outcomes(run.cancel()) == {"raced": "not_pending"}
+    assert outcomes(run.cancel()) == {"raced": "unchanged"}
     held.nothing_is_open(run)
 
 
@@ -673,5 +673,5 @@ def test_a_deletion_that_others_began_anew_for_a_primary_is_not_undone(run: Stag
     kms.disable_key(KeyId=arn)
     kms.schedule_key_deletion(KeyId=arn, PendingWindowInDays=30)
     assert run.aws.key(arn)["state"] == "PendingReplicaDeletion"  # type: ignore[index]
-    assert outcomes(run.cancel()) == {"primary": "not_pending"}
+    assert outcomes(run.cancel()) == {"primary": "unchanged"}
     assert run.aws.key(arn)["state"] == "PendingReplicaDeletion"  # type: ignore[index]
