@@ -22,7 +22,7 @@ from .checks import KEYSWEEP_IN_CODE
 from .documents import Records
 from .format import Format, Notice, Rejected, Unusable
 from .formats import recognise
-from .remote import PATTERNS, S3, RemoteResults, names_results
+from .remote import NO_FILE, S3, RemoteResults, names_results
 from .unsupported import reason_for_record, reason_for_text
 
 _log: Final = logging.getLogger(__name__)
@@ -80,8 +80,7 @@ def read_results(
                 notes.append(f"skipped: {error}")
         if not found:
             raise BadInput(
-                f"{short(path)} is a folder without a results file ({PATTERNS}). Prowler writes "
-                "none if it found nothing, or if --status FAIL or --resource-arn leaves nothing. "
+                f"{short(path)} is a folder without a {NO_FILE}. "
                 "Fix: prowler aws --output-formats json-ocsf, without these options"
             )
     read_documents = documents.values()

@@ -32,6 +32,13 @@ _ACCOUNTS_SHOWN: Final = 5
 _RUNS_SHOWN: Final = 3
 
 
+NO_FILE: Final = (
+    f"results file ({PATTERNS}). Prowler writes none if it found nothing, or if --status FAIL or "
+    "--resource-arn leaves nothing"
+)
+"""What a folder without results lacks, and why."""
+
+
 def names_results(name: str) -> bool:
     """Whether a file below a folder is read, by its name."""
     return name.lower().endswith(_SUFFIXES)

@@ -21,6 +21,7 @@ from ..errors import AccessRefused, BadInput, InvariantError, KeysweepError, Tru
 from ..escape import short
 from .buffer import Readable
 from .remote import (
+    NO_FILE,
     PATTERNS,
     S3,
     RemoteResults,
@@ -77,8 +78,8 @@ class S3Results:
         chosen, older = newest_runs(self._list(bucket, prefix, path))
         if not chosen:
             raise BadInput(
-                f"{short(path)} holds no results file ({PATTERNS}); prowler aws -M json-ocsf "
-                f"--output-bucket {bucket} writes them, below its --output-directory"
+                f"{short(path)} holds no {NO_FILE}. Fix: prowler aws -M json-ocsf --output-bucket "
+                f"{bucket} without these options, which writes below its --output-directory"
             )
         if len(chosen) > MOST_FILES:
             raise BadInput(

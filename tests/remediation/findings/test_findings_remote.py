@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from message_parts import figures
 
 from keysweep.remediation.findings.buffer import Readable
-from keysweep.remediation.findings.remote import newest_runs, older_run_warnings
+from keysweep.remediation.findings.remote import names_results, newest_runs, older_run_warnings
 
 Made = TypeVar("Made")
 
@@ -35,6 +35,22 @@ def run(account: str, time: str, suffix: str = ".ocsf.json", folder: str = "json
 
 A, B = "111122223333", "444455556666"
 OLD, NEW = "20261101030000", "20261102030000"
+
+
+@pytest.mark.parametrize(
+    ("name", "is_read"),
+    [
+        ("a.json", True),
+        ("output/A.OCSF.JSON", True),
+        ("a.ndjson", True),
+        ("a.jsonl", True),
+        ("a.json.gz", False),
+        ("a.csv", False),
+        ("json", False),
+    ],
+)
+def test_the_end_of_a_name_in_any_case_tells_results(name: str, is_read: bool) -> None:
+    assert names_results(name) is is_read
 
 
 def test_every_file_of_the_newest_run_stays_and_of_each_account() -> None:
