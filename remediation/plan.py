@@ -92,6 +92,8 @@ class Plan(Model):
     cloudtrail_lake: str | None = None
     """ARN of the event data store that was queried instead of the event history; `apply` queries it
     too."""
+    all_reasons: bool = False
+    """Whether keys on hold list every reason (`--explain`), not only the first ones found."""
     code_looked_at: bool = False
     """Whether a Terraform state or a stack that owns something was given to look the keys up in."""
     unmapped: tuple[Unmapped, ...] = ()

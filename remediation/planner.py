@@ -145,6 +145,7 @@ def build(
             monthly_cost_usd=saved,
         ),
         cloudtrail_lake=cloudtrail_lake,
+        all_reasons=explain,
         code_looked_at=code.owns_resources,
         unmapped=tuple(one for one in traced.unmapped if is_plan_candidate(one.finding)),
         since=None

@@ -94,7 +94,7 @@ def of_confirmation(rows: Sequence[KeyRow]) -> Report:
 
 def _keys(heading: str, rows: Sequence[KeyRow], *, with_exceptions: bool) -> Table:
     total = _sum(rows)
-    text = f"{count_keys(total.keys)}, {money(total.monthly_cost_usd)} a month"
+    text = f"{count_keys(total.keys)}, monthly cost {money(total.monthly_cost_usd)}"
     heading = f"{heading}: {text}" if heading else text
     if len(rows) > MOST_LISTED:
         return _accounts(heading, rows)

@@ -23,14 +23,14 @@ from ..models import (
     UseAttempts,
 )
 
-Said = tuple[str, tuple[str, ...]]
+Lines = tuple[str, tuple[str, ...]]
 """The name of a piece of evidence, and its lines."""
 
 
-def in_words(evidence: Evidence) -> tuple[Said, ...]:
+def in_words(evidence: Evidence) -> tuple[Lines, ...]:
     """Every piece that was read, cheapest first; unreadable pieces with the cause."""
-    said: list[Said] = []
-    for piece, (name, tell) in _PIECES.items():
+    pieces: list[Lines] = []
+    for piece, (name, lines_of) in _PIECES.items():
         value = getattr(evidence, piece)
         if value is None:
             continue
@@ -39,9 +39,9 @@ def in_words(evidence: Evidence) -> tuple[Said, ...]:
         elif isinstance(value, NotFound):
             lines = ("Key not found",)
         else:
-            lines = tuple(tell(value))
-        said.append((name, lines))
-    return tuple(said)
+            lines = tuple(lines_of(value))
+        pieces.append((name, lines))
+    return tuple(pieces)
 
 
 def moment(time: datetime) -> str:

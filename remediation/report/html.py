@@ -20,7 +20,7 @@ from .view import money
 _TEMPLATE: Final = "page.html.j2"
 
 _NUMBERS: Final = frozenset(
-    {"to schedule", "held", "skipped", "monthly cost", "saved", "keys", "drifted", "unreadable"}
+    {"to schedule", "on hold", "skipped", "monthly cost", "saved", "keys", "drifted", "unreadable"}
 )
 """Columns with numbers, aligned right."""
 

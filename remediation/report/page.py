@@ -13,6 +13,7 @@ from ..plan import LIMITS, Plan
 from ..status import Status, StatusRow
 from .evidence_words import moment
 from .view import (
+    FIRST_REASONS,
     KeyRow,
     Owners,
     PlanView,
@@ -49,7 +50,7 @@ class Bar:
     """A share of a whole, in words and as a percentage."""
 
     label: str
-    said: str
+    text: str
     percent: float
     tone: str
 
@@ -80,7 +81,7 @@ class Span:
     """A waiting period on the page's common scale, in per cent."""
 
     label: str
-    said: str
+    text: str
     start: float
     length: float
     passed: float
@@ -120,10 +121,10 @@ _SECTIONS: Final = {
     Section.SCHEDULE: ("To schedule", "No rule holds them.", "good"),
     Section.ON_EXCEPTIONS: (
         "To schedule on exceptions",
-        "Rules would hold them, but for exceptions of the policy.",
+        "Without the exceptions in the policy, they would be on hold.",
         "warn",
     ),
-    Section.HOLD: ("Held", "Each is held by a rule; all reasons are listed.", "warn"),
+    Section.HOLD: ("On hold", "All reasons are listed.", "warn"),
     Section.SKIP: ("Skipped", "There is nothing to do.", "plain"),
 }
 
@@ -155,14 +156,20 @@ def of_plan(plan: Plan) -> Page:
             Figure(
                 money(held.monthly_cost_usd),
                 "monthly cost on hold",
-                f"{count_keys(held.keys)} held",
+                count_keys(held.keys),
                 "warn",
             ),
         ),
         bars=_reasons(view),
         timeline=_planned(plan.created_at, view.windows),
         groups=tuple(
-            _group(heading, about, tone, view.rows[section], view.section_sums[section])
+            _group(
+                heading,
+                FIRST_REASONS if section is Section.HOLD and not plan.all_reasons else about,
+                tone,
+                view.rows[section],
+                view.section_sums[section],
+            )
             for section, (heading, about, tone) in _SECTIONS.items()
             if section is not Section.ON_EXCEPTIONS or view.section_sums[section].keys
         ),
@@ -186,9 +193,9 @@ def _reasons(view: PlanView) -> tuple[Bars, ...]:
     return (
         Bars(
             "Why keys are held",
-            "Share of the held keys that each rule holds. A key that several rules hold counts for "
-            "each.",
-            ("Rule", "Keys held"),
+            "Share of the keys on hold that each rule holds. A key that several rules hold counts "
+            "for each.",
+            ("Rule", "Keys on hold"),
             tuple(
                 Bar(rule, _sum(its), 100 * its.keys / held, "warn")
                 for rule, its in sorted(view.rules.items(), key=lambda one: (-one[1].keys, one[0]))
@@ -198,7 +205,7 @@ def _reasons(view: PlanView) -> tuple[Bars, ...]:
 
 
 def _sum(its: Sum) -> str:
-    return f"{count_keys(its.keys)}, {money(its.monthly_cost_usd)} a month"
+    return f"{count_keys(its.keys)}, monthly cost {money(its.monthly_cost_usd)}"
 
 
 def _group(heading: str, about: str, tone: str, rows: Sequence[KeyRow], its: Sum) -> Group:
@@ -238,7 +245,7 @@ def _owners(owners: Owners) -> Iterable[Table]:
         )
         for (account, owner), sums in sorted(owners.items())
     )
-    columns = ("account", "owner", "to schedule", "held", "skipped", "monthly cost", "saved")
+    columns = ("account", "owner", "to schedule", "on hold", "skipped", "monthly cost", "saved")
     return (Table("Owners and accounts", columns, rows),) if rows else ()
 
 

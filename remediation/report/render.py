@@ -18,19 +18,19 @@ from .tables import Report
 from .view import Table
 
 _WIDE: Final = 120
-"""On fewer columns the rows get more lines instead."""
+"""On narrower terminals, rows take more lines."""
 
 _BESIDE: Final = 72
-"""On fewer columns, sentences stand below what they are about and no longer beside it."""
+"""On narrower terminals, sentences stand below the key instead of beside it."""
 
 _KEY: Final = 36
-"""Columns of a key's id, which is never folded: people copy it."""
+"""Columns of a key id. It is never folded, so that it can be copied."""
 
 _ROOM: Final = 14
-"""Columns that a text needs to be read; longer ones fold."""
+"""Minimum width of a text column; longer texts fold."""
 
 _GAP: Final = 3
-"""Columns between two columns."""
+"""Width of the space between two columns."""
 
 _RIGHT: Final = frozenset({"monthly cost", "yearly cost", "days left", "keys"})
 _WHOLE: Final = _RIGHT | {
@@ -39,13 +39,13 @@ _WHOLE: Final = _RIGHT | {
 }
 _SENTENCES: Final = ("why", "drift", "message")
 _NAMED: Final = frozenset({"days left", "deletion date", "use", "waiting period"})
-"""Values that say nothing without their column's name."""
+"""Columns whose values mean nothing without their name."""
 
 
 def terminal(report: Report, stream: TextIO) -> None:
-    """Print for people; colours and width follow the terminal, NO_COLOR and COLUMNS.
+    """Print to a terminal; colours and width follow it, NO_COLOR and COLUMNS.
 
-    No width cuts anything: where a table's columns have no room, its rows take more lines.
+    Nothing is cut: where a table has no room for its columns, its rows take more lines.
     """
     console = PeoplesConsole(stream)
     for line in report.head:
@@ -80,7 +80,7 @@ def _draw(table: Table, console: PeoplesConsole) -> None:
 
 
 def _needs(table: Table) -> int:
-    """How many columns of the terminal the table needs at least."""
+    """Minimum width of the table."""
     cells = zip(*table.rows, strict=True)
     return sum(map(_width, table.columns, cells)) + _GAP * len(table.columns)
 
@@ -113,7 +113,7 @@ def _columns(table: Table, console: PeoplesConsole) -> RichTable:
 
 
 def _narrowed(table: Table) -> Table:
-    """The same rows on fewer columns: a key below its alias, a Region below its account."""
+    """The table with fewer columns: the key below its alias, the Region below its account."""
     names = list(table.columns)
     rows = [list(row) for row in table.rows]
     for name, below in (("key", "alias"), ("account", "Region")):
@@ -128,27 +128,27 @@ def _narrowed(table: Table) -> Table:
 
 
 def _beside(table: Table, sentence: str | None, console: PeoplesConsole) -> RichTable:
-    """Sentences need room: the rest of a row stands on a few lines beside them.
+    """Two columns: the key, and its sentence with the rest of the row below the key.
 
-    Where there are none, it stands in their place.
+    Without a sentence, the rest of the row is the second column.
     """
     rows = []
     for row in table.rows:
         cells = {name: cell for name, cell in zip(table.columns, row, strict=True) if cell}
         lines = [cells.pop("alias", ""), cells.pop("key", "")]
-        told = cells.pop(sentence, "") if sentence else ""
+        text = cells.pop(sentence, "") if sentence else ""
         rest = "  ".join(_named(name, cell) for name, cell in cells.items())
         if sentence:
             lines.append(rest)
-        rows.append((printable_lines(filter(None, lines)), printable(told if sentence else rest)))
+        rows.append((printable_lines(filter(None, lines)), printable(text if sentence else rest)))
     room = console.width - _GAP - 2  # one at each end
     longest = max(cell_len(line) for about, _ in rows for line in about.split("\n"))
     left = max(_KEY, min(longest, room // 2))
     drawn = RichTable(box=console.lines, pad_edge=False, show_lines=True)
     drawn.add_column("key", overflow="fold", width=left)
-    drawn.add_column(sentence or "as it is", overflow="fold", width=room - left)
-    for about, told in rows:
-        drawn.add_row(Text(about), Text(told))
+    drawn.add_column(sentence or "details", overflow="fold", width=room - left)
+    for about, text in rows:
+        drawn.add_row(Text(about), Text(text))
     return drawn
 
 
@@ -157,7 +157,7 @@ def _named(name: str, cell: str) -> str:
 
 
 def _records(table: Table, console: PeoplesConsole) -> None:
-    """A few lines a row: what it is about, and below it each value with its column's name."""
+    """Print a few lines for each row: its key, and below it each value with its column name."""
     for row in table.rows:
         cells = {name: cell for name, cell in zip(table.columns, row, strict=True) if cell}
         title = [cells.pop(name) for name in ("alias", "key") if name in cells]
@@ -194,7 +194,7 @@ def markdown(report: Report) -> str:
 
 
 def comma_separated(report: Report) -> str:
-    """CSV (RFC 4180) of every table; the first column names the table a row is from."""
+    """Every table as CSV (RFC 4180); the first column names the table."""
     text = io.StringIO()
     writer = csv.writer(text)
     for table in report.tables:

@@ -16,6 +16,7 @@ from ..status import Status, StatusRow
 from .evidence_words import moment
 from .gap_rows import GapRow, services_text
 from .view import (
+    FIRST_REASONS,
     IDENTITY,
     READABLE_ROWS,
     KeyRow,
@@ -70,7 +71,8 @@ def of_plan(plan: Plan, *, every_key: bool = False) -> Report:
         *notes.lines(),
         *_gaps(view),
         *_absent(view),
-        f"{chosen.keys} to schedule, {held.keys} held, {skipped.keys} skipped; "
+        *((FIRST_REASONS,) if held.keys and not plan.all_reasons else ()),
+        f"{chosen.keys} to schedule, {held.keys} on hold, {skipped.keys} skipped; "
         f"deleting saves {money(saved)} a month ({money(12 * saved)} a year, list price).",
         *(
             f"Policy exception: {exception_text(one)}, for {count_keys(keys)} until {one.until} "
@@ -85,8 +87,8 @@ def of_plan(plan: Plan, *, every_key: bool = False) -> Report:
 
 _HEADINGS: Final = {
     Section.SCHEDULE: "To schedule",
-    Section.ON_EXCEPTIONS: "To schedule, but for exceptions on hold",
-    Section.HOLD: "Held",
+    Section.ON_EXCEPTIONS: "To schedule on exceptions",
+    Section.HOLD: "On hold",
     Section.SKIP: "Skipped",
 }
 
@@ -94,7 +96,7 @@ _HEADINGS: Final = {
 def _heading(section: Section, its: Sum) -> str:
     cost = ""
     if section in {Section.SCHEDULE, Section.ON_EXCEPTIONS}:
-        cost = f", {money(its.monthly_cost_usd)} a month"
+        cost = f", monthly cost {money(its.monthly_cost_usd)}"
     return f"{_HEADINGS[section]}: {count_keys(its.keys)}{cost}"
 
 
@@ -270,8 +272,8 @@ def of_policy(view: PolicyView) -> Report:
         tuple(
             (
                 one.name,
-                _said(one.value),
-                "" if one.value == one.default else _said(one.default),
+                _listed(one.value),
+                "" if one.value == one.default else _listed(one.default),
                 one.meaning,
             )
             for one in view.values
@@ -306,8 +308,8 @@ def of_policy(view: PolicyView) -> Report:
         ("accounts", "Regions", "values"),
         tuple(
             (
-                _said(one.accounts) or "all",
-                _said(one.regions) or "all",
+                _listed(one.accounts) or "all",
+                _listed(one.regions) or "all",
                 ", ".join(f"{name}: {value}" for name, value in one.values.items()),
             )
             for one in view.overrides
@@ -336,8 +338,8 @@ def of_policy(view: PolicyView) -> Report:
                 one.service or "read in every Region",
                 one.operation or "",
                 one.answer or "denied by the organization",
-                _said(one.accounts),
-                _said(one.regions),
+                _listed(one.accounts),
+                _listed(one.regions),
                 one.until,
                 one.state,
                 one.reason,
@@ -350,7 +352,7 @@ def of_policy(view: PolicyView) -> Report:
     return Report(tuple(table for table in shown if table.rows), tuple(lines))
 
 
-def _said(value: object) -> str:
+def _listed(value: object) -> str:
     return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 

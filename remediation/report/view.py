@@ -27,12 +27,15 @@ from ..models import (
 from ..plan import Plan
 from ..plan_diff import KeyDiff, PlanDiff
 from ..status import StatusRow
-from .evidence_words import Said, in_words
+from .evidence_words import Lines, in_words
 from .gap_rows import GapRow, gap_rows
 
 READABLE_ROWS = 60
 """Larger tables are grouped or cut for people; JSON, CSV and the plan have every key."""
 
+FIRST_REASONS: Final = (
+    "Keys on hold list the first reasons found. keysweep plan --explain lists all of them."
+)
 NO_OWNER = "no owner known"
 NO_CODE = (
     "No infrastructure code that owns anything was given (--tfstate, --cfn-stack): "
@@ -85,7 +88,7 @@ class KeyRow:
     """What decided the state: a rule or other source, and its sentence."""
     exceptions: tuple[tuple[str, str], ...] = ()
     """The same, for exceptions of the policy."""
-    evidence: tuple[Said, ...] = ()
+    evidence: tuple[Lines, ...] = ()
     """Only for pages, which fold it below the row."""
 
 
@@ -122,12 +125,15 @@ def plan_row(
     item: PlanItem, state: str, *, evidence: bool = False, deletion_date: datetime | None = None
 ) -> KeyRow:
     """A key of a plan, for pages with its evidence."""
-    said: tuple[Said, ...] = ()
+    evidence_lines: tuple[Lines, ...] = ()
     if evidence:
         candidates = tuple(
             f"{one.scanner} {one.check_id}: {one.source}, {one.position}" for one in item.findings
         )
-        said = *in_words(item.evidence), *((("Named by", candidates),) if candidates else ())
+        evidence_lines = (
+            *in_words(item.evidence),
+            *((("Named by", candidates),) if candidates else ()),
+        )
     return KeyRow(
         key_arn=item.key_arn,
         state=state,
@@ -138,7 +144,7 @@ def plan_row(
         deletion_date=deletion_date,
         why=tuple((reason.rule, reason.message) for reason in item.reasons),
         exceptions=exceptions_text(item.exceptions),
-        evidence=said,
+        evidence=evidence_lines,
     )
 
 

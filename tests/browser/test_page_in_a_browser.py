@@ -90,7 +90,7 @@ def test_a_plan_opens_as_it_was_written(tmp_path: Path) -> None:
     assert seen.console == []
     assert seen.document.one("title").text == "Plan of 01 November 2026 – Keysweep"
     assert [h.text for h in seen.document.one("main").all("h2")] == [
-        *("Why keys are held", "Waiting periods", "To schedule: 1", "Held: 1"),
+        *("Why keys are held", "Waiting periods", "To schedule: 1", "On hold: 1"),
         *("Owners and accounts", "Notes", "What cannot be proven"),
     ]
     names = [

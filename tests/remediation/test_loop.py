@@ -418,6 +418,7 @@ def test_a_rule_whose_exception_has_ended_is_evaluated_on_what_is_true_now(
             f"  - {{key: all, rule: protected-tag, reason: x, approved_by: me, until: {today}}}\n"
         )
     assert keysweep("plan", results(arn), "--policy", state_only, "--explain").code == 0
+    assert json.loads(Path("plan.json").read_text("utf-8"))["all_reasons"]
     aws.advance(days=1)
     boto3.client("kms", **aws.client_arguments(SHOP, "eu-west-1")).tag_resource(
         KeyId=arn, Tags=[{"TagKey": "keysweep:keep", "TagValue": ""}]

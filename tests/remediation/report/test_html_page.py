@@ -118,11 +118,11 @@ def test_a_plan_shows_costs_reasons_keys_owners_gaps_exceptions_and_limits() -> 
     assert document.one("h1").text == "Plan of 01 November 2026"
     assert figures(document) == [["$4", "2"], ["$3", "1", "$36"], ["$1", "1"]]
     headings = [heading.text for heading in document.all("h2")]
-    first_words = "Why Waiting To Held: Owners Exceptions Services Notes What"
+    first_words = "Why Waiting To On Owners Exceptions Services Notes What"
     assert " ".join(heading.split()[0] for heading in headings) == first_words
-    assert {"To schedule: 1", "Held: 1"} < set(headings)
+    assert {"To schedule: 1", "On hold: 1"} < set(headings)
     rows = [[cell.text for cell in row.all("th", "td")] for row in document.all("tr")]
-    assert ["in-use", "1 key, $1 a month"] in rows
+    assert ["in-use", "1 key, monthly cost $1"] in rows
     assert ["1 key", "30 days, until 01 Dec 2026"] in rows
     assert [ARN.account_id, "shop", "1", "0", "0", "$3", "$3"] in rows
     assert [ARN.account_id, "no owner known", "0", "1", "0", "$1", "$0"] in rows
@@ -131,6 +131,13 @@ def test_a_plan_shows_costs_reasons_keys_owners_gaps_exceptions_and_limits() -> 
     assert "--tfstate" in document.text
     for limit in LIMITS:
         assert limit in document.text
+
+
+def test_reports_say_that_only_the_first_reasons_are_listed_unless_explained() -> None:
+    for made, first in ((plan(held()), True), (plan(held(), all_reasons=True), False)):
+        assert ("--explain" in shown(page.of_plan(made)).text) is first
+        assert any("--explain" in line for line in tables.of_plan(made).lines) is first
+    assert not any("--explain" in line for line in tables.of_plan(plan(item())).lines)
 
 
 COVERAGE = AppliedException(
@@ -151,7 +158,7 @@ def test_keys_that_rest_on_exceptions_are_a_group_on_page_and_terminal() -> None
     assert made.exceptions == {COVERAGE: 1}
     document = shown(page.of_plan(made))
     headings = [heading.text for heading in document.all("h2")]
-    assert {"To schedule: 1", "To schedule on exceptions: 1", "Held: 1"} < set(headings)
+    assert {"To schedule: 1", "To schedule on exceptions: 1", "On hold: 1"} < set(headings)
     groups = [t for t in tables.of_plan(made).tables if "why" in t.columns]
     assert [[row[0] for row in group.rows] for group in groups] == [
         [ARN.key_id],

@@ -71,11 +71,11 @@ def test_many_keys_are_grouped_by_account_owner_and_rule() -> None:
         (ACCOUNT, "shop", "", half, "$60"),
         (OUTSIDER, "shop", "", half, "$60"),
     )
-    assert rows(few, "Held") == (
+    assert rows(few, "On hold") == (
         (ACCOUNT, "", "too-new", half, "$60"),
         (OUTSIDER, "", "in-use", half, "$60"),
     )
-    assert len(rows(every, "To schedule")) == len(rows(every, "Held")) == MANY
+    assert len(rows(every, "To schedule")) == len(rows(every, "On hold")) == MANY
 
 
 def test_of_many_results_those_are_shown_that_were_not_done() -> None:

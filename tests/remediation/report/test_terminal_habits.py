@@ -39,9 +39,9 @@ TABLES = {
             (REPLICA, "", "111122223333", "eu-west-1", "$1", "", ""),
         ),
     ),
-    "held": Table("Held: 1 key", PLAN, ((KEY, "alias/report", *HERE, "$1", "data", ATTEMPT),)),
+    "held": Table("On hold: 1 key", PLAN, ((KEY, "alias/report", *HERE, "$1", "data", ATTEMPT),)),
     "grouped": Table(
-        "Held: 61 keys",
+        "On hold: 61 keys",
         ("account", "owner", "rule", "keys", "monthly cost"),
         (("111122223333", "marketing", "disabled-too-recently", "61", "$1,061"),),
     ),
