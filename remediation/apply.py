@@ -367,7 +367,7 @@ class _Scheduling:
         try:
             row = write(self.connection, self.journal, Write(CANCEL, self.item.key_arn), seen)
         except JournalFailed as error:
-            self.stop.ask(str(error))
+            self.stop.ask(str(error), error.fix)
             return str(error)
         return None if row.outcome in {Outcome.CANCELLED, Outcome.UNCHANGED} else row.message
 
@@ -376,7 +376,7 @@ class _Scheduling:
         try:
             not_called(self.connection, self.journal, Write(CANCEL, self.item.key_arn), why)
         except JournalFailed as error:
-            self.stop.ask(str(error))
+            self.stop.ask(str(error), error.fix)
 
 
 def _most_telling(other: KeyResult | None, done: Reconciliation) -> KeyResult | None:

@@ -32,12 +32,13 @@ class Stop:
 
     def __init__(self) -> None:
         self._asked = threading.Event()
-        self.reason = ""
+        self.message = ""
+        """Why the run ends early, and how to fix it."""
 
-    def ask(self, reason: str) -> None:
+    def ask(self, reason: str, fix: str = RUN_AGAIN) -> None:
         """Start no further key, for this reason."""
         if not self._asked.is_set():
-            self.reason = reason
+            self.message = f"{reason}. Fix: {fix}"
             self._asked.set()
 
     @property
@@ -93,19 +94,19 @@ def _row(
     arn: KeyArn, work: Callable[[], Row], failed: Callable[[KeyArn, str], Row], stop: Stop
 ) -> Row:
     if stop.asked:
-        return failed(arn, _not_started(stop.reason))
+        return failed(arn, _not_started(stop.message))
     try:
         return work()
     except Stopped:
-        return failed(arn, _not_started(stop.reason))
+        return failed(arn, _not_started(stop.message))
     except JournalFailed as error:
-        stop.ask(str(error))
-        return failed(arn, f"Not started: {error}")
+        stop.ask(str(error), error.fix)
+        return failed(arn, _not_started(f"{error}. Fix: {error.fix}"))
     except Exception as error:  # noqa: BLE001 - the other keys continue, and the journal has this one
         _log.error("unexpected error with %s", arn, exc_info=True)
         cause = " ".join(f"{type(error).__name__}: {error}".split())[:300]
         return failed(arn, f"Internal error ({cause}). Fix: report it, then {RUN_AGAIN}")
 
 
-def _not_started(reason: str) -> str:
-    return f"Not started: {reason}. Fix: {RUN_AGAIN}"
+def _not_started(message: str) -> str:
+    return f"Not started: {message}"

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ..diagnostics import logs_to_stderr
-from ..errors import RUN_AGAIN, BadInput, Refused
+from ..errors import BadInput, Refused
 from ..escape import printable
 from . import DONE, INCOMPLETE
 
@@ -103,12 +103,14 @@ def print_report(report: Report, form: str) -> None:
 
 def exit_code_at_end(stop: Stop, journals: Iterable[Journal], code: int) -> int:
     """The exit code of a run that changed AWS; says why it stopped early, if it did."""
+    from ..journal import JournalFailed
+
     for journal in journals:
         if journal.failure is not None:
-            stop.ask(f"{journal.path}: The journal cannot be written: {journal.failure}")
+            stop.ask(journal.failure, JournalFailed.fix)
     if not stop.asked:
         return code
-    say(f"{stop.reason}. Fix: {RUN_AGAIN}")
+    say(stop.message)
     return INCOMPLETE
 
 

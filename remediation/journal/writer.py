@@ -24,9 +24,13 @@ BYTES_PER_KEY: Final = 4096
 
 
 class JournalFailed(KeysweepError):
-    """A line could not be written during a run; no further call may be made."""
+    """A line could not be written during a run; no further call may be made.
+
+    The text is the reason alone: the message that it becomes part of ends with `fix`.
+    """
 
     exit_code = 1
+    fix: Final = f"free some space or repair the disk, then {RUN_AGAIN}"
 
 
 @dataclass
@@ -36,7 +40,7 @@ class Journal:
     path: Path
     run: str = field(default_factory=lambda: uuid.uuid4().hex)
     failure: str | None = None
-    """Why a line could not be written; from then on, none is."""
+    """Text of the JournalFailed of a line that could not be written; from then on, none is."""
     known: History | None = None
     """What this run has already read, of this journal and perhaps others."""
     _before: History | None = None
@@ -131,7 +135,7 @@ class Journal:
         except OSError as error:
             raise self._unusable(error) from error
         except JournalFailed as error:
-            raise BadInput(f"{error} Nothing was done.") from error
+            raise BadInput(f"{error}. Nothing was done. Fix: {error.fix}") from error
 
     def _demand_room(self, size: int) -> None:
         disk = os.fstatvfs(self._handle)
@@ -207,14 +211,14 @@ class Journal:
                     written = os.write(self._handle, data)
                     os.fsync(self._handle)
                     if written != len(data):
-                        self.failure = f"only {written} of {len(data)} bytes were written"
+                        self._fail(f"only {written} of {len(data)} bytes were written")
                 except OSError as error:
-                    self.failure = error.strerror or str(error)
+                    self._fail(error.strerror or str(error))
             if self.failure is not None:
-                raise JournalFailed(
-                    f"{self.path}: The journal cannot be written: {self.failure}. "
-                    f"Fix: free some space or repair the disk, then {RUN_AGAIN}."
-                )
+                raise JournalFailed(self.failure)
+
+    def _fail(self, why: str) -> None:
+        self.failure = f"{self.path}: The journal cannot be written: {why}"
 
 
 def _sync_folder(folder: Path) -> None:

@@ -157,6 +157,7 @@ def test_a_disk_that_fills_up_stops_the_run_in_one_sentence(run: Stages) -> None
     assert len(err.splitlines()) == 1, err
     assert re.search(r" \d+ of \d+ bytes", err)
     assert "journal.jsonl" in err
+    assert err.count("Fix: ") == err.count(RUN_AGAIN) == 1
     rows = _rows(run, out)
     assert set(rows) == ALL
     held.every_write_was_announced(run, plan)

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from keysweep.remediation.cancel import batch, batches
-from keysweep.remediation.errors import RUN_AGAIN, BadInput, Refused
+from keysweep.remediation.errors import BadInput, Refused
 from keysweep.remediation.files import locked
 from keysweep.remediation.journal import Journal, JournalFailed, read, read_undamaged, reader
 from keysweep.remediation.models import KeyArn, Outcome
@@ -215,7 +215,7 @@ def test_after_a_write_that_failed_nothing_is_written_any_more(
     with Journal(path) as journal:
         journal.begin(NOW, "apply")
         room(path.stat().st_size + 40)
-        with pytest.raises(JournalFailed, match=RUN_AGAIN):
+        with pytest.raises(JournalFailed, match=path.name):
             journal.intent(NOW, SCHEDULE, ONE)
         room(resource.RLIM_INFINITY)
         with pytest.raises(JournalFailed):
