@@ -151,8 +151,9 @@ def _key_of(code: CodeLocation, root: Root | None, given_roots: GivenRoots) -> K
             "its address may mean any of several instances", _SCAN_PLAN, _listed(near)
         )
     files = ", ".join(given.state.file for given in states)
+    others = ", only other instances of the block" if near else ""
     return Unresolved(
-        f"{files} has no such address",
+        f"{files} has no such address{others}",
         "apply the code, or give the state of its workspace",
         _listed(near),
     )
