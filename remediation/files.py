@@ -68,6 +68,17 @@ def demand_writable(path: Path | None) -> None:
         raise _unwritable(path, error) from error
 
 
+def write_new(path: Path, text: str) -> None:
+    """Write a file that does not exist yet. Raises BadInput if it does, or cannot be written."""
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError as error:
+        raise BadInput(f"{path} exists already. Fix: name a file that does not exist") from error
+    except OSError as error:
+        raise BadInput(f"{path} could not be written: {error.strerror}") from error
+
+
 def read_text(path: Path) -> str:
     """Read the text of a file that Keysweep wrote. Raises BadInput if it could not be read."""
     try:

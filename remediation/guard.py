@@ -364,11 +364,11 @@ def pending_keys(
     Raises AccountUnavailable if keys could not be listed: a partial list would read as all-clear.
     """
     accounts = collector.accounts
-    own = [accounts.own_connection(region) for region in _named(regions)]
+    own = [accounts.own_account_region(region) for region in _named(regions)]
     account_regions = [
-        AccountRegion(connection.partition, account_id, connection.region)
+        AccountRegion(one.partition, account_id, one.region)
         for account_id in sorted(account_ids) or [own[0].account_id]
-        for connection in own
+        for one in own
     ]
     listed = [
         arn

@@ -190,6 +190,13 @@ class Accounts:
 
         Raises AccountUnavailable if the credentials do not work, or there is no such Region.
         """
+        return self.connect(self.own_account_region(region))
+
+    def own_account_region(self, region: str | None = None) -> AccountRegion:
+        """The account of the given credentials, in this Region or the configured one.
+
+        Raises AccountUnavailable if the credentials do not work, or there is no such Region.
+        """
         session = self._given()
         try:
             chosen = region or os.environ.get("AWS_REGION") or session.get_config_variable("region")
@@ -199,7 +206,7 @@ class Accounts:
         except BotoCoreError as error:
             raise unavailable(_NOT_USABLE, error) from error
         own = self._own_of(AccountRegion(partition, "", chosen))
-        return self.connect(AccountRegion(partition, own.account_id, chosen))
+        return AccountRegion(partition, own.account_id, chosen)
 
     def own_client(self, service: str) -> Any:
         """A client of the given credentials, in the configured Region if there is one.

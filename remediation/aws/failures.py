@@ -66,6 +66,9 @@ def explain(error: Failure, connection: Where, permissions: Collection[str] = ()
     fix = _FIXES.get(answer.answer_class)
     return Unreadable(
         unreadable=f"{what}; {fix}" if fix else what,
+        operation=error.operation_name if isinstance(error, ClientError) else None,
+        code=answer.code,
+        message=answer.message,
         answer_class=answer.answer_class,
         permission=_action(operation, permissions) if answer.lacks_action else None,
     )

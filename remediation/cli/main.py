@@ -20,6 +20,7 @@ from .lazy_command import LazyCommand
 COMMANDS: Final[Mapping[str, str]] = {
     "apply": "Schedule the deletions of a reviewed plan.",
     "cancel": "Cancel deletions: by journal, plan, results or key.",
+    "doctor": "Show what cannot be read in accounts, why, and what to do.",
     "guard": "Find pending keys that something tries to use.",
     "mutelist": "Create a Prowler mutelist for intended deletions.",
     "path": "Print the folder of checks to pass to a scanner.",

@@ -39,6 +39,12 @@ class Unreadable(Model):
 
     unreadable: str
     """Why, with AWS's error code and its message, shortened."""
+    operation: str | None = None
+    """Operation that was not answered; None as below."""
+    code: str | None = None
+    """AWS's error code, or the name of another error; None as below."""
+    message: str | None = None
+    """AWS's message, shortened; None as below."""
     answer_class: AnswerClass | None = None
     """Class of AWS's answer; None: Keysweep did not ask, or did not understand."""
     permission: str | None = None

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from ..doctor.findings import Row
 from ..models import AnswerClass, CoverageGap
 
 OF_A_REGION: Final = frozenset({"organization", "token", "network"})
 """Classes whose cause can be the Region's, whatever the service."""
 
-MANY_SERVICES: Final = 10
-"""From how many services on such a class counts as the Region's."""
+MANY_SERVICES: Final = 3
+"""From how many services on an answer of such a class counts as the Region's."""
+
+_ACTION: Final = re.compile(r"\b[a-z0-9-]+:[A-Z]\w+")
 
 
 @dataclass(frozen=True)
@@ -34,13 +38,14 @@ class GapRow:
 
 
 def gap_rows(gaps: Iterable[CoverageGap]) -> dict[CoverageGap, GapRow]:
-    """The row of each gap. Gaps of many services in a Region with the same class and code, which is
-    then the Region's, share one."""
+    """The row of each gap. Gaps of many services in a Region with the same cause, which is then the
+    Region's, share one."""
     regions: dict[tuple[str, AnswerClass, str], list[CoverageGap]] = defaultdict(list)
     for gap in gaps:
-        regions[gap.region, gap.answer_class, gap.code].append(gap)
+        regions[gap.region, gap.answer_class, cause(gap)].append(gap)
     rows: dict[CoverageGap, GapRow] = {}
-    for (region, answer_class, code), alike in regions.items():
+    for (region, answer_class, _), alike in regions.items():
+        code = alike[0].code
         services = tuple(sorted({gap.service for gap in alike}))
         if answer_class in OF_A_REGION and len(services) >= MANY_SERVICES:
             why = f"such as {min(gap.why for gap in alike)}"
@@ -52,6 +57,13 @@ def gap_rows(gaps: Iterable[CoverageGap]) -> dict[CoverageGap, GapRow]:
                 for gap in alike
             }
     return rows
+
+
+def cause(gap: CoverageGap | Row) -> str:
+    """AWS's answer, whatever the action, or the error's name where there was no answer."""
+    if gap.answer_class == "network":
+        return gap.code
+    return f"{gap.code} {_ACTION.sub('', gap.message)}"
 
 
 def services_text(row_services: tuple[str, ...]) -> str:

@@ -29,6 +29,7 @@ BEFORE = {
     "docs/prowler.md": ["scan results"],
     "examples/code/README.md": ["scan results"],
     "docs/watch.md": ["scan results"],
+    "docs/first-run.md": ["scan results"],
     "docs/diagnostics.md": ["scan results"],
     "docs/undo.md": ["scan results", "plan", "apply"],
     "docs/scheduling.md": ["scan results", "plan", "apply", "journal into a bucket"],

@@ -13,6 +13,7 @@ import click
 from pydantic import TypeAdapter
 
 from keysweep.remediation.cli.main import keysweep
+from keysweep.remediation.doctor.findings import Examination
 from keysweep.remediation.errors import present
 from keysweep.remediation.guard import GuardRow
 from keysweep.remediation.models import Outcomes
@@ -176,6 +177,7 @@ _OUTPUT: Final = (
     "For anyone who scripts Keysweep. With `--format json`, these commands print JSON and nothing "
     "else on standard output:\n\n"
     "| command | output |\n|---|---|\n"
+    "| `doctor` | one object, [Examination](#examination) |\n"
     "| `apply`, `cancel` | one object, [Outcomes](#outcomes) |\n"
     "| `status` | one object, [Status](#status) |\n"
     "| `guard` | one object a line, [GuardRow](#guardrow), for each key that it read |\n\n"
@@ -186,7 +188,7 @@ _OUTPUT: Final = (
 
 def output_schema() -> Mapping[str, Any]:
     """The JSON Schema of command output that is not a file format."""
-    output: TypeAdapter[Any] = TypeAdapter(Outcomes | Status | GuardRow)
+    output: TypeAdapter[Any] = TypeAdapter(Examination | Outcomes | Status | GuardRow)
     return output.json_schema(mode="serialization")
 
 

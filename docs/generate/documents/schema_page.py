@@ -22,6 +22,7 @@ from pydantic import TypeAdapter
 from pydantic.dataclasses import is_pydantic_dataclass
 
 from keysweep.remediation import guard, lifecycle, models, plan, plan_diff, policy, status
+from keysweep.remediation.doctor import findings
 from keysweep.remediation.journal import lines
 from keysweep.remediation.models import KeyArn, Model
 
@@ -156,7 +157,7 @@ def _meanings() -> dict[tuple[str, str], str]:
     parts = (
         import_module(f"{models.__name__}.{part.name}") for part in iter_modules(models.__path__)
     )
-    for module in (*parts, policy, plan, lines, lifecycle, plan_diff, status, guard):
+    for module in (*parts, policy, plan, lines, lifecycle, plan_diff, status, guard, findings):
         found |= _of_module(module)
     return found
 
@@ -173,8 +174,14 @@ def _of_module(module: ModuleType) -> dict[tuple[str, str], str]:
         elif issubclass(kind, Model) or is_pydantic_dataclass(kind):
             for base in reversed(kind.__mro__):
                 for field, text in own.get(base.__name__, {}).items():
-                    found[name, field] = text
+                    found[name, _shown_as(kind, field)] = text
     return found
+
+
+def _shown_as(kind: type, field: str) -> str:
+    """The name of a field in JSON."""
+    info = kind.model_fields.get(field) if issubclass(kind, Model) else None
+    return (info and info.serialization_alias) or field
 
 
 def _fields(node: ast.ClassDef) -> Iterable[tuple[str, str]]:

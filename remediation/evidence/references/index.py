@@ -111,6 +111,8 @@ class Index:
     )
     gaps: list[CoverageGap] = field(default_factory=list)
     absent: set[Absent] = field(default_factory=set)
+    untried: set[str] = field(default_factory=set)
+    """Follow-up calls that had no item, as `service:Operation`."""
     read: int = 0
     """How many entries of the reference list were read."""
 

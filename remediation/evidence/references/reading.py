@@ -86,6 +86,8 @@ class Reading:
     witnesses: Witnesses
     items: Executor
     """Makes the calls that follow an item."""
+    sample: bool = False
+    """Whether to read only the first page of a listing, and its first item."""
     absent: Absent | None = None
     """Set if the Region lacks the service, by its host or by its answer."""
     found: list[tuple[KeyName, Reference]] = field(default_factory=list)
@@ -114,6 +116,13 @@ class Reading:
         except FAILURES as error:
             self._failures.append(_Failed(self.entry, answer_of(error), ""))
         return self
+
+    def untried(self) -> set[str]:
+        """Calls that were not made, because there was no item or an earlier call failed."""
+        if self.absent is not None:
+            return set()
+        calls = {call.operation for call in self.entry.walk()} - self._calls.keys()
+        return {f"{self.entry.service}:{operation}" for operation in calls}
 
     def gaps(self) -> list[CoverageGap]:
         """The failures as coverage gaps. Equal answers are counted."""
@@ -170,7 +179,8 @@ class Reading:
         for params in _requests(call, parent, self.connection.account_id):
             items = self._ask(call, parent, params)
             for child in call.then:
-                below = _batches(items, params, child.batch) if child.batch else items
+                tried = items[:1] if self.sample else items
+                below = _batches(tried, params, child.batch) if child.batch else tried
                 for _ in each(partial(self._call, child, each=map), below):
                     pass
 
@@ -184,6 +194,8 @@ class Reading:
             client = self._client(region)
             for answer in _pages(client, call, params):
                 items += self._read(call, answer, params, parent, region)
+                if self.sample:
+                    break
             _demand_all(call, items, parent)
             if call.hides and items:
                 hidden = Answer("KeysNotShown", call.hides, "unclear")

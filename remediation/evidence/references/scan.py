@@ -27,23 +27,30 @@ ITEM_WORKERS: Final = 12
 these pools waits for a thread of the same pool."""
 
 
-def scan_region(connection: Connection, references: ReferenceList) -> Index:
-    """Read all entries of the key's own Region."""
+def scan_region(
+    connection: Connection, references: ReferenceList, *, sample: bool = False
+) -> Index:
+    """Read all entries of the key's own Region.
+
+    `sample`: only try the calls, each follow-up call for the first item alone.
+    """
     asked = [(entry, connection.region) for entry in references.entries if entry.reach == "region"]
-    return _scan(connection, references, asked)
+    return _scan(connection, references, asked, sample=sample)
 
 
-def scan_account(connection: Connection, references: ReferenceList) -> Index:
+def scan_account(
+    connection: Connection, references: ReferenceList, *, sample: bool = False
+) -> Index:
     """Read entries that concern all Regions, once for each account.
 
     These are answers that cover all Regions and, in every enabled Region, entries that can name a
-    key of another one.
+    key of another one. `sample` as above.
     """
     once = [(entry, connection.region) for entry in references.entries if entry.reach == "account"]
     everywhere = [entry for entry in references.entries if entry.reach == "every-region"]
     regions, gaps = _enabled_regions(connection, everywhere)
     asked = once + [(entry, region) for entry in everywhere for region in regions]
-    index = _scan(connection, references, asked)
+    index = _scan(connection, references, asked, sample=sample)
     index.gaps += gaps
     return index
 
@@ -78,20 +85,25 @@ def _enabled_regions(
 
 
 def _scan(
-    connection: Connection, references: ReferenceList, asked: Iterable[tuple[Entry, str]]
+    connection: Connection,
+    references: ReferenceList,
+    asked: Iterable[tuple[Entry, str]],
+    *,
+    sample: bool,
 ) -> Index:
     index = Index()
     witnesses = witnesses_of(connection)
     connection = connection.limited_to(references.operations())
     with ThreadPoolExecutor(ENTRY_WORKERS) as entries, ThreadPoolExecutor(ITEM_WORKERS) as items:
         readings = [
-            Reading(connection, references, entry, region, witnesses, items)
+            Reading(connection, references, entry, region, witnesses, items, sample)
             for entry, region in asked
         ]
         for reading in entries.map(Reading.run, readings):
             for name, reference in reading.found:
                 index.add(name, reference)
             index.gaps += reading.gaps()
+            index.untried.update(reading.untried())
             if reading.absent is None:
                 index.read += 1
             else:

@@ -1,0 +1,258 @@
+"""Answers of AWS that would hold keys, what to do about each, and what a policy could lift."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import Final
+
+from pydantic import ConfigDict, Field
+
+from ..models import AccountRegion, AnswerClass, CoverageGap, Model
+from ..policy import Answer, Policy
+
+ENDING_SOON: Final = timedelta(days=30)
+
+DECIDABLE: Final[frozenset[AnswerClass]] = frozenset(
+    {"organization", "not-in-region", "never-enabled", "closed", "unclear"}
+)
+"""Classes that a person can decide about. What a permission, another policy of the role, another
+token or another network ends is no decision."""
+
+FIXES: Final[Mapping[AnswerClass, str]] = {
+    "permission": "Allow the action in a policy of the role",
+    "organization": "Exempt the role from the organization's policy, or decide an exception",
+    "boundary": "Change the policy that AWS names, which limits the role",
+    "token": "Use a token of the Region's own STS endpoint, and check that the Region is enabled",
+    "network": "Run from a network that reaches the host",
+    "not-in-region": "If no resource can exist in this Region, decide an exception",
+    "never-enabled": "If the service was never used here, decide an exception",
+    "closed": "If the service was never used here, decide an exception",
+    "unclear": "Run again. If the answer stays, ask AWS, or decide an exception",
+}
+"""What to do, by class, in the order in which reports show the classes."""
+
+
+class Row(Model):
+    """An answer that would hold keys."""
+
+    model_config = ConfigDict(serialize_by_alias=True)
+
+    service: str
+    """Service, as named in the key references; `kms`, `cloudtrail`, `cloudformation` or `sts`
+    otherwise."""
+    operation: str
+    """Operation that AWS refused, or that got no answer."""
+    answer_class: AnswerClass = Field(serialization_alias="class")
+    """Class of the answer, by AWS's own words."""
+    code: str
+    """AWS's error code, or the name of another error."""
+    message: str
+    """AWS's message, shortened; can be empty."""
+    fix: str
+    """What to do."""
+    action: str | None = None
+    """IAM action that is missing, if that is the cause."""
+    follow_up: bool = False
+    """Whether the call follows an item of another one, and was tried for the first item alone."""
+    every_region: bool = False
+    """Whether it concerns keys of every Region of the account."""
+    hint: str | None = None
+    """What CloudTrail and the tags show of the service. Never proof that it is unused."""
+    decided_until: str | None = None
+    """Last day (UTC) of the exception that lifts it, YYYY-MM-DD; None: it holds keys."""
+
+
+class AccountRegionRows(Model):
+    """What cannot be read in an account-Region."""
+
+    account_id: str
+    """Account ID."""
+    region: str
+    """Region."""
+    rows: tuple[Row, ...]
+    """Answers, sorted by service, operation and code."""
+    untried: tuple[str, ...] = ()
+    """Calls that could not be tried, as `service:Operation`: there was no item, or no key."""
+
+    @classmethod
+    def of(
+        cls, where: AccountRegion, rows: Iterable[Row], untried: Iterable[str] = ()
+    ) -> AccountRegionRows:
+        """Rows of an account-Region."""
+        return cls(
+            account_id=where.account_id,
+            region=where.region,
+            rows=tuple(rows),
+            untried=tuple(untried),
+        )
+
+
+class Proposal(Model):
+    """A coverage exception, to be decided. Reason, approver and date are a person's."""
+
+    accounts: tuple[str, ...]
+    """Account IDs."""
+    regions: tuple[str, ...]
+    """Regions that could not be read, in each of the accounts."""
+    service: str
+    """Service, as named in the key references."""
+    operation: str
+    """Operation that AWS refused, or that got no answer."""
+    answer: Answer
+    """The answer."""
+    reason: None = None
+    """Left to a person."""
+    approved_by: None = None
+    """Left to a person."""
+    until: None = None
+    """Left to a person."""
+
+
+class ClosedRegionsProposal(Model):
+    """An entry of `closed_regions`, to be decided."""
+
+    accounts: tuple[str, ...]
+    """Account IDs."""
+    regions: tuple[str, ...]
+    """Regions closed in each of the accounts."""
+    reason: None = None
+    """Left to a person."""
+    approved_by: None = None
+    """Left to a person."""
+    until: None = None
+    """Left to a person."""
+
+
+class EndingException(Model):
+    """An exception of the policy that ends soon."""
+
+    list: str
+    """Name of its list in the policy."""
+    what: str
+    """Its key and rule, its call, or its Regions."""
+    until: str
+    """Last day (UTC), YYYY-MM-DD."""
+
+
+class Examination(Model):
+    """What `keysweep doctor` found."""
+
+    account_regions: tuple[AccountRegionRows, ...]
+    """All account-Regions that were examined, sorted, and others of their accounts with rows."""
+    coverage_exceptions: tuple[Proposal, ...]
+    """Exceptions to decide."""
+    closed_regions: tuple[ClosedRegionsProposal, ...]
+    """Regions to decide."""
+    iam_actions: tuple[str, ...]
+    """IAM actions that are missing."""
+    ending: tuple[EndingException, ...]
+    """Exceptions that end within 30 days."""
+
+    @property
+    def holds_keys(self) -> bool:
+        """Whether an answer without an exception would hold keys."""
+        return any(row.decided_until is None for one in self.account_regions for row in one.rows)
+
+
+def row_of(
+    gap: CoverageGap, account_id: str, policy: Policy, now: datetime, *, follow_up: bool
+) -> Row:
+    """The row of a coverage gap."""
+    exception = policy.coverage_exception_for(account_id, gap, now)
+    return Row(
+        service=gap.service,
+        operation=gap.operation,
+        answer_class=gap.answer_class,
+        code=gap.code,
+        message=gap.message,
+        fix=fix_of(gap.answer_class, gap.permission),
+        action=gap.permission,
+        follow_up=follow_up,
+        every_region=gap.every_region,
+        decided_until=exception.until.isoformat() if exception else None,
+    )
+
+
+def fix_of(answer_class: AnswerClass, action: str | None) -> str:
+    """What to do about an answer."""
+    return f"Allow {action}" if action else FIXES[answer_class]
+
+
+def examination(
+    account_regions: Iterable[AccountRegionRows], policy: Policy, now: datetime
+) -> Examination:
+    """Everything that follows from the rows."""
+    rows = tuple(sorted(account_regions, key=lambda one: (one.account_id, one.region)))
+    undecided = [
+        (one.account_id, one.region, row)
+        for one in rows
+        for row in one.rows
+        if row.decided_until is None
+    ]
+    return Examination(
+        account_regions=rows,
+        coverage_exceptions=tuple(_proposals(undecided)),
+        closed_regions=tuple(_closed(undecided)),
+        iam_actions=tuple(sorted({row.action for _, _, row in undecided if row.action})),
+        ending=tuple(_ending(policy, now)),
+    )
+
+
+Undecided = list[tuple[str, str, Row]]
+
+
+def _is_closed(row: Row) -> bool:
+    return row.every_region and row.answer_class == "organization"
+
+
+def _proposals(undecided: Undecided) -> Iterable[Proposal]:
+    places: dict[tuple[str, str, str, str], set[tuple[str, str]]] = defaultdict(set)
+    for account_id, region, row in undecided:
+        if row.answer_class in DECIDABLE and not _is_closed(row) and row.service != "kms":
+            answer = (row.service, row.operation, row.code, row.message)
+            places[answer].add((account_id, region))
+    for (service, operation, code, message), where in sorted(places.items()):
+        for accounts, regions in _rectangles(where):
+            yield Proposal(
+                accounts=accounts,
+                regions=regions,
+                service=service,
+                operation=operation,
+                answer=Answer(code=code, message=message),
+            )
+
+
+def _closed(undecided: Undecided) -> Iterable[ClosedRegionsProposal]:
+    where = {(account_id, region) for account_id, region, row in undecided if _is_closed(row)}
+    for accounts, regions in _rectangles(where):
+        yield ClosedRegionsProposal(accounts=accounts, regions=regions)
+
+
+def _rectangles(
+    where: Iterable[tuple[str, str]],
+) -> list[tuple[tuple[str, ...], tuple[str, ...]]]:
+    """Accounts and Regions whose combinations are exactly these account-Regions."""
+    regions_of: dict[str, set[str]] = defaultdict(set)
+    for account_id, region in where:
+        regions_of[account_id].add(region)
+    accounts_of: dict[tuple[str, ...], list[str]] = defaultdict(list)
+    for account_id, regions in sorted(regions_of.items()):
+        accounts_of[tuple(sorted(regions))].append(account_id)
+    return sorted((tuple(accounts), regions) for regions, accounts in accounts_of.items())
+
+
+def _ending(policy: Policy, now: datetime) -> Iterable[EndingException]:
+    today = now.date()
+    lists = {
+        "exceptions": [(f"{one.rule} of {one.key}", one.until) for one in policy.exceptions],
+        "coverage_exceptions": [
+            (f"{one.service} {one.operation}", one.until) for one in policy.coverage_exceptions
+        ],
+        "closed_regions": [(", ".join(one.regions), one.until) for one in policy.closed_regions],
+    }
+    for name, entries in lists.items():
+        for what, until in entries:
+            if today <= until <= today + ENDING_SOON:
+                yield EndingException(list=name, what=what, until=until.isoformat())

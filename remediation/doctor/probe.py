@@ -1,0 +1,175 @@
+"""Try the calls that `plan` would make in an account-Region.
+
+These are each first call, and each follow-up call for the first item of the answer before it.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Final
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from ..aws import Connection
+from ..aws.concurrency import SCANS
+from ..errors import AccountUnavailable, TruncatedResponse
+from ..evidence import Collector
+from ..evidence.references.entries import ReferenceList, reference_list
+from ..evidence.references.index import Index
+from ..evidence.references.scan import scan_account, scan_region
+from ..models import AccountRegion, Evidence, KeyArn, NotFound, Unreadable
+from ..policy import Policy
+from .findings import DECIDABLE, AccountRegionRows, Row, fix_of, row_of
+from .hints import hint
+
+KEYS_LOOKED_AT: Final = 20
+"""How many keys of an account-Region to describe to find a customer managed one."""
+
+
+@dataclass(frozen=True)
+class Probe:
+    """Tries the calls in account-Regions, several at a time."""
+
+    collector: Collector
+    policy: Policy
+    done: Callable[[AccountRegion], None] = lambda _where: None
+
+    def run(self, keys: Mapping[AccountRegion, KeyArn | None]) -> list[AccountRegionRows]:
+        """What could not be read in these account-Regions, and elsewhere in their accounts.
+
+        `keys` has a key of each, for the calls about keys; None: find one.
+        """
+        once = {where.account_id: where for where in sorted(keys, reverse=True)}
+        with ThreadPoolExecutor(SCANS) as threads:
+            found = threads.map(
+                lambda where: self._one(where, keys[where], account=where in once.values()),
+                sorted(keys),
+            )
+            return _merged(rows for some in found for rows in some)
+
+    def _one(
+        self, where: AccountRegion, key: KeyArn | None, *, account: bool
+    ) -> list[AccountRegionRows]:
+        try:
+            connection = self.collector.accounts.connect(where)
+        except AccountUnavailable as error:
+            self.done(where)
+            return [AccountRegionRows.of(where, (_no_access(error),))]
+        references = reference_list()
+        key_rows, key_untried = self._about_a_key(connection, key)
+        indexes = [scan_region(connection, references, sample=True)]
+        if account:
+            indexes.append(scan_account(connection, references, sample=True))
+        parts = [AccountRegionRows.of(where, key_rows, key_untried)]
+        parts += (
+            part for index in indexes for part in self._of_index(connection, index, references)
+        )
+        self.done(where)
+        return parts
+
+    # --- calls about a key ------------------------------------------------------------------------
+
+    def _about_a_key(
+        self, connection: Connection, key: KeyArn | None
+    ) -> tuple[list[Row], list[str]]:
+        """Rows of the calls about one key, and the calls that could not be tried."""
+        pieces = [piece for piece in self.collector.sources if piece != "references"]
+        key = key or _find_key(connection)
+        if key is None:
+            return [], self._calls_of(pieces)
+        evidence = self.collector.read_one(Evidence(key_arn=key), ["description"])
+        if isinstance(evidence.description, NotFound):
+            return [], self._calls_of(pieces)
+        if not isinstance(evidence.description, Unreadable):
+            evidence = self.collector.read_one(evidence, [p for p in pieces if p != "description"])
+        values = ((piece, getattr(evidence, piece)) for piece in pieces)
+        return [
+            _row_of_piece(value, self.collector.sources[piece].permissions)
+            for piece, value in values
+            if isinstance(value, Unreadable)
+        ], []
+
+    def _calls_of(self, pieces: Iterable[str]) -> list[str]:
+        return sorted({p for one in pieces for p in self.collector.sources[one].permissions})
+
+    # --- references -------------------------------------------------------------------------------
+
+    def _of_index(
+        self, connection: Connection, index: Index, references: ReferenceList
+    ) -> Iterator[AccountRegionRows]:
+        now = connection.clock.now()
+        first_calls = {(entry.service, entry.operation) for entry in references.entries}
+        prefixes = {entry.service: entry.iam or entry.service for entry in references.entries}
+        for gap in index.gaps:
+            row = row_of(
+                gap,
+                connection.account_id,
+                self.policy,
+                now,
+                follow_up=(gap.service, gap.operation) not in first_calls,
+            )
+            if row.decided_until is None and row.answer_class in DECIDABLE:
+                prefix = prefixes.get(gap.service, gap.service)
+                row = row.model_copy(update={"hint": hint(connection, gap.region, prefix)})
+            where = AccountRegion(connection.partition, connection.account_id, gap.region)
+            yield AccountRegionRows.of(where, (row,))
+        yield AccountRegionRows.of(connection.account_region, (), sorted(index.untried))
+
+
+def _find_key(connection: Connection) -> KeyArn | None:
+    """A customer managed key of the account-Region; None: none was found, or none may be listed."""
+    kms = connection.client("kms")
+    try:
+        for listed in kms.list_keys(Limit=KEYS_LOOKED_AT)["Keys"]:
+            described = kms.describe_key(KeyId=listed["KeyArn"])["KeyMetadata"]
+            if described["KeyManager"] == "CUSTOMER":
+                return KeyArn.parse(described["Arn"])
+    except (ClientError, BotoCoreError, TruncatedResponse):
+        return None
+    return None
+
+
+def _row_of_piece(value: Unreadable, permissions: tuple[str, ...]) -> Row:
+    answer_class = value.answer_class or "unclear"
+    return Row(
+        service=permissions[0].partition(":")[0],
+        operation=value.operation or permissions[0].partition(":")[2],
+        answer_class=answer_class,
+        code=value.code or "",
+        message=value.message or value.unreadable,
+        fix=fix_of(answer_class, value.permission),
+        action=value.permission,
+    )
+
+
+def _no_access(error: AccountUnavailable) -> Row:
+    return Row(
+        service="sts",
+        operation="AssumeRole",
+        answer_class="permission",
+        code="",
+        message=str(error),
+        fix="See the message",
+    )
+
+
+def _merged(parts: Iterable[AccountRegionRows]) -> list[AccountRegionRows]:
+    """One for each account-Region, without repeated rows."""
+    rows: dict[tuple[str, str], dict[Row, None]] = defaultdict(dict)
+    untried: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for part in parts:
+        where = part.account_id, part.region
+        rows[where].update(dict.fromkeys(part.rows))
+        untried[where].update(part.untried)
+    return [
+        AccountRegionRows(
+            account_id=account_id,
+            region=region,
+            rows=tuple(sorted(found, key=lambda row: (row.service, row.operation, row.code))),
+            untried=tuple(sorted(untried[account_id, region])),
+        )
+        for (account_id, region), found in sorted(rows.items())
+    ]
