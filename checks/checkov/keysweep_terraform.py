@@ -1,6 +1,6 @@
 """Terraform and OpenTofu: HCL, plans as JSON, and JSON configuration such as CDK for Terraform's.
 
-A value that Checkov may have guessed gives no record: see `terraform_settled`.
+A value that Checkov may have guessed gives no record: see `terraform_values`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 from keysweep_verdicts import CATEGORIES, SEVERITY, STATE, WINDOW, Check
-from terraform_settled import Source, settled_in_plan, single
+from terraform_values import Source, single, trusted_in_plan
 
 from checkov.common.models.enums import CheckResult
 from checkov.terraform.checks.resource.base_resource_check import BaseResourceCheck
@@ -62,21 +62,21 @@ class TerraformCheck(BaseResourceCheck):
             # Either a literal null, or an expression that Checkov could not evaluate.
             return CheckResult.UNKNOWN
         verdict = self._check.evaluate(declared)
-        if verdict is not CheckResult.UNKNOWN and not self._is_settled(conf, setting):
+        if verdict is not CheckResult.UNKNOWN and not self._is_trusted(conf, setting):
             return CheckResult.UNKNOWN
         if verdict is CheckResult.FAILED:
             self.details = list(_details(conf, self.entity_type))
         return verdict
 
-    def _is_settled(self, conf: Mapping[str, object], setting: str) -> bool:
+    def _is_trusted(self, conf: Mapping[str, object], setting: str) -> bool:
         graph: Any = getattr(self, "graph", None)  # Checkov 3.2 and later
         if "__start_line__" not in conf or graph is None:
-            return settled_in_plan(conf, setting)
+            return trusted_in_plan(conf, setting)
         source = TerraformCheck._source
         if source is None or source.graph is not graph:
             source = TerraformCheck._source = Source(graph, SETTINGS)
         file = self.entity_path.partition(f":{self.entity_type}:")[0]
-        return source.settles(conf, setting, file)
+        return source.trusts(conf, setting, file)
 
 
 def _details(conf: Mapping[str, object], resource_type: str) -> Iterator[str]:

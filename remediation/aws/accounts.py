@@ -44,10 +44,10 @@ class Access:
     regions: frozenset[str] = frozenset()
     """Regions whose keys are read and changed; empty: every Region."""
 
-    def admits(self, located: AccountRegion | KeyArn) -> bool:
+    def admits(self, target: AccountRegion | KeyArn) -> bool:
         """Whether keys of this account-Region are read and changed."""
-        return self.enters(located.account_id) and (
-            not self.regions or located.region in self.regions
+        return self.enters(target.account_id) and (
+            not self.regions or target.region in self.regions
         )
 
     def enters(self, account_id: str) -> bool:
@@ -137,9 +137,9 @@ class Accounts:
         self._no_own: dict[tuple[str, str], AccountUnavailable] = {}
         self._connections: dict[AccountRegion, Connection] = {}
 
-    def admits(self, located: AccountRegion | KeyArn) -> bool:
+    def admits(self, target: AccountRegion | KeyArn) -> bool:
         """Whether the options let this run read and change keys of the account-Region."""
-        return self.access.admits(located)
+        return self.access.admits(target)
 
     def demand_access(self, account_regions: Iterable[AccountRegion]) -> None:
         """Raise AccountUnavailable if the given credentials work for none of these.
@@ -148,14 +148,14 @@ class Accounts:
         """
         tried: dict[str, set[str]] = {}
         first: AccountUnavailable | None = None
-        for located in account_regions:
-            regions = tried.setdefault(located.partition, set())
-            if located.region in regions or len(regions) == _REGIONS_TRIED:
+        for account_region in account_regions:
+            regions = tried.setdefault(account_region.partition, set())
+            if account_region.region in regions or len(regions) == _REGIONS_TRIED:
                 continue
-            regions.add(located.region)
+            regions.add(account_region.region)
             try:
-                own = self._own_of(located)
-                self._clients.get(own.session, own.account_id, "kms", located.region)
+                own = self._own_of(account_region)
+                self._clients.get(own.session, own.account_id, "kms", account_region.region)
             except AccountUnavailable as error:
                 first = first or error
             except BotoCoreError as error:
@@ -165,25 +165,25 @@ class Accounts:
         if first is not None:
             raise first
 
-    def connect(self, located: AccountRegion) -> Connection:
+    def connect(self, account_region: AccountRegion) -> Connection:
         """Connect to an account-Region.
 
         Raises AccountUnavailable if the account cannot be entered.
         """
-        account_id, region = located.account_id, located.region
+        account_id, region = account_region.account_id, account_region.region
         with self._lock:
-            connection = self._connections.get(located)
+            connection = self._connections.get(account_region)
             lock = self._account_locks.setdefault(account_id, threading.Lock())
         if connection is not None:
             return connection
         with lock:
-            session = self._session(located)
-        own = self._own_of(located)
+            session = self._session(account_region)
+        own = self._own_of(account_region)
         made = Connection(
-            account_id, region, located.partition, session, own, self.clock, self._clients
+            account_id, region, account_region.partition, session, own, self.clock, self._clients
         )
         with self._lock:
-            return self._connections.setdefault(located, made)
+            return self._connections.setdefault(account_region, made)
 
     def own_connection(self, region: str | None = None) -> Connection:
         """Connect to the account of the given credentials, in this Region or the configured one.
@@ -226,29 +226,29 @@ class Accounts:
         """Whether a role was named, so that other accounts can be entered."""
         return self.access.role_name is not None
 
-    def caller(self, located: AccountRegion) -> str:
+    def caller(self, account_region: AccountRegion) -> str:
         """ARN of the given credentials' identity, for the journal."""
-        return self._own_of(located).arn
+        return self._own_of(account_region).arn
 
-    def _session(self, located: AccountRegion) -> Session:
+    def _session(self, account_region: AccountRegion) -> Session:
         """The session of an account. An account that could not be entered is not tried again."""
-        account = (located.partition, located.account_id)
+        account = (account_region.partition, account_region.account_id)
         if account in self._sessions:
             return self._sessions[account]
-        if located not in self._unavailable:
+        if account_region not in self._unavailable:
             try:
-                self._sessions[account] = self._enter(located)
+                self._sessions[account] = self._enter(account_region)
                 return self._sessions[account]
             except AccountUnavailable as error:
-                _log.debug("account %s not entered", located.account_id, exc_info=True)
-                self._unavailable[located] = error
-        raise again(self._unavailable[located])
+                _log.debug("account %s not entered", account_region.account_id, exc_info=True)
+                self._unavailable[account_region] = error
+        raise again(self._unavailable[account_region])
 
-    def _enter(self, located: AccountRegion) -> Session:
-        account = located.account_id
+    def _enter(self, account_region: AccountRegion) -> Session:
+        account = account_region.account_id
         if not self.access.enters(account):
             raise AccountUnavailable(f"Account {account} is left out by --account")
-        own = self._own_of(located)
+        own = self._own_of(account_region)
         if own.account_id == account:
             return own.session
         if self.access.role_name is None:
@@ -256,7 +256,7 @@ class Accounts:
                 f"The credentials belong to account {own.account_id}, not to {account}. "
                 "Fix: use credentials of that account, or --role-name"
             )
-        role = f"arn:{located.partition}:iam::{account}:role/{self.access.role_name}"
+        role = f"arn:{account_region.partition}:iam::{account}:role/{self.access.role_name}"
         parameters = {"RoleSessionName": self.access.session_name}
         if self.access.external_id is not None:
             parameters["ExternalId"] = self.access.external_id
@@ -268,11 +268,11 @@ class Accounts:
             role,
             parameters,
             lambda service, **credentials: self._clients.make(
-                own.session, own.account_id, service, located.region, **credentials
+                own.session, own.account_id, service, account_region.region, **credentials
             ),
         )
         try:
-            entered, _ = self._identity(session, account, located.region)
+            entered, _ = self._identity(session, account, account_region.region)
         except Exception as error:
             raise unavailable(
                 f"Account {account} cannot be entered with {role}",
@@ -283,15 +283,17 @@ class Accounts:
             raise AccountUnavailable(f"The role {role} leads to account {entered}, not {account}")
         return session
 
-    def _own_of(self, located: AccountRegion) -> Own:
+    def _own_of(self, account_region: AccountRegion) -> Own:
         """The given credentials. Read once in each partition, since they belong to one."""
         session = self._given()
-        where = located.partition, located.region
+        where = account_region.partition, account_region.region
         with self._own_lock:
-            own = self._own.get(located.partition)
+            own = self._own.get(account_region.partition)
             if own is None and where not in self._no_own:
                 try:
-                    own = self._own[located.partition] = self._look_up(session, located)
+                    own = self._own[account_region.partition] = self._look_up(
+                        session, account_region
+                    )
                 except AccountUnavailable as error:
                     self._no_own[where] = error
         if own is None:
@@ -318,21 +320,21 @@ class Accounts:
         profile = self.access.profile or os.environ.get("AWS_PROFILE")
         return f"The AWS credentials{f' of profile {profile}' if profile else ''} cannot be read"
 
-    def _look_up(self, session: Session, located: AccountRegion) -> Own:
+    def _look_up(self, session: Session, account_region: AccountRegion) -> Own:
         try:
-            account, arn = self._identity(session, "", located.region)
+            account, arn = self._identity(session, "", account_region.region)
         except Exception as error:
-            what = f"The AWS credentials do not work in {located.region}"
+            what = f"The AWS credentials do not work in {account_region.region}"
             if is_misconfigured(error):
                 what = _NOT_USABLE
             if isinstance(error, ProviderError):
                 what = self._unread
             raise unavailable(what, error) from error
         partition = arn.split(":")[1]
-        if partition != located.partition:
+        if partition != account_region.partition:
             raise AccountUnavailable(
-                f"The AWS credentials are for partition {partition}, not {located.partition}. "
-                "Fix: use credentials of that partition"
+                f"The AWS credentials are for partition {partition}, not "
+                f"{account_region.partition}. Fix: use credentials of that partition"
             )
         return Own(session, account, arn)
 

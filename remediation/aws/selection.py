@@ -62,8 +62,8 @@ def left_out(keys: Iterable[KeyArn]) -> tuple[str, ...]:
     if not counts:
         return ()
     number = "1 key" if counts.total() == 1 else f"{counts.total()} keys"
-    places = [f"account {account} {region}" for account, region in sorted(counts)]
-    return (f"Left out by --account and --region: {number} in {_first(places)}.",)
+    account_regions = [f"account {account} {region}" for account, region in sorted(counts)]
+    return (f"Left out by --account and --region: {number} in {_first(account_regions)}.",)
 
 
 def _first(names: Sequence[str]) -> str:

@@ -21,8 +21,8 @@ def _read(connection: Connection, evidence: Evidence) -> Declarations:
     try:
         answer = cloudformation.describe_stack_resources(PhysicalResourceId=key_id)
     except ClientError as error:
-        said = error.response["Error"]
-        if said["Code"] == "ValidationError" and "does not exist" in said.get("Message", ""):
+        refusal = error.response["Error"]
+        if refusal["Code"] == "ValidationError" and "does not exist" in refusal.get("Message", ""):
             return Declarations()
         raise
     # The answer has the first hundred resources of the stack, not only the key. Without the key's

@@ -164,8 +164,8 @@ def _difference(error: ValidationError | RecursionError) -> str:
     if isinstance(error, RecursionError):
         return "is nested too deeply"
     first = error.errors(include_input=False, include_url=False, include_context=False)[0]
-    place = ".".join(str(part) for part in first["loc"])
-    return f"is not a complete state: {place[:200]}: {first['msg'].lower()}"
+    position = ".".join(str(part) for part in first["loc"])
+    return f"is not a complete state: {position[:200]}: {first['msg'].lower()}"
 
 
 def _state(file: str, document: object) -> State:
@@ -246,7 +246,7 @@ def _of_module(module: _ShownModule) -> Iterator[OwnedKey]:
             yield _owned(address, resource.values, deposed=bool(resource.deposed_key))
     for child in module.child_modules:
         if _modules(child.address)[:-1] != _modules(module.address):
-            raise _NotAState(f"has a module whose address does not match its place. {_SHOW}")
+            raise _NotAState(f"has a module whose address does not match its parent. {_SHOW}")
         yield from _of_module(child)
 
 

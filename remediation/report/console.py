@@ -32,8 +32,8 @@ class PeoplesConsole(Console):
 
 
 def _c_locale() -> bool:
-    said = os.environ.get("LC_ALL") or os.environ.get("LC_CTYPE")
-    if not said or (said == "C.UTF-8" and not os.environ.get("LC_ALL")):
+    locale = os.environ.get("LC_ALL") or os.environ.get("LC_CTYPE")
+    if not locale or (locale == "C.UTF-8" and not os.environ.get("LC_ALL")):
         # Python itself sets LC_CTYPE so where LANG is C (PEP 538).
-        said = os.environ.get("LANG")
-    return said in {"C", "POSIX"}
+        locale = os.environ.get("LANG")
+    return locale in {"C", "POSIX"}

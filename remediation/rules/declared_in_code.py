@@ -12,11 +12,11 @@ from . import Rule, WhilePending
 
 def _check(evidence: Evidence, _policy: Policy, _now: datetime) -> Iterator[str]:
     for declaration in known(evidence.declarations).found:
-        where = [declaration.source]
+        sources = [declaration.source]
         if declaration.file is not None:
-            place = f"{declaration.file}:{declaration.line}"
-            where = [place] if declaration.source == declaration.file else [*where, place]
-        owner = f"{declaration.owner} ({', '.join(where)})"
+            position = f"{declaration.file}:{declaration.line}"
+            sources = [position] if declaration.source == declaration.file else [*sources, position]
+        owner = f"{declaration.owner} ({', '.join(sources)})"
         yield f"{declaration.tool} owns it: {owner}; {declaration.fix}"
 
 

@@ -39,13 +39,13 @@ class Facts:
     """What Prowler's own Python reports: see `prowler_facts.facts`."""
 
     version: str
-    places: dict[str, str]
+    folders: dict[str, str]
     holders: dict[str, str]
     packaged: list[str]
     regions: list[str]
 
     def held_by(self, holder: str) -> list[str]:
-        """The ids whose folders among Prowler's own checks hold a check of this holder."""
+        """The ids for which Prowler's own folder holds a check of this holder."""
         return [check for check, found in self.holders.items() if found == holder]
 
     @property
@@ -101,7 +101,7 @@ def _known_obstacle(
         )
     if folder:
         return None
-    copies = [facts.places[check] for check in facts.held_by("keysweep")]
+    copies = [facts.folders[check] for check in facts.held_by("keysweep")]
     if copies:
         return _failed(
             f"A run with -x left copies, {_and(copies)}, which run in place of the installed "
@@ -117,8 +117,8 @@ def _known_obstacle(
     missing = sorted(set(CHECKS) - set(facts.packaged))
     if missing:
         return _failed(
-            f"No package in this Prowler's environment has {_and(missing)}: Keysweep is not "
-            "installed there, or in another version.",
+            f"No package in this Prowler's environment has {_and(missing)}: Keysweep is missing "
+            "there, or another version is installed.",
             f"pipx inject prowler keysweep, or {shlex.quote(str(python))} -m pip install "
             f"--upgrade keysweep, {advised}",
         )
@@ -130,19 +130,19 @@ def _scanned(program: Path, facts: Facts, checks: Path, folder: Path | None) -> 
     with tempfile.TemporaryDirectory(prefix="keysweep-verify-") as temporary, FakeAws() as aws:
         done = _scan(program, facts, aws, Path(temporary), folder)
         found = _results(Path(temporary, "out"))
-    left = [place for place in facts.places.values() if folder and Path(place).is_dir()]
-    behind = (f"The run left its copies: delete {_and(left)}.",) if left else ()
+    left = [copy for copy in facts.folders.values() if folder and Path(copy).is_dir()]
+    leftover = (f"The run left its copies: delete {_and(left)}.",) if left else ()
     expected = {
         CHECKS[0]: {aws.disabled: "FAIL", aws.enabled: "PASS", aws.pending: "PASS"},
         CHECKS[1]: {aws.pending: "FAIL"},
     }
     if done.code != 3 or found != expected:
         passed, details, fix = _failure(facts, done, found, checks, folder)
-        return passed, details + behind, fix
+        return passed, details + leftover, fix
     details = (
         f"{CHECKS[0]} ran in this Prowler on three keys, and failed only the disabled one.",
         f"{CHECKS[1]} failed the key that is in use while pending deletion.",
-        *behind,
+        *leftover,
         *_left_out(facts),
         f"Run them: {_command(folder)}",
     )
@@ -216,7 +216,7 @@ def _failed(detail: str, fix: str, *more: str) -> _Outcome:
 
 
 def _left_out(facts: Facts) -> tuple[str, ...]:
-    """The Regions that Prowler skips by default. Its environment variable overrides its file."""
+    """Regions that Prowler skips by default. Its environment variable overrides its file."""
     stated = os.environ.get("PROWLER_AWS_DISALLOWED_REGIONS", "").split(",")
     regions = sorted(filter(None, map(str.strip, stated))) or facts.regions
     if not regions:

@@ -16,39 +16,39 @@ from pathlib import Path
 def facts(checks: list[str]) -> dict[str, object]:
     """Prowler's version, the Regions that it leaves out, and where checks of these ids come from.
 
-    `places` are the folders that such checks of Prowler's own have or would have, `holders` say
-    whose check is there, and `packaged` are the ids that installed packages provide.
+    `folders` are where Prowler keeps its own checks of these ids, or would. `holders` names whose
+    check each existing folder holds. `packaged` are the ids that installed packages provide.
     """
     found = util.find_spec("prowler")
     if found is None or not found.submodule_search_locations:
         return {}
-    folder = Path(next(iter(found.submodule_search_locations))).resolve()
-    services = folder / "providers" / "aws" / "services"
-    places = {check: services / check.split("_", maxsplit=1)[0] / check for check in checks}
-    brought = {
+    package = Path(next(iter(found.submodule_search_locations))).resolve()
+    services = package / "providers" / "aws" / "services"
+    folders = {check: services / check.split("_", maxsplit=1)[0] / check for check in checks}
+    provided = {
         entry.name
         for distribution in metadata.distributions()
         for entry in distribution.entry_points
         if entry.group == "prowler.checks.aws"
     }
     return {
-        "version": _version(folder),
-        "places": {check: str(place) for check, place in places.items()},
-        "holders": {check: _holder(place) for check, place in places.items() if place.is_dir()},
-        "packaged": sorted(brought & set(checks)),
-        "regions": _regions(folder / "config" / "config.yaml"),
+        "version": _version(package),
+        "folders": {check: str(folder) for check, folder in folders.items()},
+        "holders": {check: _holder(folder) for check, folder in folders.items() if folder.is_dir()},
+        "packaged": sorted(provided & set(checks)),
+        "regions": _regions(package / "config" / "config.yaml"),
     }
 
 
-def _holder(place: Path) -> str:
-    """Whose check is among Prowler's own: Prowler's, or a copy of Keysweep's that `-x` left."""
-    declared = place / (place.name + ".metadata.json")
+def _holder(folder: Path) -> str:
+    """Whose check the folder holds: Prowler's own, or a copy of Keysweep's that `-x` left."""
+    declared = folder / (folder.name + ".metadata.json")
     keysweeps = declared.is_file() and "keysweep" in declared.read_text("utf-8")
     return "keysweep" if keysweeps else "prowler"
 
 
-def _version(folder: Path) -> str:
-    text = (folder / "config" / "config.py").read_text("utf-8")
+def _version(package: Path) -> str:
+    text = (package / "config" / "config.py").read_text("utf-8")
     stated = re.search(r'^prowler_version = "([^"]+)"', text, re.MULTILINE)
     return stated[1] if stated else metadata.version("prowler")
 

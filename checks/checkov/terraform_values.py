@@ -2,8 +2,8 @@
 
 A plan states values. In HCL, Checkov resolves expressions itself and guesses where it cannot:
 `var.stage == "prod" ? true : false` without a value for `stage` arrives as a plain false
-(Checkov 3.3.30). A value from HCL is therefore trusted only if the expression behind it is
-settled: it is a literal, or locals, variables and module calls lead from it to literals.
+(Checkov 3.3.30). A value from HCL is therefore trusted only if its expression is a literal, or
+if locals, variables and module calls lead from it to literals.
 
 A helper that registers no check.
 """
@@ -26,7 +26,7 @@ except ImportError:  # older versions, such as Checkov 3.2.10
 MULTIPLIERS = ("count", "for_each")
 
 # Expressions, in the notation of Checkov's HCL parser, that Checkov evaluates correctly if every
-# reference in them has a value. All others are unsettled.
+# reference in them has a value. No other is trusted.
 _REFERENCE = r"""(?:(?:var|local)\.[A-Za-z_][\w-]*|each\.(?:key|value))(?:\.[\w-]+|\["[^"]*"\])*"""
 _LITERAL = r"""(?:True|False|-?[0-9]+|"[^"$%]*")"""
 _OPERAND = rf"(?:{_REFERENCE}|{_LITERAL})"
@@ -53,8 +53,11 @@ def single(value: object) -> object:
     return value[0] if isinstance(value, list) and len(value) == 1 else value
 
 
-def settled_in_plan(conf: Mapping[str, object], argument: str) -> bool:
-    """Return whether a plan or JSON, where Checkov resolves nothing, settles an argument."""
+def trusted_in_plan(conf: Mapping[str, object], argument: str) -> bool:
+    """Return whether the argument of a block in a plan or JSON has a trusted value.
+
+    Checkov resolves nothing there.
+    """
     return not any(_is_empty(conf.get(name)) for name in MULTIPLIERS) and (
         argument in conf or argument not in _unknown_until_applied(conf)
     )
@@ -99,7 +102,7 @@ def _unknown_by_address(plan: str) -> dict[str, frozenset[str]]:
 
 @dataclass(frozen=True)
 class _Scope:
-    """Where names have their meaning: a folder, for the module call that loaded it."""
+    """The scope of a name: a folder, for the module call that loaded it."""
 
     folder: str
     module: Any  # Checkov's TFModule, or None in a root module
@@ -111,7 +114,7 @@ class _Scope:
 
 @dataclass(frozen=True)
 class _Block:
-    """A block of Checkov's graph, with resolved arguments, and where its source is."""
+    """A block of Checkov's graph: its resolved arguments, and the position of its source."""
 
     attributes: Mapping[str, Any]
     scope: _Scope
@@ -119,7 +122,7 @@ class _Block:
 
 
 class Source:
-    """The source code behind a graph of Checkov's, and the values of its variables.
+    """The source code of a Checkov graph, and the values of its variables.
 
     `resource_types` are the types whose blocks can be found.
     """
@@ -135,14 +138,14 @@ class Source:
         for node in _nodes(graph):
             self._add(node)
 
-    def settles(self, conf: Mapping[str, object], argument: str, file: str) -> bool:
+    def trusts(self, conf: Mapping[str, object], argument: str, file: str) -> bool:
         """Return whether the block of `conf` exists and its argument's value can be trusted.
 
         `file` is the path that Checkov shows, relative to the scanned folder. Where several root
         modules share an address, all blocks that `conf` may stand for must agree.
         """
         return all(
-            self._is_settled(block, argument) and not self._is_absent(block)
+            self._is_trusted(block, argument) and not self._is_absent(block)
             for block in self._find(conf, file)
         )
 
@@ -176,7 +179,7 @@ class Source:
         shown = [b for b in blocks if str(b.attributes.get("file_path_")).endswith(file)]
         return shown or blocks
 
-    def _is_settled(self, block: _Block, argument: str) -> bool:
+    def _is_trusted(self, block: _Block, argument: str) -> bool:
         if self._is_literal(block, argument):
             return True
         arguments = self._arguments(block)
@@ -187,7 +190,7 @@ class Source:
     def _is_absent(self, block: _Block) -> bool:
         """Return whether the block, or a module around it, certainly has no instance."""
         if any(
-            _is_empty(block.attributes.get(name)) and self._is_settled(block, name)
+            _is_empty(block.attributes.get(name)) and self._is_trusted(block, name)
             for name in MULTIPLIERS
         ):
             return True
@@ -242,7 +245,7 @@ class Source:
     def _is_known(
         self, value: object, arguments: Mapping[str, Any], scope: _Scope, depth: int = 0
     ) -> bool:
-        """Return whether literals stand behind a value of a block with these arguments."""
+        """Return whether a value of a block with these arguments leads to literals."""
         if depth > _MAX_DEPTH:
             return False
         if isinstance(value, Mapping):
