@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any, Final, Literal
@@ -11,7 +11,8 @@ from typing import Any, Final, Literal
 from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
-from .errors import Refused
+from .errors import BadInput, Refused
+from .escape import short
 from .models import (
     AppliedException,
     KeyArn,
@@ -38,6 +39,9 @@ LIMITS: Final = (
 """What no evidence shows. Every report prints it (rule 11 of docs/safety.md)."""
 
 
+_NAMED: Final = 10
+"""Names in a message; the others are counted."""
+
 ON_EXCEPTIONS: Final = "schedule on exceptions"
 """Group of the items to schedule that rest on exceptions."""
 
@@ -63,6 +67,38 @@ class PlanItems(SpilledSequence[PlanItem]):
         listed = handler.generate_schema(tuple[PlanItem, ...])
         written = core_schema.plain_serializer_function_ser_schema(tuple, return_schema=listed)
         return core_schema.no_info_wrap_validator_function(items_of, listed, serialization=written)
+
+
+class Summing:
+    """The summary of a plan, item by item."""
+
+    def __init__(self) -> None:
+        self._count = Counter[VerdictKind]()
+        self._on_exceptions = 0
+        self._saved = 0.0
+
+    def add(self, item: PlanItem) -> None:
+        """Count one more item."""
+        self._count[item.verdict] += 1
+        self._on_exceptions += item.rests_on_exceptions
+        self._saved += item.monthly_cost_usd if item.verdict is VerdictKind.SCHEDULE else 0.0
+
+    def done(self) -> PlanSummary:
+        """The summary of the items so far."""
+        return PlanSummary(
+            schedule=self._count[VerdictKind.SCHEDULE],
+            on_exceptions=self._on_exceptions,
+            hold=self._count[VerdictKind.HOLD],
+            skip=self._count[VerdictKind.SKIP],
+            monthly_cost_usd=self._saved,
+        )
+
+
+def _some(names: Iterable[str]) -> str:
+    """The first names, escaped."""
+    ordered = sorted(names)
+    more = len(ordered) - _NAMED
+    return ", ".join(map(short, ordered[:_NAMED])) + (f" and {more} more" if more > 0 else "")
 
 
 class Plan(Model):
@@ -142,6 +178,45 @@ class Plan(Model):
     def by_key(self) -> Mapping[KeyArn, PlanItem]:
         """The items by key ARN."""
         return self.items.by_key
+
+    def part(
+        self,
+        owners: Collection[str] = (),
+        accounts: Collection[str] = (),
+        regions: Collection[str] = (),
+    ) -> Plan:
+        """The keys of these owners, accounts and Regions; empty: all. The digest is the whole
+        plan's. Raises BadInput for a name that the plan does not have.
+        """
+        given = {"--owner": {*owners}, "--account": {*accounts}, "--region": {*regions}}
+        if not any(given.values()):
+            return self
+        present: dict[str, set[str]] = {option: set() for option in given}
+        items, summary = PlanItems(), Summing()
+        for item in self.items:
+            names = item.owner_name, item.account_id, item.region
+            for option, name in zip(given, names, strict=True):
+                present[option].add(name)
+            if all(not g or n in g for g, n in zip(given.values(), names, strict=True)):
+                items.append(item)
+                summary.add(item)
+        for option, wanted in given.items():
+            if unknown := sorted(wanted - present[option]):
+                raise BadInput(
+                    f"{option} {short(unknown[0])}: The plan has no such key. "
+                    f"Fix: name one of {_some(present[option])}."
+                )
+        fields = {name: getattr(self, name) for name in self.model_fields_set}
+        fields |= {"items": items, "summary": summary.done()}
+        return Plan.model_construct(self.model_fields_set, **fields)
+
+    def refuse_other(self, digest: str) -> None:
+        """Raise Refused if this is not the plan with this digest."""
+        if self.digest != digest:
+            raise Refused(
+                f"The digest of the plan is {self.digest}, and --digest is {digest}. Fix: apply "
+                "the plan that was approved, or have this one approved"
+            )
 
     def refuse_too_many(self) -> None:
         """Raise Refused if the plan schedules more keys than the policy allows."""

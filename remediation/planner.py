@@ -25,11 +25,10 @@ from .models import (
     KeyDescription,
     NotFound,
     PlanItem,
-    PlanSummary,
     Unreadable,
     VerdictKind,
 )
-from .plan import Plan, PlanItems
+from .plan import Plan, PlanItems, Summing
 from .plan_diff import compare
 from .planfile import digest_of
 from .policy import Policy
@@ -118,14 +117,11 @@ def build(
     evidence_of = collector.collect(selected.keys, missing, begin)
     now = clock.now().replace(microsecond=0)
     items = PlanItems()
-    count = dict.fromkeys(VerdictKind, 0)
-    saved, on_exceptions = 0.0, 0
+    summary = Summing()
     unread = _UnreadAccounts()
     for arn in sorted(selected.keys):
         item = _item(evidence_of[arn], by_key[arn], policy, now, explain=explain)
-        count[item.verdict] += 1
-        on_exceptions += item.rests_on_exceptions
-        saved += item.monthly_cost_usd if item.verdict is VerdictKind.SCHEDULE else 0.0
+        summary.add(item)
         unread.add(item)
         items.append(item)
     plan = Plan(
@@ -137,13 +133,7 @@ def build(
         unread_accounts=unread.sentences,
         warnings=(*selected.notes, *results.warnings, *code.warnings),
         unusable=results.unusable,
-        summary=PlanSummary(
-            schedule=count[VerdictKind.SCHEDULE],
-            on_exceptions=on_exceptions,
-            hold=count[VerdictKind.HOLD],
-            skip=count[VerdictKind.SKIP],
-            monthly_cost_usd=saved,
-        ),
+        summary=summary.done(),
         cloudtrail_lake=cloudtrail_lake,
         all_reasons=explain,
         code_looked_at=code.owns_resources,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from .accounts import Access, Accounts, Connection
+from ..access import Access
+from .accounts import Accounts, Connection
 from .clients import ClientSettings
 from .selection import Selection, select
 

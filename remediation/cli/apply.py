@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,9 +20,10 @@ from ..models import Outcome
 from ..report import page
 from ..report.confirmation import rows_to_schedule
 from ..report.html import html
+from ..report.view import count_keys
 from ..runner import Stop
 from . import INCOMPLETE
-from .console import confirm, exit_code_at_end, print_results, progress, say
+from .console import command_line, confirm, exit_code_at_end, print_results, progress, say
 from .options import (
     ALL_FORMATS,
     access_options,
@@ -29,13 +31,31 @@ from .options import (
     format_option,
     html_option,
     journal_option,
+    owner_option,
     yes_option,
 )
 from .setup import caller_of, new_collector
 
 
+def _digest(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    """The digest as plans write it; the prefix may be left out."""
+    if value is None:
+        return None
+    text = value.strip().lower().removeprefix("sha256:")
+    if not re.fullmatch("[0-9a-f]{64}", text, re.ASCII):
+        raise click.BadParameter(f"{value!r} is not a SHA-256 digest", context, parameter)
+    return f"sha256:{text}"
+
+
 @command()
 @click.argument("plan_path", metavar="PLAN", type=click.Path(path_type=Path, dir_okay=False))
+@click.option(
+    "--digest",
+    metavar="SHA",
+    callback=_digest,
+    help="Digest of the approved plan; any other plan is refused.",
+)
+@owner_option
 @journal_option()
 @click.option("--ticket", metavar="TEXT", help="Change ticket to record in the journal.")
 @click.option("--approved-by", metavar="TEXT", help="Approver to record in the journal.")
@@ -45,6 +65,8 @@ from .setup import caller_of, new_collector
 @format_option(*ALL_FORMATS)
 def apply(
     plan_path: Path,
+    digest: str | None,
+    owners: tuple[str, ...],
     journal_path: Path | None,
     ticket: str | None,
     approved_by: str | None,
@@ -55,12 +77,18 @@ def apply(
 ) -> int:
     """Schedule the deletion of the keys in PLAN that have not changed since the review.
 
-    Asks for confirmation first. A rerun finishes what is left and schedules nothing twice.
+    Lists the keys and asks for confirmation first. --owner, --account and --region limit the run
+    to a part of the plan. A rerun finishes what is left and schedules nothing twice.
 
     Example: keysweep apply plan.json --ticket OPS-1234
     """
-    made = planfile.load(plan_path)
-    made.refuse_too_many()
+    whole = planfile.load(plan_path)
+    if digest is not None:
+        whole.refuse_other(digest)
+    whole.refuse_too_many()
+    made = whole.part(owners)
+    if left_out := len(whole.chosen) - len(made.chosen):
+        say(f"Left out by --owner: {count_keys(left_out)}.")
     demand_writable(html_path)
     accounts = Accounts(access, ClientSettings(made.policy.quota_share))
     path = journal_path or journal_stage.DEFAULT_PATH
@@ -70,7 +98,7 @@ def apply(
     for note in selected.notes:
         say(note)
     caller = caller_of(accounts, chosen)
-    if not history.left_open(made.digest):
+    if not any(arn in made.by_key for arn in history.left_open(made.digest)):
         apply_stage.refuse_expired(made, accounts.clock.now())
     if not chosen:
         _saved(html_path, lambda: page.of_results((), made, accounts.clock.now()))
@@ -82,6 +110,7 @@ def apply(
             left,
             lambda: rows_to_schedule(made.chosen, {*left}.__contains__, accounts.clock.now()),
             yes=yes,
+            listing=command_line("show", plan_path),
         )
     stop = Stop()
     with (
@@ -98,6 +127,9 @@ def apply(
             ticket=ticket,
             approved_by=approved_by,
             exceptions=made.exceptions,
+            owners=owners,
+            accounts=access.only,
+            regions=access.regions,
             keys=len(chosen),
         )
         results = apply_stage.apply(

@@ -13,7 +13,7 @@ from .. import journal as journal_stage
 from .. import planfile
 from ..aws import Access, Accounts, ClientSettings, select
 from ..cancel import Batch
-from ..findings import Results, candidates, is_cancel_candidate, read_results
+from ..findings import Results, candidates, is_cancel_candidate, named_keys, read_results
 from ..findings.s3 import S3Results
 from ..models import KeyArn
 from ..plan import Plan
@@ -21,13 +21,14 @@ from ..report.confirmation import rows_to_cancel
 from ..runner import Stop
 from . import DONE, INCOMPLETE
 from .cancellations import cancel_batches
-from .console import confirm, exit_code_at_end, print_results, say
+from .console import command_line, confirm, exit_code_at_end, print_results, say
 from .options import (
     access_options,
     command,
     format_option,
     journal_option,
     policy_option,
+    usage_errors,
     yes_option,
 )
 from .setup import caller_of, load_policy
@@ -52,7 +53,7 @@ from .setup import caller_of, load_policy
     "keys",
     multiple=True,
     metavar="ARN",
-    help="Cancel the deletion of this key; repeatable.",
+    help="Cancel the deletion of this key; @FILE: the keys of a file, one ARN a line; repeatable.",
 )
 @click.option(
     "--keep",
@@ -127,6 +128,7 @@ def cancel(
             cancel_stage.deletion_dates(ordered, accounts),
         ),
         yes=yes,
+        listing=_listing(plan_path, journals, any_way=any(ways)),
     )
     chosen = [
         Batch(path, sorted(filter(accounts.admits, some)), not any(ways))
@@ -147,13 +149,22 @@ def cancel(
     return exit_code_at_end(stop, written, code)
 
 
+def _listing(plan_path: Path | None, journals: tuple[Path, ...], *, any_way: bool) -> str:
+    """The command that lists the keys; empty for RESULTS and --key."""
+    if plan_path is not None:
+        return command_line("show", plan_path)
+    options = (part for path in journals for part in ("--journal", path))
+    return "" if any_way else command_line("status", *options)
+
+
 def _chosen(found: Results | None, made: Plan | None, keys: tuple[str, ...]) -> Collection[KeyArn]:
     """The keys from RESULTS, the plan or --key."""
     if found is not None:
         return candidates(found.findings, is_cancel_candidate)
     if made is not None:
         return frozenset(item.key_arn for item in made.chosen)
-    return {_key_arn(text) for text in keys}
+    with usage_errors():
+        return named_keys(keys)
 
 
 def _say_problems(found: Results | None) -> bool:
@@ -165,10 +176,3 @@ def _say_problems(found: Results | None) -> bool:
     for bad in found.unusable:
         say(f"{bad.source}, {bad.position}: {bad.problem}; the record was ignored")
     return bool(found.unusable)
-
-
-def _key_arn(text: str) -> KeyArn:
-    try:
-        return KeyArn.parse(text)
-    except ValueError as error:
-        raise click.UsageError(f"--key: {error}. Fix: copy the ARN from the plan or AWS") from error

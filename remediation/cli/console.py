@@ -5,10 +5,12 @@ The libraries that draw reports are imported on use, so that help and errors nee
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -31,14 +33,22 @@ def say(sentence: str) -> None:
     click.echo(f"keysweep: {printable(sentence)}", err=True)
 
 
+def command_line(command: str, *arguments: str | Path) -> str:
+    """A command of this program, for people to copy."""
+    return shlex.join(["keysweep", command, *map(str, arguments)])
+
+
 def confirm(
     action: str,
     keys: Sequence[KeyArn],
     rows: Callable[[], Sequence[KeyRow]],
     *,
     yes: bool,
+    listing: str,
 ) -> None:
     """List the keys and ask before AWS is changed; `rows` is called only for a terminal.
+
+    `listing` is the command that lists them if there are too many.
 
     Raises Refused after a no, and BadInput without a terminal.
     """
@@ -52,7 +62,7 @@ def confirm(
         raise BadInput(f"{question} There is no terminal to ask on. Fix: add --yes")
     from ..report import confirmation, render
 
-    render.terminal(confirmation.of_confirmation(rows()), sys.stderr)
+    render.terminal(confirmation.of_confirmation(rows(), listing), sys.stderr)
     if not click.confirm(question, err=True):
         raise Refused("Cancelled. Nothing was changed.")
 

@@ -24,7 +24,7 @@ from ..report.confirmation import rows_to_cancel
 from ..runner import Stop
 from . import DONE, INCOMPLETE
 from .cancellations import cancel_batches
-from .console import confirm, exit_code_at_end, print_report, progress, say
+from .console import command_line, confirm, exit_code_at_end, print_report, progress, say
 from .options import (
     access_options,
     command,
@@ -124,7 +124,17 @@ def guard(
     chosen = guard_stage.to_cancel(rows, history, batches, follow_ups, other) if cancels else ()
     if chosen:
         tag = policy.protected_tag if keep else None
-        rows, code = _cancel(rows, chosen, accounts, history, planned, tag, yes=yes, code=code)
+        rows, code = _cancel(
+            rows,
+            chosen,
+            accounts,
+            history,
+            planned,
+            tag,
+            yes=yes,
+            code=code,
+            listing=command_line("guard") if plan_path is None else command_line("show", plan_path),
+        )
     _print(rows, history, form)
     return code
 
@@ -139,6 +149,7 @@ def _cancel(
     *,
     yes: bool,
     code: int,
+    listing: str,
 ) -> tuple[tuple[GuardRow, ...], int]:
     """Cancel deletions after confirmation; the rows with their results, and the exit code."""
     keys = sorted(arn for batch in batches for arn in batch.keys)
@@ -149,6 +160,7 @@ def _cancel(
         keys,
         lambda: rows_to_cancel(keys, history.keys, planned, dates),
         yes=yes,
+        listing=listing,
     )
     stop = Stop()
     done, written = cancel_batches(

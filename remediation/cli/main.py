@@ -26,6 +26,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "path": "Print the folder of checks to pass to a scanner.",
     "plan": "Evaluate the keys in scanner results and write a plan.",
     "policy": "Check a decision policy and show its effect.",
+    "show": "Show a saved plan, without access to AWS.",
     "status": "Show the current state of the keys in a journal.",
     "verify": "Test that the installed scanners run the checks.",
 }

@@ -6,7 +6,8 @@ import logging
 import re
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial, wraps
 from importlib.metadata import version
 from pathlib import Path
@@ -16,9 +17,9 @@ import click
 
 from .. import diagnostics
 from .. import journal as journal_stage
-from ..aws import Access
-from ..aws.accounts import SESSION_NAME
-from ..errors import KeysweepError, Unexpected
+from ..access import SESSION_NAME, Access
+from ..errors import BadInput, KeysweepError, Unexpected
+from ..models import UNKNOWN
 from ..parameters import DIAGNOSTICS
 from .argparse_command import parameter
 
@@ -124,21 +125,8 @@ def access_options(command: Decorated) -> Decorated:
         _access_option(
             "--profile", metavar="NAME", help="Profile of the AWS configuration to use."
         ),
-        _access_option(
-            "--region",
-            "regions",
-            multiple=True,
-            metavar="NAME",
-            help="Limit the run to keys of this Region; repeatable.",
-        ),
-        _access_option(
-            "--account",
-            "accounts",
-            multiple=True,
-            metavar="ID",
-            callback=_account_ids,
-            help="Limit the run to this account; repeatable.",
-        ),
+        region_option,
+        account_option,
         _access_option(
             "--role-session-name",
             metavar="NAME",
@@ -185,6 +173,35 @@ def _account_ids(
     return values
 
 
+region_option = _access_option(
+    "--region",
+    "regions",
+    multiple=True,
+    metavar="NAME",
+    help="Limit the run to keys of this Region; repeatable.",
+)
+
+
+account_option = _access_option(
+    "--account",
+    "accounts",
+    multiple=True,
+    metavar="ID",
+    callback=_account_ids,
+    help="Limit the run to this account; repeatable.",
+)
+
+
+owner_option = click.option(
+    "--owner",
+    "owners",
+    multiple=True,
+    metavar="NAME",
+    help="Limit the run to keys of this owner, as the plan names it; repeatable. "
+    f"{UNKNOWN}: keys without an owner.",
+)
+
+
 def format_option(*names: str) -> Callable[[Decorated], Decorated]:
     return click.option(
         "--format",
@@ -206,6 +223,15 @@ def journal_option(*, many: bool = False, use: str = "") -> Callable[[Decorated]
         metavar="FILE",
         help=f"{use}  [default: {journal_stage.DEFAULT_PATH}]",
     )
+
+
+@contextmanager
+def usage_errors() -> Iterator[None]:
+    """Let the value of an option that cannot be used name the command's help."""
+    try:
+        yield
+    except BadInput as error:
+        raise click.UsageError(str(error)) from error
 
 
 def policy_option(

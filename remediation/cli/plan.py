@@ -17,7 +17,7 @@ from ..aws import Access, Accounts, ClientSettings
 from ..errors import KeysweepError
 from ..escape import printable
 from ..files import demand_writable, write_private
-from ..findings import read_results
+from ..findings import read_results, results_of_keys
 from ..findings.s3 import S3Results
 from ..iac import read_code
 from ..interrupt import at_once
@@ -34,6 +34,7 @@ from .options import (
     format_option,
     html_option,
     policy_option,
+    usage_errors,
 )
 from .setup import load_policy, new_collector
 
@@ -65,7 +66,15 @@ def _out_of(arguments: Sequence[str]) -> Path:
 
 
 @command(cls=PlanCommand)
-@click.argument("results", nargs=-1, required=True, metavar="RESULTS...")
+@click.argument("results", nargs=-1, metavar="[RESULTS...]")
+@click.option(
+    "--key",
+    "keys",
+    multiple=True,
+    metavar="ARN",
+    help="Evaluate this key, without scanner results; @FILE: the keys of a file, one ARN a line; "
+    "repeatable.",
+)
 @policy_option(beside_a_plan=False)
 @click.option(
     "--out",
@@ -129,6 +138,7 @@ def _out_of(arguments: Sequence[str]) -> Path:
 @format_option(*ALL_FORMATS)
 def plan(
     results: tuple[str, ...],
+    keys: tuple[str, ...],
     policy_path: Path | None,
     out: Path,
     pending_window_days: int | None,
@@ -142,7 +152,8 @@ def plan(
     access: Access,
     form: str,
 ) -> int:
-    """Evaluate the keys in scanner RESULTS and write a plan to review. Changes nothing in AWS.
+    """Evaluate the keys in scanner RESULTS, or those named with --key, and write a plan to review.
+    Changes nothing in AWS.
 
     RESULTS are files or folders of Prowler and Checkov JSON, s3://bucket/prefix from Prowler's
     --output-bucket (the newest run of each account), or - for standard input. Checkov findings
@@ -151,13 +162,17 @@ def plan(
     Example: keysweep plan output/ --out plan.json
     """
     former = planfile.set_aside(out)
+    if bool(results) == bool(keys):
+        raise click.UsageError("give either RESULTS or --key, for example: keysweep plan output/")
+    with usage_errors():
+        named = results_of_keys(keys) if keys else None
     if since_path == out and former is not None:
         since_path = former
     policy = load_policy(policy_path, pending_window_days, max_keys)
     since = planfile.load(since_path) if since_path is not None else None
     demand_writable(html_path)
     accounts = Accounts(access, ClientSettings(policy.quota_share))
-    found = read_results(results, sys.stdin.buffer, S3Results(accounts).find)
+    found = named or read_results(results, sys.stdin.buffer, S3Results(accounts).find)
     with at_once(), progress("reading evidence") as step:
         code = read_code(states, stacks, accounts)
         collector = new_collector(accounts, cloudtrail_lake, step=step)

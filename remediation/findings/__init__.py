@@ -1,12 +1,14 @@
 """Read findings from the JSON results of Prowler and Checkov, which are recognised by content.
 
-`read_results` reads files, and results in S3. `candidates` selects keys by findings, with
+`read_results` reads files, and results in S3; `results_of_keys` takes keys that a person names.
+`candidates` selects keys by findings, with
 `is_plan_candidate` or `is_cancel_candidate`. A finding only makes a candidate, and is never a basis
 for action.
 """
 
 from __future__ import annotations
 
+from .named import named_keys, results_of_keys
 from .read import STDIN, Results, read_results
 from .selection import candidates, is_cancel_candidate, is_plan_candidate, newest_by_key
 
@@ -16,6 +18,8 @@ __all__ = [
     "candidates",
     "is_cancel_candidate",
     "is_plan_candidate",
+    "named_keys",
     "newest_by_key",
     "read_results",
+    "results_of_keys",
 ]

@@ -13,7 +13,12 @@ BUILT_IN: Final = "kms_cmk_are_used"
 KEYSWEEP_IN_CODE: Final = "CKV_KEYSWEEP_001"
 """Keysweep's own Checkov check."""
 
-PLAN_CHECKS: Final = frozenset({KEYSWEEP, BUILT_IN, KEYSWEEP_IN_CODE, "CKV_AWS_227"})
+KEY_OPTION: Final = "--key"
+"""Stands for a check where a person named the key. No scanner has a check of this id."""
+
+_SCANNED: Final = frozenset({KEYSWEEP, BUILT_IN, KEYSWEEP_IN_CODE, "CKV_AWS_227"})
+
+PLAN_CHECKS: Final = _SCANNED | {KEY_OPTION}
 """If they fail, the key is a candidate for deletion."""
 
 CANCEL_CHECKS: Final = frozenset(
@@ -21,4 +26,4 @@ CANCEL_CHECKS: Final = frozenset(
 )
 """If they fail, the key is a candidate for cancelling its deletion."""
 
-ACTED_ON: Final = PLAN_CHECKS | CANCEL_CHECKS
+ACTED_ON: Final = _SCANNED | CANCEL_CHECKS

@@ -41,6 +41,12 @@ class RunLine:
     """Approver, from `--approved-by`."""
     exceptions: tuple[AppliedException, ...] | None = None
     """Exceptions of the policy on which keys of this run rest; only with `apply`."""
+    owners: tuple[str, ...] | None = None
+    """Owners to which the run was limited, from `--owner`; only with `apply`."""
+    accounts: tuple[str, ...] | None = None
+    """Accounts to which it was limited, from `--account`; only with `apply`."""
+    regions: tuple[str, ...] | None = None
+    """Regions to which it was limited, from `--region`; only with `apply`."""
     follow_ups: tuple[str, ...] | None = None
     """Operations that follow each cancellation of this run: TagResource with `--keep`, EnableKey
     with `--enable`."""

@@ -106,12 +106,16 @@ class Journal:
         ticket: str | None = None,
         approved_by: str | None = None,
         exceptions: Iterable[AppliedException] = (),
+        owners: Iterable[str] = (),
+        accounts: Iterable[str] = (),
+        regions: Iterable[str] = (),
         follow_ups: Iterable[str] = (),
         keys: int = 0,
     ) -> None:
         """Write the first line of this run, after closing off a torn line.
 
-        `exceptions` are those on which keys of the run rest.
+        `exceptions` are those on which keys of the run rest. `owners`, `accounts` and `regions`
+        are the part of the plan to which the run is limited.
 
         Raises BadInput when it cannot be written, or the disk has no room for this many keys.
         """
@@ -125,6 +129,9 @@ class Journal:
             ticket=ticket,
             approved_by=approved_by,
             exceptions=tuple(self._exceptions) or None,
+            owners=tuple(sorted(owners)) or None,
+            accounts=tuple(sorted(accounts)) or None,
+            regions=tuple(sorted(regions)) or None,
             follow_ups=tuple(sorted(follow_ups)) or None,
         )
         try:

@@ -31,12 +31,21 @@ from .references import (
     Reference,
     References,
 )
-from .verdicts import AppliedException, FindingRecord, Hold, PlanItem, PlanSummary, VerdictKind
+from .verdicts import (
+    UNKNOWN,
+    AppliedException,
+    FindingRecord,
+    Hold,
+    PlanItem,
+    PlanSummary,
+    VerdictKind,
+)
 
 __all__ = [
     "PENDING_DELETION",
     "PIECES",
     "SLIM",
+    "UNKNOWN",
     "Absences",
     "AbsentService",
     "AccountRegion",

@@ -53,10 +53,10 @@ class CodeLocation(Model):
 class Finding:
     """A scanner record about a key, or code that declares one. It only makes a candidate."""
 
-    scanner: Literal["prowler", "checkov"]
-    """Scanner that wrote the record."""
+    scanner: Literal["prowler", "checkov", "none"]
+    """Scanner that wrote the record; `none`: a person named the key with `--key`."""
     check_id: str
-    """Id of the check, such as `kms_cmk_not_disabled` or `CKV_KEYSWEEP_001`."""
+    """Id of the check, such as `kms_cmk_not_disabled` or `CKV_KEYSWEEP_001`, or `--key`."""
     status: FindingStatus
     """Result of the check."""
     source: str
@@ -101,13 +101,14 @@ class ResultsSource(Model):
     """A results document that was read."""
 
     path: str
-    """Path as passed or found in a folder, `s3://BUCKET/KEY`, or `-` (standard input)."""
+    """Path as passed or found in a folder, `s3://BUCKET/KEY`, `-` (standard input), or `--key` or
+    `@FILE` for keys that a person named."""
     sha256: str
     """SHA-256 digest of its content, hexadecimal."""
     format: str
     """Format, such as `Prowler OCSF` or `Checkov JSON`; `Security Hub` with other products'
-    findings only, and `no records` without any."""
+    findings only, `no records` without any, and `key ARNs` for keys that a person named."""
     scanner: str
-    """`prowler` or `checkov`; empty without records."""
+    """`prowler`, `checkov`, or `none` for keys that a person named; empty without records."""
     findings: int
-    """Number of records of supported checks, with any status."""
+    """Number of records of supported checks, with any status, or of keys."""

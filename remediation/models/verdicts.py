@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import Field
 
@@ -12,6 +12,9 @@ from .evidence import Evidence
 from .findings import CodeLocation
 from .keys import KeyArn
 from .references import CoverageGap
+
+UNKNOWN: Final = "unknown"
+"""The word of every report for what is not known."""
 
 
 class Hold(Model):
@@ -61,17 +64,26 @@ class FindingRecord(Model):
     """A finding in a plan."""
 
     scanner: str
-    """`prowler` or `checkov`."""
+    """`prowler`, `checkov`, or `none`: a person named the key with `--key`."""
     check_id: str
-    """Id of the check, such as `kms_cmk_not_disabled` or `CKV_KEYSWEEP_001`."""
+    """Id of the check, such as `kms_cmk_not_disabled` or `CKV_KEYSWEEP_001`, or `--key`."""
     source: str
-    """Results file, as passed on the command line (`-`: standard input)."""
+    """Results file, as passed on the command line (`-`: standard input); `--key` or `@FILE` for a
+    key that a person named."""
     position: str
-    """Position in the source, such as `record 3`."""
+    """Position in the source, such as `record 3` or `line 3`."""
     time: Time | None = None
-    """Time of the scan; None for Checkov records."""
+    """Time of the scan; None for Checkov records and named keys."""
     code: CodeLocation | None = None
-    """Declaration of the key in code; None for Prowler records."""
+    """Declaration of the key in code; only for Checkov records."""
+
+    @property
+    def named_by(self) -> str:
+        """What made the key a candidate, as text."""
+        source = f"{self.source}, {self.position}"
+        if self.scanner == "none":
+            return source if self.source == self.check_id else f"{self.check_id} {source}"
+        return f"{self.scanner} {self.check_id}: {source}"
 
 
 class PlanItem(Model):
@@ -101,6 +113,11 @@ class PlanItem(Model):
     """Evidence about the key. `apply` reads it again and compares."""
     findings: tuple[FindingRecord, ...] = ()
     """Findings that made it a candidate."""
+
+    @property
+    def owner_name(self) -> str:
+        """The owner, or the word for an unknown one."""
+        return self.owner or UNKNOWN
 
     @property
     def rests_on_exceptions(self) -> bool:

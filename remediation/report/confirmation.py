@@ -80,8 +80,11 @@ def _row_to_cancel(
     )
 
 
-def of_confirmation(rows: Sequence[KeyRow]) -> Report:
-    """The keys, or more than MOST_LISTED of them by account, the costliest account first."""
+def of_confirmation(rows: Sequence[KeyRow], listing: str = "") -> Report:
+    """The keys, or more than MOST_LISTED of them by account, the costliest account first.
+
+    `listing` is the command that lists them all.
+    """
     resting = [row for row in rows if row.exceptions]
     others = [row for row in rows if not row.exceptions]
     tables = []
@@ -89,7 +92,8 @@ def of_confirmation(rows: Sequence[KeyRow]) -> Report:
         tables.append(_keys("Exceptions of the policy", resting, with_exceptions=True))
     if others:
         tables.append(_keys("No exceptions" if resting else "", others, with_exceptions=False))
-    return Report(tuple(tables), ())
+    summed = max(len(resting), len(others)) > MOST_LISTED
+    return Report(tuple(tables), (f"List every key with: {listing}",) if summed and listing else ())
 
 
 def _keys(heading: str, rows: Sequence[KeyRow], *, with_exceptions: bool) -> Table:

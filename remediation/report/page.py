@@ -6,11 +6,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from ..models import AccountRegion, AppliedException, KeyResult, Outcome, VerdictKind
 from ..plan import LIMITS, Plan
-from ..status import Status, StatusRow
 from .evidence_words import moment
 from .view import (
     FIRST_REASONS,
@@ -29,6 +28,9 @@ from .view import (
     plan_view,
     status_row,
 )
+
+if TYPE_CHECKING:  # it imports AWS's libraries
+    from ..status import Status, StatusRow
 
 MOST_KEYS: Final = 1000
 """Keys in one group of a page, so that a browser can scroll it; the other formats have all."""
@@ -129,8 +131,8 @@ _SECTIONS: Final = {
 }
 
 
-def of_plan(plan: Plan) -> Page:
-    """The page of a plan: to be reviewed before `apply`."""
+def of_plan(plan: Plan, part: str = "") -> Page:
+    """The page of a plan, or of a part of one: to be reviewed before `apply`."""
     view = plan_view(plan, most=MOST_KEYS, most_changes=None, evidence=True)
     chosen, held = view.sums[VerdictKind.SCHEDULE], view.sums[VerdictKind.HOLD]
     saved = chosen.monthly_cost_usd
@@ -143,6 +145,7 @@ def of_plan(plan: Plan) -> Page:
             ("Made", moment(plan.created_at)),
             ("Expires", moment(plan.expires_at)),
             ("Digest", plan.digest),
+            *((("Shown", part),) if part else ()),
             ("Results", ", ".join(source.path for source in plan.sources) or "none"),
         ),
         figures=(

@@ -5,14 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from ..guard import GuardRow
-from ..journal import History
 from ..models import KeyResult, Outcome, VerdictKind
 from ..plan import Plan
-from ..policy_view import PolicyView
-from ..status import Status, StatusRow
 from .evidence_words import moment
 from .gap_rows import GapRow, services_text
 from .view import (
@@ -37,6 +33,12 @@ from .view import (
     status_row,
 )
 
+if TYPE_CHECKING:  # they import AWS's libraries
+    from ..guard import GuardRow
+    from ..journal import History
+    from ..policy_view import PolicyView
+    from ..status import Status, StatusRow
+
 MANY_ALIKE = 3
 """Print a reason shared by this many keys once."""
 
@@ -51,8 +53,11 @@ class Report:
     """Lines before the tables: what left the run incomplete."""
 
 
-def of_plan(plan: Plan, *, every_key: bool = False) -> Report:
-    """A plan: the keys to schedule, the keys on hold and why, the keys to skip."""
+def of_plan(plan: Plan, *, every_key: bool = False, part: str = "") -> Report:
+    """A plan: the keys to schedule, the keys on hold and why, the keys to skip.
+
+    `part` says which part of a plan it is.
+    """
     most = None if every_key else READABLE_ROWS
     view = plan_view(plan, most=most, most_changes=most)
     notes = _Notes(view.messages)
@@ -82,7 +87,15 @@ def of_plan(plan: Plan, *, every_key: bool = False) -> Report:
     ]
     if len(plan.unmapped) > READABLE_ROWS and not every_key:
         lines.append("More findings of code lead to no live key: --format csv lists all.")
-    return Report(tuple(tables), (*lines, *view.notices, *plan.limits), head=plan.unread_accounts)
+    lines += [
+        *view.notices,
+        *plan.limits,
+        f"Made {moment(plan.created_at)}, expires {moment(plan.expires_at)}.",
+        f"Digest: {plan.digest}",
+    ]
+    return Report(
+        tuple(tables), tuple(lines), head=(*((part,) if part else ()), *plan.unread_accounts)
+    )
 
 
 _HEADINGS: Final = {

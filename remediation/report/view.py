@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from ..guard import GuardRow
 from ..models import (
+    UNKNOWN,
     AppliedException,
     CoverageGap,
     KeyArn,
@@ -26,9 +26,12 @@ from ..models import (
 )
 from ..plan import Plan
 from ..plan_diff import KeyDiff, PlanDiff
-from ..status import StatusRow
 from .evidence_words import Lines, in_words
 from .gap_rows import GapRow, gap_rows
+
+if TYPE_CHECKING:  # they import AWS's libraries
+    from ..guard import GuardRow
+    from ..status import StatusRow
 
 READABLE_ROWS = 60
 """Larger tables are grouped or cut for people; JSON, CSV and the plan have every key."""
@@ -127,9 +130,7 @@ def plan_row(
     """A key of a plan, for pages with its evidence."""
     evidence_lines: tuple[Lines, ...] = ()
     if evidence:
-        candidates = tuple(
-            f"{one.scanner} {one.check_id}: {one.source}, {one.position}" for one in item.findings
-        )
+        candidates = tuple(one.named_by for one in item.findings)
         evidence_lines = (
             *in_words(item.evidence),
             *((("Named by", candidates),) if candidates else ()),
@@ -393,10 +394,6 @@ def applied_view(results: Iterable[KeyResult], plan: Plan, most: int) -> Results
 
 
 # --- parts -------------------------------------------------------------------------------------
-
-
-UNKNOWN: Final = "unknown"
-"""The word of every report for what is not known."""
 
 
 def money(dollars: float | None) -> str:

@@ -31,8 +31,8 @@ def _check(evidence: Evidence, policy: Policy, now: datetime) -> Iterator[str]:
 RULE = Rule(
     id="stale-finding",
     sentence=(
-        "Old results may no longer be true. Checkov's results have no time, so this rule does not "
-        "apply to them."
+        "Old results may no longer be true. Checkov's results and keys named with `--key` have no "
+        "time, so this rule does not apply to them."
     ),
     clears="Run the scanner again, and plan from the new results.",
     needs=(),

@@ -26,6 +26,9 @@ HEAD = """\
 
 This page is for anyone who wants to know which result files `keysweep` reads.
 
+To plan without a scanner, name the keys: `keysweep plan --key ARN`, or `--key @FILE` with one ARN a
+line.
+
 Each row is a real file that a scanner wrote about the same small test account
 (`tests/fixtures/results`), as Keysweep reads it. Keysweep refuses some formats with exit code 2,
 and then uses nothing from the file.
