@@ -28,10 +28,11 @@ def of_examination(found: Examination) -> Report:
     untried = {call for one in found.account_regions for call in one.untried}
     places = len(found.account_regions)
     held = sum(any(row.decided_until is None for row in one.rows) for one in found.account_regions)
+    examined = "1 account-Region" if places == 1 else f"{places} account-Regions"
     lines = [
-        f"{held} of {places} account-Regions have an answer that holds keys."
+        f"Answers hold keys in {held} of {examined}."
         if held
-        else f"No answer holds keys in {places} account-Regions.",
+        else f"No answer holds keys in {examined}.",
         *(f"Ends soon: {one.what} in {one.list}, on {one.until}." for one in found.ending),
     ]
     if untried:
