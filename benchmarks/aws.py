@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from .estate import REGIONS, Estate, access_key
+from .scenario import REGIONS, Scenario, access_key
 
 REGION = REGIONS[0]
 
@@ -53,20 +53,20 @@ class Aws(AbstractContextManager["Aws"]):
 
     def set_up(
         self,
-        estate: Estate,
+        scenario: Scenario,
         *,
         latency: float = 0.0,
         quotas: bool = False,
         fresh: bool = True,
     ) -> None:
         """Begin a new count. `latency` in seconds; `fresh`: all keys are as they were at first."""
-        wish = {
+        order = {
             "latency": latency,
             "quotas": quotas,
-            "estate": asdict(estate),
+            "scenario": asdict(scenario),
             "fresh": fresh,
         }
-        self._ask("POST", "/control", wish)
+        self._ask("POST", "/control", order)
 
     def counts(self) -> Counts:
         """The counts since the last `set_up`."""
@@ -87,9 +87,9 @@ class Aws(AbstractContextManager["Aws"]):
             "NO_PROXY": "127.0.0.1",
         }
 
-    def _ask(self, method: str, path: str, wish: object = None) -> Any:
+    def _ask(self, method: str, path: str, order: object = None) -> Any:
         connection = http.client.HTTPConnection("127.0.0.1", self.port)
-        connection.request(method, path, None if wish is None else json.dumps(wish))
+        connection.request(method, path, None if order is None else json.dumps(order))
         answer = json.loads(connection.getresponse().read())
         connection.close()
         return answer

@@ -1,7 +1,7 @@
 """A light AWS for measuring: python -m benchmarks.aws_server, which prints its port.
 
 Answers are made by hand, from the ARN that is asked about: KMS and STS, and an empty account for
-everything else, an empty event history too. Each answer waits as long as it is told to; AWS's
+everything else, an empty event history too. Each answer waits as long as it is set to; AWS's
 quotas can be switched on; every request is counted by operation. One thread in one process: it must
 stay well above what is measured with it, and `bench_server` measures that.
 
@@ -24,7 +24,7 @@ from typing import Any, Final
 from urllib.parse import parse_qs
 from xml.sax.saxutils import escape
 
-from .estate import REGIONS, Estate, account_of_access_key, place_of
+from .scenario import REGIONS, Scenario, account_of_access_key, account_region_of
 
 QUOTAS: Final = {
     "kms:CancelKeyDeletion": 5,
@@ -64,7 +64,7 @@ class Setting:
     latency: float = 0.0
     """Seconds that every answer waits."""
     quotas: bool = False
-    estate: Estate = field(default_factory=Estate)
+    scenario: Scenario = field(default_factory=Scenario)
 
 
 @dataclass
@@ -83,10 +83,10 @@ class World:
     in_flight: int = 0
     most_in_flight: int = 0
 
-    def control(self, wish: dict[str, Any]) -> None:
+    def control(self, order: dict[str, Any]) -> None:
         """Take a setting, and begin a new count; keys keep their states unless `fresh`."""
-        self.setting = Setting(wish["latency"], wish["quotas"], Estate(**wish["estate"]))
-        if wish["fresh"]:
+        self.setting = Setting(order["latency"], order["quotas"], Scenario(**order["scenario"]))
+        if order["fresh"]:
             self.pending.clear()
         for counter in (self.counts, self.throttled, self.most):
             counter.clear()
@@ -94,7 +94,7 @@ class World:
         self.seconds.clear()
         self.most_in_flight = self.in_flight
 
-    def told(self) -> dict[str, Any]:
+    def report(self) -> dict[str, Any]:
         """The counts, as JSON."""
         return {
             "requests": dict(self.counts),
@@ -157,7 +157,7 @@ class Connection(asyncio.Protocol):
         if head.startswith((b"POST /control", b"GET /counts")):
             if head.startswith(b"POST"):
                 world.control(json.loads(body))
-            self._transport.write(_message(200, JSON, json.dumps(world.told()).encode()))
+            self._transport.write(_message(200, JSON, json.dumps(world.report()).encode()))
             return
         answer = _message(*answer_to(world, head, body))
         if not world.setting.latency:
@@ -256,7 +256,7 @@ def _arn(account: str, region: str, asked: dict[str, Any]) -> str:
 
 
 def _list_keys(world: World, account: str, region: str, asked: dict[str, Any]) -> Answer:
-    ids = world.setting.estate.key_ids(account, region)
+    ids = world.setting.scenario.key_ids(account, region)
     start, size = int(asked.get("Marker", 0)), asked.get("Limit", 100)
     page = ids[start : start + size]
     more = start + size < len(ids)
@@ -271,7 +271,7 @@ def _describe_key(world: World, account: str, region: str, asked: dict[str, Any]
     until = world.pending.get(arn)
     state: dict[str, Any] = {"KeyState": "PendingDeletion", "DeletionDate": until}
     if until is None:
-        state = {"KeyState": "Disabled" if world.setting.estate.is_disabled(arn) else "Enabled"}
+        state = {"KeyState": "Disabled" if world.setting.scenario.is_disabled(arn) else "Enabled"}
     return _said(
         {
             "KeyMetadata": {
@@ -295,7 +295,7 @@ def _describe_key(world: World, account: str, region: str, asked: dict[str, Any]
 
 
 def _list_resource_tags(world: World, account: str, region: str, asked: dict[str, Any]) -> Answer:
-    kept = world.setting.estate.is_kept(_arn(account, region, asked))
+    kept = world.setting.scenario.is_kept(_arn(account, region, asked))
     tags = [{"TagKey": "keysweep:keep", "TagValue": "yes"}] if kept else []
     return _said({"Tags": tags, "Truncated": False})
 
@@ -366,30 +366,30 @@ def _form(
     world: World, service: str, operation: str, account: str, form: dict[str, list[str]]
 ) -> str:
     if service == "ec2":
-        told = ""
+        answer = ""
         if operation == "DescribeRegions":
-            enabled = REGIONS[: world.setting.estate.regions]
-            told = "".join(
+            enabled = REGIONS[: world.setting.scenario.regions]
+            answer = "".join(
                 f"<item><regionName>{name}</regionName>"
                 "<optInStatus>opt-in-not-required</optInStatus></item>"
                 for name in enabled
             )
-            told = f"<regionInfo>{told}</regionInfo>"
-        return f"<{operation}Response><requestId>0</requestId>{told}</{operation}Response>"
-    told = ""
+            answer = f"<regionInfo>{answer}</regionInfo>"
+        return f"<{operation}Response><requestId>0</requestId>{answer}</{operation}Response>"
+    answer = ""
     if operation == "GetCallerIdentity":
         arn = f"arn:aws:iam::{account}:user/operator"
-        told = f"<Arn>{arn}</Arn><UserId>AIDAOPERATOR</UserId><Account>{account}</Account>"
+        answer = f"<Arn>{arn}</Arn><UserId>AIDAOPERATOR</UserId><Account>{account}</Account>"
     elif operation == "AssumeRole":
-        entered = place_of(form["RoleArn"][0])[0]
+        entered = account_region_of(form["RoleArn"][0])[0]
         until = datetime.fromtimestamp(time.time() + 3600, UTC).isoformat()
-        told = (
+        answer = (
             f"<Credentials><AccessKeyId>ASIA{entered}</AccessKeyId><SecretAccessKey>s"
             "</SecretAccessKey><SessionToken>t</SessionToken><Expiration>"
             f"{escape(until)}</Expiration></Credentials>"
         )
     return (
-        f"<{operation}Response><{operation}Result>{told}</{operation}Result>"
+        f"<{operation}Response><{operation}Result>{answer}</{operation}Result>"
         f"<ResponseMetadata><RequestId>0</RequestId></ResponseMetadata></{operation}Response>"
     )
 

@@ -45,7 +45,7 @@ class Empty(BaseResourceCheck):
 for number in (1, 2):
     Empty(f"CKV_EMPTY_{number}")
 """
-"""What two checks cost that judge nothing: Checkov's own work for their records."""
+"""Cost of two checks that evaluate nothing: Checkov's own work for their records."""
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from typing import Final
 
 from .aws import Aws, Counts
 from .environments import program, version
-from .estate import REGIONS, Estate
 from .process import Run, run
+from .scenario import REGIONS, Scenario
 from .table import Row, seconds
 
 LATENCY: Final = 0.04
@@ -68,7 +68,7 @@ class _Scan:
 
     def one(self, check: str, keys: int) -> None:
         """One scan."""
-        self._aws.set_up(Estate(1, 1, keys, disabled_one_in=10), latency=LATENCY)
+        self._aws.set_up(Scenario(1, 1, keys, disabled_one_in=10), latency=LATENCY)
         words = ("aws", "-c", check, "-f", REGIONS[0], "-M", "json-ocsf", "-b")
         taken = run(
             [program("prowler", "prowler"), *words, "-o", self._folder / "output"],
@@ -92,7 +92,7 @@ class _Scan:
         taken = self.runs.get((check, keys))
         return median(map(figure, taken)) if taken else 0.0
 
-    def _told(self, check: str, keys: int) -> str:
+    def _figures(self, check: str, keys: int) -> str:
         cpu = self._median(check, keys, lambda one: one.cpu)
         rss = self._median(check, keys, lambda one: one.rss)
         requests = self.counts[check, keys].of("kms")
@@ -114,8 +114,8 @@ class _Scan:
             Row(
                 "scan at 40 ms an answer, beyond start-up",
                 keys,
-                self._told(OURS, keys),
-                self._told(THEIRS, keys),
+                self._figures(OURS, keys),
+                self._figures(THEIRS, keys),
                 ratio,
                 "≥ 50" if fifty else "",
                 ratio >= 50 if fifty else None,
@@ -147,7 +147,7 @@ class _Scan:
             Row(
                 f"scan of {many // few} times the keys: time over {many // few} times the time",
                 many,
-                self._told(OURS, many),
+                self._figures(OURS, many),
                 "",
                 growth,
                 "≤ 1.10: linear",

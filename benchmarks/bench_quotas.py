@@ -10,8 +10,8 @@ from typing import Final
 
 from .aws import Aws
 from .environments import version
-from .estate import Estate
 from .process import Run
+from .scenario import Scenario
 from .scene import STATE_ALONE, Scene
 from .table import Row, seconds
 
@@ -74,7 +74,7 @@ def versions() -> dict[str, str]:
 
 
 class _Measured:
-    """One command on one estate, several times, with AWS's quotas."""
+    """One command on one scenario, several times, with AWS's quotas."""
 
     def __init__(
         self,
@@ -92,8 +92,8 @@ class _Measured:
         self.throttled = 0
         self.floor = 0.0
         self._kept = tempfile.TemporaryDirectory()
-        estate = Estate(*connections, keys)
-        self.scene = Scene(aws, Path(self._kept.name), estate, latency=LATENCY)
+        scenario = Scenario(*connections, keys)
+        self.scene = Scene(aws, Path(self._kept.name), scenario, latency=LATENCY)
         self.scene.policy(lifted=exceptions, share=share)
 
     def prepare(self) -> None:
@@ -103,7 +103,7 @@ class _Measured:
 
     @property
     def total(self) -> int:
-        """Keys of all places."""
+        """Keys of all account-Regions."""
         return self.keys * self.connections[0] * self.connections[1]
 
     def plan(self) -> None:
@@ -137,8 +137,8 @@ class _Measured:
         """Seconds of the whole process."""
         return median(run.wall for run in self.runs)
 
-    def told(self) -> str:
-        """The figures of ours."""
+    def figures(self) -> str:
+        """Figures of Keysweep."""
         run = self.runs[-1]
         requests = sum(self.scene.counts.requests.values())
         return (
@@ -152,7 +152,7 @@ class _Measured:
         return Row(
             f"{what}: one account-Region",
             self.total,
-            self.told(),
+            self.figures(),
             f"floor {seconds(self.floor)}",
             part,
             "≥ 0.90 of the floor, none throttled",
@@ -180,7 +180,7 @@ def _both(what: str, one: _Measured, twenty: _Measured) -> list[Row]:
         Row(
             f"{what}: twenty account-Regions",
             twenty.total,
-            twenty.told(),
+            twenty.figures(),
             f"one: {seconds(one.wall)}",
             longer,
             "≤ 1.10 of one's time, none throttled",
@@ -192,7 +192,7 @@ def _both(what: str, one: _Measured, twenty: _Measured) -> list[Row]:
 def _mostly_held(aws: Aws, keys: int) -> Row:
     """A plan where 19 of 20 keys have the tag that protects."""
     with tempfile.TemporaryDirectory() as name:
-        scene = Scene(aws, Path(name), Estate(1, 1, keys, kept=19), latency=LATENCY)
+        scene = Scene(aws, Path(name), Scenario(1, 1, keys, kept=19), latency=LATENCY)
         scene.policy()
         scene.plan(quotas=True)
         asked = scene.counts.requests

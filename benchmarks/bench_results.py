@@ -149,9 +149,9 @@ def _growing(runs: int, files: dict[int, Path], ours_in: dict[int, int]) -> list
     cost = {}
     rows = []
     for (size, file), of_size in zip(files.items(), taken, strict=True):
-        told = [_told(one.out, one.rss, ours_in[size]) for one in of_size]
+        answer = [_taken(one.out, one.rss, ours_in[size]) for one in of_size]
         length = file.stat().st_size / MEGABYTE
-        cost[size] = median(one.cpu for one in told) / length
+        cost[size] = median(one.cpu for one in answer) / length
         rate, rss = 1 / cost[size], middle(of_size, lambda one: one.rss)
         largest = size == max(files)
         rows.append(
@@ -181,7 +181,7 @@ def _growing(runs: int, files: dict[int, Path], ours_in: dict[int, int]) -> list
 def _beside(runs: int, file: Path, ours_in: int) -> list[Row]:
     length = file.stat().st_size / MEGABYTE
     ours, *peers = (
-        [_told(one.out, one.rss, ours_in) for one in runs_of_one]
+        [_taken(one.out, one.rss, ours_in) for one in runs_of_one]
         for runs_of_one in interleaved(
             runs, partial(_ours, file), *(partial(_peer, reader, file) for reader in _READERS)
         )
@@ -189,14 +189,14 @@ def _beside(runs: int, file: Path, ours_in: int) -> list[Row]:
     our_rate = length / median(one.cpu for one in ours)
     our_rss = median(one.rss for one in ours)
     rows = []
-    for reader, told in zip(_READERS, peers, strict=True):
-        rate = length / median(one.cpu for one in told)
+    for reader, answer in zip(_READERS, peers, strict=True):
+        rate = length / median(one.cpu for one in answer)
         rows.append(
             Row(
                 f"{length:.0f} MB beside {reader.library} ({reader.remark})",
                 ours_in * ocsf.BLOCK,
                 f"{our_rate:.0f} MB/s, {megabytes(our_rss)}",
-                peer=f"{rate:.0f} MB/s, {megabytes(median(one.rss for one in told))}",
+                peer=f"{rate:.0f} MB/s, {megabytes(median(one.rss for one in answer))}",
                 ratio=our_rate / rate,
             )
         )
@@ -212,8 +212,8 @@ def _peer(reader: _Reader, file: Path) -> Run:
     return run([program("bench-readers", "python"), "-P", "-c", code, file, ocsf.OURS])
 
 
-def _told(out: str, rss: float, expected: int) -> _Taken:
-    """What a process says of itself. Raises Failed unless it found every record of ours."""
+def _taken(out: str, rss: float, expected: int) -> _Taken:
+    """The figures that a process printed. Raises Failed unless it found every record."""
     found, cpu = json.loads(out)
     if found != expected:
         raise Failed(f"{found} records of {ocsf.OURS} were found, and there are {expected}")

@@ -1,6 +1,6 @@
 """Retiring keys: apply beside Cloud Custodian, and beside a loop of the AWS CLI.
 
-The policy judges by state alone, as Custodian's does; quotas are off, ours too.
+The policy evaluates the state alone, as Custodian's does; quotas are off, ours too.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from typing import Final
 
 from .aws import Aws, Counts
 from .environments import program, version
-from .estate import REGIONS, Estate
 from .process import Run, interleaved, middle, run
+from .scenario import REGIONS, Scenario
 from .scene import STATE_ALONE, Scene
 from .table import Row, seconds
 
@@ -64,8 +64,8 @@ class _Beside:
         self._aws = aws
         self._folder = folder
         self.keys = keys
-        self._estate = Estate(1, 1, keys)
-        self._scene = Scene(aws, folder, self._estate, latency=LATENCY)
+        self._scenario = Scenario(1, 1, keys)
+        self._scene = Scene(aws, folder, self._scenario, latency=LATENCY)
         self._scene.policy(lifted=STATE_ALONE)
         self._scene.plan()
         self.ours = Counts({}, {}, {}, 0)
@@ -90,7 +90,7 @@ class _Beside:
         return self._peer("aws", ["/bin/sh", "-c", LOOP])
 
     def _peer(self, name: str, command: list[str | Path]) -> Run:
-        self._aws.set_up(self._estate, latency=LATENCY)
+        self._aws.set_up(self._scenario, latency=LATENCY)
         environment = {**self._aws.environment(), "AWS": str(program("bench-awscli", "aws"))}
         taken = run(command, environment, cwd=self._folder)
         self.theirs = self._aws.counts()
@@ -102,7 +102,7 @@ class _Beside:
         return taken
 
 
-def _told(runs: list[Run], counts: Counts) -> str:
+def _figures(runs: list[Run], counts: Counts) -> str:
     return (
         f"{seconds(middle(runs, lambda one: one.wall))}, "
         f"CPU {seconds(middle(runs, lambda one: one.cpu))}, "
@@ -125,8 +125,8 @@ def _custodian(aws: Aws, keys: int, runs: int) -> Row:
     return Row(
         "apply beside custodian run, 30 ms an answer, whole processes",
         keys,
-        f"{_told(ours, beside.ours)}: {a_key:.2f} of KMS a key, {listed} listings",
-        _told(theirs, beside.theirs),
+        f"{_figures(ours, beside.ours)}: {a_key:.2f} of KMS a key, {listed} listings",
+        _figures(theirs, beside.theirs),
         ratio,
         "≥ 5, and 2 requests a key without a listing",
         ratio >= 5 and a_key <= 2 and not listed,
@@ -140,7 +140,7 @@ def _loop(aws: Aws, keys: int, runs: int) -> Row:
     return Row(
         "apply beside a loop of the AWS CLI, 30 ms an answer, whole processes",
         keys,
-        _told(ours, beside.ours),
-        _told(theirs, beside.theirs),
+        _figures(ours, beside.ours),
+        _figures(theirs, beside.theirs),
         _ratio(theirs, ours),
     )

@@ -8,10 +8,10 @@ import time
 from typing import Final
 
 from .aws import Aws
-from .estate import OWN, REGIONS, Estate
+from .scenario import OWN, REGIONS, Scenario
 from .table import Row
 
-_ARN: Final = next(Estate(1, 1, 1).arns())
+_ARN: Final = next(Scenario(1, 1, 1).arns())
 _BODY: Final = json.dumps({"KeyId": _ARN}).encode()
 _REQUEST: Final = (
     f"POST / HTTP/1.1\r\nHost: kms\r\nX-Amz-Target: TrentService.DescribeKey\r\n"
@@ -27,7 +27,7 @@ def measure(runs: int, quick: bool) -> list[Row]:
     rows = []
     with Aws() as aws:
         for latency, connections in ((0.0, 64), (0.04, 1_000)):
-            aws.set_up(Estate(1, 1, 1), latency=latency)
+            aws.set_up(Scenario(1, 1, 1), latency=latency)
             took = asyncio.run(_ask(aws.port, connections, requests // connections))
             counts = aws.counts()
             answered = sum(counts.requests.values())

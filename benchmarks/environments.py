@@ -26,10 +26,10 @@ def program(environment: str, name: str) -> Path:
 def version(environment: str, package: str) -> str:
     """The version of a package that is installed there."""
     asked = f"import importlib.metadata as m; print(m.version({package!r}))"
-    told = subprocess.run(
+    answer = subprocess.run(
         [program(environment, "python"), "-P", "-c", asked],
         capture_output=True,
         text=True,
         check=True,
     )
-    return told.stdout.strip()
+    return answer.stdout.strip()

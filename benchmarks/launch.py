@@ -1,8 +1,8 @@
 """Runs one command and writes what it took: python -I -S launch.py REPORT COMMAND...
 
-A process of its own, since Linux counts what the parent held when it forked as memory of the child
-("getrusage(2)", ru_maxrss): whoever measures may have read a plan of hundreds of megabytes. Nothing
-is imported that is not needed, so that this process adds some 10 MB at most.
+A process of its own, since Linux counts the parent's memory at the fork as the child's
+("getrusage(2)", ru_maxrss), and the measuring process may have read a plan of hundreds of
+megabytes. Imports only what it needs, so that it adds 10 MB at most.
 """
 
 import json

@@ -15,8 +15,8 @@ from tests.prowler_records import prowler_record
 from .aws import Aws, Counts
 from .aws_server import QUOTAS
 from .environments import program
-from .estate import Estate
 from .process import Run, run
+from .scenario import Scenario
 
 JOURNAL: Final = "journal.jsonl"
 
@@ -24,7 +24,7 @@ STATE_ALONE: Final = (
     *("active-grant", "declared-in-code", "disabled-too-recently", "in-use", "not-cancellable"),
     *("protected-tag", "restored", "shared-outside", "use-attempted", "used-recently"),
 )
-"""The rules that need more than DescribeKey; lifted, a policy judges by state alone."""
+"""The rules that need more than DescribeKey; without them, a policy evaluates the state alone."""
 
 _UNPACED: Final = (
     "from keysweep.remediation.aws import quotas; "
@@ -37,13 +37,13 @@ _UNPACED: Final = (
 class Scene:
     """Keys, a policy and the findings about them."""
 
-    def __init__(self, aws: Aws, folder: Path, estate: Estate, *, latency: float = 0.0) -> None:
+    def __init__(self, aws: Aws, folder: Path, scenario: Scenario, *, latency: float = 0.0) -> None:
         self._aws = aws
         self._folder = folder
-        self._estate = estate
+        self._scenario = scenario
         self._latency = latency
         now = int(time.time())
-        findings = [prowler_record(arn, now) for arn in estate.arns()]
+        findings = [prowler_record(arn, now) for arn in scenario.arns()]
         (folder / "results.json").write_text(json.dumps(findings), encoding="utf-8")
         self.counts = Counts({}, {}, {}, 0)
         """Of the last command."""
@@ -85,18 +85,20 @@ class Scene:
         return found
 
     def floor(self, share: float) -> float:
-        """Seconds that the last command's requests take at the quotas' share, in each place alone.
+        """Seconds that the last command's requests take at this share of the quotas.
+
+        Computed for each account-Region alone.
 
         The slowest operation counts, since each has a quota of its own.
         """
-        connections = self._estate.accounts * self._estate.regions
+        connections = self._scenario.accounts * self._scenario.regions
         return max(
             self.counts.requests.get(operation, 0) / connections / (limit * share)
             for operation, limit in QUOTAS.items()
         )
 
     def _run(self, words: Sequence[str], *, quotas: bool, fresh: bool, paced: bool = True) -> Run:
-        self._aws.set_up(self._estate, latency=self._latency, quotas=quotas, fresh=fresh)
+        self._aws.set_up(self._scenario, latency=self._latency, quotas=quotas, fresh=fresh)
         python = program("command", "python")
         start = ["-m", "keysweep.remediation"] if paced else ["-c", _UNPACED]
         role = ["--role-name", "Sweep"]

@@ -36,7 +36,7 @@ from keysweep.remediation.findings import Results
 from keysweep.remediation.models import Finding, FindingStatus, KeyArn, VerdictKind
 
 from .aws_server import Setting, World, answer_to
-from .estate import OWN, REGIONS, Estate, access_key
+from .scenario import OWN, REGIONS, Scenario, access_key
 from .virtual_time import VirtualTime
 
 ACCOUNTS: Final = 1_000
@@ -61,7 +61,7 @@ A_MONTH: Final = 1.0
 
 @dataclass(frozen=True)
 class Share:
-    """How many keys of a place are disabled, and how many of these a tag holds."""
+    """How many keys of an account-Region are disabled, and how many of these a tag holds."""
 
     name: str
     one_disabled_in: int
@@ -69,7 +69,7 @@ class Share:
 
     @property
     def disabled(self) -> int:
-        """In one place."""
+        """In one account-Region."""
         return KEYS_EACH // self.one_disabled_in
 
 
@@ -131,8 +131,8 @@ class _Body(io.BytesIO):
 
 def simulate(share: Share, accounts: int, regions: int) -> Simulated:
     """Make the plan of so many accounts; the first belongs to the given credentials."""
-    estate = _Held(accounts, regions, KEYS_EACH, share.one_disabled_in, share.kept)
-    world = World(Setting(0.0, True, estate))
+    scenario = _Held(accounts, regions, KEYS_EACH, share.one_disabled_in, share.kept)
+    world = World(Setting(0.0, True, scenario))
     rules = policy_file.load().model_copy(update={"max_keys": 10**6})
     now = datetime.now(UTC)
     found = tuple(
@@ -145,7 +145,7 @@ def simulate(share: Share, accounts: int, regions: int) -> Simulated:
             key_arn=KeyArn.parse(arn),
             time=now,
         )
-        for number, arn in enumerate(filter(estate.is_disabled, estate.arns()), 1)
+        for number, arn in enumerate(filter(scenario.is_disabled, scenario.arns()), 1)
     )
     begun = time.process_time()
     with (
@@ -178,8 +178,8 @@ def _sending(sent: _Sent) -> Any:
 
 
 @dataclass(frozen=True)
-class _Held(Estate):
-    """An estate of which the tag holds a share of the disabled keys."""
+class _Held(Scenario):
+    """A scenario in which the tag holds a share of the disabled keys."""
 
     def is_kept(self, arn: str) -> bool:
         """By the key's number among the disabled ones, in tens."""
@@ -211,13 +211,13 @@ def main() -> None:
 
 
 def _place(some: Simulated, one: Simulated, regions: int) -> Simulated:
-    """One of the places; of the CPU, what one more takes: models are read once in a run."""
+    """One account-Region. CPU: what one more takes, since models are read once in a run."""
     cpu = (some.cpu - one.cpu) / (regions - 1)
     return replace(_scaled(some, 1 / regions), cpu=cpu)
 
 
 def _scaled(made: Simulated, times: float) -> Simulated:
-    """So many places like this one, side by side: the seconds stay what they are."""
+    """That many account-Regions like this one, concurrently: the seconds stay the same."""
     return Simulated(
         made.seconds,
         made.cpu * times,
@@ -248,7 +248,7 @@ def _account(account: Mapping[Share, Simulated]) -> str:
 
 
 def _bound(one: Mapping[Share, Simulated]) -> str:
-    """The operations that take longest at the pace that they may have, in one place."""
+    """The operations that take longest at their allowed rate, in one account-Region."""
     rows = []
     paced = policy_file.load().quota_share
     for share, made in one.items():

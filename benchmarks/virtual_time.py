@@ -1,4 +1,4 @@
-"""Threads in virtual time: whoever waits, waits for no real second.
+"""Threads in virtual time: waiting takes no real time.
 
 Inside of `VirtualTime`, the locks, conditions and pools of threads that are made, and the monotonic
 clocks, are virtual: time stands still while any thread computes, and jumps to the next one that is
@@ -44,7 +44,7 @@ class VirtualTime:
         self.now = 0.0
         self._modules = modules
         self._guard = _real_lock()
-        self._computing = 1  # whoever enters
+        self._computing = 1  # the thread that enters
         self._moments: list[tuple[float, int, _Waiter]] = []
         self._number = itertools.count()
         self._patches = ExitStack()
@@ -234,7 +234,7 @@ class Pool:
         def task() -> None:
             try:
                 result = work(*given, **named)
-            except BaseException as error:  # noqa: BLE001 - whoever asks for the result gets it
+            except BaseException as error:  # noqa: BLE001 - it is raised again where the result is read
                 future.set_exception(error)
             else:
                 future.set_result(result)

@@ -69,9 +69,9 @@ class Control:
             self._world.clock.advance(seconds + body.get("seconds", 0))
             return self._clock({})
 
-    def _keys(self, wanted: Json) -> list[Json]:
+    def _keys(self, requested: Json) -> list[Json]:
         """The truth about all keys, or those of an arn, account, region, name or state."""
-        unknown = set(wanted) - {"arn", "account", "region", "name", "state"}
+        unknown = set(requested) - {"arn", "account", "region", "name", "state"}
         if unknown:
             raise ValueError(f"keys are not chosen by {', '.join(sorted(unknown))}")
         with self._world.lock:
@@ -79,7 +79,7 @@ class Control:
             chosen = [
                 key
                 for key in self._world.keys
-                if all(getattr(key, field) == value for field, value in wanted.items())
+                if all(getattr(key, field) == value for field, value in requested.items())
             ]
             aliases = defaultdict(list)
             for account, region in {(key.account, key.region) for key in chosen}:

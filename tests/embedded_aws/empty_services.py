@@ -39,8 +39,8 @@ def answer(operation: OperationModel, content_type: str) -> Reply:
     if settings is not None:
         return serialize(operation, content_type, settings)
     lists = [name for name, member in members.items() if member.type_name in ("list", "map")]
-    wanted = operation.input_shape.required_members if operation.input_shape else []
-    if not lists and wanted:
+    required = operation.input_shape.required_members if operation.input_shape else []
+    if not lists and required:
         raise _missing(operation)
     result: dict[str, Any] = {name: [] for name in lists if members[name].type_name == "list"}
     result |= {name: {} for name in lists if members[name].type_name == "map"}

@@ -21,7 +21,7 @@ truncate_unsized: done; no Content-Length, half the body comes, the connection c
 truncate_valid_length: done; half the body with that half's Content-Length.
 hang_before, hang_after: no answer for `seconds`, then the connection closes.
 stale: DescribeKey shows the state before the last change, as KMS may for a while.
-meddle: answered as usual, and then somebody else makes the KMS call `then` on the same key.
+meddle: answered as usual, and then another principal makes the KMS call `then` on the same key.
 """
 
 

@@ -106,7 +106,7 @@ def _reach(statement: Document, subject: Subject, denies: bool) -> Effect:
 
 
 def _condition(
-    operator: str, key: str, wanted: list[Any], context: Mapping[str, str], denies: bool
+    operator: str, key: str, values: list[Any], context: Mapping[str, str], denies: bool
 ) -> bool:
     name, _, quantifier_rest = operator.partition(":")
     quantified = bool(quantifier_rest)
@@ -115,17 +115,17 @@ def _condition(
     name = name.removesuffix("IfExists")
     value = context.get(key.lower())
     if name == "Null":
-        return (value is None) == (str(wanted[0]).lower() == "true")
+        return (value is None) == (str(values[0]).lower() == "true")
     negated = "Not" in name
     if value is None:
         return lenient or negated or (quantified and operator.startswith("ForAllValues"))
     base = name.replace("Not", "")
     if base.startswith("Numeric"):
         try:
-            return any(_numeric(name, float(value), float(item)) for item in wanted)
+            return any(_numeric(name, float(value), float(item)) for item in values)
         except ValueError:
             return denies
-    texts = [str(item).lower() if base == "Bool" else str(item) for item in wanted]
+    texts = [str(item).lower() if base == "Bool" else str(item) for item in values]
     if base in ("StringEquals", "Bool"):
         hit = value in texts
     elif base == "StringEqualsIgnoreCase":

@@ -17,7 +17,7 @@ from moto.core.model_instances import reset_model_data
 from moto.core.request import Request as MotoRequest
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
-from . import empty_services, moto_kms, moto_mends, services
+from . import empty_services, moto_fixes, moto_kms, services
 from .http_message import Reply, Request
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class Moto:
     def __init__(self, current: Callable[[], World]) -> None:
         os.environ["MOTO_ALLOW_NONEXISTENT_REGION"] = "true"  # services that are new in a Region
         moto_kms.install(current)
-        moto_mends.start_quickly()
+        moto_fixes.start_quickly()
         self._lock = threading.RLock()
         self._application = _Dispatcher(_create_app)
 
@@ -57,7 +57,7 @@ class Moto:
         """Answer a request in the caller's account; what moto lacks, an empty account answers."""
         operation = operation or self.operation(request)
         with self._lock:
-            moto_mends.apply(request.service)
+            moto_fixes.apply(request.service)
             try:
                 reply = self._call(request, account)
             except (NotImplementedError, OperationNotFoundError):

@@ -143,12 +143,12 @@ class EmbeddedAws:
         body = {"days": days, "hours": hours, "seconds": seconds}
         return float(self._ask("POST", "clock/advance", body)["now"])
 
-    def keys(self, **wanted: str) -> list[Json]:
+    def keys(self, **requested: str) -> list[Json]:
         """Return the truth about existing keys: arn, account, region, name, state, dates, tags.
 
         They may be chosen by `arn`, `account`, `region`, `name` and `state`.
         """
-        query = urllib.parse.urlencode(wanted)
+        query = urllib.parse.urlencode(requested)
         found: list[Json] = self._ask("GET", f"keys?{query}" if query else "keys")
         return found
 

@@ -76,7 +76,7 @@ class LastUse(_Strict):
 
 
 class Replica(_Strict):
-    """How a replica differs from its primary; what is not said is as on the primary."""
+    """How a replica differs from its primary; what is not given is as on the primary."""
 
     state: KeyState = "Enabled"
     description: str | None = None

@@ -57,15 +57,15 @@ def describe_regions(params: Mapping[str, str], enabled: list[str], request_id: 
     regions = dict.fromkeys(enabled, "opt-in-not-required")
     if params.get("AllRegions") == "true":
         regions |= {name: "not-opted-in" for name in _NOT_OPTED_IN if name not in regions}
-    wanted = {value for name, value in params.items() if name.startswith("RegionName.")}
-    unknown = wanted - set(regions)
+    requested = {value for name, value in params.items() if name.startswith("RegionName.")}
+    unknown = requested - set(regions)
     if unknown:
         raise AwsError("InvalidParameterValue", f"Invalid region name: {', '.join(unknown)}")
     items = "".join(
         f"<item><regionName>{name}</regionName><regionEndpoint>ec2.{name}.amazonaws.com"
         f"</regionEndpoint><optInStatus>{status}</optInStatus></item>"
         for name, status in sorted(regions.items())
-        if (not wanted or name in wanted) and _passes(params, name, status)
+        if (not requested or name in requested) and _passes(params, name, status)
     )
     return (
         f'<DescribeRegionsResponse xmlns="{_EC2}"><requestId>{request_id}</requestId>'

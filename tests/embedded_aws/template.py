@@ -102,10 +102,10 @@ def _serve(connection: socket.socket, gateway: Gateway) -> None:
         os.dup2(descriptors[0], 2)
         os.dup2(2, 1)  # moto prints
         mock_random.seed()
-        wanted = json.loads(order)
-        path = wanted["scenario"]
+        requested = json.loads(order)
+        path = requested["scenario"]
         content = schema.load(Path(path)) if path else schema.parse(schema.EMPTY)
-        gateway.replace(World(content, wanted["quotas"]))
+        gateway.replace(World(content, requested["quotas"]))
         server = Server(gateway, 0)
         threading.Thread(target=_wait_for_end, args=(connection, server), daemon=True).start()
         connection.sendall(json.dumps({"endpoint": server.endpoint}).encode())
@@ -153,9 +153,9 @@ def _call(gateway: Gateway, service: str, operation: str) -> None:
 
     model = get_service_model(service)
     called = model.operation_model(operation)
-    wanted = called.input_shape.required_members if called.input_shape else []
+    requested = called.input_shape.required_members if called.input_shape else []
     made = create_serializer(model.resolved_protocol, include_validation=False)
-    sent = made.serialize_to_request(dict.fromkeys(wanted, "x"), called)
+    sent = made.serialize_to_request(dict.fromkeys(requested, "x"), called)
     [account] = gateway.world.scenario.accounts
     key, _ = names.access_key(account)
     scope = f"{key}/20250101/us-east-1/{model.signing_name}/aws4_request"

@@ -42,7 +42,7 @@ class Event:
 
     @property
     def event_id(self) -> str:
-        """The event's id; seeded ones get theirs when somebody looks, for there are many."""
+        """The event's id; seeded events get theirs when it is first read, since they are many."""
         if self.own_id is None:
             digest = hashlib.sha256(f"event {self.number}".encode()).digest()
             self.own_id = str(uuid.UUID(bytes=digest[:16]))
@@ -76,11 +76,11 @@ class Trail:
 
     def everything(self, accounts: Iterable[str], regions: Iterable[str] | None) -> list[Event]:
         """Return all events of accounts, of all Regions or some, oldest first."""
-        wanted, places = set(accounts), None if regions is None else set(regions)
+        requested, in_regions = set(accounts), None if regions is None else set(regions)
         found = [
             event
             for (account, region), events in list(self._all.items())
-            if account in wanted and (places is None or region in places)
+            if account in requested and (in_regions is None or region in in_regions)
             for event in events
         ]
         return sorted(found, key=lambda one: one.time)

@@ -107,15 +107,15 @@ def encrypt(call: Call, key: Key) -> Json:
     }
 
 
-def _source(call: Call, blob: bytes, wanted: str | None, action: str) -> tuple[Key, bytes, bytes]:
+def _source(call: Call, blob: bytes, key_id: str | None, action: str) -> tuple[Key, bytes, bytes]:
     """Return the key that a blob needs after all checks, with the blob's parts."""
-    if wanted is not None:
-        named = call.find(wanted, alias=True, cross_account=True)
+    if key_id is not None:
+        named = call.find(key_id, alias=True, cross_account=True)
         call.key = named
         call.authorize(named, action)
         call.check_state(named)
     key, nonce, sealed = _open(call, blob)
-    if wanted is None:
+    if key_id is None:
         call.key = key
         call.authorize(key, action)
         call.check_state(key)
@@ -130,9 +130,9 @@ def _source(call: Call, blob: bytes, wanted: str | None, action: str) -> tuple[K
 @keyless("Decrypt")
 def decrypt(call: Call) -> Json:
     """Answer Decrypt; the blob names its key, which must be KeyId when that is given."""
-    wanted = call.params.get("KeyId")
+    key_id = call.params.get("KeyId")
     blob = _size(call.blob("CiphertextBlob"), "ciphertextBlob", 6144)
-    key, nonce, sealed = _source(call, blob, wanted, "kms:Decrypt")
+    key, nonce, sealed = _source(call, blob, key_id, "kms:Decrypt")
     _expect(key, "ENCRYPT_DECRYPT")
     plaintext = _unseal(key, nonce, sealed, call.params.get("EncryptionContext"))
     return {

@@ -117,7 +117,7 @@ def describe_key(call: Call, key: Key) -> Json:
 
 @keyless("ListKeys")
 def list_keys(call: Call) -> Json:
-    """Answer ListKeys: 100 a page unless told, at most 1000."""
+    """Answer ListKeys: 100 a page by default, at most 1000."""
     call.authorize(None, "kms:ListKeys")
     limit = call.number("Limit", 100, 1, 1000)
     identifiers, more = call.home.page(call.marker(), limit)
@@ -131,7 +131,7 @@ def list_keys(call: Call) -> Json:
 
 @keyless("ListAliases")
 def list_aliases(call: Call) -> Json:
-    """Answer ListAliases: 50 a page unless told, at most 100; of one key or of all."""
+    """Answer ListAliases: 50 a page by default, at most 100; of one key or of all."""
     key: Key | None = None
     if call.params.get("KeyId") is not None:
         key = call.key = call.find(call.text("KeyId"), alias=False, cross_account=False)
@@ -187,14 +187,14 @@ def grant_entry(key: Key, grant: Grant) -> Json:
 
 @keyed("ListGrants", cross_account=True)
 def list_grants(call: Call, key: Key) -> Json:
-    """Answer ListGrants: 50 a page unless told, at most 100."""
-    wanted = call.params
+    """Answer ListGrants: 50 a page by default, at most 100."""
+    params = call.params
     grants = [
         grant
         for _, grant in sorted(key.grants.items())
-        if wanted.get("GrantId") in (None, grant.id)
-        and wanted.get("GranteePrincipal") in (None, grant.grantee)
-        and wanted.get("GranteeServicePrincipal") in (None, grant.grantee_service)
+        if params.get("GrantId") in (None, grant.id)
+        and params.get("GranteePrincipal") in (None, grant.grantee)
+        and params.get("GranteeServicePrincipal") in (None, grant.grantee_service)
     ]
     chosen, rest = call.page(grants, 50, 100, lambda one: one.id)
     return {"Grants": [grant_entry(key, one) for one in chosen], **rest}
@@ -251,7 +251,7 @@ def get_key_rotation_status(call: Call, key: Key) -> Json:
 
 @keyed("ListKeyRotations")
 def list_key_rotations(call: Call, key: Key) -> Json:
-    """Answer ListKeyRotations: 100 a page unless told, at most 1000, oldest first."""
+    """Answer ListKeyRotations: 100 a page by default, at most 1000, oldest first."""
     if not rotates(key):
         raise unsupported(key)
     numbered = [

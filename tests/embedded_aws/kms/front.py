@@ -66,7 +66,7 @@ def deny(world: World, request: Request, identity: Identity, error: AwsError) ->
 
 
 def meddle(world: World, identity: Identity, region: str, then: Mapping[str, Any]) -> None:
-    """Make the KMS call of somebody else; raise AwsError if it is refused."""
+    """Make the KMS call of another principal; raise AwsError if it is refused."""
     params = {name: value for name, value in then.items() if name != "operation"}
     with world.lock:
         call = _call(world, str(then["operation"]), params, identity, region)

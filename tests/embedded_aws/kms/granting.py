@@ -42,11 +42,11 @@ def new_grant_ids() -> tuple[str, str]:
 @keyed("CreateGrant", cross_account=True)
 def create_grant(call: Call, key: Key) -> Json:
     """Answer CreateGrant."""
-    wanted = call.params
-    operations = wanted.get("Operations")
+    params = call.params
+    operations = params.get("Operations")
     if not isinstance(operations, list) or not set(operations) <= OPERATIONS:
         raise validation("1 validation error detected: Value at 'operations' is not valid")
-    grantee, service = wanted.get("GranteePrincipal"), wanted.get("GranteeServicePrincipal")
+    grantee, service = params.get("GranteePrincipal"), params.get("GranteeServicePrincipal")
     if (grantee is None) == (service is None):
         raise validation("Specify either GranteePrincipal or GranteeServicePrincipal.")
     identifier, token = new_grant_ids()
@@ -58,10 +58,10 @@ def create_grant(call: Call, key: Key) -> Json:
         call.identity.account,
         grantee=grantee,
         grantee_service=service,
-        retiring=wanted.get("RetiringPrincipal"),
-        retiring_service=wanted.get("RetiringServicePrincipal"),
-        name=wanted.get("Name"),
-        constraints=wanted.get("Constraints"),
+        retiring=params.get("RetiringPrincipal"),
+        retiring_service=params.get("RetiringServicePrincipal"),
+        name=params.get("Name"),
+        constraints=params.get("Constraints"),
     )
     return {"GrantId": identifier, "GrantToken": token}
 

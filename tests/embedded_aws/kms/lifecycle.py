@@ -47,36 +47,36 @@ def new_key_id(multi_region: bool) -> str:
 def create_key(call: Call) -> Json:
     """Answer CreateKey."""
     call.authorize(None, "kms:CreateKey")
-    wanted = call.params
-    spec = wanted.get("KeySpec") or wanted.get("CustomerMasterKeySpec") or "SYMMETRIC_DEFAULT"
+    params = call.params
+    spec = params.get("KeySpec") or params.get("CustomerMasterKeySpec") or "SYMMETRIC_DEFAULT"
     if spec not in SPECS:
         raise constraint(spec, "keySpec", f"satisfy enum value set: [{', '.join(SPECS)}]")
-    usage = wanted.get("KeyUsage") or ("ENCRYPT_DECRYPT" if spec == "SYMMETRIC_DEFAULT" else None)
+    usage = params.get("KeyUsage") or ("ENCRYPT_DECRYPT" if spec == "SYMMETRIC_DEFAULT" else None)
     if usage is None and not spec.startswith(("HMAC", "ML_")):
         raise validation("You must specify a KeyUsage value for an asymmetric KMS key.")
     usage = usage or usages(spec)[0]
     if usage not in usages(spec):
         raise validation(f"KeyUsage {usage} is not compatible with KeySpec {spec}")
-    origin = wanted.get("Origin", "AWS_KMS")
-    store = wanted.get("CustomKeyStoreId")
+    origin = params.get("Origin", "AWS_KMS")
+    store = params.get("CustomKeyStoreId")
     if store is not None and store not in call.home.stores:
         raise AwsError("CustomKeyStoreNotFoundException", "The custom key store was not found.")
     if (origin in ("AWS_CLOUDHSM", "EXTERNAL_KEY_STORE")) != (store is not None):
         raise validation("Origin and CustomKeyStoreId do not fit each other.")
-    multi_region = bool(wanted.get("MultiRegion"))
+    multi_region = bool(params.get("MultiRegion"))
     key = Key(
         call.identity.account,
         call.region,
         new_key_id(multi_region),
         call.now,
-        description=wanted.get("Description", ""),
+        description=params.get("Description", ""),
         state="PendingImport" if origin == "EXTERNAL" else "Enabled",
         origin=origin,
         spec=spec,
         usage=usage,
         primary_region=call.region if multi_region else None,
-        policy=_safe_policy(call, wanted.get("Policy")),
-        tags=tags_of(wanted.get("Tags")),
+        policy=_safe_policy(call, params.get("Policy")),
+        tags=tags_of(params.get("Tags")),
         custom_key_store=store,
     )
     call.key = call.home.add(key)

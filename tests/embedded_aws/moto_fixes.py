@@ -1,6 +1,6 @@
-"""Where moto 5.2.5 differs from AWS in other services than KMS, mended.
+"""Fixes for services other than KMS where moto 5.2.5 differs from AWS.
 
-Each mend has a test that fails without it. A service's mends are applied when it is first used,
+Each fix has a test that fails without it. A service's fixes are applied when it is first used,
 since importing the service is slow.
 """
 
@@ -31,9 +31,9 @@ def _build_no_url(*_: object, **__: object) -> tuple[str, str]:
 
 
 def apply(service: str) -> None:
-    """Apply the mends of a service (signing name), once."""
-    for mend in _WAITING.pop(service, ()):
-        mend()
+    """Apply the fixes of a service (signing name), once."""
+    for fix in _WAITING.pop(service, ()):
+        fix()
 
 
 def _snapshots_carry_their_key() -> None:
@@ -83,15 +83,15 @@ def _stack_of_a_resource() -> None:
 
     @functools.wraps(original)
     def describe(self: Any) -> ActionResult:
-        wanted = self._get_param("PhysicalResourceId")
-        if wanted is None:
+        requested = self._get_param("PhysicalResourceId")
+        if requested is None:
             return original(self)
         for stack in self.cloudformation_backend.stacks.values():
             resources = stack.stack_resources
-            if any(getattr(one, "physical_resource_id", None) == wanted for one in resources):
+            if any(getattr(one, "physical_resource_id", None) == requested for one in resources):
                 shown = [StackResourceDTO(stack, resource) for resource in resources]
                 return ActionResult({"StackResources": shown})
-        raise ValidationError(message=f"Stack for {wanted} does not exist")
+        raise ValidationError(message=f"Stack for {requested} does not exist")
 
     CloudFormationResponse.describe_stack_resources = describe  # type: ignore[method-assign]
 
@@ -194,7 +194,7 @@ def _time_series_are_served_here() -> None:
 
 
 def _keys_are_found_by_their_tags() -> None:
-    """GetResources shows tagged keys though nobody asked moto's own KMS before."""
+    """GetResources shows tagged keys even if moto's own KMS has not been called yet."""
     from moto.kms.models import kms_backends
     from moto.resourcegroupstaggingapi import models
 

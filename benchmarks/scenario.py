@@ -1,4 +1,4 @@
-"""The keys that are measured with: made from numbers, so that an ARN says all about its key."""
+"""Keys for measurements, made from numbers: an ARN determines everything about its key."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ REGIONS: Final = (
 
 
 @dataclass(frozen=True)
-class Estate:
+class Scenario:
     """Accounts, Regions and keys: `keys` in each Region of each account."""
 
     accounts: int = 1
@@ -28,7 +28,7 @@ class Estate:
     disabled_one_in: int = 1
     """1: every key is disabled; 10: every tenth; the others are enabled."""
     kept: int = 0
-    """Of each 20 keys, those with the tag that protects."""
+    """Of each 20 keys, those with the protecting tag."""
 
     def arns(self) -> Iterator[str]:
         """All keys."""
@@ -39,11 +39,11 @@ class Estate:
                     yield f"arn:aws:kms:{region}:{account}:key/{key}"
 
     def key_ids(self, account: str, region: str) -> tuple[str, ...]:
-        """The ids of the keys of one place."""
+        """The ids of the keys of one account-Region."""
         return _key_ids(account, region, self.keys)
 
     def is_disabled(self, arn: str) -> bool:
-        """Whether the key is disabled, while nothing is done to it."""
+        """Whether the key is disabled before any command runs."""
         return int(arn[-12:], 16) % self.disabled_one_in == 0
 
     def is_kept(self, arn: str) -> bool:
@@ -57,14 +57,14 @@ def _key_ids(account: str, region: str, keys: int) -> tuple[str, ...]:
     return tuple(f"{home}{key:012x}" for key in range(keys))
 
 
-def place_of(arn: str) -> tuple[str, str]:
+def account_region_of(arn: str) -> tuple[str, str]:
     """Account and Region of an ARN."""
     parts = arn.split(":")
     return parts[4], parts[3]
 
 
 def access_key(account: str = OWN) -> str:
-    """An access key id that says whose it is."""
+    """An access key id that contains its account."""
     return f"AKIA{account}"
 
 
