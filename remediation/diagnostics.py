@@ -179,17 +179,17 @@ def _logging_to(handler: _Handler) -> Iterator[None]:
 
 def _open(path: Path) -> int:
     """A descriptor that appends to a log. Raises BadInput."""
-    # Not blocked by a pipe that nobody reads, which is then refused like every other non-file.
+    # O_NONBLOCK: a pipe without a reader must not block. It is refused below as not a file.
     flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     try:
         descriptor = os.open(path, flags, 0o600)
     except OSError as error:
         raise BadInput(
-            f"{path}: the log cannot be written: {error.strerror}; give another --log-file"
+            f"{path}: The log cannot be written: {error.strerror}. Fix: give another --log-file."
         ) from error
     if problem := _why_not_ours(descriptor):
         os.close(descriptor)
-        raise BadInput(f"{path}: is not {problem}; give another --log-file")
+        raise BadInput(f"{path}: Not {problem}. Fix: give another --log-file.")
     return descriptor
 
 

@@ -98,9 +98,11 @@ def read_at_most(path: Path, limit: int) -> bytes:
             content = stream.read(limit + 1)
     except (OSError, ValueError) as error:
         why = (error.strerror if isinstance(error, OSError) else None) or "not a file"
-        raise BadInput(f"{path}: could not be read: {why}") from error
+        raise BadInput(
+            f"{path}: The file could not be read: {why}. Fix: check the path and its permissions."
+        ) from error
     if len(content) > limit:
-        raise BadInput(f"{path}: has more than {limit // 1024 // 1024} MiB; pass another file")
+        raise BadInput(f"{path}: More than {limit // 1024 // 1024} MiB. Fix: pass another file.")
     return content
 
 

@@ -283,7 +283,7 @@ def _cancelled(evidence: Evidence, since: datetime | None) -> str:
             who = f" by {last.who}" if last.who else ""
             return f"Deletion cancelled outside this journal{who} on {last.time:%Y-%m-%d}"
     if isinstance(history, Unreadable):
-        return f"{CANCELLED_ELSEWHERE}; who did it could not be read: {history.unreadable}"
+        return f"{CANCELLED_ELSEWHERE}; the caller could not be read: {history.unreadable}"
     return CANCELLED_ELSEWHERE
 
 

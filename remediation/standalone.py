@@ -15,8 +15,8 @@ from .parameters import DIAGNOSTICS, Parameter
 from .paths import FOLDERS, folder
 
 PATH_PARAMETERS: Final[tuple[Parameter, ...]] = (
-    (("part",), {"choices": sorted(FOLDERS), "help": "the scanner, or the policies"}),
-    (("--format",), {"choices": ("table", "json"), "default": "table", "help": "how to print"}),
+    (("part",), {"choices": sorted(FOLDERS), "help": "scanner, or policies"}),
+    (("--format",), {"choices": ("table", "json"), "default": "table", "help": "output format"}),
     *DIAGNOSTICS,
 )
 

@@ -110,10 +110,10 @@ def reason(error: Exception) -> str:
     if _has_open_quotes(error):
         return "credential_process has unbalanced quotes"
     if isinstance(error, json.JSONDecodeError):
-        return "what the provider of credentials returned is not JSON"
+        return "the output of the credential provider is not JSON"
     if isinstance(error, EOFError):
-        return "the MFA code cannot be asked for without a terminal"
-    return f"the provider of credentials returned what cannot be used ({type(error).__name__})"
+        return "there is no terminal to ask for the MFA code"
+    return f"the credential provider returned unusable output ({type(error).__name__})"
 
 
 def configuration_error(error: Exception) -> UnusableSettings:
@@ -123,7 +123,7 @@ def configuration_error(error: Exception) -> UnusableSettings:
 
 
 def _origin(error: Exception) -> Exception:
-    """What a provider raised; a role's provider calls AWS with those of another one."""
+    """The original error of a provider. A role's provider wraps that of its source credentials."""
     while isinstance(error, ProviderError) and isinstance(error.__cause__, Exception):
         error = error.__cause__
     return error
@@ -147,7 +147,7 @@ def _fix(error: Exception) -> str:
     if isinstance(error, EOFError):
         return "run it in a terminal, or use temporary credentials (aws sts get-session-token)"
     if _is_of_process(error) or not isinstance(error, BotoCoreError | OSError | KeysweepError):
-        return "run the profile's credential_process by itself, and look at what it prints"
+        return "run the profile's credential_process on its own and check its output"
     return "correct the AWS configuration (~/.aws/config, ~/.aws/credentials, AWS_ variables)"
 
 

@@ -122,8 +122,8 @@ def role_session(
         if parse_timestamp(found["expiry_time"]) <= datetime.now(UTC):
             raise CredentialRetrievalError(
                 provider=METHOD,
-                error_msg=f"those of {role_arn} had expired on arrival. Fix: set this machine's "
-                "clock",
+                error_msg=f"the credentials of {role_arn} were already expired. Fix: set this "
+                "machine's clock",
             )
         return found
 

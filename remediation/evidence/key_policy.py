@@ -119,13 +119,13 @@ def _policy(document: str) -> dict[str, Any]:
     try:
         policy = strict_json.loads(document)
     except strict_json.RepeatedName as error:
-        raise _Unclear("it has a name twice in one object") from error
+        raise _Unclear("it repeats a name in one object") from error
     except (ValueError, RecursionError) as error:
         raise _Unclear("it is not JSON") from error
     if not isinstance(policy, dict) or "Statement" not in policy:
         raise _Unclear("it has no Statement")
     if _HALF_A_CHARACTER.search(json.dumps(policy, ensure_ascii=False)):
-        raise _Unclear("it has a surrogate, which is no character")
+        raise _Unclear("it contains an unpaired surrogate")
     return policy
 
 
@@ -154,7 +154,7 @@ def _demand_texts(statement: dict[str, Any], name: str) -> None:
     for element in TEXTS:
         for one in _as_list(statement.get(element, "")):
             if not isinstance(one, str):
-                raise _Unclear(f"{name} has {element} values that are not texts")
+                raise _Unclear(f"{name} has {element} values that are not strings")
 
 
 def _as_list(value: object) -> list[Any]:
@@ -189,7 +189,7 @@ def _principals(statement: dict[str, Any]) -> Iterator[tuple[str, str]]:
     for kind, names in principal.items():
         for one in _as_list(names):
             if not isinstance(one, str) or not one:
-                raise _Unclear(f"{name} has a principal that is not a text")
+                raise _Unclear(f"{name} has a principal that is not a string")
             yield kind, one
 
 

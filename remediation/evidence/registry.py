@@ -33,7 +33,7 @@ def _discover() -> dict[str, Source]:
         demand(piece in PIECES, f"no such piece of evidence: {piece}")
         demand(piece not in sources, f"two sources fill {piece}")
         one_way = (source.read_key is None) != (source.read_account_region is None)
-        demand(one_way, f"{piece} needs one function that reads it, not none or two")
+        demand(one_way, f"{piece} needs exactly one function that reads it")
         sources[piece] = source
     return sources
 

@@ -231,8 +231,8 @@ def _warnings(state: State) -> Iterator[str]:
     file = short(path_text(state.file))
     if state.empty:
         yield (
-            f"{file}: the state owns nothing and is ignored. It may be of a wrong folder or "
-            "workspace. Fix: see terraform workspace list"
+            f"{file}: the state owns nothing and is ignored. It may be from the wrong folder "
+            "or workspace. Fix: see terraform workspace list"
         )
     for key in state.keys:
         if key.arn is None and key.key_id is None:

@@ -21,11 +21,11 @@ take a tenth of a model's memory."""
 
 def _utc(value: datetime) -> datetime:
     if value.tzinfo is None:
-        raise ValueError("a time needs its zone, for example 2026-01-31T00:00:00Z")
+        raise ValueError("a time needs a time zone, for example 2026-01-31T00:00:00Z")
     try:
         return value.astimezone(UTC)
     except OverflowError as error:
-        raise ValueError("a time is of the years 1 to 9999 in UTC") from error
+        raise ValueError("a time must be in the years 1 to 9999, in UTC") from error
 
 
 Time = Annotated[datetime, AfterValidator(_utc)]

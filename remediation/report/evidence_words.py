@@ -122,7 +122,7 @@ def _witnesses(absent: AbsentService) -> Iterator[str]:
     if absent.code is not None:
         yield f"AWS's public list has no {absent.code}"
     if absent.deletes_data is not None:
-        yield f"it holds nothing then: {absent.deletes_data}"
+        yield f"holds nothing until it is enabled: {absent.deletes_data}"
 
 
 def _history(seen: KeyHistory) -> Iterator[str]:

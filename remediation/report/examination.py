@@ -26,9 +26,9 @@ def of_examination(found: Examination) -> Report:
     columns = ("class", "service", "operation", "AWS's answer", "where", "what to do")
     heading = "Could not be read"
     untried = {call for one in found.account_regions for call in one.untried}
-    places = len(found.account_regions)
+    count = len(found.account_regions)
     held = sum(any(row.decided_until is None for row in one.rows) for one in found.account_regions)
-    examined = "1 account-Region" if places == 1 else f"{places} account-Regions"
+    examined = "1 account-Region" if count == 1 else f"{count} account-Regions"
     lines = [
         f"Answers hold keys in {held} of {examined}."
         if held
@@ -37,8 +37,8 @@ def of_examination(found: Examination) -> Report:
     ]
     if untried:
         lines.append(
-            f"Follow-up untried: {len(untried)} calls, for want of an item. "
-            "Follow-up calls were tried for one item, so others may still be refused."
+            f"Follow-up calls not tried, because nothing was listed: {len(untried)}. The others "
+            "were tried for one item only, and may be refused for another."
         )
     return Report((Table(heading, columns, rows),) if rows else (), tuple(lines))
 

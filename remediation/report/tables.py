@@ -86,7 +86,7 @@ def of_plan(plan: Plan, *, every_key: bool = False, part: str = "") -> Report:
         ),
     ]
     if len(plan.unmapped) > READABLE_ROWS and not every_key:
-        lines.append("More findings of code lead to no live key: --format csv lists all.")
+        lines.append("More findings in code have no live key: --format csv lists all.")
     lines += [
         *view.notices,
         *plan.limits,
@@ -330,8 +330,8 @@ def of_policy(view: PolicyView) -> Report:
     )
     asked = view.references
     lines = [
-        f"{asked.entries} entries about {asked.services} services say which resources name a key: "
-        f"{asked.calls} API calls (policies/key_references.yaml).",
+        f"Resources that name a key: {asked.entries} entries in policies/key_references.yaml, "
+        f"{asked.calls} API calls of {asked.services} services.",
     ]
     unread = Table(
         "Coverage exceptions",

@@ -41,8 +41,8 @@ FIRST_REASONS: Final = (
 )
 NO_OWNER = "no owner known"
 NO_CODE = (
-    "No infrastructure code that owns anything was given (--tfstate, --cfn-stack): "
-    "Terraform would create its own keys again."
+    "No Terraform state or stack with resources was given (--tfstate, --cfn-stack). If code "
+    "declares a deleted key, its next deployment creates the key again."
 )
 
 

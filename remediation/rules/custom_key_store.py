@@ -26,7 +26,10 @@ RULE = Rule(
         "The key material is outside KMS. Deleting the KMS key can leave material in the CloudHSM "
         "cluster, or break an agreement with an external key manager."
     ),
-    clears="Delete it by hand with the key store's owner, or add an exception for this rule.",
+    clears=(
+        "Delete the key yourself, together with the key store's owner, or add an exception for "
+        "this rule."
+    ),
     needs=("description",),
     while_pending=WhilePending.IGNORE,
     check=_check,

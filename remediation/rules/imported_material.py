@@ -14,7 +14,10 @@ from .custom_key_store import ORIGINS
 def _check(evidence: Evidence, _policy: Policy, _now: datetime) -> Iterator[str]:
     origin = known(evidence.description).origin
     if origin != "AWS_KMS" and origin not in ORIGINS:
-        yield f"its key material was imported (Origin {origin}); only its owner knows of copies"
+        yield (
+            f"its key material was imported (Origin {origin}); only its owner knows whether "
+            "copies exist"
+        )
 
 
 RULE = Rule(

@@ -21,7 +21,7 @@ def _check(evidence: Evidence, _policy: Policy, _now: datetime) -> Iterator[str]
 RULE = Rule(
     id="replicas-remain",
     sentence=(
-        "A scheduled primary key with replicas stays in PendingReplicaDeletion, possibly for ever. "
+        "A scheduled primary key with replicas stays in PendingReplicaDeletion, possibly forever. "
         "Its waiting period starts only when the last replica is deleted."
     ),
     clears="Delete the replicas first. Plan again once AWS has deleted them.",

@@ -34,9 +34,9 @@ def _check(evidence: Evidence, policy: Policy, now: datetime) -> Iterator[str]:
 RULE = Rule(
     id="use-attempted",
     sentence=(
-        "A refused Decrypt is the clearest sign that a disabled key is needed. No attempts are "
-        "weak evidence, since an attached volume may not call KMS for months. Without 90 days of "
-        "events they are no evidence, and the key is held."
+        "A refused Decrypt is the clearest sign that a disabled key is needed. The absence "
+        "of attempts is weak evidence, since an attached volume may not call KMS for months. "
+        "Without 90 days of events it is no evidence, and the key is held."
     ),
     clears="Find the caller in CloudTrail and stop it. The event leaves the history after 90 days.",
     needs=("use_attempts",),

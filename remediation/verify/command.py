@@ -23,7 +23,7 @@ PARAMETERS: Final[tuple[Parameter, ...]] = (
         {
             "nargs": "?",
             "choices": ("prowler", "checkov"),
-            "help": "default: every scanner that is found",
+            "help": "default: every scanner found",
         },
     ),
     *(
@@ -51,7 +51,7 @@ PARAMETERS: Final[tuple[Parameter, ...]] = (
             "help": "verify the folder of checks that this .checkov.yaml names",
         },
     ),
-    (("--format",), {"choices": ("table", "json"), "default": "table", "help": "how to print"}),
+    (("--format",), {"choices": ("table", "json"), "default": "table", "help": "output format"}),
     *DIAGNOSTICS,
 )
 

@@ -207,11 +207,11 @@ class Witnesses:
         try:
             hosts = tuple(_plain_host(connection, name, region) for name in named)
         except BotoCoreError as error:
-            return Doubt(f"the control hosts could not be worked out ({answer_of(error)})")
+            return Doubt(f"the control hosts could not be determined ({answer_of(error)})")
         unknown = [host for host in hosts if not self._exists(host)]
         if unknown or len(hosts) < CONTROLS_NEEDED:
             which = f"it does not know {unknown[0]} either" if unknown else "too few control hosts"
-            return Doubt(f"DNS is no witness here: {which}")
+            return Doubt(f"DNS cannot serve as a witness here: {which}")
         return hosts
 
 

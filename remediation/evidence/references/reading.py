@@ -320,7 +320,7 @@ def _pages(client: Any, call: Call, params: Params) -> Iterator[Any]:
         if not cursor:
             return
         if cursor == before:
-            raise TruncatedResponse(f"{call.operation} gave the same page token twice")
+            raise TruncatedResponse(f"{call.operation} returned the same page token twice")
 
 
 def _demand_all(call: Call, items: list[Item], parent: Item) -> None:

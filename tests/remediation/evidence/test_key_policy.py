@@ -342,8 +342,8 @@ PROBLEMS = {
     "a list": ("[]", "no Statement"),
     "no statement": ("{}", "no Statement"),
     "a text for a statement": ('{"Statement": ["x"]}', "statement 1 "),
-    "half a character": (json.dumps({"Statement": [{**ROOT, "Sid": "\ud800"}]}), "a surrogate"),
-    "a name twice": ('{"Statement": [], "Statement": []}', "a name twice"),
+    "half a character": (json.dumps({"Statement": [{**ROOT, "Sid": "\ud800"}]}), "surrogate"),
+    "a name twice": ('{"Statement": [], "Statement": []}', "repeats a name"),
     "deeply nested": ("[" * 100_000, "not JSON"),
 }
 
