@@ -223,6 +223,6 @@ class Plan(Model):
         if len(self.chosen) > self.policy.max_keys:
             raise Refused(
                 f"{len(self.chosen)} keys are to be scheduled, and the policy allows "
-                f"{self.policy.max_keys} at once. Fix: review the plan, then plan again with "
-                f"--max-keys {len(self.chosen)}"
+                f"{self.policy.max_keys} at once. Fix: plan again; the plan takes the first "
+                f"{self.policy.max_keys} of them"
             )

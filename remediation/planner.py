@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from math import ceil
 from typing import Final
 
@@ -14,6 +14,7 @@ from .evidence.rotations import monthly_cost
 from .findings import Results, candidates, is_plan_candidate
 from .iac import NO_CODE, Code
 from .models import (
+    NEXT_WAVE,
     PENDING_DELETION,
     PIECES,
     Declarations,
@@ -23,6 +24,7 @@ from .models import (
     Hold,
     KeyArn,
     KeyDescription,
+    KeyHistory,
     NotFound,
     PlanItem,
     Unreadable,
@@ -33,6 +35,8 @@ from .plan_diff import compare
 from .planfile import digest_of
 from .policy import Policy
 from .rules import Evaluation, evaluate
+
+_LAST: Final = datetime.max.replace(tzinfo=UTC)
 
 FOR_REPORT: Final = frozenset({"aliases"})
 """Pieces of evidence that the report shows of every key that is not skipped."""
@@ -117,13 +121,15 @@ def build(
     evidence_of = collector.collect(selected.keys, missing, begin)
     now = clock.now().replace(microsecond=0)
     items = PlanItems()
-    summary = Summing()
     unread = _UnreadAccounts()
     for arn in sorted(selected.keys):
         item = _item(evidence_of[arn], by_key[arn], policy, now, explain=explain)
-        summary.add(item)
         unread.add(item)
         items.append(item)
+    items = first_wave(items, policy.max_keys)
+    summary = Summing()
+    for item in items:
+        summary.add(item)
     plan = Plan(
         created_at=now,
         # Counted back from AWS's time: before the first answer, the clock is this machine's.
@@ -144,6 +150,38 @@ def build(
         items=items,
     )
     return plan.model_copy(update={"digest": digest_of(plan)})
+
+
+def first_wave(items: PlanItems, most: int) -> PlanItems:
+    """The items with at most so many to schedule, those disabled for longest; the others wait.
+
+    A key that was disabled at an unknown time comes last.
+    """
+    ready = [
+        (_disabled_since(item.evidence), item.key_arn)
+        for item in items
+        if item.verdict is VerdictKind.SCHEDULE
+    ]
+    if len(ready) <= most:
+        return items
+    ready.sort(key=lambda one: (one[0] is None, one[0] or _LAST, one[1]))
+    later = {arn for _, arn in ready[most:]}
+    message = (
+        f"{len(ready)} keys can be scheduled, and max_keys allows {most} at once. "
+        "Plan again after this plan is applied"
+    )
+    changes = {
+        "verdict": VerdictKind.HOLD,
+        "reasons": (Hold(rule=NEXT_WAVE, message=message),),
+    }
+    return PlanItems(
+        item.model_copy(update=changes) if item.key_arn in later else item for item in items
+    )
+
+
+def _disabled_since(evidence: Evidence) -> datetime | None:
+    history = evidence.history
+    return history.disabled_since if isinstance(history, KeyHistory) else None
 
 
 class _UnreadAccounts:

@@ -389,7 +389,10 @@ class Policy(_Written):
     pending_window_days: Window = 30
     """Days between scheduling and deletion. Until then, the deletion can be cancelled."""
     max_keys: Annotated[int, Field(strict=True, ge=0)] = 25
-    """A plan that would schedule more keys is refused."""
+    """Maximum number of keys that a plan schedules, those disabled for longest. The others wait for
+    the next plan (reason `next-wave`)."""
+    max_keys_ceiling: Annotated[int, Field(strict=True, ge=0)] | None = None
+    """Highest value that `max_keys` and `--max-keys` can have; null: no limit."""
     min_age_days: Days = 30
     """Minimum age of a key in days."""
     min_days_disabled: Days = 30
@@ -443,6 +446,15 @@ class Policy(_Written):
     closed_regions: Annotated[tuple[ClosedRegions, ...], BeforeValidator(_none_is_empty)] = ()
     """Regions closed by the organization that may stay unread for keys of other Regions, until a
     day."""
+
+    @model_validator(mode="after")
+    def _within_its_ceiling(self) -> Self:
+        if self.max_keys_ceiling is not None and self.max_keys > self.max_keys_ceiling:
+            raise ValueError(
+                f"max_keys is {self.max_keys}, above the max_keys_ceiling of "
+                f"{self.max_keys_ceiling}. Fix: lower max_keys"
+            )
+        return self
 
     @property
     def protects_aliases(self) -> bool:

@@ -11,7 +11,7 @@ from .models import Model
 from .policy import ClosedRegions, CoverageException, Policy
 from .rules import RULES, Rule
 
-Value = int | float | str | tuple[str, ...]
+Value = int | float | str | tuple[str, ...] | None
 
 
 class ValueView(Model):

@@ -95,7 +95,8 @@ def _out_of(arguments: Sequence[str]) -> Path:
     "--max-keys",
     type=click.IntRange(0),
     metavar="N",
-    help="Maximum number of keys to schedule.  [default: the policy's]",
+    help="Maximum number of keys to schedule, those disabled for longest; the others wait for the "
+    "next plan.  [default: the policy's]",
 )
 @click.option(
     "--tfstate",
@@ -201,7 +202,6 @@ def plan(
             click.echo(
                 printable(f"Plan written to {out}. Review it, then run: {_to_apply(out, access)}")
             )
-    made.refuse_too_many()
     return INCOMPLETE if made.unusable or made.unread_accounts else DONE
 
 

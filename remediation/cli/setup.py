@@ -7,7 +7,7 @@ from pathlib import Path
 
 from .. import policy_file
 from ..aws import Accounts
-from ..errors import AccountUnavailable
+from ..errors import AccountUnavailable, BadInput
 from ..evidence import SOURCES, Collector
 from ..evidence.history.lake import Lake, StoreArn
 from ..evidence.history.sources import history_sources
@@ -18,9 +18,18 @@ from ..policy import Policy
 def load_policy(
     path: Path | None, window: int | None = None, max_keys: int | None = None
 ) -> Policy:
-    """The policy of a file, or the built-in one, with the values that options replace."""
+    """The policy of a file, or the built-in one, with the values that options replace.
+
+    Raises BadInput for more keys than the policy's ceiling.
+    """
     policy = policy_file.load(path)
     if max_keys is not None:
+        ceiling = policy.max_keys_ceiling
+        if ceiling is not None and max_keys > ceiling:
+            raise BadInput(
+                f"--max-keys {max_keys}: The policy's max_keys_ceiling is {ceiling}. Fix: plan in "
+                f"waves of {ceiling} keys, or have the policy changed."
+            )
         policy = policy.model_copy(update={"max_keys": max_keys})
     return policy if window is None else policy.with_window(window)
 

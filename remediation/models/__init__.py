@@ -11,6 +11,7 @@ from .description import PENDING_DELETION, KeyDescription
 from .evidence import PIECES, Cost, Evidence
 from .findings import CodeLocation, Finding, FindingStatus, ResultsSource, Unmapped, UnusableRecord
 from .history import (
+    ENDS_DISABLED,
     AliasMove,
     AliasMoves,
     KeyHistory,
@@ -32,6 +33,7 @@ from .references import (
     References,
 )
 from .verdicts import (
+    NEXT_WAVE,
     UNKNOWN,
     AppliedException,
     FindingRecord,
@@ -42,6 +44,8 @@ from .verdicts import (
 )
 
 __all__ = [
+    "ENDS_DISABLED",
+    "NEXT_WAVE",
     "PENDING_DELETION",
     "PIECES",
     "SLIM",

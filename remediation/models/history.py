@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from typing import Final
+
 from .base import Model, Time
 
 
@@ -16,6 +19,10 @@ class StateChange(Model):
     """ARN of the identity, or name of the service or user; None: not in the event."""
 
 
+ENDS_DISABLED: Final = frozenset({"DisableKey", "CancelKeyDeletion"})
+"""Events that leave a key Disabled ("Key states of AWS KMS keys", Developer Guide)."""
+
+
 class KeyHistory(Model):
     """Changes of the key state in CloudTrail."""
 
@@ -25,6 +32,15 @@ class KeyHistory(Model):
     """Last change of the key state; None: none since `since`."""
     cancellations: tuple[StateChange, ...] = ()
     """Cancellations of its deletion."""
+
+    @property
+    def disabled_since(self) -> datetime | None:
+        """Time since which a disabled key has been disabled, at the latest: `since` if that was
+        before the history begins. None: events are missing.
+        """
+        if self.last_change is None:
+            return self.since
+        return self.last_change.time if self.last_change.event in ENDS_DISABLED else None
 
 
 class AliasMove(Model):

@@ -17,11 +17,16 @@ UNKNOWN: Final = "unknown"
 """The word of every report for what is not known."""
 
 
+NEXT_WAVE: Final = "next-wave"
+"""Reason to hold a key that only `max_keys` keeps out of the plan."""
+
+
 class Hold(Model):
     """A reason not to schedule a key."""
 
     rule: str
-    """Id of the rule, or a reason from outside the rules. `unreadable-key` and `not-asked` hold.
+    """Id of the rule, or a reason from outside the rules. `unreadable-key`, `not-asked` and
+    `next-wave` hold.
     `not-found`, `aws-managed`, `already-pending` and `not-disabled` skip. `changed` is from
     `guard`."""
     message: str

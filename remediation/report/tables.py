@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from ..models import KeyResult, Outcome, VerdictKind
+from ..models import NEXT_WAVE, KeyResult, Outcome, VerdictKind
 from ..plan import Plan
 from .evidence_words import moment
 from .gap_rows import GapRow, services_text
@@ -64,6 +64,8 @@ def of_plan(plan: Plan, *, every_key: bool = False, part: str = "") -> Report:
     tables = []
     chosen, held, skipped = (view.sums[kind] for kind in VerdictKind)
     saved = chosen.monthly_cost_usd
+    later = view.rules[NEXT_WAVE].keys if NEXT_WAVE in view.rules else 0
+    waiting = f" ({later} for the next wave)" if later else ""
     for section, its in view.section_sums.items():
         if its.keys:
             tables.append(_keys(_heading(section, its), view, section, notes))
@@ -77,7 +79,7 @@ def of_plan(plan: Plan, *, every_key: bool = False, part: str = "") -> Report:
         *_gaps(view),
         *_absent(view),
         *((FIRST_REASONS,) if held.keys and not plan.all_reasons else ()),
-        f"{chosen.keys} to schedule, {held.keys} on hold, {skipped.keys} skipped; "
+        f"{chosen.keys} to schedule, {held.keys} on hold{waiting}, {skipped.keys} skipped; "
         f"deleting saves {money(saved)} a month ({money(12 * saved)} a year, list price).",
         *(
             f"Policy exception: {exception_text(one)}, for {count_keys(keys)} until {one.until} "
@@ -366,6 +368,8 @@ def of_policy(view: PolicyView) -> Report:
 
 
 def _listed(value: object) -> str:
+    if value is None:
+        return "none"
     return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 

@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
-from ..models import Evidence, known
+from ..models import ENDS_DISABLED, Evidence, known
 from ..policy import Policy
 from . import Rule, WhilePending
 from ._wording import day, too_recent
-
-ENDS_DISABLED = frozenset({"DisableKey", "CancelKeyDeletion"})
-"""Events that leave a key Disabled ("Key states of AWS KMS keys", Developer Guide)."""
 
 
 def _check(evidence: Evidence, policy: Policy, now: datetime) -> Iterator[str]:

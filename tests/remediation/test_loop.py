@@ -13,6 +13,7 @@ from message_parts import figures
 from stages import nothing_but_the_alarm
 
 from embedded_aws.process import EmbeddedAws
+from keysweep.remediation import planfile
 
 SHOP = "111122223333"
 DATA = "444455556666"
@@ -257,22 +258,55 @@ def test_an_expired_plan_is_refused(
     assert mutations(aws) == set()
 
 
-def test_too_many_keys_are_refused_and_the_plan_can_still_be_read(
+def test_more_keys_than_the_policy_allows_are_scheduled_in_waves(
     aws: EmbeddedAws,
     keysweep: Callable[..., Any],
     results: Callable[..., Path],
     state_only: Path,
-    tmp_path: Path,
 ) -> None:
-    done = keysweep(
-        "plan", results(), "--policy", state_only, "--max-keys", "2", "--out", "p.json", *ROLE
-    )
-    assert done.code == 3
-    assert "--max-keys 5" in done.err
-    assert json.loads((tmp_path / "p.json").read_text("utf-8"))["summary"]["schedule"] == 5
-    refused = keysweep("apply", "p.json", "--yes", *ROLE)
+    options = ("--policy", state_only, "--max-keys", "2", *ROLE, "--format", "json")
+    gone: set[str] = set()
+    for waiting in (3, 1, 0):
+        done = keysweep("plan", results(), *options)
+        assert done.code == 0
+        assert done.document["policy"]["max_keys"] == 2
+        reasons = [reason["rule"] for item in done.document["items"] for reason in item["reasons"]]
+        assert reasons.count("next-wave") == waiting
+        applied = keysweep("apply", "plan.json", "--yes", *ROLE, "--format", "json")
+        wave = outcomes(aws, applied.document)
+        assert (applied.code, set(wave.values())) == (0, {"scheduled"})
+        assert not gone & wave.keys()
+        gone |= wave.keys()
+    assert gone == DEAD
+
+
+def test_apply_refuses_a_plan_that_was_edited_to_schedule_more_keys_than_its_policy_allows(
+    planned: Path, aws: EmbeddedAws, keysweep: Callable[..., Any]
+) -> None:
+    made = planfile.load(planned)
+    edited = made.model_copy(update={"policy": made.policy.model_copy(update={"max_keys": 4})})
+    planfile.save(edited.model_copy(update={"digest": planfile.digest_of(edited)}), planned)
+    refused = keysweep("apply", planned, "--yes", *ROLE)
     assert refused.code == 3
+    assert figures(refused.err)[:2] == ["5", "4"]
+    part = keysweep("apply", planned, "--yes", "--account", SHOP, *ROLE)
+    assert part.code == 3, "the policy counts the keys of the whole plan"
     assert mutations(aws) == set()
+
+
+def test_no_option_goes_over_the_policys_ceiling(
+    aws: EmbeddedAws, keysweep: Callable[..., Any], results: Callable[..., Path], tmp_path: Path
+) -> None:
+    policy = tmp_path / "ceiling.yaml"
+    policy.write_text("version: 1\nmax_keys: 3\nmax_keys_ceiling: 4\n", encoding="utf-8")
+    path = results()
+    aws.clear_calls()
+    over = keysweep("plan", path, "--policy", policy, "--max-keys", "5")
+    assert over.code == 2
+    assert figures(over.err)[:2] == ["5", "4"]
+    assert aws.calls() == []
+    at = keysweep("plan", path, "--policy", policy, "--max-keys", "4", *ROLE, "--format", "json")
+    assert (at.code, at.document["policy"]["max_keys"]) == (0, 4)
 
 
 @pytest.mark.parametrize("days", ["6", "31", "7.5", "abc", "", "-7"])

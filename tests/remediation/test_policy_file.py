@@ -479,6 +479,14 @@ def test_overrides_count_where_they_name_the_key_and_later_ones_win(write) -> No
     assert here.for_key(KEY) == here
 
 
+def test_max_keys_stays_within_its_ceiling(write) -> None:
+    assert Policy().max_keys_ceiling is None
+    assert load(write("max_keys: 25\nmax_keys_ceiling: 25\n")).max_keys_ceiling == 25
+    for text in ("max_keys: 26\nmax_keys_ceiling: 25\n", "max_keys_ceiling: 24\n"):
+        with pytest.raises(BadInput, match=r"max_keys_ceiling.*Fix: "):
+            load(write(text))
+
+
 def test_an_override_can_set_every_number_that_belongs_to_a_key() -> None:
     of_the_plan = {"version", "max_keys", "plan_expires_days"}
     numbers = {n for n in Policy.model_fields if isinstance(getattr(Policy(), n), int)}

@@ -56,8 +56,8 @@ def commands_page() -> str:
         "| 2 | bad input or usage, or AWS configuration that cannot be parsed or names nothing: "
         "nothing was done |\n"
         "| 3 | refused: the plan has expired, schedules more than `max_keys` keys or has another "
-        "digest, you answered no, or another run uses the journal or plan. AWS was not changed; "
-        "`plan` has still written its plan |\n"
+        "digest, you answered no, or another run uses the journal or plan. AWS was not changed "
+        "|\n"
     )
     for name in keysweep.list_commands(top):
         listed = present(keysweep.get_command(top, name), name)

@@ -38,8 +38,9 @@ def rules_page() -> str:
         "expensive about a key that is already on hold, unless you pass `--explain`.\n\n"
         "To lift a rule for a key until a date, add an entry with a reason to `exceptions` in the "
         "[decision policy](../policies/retirement.yaml). No exception lifts `unreadable-key`, for "
-        "a key that DescribeKey does not return, or `not-asked`, for a key that a run did not "
-        "reach.\n\n"
+        "a key that DescribeKey does not return, `not-asked`, for a key that a run did not "
+        "reach, or `next-wave`, for a key that [only `max_keys` "
+        "holds](why-keys-are-held.md#waves).\n\n"
         "| rule | needs | cost |\n|---|---|---|\n"
     )
     ordered = sorted(RULES, key=lambda rule: (_most_expensive(rule), rule.id))
