@@ -31,8 +31,9 @@ from stages import (
 from embedded_aws.process import EmbeddedAws
 from keysweep.remediation import guard as guard_stage
 from keysweep.remediation import policy_file
-from keysweep.remediation.aws import ClientSettings
+from keysweep.remediation.aws import ClientSettings, select
 from keysweep.remediation.errors import AccountUnavailable
+from keysweep.remediation.models import KeyArn
 
 LOGS = "777788889999"
 DOCS = Path(__file__).parents[2] / "docs" / "reliability.md"
@@ -294,12 +295,14 @@ def test_accounts_that_cannot_be_entered_for_a_while(
     run.policy = state_only()
     for name, where in ENTRIES.items():
         run.journal.unlink(missing_ok=True)
+        (run.folder / "plan.json").unlink(missing_ok=True)
         run.aws.reset()
         arns = [
             run.aws.key_arn(SHOP, "eu-west-1", "sound"),
             run.aws.key_arn(DATA, "eu-west-1", "sound-2"),
         ]
-        hit = SOUND if name.endswith("credentials") else {"sound-2"}
+        given = name.endswith("given credentials")
+        hit = SOUND if given else {"sound-2"}
 
         def fault(where: dict[str, str] = where) -> None:
             run.aws.fault(kind, times=None, seconds=30, **where)
@@ -307,10 +310,19 @@ def test_accounts_that_cannot_be_entered_for_a_while(
                 run.settings = ClientSettings(quota_share=100, read_timeout=1, attempts=1)
 
         fault()
-        under = run.plan(arns)
-        held.nothing_on_cut_evidence(run, under, SOUND)
-        verdicts = {name: item.verdict.value for name, item in run.items(under).items()}
-        assert verdicts == {n: "hold" if n in hit else "schedule" for n in SOUND}
+        if given:
+            # As each command does first; below, the fault comes after that.
+            with pytest.raises(AccountUnavailable) as stopped:
+                select(run.collector().accounts, map(KeyArn.parse, arns))
+            assert stopped.value.exit_code == 1
+            with pytest.raises(AccountUnavailable):
+                run.plan(arns)
+            assert not (run.folder / "plan.json").exists()
+        else:
+            under = run.plan(arns)
+            held.nothing_on_cut_evidence(run, under, SOUND)
+            verdicts = {name: item.verdict.value for name, item in run.items(under).items()}
+            assert verdicts == {n: "hold" if n in hit else "schedule" for n in SOUND}
         _clear(run)
         plan = run.plan(arns)
         fault()
@@ -324,7 +336,7 @@ def test_accounts_that_cannot_be_entered_for_a_while(
         blind = run.guard()
         assert {name for name, row in blind.items() if row.unreadable} == hit
         assert {name for name, row in blind.items() if row.in_use} == set()
-        assert _documented("guard", name, kind) == "reported"
+        assert _documented("guard", name, kind) == ("stops" if given else "reported")
         _clear(run)
         fault()
         assert outcomes(run.cancel()) == {n: "failed" if n in hit else "cancelled" for n in SOUND}
@@ -333,5 +345,8 @@ def test_accounts_that_cannot_be_entered_for_a_while(
         assert run.state("Disabled") >= SOUND
         held.nothing_is_open(run)
         for command, then in (("plan", "hold"), ("apply", "scheduled"), ("cancel", "cancelled")):
-            words = then if command == "plan" else f"failed, then {then}"
+            first = "stops" if given else "failed"
+            words = f"{first}, then {then}"
+            if command == "plan":
+                words = first if given else then
             assert _documented(command, name, kind) == words

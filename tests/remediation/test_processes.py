@@ -31,7 +31,13 @@ def test_the_commands_of_a_retirement(
     planned = keysweep_process("plan", "-", *policy, *ROLE, stdin=results().read_text("utf-8"))
     assert planned.code == 0, planned.err
     summary = json.loads((tmp_path / "plan.json").read_text("utf-8"))["summary"]
-    assert summary == {"schedule": 5, "hold": 1, "skip": 0, "monthly_cost_usd": 5.0}
+    assert summary == {
+        "schedule": 5,
+        "on_exceptions": 5,
+        "hold": 1,
+        "skip": 0,
+        "monthly_cost_usd": 5.0,
+    }
 
     applied = keysweep_process("apply", "plan.json", "--yes", *ROLE, *JSON)
     assert (applied.code, applied.document["summary"]) == (0, {"scheduled": 5})

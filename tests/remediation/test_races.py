@@ -22,7 +22,8 @@ from keysweep.remediation import policy_file
 from keysweep.remediation import status as status_stage
 from keysweep.remediation import write as write_stage
 from keysweep.remediation.apply import BY_AN_EARLIER_RUN, BY_ANOTHER_PLAN
-from keysweep.remediation.aws import Accounts, ClientSettings
+from keysweep.remediation.aws import Accounts, ClientSettings, limiter
+from keysweep.remediation.aws.quotas import per_second
 from keysweep.remediation.errors import RUN_AGAIN, InvariantError
 from keysweep.remediation.evidence.description import describe
 from keysweep.remediation.journal import Journal
@@ -285,13 +286,21 @@ def test_a_rerun_tells_of_a_key_that_it_cannot_look_at(run: Stages) -> None:
     held.scheduled_once(run)
 
 
-def test_keys_that_wait_for_their_turn_are_not_begun_after_a_stop(run: Stages) -> None:
+def test_keys_that_wait_for_their_turn_are_not_begun_after_a_stop(
+    run: Stages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limiter, "per_second", per_second)  # the other tests do not wait
     run.policy = state_only()
     plan = run.plan()
     run.settings = ClientSettings(quota_share=0.2, connect_timeout=5, read_timeout=20, attempts=1)
     collector, stop = run.collector(), Stop()
     with Journal(run.journal) as journal:
-        journal.begin(collector.accounts.clock.now(), "apply", plan_digest=plan.digest)
+        journal.begin(
+            collector.accounts.clock.now(),
+            "apply",
+            plan_digest=plan.digest,
+            exceptions=plan.exceptions,
+        )
         done = apply_stage.apply(
             plan, collector, journal, stop=stop, done=lambda row: stop.ask("stopped by hand")
         )
@@ -299,7 +308,7 @@ def test_keys_that_wait_for_their_turn_are_not_begun_after_a_stop(run: Stages) -
     (begun,) = run.state("PendingDeletion")
     (left,) = {"raced", "calm"} - {begun}
     assert outcomes(rows) == {begun: "scheduled", left: "failed"}
-    assert stop.reason in rows[left].message
+    assert stop.message in rows[left].message
     assert {line["key_arn"] for line in held.lines_of(run, "intent")} == {str(rows[begun].key_arn)}
 
 
