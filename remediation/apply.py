@@ -458,7 +458,7 @@ def _joined(
 ) -> Evidence | None:
     """The evidence read again, with the earlier attempts to use the key and the new ones.
 
-    A history that now begins later than it was asked for has a hole: only its own part counts.
+    A history that now begins later than it was asked for has a gap: only its own part counts.
     """
     if again is None:
         return None

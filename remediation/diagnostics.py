@@ -32,7 +32,7 @@ LOGGER.addHandler(logging.NullHandler())  # else logging itself prints warnings 
 _log: Final = logging.getLogger(__name__)
 
 _OWN_LOG: Final = re.compile(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d")
-"""How each line of a log begins. What begins otherwise (a plan, a journal) is not appended to."""
+"""Beginning of each line of a log. Other files (a plan, a journal) are not appended to."""
 
 _SAFE_MESSAGES: Final = (
     AttributeError,
@@ -77,9 +77,9 @@ def to_stderr() -> Iterator[None]:
 
 @contextmanager
 def to_file(path: Path) -> Iterator[None]:
-    """Append the log to a file, made for the owner's eyes alone (mode 0600).
+    """Append the log to a file that only its owner can read (mode 0600).
 
-    Raises BadInput unless it is a file of ours that can be written; a symbolic link never is.
+    Raises BadInput unless it is new or a log of Keysweep, no symbolic link, and writable.
     """
     descriptor = _open(path)
     try:
@@ -114,7 +114,7 @@ def brief(error: BaseException) -> str:
 
 
 class _Handler(logging.Handler):
-    """Writes records, a line each. Where that fails, it says so once and the run goes on."""
+    """Writes records, one line each. Reports a failure once, and lets the run go on."""
 
     def __init__(self, write: Callable[[str], None], path: Path | None) -> None:
         super().__init__()
@@ -134,7 +134,7 @@ class _Handler(logging.Handler):
 
 
 class _Formatter(logging.Formatter):
-    """One line for each record, whatever stands in it; a traceback follows on indented lines."""
+    """One line for each record, whatever it contains; a traceback follows on indented lines."""
 
     def format(self, record: logging.LogRecord) -> str:
         moment = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
@@ -146,7 +146,7 @@ class _Formatter(logging.Formatter):
 
 
 def _traceback(error: BaseException) -> Iterator[str]:
-    """The frames of an error and of those that it came from, as Python orders them."""
+    """The frames of an error and of its causes, as Python orders them."""
     chain: list[BaseException] = []
     cause: BaseException | None = error
     while cause is not None and len(chain) < _LONGEST_CHAIN:
@@ -194,7 +194,7 @@ def _open(path: Path) -> int:
 
 
 def _why_not_ours(descriptor: int) -> str:
-    """What an open file is not; empty for one to append to."""
+    """The required kind of file that this one is not; empty if it can be appended to."""
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         return "a regular file"
     begin = os.pread(descriptor, 32, 0)

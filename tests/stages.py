@@ -50,7 +50,7 @@ SHOP, DATA = "111122223333", "444455556666"
 ROLE = "KeysweepOperator"
 DEAD: Mapping[str, Any] = {"state": "Disabled", "created_days_ago": 900, "disabled_days_ago": 400}
 QUICK = ClientSettings(quota_share=100, connect_timeout=5, read_timeout=20, attempts=2)
-"""The embedded AWS counts no requests unless told to, so nothing has to wait for a quota."""
+"""The embedded AWS counts no requests by default, so nothing has to wait for a quota."""
 
 AS_OPERATOR = Access(role_name=ROLE)
 
@@ -264,7 +264,7 @@ def caller(accounts: Accounts, keys: list[KeyArn]) -> None:
 
 
 def nothing_but_the_alarm(err: str) -> bool:
-    """Whether apply told nothing but that no alarm was found, which these scenarios lack."""
+    """Whether apply reported only that no alarm was found, which these scenarios lack."""
     return all(line.startswith(f"keysweep: {NO_ALARM}") for line in err.splitlines())
 
 
@@ -313,7 +313,7 @@ def every_key_is_told(rows: Mapping[str, KeyResult], names: Iterable[str]) -> No
 
 
 def nothing_is_open(stages: Stages) -> None:
-    """No intent whose outcome nobody knows, and nothing wrong with the journal's lines."""
+    """No intent without a known outcome, and nothing wrong with the journal's lines."""
     history = stages.history()
     assert {str(arn) for arn, one in history.keys.items() if one.undecided is not None} == set()
     assert history.problems == ()

@@ -177,7 +177,7 @@ class Clients:
 
 
 def _create(session: Session, service: str, region: str, **settings: Any) -> Any:
-    """A client. Raises BotoCoreError, also for settings over which botocore stumbles."""
+    """A client. Raises BotoCoreError, also for settings that botocore cannot use."""
     from botocore.exceptions import BotoCoreError
 
     create: Callable[..., Any] = session.create_client

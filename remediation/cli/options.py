@@ -227,7 +227,7 @@ def journal_option(*, many: bool = False, use: str = "") -> Callable[[Decorated]
 
 @contextmanager
 def usage_errors() -> Iterator[None]:
-    """Let the value of an option that cannot be used name the command's help."""
+    """Name the command's help in the error for an unusable value."""
     try:
         yield
     except BadInput as error:

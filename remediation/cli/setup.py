@@ -52,7 +52,7 @@ def new_collector(
 
 
 def caller_of(accounts: Accounts, keys: Sequence[KeyArn]) -> str | None:
-    """The caller's ARN for the journal; None if its row will say what is wrong."""
+    """The caller's ARN for the journal; None if it could not be read (the rows give the error)."""
     try:
         return accounts.caller(keys[0].account_region) if keys else None
     except AccountUnavailable:

@@ -55,7 +55,7 @@ ARNS: Final = frozenset({"aws:principalarn", "aws:sourcearn"})
 """Condition keys whose value is the ARN of the caller, or of the resource a service acts for."""
 
 CONTEXT: Final = "kms:encryptioncontext:"
-"""How the condition keys for one pair of the encryption context begin. A service sets the context
+"""Prefix of the condition keys for one pair of the encryption context. A service sets the context
 itself; any other caller chooses it, so it pins service principals alone."""
 
 SOURCE_KEYS: Final = (
@@ -65,7 +65,7 @@ SOURCE_KEYS: Final = (
     "aws:sourceowner",
     CONTEXT,
 )
-"""How the condition keys begin, in lower case, that say for whom a service may use the key."""
+"""Lower-case prefixes of the condition keys that say for whom a service may use the key."""
 
 READS: Final = frozenset(
     {
@@ -81,8 +81,8 @@ READS: Final = frozenset(
         "kms:listresourcetags",
     }
 )
-"""Actions, in lower case, by which nobody encrypts anything: CloudTrail's key policies let the
-service describe the key without a condition."""
+"""Lower-case actions that encrypt nothing: CloudTrail's key policies let the service describe the
+key without a condition."""
 
 CANCEL: Final = "kms:cancelkeydeletion"
 SCHEDULE: Final = "kms:schedulekeydeletion"
@@ -170,7 +170,7 @@ def _outside(statement: dict[str, Any], account_id: str) -> Iterator[str]:
                 yield f"{principal} for {', '.join(foreign)} ({name})"
         elif principal == "*":
             if not _pinned(statement, account_id, by_service=False):
-                yield f"everybody ({name})"
+                yield f"everyone ({name})"
         elif kind == "Federated":
             if account_of(principal) != account_id:
                 yield f"federated {principal} ({name})"

@@ -186,7 +186,7 @@ class MappedFindings:
 
 
 def _block(finding: Finding) -> tuple[str, ...]:
-    """What tells a declaration in code from others."""
+    """What distinguishes a declaration in code from others."""
     code = finding.code
     if code is None:
         raise InvariantError("a finding without code has no block")
@@ -227,7 +227,7 @@ def read_code(states: Sequence[str], stacks: Sequence[str], accounts: Accounts) 
 
 
 def _warnings(state: State) -> Iterator[str]:
-    """Warn of what a state leaves open, because silence would mean that no code owns a key."""
+    """Warn of gaps in a state: without a warning, it would look as if no code owned a key."""
     file = short(path_text(state.file))
     if state.empty:
         yield (

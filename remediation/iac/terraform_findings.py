@@ -85,7 +85,7 @@ class GivenState:
 
 @dataclass(frozen=True, order=True)
 class Root:
-    """A root folder, as far as Checkov's record tells."""
+    """A root folder, as far as Checkov's record shows it."""
 
     relative: str
     """To the folder that Checkov scanned; `.` is that folder."""

@@ -18,7 +18,7 @@ class PeoplesConsole(Console):
         super().__init__(file=stream, highlight=False, soft_wrap=False)
         columns = os.environ.get("COLUMNS", "")
         if self.is_dumb_terminal and columns.isdigit():
-            self.size = (int(columns), self.height)  # rich takes every dumb one for 80 wide
+            self.size = (int(columns), self.height)  # rich assumes 80 columns
 
     @property
     def encoding(self) -> str:
@@ -34,6 +34,6 @@ class PeoplesConsole(Console):
 def _c_locale() -> bool:
     locale = os.environ.get("LC_ALL") or os.environ.get("LC_CTYPE")
     if not locale or (locale == "C.UTF-8" and not os.environ.get("LC_ALL")):
-        # Python itself sets LC_CTYPE so where LANG is C (PEP 538).
+        # Python sets LC_CTYPE to this where LANG is C (PEP 538).
         locale = os.environ.get("LANG")
     return locale in {"C", "POSIX"}

@@ -15,7 +15,7 @@ OF_A_REGION: Final = frozenset({"organization", "token", "network"})
 """Classes whose cause can be the Region's, whatever the service."""
 
 MANY_SERVICES: Final = 3
-"""From how many services on an answer of such a class counts as the Region's."""
+"""Minimum number of services for which an answer of such a class counts as the Region's."""
 
 _ACTION: Final = re.compile(r"\b[a-z0-9-]+:[A-Z]\w+")
 

@@ -237,7 +237,7 @@ def _by_arn(view: ResultsView, outcomes: Iterable[Outcome]) -> list[KeyRow]:
 
 
 def _sentences(row: KeyRow) -> str:
-    """Why a key has its state, without what says so."""
+    """Why a key has its state, without the rule or source."""
     return "; ".join(sentence for _, sentence in row.why)
 
 

@@ -1,6 +1,6 @@
 """Verify that Prowler runs the checks, by its own command on `fake_aws`.
 
-How each version treats packages of checks was observed; the table is in docs/prowler.md.
+How each version handles packages of checks is observed: see the table in docs/prowler.md.
 """
 
 from __future__ import annotations

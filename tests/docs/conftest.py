@@ -127,7 +127,7 @@ def fork(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _without_tox() -> dict[str, str]:
-    """The environment of somebody who does not run these tests."""
+    """The environment of a user who does not run these tests."""
     ours = ("AWS_", "KEYSWEEP_", "TOX", "VIRTUAL_ENV", "PYTEST", "MAKE", "MFLAGS")
     return {name: value for name, value in os.environ.items() if not name.startswith(ours)}
 
@@ -140,7 +140,7 @@ def setting(
     scans: Path,
     installed: dict[str, str],
 ) -> Iterator[Setting]:
-    """A checkout, or the folder of somebody who has Keysweep installed and code of their own."""
+    """A checkout, or the folder of a user who has Keysweep installed and their own code."""
     page, start = request.param
     folder = request.getfixturevalue("fork") if start == "fork" else tmp_path / "page"
     if any("pipx" in block.text for block in blocks(page)):

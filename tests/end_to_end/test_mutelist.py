@@ -1,4 +1,4 @@
-"""With the real Prowler: an intended deletion becomes muted, and somebody else's does not."""
+"""With the real Prowler: an intended deletion is muted, and another one is not."""
 
 from __future__ import annotations
 

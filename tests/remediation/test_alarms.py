@@ -1,4 +1,4 @@
-"""`apply` remarks where nobody is told when a key that waits for its deletion is used."""
+"""`apply` reports where no alarm watches the use of keys pending deletion."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def put_alarm(aws: EmbeddedAws, region: str = IRELAND, **changes: Any) -> None:
 
 @pytest.fixture
 def look(aws: EmbeddedAws, monkeypatch: pytest.MonkeyPatch) -> Callable[[], tuple[str, ...]]:
-    """What is said of a key in Ireland."""
+    """The notes about a key in Ireland."""
     for name, value in aws.environment(SHOP).items():
         monkeypatch.setenv(name, value)
     key = KeyArn.parse(aws.key_arn(SHOP, IRELAND, "dead-1"))

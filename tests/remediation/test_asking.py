@@ -66,7 +66,7 @@ def _more_within(terminal: int, seconds: float) -> bool:
 
 
 def _read(terminal: int, enough: Callable[[bytes], bool]) -> bytes:
-    """What the terminal shows, until that is enough or everybody has left it."""
+    """What the terminal shows, until that is enough or every process has closed it."""
     told = b""
     end = time.monotonic() + SECONDS
     while not enough(told):

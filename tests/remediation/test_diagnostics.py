@@ -143,7 +143,7 @@ def test_a_file_is_private_and_appended_to(tmp_path: Path) -> None:
     for number in range(2):
         with diagnostics.to_file(path):
             LOG.debug("number %d", number)
-        LOG.debug("nobody listens")
+        LOG.debug("no log is set up")
     assert [line[-8:] for line in records(path.read_text("utf-8"))] == ["number 0", "number 1"]
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 

@@ -87,7 +87,7 @@ def run(own_server: EmbeddedAws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     regions: dict[str, Any] = {"eu-west-1": {"keys": [{"name": name, **DEAD} for name in names]}}
     for name, region in PLACE_READS.items():
         regions[region] = {"keys": [{"name": name, **DEAD}]}
-    # A secret that names a key by an alias: without ListAliases nobody knows which one.
+    # A secret that names a key by an alias: without ListAliases it is unknown which one.
     secret = {"Name": "s", "KmsKeyId": "alias/some-key"}
     regions[PLACE_READS["ListAliases"]]["resources"] = [
         {"call": "secretsmanager.create_secret", "with": secret}

@@ -1,5 +1,5 @@
-"""What the journal says before a run: damage is told, nothing is added to it, and what is done is
-asked about no more."""
+"""The journal before a run: damage is reported and not added to, and finished keys are not asked
+about again."""
 
 from __future__ import annotations
 

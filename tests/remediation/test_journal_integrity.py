@@ -1,4 +1,4 @@
-"""The journal's last word: what is missing is said, several are merged, failure stops."""
+"""Journals: missing lines are reported, several are merged, a failure stops the run."""
 
 from __future__ import annotations
 
@@ -171,11 +171,11 @@ def test_only_a_cancellation_begun_later_settles_a_deletion_that_got_lost(tmp_pa
     write(b, CANCEL, ONE, Outcome.CANCELLED, hours=1, plan=None)
     write(b, CANCEL, TWO, None, hours=1, plan=None)
     write(a, SCHEDULE, TWO, None, hours=2)
-    settled = read([b]).keys[TWO].undecided
-    assert settled is not None
+    undecided = read([b]).keys[TWO].undecided
+    assert undecided is not None
     with Journal(b) as journal:
         journal.begin(NOW + timedelta(hours=3), "cancel")
-        journal.outcome(NOW + timedelta(hours=3), settled, Outcome.CANCELLED)
+        journal.outcome(NOW + timedelta(hours=3), undecided, Outcome.CANCELLED)
     assert batches(read([a, b])) == {a: [TWO], b: []}
 
 
@@ -421,7 +421,7 @@ def test_a_last_line_that_is_whole_and_altered_is_damage(altered, path: Path) ->
     before = read([path]).keys
     (problem,) = read([path]).problems
     assert problem.startswith(f"{path}: line 7 ")
-    # What the altered line said is not believed, and nothing else is lost.
+    # The altered line is not used, and nothing else is lost.
     assert {arn for arn, one in before.items() if one.scheduled_outcome} == {ONE, TWO}
 
 

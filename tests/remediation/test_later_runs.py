@@ -1,4 +1,4 @@
-"""What a later run makes of a key on which an earlier one, or somebody else, has worked."""
+"""What a later run does with a key that an earlier run or another principal has changed."""
 
 from __future__ import annotations
 
@@ -149,11 +149,11 @@ def test_the_next_run_makes_up_for_an_undo_that_failed(
     assert run.state("Disabled") == {"key"}
 
 
-# --- somebody else's deletion is left alone -------------------------------------------------------
+# --- another principal's deletion is left alone ---------------------------------------------------
 
 
 def _taken_over(run: Stages) -> datetime:
-    """Somebody cancels our deletion, tags the key and schedules it himself; until when it waits."""
+    """Another principal cancels the journal's deletion, tags the key and schedules it again."""
     kms = run.kms()
     kms.cancel_key_deletion(KeyId=run.arn("key"))
     kms.tag_resource(KeyId=run.arn("key"), Tags=[{"TagKey": "ticket", "TagValue": "OWN-1"}])

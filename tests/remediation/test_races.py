@@ -1,6 +1,6 @@
 """Someone else changes a key: between plan and apply, and between the last look and the call.
 
-`meddle` is a fault of the embedded AWS: the call is answered, and then somebody else makes another.
+`meddle` is a fault of the embedded AWS: the call is answered, then another principal makes one.
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ MEDDLING: dict[str, tuple[str, dict[str, Any]]] = {
     "alias": ("ListAliases", {"operation": "CreateAlias", "AliasName": "alias/new"}),
     "key policy": ("GetKeyPolicy", {"operation": "PutKeyPolicy", "Policy": OTHER_POLICY}),
 }
-"""After which answer to apply somebody makes which call."""
+"""After which answer to apply another principal makes which call."""
 
 
 @pytest.mark.parametrize("what", MEDDLING)

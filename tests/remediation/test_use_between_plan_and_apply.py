@@ -52,7 +52,7 @@ def in_use(run: Stages) -> dict[str, set[str]]:
 
 
 def asked(run: Stages, operation: str) -> int:
-    """How often it was asked about the key that nobody uses."""
+    """Number of calls about the key that is not in use."""
     calls = run.aws.calls(operation=operation)
     return sum(call["key"] == run.arn("calm") for call in calls)
 

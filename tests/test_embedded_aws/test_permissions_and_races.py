@@ -1,4 +1,4 @@
-"""IAM policies of callers, lagging answers, and somebody else who meddles between two calls."""
+"""IAM policies of callers, lagging answers, and another principal that acts between two calls."""
 
 from __future__ import annotations
 

@@ -69,7 +69,7 @@ def test_a_request_is_a_line(aws: Scenario, lines: Lines) -> None:
         "error": "-",
     }
     (line,) = lines("sts:GetCallerIdentity")
-    assert line["account"] == "-"  # nobody knows it before the answer
+    assert line["account"] == "-"  # unknown before the answer
 
 
 def test_an_error_answer_has_its_code(aws: Scenario, lines: Lines) -> None:

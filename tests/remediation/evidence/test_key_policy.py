@@ -70,10 +70,10 @@ OUTSIDE = {
     "other provider": ({"Federated": f"arn:aws:iam::{AWAY}:saml-provider/c"}, "federated arn"),
     "canonical user": ({"CanonicalUser": "79a59df900b949e5"}, "79a59df900b949e5"),
     "unknown kind": ({"Robot": HOME}, HOME),
-    "everybody": ("*", "everybody"),
-    "everybody of AWS": ({"AWS": "*"}, "everybody"),
-    "everybody in a list": ({"AWS": [HOME, "*"]}, "everybody"),
-    "federated everybody": ({"Federated": "*"}, "everybody"),
+    "everyone": ("*", "everyone"),
+    "everyone of AWS": ({"AWS": "*"}, "everyone"),
+    "everyone in a list": ({"AWS": [HOME, "*"]}, "everyone"),
+    "federated everyone": ({"Federated": "*"}, "everyone"),
     "mixed kinds": ({"Service": "s3.amazonaws.com", "AWS": AWAY}, AWAY),
 }
 
@@ -294,7 +294,7 @@ NARROW = {
 
 @pytest.mark.parametrize("name", NARROW)
 @pytest.mark.parametrize("principal", ["*", {"AWS": "*"}])
-def test_everybody_of_the_own_account_is_not_outside(name: str, principal: object) -> None:
+def test_everyone_of_the_own_account_is_not_outside(name: str, principal: object) -> None:
     assert read(ROOT, use(principal, Condition=NARROW[name])).outside == ()
 
 
@@ -322,9 +322,9 @@ WIDE = {
 
 
 @pytest.mark.parametrize("name", WIDE)
-def test_other_conditions_leave_everybody_outside(name: str) -> None:
+def test_other_conditions_leave_everyone_outside(name: str) -> None:
     (said,) = read(ROOT, use("*", Condition=WIDE[name])).outside
-    assert said.startswith("everybody")
+    assert said.startswith("everyone")
 
 
 def test_a_named_outsider_is_outside_whatever_the_condition() -> None:
@@ -358,11 +358,11 @@ def test_a_document_that_is_no_policy_is_a_problem(name: str) -> None:
 
 
 BAD_STATEMENTS = {
-    "everybody but one": (
+    "everyone but one": (
         {**ROOT, "NotPrincipal": {"AWS": AWAY}},
         'statement "Root" uses NotPrincipal',
     ),
-    "denied to everybody but one": (
+    "denied to everyone but one": (
         {"Effect": "Deny", "NotPrincipal": {"AWS": HOME}, "Action": "kms:*", "Resource": "*"},
         "statement 2 uses NotPrincipal",
     ),
@@ -395,7 +395,7 @@ def test_a_statement_that_is_not_understood_is_a_problem(name: str) -> None:
 
 GOVERNS = {
     "bare account": {**ROOT, "Principal": {"AWS": HOME}},
-    "everybody of the account": {**ROOT, "Principal": "*", "Condition": NARROW["caller"]},
+    "everyone of the account": {**ROOT, "Principal": "*", "Condition": NARROW["caller"]},
     "in a list": {**ROOT, "Principal": {"AWS": [AWAY, HOME]}},
     "this action alone": {**ROOT, "Action": ["kms:Get*", "kms:CancelKeyDeletion"]},
     "another case": {**ROOT, "Action": "KMS:cancelkeydeletion"},

@@ -84,9 +84,9 @@ SAID: dict[str, tuple[str, Any, tuple[Line, ...]]] = {
     ),
     "a key policy": (
         "key_policy",
-        {"outside": ("everybody (open)",), "undo_denied": ("locked",), "account_root": False},
+        {"outside": ("everyone (open)",), "undo_denied": ("locked",), "account_root": False},
         (
-            (": everybody (open)",),
+            (": everyone (open)",),
             "may deny cancelling: locked",
             f"not governed by IAM; SHA-256 {DIGEST}",
         ),

@@ -72,7 +72,7 @@ WORSE: dict[str, list[object]] = {
         *(
             changed(key_policy=part).key_policy
             for part in (
-                {"outside": ("everybody",)},
+                {"outside": ("everyone",)},
                 {"account_root": False},
                 {"problem": "it is not JSON"},
             )

@@ -107,10 +107,10 @@ def test_what_only_looks_like_a_service_is_outside() -> None:
 
 
 def test_outsiders_of_the_key_policy_hold() -> None:
-    key = changed(key_policy={"outside": ("everybody (statement 2)",)})
+    key = changed(key_policy={"outside": ("everyone (statement 2)",)})
     assert held_by(key) == {"shared-outside"}
     (said,) = said_by("shared-outside", key)
-    assert "everybody (statement 2)" in said
+    assert "everyone (statement 2)" in said
 
 
 def test_a_service_for_no_account_in_particular_holds_and_the_message_names_the_condition() -> None:
