@@ -8,7 +8,9 @@ as in `apply`. No sign of use is weak evidence, and is never reported as "unused
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from math import ceil
 from pathlib import Path
 from typing import Final
 
@@ -19,14 +21,16 @@ from .aws.failures import explain
 from .cancel import Batch
 from .errors import AccountUnavailable, Misconfigured, TruncatedResponse
 from .evidence import Collector
-from .journal import USE_REPORTING_DELAY, History, KeyRecord
+from .journal import DELIVERY_DELAY, USE_REPORTING_DELAY, History, KeyRecord
 from .lifecycle import (
     CANCELLED_ELSEWHERE,
     GONE_EARLY,
+    NEAR_DAYS,
     NOT_VISIBLE_YET,
     PENDING,
     Situation,
     State,
+    is_near,
     is_pending,
     state_of,
     undetermined_origin,
@@ -54,9 +58,6 @@ from .plan import Plan
 from .policy import Policy
 from .rules import RULES, WhilePending, evaluate
 
-NEAR_DAYS: Final = 3
-"""Default days before the deletion date from which a key is always reported."""
-
 COMPARED: Final = frozenset({"aliases", "grants", "key_policy", "references"})
 """Pieces of evidence for which every difference from the plan is a sign of use."""
 
@@ -72,6 +73,12 @@ LIST_PERMISSION: Final = "kms:ListKeys"
 """Needed only for `--all`."""
 
 NO_ATTEMPT: Final = "no attempt seen (weak)"
+NOT_READ: Final = "not read"
+"""Value of `use` if attempts could not be read."""
+
+
+UNREAD_STATE: Final = "unknown"
+"""Value of `state` if the key could not be read."""
 
 
 class GuardRow(Model):
@@ -96,8 +103,21 @@ class GuardRow(Model):
     """Other events: a deletion date that changed, a cancelled deletion, a near deletion date."""
     use: str = ""
     """Attempts to use the key since 60 minutes before `apply` last read them."""
+    checked_until: Time | None = None
+    """CloudTrail usually shows events up to this time: 15 minutes before the run began to read.
+    Absent if attempts could not be read, or the key is not pending deletion."""
     cancellation: KeyResult | None = None
     """Result of the cancellation, with `--cancel`."""
+
+    @property
+    def is_unchecked(self) -> bool:
+        """Whether the key, or the attempts to use it, could not be read."""
+        return self.state == UNREAD_STATE or self.use == NOT_READ
+
+    @property
+    def was_tried(self) -> bool:
+        """Whether something tried to use it."""
+        return self.checked_until is not None and self.use != NO_ATTEMPT
 
 
 def watch(
@@ -111,6 +131,8 @@ def watch(
 ) -> tuple[GuardRow, ...]:
     """Read these keys again; a row for each, in their order. Changes nothing in AWS."""
     keys = tuple(keys)
+    clock = collector.accounts.clock
+    started = clock.elapsed()
     reviewed = plan.by_key if plan is not None else {}
     lasting = policy.model_copy(
         update={
@@ -119,22 +141,33 @@ def watch(
     )
 
     def needed(evidence: Evidence) -> frozenset[str]:
-        now = collector.accounts.clock.now()
-        return _needed(evidence, lasting, reviewed.get(evidence.key_arn), now)
+        return _needed(evidence, lasting, reviewed.get(evidence.key_arn), clock.now())
 
     evidence_of = collector.collect(keys, needed)
-    now = collector.accounts.clock.now()
+    now = clock.now()
+    # Counted back from AWS's time: before the first answer, the clock is this machine's.
+    began = now.replace(microsecond=0) - timedelta(seconds=ceil(clock.elapsed() - started))
+    look = _Look(now, began - DELIVERY_DELAY, near_days)
     return tuple(
         _row(
             evidence_of[arn],
             history.keys.get(arn) or KeyRecord(arn),
             reviewed.get(arn),
             lasting,
-            now,
-            timedelta(days=near_days),
+            look,
         )
         for arn in keys
     )
+
+
+@dataclass(frozen=True)
+class _Look:
+    """One run of `watch`."""
+
+    now: datetime
+    until: datetime
+    """CloudTrail usually shows events up to this time."""
+    near_days: int
 
 
 def _needed(
@@ -162,14 +195,13 @@ def _row(
     record: KeyRecord,
     reviewed: PlanItem | None,
     policy: Policy,
-    now: datetime,
-    near: timedelta,
+    look: _Look,
 ) -> GuardRow:
-    arn, seen = evidence.key_arn, evidence.description
+    arn, seen, now = evidence.key_arn, evidence.description, look.now
     if seen is None or isinstance(seen, Unreadable):
         why = seen.unreadable if isinstance(seen, Unreadable) else "not read"
         hold = Hold(rule="unreadable-key", message=why)
-        return GuardRow(key_arn=arn, state="unknown", unreadable=(hold,))
+        return GuardRow(key_arn=arn, state=UNREAD_STATE, unreadable=(hold,))
     state = state_of(record, seen, now)
     if isinstance(seen, NotFound):
         early = state.situation is Situation.GONE_EARLY
@@ -183,6 +215,7 @@ def _row(
     signs, unreadable = _evaluated(windowed, policy, now)
     if reviewed is not None:
         signs += _changed(evidence, reviewed)
+    use = _use(windowed)
     left = None if seen.deletion_date is None else max(0, (seen.deletion_date - now).days)
     return GuardRow(
         key_arn=arn,
@@ -192,8 +225,9 @@ def _row(
         in_use=bool(signs),
         signs=signs,
         unreadable=unreadable,
-        notes=tuple(_notes(seen, state, arn, now, near)),
-        use=_use(windowed),
+        notes=tuple(_notes(seen, state, arn, look)),
+        use=use,
+        checked_until=None if use == NOT_READ else look.until,
     )
 
 
@@ -287,22 +321,20 @@ def _cancelled(evidence: Evidence, since: datetime | None) -> str:
     return CANCELLED_ELSEWHERE
 
 
-def _notes(
-    seen: KeyDescription, state: State, arn: KeyArn, now: datetime, near: timedelta
-) -> Iterable[str]:
+def _notes(seen: KeyDescription, state: State, arn: KeyArn, look: _Look) -> Iterable[str]:
     promised, date = state.promised, seen.deletion_date
     if state.situation is Situation.UNDETERMINED:
         yield undetermined_origin(arn)
     if state.situation is Situation.DRIFTED and promised is not None and date is not None:
         yield f"Deletion date changed from {promised:%Y-%m-%d} to {date:%Y-%m-%d}"
-    if date is not None and date - now <= near:
+    if date is not None and is_near(date, look.now, look.near_days):
         yield f"Deleted on {date:%Y-%m-%d %H:%M} UTC unless cancelled"
 
 
 def _use(evidence: Evidence) -> str:
     attempts = evidence.use_attempts
     if not isinstance(attempts, UseAttempts):
-        return "not read"
+        return NOT_READ
     if not attempts.attempts:
         return NO_ATTEMPT
     count = len(attempts.attempts)
@@ -322,6 +354,11 @@ def policy_of(plan: Plan | None, given: Policy | None, default: Policy) -> Polic
 def needs_attention(rows: Iterable[GuardRow], history: History) -> bool:
     """Whether a key is in use, something could not be read, or the journal is damaged."""
     return bool(history.problems) or any(row.in_use or row.unreadable for row in rows)
+
+
+def checked(rows: Iterable[GuardRow]) -> frozenset[KeyArn]:
+    """The keys that were checked: those not pending deletion, or whose attempts were read."""
+    return frozenset(row.key_arn for row in rows if not row.is_unchecked)
 
 
 def to_cancel(

@@ -28,6 +28,12 @@ CONCLUSIVE_AFTER: Final = timedelta(minutes=5)
 """Age of an intent from which DescribeKey is conclusive if it shows no effect: AWS KMS may show a
 change minutes late ("AWS KMS eventual consistency", AWS KMS Developer Guide)."""
 
+UNWATCHED_AFTER: Final = timedelta(days=3)
+"""Time without a check after which a key pending deletion counts as unwatched."""
+
+NEAR_DAYS: Final = 3
+"""Days before the deletion date from which a key is always reported."""
+
 KEY_NOT_FOUND: Final = "Key not found"
 
 GONE_EARLY: Final = "Key not found, although its deletion date has not come"
@@ -90,6 +96,9 @@ PENDING: Final = frozenset(
 )
 """Situations in which a deletion can be cancelled."""
 
+WATCHED: Final = PENDING - {Situation.FOREIGN}
+"""Situations in which a deletion that the journal began, or may have begun, is pending."""
+
 GONE: Final = frozenset({Situation.DELETED, Situation.GONE_EARLY, Situation.NOT_FOUND})
 """Situations in which the key was not found."""
 
@@ -116,6 +125,32 @@ class Origin(StrEnum):
 def is_pending(seen: KeyDescription) -> bool:
     """Whether the key is pending deletion, or a primary key that waits for its replicas."""
     return seen.key_state in PENDING_DELETION
+
+
+def is_near(deletion_date: datetime | None, now: datetime, days: int = NEAR_DAYS) -> bool:
+    """Whether the deletion date is at most this many days away."""
+    return deletion_date is not None and deletion_date - now <= timedelta(days=days)
+
+
+def checked_at(record: KeyRecord) -> datetime | None:
+    """When attempts to use the key were last read: by `guard`, or by `apply` before its intent."""
+    begun = (*record.open_schedules, *filter(None, (record.scheduled,)))
+    times = (*(intent.time for intent in begun), *filter(None, (record.looked_at,)))
+    return max(times, default=None)
+
+
+def is_unwatched(record: KeyRecord, now: datetime) -> bool:
+    """Whether nothing has checked the key for too long, if it is pending deletion."""
+    checked = checked_at(record)
+    return checked is None or now - checked > UNWATCHED_AFTER
+
+
+def waits_in_journal(record: KeyRecord, now: datetime) -> bool:
+    """Whether a deletion of the journal is pending, as far as the journal alone shows."""
+    standing = record.scheduled_outcome
+    if standing is None:
+        return bool(record.open_schedules)
+    return standing.deletion_date is None or now < standing.deletion_date
 
 
 def origin(seen: KeyDescription, intent: IntentLine, now: datetime) -> Origin:

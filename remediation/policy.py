@@ -437,6 +437,9 @@ class Policy(_Written):
     """Highest share of AWS's request quotas that Keysweep uses."""
     owner_tags: tuple[Text, ...] = ("owner", "team", "contact")
     """Tags that name the owner of a key, in order of preference."""
+    require_alarm: Annotated[bool, Field(strict=True)] = False
+    """Whether `apply` refuses keys of an account and Region in which it finds no alarm on the use
+    of keys pending deletion."""
     exceptions: tuple[RuleException, ...] = ()
     """Rules lifted for single keys or globs, until a date."""
     coverage_exceptions: Annotated[

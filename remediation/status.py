@@ -9,6 +9,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import TypeAdapter
 from pydantic.dataclasses import dataclass
 
+from . import attention
 from .aws import Accounts, select
 from .aws.failures import explain
 from .errors import AccountUnavailable, TruncatedResponse
@@ -22,8 +23,12 @@ from .lifecycle import (
     NOT_VISIBLE_YET,
     PENDING,
     RESCHEDULED_ELSEWHERE,
+    WATCHED,
     Situation,
     State,
+    checked_at,
+    is_near,
+    is_unwatched,
     state_of,
     undetermined_origin,
 )
@@ -54,6 +59,12 @@ class StatusRow:
     """How the key differs from the journal; empty if it does not, or could not be read."""
     unreadable: str = ""
     """Why the key could not be read; empty if it was read."""
+    checked_at: Time | None = None
+    """When `guard`, or `apply` before it scheduled the key, last read the attempts to use it."""
+    unwatched: bool = False
+    """Whether the journal's deletion is pending, and nothing has checked the key for 3 days."""
+    near: bool = False
+    """Whether the journal's deletion is pending, and its date is at most 3 days away."""
 
 
 class Status(Model):
@@ -71,6 +82,8 @@ class Status(Model):
     """Number of keys that could not be read."""
     monthly_cost_usd: float
     """Monthly cost in US dollars (list price) saved by keys pending deletion or deleted."""
+    warnings: tuple[str, ...] = ()
+    """Keys that nothing checks, or that are deleted soon; empty if there are none."""
     notes: tuple[str, ...] = ()
     """Keys that the options left out, and incomplete last lines of interrupted runs."""
     problems: tuple[str, ...] = ()
@@ -109,6 +122,12 @@ def status(history: History, accounts: Accounts) -> Status:
         drifted=sum(bool(row.drift) for row in rows),
         unreadable=sum(row.situation is None for row in rows),
         monthly_cost_usd=sum(row.monthly_cost_usd for row in rows),
+        warnings=attention.sentences(
+            attention.Waiting(
+                row.key_arn, row.checked_at, row.deletion_date, row.unwatched, row.near
+            )
+            for row in rows
+        ),
         notes=(*selected.notes, *history.notes),
         problems=history.problems,
     )
@@ -141,6 +160,7 @@ def _row(record: KeyRecord, accounts: Accounts) -> StatusRow:
             monthly_cost_usd=cost or 0.0,
             drift=GONE_EARLY if state.situation is Situation.GONE_EARLY else "",
         )
+    watched = state.situation in WATCHED
     return StatusRow(
         key_arn=arn,
         state=seen.key_state,
@@ -150,6 +170,9 @@ def _row(record: KeyRecord, accounts: Accounts) -> StatusRow:
         days_left=None if seen.deletion_date is None else max(0, (seen.deletion_date - now).days),
         monthly_cost_usd=(cost or 0.0) if seen.key_state == "PendingDeletion" else 0.0,
         drift=_drift(record, seen, state),
+        checked_at=checked_at(record),
+        unwatched=watched and is_unwatched(record, now),
+        near=watched and is_near(seen.deletion_date, now),
     )
 
 

@@ -12,11 +12,12 @@ from .. import alarms, planfile
 from .. import apply as apply_stage
 from .. import journal as journal_stage
 from ..aws import Access, Accounts, ClientSettings, select
-from ..errors import BadInput
+from ..errors import BadInput, Refused
 from ..files import demand_writable, locked, write_private
 from ..interrupt import orderly
 from ..journal import Journal
-from ..models import Outcome
+from ..models import KeyArn, Outcome
+from ..plan import Plan
 from ..report import page
 from ..report.confirmation import rows_to_schedule
 from ..report.html import html
@@ -105,6 +106,7 @@ def apply(
         return print_results(form, ())
     to_do = apply_stage.to_do(made, history, accounts.clock.now())
     if left := [arn for arn in to_do if accounts.admits(arn)]:
+        _require_alarms(made, left, accounts)
         confirm(
             "Schedule the deletion of",
             left,
@@ -143,10 +145,16 @@ def apply(
     if not _saved(html_path, lambda: page.of_results(results, made, accounts.clock.now())):
         code = INCOMPLETE
     scheduled = [row.key_arn for row in results if row.outcome is Outcome.SCHEDULED]
-    if scheduled and not stop.asked:
+    if not (stop.asked or made.policy.require_alarm):
         for note in alarms.notes(scheduled, accounts):
             say(note)
     return code
+
+
+def _require_alarms(made: Plan, keys: list[KeyArn], accounts: Accounts) -> None:
+    """Raises Refused where the policy requires an alarm and none was found."""
+    if made.policy.require_alarm and (missing := alarms.notes(keys, accounts)):
+        raise Refused(f"The policy requires an alarm (require_alarm). {' '.join(missing)}")
 
 
 def _saved(path: Path | None, make: Callable[[], page.Page]) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,9 +14,12 @@ from .. import journal as journal_stage
 from .. import planfile, policy_file
 from ..aws import Access, Accounts, ClientSettings, select
 from ..cancel import Batch
+from ..errors import Refused
 from ..files import ascii_json
 from ..guard import GuardRow
 from ..interrupt import at_once
+from ..journal import Journal, JournalFailed, JournalUnusable
+from ..lifecycle import NEAR_DAYS
 from ..models import KeyArn, Outcome, PlanItem
 from ..policy import MAX_WINDOW_DAYS
 from ..report import tables
@@ -58,7 +61,7 @@ from .setup import caller_of, new_collector
     "--days",
     "near_days",
     type=click.IntRange(0, MAX_WINDOW_DAYS),
-    default=guard_stage.NEAR_DAYS,
+    default=NEAR_DAYS,
     show_default=True,
     metavar="N",
     help="Report every key with a deletion date within N days.",
@@ -88,8 +91,9 @@ def guard(
 
     Reads the keys that the journal scheduled, or with --all every key pending deletion.
 
-    Exits with 1 if a key is in use, restored or not, or if something could not be read. Prints
-    nothing if there is nothing to report; with --format json, one line for each key.
+    Exits with 1 if a key is in use, restored or not, or if something could not be read. Prints the
+    keys that need attention, and how many were checked; with --format json, one line for each key.
+    The journal records each check: status and plan name pending keys without one for 3 days.
 
     Example: keysweep guard --plan plan.json --cancel --keep --yes
     """
@@ -119,6 +123,7 @@ def guard(
         code = INCOMPLETE
         for note in selected.notes:
             say(note)
+    _record(rows, batches, accounts)
     other = journals[0] if journals else default
     planned = {} if plan is None else plan.by_key
     chosen = guard_stage.to_cancel(rows, history, batches, follow_ups, other) if cancels else ()
@@ -137,6 +142,28 @@ def guard(
         )
     _print(rows, history, form)
     return code
+
+
+def _record(
+    rows: tuple[GuardRow, ...], batches: Mapping[Path, Collection[KeyArn]], accounts: Accounts
+) -> None:
+    """Write this check to the journals of its keys; says if that failed, since it is done."""
+    checked = guard_stage.checked(rows)
+    for path, keys in batches.items():
+        if not (found := sorted(checked & {*keys})):
+            continue
+        until = [row.checked_until for row in rows if row.checked_until is not None]
+        now = accounts.clock.now()
+        caller = caller_of(accounts, found)
+        try:
+            with Journal(path) as journal:
+                journal.look(now, found, min(until, default=now), caller=caller)
+            continue
+        except JournalUnusable as error:
+            why = f"{path}: The journal cannot be written: {error.why}"
+        except (JournalFailed, Refused) as error:
+            why = str(error)
+        say(f"This check is not in the journal, so status does not count it. {why}")
 
 
 def _cancel(
@@ -181,6 +208,7 @@ def _print(rows: tuple[GuardRow, ...], history: journal_stage.History, form: str
     if form == "json":
         for problem in history.problems:
             say(problem)
+        say(tables.guard_summary(rows))
         for row in rows:
             click.echo(ascii_json(row.model_dump_json()))
     else:

@@ -213,7 +213,9 @@ def format_option(*names: str) -> Callable[[Decorated], Decorated]:
     )
 
 
-def journal_option(*, many: bool = False, use: str = "") -> Callable[[Decorated], Decorated]:
+def journal_option(
+    *, many: bool = False, use: str = "", default: str = str(journal_stage.DEFAULT_PATH)
+) -> Callable[[Decorated], Decorated]:
     use = use or f"Journal file{'; repeatable' if many else ''}."
     return click.option(
         "--journal",
@@ -221,7 +223,7 @@ def journal_option(*, many: bool = False, use: str = "") -> Callable[[Decorated]
         multiple=many,
         type=click.Path(path_type=Path, dir_okay=False),
         metavar="FILE",
-        help=f"{use}  [default: {journal_stage.DEFAULT_PATH}]",
+        help=f"{use}  [default: {default}]",
     )
 
 

@@ -12,7 +12,8 @@ from typing import Final
 
 import click
 
-from .. import planfile, planner
+from .. import attention, planfile, planner
+from .. import journal as journal_stage
 from ..aws import Access, Accounts, ClientSettings
 from ..errors import KeysweepError
 from ..escape import printable
@@ -21,6 +22,10 @@ from ..findings import read_results, results_of_keys
 from ..findings.s3 import S3Results
 from ..iac import read_code
 from ..interrupt import at_once
+from ..journal import History
+from ..lifecycle import is_pending
+from ..models import KeyDescription
+from ..plan import Plan
 from ..policy import MAX_WINDOW_DAYS, MIN_WINDOW_DAYS
 from ..report import page, tables
 from ..report.html import html
@@ -33,6 +38,7 @@ from .options import (
     command,
     format_option,
     html_option,
+    journal_option,
     policy_option,
     usage_errors,
 )
@@ -74,6 +80,12 @@ def _out_of(arguments: Sequence[str]) -> Path:
     metavar="ARN",
     help="Evaluate this key, without scanner results; @FILE: the keys of a file, one ARN a line; "
     "repeatable.",
+)
+@journal_option(
+    many=True,
+    use="Journal whose pending keys are named if nothing has checked them for 3 days, or they are "
+    "deleted within 3; repeatable.",
+    default="that of the current folder, if there is one",
 )
 @policy_option(beside_a_plan=False)
 @click.option(
@@ -140,6 +152,7 @@ def _out_of(arguments: Sequence[str]) -> Path:
 def plan(
     results: tuple[str, ...],
     keys: tuple[str, ...],
+    journals: tuple[Path, ...],
     policy_path: Path | None,
     out: Path,
     pending_window_days: int | None,
@@ -172,6 +185,7 @@ def plan(
     policy = load_policy(policy_path, pending_window_days, max_keys)
     since = planfile.load(since_path) if since_path is not None else None
     demand_writable(html_path)
+    history = _history(journals)
     accounts = Accounts(access, ClientSettings(policy.quota_share))
     found = named or read_results(results, sys.stdin.buffer, S3Results(accounts).find)
     with at_once(), progress("reading evidence") as step:
@@ -202,7 +216,30 @@ def plan(
             click.echo(
                 printable(f"Plan written to {out}. Review it, then run: {_to_apply(out, access)}")
             )
-    return INCOMPLETE if made.unusable or made.unread_accounts else DONE
+    unattended = _say_unattended(history, made, accounts)
+    return INCOMPLETE if made.unusable or made.unread_accounts or unattended else DONE
+
+
+def _history(journals: tuple[Path, ...]) -> History:
+    default = journal_stage.DEFAULT_PATH
+    return journal_stage.read(journals or filter(journal_stage.exists, (default,)))
+
+
+def _say_unattended(history: History, made: Plan, accounts: Accounts) -> bool:
+    """Name the journals' pending keys that need a person; whether there is one, or damage.
+
+    Only the plan's own evidence says that a deletion was cancelled outside the journals.
+    """
+    restored = {
+        item.key_arn
+        for item in made.items
+        if isinstance(seen := item.evidence.description, KeyDescription) and not is_pending(seen)
+    }
+    waiting = attention.of_journals(history, accounts.clock.now(), known_otherwise=restored)
+    found = (*history.problems, *attention.sentences(waiting))
+    for sentence in found:
+        say(sentence)
+    return bool(found)
 
 
 def _to_apply(out: Path, access: Access) -> str:

@@ -36,6 +36,9 @@ def status(
 ) -> int:
     """Show the journal's keys: state, deletion date, savings, drift.
 
+    Exits with 1 if a key could not be read, if nothing has checked a pending key for 3 days, or if
+    a key is deleted within 3 days.
+
     Example: keysweep status
     """
     history = journal_stage.read(journals or [journal_stage.DEFAULT_PATH])
@@ -49,4 +52,4 @@ def status(
         print_parts(status_stage.json_parts(now))
     else:
         print_report(tables.of_status(now, every_key=form == "csv"), form)
-    return INCOMPLETE if now.problems or now.unreadable else DONE
+    return INCOMPLETE if now.problems or now.unreadable or now.warnings else DONE

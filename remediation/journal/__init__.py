@@ -10,22 +10,34 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from .lines import USE_REPORTING_DELAY, AnyLine, IntentLine, Line, OutcomeLine, RunLine
+from .lines import (
+    DELIVERY_DELAY,
+    USE_REPORTING_DELAY,
+    AnyLine,
+    IntentLine,
+    Line,
+    LookLine,
+    OutcomeLine,
+    RunLine,
+)
 from .reader import History, KeyRecord, distinct, exists, read, read_undamaged
-from .writer import Journal, JournalFailed
+from .writer import Journal, JournalFailed, JournalUnusable
 
 DEFAULT_PATH: Final = Path("keysweep-journal.jsonl")
 
 __all__ = [
     "DEFAULT_PATH",
+    "DELIVERY_DELAY",
     "USE_REPORTING_DELAY",
     "AnyLine",
     "History",
     "IntentLine",
     "Journal",
     "JournalFailed",
+    "JournalUnusable",
     "KeyRecord",
     "Line",
+    "LookLine",
     "OutcomeLine",
     "RunLine",
     "distinct",

@@ -1,4 +1,4 @@
-"""The three kinds of line in a journal, and their JSON."""
+"""The four kinds of line in a journal, and their JSON."""
 
 from __future__ import annotations
 
@@ -15,6 +15,9 @@ from ..models import SLIM, AppliedException, KeyArn, Outcome, Time
 USE_REPORTING_DELAY: Final = timedelta(minutes=60)
 """The longest delay before AWS shows the use of a key: an hour for GetKeyLastUsage, about 15
 minutes for CloudTrail ("How CloudTrail works", AWS CloudTrail User Guide)."""
+
+DELIVERY_DELAY: Final = timedelta(minutes=15)
+"""The usual delay before CloudTrail shows an event (the same page)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=SLIM)
@@ -111,7 +114,28 @@ class OutcomeLine:
     """Explanation; empty if there is nothing to add."""
 
 
-AnyLine = RunLine | IntentLine | OutcomeLine
+@dataclass(frozen=True, slots=True, kw_only=True, config=SLIM)
+class LookLine:
+    """A look of `guard` at keys: a run of this one line, which changes nothing in AWS."""
+
+    version: Literal[1] = 1
+    """Version of the format."""
+    line: Literal["look"] = "look"
+    """Kind of the line."""
+    run: str
+    """Id of the run; no other line has it."""
+    time: Time
+    """Time of writing, by AWS's clock."""
+    caller: str | None = None
+    """ARN of the identity that ran it; absent if AWS did not return it."""
+    keys: tuple[KeyArn, ...]
+    """Keys of this journal that were checked. Of each key pending deletion, the attempts to use it
+    were read."""
+    until: Time
+    """CloudTrail usually shows events up to this time: 15 minutes before the look began."""
+
+
+AnyLine = RunLine | IntentLine | OutcomeLine | LookLine
 
 Line = Annotated[AnyLine, Field(discriminator="line")]
 _LINE: Final[TypeAdapter[AnyLine]] = TypeAdapter(Line)
@@ -119,7 +143,7 @@ _LINE: Final[TypeAdapter[AnyLine]] = TypeAdapter(Line)
 BEGINNING: Final = b'{"version":1,"line":"'
 """First bytes of every line as written."""
 
-RUN_BEGINNING: Final = BEGINNING + b'run"'
+RUN_BEGINNINGS: Final = (BEGINNING + b'run"', BEGINNING + b'look"')
 """First bytes of a run's first line."""
 
 

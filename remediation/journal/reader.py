@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,10 +16,11 @@ from ..models import AppliedException, KeyArn, Outcome
 from ..strict_json import RepeatedName
 from .lines import (
     BEGINNING,
-    RUN_BEGINNING,
+    RUN_BEGINNINGS,
     USE_REPORTING_DELAY,
     AnyLine,
     IntentLine,
+    LookLine,
     OutcomeLine,
     RunLine,
     decode,
@@ -60,6 +61,8 @@ class KeyRecord:
     follow_ups_done: frozenset[str] = _NOTHING
     """Operations done since that cancellation."""
     last: OutcomeLine | None = None
+    looked_at: datetime | None = None
+    """When `guard` last checked the key."""
 
     @property
     def follow_ups_left(self) -> frozenset[str]:
@@ -130,7 +133,7 @@ class History:
         )
 
 
-def read(paths: Sequence[Path]) -> History:
+def read(paths: Iterable[Path]) -> History:
     """Read journals once and merge them by time. Raises BadInput for a foreign or newer file."""
     files = [_File(path) for path in distinct(paths)]
     together = _Fold()
@@ -212,7 +215,7 @@ class _File:
             except ValueError as error:
                 is_torn = self._demand_ours(number, raw, error, ours=ours)
                 if torn is not None:
-                    self._left_out(torn, killed=_is_torn(raw, RUN_BEGINNING))
+                    self._left_out(torn, killed=any(_is_torn(raw, one) for one in RUN_BEGINNINGS))
                 torn = number if is_torn else None
                 if not is_torn:
                     self._left_out(number, killed=False, why=_repeated(error))
@@ -220,7 +223,7 @@ class _File:
             ours = True
             if torn is not None:
                 # A kill tears the last line only; whatever follows it was begun by a later run.
-                self._left_out(torn, killed=isinstance(line, RunLine))
+                self._left_out(torn, killed=isinstance(line, RunLine | LookLine))
                 torn = None
             yield number, line
         if torn is not None:
@@ -308,7 +311,7 @@ class _Order:
 
     def take(self, line: AnyLine) -> Iterator[str]:
         """Violations by this line; clauses that continue "line 7 "."""
-        if isinstance(line, RunLine):
+        if isinstance(line, RunLine | LookLine):
             if line.run in self._runs:
                 yield "starts a run a second time"
             self._runs.add(line.run)
@@ -342,6 +345,11 @@ class _Fold:
         """Add the next line."""
         if isinstance(line, RunLine):
             self._runs[line.run] = line
+            return
+        if isinstance(line, LookLine):
+            for arn in line.keys:
+                if (known := self.keys.get(arn)) is not None:
+                    known.looked_at = line.time
             return
         record = self.keys.setdefault(line.key_arn, KeyRecord(line.key_arn))
         if isinstance(line, IntentLine):

@@ -16,7 +16,7 @@ from typing import Final, Self
 
 from ..errors import RUN_AGAIN, BadInput, KeysweepError, Refused
 from ..models import AppliedException, KeyArn, Outcome
-from .lines import AnyLine, IntentLine, OutcomeLine, RunLine, encode
+from .lines import AnyLine, IntentLine, LookLine, OutcomeLine, RunLine, encode
 from .reader import History, read, stamp_of
 
 BYTES_PER_KEY: Final = 4096
@@ -31,6 +31,17 @@ class JournalFailed(KeysweepError):
 
     exit_code = 1
     fix: Final = f"free some space or repair the disk, then {RUN_AGAIN}"
+
+
+class JournalUnusable(BadInput):
+    """The file cannot be written to; no line was."""
+
+    def __init__(self, path: Path, why: str) -> None:
+        super().__init__(
+            f"{path}: The journal cannot be written: {why}. Nothing was done. "
+            "Fix: name another file with --journal."
+        )
+        self.why: Final = why
 
 
 @dataclass
@@ -76,13 +87,10 @@ class Journal:
             self._before = known
         return self
 
-    def _unusable(self, error: OSError) -> BadInput:
+    def _unusable(self, error: OSError) -> JournalUnusable:
         link = error.errno == errno.ELOOP
         why = "it is a symbolic link, which is not followed" if link else error.strerror
-        return BadInput(
-            f"{self.path}: The journal cannot be written: {why}. Nothing was done. "
-            "Fix: name another file with --journal."
-        )
+        return JournalUnusable(self.path, why or str(error))
 
     def __exit__(
         self,
@@ -136,13 +144,30 @@ class Journal:
         )
         try:
             self._demand_room(keys * BYTES_PER_KEY)
-            size = os.fstat(self._handle).st_size
-            torn = size > 0 and os.pread(self._handle, 1, size - 1) != b"\n"
-            self._append((b"\n" if torn else b"") + encode(line))
+            self._start_with(line)
         except OSError as error:
             raise self._unusable(error) from error
         except JournalFailed as error:
             raise BadInput(f"{error}. Nothing was done. Fix: {error.fix}") from error
+
+    def look(
+        self, now: datetime, keys: Iterable[KeyArn], until: datetime, *, caller: str | None = None
+    ) -> None:
+        """Write that these keys were checked; the only line of its run.
+
+        Raises JournalFailed.
+        """
+        line = LookLine(run=self.run, time=now, caller=caller, keys=tuple(keys), until=until)
+        try:
+            self._start_with(line)
+        except OSError as error:
+            raise JournalFailed(error.strerror or str(error)) from error
+
+    def _start_with(self, line: RunLine | LookLine) -> None:
+        """Write the first line of this run, after closing off a torn line."""
+        size = os.fstat(self._handle).st_size
+        torn = size > 0 and os.pread(self._handle, 1, size - 1) != b"\n"
+        self._append((b"\n" if torn else b"") + encode(line))
 
     def _demand_room(self, size: int) -> None:
         disk = os.fstatvfs(self._handle)

@@ -489,7 +489,7 @@ def of_status(status: Status, now: datetime) -> Page:
             for heading, about, tone, rows in kinds
         ),
         tables=tuple(_accounts(status.rows)),
-        notes=(*status.problems, *status.notes),
+        notes=(*status.problems, *status.warnings, *status.notes),
         limits=LIMITS,
     )
 

@@ -257,11 +257,14 @@ def of_status(status: Status, *, every_key: bool = False) -> Report:
     ]
     if len(rows) < len(status.rows):
         lines.append(f"{len(status.rows) - len(rows)} more keys: --format json lists all.")
-    return Report((table,) if rows else (), (*lines, *status.problems, *status.notes))
+    return Report(
+        (table,) if rows else (), (*lines, *status.problems, *status.warnings, *status.notes)
+    )
 
 
 def of_guard(rows: Iterable[GuardRow], history: History) -> Report:
-    """Keys with something to report; empty if there are none."""
+    """Keys with something to report, and how many were checked."""
+    rows = tuple(rows)
     shown = [row for row in rows if row.in_use or row.unreadable or row.notes]
     table = key_table(
         "Keys that need attention",
@@ -272,7 +275,22 @@ def of_guard(rows: Iterable[GuardRow], history: History) -> Report:
     lines = []
     if any(row.in_use and row.cancellation is None for row in shown):
         lines.append("Restore the keys in use with: keysweep guard --cancel")
+    lines.append(guard_summary(rows))
     return Report((table,) if shown else (), (*lines, *history.problems, *history.notes))
+
+
+def guard_summary(rows: Iterable[GuardRow]) -> str:
+    """How many keys were checked, and up to when CloudTrail showed events."""
+    rows = tuple(rows)
+    until = [row.checked_until for row in rows if row.checked_until is not None]
+    blind = sum(row.is_unchecked for row in rows)
+    tried = sum(row.was_tried for row in rows)
+    found = f"attempts to use {tried} of them" if tried else "no attempt"
+    said = [f"{count_keys(blind)} could not be checked."] if blind else []
+    if until:
+        found = f"{found} found in CloudTrail up to {moment(min(until))}."
+        said.insert(0, f"{count_keys(len(until))} checked: {found}")
+    return " ".join(said) or "No key is pending deletion."
 
 
 def _because(source: str, sentence: str) -> str:

@@ -192,3 +192,32 @@ def test_many_places_are_one_line(aws: EmbeddedAws, monkeypatch: pytest.MonkeyPa
     (line,) = notes(keys, Accounts())
     assert line.startswith(f"{NOT_READ}account {ids[0]} eu-west-1, account {ids[1]} eu-west-1, ")
     assert re.search(rf" 9 more: .* account {SHOP}\b", line)
+
+
+@pytest.mark.parametrize("watched", ["everywhere", "in one Region", "unreadable"])
+def test_a_policy_that_requires_an_alarm_refuses_keys_without_one(
+    watched: str,
+    aws: EmbeddedAws,
+    keysweep: Callable[..., Any],
+    results: Callable[..., Path],
+    state_only: Path,
+) -> None:
+    state_only.write_text(
+        state_only.read_text(encoding="utf-8") + "require_alarm: true\n", encoding="utf-8"
+    )
+    keys = (aws.key_arn(SHOP, IRELAND, "dead-1"), aws.key_arn(SHOP, "us-east-1", "dead-far"))
+    assert keysweep("plan", results(*keys), "--policy", state_only).code == 0
+    put_rule(aws)
+    if watched != "in one Region":
+        put_filter(aws, "us-east-1")
+        put_alarm(aws, "us-east-1")
+    if watched == "unreadable":
+        aws.fault("deny", operation="DescribeMetricFilters", times=None)
+    done = keysweep("apply", "plan.json", "--yes")
+    states = {aws.key(arn)["state"] for arn in keys}
+    if watched == "everywhere":
+        assert (done.code, done.err, states) == (0, "", {"PendingDeletion"})
+    else:
+        assert (done.code, states) == (3, {"Disabled"})
+        assert f"account {SHOP} us-east-1" in done.err
+        assert IRELAND not in done.err

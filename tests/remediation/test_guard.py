@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from datetime import timedelta
+from contextlib import ExitStack
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -19,7 +20,7 @@ from stages import Stages, few_references
 from embedded_aws.process import EmbeddedAws
 from keysweep.remediation.evidence import Collector
 from keysweep.remediation.guard import GUARD_PIECES, GuardRow, pending_keys, watch
-from keysweep.remediation.journal import History, IntentLine, KeyRecord, OutcomeLine
+from keysweep.remediation.journal import History, IntentLine, Journal, KeyRecord, OutcomeLine
 from keysweep.remediation.lifecycle import CANCELLED_ELSEWHERE
 from keysweep.remediation.models import (
     AliasMove,
@@ -41,6 +42,7 @@ from keysweep.remediation.policy import Policy, policies_folder
 
 SHOP, DATA = "111122223333", "444455556666"
 ROLE = ("--role-name", "KeysweepOperator")
+NO_ATTEMPT_FOUND = "no attempt found"
 
 
 # --- as processes ------------------------------------------------------------------------------
@@ -81,7 +83,8 @@ def test_a_key_that_an_application_tries_to_use_on_day_12_is_found_and_restored(
     arn = aws.key_arn(SHOP, "eu-west-1", "dead-2")
     aws.advance(days=12)
     quiet = waiting()
-    assert (quiet.code, quiet.out) == (0, "")
+    assert quiet.code == 0
+    assert quiet.out.startswith(f"5 keys checked: {NO_ATTEMPT_FOUND}")
 
     use(aws, arn)
     found = waiting("--format", "json")
@@ -107,8 +110,13 @@ def test_a_key_that_an_application_tries_to_use_on_day_12_is_found_and_restored(
     assert [line["command"] for line in map(json.loads, journal) if line["line"] == "run"] == [
         *("apply", "guard"),
     ]
+    looks = [line for line in map(json.loads, journal) if line["line"] == "look"]
+    assert [arn in line["keys"] for line in looks] == [True] * 4, (
+        "also those that cancelled nothing"
+    )
     quiet = waiting()
-    assert (quiet.code, quiet.out) == (0, ""), "what is restored is no longer watched"
+    assert quiet.code == 0
+    assert quiet.out.startswith("4 keys checked: "), "what is restored is no longer watched"
 
 
 def test_it_never_says_unused(aws: EmbeddedAws, waiting: Callable[..., Any]) -> None:
@@ -227,7 +235,7 @@ def test_all_sees_a_resource_that_names_a_key_by_its_alias(
 
 def test_an_end_that_is_near_is_told(aws: EmbeddedAws, waiting: Callable[..., Any]) -> None:
     aws.advance(days=26)
-    assert waiting().out == ""
+    assert waiting().out.startswith(f"5 keys checked: {NO_ATTEMPT_FOUND}")
     done = waiting("--days", "5", "--format", "json")
     assert done.code == 0
     assert all("UTC" in row["notes"][0] for row in rows(done).values())
@@ -344,6 +352,50 @@ def test_options_that_do_nothing_are_refused(keysweep: Callable[..., Any]) -> No
     assert keysweep("guard", "--keep").code == 2
 
 
+def test_each_look_is_a_line_of_the_journal_with_what_could_be_read(
+    aws: EmbeddedAws, waiting: Callable[..., Any], tmp_path: Path
+) -> None:
+    aws.advance(days=1)
+    aws.fault("deny", service="cloudtrail", account=SHOP, region="eu-west-1", times=None)
+    done = waiting("--format", "json")
+    assert done.code == 1
+    (look,) = [
+        line
+        for line in map(json.loads, (tmp_path / "keysweep-journal.jsonl").open(encoding="utf-8"))
+        if line["line"] == "look"
+    ]
+    read = {
+        aws.key_arn(SHOP, "us-east-1", "dead-far"),
+        aws.key_arn(DATA, "eu-west-1", "dead-other"),
+    }
+    assert set(look["keys"]) == read
+    assert {key for key, row in rows(done).items() if row["checked_until"]} == read
+    assert {rows(done)[key]["checked_until"] for key in read} == {look["until"]}
+    delay = datetime.fromisoformat(look["time"]) - datetime.fromisoformat(look["until"])
+    assert timedelta(minutes=15) <= delay < timedelta(minutes=17)
+    assert re.findall(r"[0-9]+ keys", done.err) == ["2 keys", "3 keys"]
+
+
+@pytest.mark.parametrize("why", ["a link", "locked"])
+def test_a_look_that_cannot_be_recorded_counts_and_is_told(
+    why: str, aws: EmbeddedAws, waiting: Callable[..., Any], tmp_path: Path
+) -> None:
+    path = tmp_path / "keysweep-journal.jsonl"
+    before = path.read_bytes()
+    with ExitStack() as held:
+        if why == "locked":
+            held.enter_context(Journal(path))
+        else:
+            path.rename(tmp_path / "real.jsonl")
+            path.symlink_to("real.jsonl")
+        done = waiting()
+    assert done.code == 0
+    assert done.out.startswith("5 keys checked: ")
+    assert str(path.name) in done.err
+    assert "status" in done.err
+    assert path.read_bytes() == before
+
+
 # --- by evidence -------------------------------------------------------------------------------
 
 SCHEDULED = NOW - timedelta(days=12)
@@ -383,7 +435,7 @@ def watched(
             evidence = evidence.model_copy(update={p: getattr(now, p) for p in pieces})
         return {ARN: evidence}
 
-    accounts = SimpleNamespace(clock=SimpleNamespace(now=lambda: NOW))
+    accounts = SimpleNamespace(clock=SimpleNamespace(now=lambda: NOW, elapsed=lambda: 0.0))
     collector = cast(Collector, SimpleNamespace(collect=collect, accounts=accounts))
     known = history() if journal is None else journal
     (row,) = watch(known, [ARN], collector, policy or Policy(), plan=plan)

@@ -384,6 +384,49 @@ def test_a_line_that_lost_power_ends_in_zeros(path: Path) -> None:
     assert set(batch(read([path]))) == {ONE, TWO}
 
 
+def look(path: Path, *keys: KeyArn, hours: float = 1) -> None:
+    with Journal(path) as journal:
+        now = NOW + timedelta(hours=hours)
+        journal.look(now, keys, now - timedelta(minutes=15), caller="guard")
+
+
+def test_a_look_is_of_the_keys_that_it_names_and_changes_nothing_else(path: Path) -> None:
+    before = read([path]).keys
+    unknown = KeyArn.parse(str(ONE).replace("11111111", "99999999"))
+    look(path, ONE, unknown)
+    look(path, ONE, hours=2)
+    after = read([path])
+    assert (after.problems, after.notes) == ((), ())
+    assert {arn: one.looked_at for arn, one in after.keys.items()} == {
+        ONE: NOW + timedelta(hours=2),
+        TWO: None,
+    }
+    for record in after.keys.values():
+        record.looked_at = None
+    assert after.keys == before
+
+
+def test_a_look_follows_a_torn_line_and_may_be_torn(path: Path) -> None:
+    with path.open("ab") as file:
+        file.write(b'{"version":1,"line":"int')
+    look(path, ONE)
+    found = read([path])
+    assert (len(found.notes), found.problems) == (1, ())
+    assert found.keys[ONE].looked_at is not None
+    path.write_bytes(path.read_bytes()[:-20])
+    write(path, SCHEDULE, TWO, Outcome.SCHEDULED, hours=2)
+    found = read([path])
+    assert (len(found.notes), found.problems) == (2, ())
+    assert found.keys[ONE].looked_at is None
+
+
+def test_a_look_that_is_there_twice_is_damage(path: Path) -> None:
+    look(path, ONE)
+    lines = _lines(path)
+    path.write_text("\n".join([*lines, lines[-1]]) + "\n", encoding="utf-8")
+    assert len(read([path]).problems) == 1
+
+
 def test_two_torn_lines_after_one_another_are_two_runs_that_did_nothing_more(path: Path) -> None:
     whole = path.read_bytes()
     begun = whole.splitlines()[0]

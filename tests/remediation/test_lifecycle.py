@@ -12,10 +12,14 @@ from keysweep.remediation.journal import IntentLine, KeyRecord, OutcomeLine
 from keysweep.remediation.lifecycle import (
     Origin,
     Situation,
+    checked_at,
     is_conclusive,
+    is_near,
+    is_unwatched,
     origin,
     origin_of_any,
     state_of,
+    waits_in_journal,
 )
 from keysweep.remediation.models import KeyDescription, NotFound, Outcome
 
@@ -227,3 +231,43 @@ def test_until_when_a_late_answer_is_not_believed() -> None:
     assert late.until == AT + timedelta(minutes=5)
     assert state_of(RECORDS["open"], KEYS["Disabled"], NOW).until == AT + timedelta(minutes=5)
     assert state_of(RECORDS["dated"], KEYS["to the second"], NOW).until is None
+
+
+# --- who looks ------------------------------------------------------------------------------------
+
+WITHIN = timedelta(seconds=1)
+
+
+@pytest.mark.parametrize("days", [2, 3])
+def test_a_key_is_unwatched_after_three_days_without_a_check(days: int) -> None:
+    record = KeyRecord(ARN, scheduled=intent(), looked_at=AT + timedelta(days=days))
+    assert checked_at(record) == record.looked_at
+    assert not is_unwatched(record, AT + timedelta(days=days + 3))
+    assert is_unwatched(record, AT + timedelta(days=days + 3) + WITHIN)
+    assert is_unwatched(KeyRecord(ARN), NOW), "nothing is known"
+
+
+def test_a_deletion_scheduled_since_the_last_look_was_checked_by_apply() -> None:
+    for begun in ({"scheduled": intent()}, {"open": (intent(),)}):
+        record = KeyRecord(ARN, looked_at=AT - timedelta(days=90), **begun)
+        assert checked_at(record) == AT
+        assert not is_unwatched(record, AT + timedelta(days=3))
+
+
+def test_a_date_is_near_from_three_days_before_it() -> None:
+    assert not is_near(None, NOW)
+    assert is_near(NOW + timedelta(days=3), NOW)
+    assert not is_near(NOW + timedelta(days=3) + WITHIN, NOW)
+    assert is_near(NOW - timedelta(days=1), NOW)
+    assert is_near(NOW + timedelta(days=5), NOW, 5)
+
+
+def test_the_journal_alone_shows_what_waits() -> None:
+    scheduled = outcome(SCHEDULE, Outcome.SCHEDULED, dated=True)
+    primary = outcome(SCHEDULE, Outcome.SCHEDULED)
+    record = KeyRecord(ARN, scheduled=intent(), scheduled_outcome=scheduled)
+    assert waits_in_journal(record, DATE - WITHIN)
+    assert not waits_in_journal(record, DATE)
+    assert waits_in_journal(KeyRecord(ARN, scheduled_outcome=primary), DATE)
+    assert waits_in_journal(KeyRecord(ARN, open=(intent(),)), NOW)
+    assert not waits_in_journal(KeyRecord(ARN, looked_at=NOW), NOW)
