@@ -25,7 +25,7 @@ from pydantic import (
 
 from .errors import BadInput
 from .key_globs import OF_KEYS_ALONE, can_match_alias, can_match_key
-from .models import CoverageGap, Evidence, KeyArn, Model
+from .models import CoverageGap, Evidence, KeyArn, Model, can_be_decided, is_of_closed_region
 
 ALL: Final = "all"
 """Matches every key, account or Region."""
@@ -285,7 +285,8 @@ class CoverageException(_CoverageDecision):
     def covers(self, account_id: str, gap: CoverageGap, now: datetime) -> bool:
         """Whether this exception lifts the coverage gap today."""
         return (
-            self._in_scope(account_id, gap.region, now)
+            can_be_decided(gap)
+            and self._in_scope(account_id, gap.region, now)
             and (self.service, self.operation) == (gap.service, gap.operation)
             and (self.answer.code, self.answer.message) == (gap.code, gap.message)
         )
@@ -295,16 +296,12 @@ class ClosedRegions(_CoverageDecision):
     """Regions that the organization closes, in which keys of other Regions may be named.
 
     Lifts coverage gaps of entries that are read in every Region, and only where AWS says that a
-    policy of the organization denies the call.
+    service control policy denies the call.
     """
 
     def covers(self, account_id: str, gap: CoverageGap, now: datetime) -> bool:
         """Whether this exception lifts the coverage gap today."""
-        return (
-            gap.every_region
-            and gap.answer_class == "organization"
-            and self._in_scope(account_id, gap.region, now)
-        )
+        return is_of_closed_region(gap) and self._in_scope(account_id, gap.region, now)
 
 
 class AccountScope(_Written):

@@ -29,6 +29,4 @@ def _operations() -> Mapping[str, set[str]]:
     by_service: dict[str, set[str]] = defaultdict(set)
     for entry, call in reference_list().calls():
         by_service[entry.service].add(call.operation)
-        if entry.reach == "every-region":
-            by_service[entry.service].add("DescribeRegions")
     return by_service

@@ -9,7 +9,16 @@ from typing import Final
 
 from pydantic import ConfigDict, Field
 
-from ..models import AccountRegion, AnswerClass, CoverageGap, Model
+from ..evidence.references.entries import REGIONS_PERMISSION, reference_list
+from ..models import (
+    LISTS_REGIONS,
+    AccountRegion,
+    AnswerClass,
+    CoverageGap,
+    Model,
+    can_be_decided,
+    is_of_closed_region,
+)
 from ..policy import Answer, Policy
 
 ENDING_SOON: Final = timedelta(days=30)
@@ -167,12 +176,18 @@ def row_of(
         answer_class=gap.answer_class,
         code=gap.code,
         message=gap.message,
-        fix=fix_of(gap.answer_class, gap.permission),
+        fix=_fix_of_gap(gap),
         action=gap.permission,
         follow_up=follow_up,
         every_region=gap.every_region,
         decided_until=exception.until.isoformat() if exception else None,
     )
+
+
+def _fix_of_gap(gap: CoverageGap) -> str:
+    if gap.operation == LISTS_REGIONS:
+        return f"Allow {REGIONS_PERMISSION}; no exception lifts this"
+    return fix_of(gap.answer_class, gap.permission)
 
 
 def fix_of(answer_class: AnswerClass, action: str | None) -> str:
@@ -203,14 +218,19 @@ def examination(
 Undecided = list[tuple[str, str, Row]]
 
 
-def _is_closed(row: Row) -> bool:
-    return row.every_region and row.answer_class == "organization"
+def is_decidable(row: Row) -> bool:
+    """Whether an exception of a person can lift this answer."""
+    return (
+        row.answer_class in DECIDABLE
+        and f"{row.service}:{row.operation}" in reference_list().operations()
+        and can_be_decided(row)
+    )
 
 
 def _proposals(undecided: Undecided) -> Iterable[Proposal]:
     places: dict[tuple[str, str, str, str], set[tuple[str, str]]] = defaultdict(set)
     for account_id, region, row in undecided:
-        if row.answer_class in DECIDABLE and not _is_closed(row) and row.service != "kms":
+        if is_decidable(row) and not is_of_closed_region(row):
             answer = (row.service, row.operation, row.code, row.message)
             places[answer].add((account_id, region))
     for (service, operation, code, message), where in sorted(places.items()):
@@ -225,7 +245,9 @@ def _proposals(undecided: Undecided) -> Iterable[Proposal]:
 
 
 def _closed(undecided: Undecided) -> Iterable[ClosedRegionsProposal]:
-    where = {(account_id, region) for account_id, region, row in undecided if _is_closed(row)}
+    where = {
+        (account_id, region) for account_id, region, row in undecided if is_of_closed_region(row)
+    }
     for accounts, regions in _rectangles(where):
         yield ClosedRegionsProposal(accounts=accounts, regions=regions)
 

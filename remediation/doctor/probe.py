@@ -22,7 +22,7 @@ from ..evidence.references.index import Index
 from ..evidence.references.scan import scan_account, scan_region
 from ..models import AccountRegion, Evidence, KeyArn, NotFound, Unreadable
 from ..policy import Policy
-from .findings import DECIDABLE, AccountRegionRows, Row, fix_of, row_of
+from .findings import AccountRegionRows, Row, fix_of, is_decidable, row_of
 from .hints import hint
 
 KEYS_LOOKED_AT: Final = 20
@@ -111,7 +111,7 @@ class Probe:
                 now,
                 follow_up=(gap.service, gap.operation) not in first_calls,
             )
-            if row.decided_until is None and row.answer_class in DECIDABLE:
+            if row.decided_until is None and is_decidable(row):
                 prefix = prefixes.get(gap.service, gap.service)
                 row = row.model_copy(update={"hint": hint(connection, gap.region, prefix)})
             where = AccountRegion(connection.partition, connection.account_id, gap.region)

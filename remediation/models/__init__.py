@@ -26,11 +26,15 @@ from .keys import AccountRegion, KeyArn
 from .outcomes import KeyResult, Outcome, Outcomes
 from .readable import AnswerClass, NotFound, Unreadable, known
 from .references import (
+    LISTS_REGIONS,
+    MANY_MESSAGES,
     Absences,
     AbsentService,
     CoverageGap,
     Reference,
     References,
+    can_be_decided,
+    is_of_closed_region,
 )
 from .verdicts import (
     NEXT_WAVE,
@@ -45,6 +49,8 @@ from .verdicts import (
 
 __all__ = [
     "ENDS_DISABLED",
+    "LISTS_REGIONS",
+    "MANY_MESSAGES",
     "NEXT_WAVE",
     "PENDING_DELETION",
     "PIECES",
@@ -94,5 +100,7 @@ __all__ = [
     "UseAttempts",
     "VerdictKind",
     "account_of",
+    "can_be_decided",
+    "is_of_closed_region",
     "known",
 ]

@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Final, Protocol
+
 from .base import Model
 from .readable import AnswerClass
+
+LISTS_REGIONS: Final = "DescribeRegions"
+"""Operation without whose answer other Regions were not even asked, so no exception lifts its
+gap."""
+
+MANY_MESSAGES: Final = "many different messages"
+"""Message of a gap with too many different answers. No exception lifts it."""
 
 
 class Reference(Model):
@@ -40,6 +49,34 @@ class CoverageGap(Model):
     """IAM action that is missing. Only for class `permission`."""
     every_region: bool = False
     """Whether the service can name keys of other Regions, so that this gap holds them too."""
+
+
+class Answered(Protocol):
+    """An answer that would hold keys: a coverage gap, or a row that shows one."""
+
+    @property
+    def operation(self) -> str: ...
+    @property
+    def message(self) -> str: ...
+    @property
+    def answer_class(self) -> AnswerClass: ...
+    @property
+    def every_region(self) -> bool: ...
+
+
+def can_be_decided(answer: Answered) -> bool:
+    """Whether it is one answer about one Region, which an exception can lift."""
+    return answer.operation != LISTS_REGIONS and answer.message != MANY_MESSAGES
+
+
+def is_of_closed_region(answer: Answered) -> bool:
+    """Whether an SCP denies an entry of every Region, as in Regions that the SCP closes."""
+    return (
+        answer.every_region
+        and answer.answer_class == "organization"
+        and "service control" in answer.message
+        and can_be_decided(answer)
+    )
 
 
 class AbsentService(Model):

@@ -20,11 +20,12 @@ from keysweep.remediation.doctor.findings import (
     examination,
 )
 from keysweep.remediation.errors import BadInput
-from keysweep.remediation.models import AnswerClass
+from keysweep.remediation.models import LISTS_REGIONS, AnswerClass
 from keysweep.remediation.policy import Answer, Policy
 from keysweep.remediation.policy_file import load
 
 OTHER = "444455556666"
+SCP = "x with an explicit deny in a service control policy"
 ENTRY = (
     "accounts: all\n    regions: [us-east-1]\n    service: s3\n    operation: ListBuckets\n"
     "    answer: {code: SlowDown, message: ''}\n    reason: r\n    approved_by: a\n"
@@ -136,8 +137,24 @@ def test_a_proposal_covers_exactly_the_account_regions_with_its_answer() -> None
     ]
 
 
+@pytest.mark.parametrize(
+    ("service", "operation"),
+    [("ssm", LISTS_REGIONS), ("cloudtrail", "LookupEvents"), ("kms", "ListAliases")],
+)
+@pytest.mark.parametrize("answer_class", sorted(DECIDABLE))
+def test_what_no_exception_lifts_is_not_proposed(
+    service: str, operation: str, answer_class: AnswerClass
+) -> None:
+    denied = row(answer_class, service=service, operation=operation, message=SCP, every_region=True)
+    made = found((ACCOUNT, "eu-west-1", denied))
+    assert made.coverage_exceptions == ()
+    assert made.holds_keys
+    if operation == LISTS_REGIONS:
+        assert made.closed_regions == ()
+
+
 def test_a_denial_of_the_organization_where_every_region_is_read_closes_the_region() -> None:
-    denied = row("organization", every_region=True)
+    denied = row("organization", every_region=True, message=SCP)
     made = found((ACCOUNT, "sa-east-1", denied), (ACCOUNT, "eu-west-1", row("organization")))
     assert [(one.accounts, one.regions) for one in made.closed_regions] == [
         ((ACCOUNT,), ("sa-east-1",))

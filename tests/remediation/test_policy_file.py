@@ -17,7 +17,14 @@ from hypothesis import strategies as st
 from keysweep.remediation import policy as stage
 from keysweep.remediation.errors import BadInput
 from keysweep.remediation.key_globs import can_match_alias, can_match_key
-from keysweep.remediation.models import AnswerClass, CoverageGap, Evidence, KeyArn
+from keysweep.remediation.models import (
+    LISTS_REGIONS,
+    MANY_MESSAGES,
+    AnswerClass,
+    CoverageGap,
+    Evidence,
+    KeyArn,
+)
 from keysweep.remediation.policy import OverridableDays, Override, Policy
 from keysweep.remediation.policy_file import load
 from keysweep.remediation.rules import RULES
@@ -280,6 +287,11 @@ DECISION = {
     "until": "2026-06-01",
 }
 LAST = datetime(2026, 6, 1, 23, 59, tzinfo=UTC)
+DENIED = {
+    "answer_class": "organization",
+    "every_region": True,
+    "message": "x with an explicit deny in a service control policy",
+}
 
 
 def test_a_coverage_exception_lifts_one_answer_of_one_call() -> None:
@@ -303,14 +315,34 @@ def test_a_coverage_exception_lifts_one_answer_of_one_call() -> None:
     assert policy.coverage_exception_for(KEY.account_id, GAP, tomorrow) is None
 
 
+@pytest.mark.parametrize("part", [{"operation": LISTS_REGIONS}, {"message": MANY_MESSAGES}])
+def test_no_exception_lifts_what_was_not_asked_or_is_many_answers(part: dict[str, str]) -> None:
+    gap = GAP.model_copy(update=part)
+    decision = {
+        **DECISION,
+        "operation": gap.operation,
+        "answer": {"code": gap.code, "message": gap.message},
+    }
+    policy = Policy.model_validate({"coverage_exceptions": [decision]})
+    assert policy.coverage_exception_for(KEY.account_id, gap, LAST) is None
+
+
+def test_a_policy_decides_nothing_about_the_list_of_regions(write) -> None:
+    decision = {**DECISION, "service": "ssm", "operation": LISTS_REGIONS}
+    with pytest.raises(BadInput, match=re.escape("coverage_exceptions[1].operation")):
+        load(write(written("coverage_exceptions", decision)))
+
+
 def test_a_closed_region_lifts_denials_of_the_organization_where_every_region_is_read() -> None:
-    denied = GAP.model_copy(update={"answer_class": "organization", "every_region": True})
+    denied = GAP.model_copy(update=DENIED)
     decision = {name: DECISION[name] for name in CLOSED}
     policy = Policy.model_validate({"closed_regions": [decision]})
     assert policy.coverage_exception_for(KEY.account_id, denied, LAST) == policy.closed_regions[0]
     for part, value in (
         ("region", "us-west-2"),
         ("every_region", False),
+        ("operation", LISTS_REGIONS),
+        ("message", "The account must be a delegated administrator account."),
         *(("answer_class", one) for one in get_args(AnswerClass) if one != "organization"),
     ):
         other = denied.model_copy(update={part: value})

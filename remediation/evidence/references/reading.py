@@ -24,7 +24,7 @@ from ...aws import Connection
 from ...aws.answers import Answer, answer_of
 from ...aws.failures import verb
 from ...errors import TruncatedResponse
-from ...models import CoverageGap, Reference
+from ...models import MANY_MESSAGES, CoverageGap, Reference
 from .absence import Absent, Doubt, Witnesses
 from .entries import Call, Entry, ReferenceList, compiled
 from .index import KeyName, key_name, key_names_within
@@ -47,8 +47,6 @@ FAILURES: Final = (
 
 MOST_MESSAGES: Final = 20
 """How many messages of one operation and code become coverage gaps of their own."""
-
-MANY_MESSAGES: Final = "many different messages"
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from ...aws import Connection
 from ...aws.answers import answer_of
 from ...aws.failures import verb
 from ...errors import TruncatedResponse
-from ...models import CoverageGap
+from ...models import LISTS_REGIONS, CoverageGap
 from .absence import witnesses_of
 from .entries import REGIONS_PERMISSION, Entry, ReferenceList
 from .index import Index
@@ -69,11 +69,11 @@ def _enabled_regions(
             CoverageGap(
                 service=service,
                 region=connection.region,
-                operation="DescribeRegions",
+                operation=LISTS_REGIONS,
                 code=answer.code,
                 message=answer.message,
                 answer_class=answer.answer_class,
-                why="the account's Regions could not be read: DescribeRegions "
+                why=f"the account's Regions could not be read: {LISTS_REGIONS} "
                 f"{verb(answer.answer_class)}: {answer}",
                 permission=REGIONS_PERMISSION if answer.lacks_action else None,
                 every_region=True,

@@ -194,7 +194,13 @@ def test_an_accepted_gap_is_shown_and_lets_through() -> None:
 
 def test_a_closed_region_is_shown_and_holds_nothing() -> None:
     gaps = tuple(
-        gap.model_copy(update={"answer_class": "organization", "every_region": True})
+        gap.model_copy(
+            update={
+                "answer_class": "organization",
+                "every_region": True,
+                "message": "explicit deny in a service control policy",
+            }
+        )
         for gap in GAPS
     )
     closed = {"accounts": "all", "regions": ["eu-west-1"], "reason": "closed", "approved_by": "it"}
