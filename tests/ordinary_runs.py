@@ -88,9 +88,9 @@ def in_front_of(aws: EmbeddedAws) -> Iterator[None]:
             reference_list.cache_clear()
 
 
-def make_plan(aws: EmbeddedAws, policy: Policy) -> Plan:
-    """Plan every key of the profile, as a role of its account."""
-    results = read_results(["-"], io.BytesIO(records(aws).encode()))
+def make_plan(aws: EmbeddedAws, policy: Policy, *accounts: str) -> Plan:
+    """Plan the keys of these accounts, by default of all, as a role of each."""
+    results = read_results(["-"], io.BytesIO(records(aws, *accounts).encode()))
     with in_front_of(aws), mock.patch.dict(os.environ, operator(aws), clear=True):
         accounts = Accounts(Access(role_name=ordinary.ROLE), ClientSettings(quota_share=100))
         return build(results, policy, Collector(accounts))

@@ -6,12 +6,9 @@ The profile `ordinary` of the embedded AWS knows what is true of each key.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from ordinary_runs import EVERYWHERE, make_plan, names
 
 from embedded_aws import ordinary
@@ -156,49 +153,3 @@ def test_only_a_missing_permission_suggests_an_action(items: Mapping[str, PlanIt
     }
     assert {name for name, actions in suggested.items() if actions} == {"dead-unpermitted"}
     assert suggested["dead-unpermitted"] == {ordinary.LACKED}
-
-
-DECIDED = (ordinary.QUIET, ordinary.REFUSED, ordinary.RESTRICTED)
-"""Accounts about which a person decides. In the others, each key stays held."""
-
-
-def decisions(items: Mapping[str, PlanItem], until: str) -> dict[str, Any]:
-    """An exception for each answer in these accounts, and one for the closed Region."""
-    signed = {"reason": "not used here", "approved_by": "platform-security", "until": until}
-    found = {
-        (item.key_arn.account_id, gap.region, gap.service, gap.operation, gap.code, gap.message)
-        for item in items.values()
-        for gap in gaps_of(item)
-        if item.key_arn.account_id in (ordinary.QUIET, ordinary.REFUSED)
-    }
-    closed = {"accounts": [ordinary.RESTRICTED], "regions": [ordinary.CLOSED_REGION], **signed}
-    return {
-        "version": 1,
-        "closed_regions": [closed],
-        "coverage_exceptions": [
-            {
-                "accounts": [account],
-                "regions": [region],
-                "service": service,
-                "operation": operation,
-                "answer": {"code": code, "message": message},
-                **signed,
-            }
-            for account, region, service, operation, code, message in sorted(found)
-        ],
-    }
-
-
-def test_what_a_person_decided_frees_every_dead_key_of_the_account_and_no_needed_one(
-    aws: EmbeddedAws, items: Mapping[str, PlanItem], tmp_path: Path
-) -> None:
-    until = datetime.fromtimestamp(aws.now(), UTC).date() + timedelta(days=90)
-    path = tmp_path / "decided.yaml"
-    path.write_text(yaml.safe_dump(decisions(items, str(until))), encoding="utf-8")
-    name_of = names(aws)
-    plan = make_plan(aws, load(path))
-    free = {name_of[str(one.key_arn)]: one for one in plan.items if one.verdict.value == "schedule"}
-    assert set(free) == {one.name for one in TRUTH if one.account in DECIDED and not one.needed_by}
-    rest_on_decisions = {name for name, item in free.items() if item.exceptions}
-    assert rest_on_decisions == set(free) - {"dead-1", "dead-2", "dead-3"}
-    assert len(rest_on_decisions) == 5
