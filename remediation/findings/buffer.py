@@ -89,5 +89,5 @@ class Buffer:
             return self._recode(part, self.at_end)
         except UnicodeError as error:
             raise InvalidDocument(
-                f"is neither UTF-8 nor complete UTF-16: {error}; scan again"
+                f"is neither UTF-8 nor complete UTF-16: {error}. Fix: scan again"
             ) from error

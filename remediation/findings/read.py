@@ -147,7 +147,7 @@ def _files(folder: str) -> Iterator[str]:
 
 def _unreadable(path: str, error: OSError) -> BadInput:
     return BadInput(
-        f"{short(path)} cannot be read: {error.strerror}; check the path, and that you may read it"
+        f"{short(path)} cannot be read: {error.strerror}. Fix: check the path and its permissions"
     )
 
 

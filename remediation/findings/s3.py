@@ -17,7 +17,14 @@ from botocore.exceptions import BotoCoreError, ClientError
 from ..aws.access_errors import unavailable
 from ..aws.accounts import Accounts
 from ..aws.failures import code_of, denied
-from ..errors import AccessRefused, BadInput, InvariantError, KeysweepError, TruncatedResponse
+from ..errors import (
+    RUN_AGAIN,
+    AccessRefused,
+    BadInput,
+    InvariantError,
+    KeysweepError,
+    TruncatedResponse,
+)
 from ..escape import short
 from .buffer import Readable
 from .remote import (
@@ -171,22 +178,22 @@ def _why(error: ClientError | TruncatedResponse | OSError, bucket: str, permissi
     if not isinstance(error, ClientError):
         text = " ".join(str(error).split())[:300]
         return (
-            f"{text} ({type(error).__name__}, bucket {bucket}); run it again, or look at the AWS "
+            f"{text} ({type(error).__name__}, bucket {bucket}). Fix: {RUN_AGAIN}, or check the AWS "
             "configuration"
         )
     code = code_of(error)
     failed = f"{error.operation_name} of bucket {bucket}"
     if denied(code):
         also = "" if permission == LIST_PERMISSION else f", and {DECRYPT_PERMISSION} on its key"
-        return f"{failed} was denied ({code}); allow {permission}{also} ({DOCUMENT})"
+        return f"{failed} was denied ({code}). Fix: allow {permission}{also} ({DOCUMENT})"
     failed = f"{failed} failed ({code})"
     if code == "NoSuchBucket":
-        return f"{failed}: there is no such bucket; check its name"
+        return f"{failed}: there is no such bucket. Fix: check its name"
     if code in _MISSING:
-        return f"{failed}: there is no such object; check its name"
+        return f"{failed}: there is no such object. Fix: check its name"
     if code in _ELSEWHERE:
         region = error.response["ResponseMetadata"]["HTTPHeaders"].get("x-amz-bucket-region")
-        return f"{failed}: it lies in {region or 'another Region'}; set AWS_REGION to that"
+        return f"{failed}: it is in {region or 'another Region'}. Fix: set AWS_REGION to that"
     if code == _ARCHIVED:
-        return f"{failed}: the object is archived; restore it, or scan again"
-    return f"{failed}; run it again"
+        return f"{failed}: the object is archived. Fix: restore it, or scan again"
+    return f"{failed}. Fix: {RUN_AGAIN}"

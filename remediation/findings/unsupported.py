@@ -18,19 +18,19 @@ def reason_for_record(record: msgspec.Raw) -> str | None:
         msgspec.json.decode(record, type=_Sarif)
     except msgspec.DecodeError:
         return None
-    return f"is SARIF, which names no key's ARN; {_INSTEAD}"
+    return f"is SARIF, which does not contain the keys' ARNs. Fix: {_INSTEAD}"
 
 
 def reason_for_text(start: bytes) -> str | None:
     """The same for text that is not JSON, from its first bytes."""
     if start.startswith((b"\x1f\x8b", b"PK\x03\x04", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd")):
-        return "is compressed; unpack it first"
+        return "is compressed. Fix: unpack it first"
     text = start.removeprefix(b"\xef\xbb\xbf").lstrip()
     if text.startswith(b"<"):
-        return f"is HTML or XML; {_INSTEAD}"
+        return f"is HTML or XML. Fix: {_INSTEAD}"
     line = text.split(b"\n", 1)[0].upper()
     if any(line.startswith(first) for first in _CSV_STARTS):
-        return f"is CSV, a report for people; {_INSTEAD}"
+        return f"is CSV. Fix: {_INSTEAD}"
     return None
 
 

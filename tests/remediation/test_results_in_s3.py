@@ -205,7 +205,7 @@ def test_a_denial_names_operation_bucket_code_and_permission(
     done = plan(f"s3://{BUCKET}/output")
     assert (done.code, done.out) == (1, "")
     assert f"{operation} of bucket {BUCKET} " in done.err
-    assert f"(AccessDenied); allow {permission}" in done.err
+    assert f"(AccessDenied). Fix: allow {permission}" in done.err
     assert "policies/iam/results-bucket.json" in done.err
 
 
@@ -239,7 +239,7 @@ def test_a_bucket_in_another_region_is_named_with_its_region(
     aws.fault("deny", operation="ListObjectsV2", code="PermanentRedirect", times=None)
     done = plan(f"s3://{BUCKET}/output")
     assert done.code == 1
-    assert "(PermanentRedirect): it lies in " in done.err
+    assert "(PermanentRedirect): it is in " in done.err
     assert "set AWS_REGION to that" in done.err
 
 
