@@ -55,8 +55,8 @@ def run(
         )
     finally:
         os.close(theirs)
-    said = _listen(ours, process, time.monotonic() + seconds)
-    text = _CONTROL.sub("", said.decode("utf-8", "replace").replace("\r", ""))
+    output = _listen(ours, process, time.monotonic() + seconds)
+    text = _CONTROL.sub("", output.decode("utf-8", "replace").replace("\r", ""))
     return Shown(process.wait(), text)
 
 
@@ -70,21 +70,21 @@ def _with_mark(block: Block) -> str:
 
 
 def _listen(terminal: int, process: subprocess.Popen[bytes], deadline: float) -> bytes:
-    """Everything that is said until the shell ends; background commands are not waited for."""
-    said = bytearray()
+    """The output until the shell ends; background commands are not waited for."""
+    output = bytearray()
     answered = 0
     os.set_blocking(terminal, False)
     try:
         while True:
             ended = process.poll() is not None
             try:
-                said += os.read(terminal, 65536)
+                output += os.read(terminal, 65536)
             except BlockingIOError:
                 pass
             except OSError:  # Linux's word for the end of a terminal
                 break
             else:
-                if said.count(QUESTION) > answered:
+                if output.count(QUESTION) > answered:
                     os.write(terminal, b"y\n")
                     answered += 1
                 continue
@@ -92,20 +92,20 @@ def _listen(terminal: int, process: subprocess.Popen[bytes], deadline: float) ->
                 break
             if time.monotonic() > deadline:
                 os.killpg(process.pid, 9)
-                said += b"\nstopped: it took too long\n"
+                output += b"\nstopped: it took too long\n"
             time.sleep(0.05)
     finally:
         os.close(terminal)
-    return bytes(said)
+    return bytes(output)
 
 
 def absent(excerpt: str, text: str) -> list[str]:
     """Lines of an excerpt that do not appear in the text in this order; dates may be others."""
     lines = iter([_undated(line) for line in text.splitlines()])
-    wanted = [_undated(line) for line in excerpt.splitlines()]
+    expected = [_undated(line) for line in excerpt.splitlines()]
     return [
         line
-        for line in wanted
+        for line in expected
         if line.strip() not in {"", "..."} and not any(line == there for there in lines)
     ]
 

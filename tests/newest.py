@@ -30,7 +30,7 @@ LIBRARY_TESTS = (
 )
 """What touches boto3, click, pydantic and rich."""
 SHOWN = 5
-"""That many names of failed tests are told; the rest are counted."""
+"""Largest number of failed tests to name; the rest are counted."""
 
 
 class Tried(NamedTuple):
@@ -104,10 +104,10 @@ def failed_tests(tests: Iterable[str], programs: Path, **variables: str) -> list
     done = _run(*pytest, f"--junitxml={report}", **variables)
     if done.returncode not in {0, 1} or not report.is_file():
         return [f"its tests cannot be run: {_last_line(done.stdout + done.stderr)}"]
-    return told(report.read_text("utf-8"))
+    return failures(report.read_text("utf-8"))
 
 
-def told(report: str) -> list[str]:
+def failures(report: str) -> list[str]:
     """Tell a JUnit report's failed tests in one sentence; nothing when none failed."""
     cases = list(ET.fromstring(report).iter("testcase"))
     names = [
@@ -122,7 +122,7 @@ def told(report: str) -> list[str]:
 
 
 def line(scanner: str, known: str, tried: Tried) -> str:
-    """Return what is said of one scanner; `known` is the version that every change is run with."""
+    """Return the line about one scanner; `known` is the version that CI tests on every change."""
     name = f"{scanner.capitalize()} {tried.version}".rstrip()
     if tried.broke:
         return f"{name}: broke: {'; '.join(tried.broke)}"
@@ -150,7 +150,7 @@ def _run(
 
 def _last_line(text: str) -> str:
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[-1] if lines else "it said nothing"
+    return lines[-1] if lines else "it printed nothing"
 
 
 def main() -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from newest import Tried, line, told
+from newest import Tried, failures, line
 
 PASSED = '<testcase name="one"/>'
 
@@ -37,16 +37,16 @@ def test_each_outcome_has_its_line(tried: Tried, begins: str, others: set[str]) 
 
 
 def test_tests_that_pass_or_are_skipped_break_nothing() -> None:
-    assert told(report(PASSED, '<testcase name="two"><skipped/></testcase>')) == []
+    assert failures(report(PASSED, '<testcase name="two"><skipped/></testcase>')) == []
 
 
 def test_failures_and_errors_are_named() -> None:
-    assert told(report(PASSED, failed("two"), failed("three", "error"))) == [
+    assert failures(report(PASSED, failed("two"), failed("three", "error"))) == [
         "2 of 3 tests: two, three"
     ]
 
 
 def test_many_failures_are_named_and_counted() -> None:
-    (sentence,) = told(report(*(failed(f"t{number}") for number in range(7))))
+    (sentence,) = failures(report(*(failed(f"t{number}") for number in range(7))))
     assert sentence.startswith("7 of 7 ")
     assert "t0, t1, t2, t3, t4 and 2 " in sentence

@@ -103,8 +103,8 @@ def _words(name: str, schema: Json, meanings: Meanings) -> str:
 
 
 def _about(schema: Json) -> str:
-    said = inspect.cleandoc(schema.get("description", ""))
-    return f"{_in_json(said)}\n\n" if said else ""
+    description = inspect.cleandoc(schema.get("description", ""))
+    return f"{_in_json(description)}\n\n" if description else ""
 
 
 def _default(value: Json) -> str:
@@ -167,10 +167,10 @@ def _of_module(module: ModuleType) -> dict[tuple[str, str], str]:
     tree = ast.parse(inspect.getsource(module))
     own = {node.name: dict(_fields(node)) for node in tree.body if isinstance(node, ast.ClassDef)}
     found: dict[tuple[str, str], str] = {}
-    for name, said in own.items():
+    for name, meanings in own.items():
         kind = getattr(module, name)
         if issubclass(kind, Enum):
-            found |= {(name, member.value): said.get(member.name, "") for member in kind}
+            found |= {(name, member.value): meanings.get(member.name, "") for member in kind}
         elif issubclass(kind, Model) or is_pydantic_dataclass(kind):
             for base in reversed(kind.__mro__):
                 for field, text in own.get(base.__name__, {}).items():

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
@@ -318,8 +318,14 @@ def test_whatever_a_record_holds_only_our_own_errors_come_out(data: st.DataObjec
 
 
 @given(st.binary(max_size=300))
-def test_whatever_the_bytes_are_only_our_own_errors_come_out(content: bytes) -> None:
-    refusal(content)
+@example(b"[]")
+def test_any_bytes_are_refused_or_hold_no_finding(content: bytes) -> None:
+    try:
+        found, message = read(content).findings, ""
+    except BadInput as error:
+        found, message = (), str(error)
+    assert not found
+    assert message.isprintable()
 
 
 def test_every_format_is_among_the_samples() -> None:
