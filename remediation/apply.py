@@ -226,6 +226,7 @@ class _Scheduling:
             pending_window_days=self.item.pending_window_days,
             monthly_cost_usd=self.item.monthly_cost_usd,
             alias=self.item.evidence.alias or None,
+            owner=self.item.owner,
             exceptions=self.item.exceptions,
             watch_use_from=self.watch_use_from,
             earlier=still_open,

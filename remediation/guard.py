@@ -21,6 +21,7 @@ from .aws.failures import explain
 from .cancel import Batch
 from .errors import AccountUnavailable, Misconfigured, TruncatedResponse
 from .evidence import Collector
+from .evidence.owner import owner_of
 from .journal import DELIVERY_DELAY, USE_REPORTING_DELAY, History, KeyRecord
 from .lifecycle import (
     CANCELLED_ELSEWHERE,
@@ -86,6 +87,10 @@ class GuardRow(Model):
 
     key_arn: KeyArn
     """ARN of the key."""
+    alias: str = ""
+    """First alias of the key, from AWS, the journal or the plan; empty: none, or unknown."""
+    owner: str | None = None
+    """Owner of the key, from the journal, the plan, or its tags and the policy; None: unknown."""
     state: str
     """Key state; `deleted` if the key was not found, `unknown` if it could not be read."""
     deletion_date: Time | None = None
@@ -148,16 +153,25 @@ def watch(
     # Counted back from AWS's time: before the first answer, the clock is this machine's.
     began = now.replace(microsecond=0) - timedelta(seconds=ceil(clock.elapsed() - started))
     look = _Look(now, began - DELIVERY_DELAY, near_days)
-    return tuple(
-        _row(
-            evidence_of[arn],
-            history.keys.get(arn) or KeyRecord(arn),
-            reviewed.get(arn),
-            lasting,
-            look,
-        )
-        for arn in keys
-    )
+
+    def row_of(arn: KeyArn) -> GuardRow:
+        evidence, item = evidence_of[arn], reviewed.get(arn)
+        record = history.keys.get(arn) or KeyRecord(arn)
+        row = _row(evidence, record, item, lasting, look)
+        return row.model_copy(update=_identity(evidence, record, item, policy))
+
+    return tuple(map(row_of, keys))
+
+
+def _identity(
+    evidence: Evidence, record: KeyRecord, reviewed: PlanItem | None, policy: Policy
+) -> dict[str, str | None]:
+    """Alias and owner of a key."""
+    alias, owner = ("", None) if reviewed is None else (reviewed.evidence.alias, reviewed.owner)
+    return {
+        "alias": evidence.alias or record.alias or alias,
+        "owner": record.owner or owner or owner_of(evidence, policy),
+    }
 
 
 @dataclass(frozen=True)

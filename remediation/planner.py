@@ -9,7 +9,7 @@ from typing import Final
 
 from .aws import select
 from .evidence import Collector
-from .evidence.owner import owner_of
+from .evidence.owner import lead_of, owner_of
 from .evidence.rotations import monthly_cost
 from .findings import Results, candidates, is_plan_candidate
 from .iac import NO_CODE, Code
@@ -228,6 +228,7 @@ def _item(
         pending_window_days=policy.for_key(evidence.key_arn).pending_window_days,
         monthly_cost_usd=monthly_cost(evidence),
         owner=owner_of(evidence, policy),
+        lead=lead_of(evidence),
         evidence=evidence,
         findings=tuple(
             FindingRecord(**{name: getattr(finding, name) for name in FindingRecord.model_fields})

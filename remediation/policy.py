@@ -434,6 +434,8 @@ class Policy(_Written):
     """Highest share of AWS's request quotas that Keysweep uses."""
     owner_tags: tuple[Text, ...] = ("owner", "team", "contact")
     """Tags that name the owner of a key, in order of preference."""
+    account_owners: dict[AccountId, Text] = Field(default_factory=dict)
+    """Owners of keys without such a tag, by account ID."""
     require_alarm: Annotated[bool, Field(strict=True)] = False
     """Whether `apply` refuses keys of an account and Region in which it finds no alarm on the use
     of keys pending deletion."""

@@ -138,12 +138,18 @@ def _values(policy: Policy) -> list[ValueView]:
             views.append(
                 ValueView(
                     name=name,
-                    value=value,
-                    default=getattr(default, name),
+                    value=_value(value),
+                    default=_value(getattr(default, name)),
                     meaning=field.description or "",
                 )
             )
     return views
+
+
+def _value(value: Value | dict[str, str]) -> Value:
+    if isinstance(value, dict):
+        return tuple(f"{key}: {text}" for key, text in value.items())
+    return value
 
 
 def _rule(rule: Rule, policy: Policy, now: datetime) -> RuleView:

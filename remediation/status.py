@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Final
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -42,6 +43,10 @@ class StatusRow:
 
     key_arn: KeyArn
     """ARN of the key."""
+    alias: str = ""
+    """First alias of the key in the journal; empty: none, or unknown."""
+    owner: str | None = None
+    """Owner of the key in the journal; None: unknown."""
     state: str
     """Key state; `deleted` if the key was not found, `unknown` if it could not be read."""
     situation: Situation | None = None
@@ -114,7 +119,11 @@ def status(history: History, accounts: Accounts) -> Status:
     ]
     selected = select(accounts, watched)
     records = [history.keys[arn] for arn in selected.keys]
-    rows = each_key(records, lambda record: _row(record, accounts), _unreadable)
+    found = each_key(records, lambda record: _row(record, accounts), _unreadable)
+    rows = tuple(
+        replace(row, alias=record.alias, owner=record.owner)
+        for row, record in zip(found, records, strict=True)
+    )
     return Status(
         rows=rows,
         pending=sum(row.situation in PENDING and row.deletion_date is not None for row in rows),

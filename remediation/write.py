@@ -124,6 +124,7 @@ class Write:
     pending_window_days: int | None = None
     monthly_cost_usd: float | None = None
     alias: str | None = None
+    owner: str | None = None
     exceptions: tuple[AppliedException, ...] = ()
     watch_use_from: datetime | None = None
     """See `IntentLine`."""
@@ -175,6 +176,7 @@ def write(
         pending_window_days=change.pending_window_days,
         monthly_cost_usd=change.monthly_cost_usd,
         alias=change.alias,
+        owner=change.owner,
         exceptions=change.exceptions,
         watch_use_from=change.watch_use_from,
     )

@@ -21,7 +21,7 @@ from ..plan import Plan
 from ..report import page
 from ..report.confirmation import rows_to_schedule
 from ..report.html import html
-from ..report.view import count_keys
+from ..report.view import count_keys, identified
 from ..runner import Stop
 from . import INCOMPLETE
 from .console import command_line, confirm, exit_code_at_end, print_results, progress, say
@@ -141,6 +141,7 @@ def apply(
             stop=stop,
             done=lambda result: step(None),
         )
+    results = identified(results, made.by_key, {})
     code = exit_code_at_end(stop, [journal], print_results(form, results))
     if not _saved(html_path, lambda: page.of_results(results, made, accounts.clock.now())):
         code = INCOMPLETE

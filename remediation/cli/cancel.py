@@ -18,6 +18,7 @@ from ..findings.s3 import S3Results
 from ..models import KeyArn
 from ..plan import Plan
 from ..report.confirmation import rows_to_cancel
+from ..report.view import identified
 from ..runner import Stop
 from . import DONE, INCOMPLETE
 from .cancellations import cancel_batches
@@ -145,6 +146,7 @@ def cancel(
         protected_tag=policy.protected_tag if keep else None,
         enable=enable,
     )
+    done = identified(done, {} if made is None else made.by_key, history.keys)
     code = max(print_results(form, done), INCOMPLETE if unusable else DONE)
     return exit_code_at_end(stop, written, code)
 

@@ -24,6 +24,7 @@ from ..models import KeyArn, Outcome, PlanItem
 from ..policy import MAX_WINDOW_DAYS
 from ..report import tables
 from ..report.confirmation import rows_to_cancel
+from ..report.view import identified
 from ..runner import Stop
 from . import DONE, INCOMPLETE
 from .cancellations import cancel_batches
@@ -181,11 +182,12 @@ def _cancel(
     """Cancel deletions after confirmation; the rows with their results, and the exit code."""
     keys = sorted(arn for batch in batches for arn in batch.keys)
     caller = caller_of(accounts, keys)
+    aliases = {row.key_arn: row.alias for row in rows}
     dates = {row.key_arn: row.deletion_date for row in rows}
     confirm(
         "Cancel the deletion of",
         keys,
-        lambda: rows_to_cancel(keys, history.keys, planned, dates),
+        lambda: rows_to_cancel(keys, history.keys, planned, dates, aliases),
         yes=yes,
         listing=listing,
     )
@@ -199,6 +201,7 @@ def _cancel(
         caller=caller,
         protected_tag=protected_tag,
     )
+    done = identified(done, planned, history.keys)
     if any(one.outcome is Outcome.FAILED for one in done):
         code = INCOMPLETE
     return guard_stage.with_cancellations(rows, done), exit_code_at_end(stop, written, code)

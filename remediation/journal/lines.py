@@ -80,6 +80,9 @@ class IntentLine:
     alias: str | None = None
     """First alias of the key when the plan was made. Only with ScheduleKeyDeletion; absent if it
     had none, and in older journals."""
+    owner: str | None = None
+    """Owner of the key when the plan was made. Only with ScheduleKeyDeletion; absent if unknown and
+    in older journals."""
     exceptions: tuple[int, ...] | None = None
     """Exceptions without which the key would be on hold, as positions from 0 in those of the run's
     line. Only with ScheduleKeyDeletion; absent if there are none."""

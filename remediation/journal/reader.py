@@ -47,6 +47,8 @@ class KeyRecord:
     plan_digest: str | None = None
     alias: str = ""
     """First alias of the key when it was last to be scheduled, also after a cancellation."""
+    owner: str | None = None
+    """Its owner then."""
     exceptions: tuple[AppliedException, ...] = ()
     """Exceptions on which that rested."""
     open: tuple[IntentLine, ...] = ()
@@ -356,7 +358,7 @@ class _Fold:
             self._intents[line.id] = line
             record.open = (*record.open, line)
             if line.operation == _SCHEDULE:
-                record.alias = line.alias or ""
+                record.alias, record.owner = line.alias or "", line.owner
                 record.exceptions = self._exceptions_of(line)
         else:
             self._decide(record, line)

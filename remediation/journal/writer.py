@@ -188,6 +188,7 @@ class Journal:
         pending_window_days: int | None = None,
         monthly_cost_usd: float | None = None,
         alias: str | None = None,
+        owner: str | None = None,
         exceptions: Iterable[AppliedException] = (),
         watch_use_from: datetime | None = None,
     ) -> IntentLine:
@@ -204,6 +205,7 @@ class Journal:
             pending_window_days=pending_window_days,
             monthly_cost_usd=monthly_cost_usd,
             alias=alias,
+            owner=owner,
             exceptions=tuple(self._exceptions[one] for one in exceptions) or None,
             watch_use_from=watch_use_from,
         )

@@ -38,6 +38,10 @@ class KeyResult:
     """ARN of the key."""
     outcome: Outcome
     """Outcome for the key."""
+    alias: str = ""
+    """First alias of the key, from the journal or plan; empty: none, or unknown."""
+    owner: str | None = None
+    """Owner of the key, from the journal or plan; None: unknown."""
     deletion_date: Time | None = None
     """When AWS deletes the key; None: not pending, or unknown (a primary that waits for its
     replicas)."""

@@ -112,8 +112,10 @@ class PlanItem(Model):
     monthly_cost_usd: float
     """Monthly cost of the key in US dollars, at list price."""
     owner: str | None = None
-    """Likely owner: an owner tag, the code or stack that declares the key, an alias, or the
-    identity that last changed its state; None: unknown."""
+    """Owner: the value of an owner tag, or the account's owner in the policy; None: unknown."""
+    lead: str | None = None
+    """Whom to ask: the code or stack that declares the key, an alias, or the identity that last
+    changed its state; None: unknown."""
     evidence: Evidence
     """Evidence about the key. `apply` reads it again and compares."""
     findings: tuple[FindingRecord, ...] = ()

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Final
 
 from ..journal import KeyRecord
-from ..models import KeyArn, PlanItem
+from ..models import UNKNOWN, KeyArn, PlanItem
 from .tables import Report
 from .view import (
     KeyRow,
@@ -30,6 +32,7 @@ _COLUMNS: Final = (
     "alias",
     "account",
     "Region",
+    "owner",
     "monthly cost",
     "waiting period",
     "deletion date",
@@ -56,9 +59,11 @@ def rows_to_cancel(
     records: Mapping[KeyArn, KeyRecord],
     planned: Mapping[KeyArn, PlanItem],
     dates: Mapping[KeyArn, datetime | None],
+    aliases: Mapping[KeyArn, str] = MappingProxyType({}),
 ) -> list[KeyRow]:
     """Keys as the journal and the plan know them, with AWS's deletion dates."""
-    return [_row_to_cancel(arn, records.get(arn), planned.get(arn), dates.get(arn)) for arn in keys]
+    rows = (_row_to_cancel(arn, records.get(arn), planned.get(arn), dates.get(arn)) for arn in keys)
+    return [replace(row, alias=aliases.get(row.key_arn) or row.alias) for row in rows]
 
 
 def _row_to_cancel(
@@ -73,6 +78,7 @@ def _row_to_cancel(
         key_arn=arn,
         state="",
         alias=record.alias,
+        owner=record.owner or UNKNOWN,
         monthly_cost_usd=None if begun is None else begun.monthly_cost_usd,
         pending_window_days=None if begun is None else begun.pending_window_days,
         deletion_date=date,

@@ -38,7 +38,7 @@ _WHOLE: Final = _RIGHT | {
     *("waiting period", "first deletion date"),
 }
 _SENTENCES: Final = ("why", "drift", "message")
-_NAMED: Final = frozenset({"days left", "deletion date", "use", "waiting period"})
+_NAMED: Final = frozenset({"days left", "deletion date", "use", "waiting period", "owner", "lead"})
 """Columns whose values mean nothing without their name."""
 
 

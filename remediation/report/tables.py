@@ -198,7 +198,7 @@ class _Notes:
 def _keys(heading: str, view: PlanView, section: Section, notes: _Notes) -> Table:
     rows = view.rows[section]
     if len(rows) == view.section_sums[section].keys:
-        columns = ("key", "alias", "account", "Region", "monthly cost", "owner", "why")
+        columns = ("key", "alias", "account", "Region", "monthly cost", "owner", "lead", "why")
         why = joined_exceptions if section is Section.ON_EXCEPTIONS else notes.why
         return key_table(heading, rows, columns, why=why)
     grouped = tuple(

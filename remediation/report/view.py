@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from ..models import (
     UNKNOWN,
@@ -31,6 +31,7 @@ from .gap_rows import GapRow, gap_rows
 
 if TYPE_CHECKING:  # they import AWS's libraries
     from ..guard import GuardRow
+    from ..journal import KeyRecord
     from ..status import StatusRow
 
 READABLE_ROWS = 60
@@ -39,7 +40,6 @@ READABLE_ROWS = 60
 FIRST_REASONS: Final = (
     "Keys on hold list the first reasons found. keysweep plan --explain lists all of them."
 )
-NO_OWNER = "no owner known"
 NO_CODE = (
     "No Terraform state or stack with resources was given (--tfstate, --cfn-stack). If code "
     "declares a deleted key, its next deployment creates the key again."
@@ -79,7 +79,9 @@ class KeyRow:
     state: str
     """Verdict, outcome or key state."""
     alias: str = ""
-    owner: str = ""
+    owner: str = UNKNOWN
+    lead: str = ""
+    """Whom to ask about the key."""
     monthly_cost_usd: float | None = 0.0
     """None: unknown."""
     pending_window_days: int | None = None
@@ -97,7 +99,7 @@ class KeyRow:
 
 Cell = Callable[[KeyRow], str]
 
-IDENTITY: Final = ("key", "account", "Region")
+IDENTITY: Final = ("key", "alias", "account", "Region", "owner")
 """The columns that every table of keys begins with."""
 
 _CELLS: Final[Mapping[str, Cell]] = {
@@ -106,6 +108,7 @@ _CELLS: Final[Mapping[str, Cell]] = {
     "account": lambda row: row.key_arn.account_id,
     "Region": lambda row: row.key_arn.region,
     "owner": lambda row: row.owner,
+    "lead": lambda row: "" if row.lead == row.alias else row.lead,
     "monthly cost": lambda row: money(row.monthly_cost_usd),
     "waiting period": lambda row: (
         f"{row.pending_window_days} days" if row.pending_window_days else ""
@@ -139,7 +142,8 @@ def plan_row(
         key_arn=item.key_arn,
         state=state,
         alias=item.evidence.alias,
-        owner=item.owner or "",
+        owner=item.owner_name,
+        lead=item.lead or "",
         monthly_cost_usd=item.monthly_cost_usd,
         pending_window_days=item.pending_window_days,
         deletion_date=deletion_date,
@@ -154,6 +158,8 @@ def status_row(row: StatusRow) -> KeyRow:
     unread = (("unreadable", f"could not be read: {row.unreadable}"),) if row.unreadable else ()
     return KeyRow(
         key_arn=row.key_arn,
+        alias=row.alias,
+        owner=row.owner or UNKNOWN,
         state=row.state,
         monthly_cost_usd=row.monthly_cost_usd,
         deletion_date=row.deletion_date,
@@ -167,6 +173,8 @@ def guard_row(row: GuardRow) -> KeyRow:
     done = row.cancellation
     return KeyRow(
         key_arn=row.key_arn,
+        alias=row.alias,
+        owner=row.owner or UNKNOWN,
         state=row.state,
         deletion_date=row.deletion_date,
         days_left=row.days_left,
@@ -241,7 +249,7 @@ class PlanView:
         self.sums[item.verdict].add(cost)
         self.section_sums[section].add(cost)
         rule = item.reasons[0].rule if item.reasons else ""
-        self.groups[section][item.account_id, item.owner or "", rule].add(cost)
+        self.groups[section][item.account_id, item.owner_name, rule].add(cost)
         _by_owner(self.owners, item)
         self.messages.update({reason.message for reason in item.reasons})
         self.exceptions.update(item.exceptions)
@@ -301,7 +309,7 @@ def _gaps(
 
 def _by_owner(owners: Owners, item: PlanItem) -> None:
     sums = owners.setdefault(
-        (item.account_id, item.owner or NO_OWNER), {kind: Sum() for kind in VerdictKind}
+        (item.account_id, item.owner_name), {kind: Sum() for kind in VerdictKind}
     )
     sums[item.verdict].add(item.monthly_cost_usd)
 
@@ -359,12 +367,32 @@ class ResultsView:
         self.sums[outcome].add(row.monthly_cost_usd or 0.0)
 
 
+def identified(
+    results: Iterable[KeyResult],
+    planned: Mapping[KeyArn, PlanItem],
+    records: Mapping[KeyArn, KeyRecord],
+) -> tuple[KeyResult, ...]:
+    """The results with alias and owner, from the plan or else the journal."""
+    return tuple(
+        replace(result, **_identity(planned.get(result.key_arn), records.get(result.key_arn)))
+        for result in results
+    )
+
+
+def _identity(item: PlanItem | None, record: KeyRecord | None) -> dict[str, Any]:
+    if item is not None:
+        return {"alias": item.evidence.alias, "owner": item.owner}
+    return {} if record is None else {"alias": record.alias, "owner": record.owner}
+
+
 def results_view(results: Iterable[KeyResult]) -> ResultsView:
     """View results alone."""
     view = ResultsView()
     for result in results:
         row = KeyRow(
             key_arn=result.key_arn,
+            alias=result.alias,
+            owner=result.owner or UNKNOWN,
             state=result.outcome.value,
             deletion_date=result.deletion_date,
             why=((result.outcome.value, result.message),) if result.message else (),

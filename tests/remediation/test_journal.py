@@ -46,13 +46,15 @@ def test_each_intent_names_its_exceptions_among_those_of_the_run(tmp_path: Path)
     one, other = (AppliedException(rule=rule, **decided) for rule in ("in-use", "too-new"))
     with Journal(path) as journal:
         journal.begin(NOW, "apply", exceptions=(one, other))
-        journal.intent(NOW, "ScheduleKeyDeletion", ONE, exceptions=(other,), alias="alias/a")
+        journal.intent(
+            NOW, "ScheduleKeyDeletion", ONE, exceptions=(other,), alias="alias/a", owner="shop"
+        )
         journal.intent(NOW, "ScheduleKeyDeletion", TWO)
     run, first, second = map(json.loads, path.read_text(encoding="utf-8").splitlines())
     assert [line["rule"] for line in run["exceptions"]] == ["in-use", "too-new"]
     assert first["exceptions"] == [1]
     record = read([path]).keys[ONE]
-    assert (record.exceptions, record.alias) == ((other,), "alias/a")
+    assert (record.exceptions, record.alias, record.owner) == ((other,), "alias/a", "shop")
     assert "exceptions" not in second
 
 

@@ -33,7 +33,7 @@ def owned(
 
     def key(name: str, **tags: str) -> dict[str, Any]:
         dead = {"state": "Disabled", "created_days_ago": 900, "disabled_days_ago": 400}
-        return {"name": name, "tags": tags, **dead}
+        return {"name": name, "aliases": [f"alias/{name}"], "tags": tags, **dead}
 
     aws = scenario(
         {
@@ -154,6 +154,52 @@ def test_apply_acts_on_the_part_alone_and_the_journal_says_so(
         json.loads(line) for line in (tmp_path / "keysweep-journal.jsonl").open(encoding="utf-8")
     ]
     assert "owners" not in [run for run in runs if run["line"] == "run"][1]
+
+
+def test_every_command_names_alias_and_owner(
+    owned: EmbeddedAws, keysweep: Run, tmp_path: Path
+) -> None:
+    arns = {key["arn"]: key["name"] for key in owned.keys()}
+    owners = {"cart": "shop", "far": "shop", "lake": "shop", "log": "ops", "stray": None}
+    planned = json.loads((tmp_path / "plan.json").read_text("utf-8"))
+    assert {arns[item["key_arn"]]: item["owner"] for item in planned["items"]} == owners
+    leads = {arns[item["key_arn"]]: item["lead"] for item in planned["items"]}
+    assert leads == {name: f"alias/{name}" for name in owners}
+
+    def named(rows: Any) -> dict[str, tuple[str, str | None]]:
+        return {arns[row["key_arn"]]: (row["alias"], row["owner"]) for row in rows}
+
+    expected = {name: (f"alias/{name}", owner) for name, owner in owners.items()}
+    applied = keysweep("apply", "plan.json", "--yes", *ROLE, "--format", "json", "--html", "a.html")
+    assert named(applied.document["results"]) == expected
+    status = keysweep("status", *ROLE, "--format", "json", "--html", "s.html")
+    assert named(status.document["rows"]) == expected
+    lines = keysweep("guard", *ROLE, "--format", "json").out.splitlines()
+    assert named(map(json.loads, lines)) == expected
+    for page in ("a.html", "s.html"):
+        text = (tmp_path / page).read_text(encoding="utf-8")
+        assert all(
+            alias in text and (owner or "unknown") in text for alias, owner in expected.values()
+        )
+    for form in ("table", "markdown", "csv"):
+        told = keysweep("status", *ROLE, "--format", form).out.replace("\\", "")
+        assert all(
+            alias in told and (owner or "unknown") in told for alias, owner in expected.values()
+        )
+    undone = keysweep(
+        "cancel", "--journal", "keysweep-journal.jsonl", "--yes", *ROLE, "--format", "json"
+    )
+    assert named(undone.document["results"]) == expected
+
+
+def test_the_policy_names_the_owner_of_an_account(
+    owned: EmbeddedAws, keysweep: Run, results: Callable[..., Path], state_only: Path
+) -> None:
+    with state_only.open("a", encoding="utf-8") as file:
+        file.write(f"account_owners:\n  '{SHOP}': shop team\n")
+    arn = owned.key_arn(SHOP, "eu-west-1", "stray")
+    done = keysweep("plan", results(arn), "--policy", state_only, "--format", "json")
+    assert [item["owner"] for item in done.document["items"]] == ["shop team"]
 
 
 def test_apply_with_a_digest_takes_that_plan_alone(

@@ -511,6 +511,14 @@ def test_overrides_count_where_they_name_the_key_and_later_ones_win(write) -> No
     assert here.for_key(KEY) == here
 
 
+def test_owners_of_accounts_are_named_by_account_id(write) -> None:
+    named = load(write("account_owners:\n  '111122223333': payments team\n"))
+    assert named.account_owners == {"111122223333": "payments team"}
+    for text in ("'1111': payments team", "'111122223333': ' '"):
+        with pytest.raises(BadInput, match="account_owners"):
+            load(write(f"account_owners:\n  {text}\n"))
+
+
 def test_max_keys_stays_within_its_ceiling(write) -> None:
     assert Policy().max_keys_ceiling is None
     assert load(write("max_keys: 25\nmax_keys_ceiling: 25\n")).max_keys_ceiling == 25

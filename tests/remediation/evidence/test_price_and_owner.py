@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
-from dead_key import DEAD, changed, event, policy
+from dataclasses import replace
 
-from keysweep.remediation.evidence.owner import owner_of
+import pytest
+from dead_key import ACCOUNT, ARN, DEAD, OUTSIDER, changed, event, policy
+
+from keysweep.remediation.evidence.owner import lead_of, owner_of
 from keysweep.remediation.evidence.rotations import monthly_cost
 from keysweep.remediation.models import Declaration, Declarations, NotFound, Unreadable
 
@@ -38,16 +40,25 @@ def test_what_is_not_known_promises_nothing(nothing: object) -> None:
 
 STACK = Declaration(tool="cloudformation", owner="shop Key", source="eu-west-1", fix="remove it")
 NAMELESS = changed(tags={}, aliases=())
-LEADS = {
+OWNERS = {
     "tag": (changed(tags={"owner": "payments", "team": "shop"}), "payments"),
     "second tag": (changed(tags={"contact": "x", "team": "shop"}), "shop"),
     "tag in another case": (changed(tags={" Owner ": " payments "}), "payments"),
     "empty tag": (changed(tags={"owner": " ", "team": "shop"}), "shop"),
+    "account": (changed(tags={"name": "x"}), "payments team"),
+    "unreadable tags": (changed(tags=Unreadable(unreadable="x")), "payments team"),
+    "account of another": (
+        NAMELESS.model_copy(update={"key_arn": replace(ARN, account_id=OUTSIDER)}),
+        None,
+    ),
+}
+
+LEADS = {
     "code": (
-        changed(tags={}, declarations=Declarations(found=(STACK,))),
+        changed(tags={"owner": "payments"}, declarations=Declarations(found=(STACK,))),
         "cloudformation shop Key",
     ),
-    "alias": (changed(tags={}), "alias/old-shop"),
+    "alias": (changed(tags={"owner": "payments"}), "alias/old-shop"),
     "who disabled it": (
         NAMELESS.model_copy(
             update={
@@ -68,13 +79,20 @@ LEADS = {
 }
 
 
-@pytest.mark.parametrize("lead", LEADS)
-def test_the_best_lead_to_an_owner(lead: str) -> None:
-    evidence, owner = LEADS[lead]
-    assert owner_of(evidence, policy()) == owner
+@pytest.mark.parametrize("case", OWNERS)
+def test_the_owner_is_a_tag_s_or_the_policy_s_of_the_account(case: str) -> None:
+    evidence, owner = OWNERS[case]
+    assert owner_of(evidence, policy(account_owners={ACCOUNT: "payments team"})) == owner
+
+
+@pytest.mark.parametrize("case", LEADS)
+def test_the_best_lead_is_no_owner(case: str) -> None:
+    evidence, lead = LEADS[case]
+    assert lead_of(evidence) == lead
+    assert owner_of(evidence, policy()) in {None, "payments"}
 
 
 def test_the_policy_names_the_owner_tags() -> None:
     tagged = changed(tags={"CostCentre": "4711", "owner": "ann"})
     assert owner_of(tagged, policy(owner_tags=["costcentre"])) == "4711"
-    assert owner_of(DEAD, policy(owner_tags=[])) == "alias/old-shop"
+    assert owner_of(DEAD, policy(owner_tags=[])) is None

@@ -47,12 +47,12 @@ def test_keys_to_schedule_are_listed_and_those_on_exceptions_come_first() -> Non
     resting = item(key(2), exceptions=(EXCEPTION,), pending_window_days=7, monthly_cost_usd=3.0)
     rows = rows_to_schedule([item(key(1)), resting, item(key(3))], lambda arn: arn != key(3), NOW)
     first, second = of_confirmation(rows).tables
-    assert first.rows[0][:7] == (
-        *(key(2).key_id, "alias/old", "111122223333", ARN.region),
+    assert first.rows[0][:8] == (
+        *(key(2).key_id, "alias/old", "111122223333", ARN.region, "unknown"),
         *("$3", "7 days", f"{NOW + timedelta(days=7):%Y-%m-%d}"),
     )
-    assert "too-new" in first.rows[0][7]
-    assert all(part in first.rows[0][7] for part in ("never used", "storage", "2027-01-01"))
+    assert "too-new" in first.rows[0][8]
+    assert all(part in first.rows[0][8] for part in ("never used", "storage", "2027-01-01"))
     assert [row[0] for row in second.rows] == [key(1).key_id]
 
 
@@ -85,17 +85,21 @@ def test_keys_to_cancel_are_as_journal_plan_and_aws_know_them() -> None:
     )
     records = {
         key(1): KeyRecord(
-            key(1), scheduled=intent, alias="alias/of-journal", exceptions=(EXCEPTION,)
+            key(1),
+            scheduled=intent,
+            alias="alias/of-journal",
+            owner="shop",
+            exceptions=(EXCEPTION,),
         )
     }
     planned = {one: item(one) for one in (key(1), key(2))}
     rows = rows_to_cancel([key(1), key(2), key(3)], records, planned, {key(1): NOW})
     first, second = of_confirmation(rows).tables
-    assert first.rows[0][1:7] == (
-        *("alias/of-journal", "111122223333", ARN.region, "$2", "14 days"),
+    assert first.rows[0][1:8] == (
+        *("alias/of-journal", "111122223333", ARN.region, "shop", "$2", "14 days"),
         f"{NOW:%Y-%m-%d}",
     )
-    assert [(row[1], row[4], row[5], row[6]) for row in second.rows] == [
-        ("alias/old", "$1", "30 days", ""),
-        ("", "unknown", "", ""),
+    assert [(row[1], *row[4:]) for row in second.rows] == [
+        ("alias/old", "unknown", "$1", "30 days", ""),
+        ("", "unknown", "unknown", "", ""),
     ]

@@ -125,7 +125,7 @@ def test_a_plan_shows_costs_reasons_keys_owners_gaps_exceptions_and_limits() -> 
     assert ["in-use", "1 key, monthly cost $1"] in rows
     assert ["1 key", "30 days, until 01 Dec 2026"] in rows
     assert [ARN.account_id, "shop", "1", "0", "0", "$3", "$3"] in rows
-    assert [ARN.account_id, "no owner known", "0", "1", "0", "$1", "$0"] in rows
+    assert [ARN.account_id, "unknown", "0", "1", "0", "$1", "$0"] in rows
     assert ["too-new", "the auditor agreed", "audit", "2027-01-01", "1"] in rows
     assert ["fsx", "eu-west-1", "unclear", "denied", "fsx:DescribeFileSystems", "1"] in rows
     assert "--tfstate" in document.text

@@ -46,6 +46,8 @@ def test_results_are_counted_by_outcome(capsys: pytest.CaptureFixture[str]) -> N
             {
                 "key_arn": str(result.key_arn),
                 "outcome": result.outcome.value,
+                "alias": result.alias,
+                "owner": result.owner,
                 "deletion_date": result.deletion_date and "2026-12-24T04:17:00Z",
                 "message": result.message,
             }

@@ -72,8 +72,8 @@ def test_many_keys_are_grouped_by_account_owner_and_rule() -> None:
         (OUTSIDER, "shop", "", half, "$60"),
     )
     assert rows(few, "On hold") == (
-        (ACCOUNT, "", "too-new", half, "$60"),
-        (OUTSIDER, "", "in-use", half, "$60"),
+        (ACCOUNT, "unknown", "too-new", half, "$60"),
+        (OUTSIDER, "unknown", "in-use", half, "$60"),
     )
     assert len(rows(every, "To schedule")) == len(rows(every, "On hold")) == MANY
 
