@@ -216,7 +216,7 @@ class _Scheduling:
         seen = known(now.description)
         if is_pending(seen):
             return self._already_pending(seen, record, still_open)
-        changed = _changed(used, self.item, now, self.plan.policy, self._now())
+        changed = changed_row(used, self.item, now, self.plan.policy, self._now())
         if changed is not None:
             return changed
         change = Write(
@@ -486,7 +486,7 @@ def _was_cancelled(plan: Plan, record: KeyRecord | None) -> bool:
     )
 
 
-def _changed(
+def changed_row(
     used: frozenset[str], item: PlanItem, now: Evidence, policy: Policy, moment: datetime
 ) -> KeyResult | None:
     """The row of a key that has changed since the review; None if it has not."""
@@ -504,6 +504,13 @@ def _changed(
     if kind is not VerdictKind.SCHEDULE:
         message = "; ".join(f"{reason.rule}: {reason.message}" for reason in reasons)
         return _row(item, Outcome.CHANGED, message)
+    # When one exception has ended and another begins to count, nobody has reviewed the other.
+    other = [one for one in evaluation.exceptions if one not in item.exceptions]
+    if other:
+        ends = ", ".join(f"{one.rule} (approved by {one.approved_by})" for one in other)
+        return _row(
+            item, Outcome.CHANGED, f"Rests on exceptions that the plan does not show: {ends}"
+        )
     return None
 
 
@@ -512,7 +519,7 @@ def _unreadable(now: object, before: object) -> str | None:
     if isinstance(now, Unreadable) and not isinstance(before, Unreadable):
         return now.unreadable
     if isinstance(now, References) and isinstance(before, References):
-        gaps = [gap for gap in now.gaps if gap not in before.gaps]
+        gaps = [gap for gap in now.gaps if gap.answer not in before.unread]
         if gaps and set(now.found) <= set(before.found):
             return "; ".join(f"{gap.service} in {gap.region}: {gap.why}" for gap in gaps[:3])
     return None

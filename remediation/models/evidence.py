@@ -117,7 +117,7 @@ def _same(old: object, new: object) -> bool:
     if isinstance(old, References) and isinstance(new, References):
         return (
             set(new.found) <= set(old.found)
-            and _unread(new) <= _unread(old)
+            and new.unread <= old.unread
             and not _newly_absent(old, new)
         )
     if isinstance(old, KeyDescription) and isinstance(new, KeyDescription):
@@ -126,13 +126,6 @@ def _same(old: object, new: object) -> bool:
             update={"description": ""}
         )
     return old == new
-
-
-def _unread(references: References) -> set[tuple[str, ...]]:
-    """Coverage gaps without their text, in which counts can differ."""
-    return {
-        (gap.service, gap.region, gap.operation, gap.code, gap.message) for gap in references.gaps
-    }
 
 
 def _newly_absent(old: References, new: References) -> list[str]:

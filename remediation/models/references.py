@@ -50,6 +50,11 @@ class CoverageGap(Model):
     every_region: bool = False
     """Whether the service can name keys of other Regions, so that this gap holds them too."""
 
+    @property
+    def answer(self) -> tuple[str, ...]:
+        """Call and answer, without the text, in which counts can differ."""
+        return self.service, self.region, self.operation, self.code, self.message
+
 
 class Answered(Protocol):
     """An answer that would hold keys: a coverage gap, or a row that shows one."""
@@ -125,3 +130,8 @@ class References(Model):
     """Number of key references that were read."""
     absent: tuple[Absences, ...] | None = None
     """Services that are not available, by Region; None: written by an older version."""
+
+    @property
+    def unread(self) -> frozenset[tuple[str, ...]]:
+        """The calls that were not answered, and AWS's answers."""
+        return frozenset(gap.answer for gap in self.gaps)
