@@ -6,6 +6,7 @@ others are texts that AWS was seen to answer. A text that says nothing certain i
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass
 from typing import Final
@@ -197,9 +198,17 @@ def _lacks_action(message: str) -> bool:
 _HTML: Final = re.compile(r"<\s*(?:!doctype|html|head|body)\b", re.IGNORECASE)
 _REPLACED: Final = (
     (re.compile(r"(Encoded authorization failure message:) *\S+", re.IGNORECASE), r"\1 <encoded>"),
-    (re.compile(r"\barn:aws[a-z-]*:[^\s\"',;)\]]*[^\s\"',;)\].:]"), "<arn>"),
+    (re.compile(r"(x-amz-security-token[:=]) *[^\s&\"']+", re.IGNORECASE), r"\1 <token>"),
+    # Names of users and role sessions can have commas.
+    (
+        re.compile(r"\barn:aws[a-z-]*:(?:[^\s\"',;)\]]|,(?=\w)(?!arn:))*[^\s\"',;)\].:]"),
+        "<arn>",
+    ),
     (re.compile(r"\b[^\s:<>\"'(]+@[^\s:<>\"')]+\b"), "<name>"),
-    (re.compile(r"\bA(?:IDA|ROA|KIA|SIA|GPA|NPA)[A-Z0-9]{12,}(?::[^\s\"',;)]+)?"), "<principal>"),
+    (
+        re.compile(r"\bA(?:IDA|ROA|KIA|SIA|GPA|NPA)[A-Z0-9]{12,}(?::(?:[^\s\"',;)]|,(?=\w))+)?"),
+        "<principal>",
+    ),
     (
         re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", re.IGNORECASE),
         "<id>",
@@ -230,4 +239,9 @@ def shorten(message: str, names: tuple[str, ...] = ()) -> str:
     for pattern, placeholder in _REPLACED:
         message = pattern.sub(placeholder, message)
     text = " ".join(message.split())
-    return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
+    if len(text) <= LONGEST:
+        return text
+    # Messages that differ only in what is cut off stay different: an exception is for one of them.
+    digest = hashlib.sha256(text.encode(errors="backslashreplace")).hexdigest()[:12]
+    end = f"... ({digest})"
+    return f"{text[: LONGEST - len(end)]}{end}"

@@ -311,3 +311,36 @@ def test_an_answer_without_a_message_is_its_code(error: dict[str, str]) -> None:
     answer = answer_of(ClientError({"Error": error}, "Op"))
 
     assert str(answer) == error.get("Code", "Unknown")
+
+
+def test_answers_that_differ_after_the_cut_stay_different() -> None:
+    allowed = f"{'long ' * 80}because no identity-based policy allows it"
+    denied = f"{'long ' * 80}with an explicit deny in a service control policy"
+
+    assert shorten(allowed) != shorten(denied)
+    assert len(shorten(allowed)) == len(shorten(denied)) == 240
+    assert shorten(f"{ALLOWED_ARN} {allowed}") == shorten(
+        f"{ALLOWED_ARN.replace('1', '2')} {allowed}"
+    )
+
+
+ALLOWED_ARN = "arn:aws:iam::111111111111:role/audit"
+
+
+@pytest.mark.parametrize("name", ["doe,jane", "jane,doe=x+y.z@example.com", "j.doe,"])
+def test_a_name_with_a_comma_leaves_nothing(name: str) -> None:
+    message = f"User: arn:aws:sts::111122223333:assumed-role/Admin/{name} is not authorized"
+
+    shown = shorten(message)
+
+    assert shown.replace(",", "") == "User: <arn> is not authorized"
+    assert "doe" not in shorten(f"AROAEXAMPLEEXAMPLE12:{name} is not authorized")
+
+
+def test_a_list_of_arns_stays_a_list() -> None:
+    assert shorten(f"{ALLOWED_ARN},{ALLOWED_ARN}, x") == "<arn>,<arn>, x"
+
+
+@pytest.mark.parametrize("form", ["x-amz-security-token:{}", "?X-Amz-Security-Token={}&x=1"])
+def test_a_session_token_is_no_part_of_a_message(form: str) -> None:
+    assert "FwoGZXIvYXdz" not in shorten(f"The string was {form.format('FwoGZXIvYXdzEBY/a+b=')}")
