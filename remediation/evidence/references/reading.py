@@ -67,6 +67,7 @@ class _Failed:
     call: Call
     answer: Answer
     resource: str
+    region: str
     doubt: Doubt | None = None
     """Why the service does not count as absent."""
     shows: str = ""
@@ -88,6 +89,8 @@ class Reading:
     """Whether to read only the first page of a listing, and its first item."""
     absent: Absent | None = None
     """Set if the Region lacks the service, by its host or by its answer."""
+    _answered: bool = False
+    """Whether the service has returned a page, so that it is not absent."""
     found: list[tuple[KeyName, Reference]] = field(default_factory=list)
     _no_host: Doubt | None = None
     """Why the service does not count as absent, although its host does not exist."""
@@ -112,7 +115,7 @@ class Reading:
             self._no_host = answer
             self._call(self.entry, _START, each=self.items.map)
         except FAILURES as error:
-            self._failures.append(_Failed(self.entry, answer_of(error), ""))
+            self._failures.append(_Failed(self.entry, answer_of(error), "", self.region))
         return self
 
     def untried(self) -> set[str]:
@@ -124,9 +127,10 @@ class Reading:
 
     def gaps(self) -> list[CoverageGap]:
         """The failures as coverage gaps. Equal answers are counted."""
-        alike: dict[tuple[str, str], dict[str, list[_Failed]]] = {}
+        alike: dict[tuple[str, str, str], dict[str, list[_Failed]]] = {}
         for failed in self._failures:
-            messages = alike.setdefault((failed.call.operation, failed.answer.code), {})
+            call = failed.call.operation, failed.region, failed.answer.code
+            messages = alike.setdefault(call, {})
             messages.setdefault(failed.answer.message, []).append(failed)
         gaps: list[CoverageGap] = []
         for messages in alike.values():
@@ -156,7 +160,7 @@ class Reading:
                 answer_class, permission = "permission", doubt.permission
         return CoverageGap(
             service=self.entry.service,
-            region=self.region,
+            region=first.region,
             operation=first.call.operation,
             code=answer.code,
             message=answer.message,
@@ -187,10 +191,12 @@ class Reading:
         items: list[Item] = []
         with self._lock:
             self._calls[call.operation] = self._calls.get(call.operation, 0) + 1
+        region = self.region
         try:
-            region = _search(call.in_region, parent.value) or self.region
+            region = _search(call.in_region, parent.value) or region
             client = self._client(region)
             for answer in _pages(client, call, params):
+                self._answered = True
                 items += self._read(call, answer, params, parent, region)
                 if self.sample:
                     break
@@ -199,21 +205,27 @@ class Reading:
                 hidden = Answer("KeysNotShown", call.hides, "unclear")
                 shows = f"shows {len(items):,}, such as {items[0].resource}"
                 with self._lock:
-                    self._failures.append(_Failed(call, hidden, parent.resource, shows=shows))
+                    self._failures.append(
+                        _Failed(call, hidden, parent.resource, region, shows=shows)
+                    )
         except FAILURES as error:
-            self._fail(call, error, parent, params, first=not items)
+            self._fail(call, error, parent, params, region)
         return items
 
     def _fail(
-        self, call: Call, error: Exception, parent: Item, params: Params, *, first: bool
+        self, call: Call, error: Exception, parent: Item, params: Params, region: str
     ) -> None:
-        """Record a failure, unless it shows that there is nothing to read. `first`: no item yet."""
+        """Record a failure, unless it shows that there is nothing to read."""
         if self._means_nothing(call, error, nested=parent is not _START):
             return
         names = tuple(str(params[name]) for name in (*call.take, *call.same) if name in params)
         answer = answer_of(error, (*names, parent.resource))
         doubt = None
-        if parent is _START and first and (sign := self.references.sign(self.entry, answer)):
+        if (
+            parent is _START
+            and not self._answered
+            and (sign := self.references.sign(self.entry, answer))
+        ):
             seen = self.witnesses.by_answer(
                 self.connection, self.references, self.entry, self.region, sign, answer
             )
@@ -222,7 +234,7 @@ class Reading:
                 return
             answer, doubt = replace(answer, answer_class=sign.meaning), seen
         with self._lock:
-            self._failures.append(_Failed(call, answer, parent.resource, doubt))
+            self._failures.append(_Failed(call, answer, parent.resource, region, doubt))
 
     def _read(
         self, call: Call, answer: Any, params: Params, parent: Item, region: str

@@ -602,3 +602,45 @@ def test_a_scan_that_breaks_breaks_for_all_who_wait_for_it(
     for _ in range(2):
         with pytest.raises(RuntimeError, match="a bug"):
             read(connection, [evidence(REGION, 1)])
+
+
+def test_a_service_that_answered_once_is_not_absent(stubbed: Stubbed) -> None:
+    entry = Entry(
+        service="ec2",
+        operation="DescribeVolumes",
+        each={"NextToken": ("a", "b")},
+        items="Volumes[]",
+        resource="VolumeId",
+        keys=("KmsKeyId",),
+    )
+    sign = Sign(code="NeverEnabled", meaning="never-enabled", seen="a test", deletes_data="a page")
+
+    def describe(request: Answer) -> Any:
+        return {"Volumes": []} if request["NextToken"] == "a" else refusal("NeverEnabled")
+
+    references = listing(entry, signs=(sign,))
+    index = scan_region(stubbed(answers({"DescribeVolumes": describe})), references)
+    assert ([gap.code for gap in index.gaps], index.absent) == (["NeverEnabled"], set())
+
+
+def test_a_gap_is_of_the_region_that_was_called(stubbed: Stubbed) -> None:
+    entry = Entry.model_validate(
+        {
+            "service": "dynamodb",
+            "operation": "ListTables",
+            "items": "TableNames[]",
+            "resource": "@",
+            "then": {
+                "operation": "DescribeTable",
+                "take": {"TableName": "@"},
+                "in_region": "@",
+                "keys": ["Table.SSEDescription.KMSMasterKeyArn"],
+            },
+        }
+    )
+    table = {
+        "ListTables": {"TableNames": ["us-east-1", REGION]},
+        "DescribeTable": refusal("AccessDeniedException", "no"),
+    }
+    gaps = scanned(stubbed(answers(table)), entry).gaps
+    assert {gap.region for gap in gaps} == {"us-east-1", REGION}
