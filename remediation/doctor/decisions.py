@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final
 
 import yaml
 
 from .. import policy_file
-from ..errors import demand
+from ..errors import BadInput
 from ..files import read_text, write_new
+from ..policy import Policy
 from .findings import ClosedRegionsProposal, Examination, Proposal
 
 PLACEHOLDERS: Final = {"reason": "<reason>", "approved_by": "<who>", "until": "<YYYY-MM-DD>"}
@@ -26,7 +28,8 @@ _ABOUT: Final = (
 def extend(policy: Path, out: Path, found: Examination) -> int:
     """Write the policy with the exceptions to decide; returns their number.
 
-    Nothing of the policy changes by that. Raises BadInput if `out` exists.
+    Nothing of the policy changes by that. Raises BadInput if `out` exists, or the policy is written
+    so that no entries can be added.
     """
     before = policy_file.load(policy)
     text = read_text(policy)
@@ -34,9 +37,24 @@ def extend(policy: Path, out: Path, found: Examination) -> int:
         text = _added(text, "closed_regions", found.closed_regions)
     if found.coverage_exceptions:
         text = _added(text, "coverage_exceptions", found.coverage_exceptions)
+    if not _decides(text, before):
+        raise BadInput(
+            f"{policy}: Entries cannot be added to this YAML. Fix: write its lists in block style, "
+            "without `...` at the end."
+        )
     write_new(out, text)
-    demand(policy_file.load(out) == before, "the extended policy decides otherwise")
     return len(found.coverage_exceptions) + len(found.closed_regions)
+
+
+def _decides(text: str, before: Policy) -> bool:
+    """Whether the text is a policy that decides the same. Checked before `out` exists."""
+    with TemporaryDirectory() as folder:
+        trial = Path(folder) / "policy.yaml"
+        write_new(trial, text)
+        try:
+            return policy_file.load(trial) == before
+        except BadInput:
+            return False
 
 
 def block(entries: tuple[Proposal | ClosedRegionsProposal, ...], indent: int = 2) -> str:

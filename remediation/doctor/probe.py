@@ -15,17 +15,18 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from ..aws import Connection
 from ..aws.concurrency import SCANS
+from ..aws.failures import explain
 from ..errors import AccountUnavailable, TruncatedResponse
 from ..evidence import Collector
 from ..evidence.references.entries import ReferenceList, reference_list
 from ..evidence.references.index import Index
 from ..evidence.references.scan import scan_account, scan_region
-from ..models import AccountRegion, Evidence, KeyArn, NotFound, Unreadable
+from ..models import AccountRegion, Evidence, KeyArn, KeyDescription, Unreadable
 from ..policy import Policy
 from .findings import AccountRegionRows, Row, fix_of, is_decidable, row_of
 from .hints import hint
 
-KEYS_LOOKED_AT: Final = 20
+KEYS_LOOKED_AT: Final = 100
 """How many keys of an account-Region to describe to find a customer managed one."""
 
 
@@ -77,11 +78,13 @@ class Probe:
     ) -> tuple[list[Row], list[str]]:
         """Rows of the calls about one key, and the calls that could not be tried."""
         pieces = [piece for piece in self.collector.sources if piece != "references"]
-        key = key or _find_key(connection)
-        if key is None:
-            return [], self._calls_of(pieces)
-        evidence = self.collector.read_one(Evidence(key_arn=key), ["description"])
-        if isinstance(evidence.description, NotFound):
+        try:
+            evidence = (self._described(key) if key else None) or self._find_key(connection)
+        except (ClientError, BotoCoreError, TruncatedResponse) as error:
+            listing = ("kms:ListKeys",)
+            row = _row_of_piece(explain(error, connection, listing), listing)
+            return [row], self._calls_of(pieces)
+        if evidence is None:
             return [], self._calls_of(pieces)
         if not isinstance(evidence.description, Unreadable):
             evidence = self.collector.read_one(evidence, [p for p in pieces if p != "description"])
@@ -91,6 +94,29 @@ class Probe:
             for piece, value in values
             if isinstance(value, Unreadable)
         ], []
+
+    def _described(self, key: KeyArn) -> Evidence | None:
+        """The key with its description; None if it is not a customer managed key."""
+        evidence = self.collector.read_one(Evidence(key_arn=key), ["description"])
+        seen = evidence.description
+        if isinstance(seen, Unreadable):
+            return evidence
+        return (
+            evidence
+            if isinstance(seen, KeyDescription) and seen.key_manager == "CUSTOMER"
+            else None
+        )
+
+    def _find_key(self, connection: Connection) -> Evidence | None:
+        """A customer managed key of the account-Region, or one that cannot be described."""
+        listed = connection.client("kms").list_keys(Limit=KEYS_LOOKED_AT)["Keys"]
+        unreadable: Evidence | None = None
+        for key in listed:
+            evidence = self._described(KeyArn.parse(key["KeyArn"]))
+            if evidence is not None and not isinstance(evidence.description, Unreadable):
+                return evidence
+            unreadable = unreadable or evidence
+        return unreadable
 
     def _calls_of(self, pieces: Iterable[str]) -> list[str]:
         return sorted({p for one in pieces for p in self.collector.sources[one].permissions})
@@ -117,19 +143,6 @@ class Probe:
             where = AccountRegion(connection.partition, connection.account_id, gap.region)
             yield AccountRegionRows.of(where, (row,))
         yield AccountRegionRows.of(connection.account_region, (), sorted(index.untried))
-
-
-def _find_key(connection: Connection) -> KeyArn | None:
-    """A customer managed key of the account-Region; None: none was found, or none may be listed."""
-    kms = connection.client("kms")
-    try:
-        for listed in kms.list_keys(Limit=KEYS_LOOKED_AT)["Keys"]:
-            described = kms.describe_key(KeyId=listed["KeyArn"])["KeyMetadata"]
-            if described["KeyManager"] == "CUSTOMER":
-                return KeyArn.parse(described["Arn"])
-    except (ClientError, BotoCoreError, TruncatedResponse):
-        return None
-    return None
 
 
 def _row_of_piece(value: Unreadable, permissions: tuple[str, ...]) -> Row:

@@ -41,6 +41,10 @@ POLICIES = {
     "a block at the margin": "version: 1\ncoverage_exceptions:\n-   "
     + ENTRY
     + "closed_regions: []\n",
+    "after a byte order mark, with other ends of lines": "\ufeffversion: 1\r\n"
+    "coverage_exceptions: []\r\nmax_keys: 3\r\n",
+    "named in comments": "# coverage_exceptions: []\nversion: 1\n# coverage_exceptions:\n",
+    "inline, on many lines": "version: 1\ncoverage_exceptions: [\n  # none\n]\nmax_keys: 3\n",
     "inline": "version: 1\ncoverage_exceptions: [{accounts: all, regions: [us-east-1], "
     "service: s3, operation: ListBuckets, answer: {code: SlowDown, message: ''}, reason: r, "
     "approved_by: a, until: 2026-12-01}]\n",
@@ -87,6 +91,15 @@ def test_an_extended_policy_is_the_same_until_it_is_edited(tmp_path: Path, name:
         ("fsx", (ACCOUNT,), ("eu-west-1",))
     ]
     assert len(load(edited).coverage_exceptions) == len(load(before).coverage_exceptions) + 1
+
+
+@pytest.mark.parametrize("text", ["version: 1\nmax_keys: 3\n...\n", "{version: 1}\n"])
+def test_a_policy_that_cannot_be_extended_leaves_no_file(tmp_path: Path, text: str) -> None:
+    before, out = tmp_path / "before.yaml", tmp_path / "out.yaml"
+    before.write_text(text, "utf-8")
+    with pytest.raises(BadInput, match="before"):
+        extend(before, out, CLOSED)
+    assert not out.exists()
 
 
 def test_a_policy_is_never_overwritten(tmp_path: Path) -> None:
