@@ -144,7 +144,7 @@ def _out_of(arguments: Sequence[str]) -> Path:
 @click.option(
     "--explain",
     is_flag=True,
-    help="Read all evidence, also for keys already on hold (slower).",
+    help="Read all evidence and list all reasons, also for keys already on hold (slower).",
 )
 @html_option
 @access_options
