@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -58,7 +59,7 @@ def test_a_journal_that_cannot_be_written_leaves_every_key_with_one_fix(
     now = datetime(2026, 1, 1, tzinfo=UTC)
 
     def full(handle: int, data: bytes) -> int:
-        raise OSError(28, "No space left on device")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     stop = Stop()
     with Journal(tmp_path / "journal.jsonl") as journal:
@@ -75,5 +76,5 @@ def test_a_journal_that_cannot_be_written_leaves_every_key_with_one_fix(
     messages = [*rows, capsys.readouterr().err]
     assert len(messages) == 1 + len(ARNS)
     for message in messages:
-        assert "No space left on device. Fix: " in message
+        assert f"{os.strerror(errno.ENOSPC)}. Fix: " in message
         assert message.count("Fix: ") == message.count(RUN_AGAIN) == 1
