@@ -6,23 +6,25 @@ makes is in the folder that it names at the end.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import pty
+import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import boto3
-import yaml
 from botocore.exceptions import ClientError
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 
-from embedded_aws.ordinary import row_of  # noqa: E402
 from embedded_aws.process import EmbeddedAws  # noqa: E402
 
 FOLDER = ROOT / "demo-run"
@@ -34,8 +36,14 @@ KEYSWEEP = Path(sys.executable).with_name("keysweep")
 SHOP, ANALYTICS = "111122223333", "444455556666"
 REGIONS = ("eu-west-1", "eu-central-1", "us-east-1")
 ROLE = ("--role-name", "KeysweepOperator")
-CLOSED = row_of("kendra", "ListIndices")
-"""A service that is closed to the analytics account."""
+DECISION = {
+    "<reason>": "The analytics team never had a search index",
+    "<who>": "head of analytics",
+    "<YYYY-MM-DD>": f"{datetime.now(UTC).date() + timedelta(days=180)}",
+}
+"""What a person writes into the one exception that doctor proposes."""
+RESTS = tuple(f"notebook-{number}" for number in (1, 2, 3))
+"""The keys that rest on the decision."""
 
 
 def tell(heading: str, text: str = "") -> None:
@@ -51,28 +59,34 @@ def show(*words: str) -> None:
     print(f"\n  $ {' '.join(words)}", flush=True)
 
 
-def accounts() -> dict[str, Any]:
-    """The scenario, with a service that is closed to one of its accounts."""
-    scenario: dict[str, Any] = yaml.safe_load(SCENARIO.read_text(encoding="utf-8"))
-    refusal = {name: getattr(CLOSED, name) for name in ("service", "operation", "code", "message")}
-    scenario["accounts"][ANALYTICS]["regions"]["eu-west-1"]["refusals"] = [refusal]
-    return scenario
+def at_a_terminal(command: list[str], environment: dict[str, str], answer: str) -> int:
+    """Run a command on a terminal of its own, answer its question, and print all it prints."""
+    ours, theirs = pty.openpty()
+    streams = {"stdin": theirs, "stdout": theirs, "stderr": theirs}
+    process = subprocess.Popen(command, cwd=FOLDER, env={**environment, "TERM": "dumb"}, **streams)
+    os.close(theirs)
+    shown = b""
+    with contextlib.suppress(OSError):  # how a terminal ends on Linux
+        while part := os.read(ours, 65536):
+            shown += part
+            sys.stdout.write(part.decode(errors="replace").replace("\r\n", "\n"))
+            sys.stdout.flush()
+            if shown.endswith(b"[y/N]: "):
+                os.write(ours, answer.encode())
+    os.close(ours)
+    return process.wait()
 
 
-def decision() -> str:
-    """A policy in which a person has decided about the closed service."""
-    until = datetime.now(UTC).date() + timedelta(days=180)
-    return f"""version: 1
-coverage_exceptions:
-  - accounts: ["{ANALYTICS}"]
-    regions: [eu-west-1]
-    service: {CLOSED.service}
-    operation: {CLOSED.operation}
-    answer: {{code: {CLOSED.code}, message: {CLOSED.message}}}
-    reason: The analytics team never had a search index
-    approved_by: head of analytics
-    until: {until}
-"""
+def decide(policy: Path) -> str:
+    """Uncomment the entry that doctor wrote, and fill it in, as a person does in an editor."""
+    text = re.sub(r"^  # ", "  ", policy.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    for placeholder, value in DECISION.items():
+        if text.count(placeholder) != 1:
+            sys.exit(f"demo: doctor proposed more or less than one decision:\n{text}")
+        text = text.replace(placeholder, value)
+    policy.write_text(text, encoding="utf-8")
+    entry = text[text.index("\ncoverage_exceptions:") :]
+    return entry[entry.index("  - accounts:") : entry.index("\n", entry.index("    until:"))]
 
 
 class Story:
@@ -84,17 +98,20 @@ class Story:
         self.environment = {**keep, **aws.environment(SHOP), "PYTHONSAFEPATH": "1"}
         self.environment.setdefault("COLUMNS", "120")
 
-    def keysweep(self, *arguments: str, expect: int = 0) -> None:
-        """Run the command in the demo's folder, and insist on its exit code.
+    def keysweep(self, *arguments: str, expect: int = 0, answer: str = "") -> None:
+        """Run the command in the demo's folder, answer its question, and insist on its exit code.
 
         It calls AWS's own hosts, which lead to the embedded AWS or do not exist.
         """
         show("keysweep", *arguments)
         command = [sys.executable, "-P", "-m", "embedded_aws.network", *arguments]
         environment = {**self.environment, "PYTHONPATH": str(ROOT / "tests")}
-        done = subprocess.run(command, cwd=FOLDER, env=environment, check=False)
-        if done.returncode != expect:
-            sys.exit(f"demo: keysweep ended with {done.returncode}, expected {expect}")
+        if answer:
+            code = at_a_terminal(command, environment, answer)
+        else:
+            code = subprocess.run(command, cwd=FOLDER, env=environment, check=False).returncode
+        if code != expect:
+            sys.exit(f"demo: keysweep ended with {code}, expected {expect}")
 
     def prowler(self, *scans: tuple[str, ...]) -> None:
         """Scan several accounts at once with the real Prowler; exit 3 says that keys failed."""
@@ -154,6 +171,12 @@ class Story:
             return str(error)
         sys.exit(f"demo: {name} could be used, although it waits for its deletion")
 
+    def demand_decided(self, where: str, keys: Sequence[Mapping[str, Any]]) -> None:
+        """Insist that the keys that rest on the decision are those of its account and Region."""
+        resting = {key["key_arn"] for key in keys if key.get("exceptions")}
+        if resting != {self.arn(ANALYTICS, "eu-west-1", name) for name in RESTS}:
+            sys.exit(f"demo: by the {where}, other keys rest on the decision: {sorted(resting)}")
+
     def arn(self, account: str, region: str, name: str) -> str:
         """The ARN of a key of the demo."""
         return self.aws.key_arn(account, region, name)
@@ -163,7 +186,7 @@ def main() -> None:
     """Tell the story."""
     shutil.rmtree(FOLDER, ignore_errors=True)
     FOLDER.mkdir()
-    with EmbeddedAws(accounts()) as aws:
+    with EmbeddedAws(SCENARIO) as aws:
         customer = [key for key in aws.keys() if key["manager"] == "CUSTOMER"]
         tell(
             "1. The accounts",
@@ -185,45 +208,48 @@ def main() -> None:
         shutil.copytree(ROOT / "examples" / "code", FOLDER / "code")
         shutil.copytree(ROOT / "examples" / "states", FOLDER / "states")
         story.checkov()
-        (FOLDER / "decided.yaml").write_text(decision(), encoding="utf-8")
+        tell("4. Doctor: what AWS does not let Keysweep read. It could use a key, so it holds keys")
+        show("cp", '"$(keysweep path policies)/retirement.yaml"', "policy.yaml")
+        shutil.copy(ROOT / "policies" / "retirement.yaml", FOLDER / "policy.yaml")
+        # Exits with 1: an answer would hold keys.
+        written = ("--policy", "policy.yaml", "--policy-out", "decided.yaml")
+        story.keysweep("doctor", "results", *written, *ROLE, expect=1)
         tell(
-            "4. A decision: a service is closed to the analytics account, which holds keys. The"
-            "\nhead of analytics decides, for that answer alone and until a date",
-            decision(),
+            "5. Decide: the head of analytics uncomments the entry in decided.yaml and fills it in",
+            decide(FOLDER / "decided.yaml"),
         )
-        tell("5. Plan: evaluate every candidate against AWS, and hold it on any doubt")
+        tell("6. Plan: evaluate every candidate against AWS, and hold it on any doubt")
         story.keysweep(
             *("plan", "results", "checkov.json", "--tfstate", "terraform/prod=states/prod.json"),
             *("--cfn-stack", "pilot@eu-central-1", "--policy", "decided.yaml"),
             *("--html", "plan.html", *ROLE),
         )
-        rests = {
-            item["key_arn"]
-            for item in json.loads((FOLDER / "plan.json").read_bytes())["items"]
-            if item["verdict"] == "schedule" and item["exceptions"]
-        }
-        if rests != {story.arn(ANALYTICS, "eu-west-1", f"notebook-{n}") for n in (1, 2, 3)}:
-            sys.exit("demo: the decision frees other keys than those of its account and Region")
-        tell("6. Apply the reviewed plan: read each key again, then schedule its deletion")
-        story.keysweep("apply", "plan.json", "--yes", "--ticket", "OPS-1234", *ROLE)
-        tell("7. Status: nothing is deleted yet, and every deletion can be cancelled")
+        plan = json.loads((FOLDER / "plan.json").read_bytes())
+        to_schedule = [one for one in plan["items"] if one["verdict"] == "schedule"]
+        story.demand_decided("plan", to_schedule)
+        tell("7. Apply the reviewed plan: read each key again, then schedule its deletion")
+        story.keysweep("apply", "plan.json", "--ticket", "OPS-1234", *ROLE, answer="y\n")
+        journal = (FOLDER / "keysweep-journal.jsonl").read_text(encoding="utf-8").splitlines()
+        intents = [line for line in map(json.loads, journal) if line["line"] == "intent"]
+        story.demand_decided("journal", intents)
+        tell("8. Status: nothing is deleted yet, and every deletion can be cancelled")
         story.keysweep("status", *ROLE)
         aws.advance(days=12)
         tell(
-            "8. Twelve days later, an application tries to use one of the keys and is refused",
+            "9. Twelve days later, an application tries to use one of the keys and is refused",
             story.use(SHOP, "eu-west-1", "legacy-cart-2"),
         )
         # Exits with 1, so that a scheduled job fails and is noticed.
         watch = ("guard", "--plan", "plan.json", "--cancel", "--keep", "--yes")
         story.keysweep(*watch, *ROLE, expect=1)
-        tell("9. The same day, two teams ask for their keys back: cancel, and keep them")
+        tell("10. The same day, two teams ask for their keys back: cancel, and keep them")
         story.keysweep(
             *("cancel", "--key", story.arn(SHOP, "eu-west-1", "old-newsletter")),
             *("--key", story.arn(ANALYTICS, "eu-west-1", "notebook-2"), "--keep", "--yes", *ROLE),
         )
         story.keysweep("status", *ROLE)
         aws.advance(days=19)
-        tell("10. The waiting period has ended: AWS has deleted the other keys")
+        tell("11. The waiting period has ended: AWS has deleted the other keys")
         story.keysweep("status", *ROLE)
         left = {key["name"] for key in aws.keys() if key["state"] == "Disabled"}
         if (
