@@ -69,10 +69,15 @@ def demand_writable(path: Path | None) -> None:
 
 
 def write_new(path: Path, text: str) -> None:
-    """Write a file that does not exist yet. Raises BadInput if it does, or cannot be written."""
+    """Write a whole file that does not exist yet. Raises BadInput if it does, or on an error."""
     try:
         with path.open("x", encoding="utf-8") as file:
-            file.write(text)
+            try:
+                file.write(text)
+                file.flush()
+            except BaseException:
+                path.unlink(missing_ok=True)
+                raise
     except FileExistsError as error:
         raise BadInput(f"{path} exists already. Fix: name a file that does not exist") from error
     except OSError as error:

@@ -69,14 +69,15 @@ def doctor(
     with at_once(), progress("trying calls", len(keys)) as step:
         probe = Probe(new_collector(accounts), policy, done=lambda _: step(None))
         found = examination(probe.run(keys), policy, accounts.clock.now())
-    if policy_out is not None and policy_path is not None:
-        number = decisions.extend(policy_path, policy_out, found)
-        say(f"{policy_out}: {number} exceptions to decide, all commented out.")
     if form == "json":
         click.echo(ascii_json(found.model_dump_json(indent=2)))
     else:
         print_report(of_examination(found), form)
         _print_blocks(found)
+    if policy_out is not None and policy_path is not None:
+        number = decisions.extend(policy_path, policy_out, found)
+        entries = "1 exception" if number == 1 else f"{number} exceptions"
+        say(f"{policy_out}: {entries} to decide, commented out.")
     return INCOMPLETE if found.holds_keys else DONE
 
 

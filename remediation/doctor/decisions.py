@@ -25,6 +25,17 @@ _ABOUT: Final = (
 )
 
 
+class _OneLine(yaml.SafeDumper):
+    """Writes each text on one line."""
+
+    def represent_str(self, data: str) -> yaml.ScalarNode:
+        style = '"' if "\n" in data else None
+        return self.represent_scalar("tag:yaml.org,2002:str", data, style=style)
+
+
+_OneLine.add_representer(str, _OneLine.represent_str)
+
+
 def extend(policy: Path, out: Path, found: Examination) -> int:
     """Write the policy with the exceptions to decide; returns their number.
 
@@ -33,11 +44,12 @@ def extend(policy: Path, out: Path, found: Examination) -> int:
     """
     before = policy_file.load(policy)
     text = read_text(policy)
+    inline = _is_inline(text)
     if found.closed_regions:
         text = _added(text, "closed_regions", found.closed_regions)
     if found.coverage_exceptions:
         text = _added(text, "coverage_exceptions", found.coverage_exceptions)
-    if not _decides(text, before):
+    if inline or not _decides(text, before):
         raise BadInput(
             f"{policy}: Entries cannot be added to this YAML. Fix: write its lists in block style, "
             "without `...` at the end."
@@ -57,6 +69,12 @@ def _decides(text: str, before: Policy) -> bool:
             return False
 
 
+def _is_inline(text: str) -> bool:
+    """Whether the whole policy is one inline mapping, which has no line for an entry."""
+    root = yaml.compose(text, Loader=yaml.SafeLoader)
+    return isinstance(root, yaml.MappingNode) and bool(root.flow_style)
+
+
 def block(entries: tuple[Proposal | ClosedRegionsProposal, ...], indent: int = 2) -> str:
     """The entries as commented YAML. Without each `# `, they are items of a list."""
     margin = " " * indent
@@ -67,7 +85,8 @@ def block(entries: tuple[Proposal | ClosedRegionsProposal, ...], indent: int = 2
 def _lines(entry: Proposal | ClosedRegionsProposal) -> Iterator[str]:
     values = {**entry.model_dump(mode="json"), **PLACEHOLDERS}
     # On one line each, and in ASCII: no character of a message can end the comment.
-    yield from yaml.safe_dump([values], sort_keys=False, width=100_000).splitlines()
+    text = yaml.dump([values], Dumper=_OneLine, sort_keys=False, width=100_000)
+    yield from text.splitlines()
 
 
 def _added(text: str, name: str, entries: tuple[Proposal | ClosedRegionsProposal, ...]) -> str:
