@@ -84,7 +84,7 @@ def unavailable(what: str, error: Exception, fix: str | None = None) -> AccountU
     """
     if isinstance(error, AccountUnavailable):
         return error
-    error = _origin(error)
+    error = origin(error)
     kind = Misconfigured if is_misconfigured(error) else AccountUnavailable
     advice = fix if fix is not None and isinstance(error, ClientError) else _fix(error)
     return kind(f"{what}: {reason(error)}. Fix: {advice}")
@@ -97,7 +97,7 @@ def is_misconfigured(error: Exception) -> bool:
 
 def reason(error: Exception) -> str:
     """Why, in one line, without anything that may be a secret."""
-    error = _origin(error)
+    error = origin(error)
     if isinstance(error, ClientError):
         return f"AWS answered {code_of(error)} to {error.operation_name}"
     if _is_of_process(error):
@@ -122,7 +122,7 @@ def configuration_error(error: Exception) -> UnusableSettings:
     return UnusableSettings(error_msg=text)
 
 
-def _origin(error: Exception) -> Exception:
+def origin(error: Exception) -> Exception:
     """The original error of a provider. A role's provider wraps that of its source credentials."""
     while isinstance(error, ProviderError) and isinstance(error.__cause__, Exception):
         error = error.__cause__

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from botocore.exceptions import BotoCoreError
+from botocore.exceptions import BotoCoreError, UnknownRegionError
 
 from ..access import Access
 from ..errors import AccountUnavailable, Misconfigured
@@ -177,6 +177,10 @@ class Accounts:
             if not chosen:
                 raise Misconfigured("No AWS Region is configured. Fix: name one, or set AWS_REGION")
             partition = session.get_partition_for_region(chosen)
+        except UnknownRegionError as error:
+            raise Misconfigured(
+                f"{chosen}: No AWS Region has this name. Fix: check --region and AWS_REGION"
+            ) from error
         except BotoCoreError as error:
             raise unavailable(_NOT_USABLE, error) from error
         own = self._own_of(AccountRegion(partition, "", chosen))
@@ -323,4 +327,6 @@ class Accounts:
 
 def again(error: AccountUnavailable) -> AccountUnavailable:
     """A copy to raise: an exception that several threads raise would collect their tracebacks."""
-    return type(error)(*error.args)
+    copy = type(error)(*error.args)
+    copy.__cause__ = error.__cause__
+    return copy

@@ -42,6 +42,12 @@ FIXES: Final[Mapping[AnswerClass, str]] = {
 }
 """What to do, by class, in the order in which reports show the classes."""
 
+_FIXES_WITHOUT_EXCEPTION: Final[Mapping[AnswerClass, str]] = {
+    **dict.fromkeys(DECIDABLE, "Run again. If the answer stays, ask AWS"),
+    "organization": "Exempt the role from the organization's policy",
+}
+"""The same for answers that no exception lifts: they are no coverage gaps."""
+
 
 class Row(Model):
     """An answer that would hold keys."""
@@ -190,9 +196,12 @@ def _fix_of_gap(gap: CoverageGap) -> str:
     return fix_of(gap.answer_class, gap.permission)
 
 
-def fix_of(answer_class: AnswerClass, action: str | None) -> str:
+def fix_of(answer_class: AnswerClass, action: str | None, *, coverage_gap: bool = True) -> str:
     """What to do about an answer."""
-    return f"Allow {action}" if action else FIXES[answer_class]
+    if action:
+        return f"Allow {action}"
+    fix = FIXES[answer_class]
+    return fix if coverage_gap else _FIXES_WITHOUT_EXCEPTION.get(answer_class, fix)
 
 
 def examination(

@@ -14,6 +14,8 @@ from typing import Final
 from botocore.exceptions import BotoCoreError, ClientError
 
 from ..aws import Connection
+from ..aws.access_errors import origin
+from ..aws.answers import answer_of
 from ..aws.concurrency import SCANS
 from ..aws.failures import explain
 from ..errors import AccountUnavailable, TruncatedResponse
@@ -153,20 +155,32 @@ def _row_of_piece(value: Unreadable, permissions: tuple[str, ...]) -> Row:
         answer_class=answer_class,
         code=value.code or "",
         message=value.message or value.unreadable,
-        fix=fix_of(answer_class, value.permission),
+        fix=fix_of(answer_class, value.permission, coverage_gap=False),
         action=value.permission,
     )
 
 
 def _no_access(error: AccountUnavailable) -> Row:
+    """The row of an account that cannot be entered, in AWS's words where AWS refused.
+
+    Any other cause may quote a secret, so that only our own sentence about it is shown.
+    """
+    what, _, fix = str(error).rpartition(". Fix: ")
+    cause = origin(error.__cause__) if isinstance(error.__cause__, Exception) else error
+    answer = answer_of(cause)
+    refused = cause if isinstance(cause, ClientError) else None
     return Row(
         service="sts",
-        operation="AssumeRole",
-        answer_class="permission",
-        code="",
-        message=str(error),
-        fix="See the message",
+        operation=refused.operation_name if refused else "AssumeRole",
+        answer_class=answer.answer_class,
+        code=answer.code,
+        message=answer.message if refused else what or str(error),
+        fix=_sentence(fix) if what else fix_of(answer.answer_class, None, coverage_gap=False),
     )
+
+
+def _sentence(clause: str) -> str:
+    return clause[:1].upper() + clause[1:]
 
 
 def _merged(parts: Iterable[AccountRegionRows]) -> list[AccountRegionRows]:

@@ -28,11 +28,8 @@ def of_examination(found: Examination) -> Report:
     untried = {call for one in found.account_regions for call in one.untried}
     count = len(found.account_regions)
     held = sum(any(row.decided_until is None for row in one.rows) for one in found.account_regions)
-    examined = "1 account-Region" if count == 1 else f"{count} account-Regions"
     lines = [
-        f"Answers hold keys in {held} of {examined}."
-        if held
-        else f"No answer holds keys in {examined}.",
+        _summary(count, held),
         *(f"Ends soon: {one.what} in {one.list}, on {one.until}." for one in found.ending),
     ]
     if untried:
@@ -41,6 +38,17 @@ def of_examination(found: Examination) -> Report:
             "were tried for one item only, and may be refused for another."
         )
     return Report((Table(heading, columns, rows),) if rows else (), tuple(lines))
+
+
+def _summary(count: int, held: int) -> str:
+    if not count:
+        return "No account-Region was examined: the results name no candidate for plan."
+    examined = "1 account-Region" if count == 1 else f"{count} account-Regions"
+    return (
+        f"Answers hold keys in {held} of {examined}."
+        if held
+        else (f"No answer holds keys in {examined}.")
+    )
 
 
 def _grouped(found: Examination) -> Iterator[tuple[tuple[str, str, str], Row, str]]:

@@ -207,3 +207,81 @@ def test_the_policy_is_extended_into_a_new_file_alone(
     assert doctor(aws, folder, *arguments, accounts=[ordinary.QUIET]).code == code
     assert policy.read_bytes() == before
     assert not (folder / "new.yaml").exists()
+
+
+def no_access(done: Done) -> list[tuple[str, str, str]]:
+    assert done.code == 1
+    assert done.document["coverage_exceptions"] == []
+    assert done.document["iam_actions"] == []
+    return [
+        (row["operation"], row["code"], row["class"])
+        for one in done.document["account_regions"]
+        for row in one["rows"]
+    ]
+
+
+BARE = ("AssumeRole", "AccessDenied", "unclear")
+
+
+def entering(aws: EmbeddedAws, folder: Path, *options: str) -> Done:
+    """A run for an account with another id than the caller's."""
+    own = ("doctor", "--region", "eu-west-1", "--account", ordinary.REFUSED, "--format", "json")
+    with in_front_of(aws):
+        return run_here([*own, *options], folder, operator(aws))
+
+
+def test_an_account_that_cannot_be_entered_is_a_row_in_aws_words(
+    aws: EmbeddedAws, folder: Path
+) -> None:
+    done = entering(aws, folder, "--role-name", "Nobody")
+    assert no_access(done) == [BARE]
+    ((row,),) = [one["rows"] for one in done.document["account_regions"]]
+    assert "sts:AssumeRole" in row["message"]
+    assert {"Nobody", ordinary.REFUSED} & {*re.split(r"\W", row["message"])} == set()
+    assert "--external-id" in row["fix"]
+
+
+@pytest.mark.parametrize(
+    ("message", "answer_class"),
+    [
+        (
+            "User: x is not authorized to perform: sts:AssumeRole on resource: y "
+            "because no identity-based policy allows the sts:AssumeRole action",
+            "permission",
+        ),
+        (
+            "User: x is not authorized to perform: sts:AssumeRole on resource: y "
+            "with an explicit deny in a service control policy",
+            "organization",
+        ),
+    ],
+)
+def test_the_class_of_a_refused_role_is_by_aws_words(
+    aws: EmbeddedAws, folder: Path, message: str, answer_class: str
+) -> None:
+    aws.fault("deny", operation="AssumeRole", code="AccessDenied", message=message, times=None)
+    try:
+        done = entering(aws, folder, "--role-name", ordinary.ROLE)
+    finally:
+        aws.clear_faults()
+    assert no_access(done) == [("AssumeRole", "AccessDenied", answer_class)]
+
+
+def test_an_account_without_a_role_to_enter_it_is_a_row(aws: EmbeddedAws, folder: Path) -> None:
+    done = entering(aws, folder)
+    assert no_access(done) == [("AssumeRole", "AccountUnavailable", "unclear")]
+    ((row,),) = [one["rows"] for one in done.document["account_regions"]]
+    assert "--role-name" in row["fix"]
+
+
+def test_a_region_that_does_not_exist_is_bad_input(aws: EmbeddedAws, folder: Path) -> None:
+    with in_front_of(aws):
+        done = run_here(("doctor", "--region", "mars-north-1"), folder, operator(aws))
+    assert (done.code, done.out) == (2, "")
+    assert "--region" in done.err
+
+
+def test_results_without_keys_examine_nothing(aws: EmbeddedAws, folder: Path) -> None:
+    with in_front_of(aws):
+        done = run_here(("doctor", "-", "--format", "json"), folder, operator(aws), "[]")
+    assert (done.code, done.document["account_regions"]) == (0, [])

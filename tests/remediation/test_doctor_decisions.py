@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 from dead_key import ACCOUNT, NOW
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from keysweep.remediation.doctor.decisions import block, extend
@@ -18,8 +18,10 @@ from keysweep.remediation.doctor.findings import (
     Examination,
     Row,
     examination,
+    fix_of,
 )
 from keysweep.remediation.errors import BadInput
+from keysweep.remediation.files import write_new
 from keysweep.remediation.models import LISTS_REGIONS, AnswerClass
 from keysweep.remediation.policy import Answer, Policy
 from keysweep.remediation.policy_file import load
@@ -93,7 +95,14 @@ def test_an_extended_policy_is_the_same_until_it_is_edited(tmp_path: Path, name:
     assert len(load(edited).coverage_exceptions) == len(load(before).coverage_exceptions) + 1
 
 
-@pytest.mark.parametrize("text", ["version: 1\nmax_keys: 3\n...\n", "{version: 1}\n"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "version: 1\nmax_keys: 3\n...\n",
+        "{version: 1}\n",
+        "{version: 1, coverage_exceptions: []}\n",
+    ],
+)
 def test_a_policy_that_cannot_be_extended_leaves_no_file(tmp_path: Path, text: str) -> None:
     before, out = tmp_path / "before.yaml", tmp_path / "out.yaml"
     before.write_text(text, "utf-8")
@@ -110,6 +119,7 @@ def test_a_policy_is_never_overwritten(tmp_path: Path) -> None:
     assert path.read_text("utf-8") == "version: 1\n"
 
 
+@example("x", "\n")
 @given(st.text(max_size=60), st.text(max_size=60))
 def test_no_text_of_aws_leaves_its_comment(code: str, message: str) -> None:
     code = code if code.strip() else "x"
@@ -125,6 +135,17 @@ def test_only_what_a_person_can_decide_is_proposed(answer_class: AnswerClass) ->
     made = found((ACCOUNT, "eu-west-1", row(answer_class)))
     assert bool(made.coverage_exceptions) == (answer_class in DECIDABLE)
     assert made.holds_keys
+
+
+@pytest.mark.parametrize("answer_class", sorted(DECIDABLE))
+def test_no_decision_is_advised_where_no_exception_lifts(answer_class: AnswerClass) -> None:
+    assert fix_of(answer_class, None, coverage_gap=False) != fix_of(answer_class, None)
+
+
+def test_a_policy_that_cannot_be_written_whole_is_not_left(tmp_path: Path) -> None:
+    with pytest.raises(UnicodeEncodeError):
+        write_new(tmp_path / "half.yaml", "version: 1\n" + "#" * 100_000 + "\ud800")
+    assert [*tmp_path.iterdir()] == []
 
 
 def test_what_is_decided_is_not_proposed_again() -> None:
