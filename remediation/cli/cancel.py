@@ -21,7 +21,7 @@ from ..report.confirmation import rows_to_cancel
 from ..report.view import identified
 from ..runner import Stop
 from . import DONE, INCOMPLETE
-from .cancellations import cancel_batches
+from .cancellations import cancel_batches, say_what_still_fails
 from .console import command_line, confirm, exit_code_at_end, print_results, say
 from .options import (
     access_options,
@@ -148,6 +148,8 @@ def cancel(
     )
     done = identified(done, {} if made is None else made.by_key, history.keys)
     code = max(print_results(form, done), INCOMPLETE if unusable else DONE)
+    if not enable:
+        say_what_still_fails(done, written)
     return exit_code_at_end(stop, written, code)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -10,10 +10,25 @@ from .. import cancel as cancel_stage
 from ..aws import Accounts
 from ..cancel import Batch
 from ..interrupt import orderly
-from ..journal import History, Journal
-from ..models import KeyResult
+from ..journal import DEFAULT_PATH, History, Journal
+from ..models import KeyResult, Outcome
+from ..report.view import count_keys
 from ..runner import Stop
-from .console import progress
+from .console import command_line, progress, say
+
+
+def say_what_still_fails(results: Iterable[KeyResult], journals: Sequence[Journal]) -> None:
+    """Say that the keys are still Disabled, and how to enable one."""
+    disabled = [one.key_arn for one in results if one.outcome is Outcome.CANCELLED]
+    if not disabled:
+        return
+    named = str(disabled[0]) if len(disabled) == 1 else "ARN"
+    paths = [str(journal.path) for journal in journals if journal.path != DEFAULT_PATH]
+    journal = ("--journal", paths[0] if len(journals) == 1 else "FILE") if paths else ()
+    say(
+        f"Disabled: applications still fail ({count_keys(len(disabled))}). Fix: for a key in use, "
+        f"run: {command_line('cancel', '--key', named, *journal, '--enable')}"
+    )
 
 
 def cancel_batches(

@@ -27,7 +27,7 @@ from ..report.confirmation import rows_to_cancel
 from ..report.view import identified
 from ..runner import Stop
 from . import DONE, INCOMPLETE
-from .cancellations import cancel_batches
+from .cancellations import cancel_batches, say_what_still_fails
 from .console import command_line, confirm, exit_code_at_end, print_report, progress, say
 from .options import (
     access_options,
@@ -204,6 +204,7 @@ def _cancel(
     done = identified(done, planned, history.keys)
     if any(one.outcome is Outcome.FAILED for one in done):
         code = INCOMPLETE
+    say_what_still_fails(done, written)
     return guard_stage.with_cancellations(rows, done), exit_code_at_end(stop, written, code)
 
 

@@ -32,6 +32,7 @@ BEFORE = {
     "docs/first-run.md": ["scan results"],
     "docs/diagnostics.md": ["scan results"],
     "docs/undo.md": ["scan results", "plan", "apply"],
+    "docs/incident.md": ["scan results", "plan", "apply"],
     "docs/scheduling.md": ["scan results", "plan", "apply", "journal into a bucket"],
     "docs/security-hub.md": ["scan to Security Hub"],
 }

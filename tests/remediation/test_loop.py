@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 import stat
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +17,7 @@ from stages import nothing_but_the_alarm
 
 from embedded_aws.process import EmbeddedAws
 from keysweep.remediation import planfile
+from keysweep.remediation.aws.clock import Clock
 
 SHOP = "111122223333"
 DATA = "444455556666"
@@ -38,6 +42,11 @@ def mutations(aws: EmbeddedAws) -> set[str]:
     """The calls of the command that change something."""
     writes = {"ScheduleKeyDeletion", "CancelKeyDeletion", "EnableKey", "DisableKey", "TagResource"}
     return {call["operation"] for call in aws.calls()} & writes
+
+
+def key_state(aws: EmbeddedAws, arn: str) -> object:
+    key = aws.key(arn)
+    return None if key is None else key["state"]
 
 
 def test_plan_changes_nothing_and_says_what_it_would_do(planned: Path, aws: EmbeddedAws) -> None:
@@ -122,6 +131,40 @@ def test_a_cancelled_key_is_not_scheduled_again_by_the_same_plan(
     again = keysweep("apply", planned, "--yes", "--format", "json", *ROLE)
     assert outcomes(aws, again.document)["dead-1"] == "changed"
     assert names(aws, "Disabled") == {"dead-1", "kept"}
+
+
+@pytest.mark.parametrize("journal", ["keysweep-journal.jsonl", "of team.jsonl"])
+def test_cancel_ends_with_the_command_that_enables_what_still_fails(
+    journal: str, planned: Path, aws: EmbeddedAws, keysweep: Callable[..., Any]
+) -> None:
+    keysweep("apply", planned, "--journal", journal, "--yes", *ROLE)
+    arn = aws.key_arn(SHOP, "eu-west-1", "dead-1")
+    done = keysweep("cancel", "--key", arn, "--journal", journal, "--yes", "--format", "json")
+    assert done.document["summary"] == {"cancelled": 1}
+    assert key_state(aws, arn) == "Disabled"
+    (line,) = done.err.splitlines()
+    command = shlex.split(line.partition(" run: keysweep ")[2])
+    enabled = keysweep(*command, "--yes")
+    assert (enabled.code, enabled.err) == (0, "")
+    assert key_state(aws, arn) == "Enabled"
+    every = keysweep("cancel", "--journal", journal, "--yes", *ROLE)
+    assert re.findall("[0-9]+ keys", every.err) == ["4 keys"]
+
+
+def test_a_cancellation_after_the_deletion_date_is_still_tried(
+    planned: Path,
+    aws: EmbeddedAws,
+    keysweep: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    keysweep("apply", planned, "--yes", *ROLE)
+    now = Clock.now
+    monkeypatch.setattr(Clock, "now", lambda self: now(self) + timedelta(days=31))
+    done = keysweep(
+        "cancel", "--journal", "keysweep-journal.jsonl", "--yes", "--format", "json", *ROLE
+    )
+    assert done.document["summary"] == {"cancelled": 5}
+    assert names(aws, "PendingDeletion") == {"pending"}
 
 
 def test_cancel_keep_tags_and_enable_enables(
