@@ -73,10 +73,14 @@ def print_results(form: str, results: tuple[KeyResult, ...]) -> int:
 
     if form == "json":
         print_parts(_results_as_json(results))
+    elif form == "csv":
+        from ..report import csv_rows
+
+        print_parts(csv_rows.of_results(results))
     else:
         from ..report import tables
 
-        print_report(tables.of_results(results, every_key=form == "csv"), form)
+        print_report(tables.of_results(results), form)
     return INCOMPLETE if any(one.outcome is Outcome.FAILED for one in results) else DONE
 
 
@@ -100,13 +104,11 @@ def print_parts(parts: Iterable[str]) -> None:
 
 
 def print_report(report: Report, form: str) -> None:
-    """Print a report in any format but JSON."""
+    """Print a report as Markdown or a table."""
     from ..report import render
 
     if form == "markdown":
         click.echo(render.markdown(report), nl=False)
-    elif form == "csv":
-        click.echo(render.comma_separated(report), nl=False)
     else:
         render.terminal(report, sys.stdout)
 

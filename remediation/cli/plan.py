@@ -27,7 +27,7 @@ from ..lifecycle import is_pending
 from ..models import KeyDescription
 from ..plan import Plan
 from ..policy import MAX_WINDOW_DAYS, MIN_WINDOW_DAYS
-from ..report import page, tables
+from ..report import csv_rows, page, tables
 from ..report.html import html
 from . import DONE, INCOMPLETE
 from .console import print_parts, print_report, progress, say
@@ -210,8 +210,10 @@ def plan(
             say(sentence)
     if form == "json":
         print_parts(planfile.json_parts(made))
+    elif form == "csv":
+        print_parts(csv_rows.of_plan(made))
     else:
-        print_report(tables.of_plan(made, every_key=form == "csv"), form)
+        print_report(tables.of_plan(made), form)
         if form == "table":
             click.echo(
                 printable(f"Plan written to {out}. Review it, then run: {_to_apply(out, access)}")

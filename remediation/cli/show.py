@@ -8,7 +8,7 @@ import click
 
 from .. import planfile
 from ..files import demand_writable, write_private
-from ..report import page, tables
+from ..report import csv_rows, page, tables
 from ..report.html import html
 from ..report.view import count_keys
 from . import DONE
@@ -57,8 +57,9 @@ def show(
         write_private(html_path, html(page.of_plan(made, part)))
     if form == "json":
         print_parts(planfile.json_parts(made))
+    elif form == "csv":
+        say(f"Digest: {made.digest}")
+        print_parts(csv_rows.of_plan(made))
     else:
-        if form == "csv":
-            say(f"Digest: {made.digest}")
-        print_report(tables.of_plan(made, every_key=form == "csv", part=part), form)
+        print_report(tables.of_plan(made, part=part), form)
     return DONE

@@ -9,10 +9,10 @@ from .. import status as status_stage
 from ..aws import Access, Accounts
 from ..files import demand_writable, write_private
 from ..interrupt import at_once
-from ..report import page, tables
+from ..report import csv_rows, page, tables
 from ..report.html import html
 from . import DONE, INCOMPLETE
-from .console import print_parts, print_report, progress
+from .console import print_parts, print_report, progress, say
 from .options import (
     ALL_FORMATS,
     access_options,
@@ -50,6 +50,10 @@ def status(
         write_private(html_path, html(page.of_status(now, accounts.clock.now())))
     if form == "json":
         print_parts(status_stage.json_parts(now))
+    elif form == "csv":
+        for sentence in (*now.problems, *now.notes, *now.warnings):
+            say(sentence)
+        print_parts(csv_rows.of_status(now.rows))
     else:
-        print_report(tables.of_status(now, every_key=form == "csv"), form)
+        print_report(tables.of_status(now), form)
     return INCOMPLETE if now.problems or now.unreadable or now.warnings else DONE

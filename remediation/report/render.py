@@ -1,9 +1,7 @@
-"""A report as a terminal table, Markdown or CSV."""
+"""A report as a terminal table or Markdown."""
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable
 from typing import Final, TextIO
 
@@ -12,7 +10,7 @@ from rich.padding import Padding
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from ..escape import csv_cell, markdown_text, printable, printable_lines
+from ..escape import markdown_text, printable, printable_lines
 from .console import PeoplesConsole
 from .tables import Report
 from .view import Table
@@ -191,14 +189,3 @@ def markdown(report: Report) -> str:
         )
     parts += [f"{markdown_text(line)}\n" for line in report.lines]
     return "\n".join(parts)
-
-
-def comma_separated(report: Report) -> str:
-    """Every table as CSV (RFC 4180); the first column names the table."""
-    text = io.StringIO()
-    writer = csv.writer(text)
-    for table in report.tables:
-        writer.writerow(["table", *table.columns])
-        for row in table.rows:
-            writer.writerow([csv_cell(table.heading), *(csv_cell(cell) for cell in row)])
-    return text.getvalue()

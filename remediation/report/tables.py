@@ -1,4 +1,4 @@
-"""Plans, results, states and policies as tables and lines, for terminal, Markdown and CSV."""
+"""Plans, results, states and policies as tables and lines, for terminal and Markdown."""
 
 from __future__ import annotations
 
@@ -53,13 +53,12 @@ class Report:
     """Lines before the tables: what left the run incomplete."""
 
 
-def of_plan(plan: Plan, *, every_key: bool = False, part: str = "") -> Report:
+def of_plan(plan: Plan, *, part: str = "") -> Report:
     """A plan: the keys to schedule, the keys on hold and why, the keys to skip.
 
     `part` says which part of a plan it is.
     """
-    most = None if every_key else READABLE_ROWS
-    view = plan_view(plan, most=most, most_changes=most)
+    view = plan_view(plan, most=READABLE_ROWS, most_changes=READABLE_ROWS)
     notes = _Notes(view.messages)
     tables = []
     chosen, held, skipped = (view.sums[kind] for kind in VerdictKind)
@@ -71,7 +70,7 @@ def of_plan(plan: Plan, *, every_key: bool = False, part: str = "") -> Report:
             tables.append(_keys(_heading(section, its), view, section, notes))
     if chosen.keys:
         tables.append(_savings(view))
-    tables += code_tables(plan, most)
+    tables += code_tables(plan, READABLE_ROWS)
     if view.differences is not None:
         tables.append(view.differences)
     lines = [
@@ -87,7 +86,7 @@ def of_plan(plan: Plan, *, every_key: bool = False, part: str = "") -> Report:
             for one, keys in sorted(view.exceptions.items(), key=lambda one: exception_text(one[0]))
         ),
     ]
-    if len(plan.unmapped) > READABLE_ROWS and not every_key:
+    if len(plan.unmapped) > READABLE_ROWS:
         lines.append("More findings in code have no live key: --format csv lists all.")
     lines += [
         *view.notices,
@@ -208,12 +207,12 @@ def _keys(heading: str, view: PlanView, section: Section, notes: _Notes) -> Tabl
     return Table(heading, ("account", "owner", "rule", "keys", "monthly cost"), grouped)
 
 
-def of_results(results: Iterable[KeyResult], *, every_key: bool = False) -> Report:
+def of_results(results: Iterable[KeyResult]) -> Report:
     """The outcomes of `apply` or `cancel`: one row per key, the counts last."""
     view = results_view(results)
     rows = _by_arn(view, Outcome)
     lines = []
-    if not every_key and view.keys > READABLE_ROWS:
+    if view.keys > READABLE_ROWS:
         left = _by_arn(view, set(Outcome) - {Outcome.SCHEDULED, Outcome.CANCELLED})
         rows = left[:READABLE_ROWS]
         cut = len(left) - len(rows)
@@ -241,9 +240,9 @@ def _sentences(row: KeyRow) -> str:
     return "; ".join(sentence for _, sentence in row.why)
 
 
-def of_status(status: Status, *, every_key: bool = False) -> Report:
+def of_status(status: Status) -> Report:
     """The current state of the keys in the journal."""
-    rows = status.rows if every_key else tuple(sorted(status.rows, key=_urgency))[:READABLE_ROWS]
+    rows = sorted(status.rows, key=_urgency)[:READABLE_ROWS]
     table = key_table(
         "Scheduled by this journal",
         map(status_row, rows),

@@ -265,7 +265,7 @@ class PlanView:
 
 
 def plan_view(
-    plan: Plan, *, most: int | None, most_changes: int | None, evidence: bool = False
+    plan: Plan, *, most: int, most_changes: int | None, evidence: bool = False
 ) -> PlanView:
     """View a plan, with the first `most` keys of each section and the first `most_changes`
     differences from an earlier plan. None: all."""
@@ -277,7 +277,7 @@ def plan_view(
         view.add(item)
         gaps[frozenset(gap for reason in item.reasons for gap in reason.gaps)] += 1
         rows = view.rows[Section.of(item)]
-        if most is None or len(rows) < most:
+        if len(rows) < most:
             rows.append(plan_row(item, item.verdict.value, evidence=evidence))
         if item.key_arn in aliases:
             aliases[item.key_arn] = item.evidence.alias

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -71,7 +73,18 @@ def test_new_gone_and_changed_keys_are_told(
         "gone": {("fixed", "schedule", None)},
         "changed": {("kept", "schedule", "hold"), ("freed", "hold", "schedule")},
     }
-    for form in ("table", "markdown", "csv"):
+    assert run_cli([*plan, "--format", "csv"]) == 0
+    told = {
+        (names.get(row["key_arn"]), row["verdict"], row["since"])
+        for row in csv.DictReader(io.StringIO(capsys.readouterr().out))
+    }
+    assert {one for one in told if one[2]} == {
+        ("fresh", "schedule", "new"),
+        ("fixed", "gone", "was schedule"),
+        ("kept", "hold", "was schedule"),
+        ("freed", "schedule", "was hold"),
+    }
+    for form in ("table", "markdown"):
         assert run_cli([*plan, "--format", form]) == 0
         out = capsys.readouterr().out.replace("\\", "")
         assert "1 new, 1 gone, 2 changed" in out

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import inspect
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,6 +18,7 @@ from keysweep.remediation.errors import present
 from keysweep.remediation.guard import GuardRow
 from keysweep.remediation.models import Outcomes
 from keysweep.remediation.paths import folder
+from keysweep.remediation.report import csv_rows
 from keysweep.remediation.status import Status
 
 from .formatting import GENERATED
@@ -172,6 +173,12 @@ _JOURNAL: Final = (
     "[The schema](../policies/schemas/journal-line.schema.json) describes one line. Lines omit "
     "fields that are `null`.\n"
 )
+
+
+def _columns(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
 _OUTPUT: Final = (
     "# The output of commands\n\n"
     "For anyone who scripts Keysweep. With `--format json`, these commands print JSON and nothing "
@@ -182,7 +189,15 @@ _OUTPUT: Final = (
     "| `status` | one object, [Status](#status) |\n"
     "| `guard` | one object a line, [GuardRow](#guardrow), for each key that it read |\n\n"
     "`plan` prints [the plan](plan-file.md). Times are UTC, such as `2026-01-31T00:00:00Z`. "
-    "Messages, such as problems with a journal, go to standard error.\n"
+    "Messages, such as problems with a journal, go to standard error.\n\n"
+    "With `--format csv`, these commands print one table, with a row for each key. Texts that a "
+    "spreadsheet could read as a formula begin with `'`.\n\n"
+    "| command | columns |\n|---|---|\n"
+    f"| `plan`, `show` | {_columns(csv_rows.PLAN_COLUMNS)}. The verdict `{csv_rows.GONE}` is a key "
+    f"that only the plan of `--since` has, and `{csv_rows.UNMAPPED}` a finding in code without a "
+    "live key |\n"
+    f"| `apply` | {_columns(csv_rows.RESULT_COLUMNS)} |\n"
+    f"| `status` | {_columns(csv_rows.STATUS_COLUMNS)} |\n"
 )
 
 
