@@ -1,6 +1,6 @@
 """Terraform and OpenTofu: HCL, plans as JSON, and JSON configuration such as CDK for Terraform's.
 
-A value that Checkov may have guessed gives no record: see `terraform_values`.
+A value that Checkov may have guessed gives no record: see `terraform_settled`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 from keysweep_verdicts import CATEGORIES, SEVERITY, STATE, WINDOW, Check
-from terraform_values import Source, single, trusted_in_plan
+from terraform_settled import Source, single, trusted_in_plan
 
 from checkov.common.models.enums import CheckResult
 from checkov.terraform.checks.resource.base_resource_check import BaseResourceCheck
