@@ -46,7 +46,7 @@ help: ## Show this help
 dev: .venv/.ready ## An environment to work in, .tox/dev: the working tree, pytest, ruff, mypy
 	@$(TOX) --notest -e dev
 
-demo: .venv/.ready ## The main job, on an AWS of its own: scan, plan, apply, status, cancel
+demo: .venv/.ready ## The main job, on an AWS of its own: scan, doctor, plan, apply, status, cancel
 	@$(TOX) --notest -e prowler,checkov,command
 	@.tox/command/bin/python -P examples/demo.py
 
