@@ -387,8 +387,13 @@ def to_cancel(
     A key of a journal goes to that journal, and is left alone unless its deletion is the journal's;
     any other key goes to `other`.
     """
+    rows = tuple(rows)
     in_use = {row.key_arn for row in rows if row.in_use}
-    left = {arn for arn, record in history.keys.items() if record.follow_ups_left & follow_ups}
+    left = {
+        row.key_arn  # others are left out by --account or --region
+        for row in rows
+        if (record := history.keys.get(row.key_arn)) and record.follow_ups_left & follow_ups
+    }
     of_journals = {arn for keys in batches.values() for arn in keys}
     chosen = [
         Batch(path, sorted((in_use | left) & {*keys}), only_ours=True)

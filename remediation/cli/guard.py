@@ -119,11 +119,9 @@ def guard(
         selected = select(accounts, sorted({*pending, *recorded}), named=() if every else recorded)
         keys = selected.keys
         rows = guard_stage.watch(history, keys, collector, policy, plan=plan, near_days=near_days)
-    code = DONE
-    if guard_stage.needs_attention(rows, history):
-        code = INCOMPLETE
-        for note in selected.notes:
-            say(note)
+    code = INCOMPLETE if guard_stage.needs_attention(rows, history) else DONE
+    for note in selected.notes:
+        say(note)
     _record(rows, batches, accounts)
     other = journals[0] if journals else default
     planned = {} if plan is None else plan.by_key

@@ -129,6 +129,7 @@ def test_other_commands_leave_them_out_too(plan: Command, keysweep: Command) -> 
     assert len(shown.document["notes"]) == 1
     watched = keysweep("guard", *one, *JSON)
     assert len(watched.out.splitlines()) == 1
+    assert any(DATA in line for line in watched.err.splitlines())
     undone = keysweep("cancel", "--journal", "keysweep-journal.jsonl", "--yes", *one, *JSON)
     assert (undone.code, undone.document["summary"]) == (0, {"cancelled": 1})
     for command in (("status",), ("guard",), ("apply", "plan.json", "--yes")):

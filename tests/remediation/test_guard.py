@@ -19,7 +19,13 @@ from stages import Stages, few_references
 
 from embedded_aws.process import EmbeddedAws
 from keysweep.remediation.evidence import Collector
-from keysweep.remediation.guard import GUARD_PIECES, GuardRow, pending_keys, watch
+from keysweep.remediation.guard import (
+    GUARD_PIECES,
+    GuardRow,
+    pending_keys,
+    to_cancel,
+    watch,
+)
 from keysweep.remediation.journal import History, IntentLine, Journal, KeyRecord, OutcomeLine
 from keysweep.remediation.lifecycle import CANCELLED_ELSEWHERE
 from keysweep.remediation.models import (
@@ -618,3 +624,13 @@ def test_every_difference_from_the_plan_is_a_sign() -> None:
     row = watched(pending(grants=(GRANT,), aliases=()), lifted, plan)
     assert {sign.rule for sign in row.signs} == {"changed"}
     assert {sign.message.split(": ")[1] for sign in row.signs} == {"aliases", "grants"}
+
+
+def test_what_follows_a_cancellation_is_left_out_with_its_key() -> None:
+    path, tag = Path("a.jsonl"), frozenset({"TagResource"})
+    record = KeyRecord(ARN, follow_ups=tag)
+    history = History({ARN: record})
+    row = GuardRow(key_arn=ARN, state="Disabled")
+    (batch,) = to_cancel([row], history, {path: [ARN]}, tag, path)
+    assert batch.keys == [ARN]
+    assert to_cancel([], history, {path: [ARN]}, tag, path) == ()
