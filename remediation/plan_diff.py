@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from .models import KeyArn, Model, PlanItem, Time, VerdictKind
+from .models import AppliedException, KeyArn, Model, PlanItem, Time, VerdictKind
 
 
 class KeyDiff(Model):
@@ -32,7 +32,7 @@ class PlanDiff(Model):
     gone: tuple[KeyDiff, ...] = ()
     """Keys that are no candidates any more."""
     changed: tuple[KeyDiff, ...] = ()
-    """Keys with another verdict, or with other rules behind it."""
+    """Keys with another verdict, or with other rules or exceptions behind it."""
 
 
 def compare(
@@ -50,8 +50,8 @@ def compare(
                 KeyDiff(key_arn=item.key_arn, was=was[0], now=item.verdict, why=_why(item))
             )
     gone = [
-        KeyDiff(key_arn=arn, was=verdict, why="no finding names it any more")
-        for arn, (verdict, _) in old.items()
+        KeyDiff(key_arn=arn, was=was[0], why="no finding names it any more")
+        for arn, was in old.items()
     ]
     return PlanDiff(
         digest=digest,
@@ -66,10 +66,25 @@ def _sorted(differences: Iterable[KeyDiff]) -> tuple[KeyDiff, ...]:
     return tuple(sorted(differences, key=lambda one: one.key_arn))
 
 
-def _evaluated(item: PlanItem) -> tuple[VerdictKind, frozenset[str]]:
-    """The verdict and the rules behind it, without the messages, which change from day to day."""
-    return item.verdict, frozenset(reason.rule for reason in item.reasons)
+_Evaluated = tuple[VerdictKind, frozenset[str], frozenset[AppliedException]]
+
+
+def _evaluated(item: PlanItem) -> _Evaluated:
+    """The verdict, and the rules or exceptions behind it.
+
+    Without the messages, which change from day to day.
+    """
+    return item.verdict, frozenset(reason.rule for reason in item.reasons), _exceptions(item)
+
+
+def _exceptions(item: PlanItem) -> frozenset[AppliedException]:
+    return frozenset(item.exceptions if item.rests_on_exceptions else ())
 
 
 def _why(item: PlanItem) -> str:
-    return "; ".join(f"{reason.rule}: {reason.message}" for reason in item.reasons)
+    reasons = [f"{reason.rule}: {reason.message}" for reason in item.reasons]
+    exceptions = sorted(
+        f"{one.rule}: exception approved by {one.approved_by} until {one.until}"
+        for one in _exceptions(item)
+    )
+    return "; ".join(reasons + list(dict.fromkeys(exceptions)))

@@ -14,6 +14,7 @@ from keysweep.remediation.models import (
     References,
     VerdictKind,
 )
+from keysweep.remediation.plan_diff import compare
 from keysweep.remediation.policy import Policy
 
 GAP = gap_of("s3", "eu-west-1", "GetBucketPolicy was denied for 3 of 10")
@@ -66,3 +67,17 @@ def test_an_exception_that_the_plan_does_not_show_schedules_nothing() -> None:
     assert [one.approved_by for one in reviewed.exceptions] == ["security"]
     assert outcome(reviewed, GAP, by, days=1) is None
     assert outcome(reviewed, GAP, by, days=2) is Outcome.CHANGED
+
+
+def test_a_key_that_rests_on_another_exception_differs_from_the_earlier_plan() -> None:
+    by = policy(coverage_exceptions=[decision_on(GAP)])
+    longer = policy(coverage_exceptions=[{**decision_on(GAP), "until": LAST_DAY}])
+    free = item(GAP, by).model_copy(update={"exceptions": ()})
+    for before, now, differs in (
+        (item(GAP, by), item(GAP, by), False),
+        (free, item(GAP, by), True),
+        (item(GAP, by), item(GAP, longer), True),
+        (item(GAP, by), free, True),
+    ):
+        found = compare("sha256:x", NOW, [before], [now])
+        assert bool(found.changed) is differs
