@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Final
 
 from pydantic import ConfigDict, Field
@@ -22,6 +23,9 @@ from ..models import (
 from ..policy import Answer, Policy
 
 ENDING_SOON: Final = timedelta(days=30)
+
+CLOSED_FROM: Final = 3
+"""From how many denied services on a Region counts as closed by the organization."""
 
 DECIDABLE: Final[frozenset[AnswerClass]] = frozenset(
     {"organization", "not-in-region", "never-enabled", "closed", "unclear"}
@@ -215,10 +219,14 @@ def examination(
         for row in one.rows
         if row.decided_until is None
     ]
+    closed = _closed(undecided)
     return Examination(
         account_regions=rows,
-        coverage_exceptions=tuple(_proposals(undecided)),
-        closed_regions=tuple(_closed(undecided)),
+        coverage_exceptions=tuple(_proposals(undecided, closed)),
+        closed_regions=tuple(
+            ClosedRegionsProposal(accounts=accounts, regions=regions)
+            for accounts, regions in _rectangles(closed)
+        ),
         iam_actions=tuple(sorted({row.action for _, _, row in undecided if row.action})),
         ending=tuple(_ending(policy, now)),
     )
@@ -227,19 +235,25 @@ def examination(
 Undecided = list[tuple[str, str, Row]]
 
 
+@cache
+def _operations() -> frozenset[str]:
+    return reference_list().operations()
+
+
 def is_decidable(row: Row) -> bool:
     """Whether an exception of a person can lift this answer."""
     return (
         row.answer_class in DECIDABLE
-        and f"{row.service}:{row.operation}" in reference_list().operations()
+        and f"{row.service}:{row.operation}" in _operations()
         and can_be_decided(row)
     )
 
 
-def _proposals(undecided: Undecided) -> Iterable[Proposal]:
+def _proposals(undecided: Undecided, closed: set[tuple[str, str]]) -> Iterable[Proposal]:
     places: dict[tuple[str, str, str, str], set[tuple[str, str]]] = defaultdict(set)
     for account_id, region, row in undecided:
-        if is_decidable(row) and not is_of_closed_region(row):
+        lifted = is_of_closed_region(row) and (account_id, region) in closed
+        if is_decidable(row) and not lifted:
             answer = (row.service, row.operation, row.code, row.message)
             places[answer].add((account_id, region))
     for (service, operation, code, message), where in sorted(places.items()):
@@ -253,12 +267,13 @@ def _proposals(undecided: Undecided) -> Iterable[Proposal]:
             )
 
 
-def _closed(undecided: Undecided) -> Iterable[ClosedRegionsProposal]:
-    where = {
-        (account_id, region) for account_id, region, row in undecided if is_of_closed_region(row)
-    }
-    for accounts, regions in _rectangles(where):
-        yield ClosedRegionsProposal(accounts=accounts, regions=regions)
+def _closed(undecided: Undecided) -> set[tuple[str, str]]:
+    """Account-Regions that an SCP closes, and not only to a service or two."""
+    services: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for account_id, region, row in undecided:
+        if is_of_closed_region(row):
+            services[account_id, region].add(row.service)
+    return {where for where, denied in services.items() if len(denied) >= CLOSED_FROM}
 
 
 def _rectangles(

@@ -187,10 +187,23 @@ def test_what_no_exception_lifts_is_not_proposed(
         assert made.closed_regions == ()
 
 
-def test_a_denial_of_the_organization_where_every_region_is_read_closes_the_region() -> None:
-    denied = row("organization", every_region=True, message=SCP)
-    made = found((ACCOUNT, "sa-east-1", denied), (ACCOUNT, "eu-west-1", row("organization")))
+def test_a_region_where_the_organization_denies_many_services_is_closed() -> None:
+    calls = {"ssm": "ListResourceDataSync", "macie2": "GetClassificationExportConfiguration"}
+    calls |= {"config": "DescribeDeliveryChannels"}
+    denied = [
+        row("organization", every_region=True, message=SCP, service=service, operation=operation)
+        for service, operation in calls.items()
+    ]
+    made = found(
+        *((ACCOUNT, "sa-east-1", one) for one in denied),
+        *((OTHER, "sa-east-1", one) for one in denied[:2]),
+        (ACCOUNT, "eu-west-1", row("organization", message=SCP)),
+    )
     assert [(one.accounts, one.regions) for one in made.closed_regions] == [
         ((ACCOUNT,), ("sa-east-1",))
     ]
-    assert [one.regions for one in made.coverage_exceptions] == [("eu-west-1",)]
+    assert {(*one.accounts, *one.regions, one.service) for one in made.coverage_exceptions} == {
+        (ACCOUNT, "eu-west-1", "fsx"),
+        (OTHER, "sa-east-1", "ssm"),
+        (OTHER, "sa-east-1", "macie2"),
+    }
