@@ -85,14 +85,14 @@ def write_new(path: Path, text: str) -> None:
 
 
 def read_text(path: Path) -> str:
-    """Read the text of a file that Keysweep wrote. Raises BadInput if it could not be read."""
+    """Read the text of a file of Keysweep. Raises BadInput if it could not be read."""
     try:
         return path.read_text(encoding="utf-8")
     except OSError as error:
         raise _unreadable(path, error) from error
     except UnicodeDecodeError as error:
         raise BadInput(
-            f"{path}: Not UTF-8 text (byte {error.start}). Fix: pass the file as Keysweep wrote it."
+            f"{path}: Not UTF-8 text (byte {error.start}). Fix: save it as UTF-8."
         ) from error
 
 

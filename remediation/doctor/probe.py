@@ -169,9 +169,12 @@ def _no_access(error: AccountUnavailable) -> Row:
     cause = origin(error.__cause__) if isinstance(error.__cause__, Exception) else error
     answer = answer_of(cause)
     refused = cause if isinstance(cause, ClientError) else None
+    operation = refused.operation_name if refused else "AssumeRole"
+    if answer.lacks_action:
+        fix = f"allow sts:{operation} in a policy of the given credentials"
     return Row(
         service="sts",
-        operation=refused.operation_name if refused else "AssumeRole",
+        operation=operation,
         answer_class=answer.answer_class,
         code=answer.code,
         message=answer.message if refused else what or str(error),

@@ -265,6 +265,8 @@ def test_the_class_of_a_refused_role_is_by_aws_words(
     finally:
         aws.clear_faults()
     assert no_access(done) == [("AssumeRole", "AccessDenied", answer_class)]
+    ((row,),) = [one["rows"] for one in done.document["account_regions"]]
+    assert ("sts:AssumeRole" in row["fix"]) == (answer_class == "permission")
 
 
 def test_an_account_without_a_role_to_enter_it_is_a_row(aws: EmbeddedAws, folder: Path) -> None:
