@@ -232,16 +232,16 @@ def shorten(message: str, names: tuple[str, ...] = ()) -> str:
     ARNs, account ids, principals, Region names, ids of requests and `names` become placeholders,
     so that one exception fits many accounts and no report names a person.
     """
-    if _HTML.search(message):
-        return "(HTML page)"
+    is_page = _HTML.search(message) is not None
     for name in sorted(filter(None, names), key=len, reverse=True):
         message = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", "<resource>", message)
     for pattern, placeholder in _REPLACED:
         message = pattern.sub(placeholder, message)
     text = " ".join(message.split())
-    if len(text) <= LONGEST:
+    if len(text) <= LONGEST and not is_page:
         return text
     # Messages that differ only in what is cut off stay different: an exception is for one of them.
+    # A page of AWS is not one of a proxy.
     digest = hashlib.sha256(text.encode(errors="backslashreplace")).hexdigest()[:12]
     end = f"... ({digest})"
-    return f"{text[: LONGEST - len(end)]}{end}"
+    return f"(HTML page {digest})" if is_page else f"{text[: LONGEST - len(end)]}{end}"

@@ -344,3 +344,12 @@ def test_a_list_of_arns_stays_a_list() -> None:
 @pytest.mark.parametrize("form", ["x-amz-security-token:{}", "?X-Amz-Security-Token={}&x=1"])
 def test_a_session_token_is_no_part_of_a_message(form: str) -> None:
     assert "FwoGZXIvYXdz" not in shorten(f"The string was {form.format('FwoGZXIvYXdzEBY/a+b=')}")
+
+
+def test_a_page_of_another_server_is_another_answer() -> None:
+    page = "<html><head><title>{}</title></head><body>{}</body></html>"
+    of_aws, of_a_proxy = page.format("404", "us-east-1"), page.format("Blocked", "us-east-1")
+
+    assert shorten(of_aws) != shorten(of_a_proxy)
+    assert shorten(of_aws) == shorten(of_aws.replace("us-east-1", "eu-west-1"))
+    assert "<" not in shorten(of_aws)
