@@ -16,6 +16,7 @@ _PREFIXES: Mapping[str, str] = {
 
 _ACTIONS: Mapping[str, str] = {
     "s3:ListBuckets": "s3:ListAllMyBuckets",
+    "s3express:ListDirectoryBuckets": "s3express:ListAllMyDirectoryBuckets",
     "s3:HeadBucket": "s3:ListBucket",
     "s3:ListObjects": "s3:ListBucket",
     "s3:ListObjectsV2": "s3:ListBucket",

@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 _OWN_HEADERS = frozenset({"content-length", "date", "connection", "transfer-encoding"})
 
 
+_TAKEN_FOR_S3 = frozenset({services.DIRECTORY_BUCKETS, "s3files"})
+"""Signing names of services that moto lacks, and answers as S3."""
+
+
 class Moto:
     """moto's services; one call at a time, for moto does not guard its state."""
 
@@ -59,7 +63,7 @@ class Moto:
         with self._lock:
             moto_fixes.apply(request.service)
             try:
-                reply = self._call(request, account)
+                reply = None if request.service in _TAKEN_FOR_S3 else self._call(request, account)
             except (NotImplementedError, OperationNotFoundError):
                 reply = None
             if reply is not None and not (reply.status == 404 and _lacks(reply)):

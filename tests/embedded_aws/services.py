@@ -7,6 +7,7 @@ import gzip
 import re
 from collections import defaultdict
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import botocore
 from moto.core.model import OperationModel
@@ -16,6 +17,9 @@ from moto.core.utils import get_service_model
 from werkzeug.exceptions import HTTPException
 
 from .http_message import Request
+
+DIRECTORY_BUCKETS = "s3express"
+"""What botocore signs S3's requests about directory buckets as."""
 
 _FIELD = re.compile(r'"(endpointPrefix|signingName|targetPrefix|protocol)"\s*:\s*"([^"]*)"')
 
@@ -43,12 +47,15 @@ def _by_signing_name() -> dict[str, list[str]]:
 
 def candidates(signing_name: str) -> list[str]:
     """Return the services (botocore's names) that sign as `signing_name`, the namesake first."""
-    found = _by_signing_name().get(signing_name, [])
+    found = _by_signing_name().get("s3" if signing_name == DIRECTORY_BUCKETS else signing_name, [])
     return sorted(found, key=lambda service: (service != signing_name, service))
 
 
 def operation_model(request: Request, raw: MotoRequest) -> OperationModel | None:
     """Return the operation that a request means, or None if no service has it."""
+    if request.service == DIRECTORY_BUCKETS and urlsplit(request.target).path == "/":
+        listing: OperationModel = get_service_model("s3").operation_model("ListDirectoryBuckets")
+        return listing
     target = request.headers.get("x-amz-target")
     for service in candidates(request.service):
         fields = _metadata()[service]
