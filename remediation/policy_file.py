@@ -28,5 +28,5 @@ def _operations() -> Mapping[str, set[str]]:
     """Operations of the reference list by service."""
     by_service: dict[str, set[str]] = defaultdict(set)
     for entry, call in reference_list().calls():
-        by_service[entry.service].add(call.operation)
+        by_service[entry.service_of(call)].add(call.operation)
     return by_service

@@ -21,10 +21,11 @@ from keysweep.remediation.evidence.references.shapes import problems
 session = get_session()
 known = set(session.get_available_services())
 for entry in reference_list().entries:
-    if entry.service not in known:
-        print(f"{entry.service}: no such service")
+    if unknown := {entry.service_of(call) for call in entry.walk()} - known:
+        print(*unknown, "no such service")
     else:
-        print(*problems(entry, session.get_service_model(entry.service)), sep="\\n", end="")
+        models = lambda call: session.get_service_model(entry.service_of(call))
+        print(*problems(entry, models), sep="\\n", end="")
 """
 
 

@@ -47,19 +47,19 @@ def label(entry: Entry) -> str:
 
 @pytest.mark.parametrize("entry", LIST.entries, ids=label)
 def test_the_service_model_knows_all_that_an_entry_claims(entry: Entry) -> None:
-    assert problems(entry, model(entry.service)) == []
+    assert problems(entry, lambda call: model(entry.service_of(call))) == []
 
 
 @pytest.mark.parametrize("entry", LIST.entries, ids=label)
 def test_every_operation_that_pages_is_read_to_its_end(entry: Entry) -> None:
     """An answer with a member that tells of more needs a way to get it."""
-    service = model(entry.service)
     for call in entry.walk():
+        service = model(entry.service_of(call))
         output = service.operation_model(call.operation).output_shape
         tells = [name for name in output.members if _tells_of_more(name)]
         ways = (
             call.page is not None,
-            _has_paginator(entry.service, call.operation),
+            _has_paginator(service.service_name, call.operation),
             next_page(call, service) is not None,
         )
         assert any(ways) or not tells, f"{call.operation}: {tells}"
@@ -81,6 +81,7 @@ def _has_paginator(service: str, operation: str) -> bool:
 
 def test_no_call_is_listed_twice_with_the_same_request() -> None:
     def requests(service: str, call: Call, before: tuple[str, ...] = ()) -> Iterator[str]:
+        service = call.service or service
         asked = (service, call.operation, call.params, call.items, call.take, before)
         made = json.dumps(asked, sort_keys=True)
         yield made
@@ -227,6 +228,9 @@ OTHER_NAMES = {
     "s3:GetEncryptionConfiguration",
     "s3:GetReplicationConfiguration",
     "s3:GetInventoryConfiguration",
+    "s3express:ListAllMyDirectoryBuckets",
+    "s3express:GetEncryptionConfiguration",
+    "s3express:GetBucketPolicy",
     "cassandra:Select",
     "dms:ListInstanceProfiles",
 }
@@ -234,7 +238,7 @@ OTHER_NAMES = {
 services", Service Authorization Reference)."""
 
 
-SIGNED_AS = {"cloudwatch": "monitoring"}
+SIGNED_AS = {"cloudwatch": "monitoring", "s3express": "s3"}
 """Names that requests are signed with, by the IAM prefix that differs."""
 
 
@@ -242,13 +246,15 @@ SIGNED_AS = {"cloudwatch": "monitoring"}
 def test_the_iam_prefix_is_the_name_that_requests_are_signed_with(entry: Entry) -> None:
     """True of every other service listed ("Actions, resources, and condition keys for AWS
     services", Service Authorization Reference)."""
-    prefixes = {entry.permission_of(call).split(":")[0] for call in entry.walk()}
-    assert {SIGNED_AS.get(one, one) for one in prefixes} == {model(entry.service).signing_name}
+    for call in entry.walk():
+        prefix = entry.permission_of(call).split(":")[0]
+        assert SIGNED_AS.get(prefix, prefix) == model(entry.service_of(call)).signing_name
 
 
 def test_actions_are_named_as_operations_or_were_looked_up() -> None:
     named = {entry.permission_of(call) for entry, call in LIST.calls()}
-    derived = {f"{e.iam or e.service}:{c.operation}" for e, c in LIST.calls()}
+    prefixes = {entry.service: entry.iam or entry.service for entry in LIST.entries}
+    derived = {f"{prefixes[e.service_of(c)]}:{c.operation}" for e, c in LIST.calls()}
     assert named - derived == OTHER_NAMES
 
 
@@ -278,7 +284,7 @@ TABLES: dict[str, Any] = {
 def changed(change: Callable[[dict[str, Any]], object]) -> list[str]:
     content = json.loads(json.dumps(TABLES))
     change(content)
-    return problems(Entry.model_validate(content), model("dynamodb"))
+    return problems(Entry.model_validate(content), lambda call: model(call.service or "dynamodb"))
 
 
 def test_the_right_entry_has_no_problem() -> None:
@@ -385,5 +391,5 @@ def test_a_new_service_is_five_lines(tmp_path: Path) -> None:
     )
     made = load(written(tmp_path, f"version: 1\nsigns: []\nentries:\n{entry}"))
     assert isinstance(made, ReferenceList)
-    assert [problems(one, model(one.service)) for one in made.entries] == [[]]
+    assert [problems(one, lambda _: model("efs")) for one in made.entries] == [[]]
     assert made.permissions() == ("efs:DescribeFileSystems",)

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+import yaml
 from pydantic import ValidationError
 
 from keysweep.remediation.evidence.references.entries import ReferenceList, reference_list
-from ledger.accounts import Group, Ledger, LeftOut, ledger, unanswered
+from ledger.accounts import FILE, Group, Ledger, LeftOut, ledger, unanswered
 from ledger.finder import NOT_REFERENCES, READS, Found, Member, Walk, names_key
 from ledger.reading import paths, read_by
 
@@ -59,11 +60,32 @@ def test_95_of_100_kinds_of_living_resources_are_read_whole(whole: Ledger) -> No
     assert sum(kinds.values()) >= 0.95 * len(kinds)
 
 
-def test_commonly_used_services_have_nothing_that_is_not_read_yet(whole: Ledger) -> None:
-    common = {"ec2", "rds", "secretsmanager", "ssm", "logs", "lambda", "ecs", "eks", "sagemaker"}
-    waiting = {m.service for m, reasons in whole.reasons.items() if "not-read-yet" in reasons}
+def tiers() -> dict[tuple[str, str], int]:
+    """The tier of each kind of resource, by service and name."""
+    content = yaml.safe_load(FILE.with_name("tiers.yaml").read_text(encoding="utf-8"))
+    return {
+        (service, kind): tier
+        for tier, services in content.items()
+        for service, kinds in services.items()
+        for kind in kinds
+    }
+
+
+def test_only_kinds_of_tier_3_are_not_read_yet(whole: Ledger) -> None:
+    waiting = {kind for kind, read in whole.kinds().items() if not read}
     assert waiting
-    assert not waiting & common
+    assert {kind: tiers().get(kind) for kind in waiting} == dict.fromkeys(waiting, 3)
+
+
+def test_each_kind_that_has_a_tier_is_read_or_left_out(whole: Ledger) -> None:
+    """A kind that is only listed, as directory buckets are, is read with its follow-up calls."""
+    asked = {
+        (entry.service_of(call), Member("", call.operation, "").kind)
+        for entry, call in reference_list().calls()
+    }
+    explained = {(member.service, member.kind) for member in whole.reasons}
+    assert tiers().keys() <= asked | explained | whole.kinds().keys()
+    assert {1, 2, 3} == set(tiers().values())
 
 
 # --- a gap is found -------------------------------------------------------------------------------

@@ -76,7 +76,7 @@ class Input:
 
 
 def model(entry: Entry, call: Call) -> OperationModel:
-    return SESSION.get_service_model(entry.service).operation_model(call.operation)
+    return SESSION.get_service_model(entry.service_of(call)).operation_model(call.operation)
 
 
 def sent(call: Call) -> set[str]:
@@ -89,8 +89,8 @@ def inputs(chosen: Callable[[Call, str], bool]) -> dict[str, Input]:
         shape = model(entry, call).input_shape
         for name, member in (shape.members if shape else {}).items():
             if chosen(call, name):
-                full = f"{entry.service}.{call.operation}.{name}"
-                paged = name in tokens(entry.service, call.operation)
+                full = f"{entry.service_of(call)}.{call.operation}.{name}"
+                paged = name in tokens(entry.service_of(call), call.operation)
                 found[full] = Input(full, member, paged)
     return found
 
@@ -104,7 +104,7 @@ def lines(section: str) -> Iterator[str]:
 UNSENT: Final = inputs(lambda call, name: name not in sent(call))
 SENT: Final = inputs(lambda call, name: name in call.params)
 SAYING: Final = {
-    f"{entry.service}.{call.operation}": documentation(model(entry, call).documentation)
+    f"{entry.service_of(call)}.{call.operation}": documentation(model(entry, call).documentation)
     for entry, call in reference_list().calls()
 }
 
@@ -159,7 +159,7 @@ def test_every_value_that_needs_a_call_of_its_own_is_sent_or_decided() -> None:
         for name, values in call.each.items():
             shape = model(entry, call).input_shape
             assert shape is not None
-            full = f"{entry.service}.{call.operation}.{name}"
+            full = f"{entry.service_of(call)}.{call.operation}.{name}"
             left = set(DECIDED["values"].get(full, {}).get("left_out", ()))
             assert set(values) | left == set(choices(shape.members[name])), full
             assert not set(values) & left
@@ -190,7 +190,7 @@ def test_what_an_answer_leaves_out_is_asked_for(asked: tuple[str, str, str, obje
     calls = [
         call
         for entry, call in reference_list().calls()
-        if (entry.service, call.operation) == (service, operation)
+        if (entry.service_of(call), call.operation) == (service, operation)
     ]
     values = [call.params.get(name) for call in calls]
     assert value in values

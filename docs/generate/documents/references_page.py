@@ -85,13 +85,19 @@ def _rows(entries: list[Entry]) -> Iterator[str]:
             last = way[-1]
             if not last.names_keys:
                 continue
-            calls = " → ".join(call.operation for call in way)
+            calls = " → ".join(map(_name, way))
             fields = ", ".join(_code(field) for field in (*last.keys, *last.documents))
             actions = dict.fromkeys([*(entry.permission_of(call) for call in way), *entry.also])
             yield (
                 f"| {entry.service} | {calls} | {fields} | {_WHERE[entry.reach]} "
                 f"| {', '.join(map(_code, actions))} |\n"
             )
+
+
+def _name(call: Call) -> str:
+    """The operation, with its service if that is not the entry's."""
+    asked = None if isinstance(call, Entry) else call.service
+    return f"{asked} {call.operation}" if asked else call.operation
 
 
 def _ways(call: Call) -> Iterator[list[Call]]:

@@ -17,7 +17,7 @@ def read_by(references: ReferenceList) -> frozenset[Member]:
     for entry, call in references.calls():
         for expression in (*call.keys, *call.documents):
             for path in paths(call.items, expression):
-                read.add(Member(entry.service, call.operation, path))
+                read.add(Member(entry.service_of(call), call.operation, path))
     return frozenset(read)
 
 

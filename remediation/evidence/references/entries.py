@@ -80,6 +80,8 @@ class Paging(Part):
 class Call(Part):
     """One API call, its items, and the calls made for each item."""
 
+    service: str | None = None
+    """boto3's name of the service, if it is not that of the entry."""
     operation: str
     params: dict[str, JsonValue] = Field(default={})
     """Constants. `{account}` stands for the account id."""
@@ -153,6 +155,10 @@ class Entry(Call):
     also: tuple[str, ...] = ()
     """Further IAM actions that boto3 needs to find the service's host."""
 
+    def service_of(self, call: Call) -> str:
+        """boto3's name of the service that a call of this entry asks."""
+        return call.service or self.service
+
     def permission_of(self, call: Call) -> str:
         """The IAM action that a call of this entry needs."""
         return call.permission or f"{self.iam or self.service}:{call.operation}"
@@ -218,7 +224,7 @@ class ReferenceList(Part):
 
     def operations(self) -> frozenset[str]:
         """All operations, as `service:Operation`."""
-        return frozenset(f"{entry.service}:{call.operation}" for entry, call in self.calls())
+        return frozenset(f"{e.service_of(call)}:{call.operation}" for e, call in self.calls())
 
     def permissions(self) -> tuple[str, ...]:
         """All IAM actions of the calls."""

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import boto3
 from botocore import xform_name
@@ -29,6 +29,9 @@ from .absence import Absent, Doubt, Witnesses
 from .entries import Call, Entry, ReferenceList, compiled
 from .index import KeyName, key_name, key_names_within
 from .shapes import next_page, problems
+
+if TYPE_CHECKING:
+    from botocore.model import ServiceModel
 
 Params = Mapping[str, Any]
 Each = Callable[[Callable[["Item"], None], Iterable["Item"]], Iterable[None]]
@@ -96,14 +99,14 @@ class Reading:
     """Why the service does not count as absent, although its host does not exist."""
     _failures: list[_Failed] = field(default_factory=list)
     _calls: dict[str, int] = field(default_factory=dict)
-    _clients: dict[str, Any] = field(default_factory=dict)
+    _clients: dict[tuple[str, str], Any] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def run(self) -> Reading:
         """Read everything. Failures become coverage gaps."""
         try:
-            client = self._client(self.region)
-            if unknown := problems(self.entry, client.meta.service_model):
+            client = self._client(self.entry)
+            if unknown := problems(self.entry, self._model):
                 raise TruncatedResponse(f"boto3 {boto3.__version__} is too old: {unknown[0]}")
             params = next(_requests(self.entry, _START, self.connection.account_id))
             answer = self.witnesses.by_host(
@@ -122,8 +125,8 @@ class Reading:
         """Calls that were not made, because there was no item or an earlier call failed."""
         if self.absent is not None:
             return set()
-        calls = {call.operation for call in self.entry.walk()} - self._calls.keys()
-        return {f"{self.entry.service}:{operation}" for operation in calls}
+        calls = [call for call in self.entry.walk() if call.operation not in self._calls]
+        return {f"{self.entry.service_of(call)}:{call.operation}" for call in calls}
 
     def gaps(self) -> list[CoverageGap]:
         """The failures as coverage gaps. Equal answers are counted."""
@@ -159,7 +162,7 @@ class Reading:
             if doubt.permission is not None:
                 answer_class, permission = "permission", doubt.permission
         return CoverageGap(
-            service=self.entry.service,
+            service=self.entry.service_of(first.call),
             region=first.region,
             operation=first.call.operation,
             code=answer.code,
@@ -194,7 +197,7 @@ class Reading:
         region = self.region
         try:
             region = _search(call.in_region, parent.value) or region
-            client = self._client(region)
+            client = self._client(call, region)
             for answer in _pages(client, call, params):
                 self._answered = True
                 items += self._read(call, answer, params, parent, region)
@@ -251,7 +254,7 @@ class Reading:
                 (
                     name,
                     Reference(
-                        service=self.entry.service,
+                        service=self.entry.service_of(call),
                         resource=resource,
                         region=region,
                         field=expression,
@@ -263,11 +266,16 @@ class Reading:
                 self.found += named
         return items
 
-    def _client(self, region: str) -> Any:
+    def _client(self, call: Call, region: str | None = None) -> Any:
+        asked = self.entry.service_of(call), region or self.region
         with self._lock:
-            if region not in self._clients:
-                self._clients[region] = self.connection.client(self.entry.service, region=region)
-            return self._clients[region]
+            if asked not in self._clients:
+                self._clients[asked] = self.connection.client(asked[0], region=asked[1])
+            return self._clients[asked]
+
+    def _model(self, call: Call) -> ServiceModel:
+        model: ServiceModel = self._client(call).meta.service_model
+        return model
 
     # --- what errors mean -------------------------------------------------------------------------
 
@@ -276,7 +284,7 @@ class Reading:
             return False
         code = answer_of(error).code
         return code in call.nothing or (
-            nested and not call.batch and code in _gone(self._client(self.region), call)
+            nested and not call.batch and code in _gone(self._client(call), call)
         )
 
 

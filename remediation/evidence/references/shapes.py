@@ -6,7 +6,7 @@ would look empty, so each expression is followed through the model's shapes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from botocore.model import ListShape, MapShape, Shape, StructureShape
@@ -17,9 +17,13 @@ if TYPE_CHECKING:
     from botocore.model import OperationModel, ServiceModel
 
 
-def problems(entry: Entry, service: ServiceModel) -> list[str]:
-    """What the model lacks for an entry and its calls; empty if nothing."""
-    return list(_check(entry, service, None, ()))
+Models = Callable[[Call], "ServiceModel"]
+"""The model of the service that a call asks."""
+
+
+def problems(entry: Entry, models: Models) -> list[str]:
+    """What the models lack for an entry and its calls; empty if nothing."""
+    return list(_check(entry, models, None, ()))
 
 
 def next_page(call: Call, service: ServiceModel) -> tuple[str, str] | None:
@@ -49,9 +53,8 @@ _TOKENS = (
 )
 
 
-def _check(
-    call: Call, service: ServiceModel, parent: Shape | None, sent: Iterable[str]
-) -> Iterator[str]:
+def _check(call: Call, models: Models, parent: Shape | None, sent: Iterable[str]) -> Iterator[str]:
+    service = models(call)
     where = f"{service.service_name} {call.operation}"
     if call.operation not in service.operation_names:
         yield f"{where}: no such operation"
@@ -65,7 +68,7 @@ def _check(
         yield f"{where}: {error.args[0]}"
         return
     for child in call.then:
-        yield from _check(child, service, item, params)
+        yield from _check(child, models, item, params)
 
 
 def _of_request(

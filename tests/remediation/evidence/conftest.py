@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import pytest
@@ -39,6 +40,8 @@ class StubbedPlace:
     partition: str = "aws"
     session: Session = field(default_factory=lambda: _SESSION)
     own: Any = field(default_factory=_Own)
+    services: Callable[[str, str, Answer], Answer] | None = None
+    """Answers instead, from service, operation and request."""
     asked: list[tuple[str, str, Answer]] = field(default_factory=list)
     """Region, operation and request of each call, in order."""
 
@@ -75,7 +78,11 @@ def _keep(params: Answer, context: Answer, **_: Any) -> None:
 def _reply(model: Any, context: Answer, request_signer: Any, **_: Any) -> tuple[Any, Answer]:
     connection = _ANSWERING[0]
     connection.asked.append((request_signer.region_name, model.name, context["request"]))
-    answer = connection.answering(model.name, context["request"])
+    if connection.services is not None:
+        answering = partial(connection.services, model.service_model.service_name)
+    else:
+        answering = connection.answering
+    answer = answering(model.name, context["request"])
     return _Ok(), {**answer, "ResponseMetadata": {"HTTPStatusCode": 200}}
 
 

@@ -622,12 +622,16 @@ ALSO_EVERYWHERE = {
     "sso-admin": "identity-center",
 }
 """Services of every Region under another name."""
+WITHOUT_CODE = {"s3files", "ssm-guiconnect", "supplychain"}
+"""Services that the list does not know: a coverage gap in each Region that lacks them."""
 
 
 def test_a_service_that_some_region_lacks_has_a_code() -> None:
     services = {entry.service for entry in WHOLE.entries}
     assert set(ALSO_EVERYWHERE.values()) <= EVERYWHERE
-    assert services - EVERYWHERE - ALSO_EVERYWHERE.keys() == WHOLE.listed_as.keys()
+    known = set.union(*(codes_of(region) for region in copy()))
+    assert not WITHOUT_CODE & known
+    assert services - EVERYWHERE - ALSO_EVERYWHERE.keys() - WITHOUT_CODE == WHOLE.listed_as.keys()
 
 
 @cache

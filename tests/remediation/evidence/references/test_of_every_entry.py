@@ -13,18 +13,24 @@ import re
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import pytest
+import yaml
 from botocore import xform_name
 from botocore.model import Shape
 
 from keysweep.remediation.evidence.references.entries import Call, Entry, ReferenceList, compiled
 from keysweep.remediation.evidence.references.entries import reference_list as shipped
-from keysweep.remediation.evidence.references.index import references_to
+from keysweep.remediation.evidence.references.index import Index, references_to
 from keysweep.remediation.evidence.references.scan import scan_account, scan_region
 from keysweep.remediation.evidence.references.shapes import next_page
-from keysweep.remediation.models import KeyArn
+from keysweep.remediation.models import Evidence, KeyArn
+from keysweep.remediation.policy import Policy
+from keysweep.remediation.rules.in_use import RULE
+from ledger.accounts import FILE
+from ledger.finder import Member
 
 ACCOUNT, REGION = "111122223333", "eu-west-1"
 LIST = shipped()
@@ -86,8 +92,8 @@ def texts(value: Any) -> Iterator[str]:
     """Every text within a value that an expression found."""
     if isinstance(value, str):
         yield value
-    elif isinstance(value, list):
-        for one in value:
+    elif isinstance(value, list | dict):
+        for one in value if isinstance(value, list) else value.values():
             yield from texts(one)
 
 
@@ -127,7 +133,7 @@ class Aws:
     """Answers for one entry; notes which key it named where."""
 
     entry: Entry
-    client: Any = None
+    connection: Any = None
     named: set[tuple[str, str]] = field(default_factory=set)
     unnamed: set[str] = field(default_factory=set)
     first_pages: set[str] = field(default_factory=set)
@@ -143,20 +149,26 @@ class Aws:
         if operation == "DescribeRegions":
             return {"Regions": [{"RegionName": region} for region in self.regions]}
         call = self._calls[operation]
-        shape = self.client.meta.service_model.operation_model(operation).output_shape
+        client = self.connection.client(self.entry.service_of(call))
+        shape = client.meta.service_model.operation_model(operation).output_shape
         answer = self._maker.answer(shape)
         for expression in (call.items, *call.documents):
             for member, wanted in _wanted_by_filters(expression):
                 answer = set_everywhere(answer, member, wanted)
         if call.batch is not None:
             answer = self._as_many_as_asked(call, answer, request)
-        cursor = _cursor(self.client, call)
+        cursor = _cursor(client, call)
         if cursor is not None and not set(cursor.send) & set(request):
             self.first_pages.add(operation)
             return cursor.more(answer)
         if cursor is not None:
             self.last_pages.add(operation)
         return self._name_keys(call, answer)
+
+    def sends(self, call: Call, request: Answer) -> bool:
+        """Whether a request has the constants of a call."""
+        constants = {n: v for n, v in call.params.items() if "{account}" not in str(v)}
+        return all(request.get(name) == value for name, value in constants.items())
 
     def _as_many_as_asked(self, call: Call, answer: Answer, request: Answer) -> Answer:
         asked = request[next(iter(call.take))]
@@ -233,8 +245,7 @@ def test_a_listing_that_hides_keys_is_a_gap_unless_it_is_empty(
     entry: Entry, stubbed: Callable[..., Any]
 ) -> None:
     aws = Aws(entry)
-    connection = stubbed(aws.answer)
-    aws.client = connection.client(entry.service)
+    connection = aws.connection = stubbed(aws.answer)
     only = ReferenceList(version=1, signs=LIST.signs, entries=(entry,))
     (gap,) = scan_region(connection, only).gaps
     assert entry.hides is not None
@@ -245,8 +256,7 @@ def test_a_listing_that_hides_keys_is_a_gap_unless_it_is_empty(
 @pytest.mark.parametrize("entry", [e for e in LIST.entries if not e.hides], ids=label)
 def test_each_place_that_an_entry_claims_is_read(entry: Entry, stubbed: Callable[..., Any]) -> None:
     aws = Aws(entry)
-    connection = stubbed(aws.answer)
-    aws.client = connection.client(entry.service)
+    connection = aws.connection = stubbed(aws.answer)
     only = ReferenceList(version=1, signs=LIST.signs, entries=(entry,))
     scan = scan_region if entry.reach == "region" else scan_account
     index = scan(connection, only)
@@ -255,7 +265,7 @@ def test_each_place_that_an_entry_claims_is_read(entry: Entry, stubbed: Callable
         (key, ref.field)
         for key, _ in aws.named
         for ref in references_to(KeyArn.parse(key), (), [index]).found
-        if ref.service == entry.service and ref.resource
+        if ref.service in {entry.service_of(call) for call in entry.walk()} and ref.resource
     }
     assert found == aws.named
     claimed = {one for call in entry.walk() for one in (*call.keys, *call.documents)}
@@ -264,3 +274,63 @@ def test_each_place_that_an_entry_claims_is_read(entry: Entry, stubbed: Callable
     asked = {operation for _, operation, _ in connection.asked} - {"DescribeRegions"}
     assert asked == {call.operation for call in entry.walk()}
     assert aws.first_pages == aws.last_pages
+
+
+# --- an environment of the resources that are not rare --------------------------------------------
+
+
+def tiered() -> tuple[Entry, ...]:
+    """The entries about kinds of tier 1 and 2, which the ledger found unread."""
+    tiers = yaml.safe_load(FILE.with_name("tiers.yaml").read_text(encoding="utf-8"))
+    kinds = {
+        (service, kind)
+        for tier in (1, 2)
+        for service, named in tiers[tier].items()
+        for kind in named
+    }
+    return tuple(
+        entry
+        for entry in LIST.entries
+        if any(
+            (entry.service_of(call), Member("", call.operation, "").kind) in kinds
+            for call in entry.walk()
+        )
+    )
+
+
+def answer_of(resources: list[Aws], service: str, operation: str, request: Answer) -> Answer:
+    """The answer of the resource that a request is about."""
+    for aws in resources:
+        for call in aws.entry.walk():
+            asked = (aws.entry.service_of(call), call.operation)
+            if asked == (service, operation) and aws.sends(call, request):
+                return aws.answer(operation, request)
+    assert operation == "DescribeRegions"
+    return {"Regions": [{"RegionName": REGION}]}
+
+
+def test_every_key_of_a_resource_that_is_not_rare_is_held(stubbed: Callable[..., Any]) -> None:
+    entries = tiered()
+    assert len(entries) > 80
+    resources = [Aws(entry) for entry in entries]
+    environment = stubbed(None, services=partial(answer_of, resources))
+    for aws in resources:
+        aws.connection = environment
+    whole = ReferenceList(version=1, signs=LIST.signs, entries=entries)
+    indexes = [scan(environment, whole) for scan in (scan_region, scan_account)]
+    assert [gap for index in indexes for gap in index.gaps] == []
+    keys = {key for aws in resources for key, _ in aws.named}
+    assert len(keys) > 150
+    free = {key for key in keys if not held(key, indexes)}
+    assert free == set()
+    assert not held(new_key(), indexes)
+    for aws in resources:
+        claimed = {one for call in aws.entry.walk() for one in (*call.keys, *call.documents)}
+        assert {expression for _, expression in aws.named} == claimed
+
+
+def held(key: str, indexes: list[Index]) -> bool:
+    """Whether the rule `in-use` holds a key."""
+    arn = KeyArn.parse(key)
+    evidence = Evidence(key_arn=arn, references=references_to(arn, (), indexes))
+    return bool(list(RULE.check(evidence, Policy(), dt.datetime(2026, 1, 1, tzinfo=dt.UTC))))
