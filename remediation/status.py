@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Final
 
@@ -11,12 +11,13 @@ from pydantic import TypeAdapter
 from pydantic.dataclasses import dataclass
 
 from . import attention
+from .audit import AuditRow, audit
 from .aws import Accounts, select
 from .aws.failures import explain
 from .errors import AccountUnavailable, TruncatedResponse
 from .evidence.description import describe
 from .files import json_with_list
-from .journal import History, KeyRecord
+from .journal import Deletion, History, KeyRecord
 from .lifecycle import (
     CANCELLED_ELSEWHERE,
     GONE,
@@ -85,10 +86,14 @@ class Status(Model):
     """Number of keys that differ from the journal."""
     unreadable: int = 0
     """Number of keys that could not be read."""
+    cancelled: int = 0
+    """Number of keys whose deletion was cancelled through the journals; only `--all` lists them."""
     monthly_cost_usd: float
     """Monthly cost in US dollars (list price) saved by keys pending deletion or deleted."""
     warnings: tuple[str, ...] = ()
     """Keys that nothing checks, or that are deleted soon; empty if there are none."""
+    audit: tuple[AuditRow, ...] = ()
+    """Every deletion in the journals, in order of the keys' ARNs; only with `--all`."""
     notes: tuple[str, ...] = ()
     """Keys that the options left out, and incomplete last lines of interrupted runs."""
     problems: tuple[str, ...] = ()
@@ -110,12 +115,15 @@ def json_parts(status: Status) -> Iterator[str]:
 _ROW: Final = TypeAdapter(StatusRow)
 
 
-def status(history: History, accounts: Accounts) -> Status:
-    """Read each key of the journal again and compare."""
+def status(history: History, accounts: Accounts, every: Iterable[Deletion] | None = None) -> Status:
+    """Read each key of the journal again and compare.
+
+    With `every` deletion of the journals, also keys whose deletion was cancelled or failed.
+    """
     watched = [
         arn
         for arn, record in sorted(history.keys.items())
-        if record.scheduled_outcome is not None or record.undecided is not None
+        if every is not None or record.scheduled_outcome is not None or record.undecided is not None
     ]
     selected = select(accounts, watched)
     records = [history.keys[arn] for arn in selected.keys]
@@ -129,6 +137,7 @@ def status(history: History, accounts: Accounts) -> Status:
         pending=sum(row.situation in PENDING and row.deletion_date is not None for row in rows),
         deleted=sum(row.situation in GONE for row in rows),
         drifted=sum(bool(row.drift) for row in rows),
+        cancelled=sum(_is_cancelled(record) for record in history.keys.values()),
         unreadable=sum(row.situation is None for row in rows),
         monthly_cost_usd=sum(row.monthly_cost_usd for row in rows),
         warnings=attention.sentences(
@@ -137,9 +146,14 @@ def status(history: History, accounts: Accounts) -> Status:
             )
             for row in rows
         ),
+        audit=audit(every or (), {row.key_arn: row.state for row in rows}),
         notes=(*selected.notes, *history.notes),
         problems=history.problems,
     )
+
+
+def _is_cancelled(record: KeyRecord) -> bool:
+    return record.cancelled is not None and record.scheduled_outcome is None
 
 
 def _unreadable(arn: KeyArn, why: str) -> StatusRow:

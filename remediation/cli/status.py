@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import click
+
 from .. import journal as journal_stage
 from .. import status as status_stage
 from ..aws import Access, Accounts
@@ -25,11 +27,19 @@ from .options import (
 
 @command()
 @journal_option(many=True)
+@click.option(
+    "--all",
+    "every",
+    is_flag=True,
+    help="For audits: also show keys whose deletion was cancelled, and each deletion with its "
+    "plan, exceptions, ticket, approver, caller and dates.",
+)
 @html_option
 @access_options
 @format_option(*ALL_FORMATS)
 def status(
     journals: tuple[Path, ...],
+    every: bool,
     html_path: Path | None,
     access: Access,
     form: str,
@@ -41,11 +51,13 @@ def status(
 
     Example: keysweep status
     """
-    history = journal_stage.read(journals or [journal_stage.DEFAULT_PATH])
+    paths = journals or (journal_stage.DEFAULT_PATH,)
+    history = journal_stage.read(paths)
+    deletions = journal_stage.deletions(paths) if every else None
     demand_writable(html_path)
     accounts = Accounts(access)
     with at_once(), progress("reading keys"):
-        now = status_stage.status(history, accounts)
+        now = status_stage.status(history, accounts, deletions)
     if html_path is not None:
         write_private(html_path, html(page.of_status(now, accounts.clock.now())))
     if form == "json":
@@ -53,7 +65,7 @@ def status(
     elif form == "csv":
         for sentence in (*now.problems, *now.notes, *now.warnings):
             say(sentence)
-        print_parts(csv_rows.of_status(now.rows))
+        print_parts(csv_rows.of_audit(now.audit) if every else csv_rows.of_status(now.rows))
     else:
         print_report(tables.of_status(now), form)
     return INCOMPLETE if now.problems or now.unreadable or now.warnings else DONE

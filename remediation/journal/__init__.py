@@ -10,6 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
+from .deletions import Deletion, deletions
 from .lines import (
     DELIVERY_DELAY,
     USE_REPORTING_DELAY,
@@ -30,6 +31,7 @@ __all__ = [
     "DELIVERY_DELAY",
     "USE_REPORTING_DELAY",
     "AnyLine",
+    "Deletion",
     "History",
     "IntentLine",
     "Journal",
@@ -40,6 +42,7 @@ __all__ = [
     "LookLine",
     "OutcomeLine",
     "RunLine",
+    "deletions",
     "distinct",
     "exists",
     "read",

@@ -152,6 +152,13 @@ def read(paths: Iterable[Path]) -> History:
     )
 
 
+def lines(paths: Iterable[Path]) -> Iterator[AnyLine]:
+    """The lines of journals, merged by time."""
+    files = [_File(path) for path in distinct(paths)]
+    for _, _, line in heapq.merge(*(file.lines() for file in files), key=lambda one: one[0]):
+        yield line
+
+
 def read_undamaged(path: Path) -> History:
     """Read the journal to write to; an absent one is empty.
 

@@ -15,6 +15,7 @@ from ..plan_diff import KeyDiff
 from .view import exceptions_text
 
 if TYPE_CHECKING:  # it imports AWS's libraries
+    from ..audit import AuditRow
     from ..status import StatusRow
 
 Value = str | int | float | datetime | None
@@ -46,6 +47,22 @@ STATUS_COLUMNS: Final = (
     "drift",
     "unreadable",
     "checked_at",
+)
+
+AUDIT_COLUMNS: Final = (
+    "final_state",
+    *_KEY,
+    "plan_digest",
+    "exceptions",
+    "ticket",
+    "approved_by",
+    "caller",
+    "requested_at",
+    "pending_window_days",
+    "outcome",
+    "deletion_date",
+    "cancelled_at",
+    "cancelled_by",
 )
 
 GONE: Final = "gone"
@@ -159,6 +176,23 @@ def of_status(rows: Iterable[StatusRow]) -> Iterator[str]:
                 "drift": one.drift,
                 "unreadable": one.unreadable,
                 "checked_at": one.checked_at,
+            }
+            for one in rows
+        ),
+    )
+
+
+def of_audit(rows: Iterable[AuditRow]) -> Iterator[str]:
+    """Every deletion in the journals."""
+    return lines(
+        AUDIT_COLUMNS,
+        (
+            {
+                **{name: getattr(one, name) for name in AUDIT_COLUMNS if hasattr(one, name)},
+                **_identity(one.key_arn, one.alias, one.owner),
+                "exceptions": "; ".join(
+                    f"{what}: {why}" for what, why in exceptions_text(one.exceptions)
+                ),
             }
             for one in rows
         ),

@@ -8,7 +8,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from ..models import AccountRegion, AppliedException, KeyResult, Outcome, VerdictKind
+from ..models import (
+    PENDING_DELETION,
+    AccountRegion,
+    AppliedException,
+    KeyResult,
+    Outcome,
+    VerdictKind,
+)
 from ..plan import LIMITS, Plan
 from .evidence_words import moment
 from .view import (
@@ -21,6 +28,7 @@ from .view import (
     Sum,
     Table,
     applied_view,
+    audit_table,
     code_tables,
     count_keys,
     exception_text,
@@ -440,7 +448,18 @@ def of_status(status: Status, now: datetime) -> Page:
             [
                 row
                 for row in status.rows
-                if not (row.drift or row.unreadable) and row.state != "deleted"
+                if not (row.drift or row.unreadable) and row.state in PENDING_DELETION
+            ],
+        ),
+        (
+            "Restored",
+            "No longer pending deletion: cancelled, or never scheduled.",
+            "plain",
+            [
+                row
+                for row in status.rows
+                if not (row.drift or row.unreadable)
+                and row.state not in {*PENDING_DELETION, "deleted"}
             ],
         ),
         (
@@ -488,7 +507,10 @@ def of_status(status: Status, now: datetime) -> Page:
             )
             for heading, about, tone, rows in kinds
         ),
-        tables=tuple(_accounts(status.rows)),
+        tables=(
+            *_accounts(status.rows),
+            *((audit_table(status.audit[:MOST_KEYS]),) if status.audit else ()),
+        ),
         notes=(*status.problems, *status.warnings, *status.notes),
         limits=LIMITS,
     )

@@ -36,7 +36,20 @@ _WHOLE: Final = _RIGHT | {
     *("waiting period", "first deletion date"),
 }
 _SENTENCES: Final = ("why", "drift", "message")
-_NAMED: Final = frozenset({"days left", "deletion date", "use", "waiting period", "owner", "lead"})
+_NAMED: Final = frozenset(
+    {
+        *("days left", "deletion date", "use", "waiting period", "owner", "lead", "plan", "ticket"),
+        *(
+            "exceptions",
+            "approved by",
+            "caller",
+            "requested",
+            "request",
+            "cancelled",
+            "cancelled by",
+        ),
+    }
+)
 """Columns whose values mean nothing without their name."""
 
 

@@ -21,6 +21,7 @@ from .view import (
     Section,
     Sum,
     Table,
+    audit_table,
     code_tables,
     count_keys,
     exception_text,
@@ -256,9 +257,16 @@ def of_status(status: Status) -> Report:
     ]
     if len(rows) < len(status.rows):
         lines.append(f"{len(status.rows) - len(rows)} more keys: --format json lists all.")
-    return Report(
-        (table,) if rows else (), (*lines, *status.problems, *status.warnings, *status.notes)
-    )
+    if status.cancelled and not status.audit:
+        lines.append(
+            f"Cancelled: {count_keys(status.cancelled)}; keysweep status --all lists them."
+        )
+    tables = [table] if rows else []
+    if status.audit:
+        tables.append(audit_table(status.audit[:READABLE_ROWS]))
+    if len(status.audit) > READABLE_ROWS:
+        lines.append("More deletions: --format csv lists all.")
+    return Report(tuple(tables), (*lines, *status.problems, *status.warnings, *status.notes))
 
 
 def of_guard(rows: Iterable[GuardRow], history: History) -> Report:

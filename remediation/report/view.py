@@ -30,6 +30,7 @@ from .evidence_words import Lines, in_words
 from .gap_rows import GapRow, gap_rows
 
 if TYPE_CHECKING:  # they import AWS's libraries
+    from ..audit import AuditRow
     from ..guard import GuardRow
     from ..journal import KeyRecord
     from ..status import StatusRow
@@ -165,6 +166,35 @@ def status_row(row: StatusRow) -> KeyRow:
         deletion_date=row.deletion_date,
         days_left=row.days_left,
         why=(("drift", row.drift),) if row.drift else unread,
+    )
+
+
+AUDIT: Final = (
+    *IDENTITY,
+    *("state", "plan", "exceptions", "ticket", "approved by", "caller", "requested"),
+    *("deletion date", "request", "cancelled", "cancelled by"),
+)
+
+
+def audit_table(rows: Iterable[AuditRow]) -> Table:
+    """Every deletion in the journals."""
+    return Table("Deletions in the journals", AUDIT, tuple(map(_audit_cells, rows)))
+
+
+def _audit_cells(row: AuditRow) -> tuple[str, ...]:
+    def day(time: datetime | None) -> str:
+        return "" if time is None else f"{time:%Y-%m-%d}"
+
+    arn = row.key_arn
+    exceptions = (
+        f"{exception_text(one)}: {one.reason} ({one.approved_by}, until {one.until})"
+        for one in row.exceptions
+    )
+    return (
+        *(arn.key_id, row.alias, arn.account_id, arn.region, row.owner or UNKNOWN),
+        *(row.final_state, row.plan_digest or "", "; ".join(exceptions)),
+        *(row.ticket or "", row.approved_by or "", row.caller or "", day(row.requested_at)),
+        *(day(row.deletion_date), row.outcome, day(row.cancelled_at), row.cancelled_by or ""),
     )
 
 

@@ -21,7 +21,7 @@ from typing import Any, Final
 from pydantic import TypeAdapter
 from pydantic.dataclasses import is_pydantic_dataclass
 
-from keysweep.remediation import guard, lifecycle, models, plan, plan_diff, policy, status
+from keysweep.remediation import audit, guard, lifecycle, models, plan, plan_diff, policy, status
 from keysweep.remediation.doctor import findings
 from keysweep.remediation.journal import lines
 from keysweep.remediation.models import KeyArn, Model
@@ -157,7 +157,18 @@ def _meanings() -> dict[tuple[str, str], str]:
     parts = (
         import_module(f"{models.__name__}.{part.name}") for part in iter_modules(models.__path__)
     )
-    for module in (*parts, policy, plan, lines, lifecycle, plan_diff, status, guard, findings):
+    for module in (
+        *parts,
+        policy,
+        plan,
+        lines,
+        lifecycle,
+        plan_diff,
+        status,
+        audit,
+        guard,
+        findings,
+    ):
         found |= _of_module(module)
     return found
 

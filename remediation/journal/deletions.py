@@ -1,0 +1,66 @@
+"""Every deletion that journals record, also those that were cancelled, for audits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from ..models import AppliedException, KeyArn, Outcome
+from .lines import IntentLine, OutcomeLine, RunLine
+from .reader import lines
+
+_SCHEDULE: Final = "ScheduleKeyDeletion"
+_CANCEL: Final = "CancelKeyDeletion"
+
+
+@dataclass(slots=True)
+class Deletion:
+    """One request to delete a key, and what became of it."""
+
+    intent: IntentLine
+    run: RunLine | None
+    """Its run; None: its first line is missing."""
+    outcome: OutcomeLine | None = None
+    """None: interrupted."""
+    cancelled: OutcomeLine | None = None
+    cancelled_in: RunLine | None = None
+    """The run of the cancellation."""
+
+    @property
+    def exceptions(self) -> tuple[AppliedException, ...]:
+        """The exceptions on which the key rested."""
+        known = () if self.run is None else self.run.exceptions or ()
+        named = self.intent.exceptions or ()
+        return tuple(known[one] for one in named if 0 <= one < len(known))
+
+    @property
+    def stands(self) -> bool:
+        """Whether it may be pending, as far as the journals show."""
+        begun = self.outcome is None or self.outcome.outcome is Outcome.SCHEDULED
+        return begun and self.cancelled is None
+
+
+def deletions(paths: Iterable[Path]) -> tuple[Deletion, ...]:
+    """The deletions of all keys, oldest first. Raises BadInput as `read` does."""
+    runs: dict[str, RunLine] = {}
+    found: dict[str, Deletion] = {}
+    of_key: dict[KeyArn, list[Deletion]] = {}
+    for line in lines(paths):
+        if isinstance(line, RunLine):
+            runs[line.run] = line
+        elif isinstance(line, IntentLine) and line.operation == _SCHEDULE:
+            found[line.id] = Deletion(line, runs.get(line.run))
+            of_key.setdefault(line.key_arn, []).append(found[line.id])
+        elif isinstance(line, OutcomeLine) and line.id in found:
+            found[line.id].outcome = line
+        elif isinstance(line, OutcomeLine) and _cancels(line):
+            for one in of_key.get(line.key_arn, ()):
+                if one.stands:
+                    one.cancelled, one.cancelled_in = line, runs.get(line.run)
+    return tuple(found.values())
+
+
+def _cancels(line: OutcomeLine) -> bool:
+    return line.operation == _CANCEL and line.outcome is Outcome.CANCELLED
