@@ -15,7 +15,7 @@ from ..files import write_private
 from ..interrupt import at_once
 from . import DONE, INCOMPLETE
 from .console import progress, say
-from .options import access_options, command, journal_option
+from .options import access_options, command, format_option, journal_option
 
 
 @command()
@@ -33,14 +33,7 @@ from .options import access_options, command, journal_option
     metavar="FILE",
     help="File to write.  [default: standard output]",
 )
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(("yaml", "json")),
-    default="yaml",
-    show_default=True,
-    help="Output format; Prowler reads both.",
-)
+@format_option("yaml", "json", about="Output format; Prowler reads both.")
 @access_options
 def mutelist(
     journals: tuple[Path, ...], existing: Path | None, out: Path | None, form: str, access: Access

@@ -202,14 +202,30 @@ owner_option = click.option(
 )
 
 
-def format_option(*names: str) -> Callable[[Decorated], Decorated]:
+class FormatOption(click.Option):
+    """`--format`. Its variable is for all commands: one without that format keeps its default."""
+
+    def resolve_envvar_value(self, ctx: click.Context) -> str | None:
+        """The variable's value, unless only other commands have this format."""
+        value = super().resolve_envvar_value(ctx)
+        offered = isinstance(self.type, click.Choice) and value in self.type.choices
+        return value if offered or value not in {*ALL_FORMATS, "yaml"} else None
+
+
+def format_option(
+    *names: str, about: str = "Output format; with json, standard output holds nothing else."
+) -> Callable[[Decorated], Decorated]:
+    """`--format` with these formats; the first is the default."""
     return click.option(
         "--format",
         "form",
+        cls=FormatOption,
         type=click.Choice(names),
-        default="table",
+        default=names[0],
         show_default=True,
-        help="Output format; with json, standard output holds nothing else.",
+        envvar=_variable("--format"),
+        show_envvar=True,
+        help=about,
     )
 
 

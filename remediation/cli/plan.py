@@ -18,7 +18,12 @@ from ..aws import Access, Accounts, ClientSettings
 from ..errors import KeysweepError
 from ..escape import printable
 from ..files import demand_writable, write_private
-from ..findings import read_results, results_of_keys
+from ..findings import (
+    expected_accounts,
+    missing_accounts,
+    read_results,
+    results_of_keys,
+)
 from ..findings.s3 import S3Results
 from ..iac import read_code
 from ..interrupt import at_once
@@ -45,6 +50,7 @@ from .options import (
 from .setup import load_policy, new_collector
 
 DEFAULT_OUT: Final = "plan.json"
+STDOUT: Final = Path("-")
 
 
 class PlanCommand(Command):
@@ -58,7 +64,7 @@ class PlanCommand(Command):
             raise
         except (click.UsageError, KeysweepError):
             if not ctx.resilient_parsing:
-                planfile.set_aside(out)
+                _set_aside(out)
             raise
 
 
@@ -95,7 +101,15 @@ def _out_of(arguments: Sequence[str]) -> Path:
     show_default=True,
     metavar="FILE",
     help="Where to write the plan. A former plan is moved to FILE.previous, and stays there if the "
-    "run fails.",
+    "run fails. -: standard output, instead of the report.",
+)
+@click.option(
+    "--expect-accounts",
+    "expected",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Account IDs, one a line, that RESULTS must have records of; missing ones are named, with "
+    "exit code 1.",
 )
 @click.option(
     "--pending-window-days",
@@ -155,6 +169,7 @@ def plan(
     journals: tuple[Path, ...],
     policy_path: Path | None,
     out: Path,
+    expected: Path | None,
     pending_window_days: int | None,
     max_keys: int | None,
     states: tuple[str, ...],
@@ -175,9 +190,12 @@ def plan(
 
     Example: keysweep plan output/ --out plan.json
     """
-    former = planfile.set_aside(out)
+    former = _set_aside(out)
     if bool(results) == bool(keys):
         raise click.UsageError("give either RESULTS or --key, for example: keysweep plan output/")
+    if keys and expected is not None:
+        raise click.UsageError("--expect-accounts needs RESULTS")
+    awaited = frozenset() if expected is None else expected_accounts(expected)
     with usage_errors():
         named = results_of_keys(keys) if keys else None
     if since_path == out and former is not None:
@@ -200,11 +218,26 @@ def plan(
             cloudtrail_lake=cloudtrail_lake,
             since=since,
         )
-    planfile.save(made, out)
+    if out != STDOUT:
+        planfile.save(made, out)
     if former is not None:
         former.unlink(missing_ok=True)
     if html_path is not None:
         write_private(html_path, html(page.of_plan(made)))
+    _print(made, out, "json" if out == STDOUT else form, access)
+    missing = missing_accounts(awaited, found.findings)
+    if missing:
+        say(f"The results have no key of these expected accounts: {', '.join(missing)}.")
+    unattended = _say_unattended(history, made, accounts)
+    left = (made.unusable, made.unread_accounts, missing, unattended)
+    return INCOMPLETE if any(left) else DONE
+
+
+def _set_aside(out: Path) -> Path | None:
+    return None if out == STDOUT else planfile.set_aside(out)
+
+
+def _print(made: Plan, out: Path, form: str, access: Access) -> None:
     if form in {"json", "csv"}:
         for sentence in made.unread_accounts:
             say(sentence)
@@ -214,12 +247,10 @@ def plan(
         print_parts(csv_rows.of_plan(made))
     else:
         print_report(tables.of_plan(made), form)
-        if form == "table":
-            click.echo(
-                printable(f"Plan written to {out}. Review it, then run: {_to_apply(out, access)}")
-            )
-    unattended = _say_unattended(history, made, accounts)
-    return INCOMPLETE if made.unusable or made.unread_accounts or unattended else DONE
+    if form == "table":
+        click.echo(
+            printable(f"Plan written to {out}. Review it, then run: {_to_apply(out, access)}")
+        )
 
 
 def _history(journals: tuple[Path, ...]) -> History:

@@ -8,6 +8,7 @@ for action.
 
 from __future__ import annotations
 
+from .accounts import expected_accounts, missing_accounts
 from .named import named_keys, results_of_keys
 from .read import STDIN, Results, read_results
 from .selection import candidates, is_cancel_candidate, is_plan_candidate, newest_by_key
@@ -16,8 +17,10 @@ __all__ = [
     "STDIN",
     "Results",
     "candidates",
+    "expected_accounts",
     "is_cancel_candidate",
     "is_plan_candidate",
+    "missing_accounts",
     "named_keys",
     "newest_by_key",
     "read_results",

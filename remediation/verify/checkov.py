@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import tempfile
 from pathlib import Path
@@ -88,11 +89,24 @@ def _fired(done: Run) -> tuple[str, set[str]]:
 
 def _fix(checks: Path, config: Path | None) -> str:
     if config:
+        for name in _named_folders(config.read_text(encoding="utf-8", errors="replace")):
+            if not Path(name).exists():
+                link = shlex.join(["ln", "-sfn", str(checks), name])
+                return f"{name}, which {config} names, is not there. Run: {link}"
         return f"{config} must name this folder under external-checks-dir: {checks}"
     return (
         "Checkov 3.3.30 can load the folder. See its output above, and check that "
         f"{checks} is complete"
     )
+
+
+def _named_folders(config: str) -> list[str]:
+    """The folders under external-checks-dir; a YAML list of plain names, in either style."""
+    lists = re.findall(
+        r"^external-checks-dir:[ \t]*(\[[^\]]*\]|(?:#.*)?(?:\n[ \t]*-.*)+)", config, re.MULTILINE
+    )
+    plain = re.compile(r"""(?:^[ \t]*-[ \t]+|[\[,]\s*)["']?([^"'\s,\[\]#]+)""", re.MULTILINE)
+    return [name for one in lists for name in plain.findall(one)]
 
 
 def _command(checks: Path, config: Path | None) -> str:

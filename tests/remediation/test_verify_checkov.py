@@ -110,3 +110,33 @@ def test_a_checkov_without_a_report_proves_nothing(
     assert code == 1
     assert f"did not run {BOTH}" in result["details"][0]
     assert "    | Sorry" in result["details"][0]
+
+
+@pytest.mark.parametrize(
+    "folders",
+    [
+        "external-checks-dir:\n  - .keysweep\ncheck:\n  - CKV_KEYSWEEP_001\n",
+        "external-checks-dir: ['.keysweep', other]\n",
+        'check: [x]\nexternal-checks-dir: # ours\n- other\n- ".keysweep"\n',
+    ],
+)
+def test_a_link_that_is_missing_or_leads_nowhere_comes_with_its_command(
+    folders: str,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "other").mkdir()
+    (tmp_path / "c.yaml").write_text(folders, encoding="utf-8")
+    checkov = made(tmp_path / "checkov", [])
+    link = f"ln -sfn {paths.folder('checkov')} .keysweep"
+    for target in (None, "nowhere"):
+        if target is not None:
+            (tmp_path / ".keysweep").symlink_to(target)
+        _, result = ask(capsys, checkov, "--config-file", "c.yaml")
+        assert result["fix"].endswith(link)
+    (tmp_path / ".keysweep").unlink()
+    (tmp_path / ".keysweep").mkdir()
+    _, result = ask(capsys, checkov, "--config-file", "c.yaml")
+    assert "ln -sfn" not in result["fix"]

@@ -58,7 +58,13 @@ def commands_page() -> str:
         "nothing was done |\n"
         "| 3 | refused: the plan has expired, schedules more than `max_keys` keys or has another "
         "digest, you answered no, or another run uses the journal or plan. AWS was not changed "
-        "|\n"
+        "|\n\n"
+        "An option beats its environment variable, and the variable beats the default. Options for "
+        "access and logging, and `--format`, have variables, named in the tables. "
+        "`KEYSWEEP_FORMAT` is for all commands: one without that format keeps its default. A "
+        "variable for a repeatable option takes several values, separated by spaces. Credentials "
+        "and the default Region come from the variables and files of AWS (`AWS_PROFILE`, "
+        "`AWS_REGION`).\n"
     )
     for name in keysweep.list_commands(top):
         listed = present(keysweep.get_command(top, name), name)

@@ -67,7 +67,8 @@ def _most_expensive(rule: Rule) -> Cost:
 
 
 _ABOUT: Final = {
-    "plan": "Everything that `keysweep plan` reads, except the resources that name a key.",
+    "plan": "Everything that `keysweep plan` reads, except the resources that name a key. Also for "
+    "`status` and `mutelist`, which need no more than `DescribeKey`.",
     "references": "The resources that name a key (rule `in-use`), split because one "
     "policy would be too large. Attach all of them for `plan` and `apply`. What you leave out is a "
     "coverage gap, which holds every key until the decision policy has an exception.",
@@ -82,7 +83,7 @@ _ABOUT: Final = {
     "watches the keys. The policy denies scheduling keys with the protected tag.",
     "guard": "For `keysweep guard`, together with the documents for references. `ListKeys` is for "
     "`--all`. `TagResource`, limited to the protected tag, is for `--keep`.",
-    "cancel": "For `keysweep cancel`, `status` and `mutelist`. `EnableKey` is for `--enable`. "
+    "cancel": "For `keysweep cancel`. `EnableKey` is for `--enable`. "
     "`TagResource`, limited to the protected tag, is for `--keep`.",
     "organization-guardrail": "A service control policy for the whole organization, with or "
     f"without Keysweep. It denies every principal a waiting period below {MAX_WINDOW_DAYS} days, "
