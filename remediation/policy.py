@@ -25,7 +25,15 @@ from pydantic import (
 
 from .errors import BadInput
 from .key_globs import OF_KEYS_ALONE, can_match_alias, can_match_key
-from .models import CoverageGap, Evidence, KeyArn, Model, can_be_decided, is_of_closed_region
+from .models import (
+    AccountRegion,
+    CoverageGap,
+    Evidence,
+    KeyArn,
+    Model,
+    can_be_decided,
+    is_of_closed_region,
+)
 
 ALL: Final = "all"
 """Matches every key, account or Region."""
@@ -282,11 +290,11 @@ class CoverageException(_CoverageDecision):
     answer: Answer
     """The answer. Any other answer holds the keys."""
 
-    def covers(self, account_id: str, gap: CoverageGap, now: datetime) -> bool:
-        """Whether this exception lifts the coverage gap today."""
+    def covers(self, keys: AccountRegion, gap: CoverageGap, now: datetime) -> bool:
+        """Whether this exception lifts the coverage gap of these keys today."""
         return (
             can_be_decided(gap)
-            and self._in_scope(account_id, gap.region, now)
+            and self._in_scope(keys.account_id, gap.region, now)
             and (self.service, self.operation) == (gap.service, gap.operation)
             and (self.answer.code, self.answer.message) == (gap.code, gap.message)
         )
@@ -299,9 +307,16 @@ class ClosedRegions(_CoverageDecision):
     service control policy denies the call.
     """
 
-    def covers(self, account_id: str, gap: CoverageGap, now: datetime) -> bool:
-        """Whether this exception lifts the coverage gap today."""
-        return is_of_closed_region(gap) and self._in_scope(account_id, gap.region, now)
+    def covers(self, keys: AccountRegion, gap: CoverageGap, now: datetime) -> bool:
+        """Whether this exception lifts the coverage gap of these keys today.
+
+        A Region that has keys itself is not closed: its gaps hold them.
+        """
+        return (
+            is_of_closed_region(gap)
+            and gap.region != keys.region
+            and self._in_scope(keys.account_id, gap.region, now)
+        )
 
 
 class AccountScope(_Written):
@@ -472,12 +487,10 @@ class Policy(_Written):
                 yield glob
 
     def coverage_exception_for(
-        self, account_id: str, gap: CoverageGap, now: datetime
+        self, keys: AccountRegion, gap: CoverageGap, now: datetime
     ) -> CoverageException | ClosedRegions | None:
-        """The exception that lifts a coverage gap of this account today, if there is one."""
-        return next(
-            (one for one in self.coverage_decisions if one.covers(account_id, gap, now)), None
-        )
+        """The exception that lifts a coverage gap of these keys today, if there is one."""
+        return next((one for one in self.coverage_decisions if one.covers(keys, gap, now)), None)
 
     @property
     def coverage_decisions(self) -> tuple[CoverageException | ClosedRegions, ...]:

@@ -92,6 +92,9 @@ class AccountRegionRows(Model):
     """Region."""
     rows: tuple[Row, ...]
     """Answers, sorted by service, operation and code."""
+    has_keys: bool = False
+    """Whether it was examined itself, and not only because keys of other Regions may be named in
+    it. Such a Region is not closed."""
     untried: tuple[str, ...] = ()
     """Calls that could not be tried, as `service:Operation`: there was no item, or no key."""
 
@@ -176,10 +179,10 @@ class Examination(Model):
 
 
 def row_of(
-    gap: CoverageGap, account_id: str, policy: Policy, now: datetime, *, follow_up: bool
+    gap: CoverageGap, keys: AccountRegion, policy: Policy, now: datetime, *, follow_up: bool
 ) -> Row:
-    """The row of a coverage gap."""
-    exception = policy.coverage_exception_for(account_id, gap, now)
+    """The row of a coverage gap, for keys of that account-Region."""
+    exception = policy.coverage_exception_for(keys, gap, now)
     return Row(
         service=gap.service,
         operation=gap.operation,
@@ -219,7 +222,7 @@ def examination(
         for row in one.rows
         if row.decided_until is None
     ]
-    closed = _closed(undecided)
+    closed = _closed(undecided) - {(one.account_id, one.region) for one in rows if one.has_keys}
     return Examination(
         account_regions=rows,
         coverage_exceptions=tuple(_proposals(undecided, closed)),

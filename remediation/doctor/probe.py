@@ -6,7 +6,7 @@ These are each first call, and each follow-up call for the first item of the ans
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
@@ -48,13 +48,17 @@ class Probe:
         once = {where.account_id: where for where in sorted(keys, reverse=True)}
         with ThreadPoolExecutor(SCANS) as threads:
             found = threads.map(
-                lambda where: self._one(where, keys[where], account=where in once.values()),
+                lambda where: self._one(where, keys, account=where in once.values()),
                 sorted(keys),
             )
-            return _merged(rows for some in found for rows in some)
+            return _merged((rows for some in found for rows in some), keys)
 
     def _one(
-        self, where: AccountRegion, key: KeyArn | None, *, account: bool
+        self,
+        where: AccountRegion,
+        keys: Mapping[AccountRegion, KeyArn | None],
+        *,
+        account: bool,
     ) -> list[AccountRegionRows]:
         try:
             connection = self.collector.accounts.connect(where)
@@ -62,13 +66,15 @@ class Probe:
             self.done(where)
             return [AccountRegionRows.of(where, (_no_access(error),))]
         references = reference_list()
-        key_rows, key_untried = self._about_a_key(connection, key)
+        key_rows, key_untried = self._about_a_key(connection, keys[where])
         indexes = [scan_region(connection, references, sample=True)]
         if account:
             indexes.append(scan_account(connection, references, sample=True))
         parts = [AccountRegionRows.of(where, key_rows, key_untried)]
         parts += (
-            part for index in indexes for part in self._of_index(connection, index, references)
+            part
+            for index in indexes
+            for part in self._of_index(connection, index, references, keys)
         )
         self.done(where)
         return parts
@@ -126,15 +132,20 @@ class Probe:
     # --- references -------------------------------------------------------------------------------
 
     def _of_index(
-        self, connection: Connection, index: Index, references: ReferenceList
+        self,
+        connection: Connection,
+        index: Index,
+        references: ReferenceList,
+        keys: Collection[AccountRegion],
     ) -> Iterator[AccountRegionRows]:
         now = connection.clock.now()
         first_calls = {(entry.service, entry.operation) for entry in references.entries}
         prefixes = {entry.service: entry.iam or entry.service for entry in references.entries}
         for gap in index.gaps:
+            where = AccountRegion(connection.partition, connection.account_id, gap.region)
             row = row_of(
                 gap,
-                connection.account_id,
+                where if where in keys else connection.account_region,
                 self.policy,
                 now,
                 follow_up=(gap.service, gap.operation) not in first_calls,
@@ -142,7 +153,6 @@ class Probe:
             if row.decided_until is None and is_decidable(row):
                 prefix = prefixes.get(gap.service, gap.service)
                 row = row.model_copy(update={"hint": hint(connection, gap.region, prefix)})
-            where = AccountRegion(connection.partition, connection.account_id, gap.region)
             yield AccountRegionRows.of(where, (row,))
         yield AccountRegionRows.of(connection.account_region, (), sorted(index.untried))
 
@@ -186,10 +196,13 @@ def _sentence(clause: str) -> str:
     return clause[:1].upper() + clause[1:]
 
 
-def _merged(parts: Iterable[AccountRegionRows]) -> list[AccountRegionRows]:
+def _merged(
+    parts: Iterable[AccountRegionRows], keys: Iterable[AccountRegion]
+) -> list[AccountRegionRows]:
     """One for each account-Region, without repeated rows."""
     rows: dict[tuple[str, str], dict[Row, None]] = defaultdict(dict)
     untried: dict[tuple[str, str], set[str]] = defaultdict(set)
+    with_keys = {(where.account_id, where.region) for where in keys}
     for part in parts:
         where = part.account_id, part.region
         rows[where].update(dict.fromkeys(part.rows))
@@ -199,6 +212,7 @@ def _merged(parts: Iterable[AccountRegionRows]) -> list[AccountRegionRows]:
             account_id=account_id,
             region=region,
             rows=tuple(sorted(found, key=lambda row: (row.service, row.operation, row.code))),
+            has_keys=(account_id, region) in with_keys,
             untried=tuple(sorted(untried[account_id, region])),
         )
         for (account_id, region), found in sorted(rows.items())

@@ -25,7 +25,7 @@ def _check(
     open_gaps: list[CoverageGap] = []
     lifted: list[AppliedException] = []
     for gap in references.gaps:
-        exception = policy.coverage_exception_for(evidence.key_arn.account_id, gap, now)
+        exception = policy.coverage_exception_for(evidence.key_arn.account_region, gap, now)
         if exception is None:
             open_gaps.append(gap)
         else:

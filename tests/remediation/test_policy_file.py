@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -287,6 +288,8 @@ DECISION = {
     "until": "2026-06-01",
 }
 LAST = datetime(2026, 6, 1, 23, 59, tzinfo=UTC)
+KEYS = replace(KEY.account_region, region="eu-central-1")
+OTHER_ACCOUNT = replace(KEYS, account_id="444455556666")
 DENIED = {
     "answer_class": "organization",
     "every_region": True,
@@ -297,7 +300,8 @@ DENIED = {
 def test_a_coverage_exception_lifts_one_answer_of_one_call() -> None:
     def lifts(gap: CoverageGap = GAP, account: str = KEY.account_id, **other: object) -> bool:
         policy = Policy.model_validate({"coverage_exceptions": [{**DECISION, **other}]})
-        return policy.coverage_exception_for(account, gap, LAST) is not None
+        keys = replace(KEYS, account_id=account)
+        return policy.coverage_exception_for(keys, gap, LAST) is not None
 
     assert lifts()
     assert lifts(accounts="all", regions="all")
@@ -312,7 +316,7 @@ def test_a_coverage_exception_lifts_one_answer_of_one_call() -> None:
         assert not lifts(GAP.model_copy(update={part: value})), part
     policy = Policy.model_validate({"coverage_exceptions": [DECISION]})
     tomorrow = LAST + timedelta(minutes=1)
-    assert policy.coverage_exception_for(KEY.account_id, GAP, tomorrow) is None
+    assert policy.coverage_exception_for(KEYS, GAP, tomorrow) is None
 
 
 @pytest.mark.parametrize("part", [{"operation": LISTS_REGIONS}, {"message": MANY_MESSAGES}])
@@ -324,7 +328,7 @@ def test_no_exception_lifts_what_was_not_asked_or_is_many_answers(part: dict[str
         "answer": {"code": gap.code, "message": gap.message},
     }
     policy = Policy.model_validate({"coverage_exceptions": [decision]})
-    assert policy.coverage_exception_for(KEY.account_id, gap, LAST) is None
+    assert policy.coverage_exception_for(KEYS, gap, LAST) is None
 
 
 def test_a_policy_decides_nothing_about_the_list_of_regions(write) -> None:
@@ -337,7 +341,7 @@ def test_a_closed_region_lifts_denials_of_the_organization_where_every_region_is
     denied = GAP.model_copy(update=DENIED)
     decision = {name: DECISION[name] for name in CLOSED}
     policy = Policy.model_validate({"closed_regions": [decision]})
-    assert policy.coverage_exception_for(KEY.account_id, denied, LAST) == policy.closed_regions[0]
+    assert policy.coverage_exception_for(KEYS, denied, LAST) == policy.closed_regions[0]
     for part, value in (
         ("region", "us-west-2"),
         ("every_region", False),
@@ -346,10 +350,12 @@ def test_a_closed_region_lifts_denials_of_the_organization_where_every_region_is
         *(("answer_class", one) for one in get_args(AnswerClass) if one != "organization"),
     ):
         other = denied.model_copy(update={part: value})
-        assert policy.coverage_exception_for(KEY.account_id, other, LAST) is None, value
-    assert policy.coverage_exception_for("444455556666", denied, LAST) is None
+        assert policy.coverage_exception_for(KEYS, other, LAST) is None, value
+    assert policy.coverage_exception_for(OTHER_ACCOUNT, denied, LAST) is None
+    in_it = replace(KEYS, region=denied.region)
+    assert policy.coverage_exception_for(in_it, denied, LAST) is None
     tomorrow = LAST + timedelta(minutes=1)
-    assert policy.coverage_exception_for(KEY.account_id, denied, tomorrow) is None
+    assert policy.coverage_exception_for(KEYS, denied, tomorrow) is None
 
 
 @pytest.mark.parametrize("until", ["2026-12-31T00:00:00Z", "1798675200", "yes", "2026-13-01"])

@@ -198,18 +198,19 @@ def test_a_closed_region_is_shown_and_holds_nothing() -> None:
             update={
                 "answer_class": "organization",
                 "every_region": True,
+                "region": "sa-east-1",
                 "message": "explicit deny in a service control policy",
             }
         )
         for gap in GAPS
     )
-    closed = {"accounts": "all", "regions": ["eu-west-1"], "reason": "closed", "approved_by": "it"}
+    closed = {"accounts": "all", "regions": ["sa-east-1"], "reason": "closed", "approved_by": "it"}
     evaluation = evaluated(
         changed(references=References(gaps=gaps)),
         policy(closed_regions=[{**closed, "until": "2026-12-01"}]),
     )
     assert evaluation.holds == ()
-    assert [(one.region, one.service) for one in evaluation.exceptions] == [("eu-west-1", None)]
+    assert [(one.region, one.service) for one in evaluation.exceptions] == [("sa-east-1", None)]
 
 
 def test_one_accepted_gap_of_two_is_not_enough() -> None:
