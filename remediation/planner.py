@@ -30,7 +30,7 @@ from .models import (
     Unreadable,
     VerdictKind,
 )
-from .plan import Plan, PlanItems, Summing
+from .plan import LIMITS, Plan, PlanItems, Summing
 from .plan_diff import compare
 from .planfile import digest_of
 from .policy import Policy
@@ -88,6 +88,9 @@ def build(
     of evidence, also of keys on hold. `cloudtrail_lake` records the event data store that the
     collector's sources query. `since` is an earlier plan to compare with.
     """
+    from .evidence.references.checked import checked_with, newer  # import botocore
+    from .evidence.references.entries import reference_list
+
     clock = collector.accounts.clock
     started = clock.elapsed()
     traced = code.map_findings(results.findings, collector.accounts)
@@ -137,7 +140,13 @@ def build(
         policy=policy,
         sources=results.sources,
         unread_accounts=unread.sentences,
-        warnings=(*selected.notes, *results.warnings, *code.warnings),
+        warnings=(
+            *selected.notes,
+            *results.warnings,
+            *code.warnings,
+            *filter(None, [newer(reference_list())]),
+        ),
+        limits=(*LIMITS, checked_with(reference_list())),
         unusable=results.unusable,
         summary=summary.done(),
         cloudtrail_lake=cloudtrail_lake,

@@ -87,7 +87,18 @@ def attempt_libraries(age: str) -> Tried:
         return Tried("", [f"cannot be installed: {_last_line(made.stderr or made.stdout)}"])
     programs = REPOSITORY / ".tox" / environment / "bin"
     listed = _run(programs / "python", "-P", "-c", _VERSIONS)
-    return Tried(listed.stdout.strip(), failed_tests(LIBRARY_TESTS, programs))
+    broke = failed_tests(LIBRARY_TESTS, programs) + new_members(programs)
+    return Tried(listed.stdout.strip(), broke)
+
+
+def new_members(programs: Path) -> list[str]:
+    """Name the members of AWS's answers that name a key and are new in the installed botocore."""
+    folder = str(REPOSITORY / "docs/generate")
+    done = _run(programs / "python", "-P", "-m", "ledger", PYTHONPATH=folder)
+    members = done.stdout.splitlines()
+    if done.returncode not in {0, 1} or (done.returncode and not members):
+        return [f"the ledger cannot be run: {_last_line(done.stdout + done.stderr)}"]
+    return [f"neither read nor left out: {member}" for member in members]
 
 
 _VERSIONS = """

@@ -14,6 +14,8 @@ from ..doctor import decisions
 from ..doctor.findings import Examination, examination
 from ..doctor.probe import Probe
 from ..errors import BadInput
+from ..evidence.references.checked import checked_with, newer
+from ..evidence.references.entries import reference_list
 from ..files import ascii_json, demand_writable
 from ..findings import candidates, is_plan_candidate, read_results
 from ..findings.s3 import S3Results
@@ -69,10 +71,13 @@ def doctor(
     with at_once(), progress("trying calls", len(keys)) as step:
         probe = Probe(new_collector(accounts), policy, done=lambda _: step(None))
         found = examination(probe.run(keys), policy, accounts.clock.now())
+    if warning := newer(reference_list()):
+        say(warning)
     if form == "json":
         click.echo(ascii_json(found.model_dump_json(indent=2)))
     else:
         print_report(of_examination(found), form)
+        click.echo(checked_with(reference_list()))
         _print_blocks(found)
     if policy_out is not None and policy_path is not None:
         number = decisions.extend(policy_path, policy_out, found)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,6 +28,18 @@ def whole() -> Ledger:
 def test_every_member_that_names_a_key_is_read_or_left_out(whole: Ledger) -> None:
     """On failure: add an entry for each, or a line to docs/generate/ledger/left_out.yaml."""
     assert [str(member) for member in whole.missing()] == []
+
+
+def test_the_list_names_the_botocore_that_it_was_compared_with(whole: Ledger) -> None:
+    """On failure: once all is read or left out, set both to the version that is installed."""
+    assert reference_list().checked_with == f"botocore {whole.left_out.botocore}"
+    assert whole.left_out.botocore == required()
+
+
+def required() -> str:
+    """The botocore that every change is tested with."""
+    pinned = (Path(__file__).parents[1] / "requirements-command.txt").read_text(encoding="utf-8")
+    return re.findall(r"(?m)^botocore==(\S+)$", pinned)[0]
 
 
 def test_nothing_is_left_out_that_is_read_or_does_not_exist(whole: Ledger) -> None:

@@ -204,6 +204,8 @@ class ReferenceList(Part):
     """The whole list."""
 
     version: Annotated[int, Field(strict=True, ge=1, le=1)]
+    checked_with: Annotated[str, Field(pattern=r"^botocore \d+\.\d+\.\d+$")] = "botocore 0.0.0"
+    """The botocore whose service models were last compared with the list."""
     signs: tuple[Sign, ...] = ()
     """Answers which mean that a service is absent from the Region, if the evidence is complete."""
     listed_as: dict[str, str] = Field(default={})
