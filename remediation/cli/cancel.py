@@ -149,7 +149,7 @@ def cancel(
     done = identified(done, {} if made is None else made.by_key, history.keys)
     code = max(print_results(form, done), INCOMPLETE if unusable else DONE)
     if not enable:
-        say_what_still_fails(done, written)
+        say_what_still_fails(done, written, access)
     return exit_code_at_end(stop, written, code)
 
 

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from .. import cancel as cancel_stage
-from ..aws import Accounts
+from ..aws import Access, Accounts
 from ..cancel import Batch
 from ..interrupt import orderly
 from ..journal import DEFAULT_PATH, History, Journal
@@ -17,17 +17,28 @@ from ..runner import Stop
 from .console import command_line, progress, say
 
 
-def say_what_still_fails(results: Iterable[KeyResult], journals: Sequence[Journal]) -> None:
-    """Say that the keys are still Disabled, and how to enable one."""
+def say_what_still_fails(
+    results: Iterable[KeyResult], journals: Sequence[Journal], access: Access | None = None
+) -> None:
+    """Say that the keys are still Disabled, and how to enable one.
+
+    `access` is that of a role that may enable keys.
+    """
     disabled = [one.key_arn for one in results if one.outcome is Outcome.CANCELLED]
     if not disabled:
         return
     named = str(disabled[0]) if len(disabled) == 1 else "ARN"
     paths = [str(journal.path) for journal in journals if journal.path != DEFAULT_PATH]
     journal = ("--journal", paths[0] if len(journals) == 1 else "FILE") if paths else ()
+    options = {
+        "--profile": access.profile if access else None,
+        "--role-name": access.role_name if access else None,
+        "--external-id": access.external_id if access else None,
+    }
+    given = [part for name, value in options.items() if value for part in (name, value)]
     say(
         f"Disabled: applications still fail ({count_keys(len(disabled))}). Fix: for a key in use, "
-        f"run: {command_line('cancel', '--key', named, *journal, '--enable')}"
+        f"run: {command_line('cancel', '--key', named, *journal, *given, '--enable')}"
     )
 
 

@@ -138,8 +138,9 @@ def test_cancel_ends_with_the_command_that_enables_what_still_fails(
     journal: str, planned: Path, aws: EmbeddedAws, keysweep: Callable[..., Any]
 ) -> None:
     keysweep("apply", planned, "--journal", journal, "--yes", *ROLE)
-    arn = aws.key_arn(SHOP, "eu-west-1", "dead-1")
-    done = keysweep("cancel", "--key", arn, "--journal", journal, "--yes", "--format", "json")
+    arn = aws.key_arn(DATA, "eu-west-1", "dead-other")
+    undo = ("cancel", "--key", arn, "--journal", journal, "--yes", "--format", "json", *ROLE)
+    done = keysweep(*undo)
     assert done.document["summary"] == {"cancelled": 1}
     assert key_state(aws, arn) == "Disabled"
     (line,) = done.err.splitlines()
