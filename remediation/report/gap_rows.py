@@ -6,10 +6,12 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from ..doctor.findings import Row
 from ..models import AnswerClass, CoverageGap
+
+if TYPE_CHECKING:
+    from ..doctor.findings import Row
 
 OF_A_REGION: Final = frozenset({"organization", "token", "network"})
 """Classes whose cause can be the Region's, whatever the service."""
