@@ -331,7 +331,11 @@ def planned(server: EmbeddedAws, tmp_path_factory: pytest.TempPathFactory) -> Pl
         records = [prowler_record(arn, server.now()) for arn in disabled]
         path.write_text(json.dumps(records), encoding="utf-8")
         collector = Collector(Accounts(settings=ClientSettings(quota_share=100)))
-        return build(read_results([str(path)], io.BytesIO()), load(), collector), names
+        return build(
+            read_results([str(path)], io.BytesIO()),
+            load().model_copy(update={"max_keys": 1000}),
+            collector,
+        ), names
 
 
 def test_the_dead_are_scheduled_and_nothing_else(planned: Planned) -> None:
