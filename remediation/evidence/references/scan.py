@@ -21,7 +21,7 @@ from .entries import REGIONS_PERMISSION, Entry, ReferenceList
 from .index import Index
 from .reading import Reading
 
-ENTRY_WORKERS: Final = 8
+ENTRY_WORKERS: Final = 12
 ITEM_WORKERS: Final = 12
 """Threads of one scan, for entries and for calls that follow an item. Nothing that runs in one of
 these pools waits for a thread of the same pool."""
