@@ -13,12 +13,16 @@ from typing import Any
 
 import pytest
 
+from embedded_aws.ordinary import row_of
 from embedded_aws.process import EmbeddedAws
 
 REGIONS = ("eu-west-1", "eu-central-1", "us-east-1")
 TESTS = Path(__file__).resolve().parents[1]
 SHOP, DATA = "111122223333", "444455556666"
 DEAD = {"state": "Disabled", "created_days_ago": 900, "disabled_days_ago": 400}
+CLOSED = row_of("kendra", "ListIndices").model_dump(
+    include={"service", "operation", "code", "message"}
+)
 
 SCENARIO: dict[str, Any] = {
     "accounts": {
@@ -35,7 +39,7 @@ SCENARIO: dict[str, Any] = {
                         {"name": "waiting", "state": "PendingImport", "origin": "EXTERNAL"},
                     ],
                 },
-                "eu-central-1": {"keys": [{"name": "dead-far", **DEAD}]},
+                "eu-central-1": {"keys": [{"name": "dead-far", **DEAD}], "refusals": [CLOSED]},
                 "us-east-1": {
                     "keys": [
                         {

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import boto3
 import pytest
 
 from embedded_aws.process import EmbeddedAws
+from keysweep.remediation.policy import policies_folder
 
 SHOP, DATA = "111122223333", "444455556666"
 ROLE = ("--role-name", "KeysweepOperator")
@@ -100,8 +103,26 @@ def test_the_whole_loop(
         for file in (tmp_path / name).glob("*.ocsf.json")
     ], "Prowler's own layout"
 
-    code, plan = keysweep(tmp_path, "plan", *folders, *ROLE)
+    default = (policies_folder() / "retirement.yaml").read_text(encoding="utf-8")
+    (tmp_path / "policy.yaml").write_text(default, encoding="utf-8")
+    written = ("--policy", "policy.yaml", "--policy-out", "decided.yaml")
+    code, examined = keysweep(tmp_path, "doctor", *folders, *written, *ROLE)
+    assert code == 1
+    assert [
+        (one["account_id"], one["region"], row["service"], row["operation"], row["class"])
+        for one in examined["account_regions"]
+        for row in one["rows"]
+    ] == [(SHOP, "eu-central-1", "kendra", "ListIndices", "closed")]
+    _decide(tmp_path / "decided.yaml")
+
+    code, plan = keysweep(tmp_path, "plan", *folders, "--policy", "decided.yaml", *ROLE)
     assert code == 0
+    resting = {
+        disabled[item["key_arn"]]
+        for item in plan["items"]
+        if item["verdict"] == "schedule" and item["exceptions"]
+    }
+    assert resting == {"eu-central-1/dead-far"}
     verdicts = {disabled[item["key_arn"]]: item["verdict"] for item in plan["items"]}
     reasons = {
         disabled[item["key_arn"]]: {reason["rule"] for reason in item["reasons"]}
@@ -147,6 +168,20 @@ def test_the_whole_loop(
     code, shown = keysweep(tmp_path, "status", *ROLE)
     assert {row["state"] for row in shown["rows"]} == {"deleted"}
     assert {disabled[row["key_arn"]] for row in shown["rows"]} == chosen - {"eu-west-1/dead-2"}
+
+
+def _decide(policy: Path) -> None:
+    """Uncomment what doctor wrote, and fill it in by hand."""
+    text = re.sub("(?m)^  # ", "  ", policy.read_text(encoding="utf-8"))
+    until = datetime.now(UTC).date() + timedelta(days=90)
+    for placeholder, value in {
+        "<reason>": "never used here",
+        "<who>": "platform team",
+        "<YYYY-MM-DD>": str(until),
+    }.items():
+        assert text.count(placeholder) == 1
+        text = text.replace(placeholder, value)
+    policy.write_text(text, encoding="utf-8")
 
 
 def _made(folder: Path, name: str) -> str:
