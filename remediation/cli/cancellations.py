@@ -33,7 +33,8 @@ def say_what_still_fails(
     options = {
         "--profile": access.profile if access else None,
         "--role-name": access.role_name if access else None,
-        "--external-id": access.external_id if access else None,
+        # Shared between two parties, so its value is shown nowhere.
+        "--external-id": "ID" if access and access.external_id else None,
     }
     given = [part for name, value in options.items() if value for part in (name, value)]
     say(

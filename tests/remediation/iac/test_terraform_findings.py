@@ -355,7 +355,7 @@ def test_a_name_that_no_file_can_have_is_refused(text: str) -> None:
 
 
 def test_a_file_that_is_not_there_is_refused() -> None:
-    with pytest.raises(BadInput, match=r"absent\.tfstate: could not be read"):
+    with pytest.raises(BadInput, match=r"^absent\.tfstate: "):
         read_code(["prod=absent.tfstate"], [], None)  # type: ignore[arg-type]
 
 
