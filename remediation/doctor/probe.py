@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache, partial
 from typing import Final
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -141,6 +142,7 @@ class Probe:
         now = connection.clock.now()
         first_calls = {(entry.service, entry.operation) for entry in references.entries}
         prefixes = {entry.service: entry.iam or entry.service for entry in references.entries}
+        hint_of = cache(partial(hint, connection))  # two requests, the same for all of a service
         for gap in index.gaps:
             where = AccountRegion(connection.partition, connection.account_id, gap.region)
             row = row_of(
@@ -152,7 +154,7 @@ class Probe:
             )
             if row.decided_until is None and is_decidable(row):
                 prefix = prefixes.get(gap.service, gap.service)
-                row = row.model_copy(update={"hint": hint(connection, gap.region, prefix)})
+                row = row.model_copy(update={"hint": hint_of(gap.region, prefix)})
             yield AccountRegionRows.of(where, (row,))
         yield AccountRegionRows.of(connection.account_region, (), sorted(index.untried))
 
