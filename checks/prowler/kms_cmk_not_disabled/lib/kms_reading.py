@@ -209,17 +209,21 @@ def _items(client: Any, operation: str, name: str, **arguments: Any) -> Iterator
 
 
 def _fill(key: Key, metadata: dict[str, Any]) -> None:
-    """Copy KeyMetadata into the key; raise IncompleteAnswer unless it describes this key."""
+    """Copy KeyMetadata into the key; raise IncompleteAnswer unless it describes this key.
+
+    Only the id, manager and state decide. Every other field may be missing or null, and is then
+    empty.
+    """
     manager, state = metadata.get("KeyManager"), metadata.get("KeyState")
-    if metadata.get("KeyId") != key.id or manager not in {"AWS", "CUSTOMER"} or not state:
+    described = metadata.get("KeyId") == key.id and manager in ("AWS", "CUSTOMER")
+    if not (described and state and isinstance(state, str)):
         raise IncompleteAnswer("describe_key: the key's id, manager or state is missing")
-    key.manager = manager
-    key.origin = metadata.get("Origin", "")
-    key.spec = metadata.get("KeySpec", "")
-    key.usage = metadata.get("KeyUsage", "")
-    key.multi_region_type = metadata.get("MultiRegionConfiguration", {}).get(
-        "MultiRegionKeyType", ""
-    )
+    key.manager = str(manager)
+    key.origin = metadata.get("Origin") or ""
+    key.spec = metadata.get("KeySpec") or ""
+    key.usage = metadata.get("KeyUsage") or ""
+    multi_region = metadata.get("MultiRegionConfiguration") or {}
+    key.multi_region_type = multi_region.get("MultiRegionKeyType") or ""
     key.creation_date = iso(metadata.get("CreationDate"))
     key.deletion_date = iso(metadata.get("DeletionDate"))
     key.state = state

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 
 import pytest
+from botocore import loaders
 from prowler.providers.aws.lib.mutelist.mutelist import AWSMutelist
 from prowler.providers.common.provider import Provider
 
@@ -299,6 +300,30 @@ def test_a_description_that_lacks_a_field_of_the_evaluation_is_manual(kms, run, 
     finding = run()[arn]
     assert finding.status == "MANUAL"
     assert "(IncompleteAnswer)" in finding.status_extended
+
+
+@pytest.mark.parametrize("lacking", [False, True], ids=["null", "missing"])
+def test_only_id_manager_and_state_of_a_description_must_be_there(lacking):
+    """Past botocore, which drops nulls itself, every optional member of KeyMetadata is empty."""
+    required = {"KeyId": "1a", "KeyManager": "CUSTOMER", "KeyState": "Disabled"}
+    members = loaders.Loader().load_service_model("kms", "service-2")["shapes"]["KeyMetadata"]
+    optional = dict.fromkeys(set(members["members"]) - set(required))
+    assert {"MultiRegionConfiguration", "KeySpec", "DeletionDate"} <= set(optional)
+    key = reading.Key("1a", f"arn:aws:kms:eu-west-1:{ACCOUNT}:key/1a", "eu-west-1")
+    reading._fill(key, required if lacking else {**optional, **required})
+    assert vars(key) == {
+        **vars(reading.Key(key.id, key.arn, key.region)),
+        "manager": "CUSTOMER",
+        "state": "Disabled",
+    }
+
+
+@pytest.mark.parametrize("state", [7, ["Disabled"], {"Disabled": True}])
+def test_a_state_that_is_no_name_is_no_answer(state):
+    key = reading.Key("1a", f"arn:aws:kms:eu-west-1:{ACCOUNT}:key/1a", "eu-west-1")
+    with pytest.raises(reading.IncompleteAnswer):
+        reading._fill(key, {"KeyId": "1a", "KeyManager": "CUSTOMER", "KeyState": state})
+    assert key.state == ""
 
 
 def test_a_description_of_another_key_is_manual(kms, run):
