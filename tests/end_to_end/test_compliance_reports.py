@@ -20,17 +20,17 @@ pytestmark = pytest.mark.sample
 
 SHOP = "111122223333"
 LIFECYCLE = "kms_key_lifecycle_1.0_aws"
-PILLAR = "aws_well_architected_framework_cost_optimization_pillar_aws"
+PILLAR = "aws_well_architected_framework_cost_pillar_aws"
 NAMES = {
     "KMS-Key-Lifecycle-1.0": LIFECYCLE,
-    "AWS-Well-Architected-Framework-Cost-Optimization-Pillar": PILLAR,
+    "AWS-Well-Architected-Framework-Cost-Pillar": PILLAR,
 }
 REQUIREMENTS = {
     "kms_key_not_publicly_accessible": {("KMS-Key-Lifecycle-1.0", "1.1")},
     "kms_cmk_rotation_enabled": {("KMS-Key-Lifecycle-1.0", "1.2")},
     "kms_cmk_not_disabled": {
         ("KMS-Key-Lifecycle-1.0", "2.1"),
-        ("AWS-Well-Architected-Framework-Cost-Optimization-Pillar", "COST04-BP03"),
+        ("AWS-Well-Architected-Framework-Cost-Pillar", "COST04-BP03"),
     },
     "kms_cmk_are_used": {("KMS-Key-Lifecycle-1.0", "2.2")},
     "kms_cmk_not_deleted_unintentionally": {("KMS-Key-Lifecycle-1.0", "3.1")},
@@ -55,7 +55,7 @@ def report(in_use: str, scan: Callable[..., Any], tmp_path_factory: pytest.TempP
     done = scan(
         tmp_path_factory.mktemp("reports"),
         *("--compliance", LIFECYCLE, PILLAR),
-        formats=("csv", "json-ocsf", "html"),
+        formats=("csv", "json-ocsf", "json-asff", "html"),
     )
     assert done.code == 3, done.text
     return done
@@ -115,6 +115,18 @@ def test_every_ocsf_record_names_the_requirements_of_its_check(report):
             for requirement in requirements
         }
         assert named == REQUIREMENTS[record["metadata"]["event_code"]]
+
+
+def test_every_asff_record_of_our_checks_names_its_requirements(report):
+    """Prowler lists 20 frameworks in a record: too few for `kms_cmk_rotation_enabled`."""
+    (path,) = report.folder.glob("*.asff.json")
+    found = json.loads(path.read_text(encoding="utf-8"))
+    for check in OURS:
+        assert {
+            frozenset(record["Compliance"]["RelatedRequirements"])
+            for record in found
+            if record["GeneratorId"] == f"prowler-{check}"
+        } == {frozenset(map(" ".join, REQUIREMENTS[check]))}
 
 
 def test_the_findings_csv_names_the_requirements_of_our_checks(report):

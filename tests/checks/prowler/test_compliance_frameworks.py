@@ -7,6 +7,7 @@ import importlib.metadata
 import json
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from prowler.config.config import get_available_compliance_frameworks
@@ -18,9 +19,12 @@ from prowler.lib.check.compliance_models import (
     Generic_Compliance_Requirement_Attribute,
 )
 from prowler.lib.check.models import CheckMetadata
+from prowler.lib.outputs.asff.asff import ASFF
+from prowler.lib.outputs.finding import Finding
+from prowler.providers.common.provider import Provider
 
 LIFECYCLE = "kms_key_lifecycle_1.0_aws"
-PILLAR = "aws_well_architected_framework_cost_optimization_pillar_aws"
+PILLAR = "aws_well_architected_framework_cost_pillar_aws"
 ATTRIBUTES = {
     LIFECYCLE: Generic_Compliance_Requirement_Attribute,
     PILLAR: AWS_Well_Architected_Requirement_Attribute,
@@ -106,8 +110,39 @@ def test_a_findings_check_carries_its_requirements(bulk):
     }
     assert carried == {
         ("KMS-Key-Lifecycle", "2.1"),
-        ("AWS-Well-Architected-Framework-Cost-Optimization-Pillar", "COST04-BP03"),
+        ("AWS-Well-Architected-Framework-Cost-Pillar", "COST04-BP03"),
     }
+
+
+def test_security_hub_gets_each_requirement_whole(bulk, kms, run, run_pending):
+    """Prowler's ASFF cuts a framework with its requirements after 63 characters."""
+    kms.key("Disabled", tags={"team": "red"})
+    kms.key("PendingDeletion")
+    metadata = update_checks_metadata_with_compliance(bulk, CheckMetadata.get_bulk("aws"))
+    options = SimpleNamespace(bulk_checks_metadata=metadata)
+    findings = [
+        Finding.generate_output(Provider.get_global_provider(), report, options)
+        for reports in (run(), run_pending())
+        for report in reports.values()
+    ]
+    related = {
+        record.GeneratorId.removeprefix("prowler-"): set(record.Compliance.RelatedRequirements)
+        for record in ASFF(findings).data
+    }
+    assert related["kms_cmk_not_disabled"] >= {
+        "KMS-Key-Lifecycle-1.0 2.1",
+        "AWS-Well-Architected-Framework-Cost-Pillar COST04-BP03",
+    }
+    assert related["kms_cmk_pending_deletion_not_used"] == {"KMS-Key-Lifecycle-1.0 3.2"}
+
+
+@pytest.mark.parametrize("name", CHECKS)
+def test_security_hub_has_room_for_all_requirements_of_a_check(bulk, name):
+    ours = bulk[name]
+    title = "-".join(filter(None, (ours.Framework, ours.Version)))
+    for check in {check for one in ours.Requirements for check in one.Checks}:
+        met = [one.Id for one in ours.Requirements if check in one.Checks]
+        assert ASFF.format_compliance({title: met})[1] == [" ".join([title, *met])]
 
 
 def test_the_pillar_states_its_edition_and_its_limits(bulk):
