@@ -27,6 +27,9 @@ RUNS_PACKAGES: Final = (5, 37, 1)
 OLDEST_TRIED: Final = (5, 10, 2)
 """The oldest Prowler that was tried with `-x`."""
 
+_SCAN_ENDED: Final = (0, 3)
+"""Exit codes of a scan that ran to its end: without and with failed findings."""
+
 NO_FOLDER_WITH_CHECK: Final = ((5, 14, 0), (5, 14, 1))
 """Versions in which `-x` does not work with `-c`."""
 
@@ -67,7 +70,7 @@ def verify(program: Path, checks: Path, folder: Path | None) -> Verification:
         fix = "name the script in Prowler's own environment with --prowler PATH"
         return Verification("prowler", program, "", passed=False, details=(why,), fix=fix)
     passed, details, fix = _known_obstacle(facts, python, checks, folder) or _scanned(
-        program, facts, checks, folder
+        program, python, facts, checks, folder
     )
     return Verification("prowler", program, facts.version, passed, details, fix)
 
@@ -125,7 +128,9 @@ def _known_obstacle(
     return None
 
 
-def _scanned(program: Path, facts: Facts, checks: Path, folder: Path | None) -> _Outcome:
+def _scanned(
+    program: Path, python: Path, facts: Facts, checks: Path, folder: Path | None
+) -> _Outcome:
     """Scan with the program, and evaluate its results alone."""
     with tempfile.TemporaryDirectory(prefix="keysweep-verify-") as temporary, FakeAws() as aws:
         done = _scan(program, facts, aws, Path(temporary), folder)
@@ -137,7 +142,9 @@ def _scanned(program: Path, facts: Facts, checks: Path, folder: Path | None) -> 
         CHECKS[1]: {aws.pending: "FAIL"},
     }
     if done.code != 3 or found != expected:
-        passed, details, fix = _failure(facts, done, found, checks, folder)
+        passed, details, fix = _broken_pack(facts, python, done, folder) or _failure(
+            facts, done, found, checks, folder
+        )
         return passed, details + leftover, fix
     details = (
         f"{CHECKS[0]} ran in this Prowler on three keys, and failed only the disabled one.",
@@ -176,6 +183,27 @@ def _results(folder: Path) -> dict[str, dict[str, str]]:
     except (ValueError, KeyError, TypeError, IndexError):
         return {}
     return found
+
+
+def _broken_pack(facts: Facts, python: Path, done: Run, folder: Path | None) -> _Outcome | None:
+    """Metadata of Keysweep that ends the run: a field that this Prowler refuses, or no file."""
+    written = done.output + done.errors
+    named = [check for check in CHECKS if f"{check}.metadata.json" in written]
+    if not named or done.code in (None, *_SCAN_ENDED):
+        return None
+    refused = f"Prowler {facts.version} cannot load the metadata of {_and(named)}"
+    if folder:
+        return _failed(
+            f"{refused}, so every run with -x ends there ({done.ended()}).\n{done.last_lines()}",
+            "upgrade Prowler and Keysweep, and scan without -x until this passes",
+        )
+    pip = f"{shlex.quote(str(python))} -m pip"
+    return _failed(
+        f"{refused}. Prowler loads all metadata first, so every `prowler aws` run in this "
+        f"environment ends there ({done.ended()}), whichever checks it names.\n{done.last_lines()}",
+        f"{pip} uninstall keysweep (or pipx uninject prowler keysweep), and Prowler runs again; "
+        f"then upgrade Prowler, {pip} install keysweep, and verify again",
+    )
 
 
 def _failure(

@@ -186,6 +186,46 @@ def test_nothing_else_proves_it(make: Make, ask: Verify, does: str) -> None:
     assert "Prowler scanned keys" in result["details"][0]
 
 
+REFUSED = f"raise ValueError('Metadata from /site/{OTHER}.metadata.json is not valid')"
+"""What a Prowler raises that refuses a field, or does not find the file: its check is named."""
+
+
+def test_a_pack_that_breaks_every_run_is_named_with_the_cure(make: Make, ask: Verify) -> None:
+    made = make(does=REFUSED)
+    code, result = ask(made)
+    assert code == 1
+    assert OTHER in result["details"][0]
+    assert CHECK not in result["details"][0]
+    assert "every `prowler aws` run" in result["details"][0]
+    assert "(exit 1)" in result["details"][0]
+    assert f"{OTHER}.metadata.json" in result["details"][0].partition("\n")[2]
+    pip = f"{made.script.with_name('python')} -m pip"
+    assert f"{pip} uninstall keysweep" in result["fix"]
+    assert f"{pip} install keysweep" in result["fix"]
+
+
+def test_a_folder_whose_metadata_is_refused_breaks_no_other_run(make: Make, ask: Verify) -> None:
+    code, result = ask(make(does=REFUSED, installed=False), "-x")
+    assert code == 1
+    assert OTHER in result["details"][0]
+    assert "uninstall" not in result["fix"]
+    assert "upgrade" in result["fix"]
+
+
+@pytest.mark.parametrize(
+    "does",
+    [
+        f"print('{OTHER}.metadata.json'); sys.exit(0)",
+        f"print('{OTHER}.metadata.json'); write({{}}); sys.exit(3)",
+        "sys.exit('another_check.metadata.json')",
+    ],
+)
+def test_nothing_else_is_blamed_on_the_pack(make: Make, ask: Verify, does: str) -> None:
+    code, result = ask(make(does=does))
+    assert code == 1
+    assert "uninstall" not in result["fix"]
+
+
 def test_the_last_words_are_shown_without_what_a_terminal_obeys(make: Make, ask: Verify) -> None:
     _, result = ask(make(does=r"sys.exit('\x1b[31mbroken\x1b[0m \x1b]0;title\x07')"))
     assert r"    | broken \u{1b}]0;title\u{7}" in result["details"][0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib.metadata
+import json
 import logging
 import pkgutil
 import sys
@@ -11,6 +12,7 @@ from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
+from prowler.lib.check import models
 from prowler.lib.check.check import _resolve_check_module
 from prowler.lib.check.models import Check, CheckMetadata, load_check_metadata
 from prowler.lib.check.utils import recover_checks_from_provider
@@ -74,6 +76,29 @@ def test_prowler_loads_every_metadata_without_a_warning(
         bulk = CheckMetadata.get_bulk("aws")
     assert set(IDS) <= set(bulk)
     assert [record.getMessage() for record in caplog.records] == []
+
+
+@pytest.mark.parametrize("categories", [["cost"], None], ids=["refused field", "no file"])
+@each_check
+def test_prowler_names_the_file_whose_metadata_ends_every_run(
+    entry: EntryPoint,
+    categories: list[str] | None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """`keysweep verify prowler` names the cure by the file's name in Prowler's words."""
+    name = f"{entry.name}.metadata.json"
+    if categories:
+        declared = json.loads((folder(entry) / name).read_text("utf-8"))
+        (tmp_path / name).write_text(json.dumps({**declared, "Categories": categories}))
+    monkeypatch.setattr(
+        models, "recover_checks_from_provider", lambda _: [(entry.name, str(tmp_path))]
+    )
+    logged: list[str] = []
+    monkeypatch.setattr(models.logger, "critical", logged.append)
+    with pytest.raises((ValueError, FileNotFoundError)) as raised:
+        CheckMetadata.get_bulk("aws")
+    assert name in "".join([*logged, str(raised.value)])
 
 
 @each_check
