@@ -90,6 +90,24 @@ def to_file(path: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
+@contextmanager
+def to_parent(write: Callable[[str], None], label: str) -> Iterator[None]:
+    """Log to another process, which passes each text to `write_through`; `label` names this one."""
+    with _logging_to(_Handler(write, None, label)):
+        yield
+
+
+def is_on() -> bool:
+    """Whether there is a log."""
+    return bool(_handlers())
+
+
+def write_through(text: str) -> None:
+    """Write lines that another process has formatted."""
+    for handler in _handlers():
+        handler.write(lambda: text)
+
+
 def unexpected(error: Exception, arguments: Sequence[str] = ()) -> str:
     """Log an error of Keysweep itself with its traceback; returns the sentence for people.
 
@@ -116,16 +134,20 @@ def brief(error: BaseException) -> str:
 class _Handler(logging.Handler):
     """Writes records, one line each. Reports a failure once, and lets the run go on."""
 
-    def __init__(self, write: Callable[[str], None], path: Path | None) -> None:
+    def __init__(self, write: Callable[[str], None], path: Path | None, label: str = "") -> None:
         super().__init__()
         self.path = path
         self._write = write
         self._failed = False
-        self.setFormatter(_Formatter())
+        self.setFormatter(_Formatter(label))
 
     def emit(self, record: logging.LogRecord) -> None:
+        self.write(lambda: self.format(record) + "\n")
+
+    def write(self, text: Callable[[], str]) -> None:
+        """Write what `text` returns."""
         try:
-            self._write(self.format(record) + "\n")
+            self._write(text())
         except Exception as error:  # noqa: BLE001 - a log must not stop what it tells of
             if not self._failed:
                 self._failed = True
@@ -136,9 +158,15 @@ class _Handler(logging.Handler):
 class _Formatter(logging.Formatter):
     """One line for each record, whatever it contains; a traceback follows on indented lines."""
 
+    def __init__(self, label: str) -> None:
+        super().__init__()
+        self._label = label
+
     def format(self, record: logging.LogRecord) -> str:
         moment = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
-        head = f"{moment.removesuffix('+00:00')}Z {record.levelname} {record.threadName}"
+        head = (
+            f"{moment.removesuffix('+00:00')}Z {record.levelname} {self._label}{record.threadName}"
+        )
         lines = [printable(f"{head} {record.name}: {record.getMessage()}")]
         if record.exc_info and record.exc_info[1] is not None:
             lines += (f"    {printable(line)}" for line in _traceback(record.exc_info[1]))

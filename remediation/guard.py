@@ -8,7 +8,7 @@ as in `apply`. No sign of use is weak evidence, and is never reported as "unused
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from math import ceil
 from pathlib import Path
@@ -16,7 +16,7 @@ from typing import Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from .aws import Connection
+from .aws import Clock, Connection
 from .aws.failures import explain
 from .cancel import Batch
 from .errors import AccountUnavailable, Misconfigured, TruncatedResponse
@@ -145,10 +145,8 @@ def watch(
         }
     )
 
-    def needed(evidence: Evidence) -> frozenset[str]:
-        return _needed(evidence, lasting, reviewed.get(evidence.key_arn), clock.now())
-
-    evidence_of = collector.collect(keys, needed)
+    compared = {arn: _compared(reviewed[arn]) for arn in keys if arn in reviewed}
+    evidence_of = collector.collect(keys, _Needed(lasting, clock, compared))
     now = clock.now()
     # Counted back from AWS's time: before the first answer, the clock is this machine's.
     began = now.replace(microsecond=0) - timedelta(seconds=ceil(clock.elapsed() - started))
@@ -184,24 +182,50 @@ class _Look:
     near_days: int
 
 
-def _needed(
-    evidence: Evidence, policy: Policy, reviewed: PlanItem | None, now: datetime
-) -> frozenset[str]:
+def _compared(reviewed: PlanItem) -> frozenset[str]:
+    """Pieces of a reviewed key to compare."""
+    return frozenset(piece for piece in COMPARED if getattr(reviewed.evidence, piece) is not None)
+
+
+@dataclass(frozen=True)
+class _Needed:
     """Pieces still to be read; for a key that is not pending, only who cancelled its deletion."""
-    description = evidence.description
-    if description is None:
-        return frozenset({"description"})
-    if not isinstance(description, KeyDescription):
-        return frozenset()
-    pieces = {"aliases", "history"}
-    if is_pending(description):
-        in_force = policy.for_key(evidence.key_arn)
-        for rule in _RULES:
-            if in_force.exception_for(rule.id, evidence, now) is None:
-                pieces |= rule.needed(in_force)
-        if reviewed is not None:
-            pieces |= {p for p in COMPARED if getattr(reviewed.evidence, p) is not None}
-    return frozenset(piece for piece in pieces if getattr(evidence, piece) is None)
+
+    policy: Policy
+    clock: Clock
+    compared: Mapping[KeyArn, frozenset[str]]
+    """Pieces of the reviewed keys to compare."""
+
+    def __call__(self, evidence: Evidence) -> frozenset[str]:
+        description = evidence.description
+        if description is None:
+            return frozenset({"description"})
+        if not isinstance(description, KeyDescription):
+            return frozenset()
+        pieces = {"aliases", "history"}
+        if is_pending(description):
+            in_force = self.policy.for_key(evidence.key_arn)
+            for rule in _RULES:
+                if in_force.exception_for(rule.id, evidence, self.clock.now()) is None:
+                    pieces |= rule.needed(in_force)
+            pieces |= self.compared.get(evidence.key_arn, frozenset())
+        return frozenset(piece for piece in pieces if getattr(evidence, piece) is None)
+
+    def only(self, keys: Iterable[KeyArn]) -> _Needed:
+        """The same for these keys."""
+        return replace(
+            self, compared={arn: self.compared[arn] for arn in keys if arn in self.compared}
+        )
+
+
+class _Description:
+    """Only the description is needed."""
+
+    def __call__(self, evidence: Evidence) -> frozenset[str]:
+        return frozenset({"description"} if evidence.description is None else ())
+
+    def only(self, _keys: Iterable[KeyArn]) -> _Description:
+        return self
 
 
 def _row(
@@ -431,10 +455,7 @@ def pending_keys(
         for account_region in account_regions
         for arn in _listed(accounts.connect(account_region))
     ]
-    evidence_of = collector.collect(
-        listed,
-        lambda evidence: frozenset({"description"} if evidence.description is None else ()),
-    )
+    evidence_of = collector.collect(listed, _Description())
     return tuple(arn for arn in listed if _may_be_pending(evidence_of[arn].description))
 
 

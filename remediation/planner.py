@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from math import ceil
 from typing import Final
 
-from .aws import select
+from .aws import Clock, select
 from .evidence import Collector
 from .evidence.owner import lead_of, owner_of
 from .evidence.rotations import monthly_cost
@@ -98,21 +99,6 @@ def build(
     by_key = candidates(traced.findings, is_plan_candidate)
     selected = select(collector.accounts, by_key, named)
 
-    def missing(evidence: Evidence) -> frozenset[str]:
-        if evidence.description is None:
-            # A key that code declares may be gone or enabled by now: only DescribeKey can tell.
-            bare = evidence.model_copy(update={"declarations": None})
-            free = evaluate(bare, policy, clock.now(), ask_all=explain)
-            return frozenset({"description"}) if explain or not free.holds else frozenset()
-        evaluation = evaluate(evidence, policy, clock.now(), ask_all=explain)
-        kind, _ = verdict(evidence, evaluation)
-        if explain and not isinstance(evidence.description, NotFound | Unreadable):
-            return frozenset(piece for piece in PIECES if getattr(evidence, piece) is None)
-        if kind is VerdictKind.SKIP:
-            return frozenset()
-        shown = FOR_REPORT | (FOR_REVIEW if kind is VerdictKind.SCHEDULE else frozenset())
-        return evaluation.unasked | {p for p in shown if getattr(evidence, p) is None}
-
     def begin(arn: KeyArn) -> Evidence:
         owners = traced.declared_in(arn)
         return Evidence(
@@ -121,7 +107,7 @@ def build(
             declarations=Declarations(found=owners) if owners else None,
         )
 
-    evidence_of = collector.collect(selected.keys, missing, begin)
+    evidence_of = collector.collect(selected.keys, _Missing(policy, clock, explain), begin)
     now = clock.now().replace(microsecond=0)
     items = PlanItems()
     unread = _UnreadAccounts()
@@ -159,6 +145,35 @@ def build(
         items=items,
     )
     return plan.model_copy(update={"digest": digest_of(plan)})
+
+
+@dataclass(frozen=True)
+class _Missing:
+    """The pieces of evidence that the verdict on a key still needs."""
+
+    policy: Policy
+    clock: Clock
+    explain: bool
+
+    def __call__(self, evidence: Evidence) -> frozenset[str]:
+        now, explain = self.clock.now(), self.explain
+        if evidence.description is None:
+            # A key that code declares may be gone or enabled by now: only DescribeKey can tell.
+            bare = evidence.model_copy(update={"declarations": None})
+            free = evaluate(bare, self.policy, now, ask_all=explain)
+            return frozenset({"description"}) if explain or not free.holds else frozenset()
+        evaluation = evaluate(evidence, self.policy, now, ask_all=explain)
+        kind, _ = verdict(evidence, evaluation)
+        if explain and not isinstance(evidence.description, NotFound | Unreadable):
+            return frozenset(piece for piece in PIECES if getattr(evidence, piece) is None)
+        if kind is VerdictKind.SKIP:
+            return frozenset()
+        shown = FOR_REPORT | (FOR_REVIEW if kind is VerdictKind.SCHEDULE else frozenset())
+        return evaluation.unasked | {p for p in shown if getattr(evidence, p) is None}
+
+    def only(self, _keys: Sequence[KeyArn]) -> _Missing:
+        """The same: it knows nothing about single keys."""
+        return self
 
 
 def first_wave(items: PlanItems, most: int) -> PlanItems:

@@ -90,9 +90,16 @@ class SpilledSequence(_LazySequence[M]):
         """Add a model at the end."""
         # What is unset stays unset, because a digest covers only what a file had.
         json = model.model_dump_json(exclude_unset=True)
-        row = str(model.key_arn), self._group(model), json
+        self._insert(model.key_arn, self._group(model), json)
+
+    def append_json(self, arn: KeyArn, json: str) -> None:
+        """Add a model of no group at the end, given as `append` stores it."""
+        self._insert(arn, "", json)
+
+    def _insert(self, arn: KeyArn, group: str, json: str) -> None:
         with self._lock:
-            self._rows("INSERT INTO models VALUES (?, ?, ?, ?)", self._length, *row)
+            row = self._length, str(arn), group, json
+            self._rows("INSERT INTO models VALUES (?, ?, ?, ?)", *row)
             self._length += 1
 
     def __len__(self) -> int:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from typing import Final
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -36,6 +38,10 @@ from .lifecycle import (
 )
 from .models import SLIM, KeyArn, KeyDescription, Model, NotFound, Time
 from .runner import each_key
+from .workers import Report, Workers
+
+_ACCOUNTS_EACH: Final = 8
+"""Accounts that a worker reads at a time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=SLIM)
@@ -115,10 +121,17 @@ def json_parts(status: Status) -> Iterator[str]:
 _ROW: Final = TypeAdapter(StatusRow)
 
 
-def status(history: History, accounts: Accounts, every: Iterable[Deletion] | None = None) -> Status:
+def status(
+    history: History,
+    accounts: Accounts,
+    every: Iterable[Deletion] | None = None,
+    *,
+    jobs: int = 1,
+) -> Status:
     """Read each key of the journal again and compare.
 
-    With `every` deletion of the journals, also keys whose deletion was cancelled or failed.
+    With `every` deletion of the journals, also keys whose deletion was cancelled or failed. `jobs`
+    is the number of processes that read.
     """
     watched = [
         arn
@@ -127,7 +140,7 @@ def status(history: History, accounts: Accounts, every: Iterable[Deletion] | Non
     ]
     selected = select(accounts, watched)
     records = [history.keys[arn] for arn in selected.keys]
-    found = each_key(records, lambda record: _row(record, accounts), _unreadable)
+    found = _by_account(records, accounts, jobs)
     rows = tuple(
         replace(row, alias=record.alias, owner=record.owner)
         for row, record in zip(found, records, strict=True)
@@ -154,6 +167,45 @@ def status(history: History, accounts: Accounts, every: Iterable[Deletion] | Non
 
 def _is_cancelled(record: KeyRecord) -> bool:
     return record.cancelled is not None and record.scheduled_outcome is None
+
+
+def _by_account(
+    records: Sequence[KeyRecord], accounts: Accounts, jobs: int
+) -> tuple[StatusRow, ...]:
+    """The row of each record, from this process or from workers."""
+    of_accounts: dict[str, list[KeyRecord]] = {}
+    for record in records:
+        of_accounts.setdefault(record.key_arn.account_id, []).append(record)
+    number = min(jobs, len(of_accounts))
+    if number <= 1:
+        return _rows(accounts, records)
+    with (
+        Workers(accounts, _Reading(), number, lambda _piece, _keys: None) as workers,
+        ThreadPoolExecutor(_ACCOUNTS_EACH * number) as threads,
+    ):
+        found = threads.map(partial(_rows_of_account, workers), of_accounts.values())
+        by_key = {row.key_arn: row for rows in found for row in rows}
+    return tuple(by_key[record.key_arn] for record in records)
+
+
+def _rows_of_account(workers: Workers, records: Sequence[KeyRecord]) -> Sequence[StatusRow]:
+    try:
+        rows: Sequence[StatusRow] = workers.run(records[0].key_arn.account_id, records)
+    except AccountUnavailable as error:
+        return [_unreadable(record.key_arn, str(error)) for record in records]
+    return rows
+
+
+class _Reading:
+    """The job of workers: the rows of an account's keys."""
+
+    def start(self, accounts: Accounts, _report: Report) -> Callable[..., tuple[StatusRow, ...]]:
+        """A function that makes the rows."""
+        return partial(_rows, accounts)
+
+
+def _rows(accounts: Accounts, records: Sequence[KeyRecord]) -> tuple[StatusRow, ...]:
+    return each_key(records, lambda record: _row(record, accounts), _unreadable)
 
 
 def _unreadable(arn: KeyArn, why: str) -> StatusRow:

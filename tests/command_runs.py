@@ -42,10 +42,13 @@ class Done:
 def run_here(
     arguments: Sequence[str | Path], folder: Path, environment: Mapping[str, str], stdin: str = ""
 ) -> Done:
-    """Run the command in this process, with a folder, an environment and streams of its own."""
+    """Run the command in this process, with a folder, an environment and streams of its own.
+
+    It starts no other process, unless the arguments or the environment ask for it.
+    """
     with (
         contextlib.chdir(folder),
-        mock.patch.dict(os.environ, environment, clear=True),
+        mock.patch.dict(os.environ, {"KEYSWEEP_JOBS": "1", **environment}, clear=True),
         _streams(stdin) as (out, err),
     ):
         try:

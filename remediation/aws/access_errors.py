@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from typing import Final
 
 from botocore import exceptions as aws
@@ -75,6 +76,22 @@ class ProviderError(aws.CredentialRetrievalError):
 
     def __init__(self, provider: str, error: Exception) -> None:
         super().__init__(provider=provider, error_msg=reason(error))
+
+    def __reduce__(self) -> tuple[Callable[..., ProviderError], tuple[object, ...]]:
+        return _provider_error, (self.kwargs, _sendable(self.__cause__))
+
+
+def _provider_error(kwargs: dict[str, str], cause: Exception | None) -> ProviderError:
+    """A ProviderError of another process."""
+    error = ProviderError(kwargs["provider"], cause or ValueError())
+    aws.CredentialRetrievalError.__init__(error, **kwargs)
+    error.__cause__ = cause
+    return error
+
+
+def _sendable(cause: BaseException | None) -> BaseException | None:
+    """The cause, if it is of botocore: others may hold a secret, or cannot be sent."""
+    return cause if isinstance(cause, BotoCoreError | ClientError) else None
 
 
 def unavailable(what: str, error: Exception, fix: str | None = None) -> AccountUnavailable:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from botocore.exceptions import BotoCoreError, UnknownRegionError
 
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from .reduced_models import Operations
 
 _log: Final = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 _REGIONS_TRIED: Final = 2
 _NOT_USABLE: Final = "The AWS configuration cannot be used"
@@ -65,6 +67,13 @@ class Connection:
         """A client of the given credentials, for data that is the same in every account."""
         return self.clients.get(self.own.session, self.own.account_id, service, region)
 
+    def same_everywhere(self, read: Callable[..., T], *arguments: Any) -> T:
+        """What `read` returns for this connection, though it is the same in every account.
+
+        A run reads it in one process.
+        """
+        return read(self, *arguments)
+
     def plain_client(self, service: str, region: str, *, configured: bool) -> Any:
         """A client that tells a service's plain host, and is never called.
 
@@ -99,7 +108,8 @@ class Accounts:
         self, access: Access | None = None, settings: ClientSettings | None = None
     ) -> None:
         self.access = access or Access()
-        self._clients = Clients(settings)
+        self.settings = settings or ClientSettings()
+        self._clients = Clients(self.settings)
         self.clock = Clock()
         self._lock = threading.Lock()
         self._account_locks: dict[str, threading.Lock] = {}
@@ -144,20 +154,28 @@ class Accounts:
 
         Raises AccountUnavailable if the account cannot be entered.
         """
-        account_id, region = account_region.account_id, account_region.region
         with self._lock:
             connection = self._connections.get(account_region)
-            lock = self._account_locks.setdefault(account_id, threading.Lock())
+            lock = self._account_locks.setdefault(account_region.account_id, threading.Lock())
         if connection is not None:
             return connection
         with lock:
             session = self._session(account_region)
         own = self._own_of(account_region)
-        made = Connection(
-            account_id, region, account_region.partition, session, own, self.clock, self._clients
-        )
+        made = self._connection(account_region, session, own)
         with self._lock:
             return self._connections.setdefault(account_region, made)
+
+    def _connection(self, account_region: AccountRegion, session: Session, own: Own) -> Connection:
+        return Connection(
+            account_region.account_id,
+            account_region.region,
+            account_region.partition,
+            session,
+            own,
+            self.clock,
+            self._clients,
+        )
 
     def own_connection(self, region: str | None = None) -> Connection:
         """Connect to the account of the given credentials, in this Region or the configured one.

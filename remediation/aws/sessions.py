@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
+import threading
+import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -59,6 +62,36 @@ class Guarded(Credentials):
         return getattr(self._given, name)
 
 
+class Relayed(Credentials):
+    """Credentials of another process, fetched again after `FRESH` seconds.
+
+    That process renews them minutes before they expire.
+    """
+
+    FRESH: Final = 30.0
+
+    def __init__(self, method: str, fetch: Callable[[], ReadOnlyCredentials]) -> None:
+        # Without the base's, as above.
+        self.method = method
+        self._fetch = fetch
+        self._lock = threading.Lock()
+        self._fetched = -math.inf
+        self._frozen: ReadOnlyCredentials | None = None
+
+    def get_frozen_credentials(self) -> ReadOnlyCredentials:
+        with self._lock:
+            now = time.monotonic()
+            if self._frozen is None or now - self._fetched > self.FRESH:
+                self._frozen, self._fetched = self._fetch(), now
+            return self._frozen
+
+    def get_deferred_property(self, property_name: str) -> Callable[[], Any]:
+        return lambda: getattr(self.get_frozen_credentials(), property_name, None)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.get_frozen_credentials(), name)
+
+
 def own_session(profile: str | None) -> Session:
     """The user's session, through the usual credential chain.
 
@@ -72,6 +105,27 @@ def own_session(profile: str | None) -> Session:
         raise ProviderError("the AWS configuration", error) from error
     given = None if credentials is None else Guarded(credentials)
     session.register_component("credential_provider", CredentialResolver([Given(given)]))
+    return session
+
+
+def base_session(profile: str | None) -> Session:
+    """A session without credentials, whose service models others share."""
+    session = Session(profile=profile)
+    session.register_component("credential_provider", CredentialResolver([]))
+    return session
+
+
+def relayed_session(
+    base: Session, profile: str | None, method: str, fetch: Callable[[], ReadOnlyCredentials]
+) -> Session:
+    """A session whose credentials another process holds and renews. `fetch` gets the current ones.
+
+    It shares the service models of `base`.
+    """
+    session = Session(profile=profile)
+    session.register_component("data_loader", base.get_component("data_loader"))
+    given = Given(Relayed(method, fetch))
+    session.register_component("credential_provider", CredentialResolver([given]))
     return session
 
 

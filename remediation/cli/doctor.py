@@ -24,7 +24,7 @@ from ..models import AccountRegion, KeyArn
 from ..report.examination import of_examination
 from . import DONE, INCOMPLETE
 from .console import print_report, progress, say
-from .options import access_options, command, format_option, policy_option
+from .options import access_options, command, format_option, jobs_option, policy_option
 from .setup import new_collector
 
 
@@ -39,12 +39,14 @@ from .setup import new_collector
     help="Write the policy of --policy to a new file, with the exceptions to decide, commented "
     "out.",
 )
+@jobs_option
 @access_options
 @format_option("table", "json")
 def doctor(
     results: tuple[str, ...],
     policy_path: Path | None,
     policy_out: Path | None,
+    jobs: int | None,
     access: Access,
     form: str,
 ) -> int:
@@ -69,7 +71,7 @@ def doctor(
     accounts = Accounts(access, ClientSettings(policy.quota_share))
     keys = _of_results(results, accounts) if results else _named(accounts)
     with at_once(), progress("trying calls", len(keys)) as step:
-        probe = Probe(new_collector(accounts), policy, done=lambda _: step(None))
+        probe = Probe(new_collector(accounts, jobs=jobs), policy, done=lambda _: step(None))
         found = examination(probe.run(keys), policy, accounts.clock.now())
     if warning := newer(reference_list()):
         say(warning)

@@ -33,6 +33,7 @@ from .options import (
     access_options,
     command,
     format_option,
+    jobs_option,
     journal_option,
     policy_option,
     yes_option,
@@ -74,6 +75,7 @@ from .setup import caller_of, new_collector
     help="With --cancel: add the policy's protected tag, so that no plan schedules the keys again.",
 )
 @yes_option
+@jobs_option
 @access_options
 @format_option("table", "json")
 def guard(
@@ -85,6 +87,7 @@ def guard(
     cancels: bool,
     keep: bool,
     yes: bool,
+    jobs: int | None,
     access: Access,
     form: str,
 ) -> int:
@@ -112,7 +115,7 @@ def guard(
     follow_ups = cancel_stage.follow_ups(keep=keep, enable=False)
     batches = cancel_stage.batches(history, follow_ups)
     with at_once(), progress("reading keys") as step:
-        collector = new_collector(accounts, step=step)
+        collector = new_collector(accounts, step=step, jobs=jobs)
         regions = sorted(access.regions)
         pending = guard_stage.pending_keys(collector, regions, access.only) if every else ()
         recorded = {arn for some in batches.values() for arn in some}

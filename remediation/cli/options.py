@@ -243,6 +243,17 @@ def journal_option(
     )
 
 
+jobs_option = click.option(
+    "--jobs",
+    type=click.IntRange(1),
+    metavar="N",
+    envvar=_variable("--jobs"),
+    show_envvar=True,
+    help="Processes that read accounts, each whole ones; 1: this process reads all.  [default: one "
+    "for each usable core]",
+)
+
+
 @contextmanager
 def usage_errors() -> Iterator[None]:
     """Name the command's help in the error for an unusable value."""

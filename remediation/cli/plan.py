@@ -43,6 +43,7 @@ from .options import (
     command,
     format_option,
     html_option,
+    jobs_option,
     journal_option,
     policy_option,
     usage_errors,
@@ -161,6 +162,7 @@ def _out_of(arguments: Sequence[str]) -> Path:
     help="Read all evidence and list all reasons, also for keys already on hold (slower).",
 )
 @html_option
+@jobs_option
 @access_options
 @format_option(*ALL_FORMATS)
 def plan(
@@ -178,6 +180,7 @@ def plan(
     since_path: Path | None,
     explain: bool,
     html_path: Path | None,
+    jobs: int | None,
     access: Access,
     form: str,
 ) -> int:
@@ -208,7 +211,7 @@ def plan(
     found = named or read_results(results, sys.stdin.buffer, S3Results(accounts).find)
     with at_once(), progress("reading evidence") as step:
         code = read_code(states, stacks, accounts)
-        collector = new_collector(accounts, cloudtrail_lake, step=step)
+        collector = new_collector(accounts, cloudtrail_lake, step=step, jobs=jobs)
         made = planner.build(
             found,
             policy,

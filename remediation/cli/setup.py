@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Final
 
 from .. import policy_file
 from ..aws import Accounts
@@ -13,6 +14,10 @@ from ..evidence.history.lake import Lake, StoreArn
 from ..evidence.history.sources import history_sources
 from ..models import KeyArn
 from ..policy import Policy
+from ..workers import usable_cores
+
+KEYS_EACH: Final = 250
+"""Number of keys whose one request each takes as long as the start of a process."""
 
 
 def load_policy(
@@ -39,8 +44,12 @@ def new_collector(
     cloudtrail_lake: str | None = None,
     *,
     step: Callable[[str], None] = lambda label: None,
+    jobs: int | None = 1,
 ) -> Collector:
-    """A collector on the event history or an event data store; `step` gets its progress."""
+    """A collector on the event history or an event data store; `step` gets its progress.
+
+    `jobs` is the number of processes; None: one for each usable core.
+    """
     lake = {}
     if cloudtrail_lake is not None:
         lake = history_sources(Lake(StoreArn.parse(cloudtrail_lake)))
@@ -48,7 +57,17 @@ def new_collector(
     def progress(piece: str, keys: int) -> None:
         step(f"reading {piece.replace('_', ' ')}, {keys} keys")
 
-    return Collector(accounts, progress=progress, sources={**SOURCES, **lake})
+    return Collector(
+        accounts,
+        progress=progress,
+        sources={**SOURCES, **lake},
+        jobs=usable_cores() if jobs is None else jobs,
+    )
+
+
+def worth_starting(jobs: int | None, keys: int) -> int:
+    """The number of processes for one request a key: as given, or few for few keys."""
+    return max(1, min(usable_cores(), keys // KEYS_EACH)) if jobs is None else jobs
 
 
 def caller_of(accounts: Accounts, keys: Sequence[KeyArn]) -> str | None:

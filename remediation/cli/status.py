@@ -21,8 +21,10 @@ from .options import (
     command,
     format_option,
     html_option,
+    jobs_option,
     journal_option,
 )
+from .setup import worth_starting
 
 
 @command()
@@ -35,12 +37,14 @@ from .options import (
     "plan, exceptions, ticket, approver, caller and dates.",
 )
 @html_option
+@jobs_option
 @access_options
 @format_option(*ALL_FORMATS)
 def status(
     journals: tuple[Path, ...],
     every: bool,
     html_path: Path | None,
+    jobs: int | None,
     access: Access,
     form: str,
 ) -> int:
@@ -57,7 +61,8 @@ def status(
     demand_writable(html_path)
     accounts = Accounts(access)
     with at_once(), progress("reading keys"):
-        now = status_stage.status(history, accounts, deletions)
+        jobs = worth_starting(jobs, len(history.keys))
+        now = status_stage.status(history, accounts, deletions, jobs=jobs)
     if html_path is not None:
         write_private(html_path, html(page.of_status(now, accounts.clock.now())))
     if form == "json":

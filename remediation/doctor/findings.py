@@ -60,7 +60,7 @@ class Row(Model):
 
     service: str
     """Service, as named in the key references; `kms`, `cloudtrail`, `cloudformation` or `sts`
-    otherwise."""
+    otherwise, and `keysweep` if a process of the run ended early."""
     operation: str
     """Operation that AWS refused, or that got no answer."""
     answer_class: AnswerClass = Field(serialization_alias="class")

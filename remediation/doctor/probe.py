@@ -6,7 +6,7 @@ These are each first call, and each follow-up call for the first item of the ans
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache, partial
@@ -14,7 +14,7 @@ from typing import Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from ..aws import Connection
+from ..aws import Accounts, Connection
 from ..aws.access_errors import origin
 from ..aws.answers import answer_of
 from ..aws.concurrency import SCANS
@@ -26,11 +26,48 @@ from ..evidence.references.index import Index
 from ..evidence.references.scan import scan_account, scan_region
 from ..models import AccountRegion, Evidence, KeyArn, KeyDescription, Unreadable
 from ..policy import Policy
+from ..workers import Report, Workers
 from .findings import AccountRegionRows, Row, fix_of, is_decidable, row_of
 from .hints import hint
 
 KEYS_LOOKED_AT: Final = 100
 """How many keys of an account-Region to describe to find a customer managed one."""
+
+
+@dataclass(frozen=True)
+class _Task:
+    """One account-Region to examine."""
+
+    where: AccountRegion
+    key: KeyArn | None
+    """A key of it, for the calls about keys; None: find one."""
+    examined: frozenset[AccountRegion]
+    """All account-Regions of its account that are examined."""
+    account: bool
+    """Whether to read what concerns all Regions of the account, too."""
+
+
+Rows = list[AccountRegionRows]
+Do = Callable[[_Task], Rows]
+
+
+@dataclass(frozen=True)
+class _Probing:
+    """The job of workers: to examine account-Regions."""
+
+    policy: Policy
+
+    def start(self, accounts: Accounts, _report: Report) -> Do:
+        """A function that examines one."""
+        return Probe(Collector(accounts), self.policy).one
+
+
+def _in_worker(workers: Workers, task: _Task) -> Rows:
+    try:
+        rows: Rows = workers.run(task.where.account_id, task)
+    except AccountUnavailable as error:
+        return [AccountRegionRows.of(task.where, (_lost(error),))]
+    return rows
 
 
 @dataclass(frozen=True)
@@ -41,43 +78,56 @@ class Probe:
     policy: Policy
     done: Callable[[AccountRegion], None] = lambda _where: None
 
-    def run(self, keys: Mapping[AccountRegion, KeyArn | None]) -> list[AccountRegionRows]:
+    def run(self, keys: Mapping[AccountRegion, KeyArn | None]) -> Rows:
         """What could not be read in these account-Regions, and elsewhere in their accounts.
 
         `keys` has a key of each, for the calls about keys; None: find one.
         """
         once = {where.account_id: where for where in sorted(keys, reverse=True)}
-        with ThreadPoolExecutor(SCANS) as threads:
-            found = threads.map(
-                lambda where: self._one(where, keys, account=where in once.values()),
-                sorted(keys),
-            )
-            return _merged((rows for some in found for rows in some), keys)
+        regions: dict[str, set[AccountRegion]] = defaultdict(set)
+        for where in keys:
+            regions[where.account_id].add(where)
+        tasks = [
+            _Task(where, keys[where], frozenset(regions[where.account_id]), where in once.values())
+            for where in sorted(keys)
+        ]
+        jobs = min(self.collector.jobs, len(once))
+        if jobs <= 1:
+            return _merged(self._each(tasks, self.one, SCANS), keys)
+        job = _Probing(self.policy)
+        with Workers(self.collector.accounts, job, jobs, lambda _piece, _keys: None) as workers:
+            found = self._each(tasks, partial(_in_worker, workers), SCANS * jobs)
+        return _merged(found, keys)
 
-    def _one(
-        self,
-        where: AccountRegion,
-        keys: Mapping[AccountRegion, KeyArn | None],
-        *,
-        account: bool,
-    ) -> list[AccountRegionRows]:
-        try:
-            connection = self.collector.accounts.connect(where)
-        except AccountUnavailable as error:
-            self.done(where)
-            return [AccountRegionRows.of(where, (_no_access(error),))]
+    def _each(self, tasks: Sequence[_Task], do: Do, at_a_time: int) -> Rows:
+        def one(task: _Task) -> Rows:
+            try:
+                self.collector.accounts.connect(task.where)
+            except AccountUnavailable as error:
+                return [AccountRegionRows.of(task.where, (_no_access(error),))]
+            else:
+                return do(task)
+            finally:
+                self.done(task.where)
+
+        with ThreadPoolExecutor(at_a_time) as threads:
+            return [rows for some in threads.map(one, tasks) for rows in some]
+
+    def one(self, task: _Task) -> Rows:
+        """What could not be read in one account-Region, and elsewhere in its account."""
+        where = task.where
+        connection = self.collector.accounts.connect(where)
         references = reference_list()
-        key_rows, key_untried = self._about_a_key(connection, keys[where])
+        key_rows, key_untried = self._about_a_key(connection, task.key)
         indexes = [scan_region(connection, references, sample=True)]
-        if account:
+        if task.account:
             indexes.append(scan_account(connection, references, sample=True))
         parts = [AccountRegionRows.of(where, key_rows, key_untried)]
         parts += (
             part
             for index in indexes
-            for part in self._of_index(connection, index, references, keys)
+            for part in self._of_index(connection, index, references, task.examined)
         )
-        self.done(where)
         return parts
 
     # --- calls about a key ------------------------------------------------------------------------
@@ -191,6 +241,19 @@ def _no_access(error: AccountUnavailable) -> Row:
         code=answer.code,
         message=answer.message if refused else what or str(error),
         fix=_sentence(fix) if what else fix_of(answer.answer_class, None, coverage_gap=False),
+    )
+
+
+def _lost(error: AccountUnavailable) -> Row:
+    """The row of an account whose worker ended early."""
+    what, _, fix = str(error).rpartition(". Fix: ")
+    return Row(
+        service="keysweep",
+        operation="--jobs",
+        answer_class="unclear",
+        code="ProcessEnded",
+        message=what,
+        fix=_sentence(fix),
     )
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Final, TypeVar
+from typing import Final, Protocol, TypeVar, runtime_checkable
 
 from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import ValidationError
@@ -19,9 +20,10 @@ from pydantic_core import PydanticSerializationError
 from ..aws import Accounts, Connection
 from ..aws.concurrency import ACCOUNT_REGIONS, SCANS, keys_at_a_time
 from ..aws.failures import explain
-from ..errors import AccountUnavailable, TruncatedResponse, present
+from ..errors import AccountUnavailable, InvariantError, TruncatedResponse, present
 from ..models import AccountRegion, Cost, Evidence, KeyArn, Unreadable
 from ..spill import SpilledSequence
+from ..workers import Workers
 from .registry import SOURCES
 from .source import Piece, Source
 
@@ -33,6 +35,18 @@ OUR_BUG: Final = "this is a bug in Keysweep; please report it"
 
 Needed = Callable[[Evidence], frozenset[str]]
 """Returns the pieces that a key still needs, or nothing."""
+
+
+@runtime_checkable
+class PortableNeeded(Protocol):
+    """A `Needed` that can be sent to another process."""
+
+    def __call__(self, evidence: Evidence) -> frozenset[str]:
+        """The pieces that a key still needs, or nothing."""
+
+    def only(self, keys: Sequence[KeyArn]) -> PortableNeeded:
+        """The same with what it knows about these keys alone."""
+
 
 Progress = Callable[[str, int], None]
 """Called with each piece that is read, and for how many keys so far."""
@@ -49,6 +63,8 @@ class Collector:
     progress: Progress = lambda _piece, _keys: None
     sources: Mapping[str, Source] = field(default_factory=lambda: SOURCES)
     """The source of each piece. CloudTrail Lake replaces some of `SOURCES`."""
+    jobs: int = 1
+    """Number of processes that read, each whole accounts. One account needs no other process."""
     _scans: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(SCANS))
 
     def collect(
@@ -68,6 +84,8 @@ class Collector:
         tally = _Tally(self.progress)
         groups = _by_account_region(keys, lambda arn: arn)
         parallel_keys = keys_at_a_time(len(groups))
+        jobs = min(self.jobs, len({group[0].account_id for group in groups}))
+        lost: dict[str, Unreadable] = {}
 
         def go_on(known: Iterable[Evidence]) -> list[_Step]:
             waiting = []
@@ -78,15 +96,47 @@ class Collector:
                     collected.append(step.evidence)
             return waiting
 
-        with ThreadPoolExecutor(ACCOUNT_REGIONS) as threads:
+        def go_on_in(workers: Workers, known: Iterable[Evidence]) -> list[_Step]:
+            group = [*known]
+            account = group[0].key_arn.account_id
+            try:
+                done = workers.run(account, _task(group, needed, parallel_keys))
+            except AccountUnavailable as error:
+                lost[account] = Unreadable(unreadable=str(error))
+                return []
+            for arn, json, ready in done:
+                if not ready:
+                    collected.append_json(arn, json)
+            return [_Step(_evidence(json), ready) for _, json, ready in done if ready]
+
+        with (
+            self._workers(jobs, tally) as workers,
+            ThreadPoolExecutor(ACCOUNT_REGIONS * max(jobs, 1)) as threads,
+        ):
+            read = go_on if workers is None else partial(go_on_in, workers)
             started: Iterable[Iterable[Evidence]] = [map(begin, arns) for arns in groups]
-            while waiting := [step for some in threads.map(go_on, started) for step in some]:
+            while waiting := [step for some in threads.map(read, started) for step in some]:
                 piece, group = self._choose(waiting)
                 tally.add(piece, len(group))
                 known = {step.evidence.key_arn: step.evidence for step in waiting}
                 known.update((e.key_arn, e) for e in self._read_group(piece, group))
                 started = _by_account_region(known.values(), lambda evidence: evidence.key_arn)
+        for evidence in (begin(arn) for arns in groups for arn in arns if arn.account_id in lost):
+            # Newer than what the account's worker may have read before it ended.
+            why = lost[evidence.key_arn.account_id]
+            collected.append(evidence.model_copy(update={"description": why}))
         return collected.by_key
+
+    @contextmanager
+    def _workers(self, jobs: int, tally: _Tally) -> Iterator[Workers | None]:
+        """So many workers; None: this process reads."""
+        if jobs <= 1:
+            yield None
+            return
+        elsewhere = [source for source in self.sources.values() if source.at is not None]
+        job = _Reading(tuple(map(_elsewhere, elsewhere)))
+        with Workers(self.accounts, job, jobs, tally.add) as workers:
+            yield workers
 
     def read_one(self, evidence: Evidence, pieces: Iterable[str]) -> Evidence:
         """Read these pieces of one key, again if they were read before, in this thread."""
@@ -94,8 +144,14 @@ class Collector:
             (evidence,) = self._read_group(piece, [evidence])
         return evidence
 
+    def do(self, tally: _Batched, task: _Task) -> _Done:
+        """Read evidence of an account-Region's keys, in a worker."""
+        group = [*map(_evidence, task.keys)]
+        steps = self._one_account_region(group, task.needed, task.parallel_keys, tally)
+        return [(step.evidence.key_arn, _json(step.evidence), step.ready) for step in steps]
+
     def _one_account_region(
-        self, group: Sequence[Evidence], needed: Needed, parallel_keys: int, tally: _Tally
+        self, group: Sequence[Evidence], needed: Needed, parallel_keys: int, tally: _Counts
     ) -> list[_Step]:
         """Read evidence of an account-Region's keys, up to pieces that another one answers."""
         known: dict[KeyArn, _Step] = {}
@@ -113,7 +169,7 @@ class Collector:
                 tally.add(piece, len(some))
                 asked = self._read_group(piece, some)
 
-    def _one_key(self, evidence: Evidence, needed: Needed, tally: _Tally) -> _Step:
+    def _one_key(self, evidence: Evidence, needed: Needed, tally: _Counts) -> _Step:
         """Read evidence of one key, up to pieces that are read for many keys together."""
         while ready := self._ready(evidence, needed):
             piece = min(ready, key=self._order)
@@ -187,12 +243,76 @@ class Collector:
         return frozenset(ready)
 
 
+@dataclass(frozen=True)
+class _Task:
+    """Evidence of an account-Region's keys to complete, as JSON."""
+
+    keys: Sequence[str]
+    needed: PortableNeeded
+    parallel_keys: int
+
+
+_Done = list[tuple[KeyArn, str, frozenset[str]]]
+"""A key, its evidence as JSON, and the pieces to read next."""
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """The job of workers: to read evidence."""
+
+    elsewhere: tuple[Source, ...]
+    """Pieces that the parent reads, for the order of reads."""
+
+    def start(self, accounts: Accounts, report: Callable[[str, int], None]) -> Callable[..., _Done]:
+        """A function that reads evidence of an account-Region's keys."""
+        of_parent = {source.piece: source for source in self.elsewhere}
+        collector = Collector(accounts, sources={**SOURCES, **of_parent})
+        return partial(collector.do, _Batched(report))
+
+
+def _elsewhere(source: Source) -> Source:
+    """The declaration of a source that another process reads."""
+    return Source(
+        source.piece,
+        source.cost,
+        (),
+        read_account_region=_not_here,
+        at=source.at,
+        after=source.after,
+    )
+
+
+def _not_here(_connection: Connection, _group: Sequence[Evidence]) -> Mapping[KeyArn, Piece]:
+    raise InvariantError("the parent reads this piece")
+
+
+def _task(group: Sequence[Evidence], needed: Needed, parallel_keys: int) -> _Task:
+    if not isinstance(needed, PortableNeeded):
+        raise InvariantError("what keys need cannot be sent to another process")
+    only = needed.only([evidence.key_arn for evidence in group])
+    return _Task([*map(_json, group)], only, parallel_keys)
+
+
+def _json(evidence: Evidence) -> str:
+    # What is unset stays unset, as in a SpilledSequence.
+    return evidence.model_dump_json(exclude_unset=True)
+
+
+def _evidence(json: str) -> Evidence:
+    return Evidence.model_validate_json(json)
+
+
 @dataclass(frozen=True, slots=True)
 class _Step:
     """Evidence of one key so far, and the pieces to read next."""
 
     evidence: Evidence
     ready: frozenset[str]
+
+
+class _Counts(Protocol):
+    def add(self, piece: str, keys: int) -> None:
+        """Count keys for which a piece is read."""
 
 
 class _Tally:
@@ -207,6 +327,28 @@ class _Tally:
         with self._lock:
             self._keys[piece] += keys
             self._progress(piece, self._keys[piece])
+
+
+class _Batched:
+    """Passes on such counts, not more often than people can see."""
+
+    SECONDS: Final = 0.2
+
+    def __init__(self, report: Progress) -> None:
+        self._report = report
+        self._keys: Counter[str] = Counter()
+        self._next = 0.0
+        self._lock = threading.Lock()
+
+    def add(self, piece: str, keys: int) -> None:
+        with self._lock:
+            self._keys[piece] += keys
+            if (now := time.monotonic()) < self._next:
+                return
+            self._next = now + self.SECONDS
+            counts, self._keys = self._keys, Counter()
+        for one, number in counts.items():
+            self._report(one, number)
 
 
 def _by_account_region(values: Iterable[T], arn_of: Callable[[T], KeyArn]) -> list[list[T]]:

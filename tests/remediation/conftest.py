@@ -102,7 +102,13 @@ def as_operator(server: EmbeddedAws) -> Callable[..., dict[str, str]]:
 
     def environment(account: str = SHOP, **variables: str) -> dict[str, str]:
         keep = {k: v for k, v in os.environ.items() if not k.startswith("AWS_")}
-        return {**keep, **server.environment(account), "COLUMNS": "160", **variables}
+        return {
+            **keep,
+            **server.environment(account),
+            "COLUMNS": "160",
+            "KEYSWEEP_JOBS": "1",
+            **variables,
+        }
 
     return environment
 

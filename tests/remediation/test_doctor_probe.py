@@ -33,6 +33,7 @@ class _Account:
     account_id: str = ACCOUNT
     region: str = ARN.region
     partition: str = "aws"
+    jobs: int = 1
     sources: Mapping[str, Any] = field(
         default_factory=lambda: {
             "description": SimpleNamespace(permissions=("kms:DescribeKey",)),

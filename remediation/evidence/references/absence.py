@@ -108,6 +108,7 @@ class Witnesses:
     def __init__(self) -> None:
         self._hosts: Once[bool] = Once()
         self._lists: Once[ServiceList | Doubt] = Once()
+        self._lists_read: Once[ServiceList | Doubt] = Once()
         self._controls: Once[tuple[str, ...] | Doubt] = Once()
 
     def by_host(
@@ -195,8 +196,14 @@ class Witnesses:
         return self._hosts.get(host, partial(exists, host))
 
     def _list(self, connection: Connection, region: str) -> ServiceList | Doubt:
+        return self._lists.get(
+            region, partial(connection.same_everywhere, service_list_of_run, region)
+        )
+
+    def read_list(self, connection: Connection, region: str) -> ServiceList | Doubt:
+        """AWS's list of a Region's services, in the process with the given credentials."""
         path = LIST_PATH.format(region=region)
-        return self._lists.get(region, partial(service_list, connection, region, path))
+        return self._lists_read.get(region, partial(service_list, connection, region, path))
 
     def _control_hosts(self, connection: Connection, region: str) -> tuple[str, ...] | Doubt:
         """Control hosts that exist in DNS, or why DNS is no witness."""
@@ -286,3 +293,8 @@ def witnesses_of(connection: Connection) -> Witnesses:
     """The witnesses of a run, whose lists are the same for all accounts."""
     with _of_runs_lock:
         return _of_runs.setdefault(connection.own, Witnesses())
+
+
+def service_list_of_run(connection: Connection, region: str) -> ServiceList | Doubt:
+    """AWS's list of a Region's services, read once a run."""
+    return witnesses_of(connection).read_list(connection, region)
