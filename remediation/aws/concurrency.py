@@ -6,6 +6,7 @@ more threads, since an answer takes tens of milliseconds.
 
 from __future__ import annotations
 
+import os
 from typing import Final
 
 ACCOUNT_REGIONS: Final = 64
@@ -18,6 +19,13 @@ seconds of CPU, so more at a time would take more memory and save no time."""
 _THREADS: Final = 256
 _FEWEST_KEYS: Final = 4
 _MOST_KEYS: Final = 16
+
+
+def usable_cores() -> int:
+    """Number of processors that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def keys_at_a_time(account_regions: int) -> int:

@@ -8,13 +8,13 @@ from typing import Final
 
 from .. import policy_file
 from ..aws import Accounts
+from ..aws.concurrency import usable_cores
 from ..errors import AccountUnavailable, BadInput
 from ..evidence import SOURCES, Collector
 from ..evidence.history.lake import Lake, StoreArn
 from ..evidence.history.sources import history_sources
 from ..models import KeyArn
 from ..policy import Policy
-from ..workers import usable_cores
 
 KEYS_EACH: Final = 250
 """Number of keys whose one request each takes as long as the start of a process."""

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Final, Protocol, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar, runtime_checkable
 
 from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import ValidationError
@@ -23,9 +23,11 @@ from ..aws.failures import explain
 from ..errors import AccountUnavailable, InvariantError, TruncatedResponse, present
 from ..models import AccountRegion, Cost, Evidence, KeyArn, Unreadable
 from ..spill import SpilledSequence
-from ..workers import Workers
 from .registry import SOURCES
 from .source import Piece, Source
+
+if TYPE_CHECKING:
+    from ..workers import Workers
 
 _log: Final = logging.getLogger(__name__)
 
@@ -133,6 +135,8 @@ class Collector:
         if jobs <= 1:
             yield None
             return
+        from ..workers import Workers  # imports botocore
+
         elsewhere = [source for source in self.sources.values() if source.at is not None]
         job = _Reading(tuple(map(_elsewhere, elsewhere)))
         with Workers(self.accounts, job, jobs, tally.add) as workers:

@@ -7,7 +7,7 @@ writes a journal runs in a worker.
 
 from __future__ import annotations
 
-from .pool import Job, Workers, usable_cores
+from .pool import Job, Workers
 from .remote import Report
 
-__all__ = ["Job", "Report", "Workers", "usable_cores"]
+__all__ = ["Job", "Report", "Workers"]

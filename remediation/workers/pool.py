@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import logging
-import os
 import signal
 import socket
 import subprocess
@@ -41,13 +40,6 @@ class Job(Protocol):
 
     def start(self, accounts: Accounts, report: Report) -> Callable[[Any], Any]:
         """Called once in each worker; returns the function that does a task."""
-
-
-def usable_cores() -> int:
-    """Number of processors that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 @dataclass(eq=False)
