@@ -1,6 +1,6 @@
 """Terraform and OpenTofu: HCL, plans as JSON, and JSON configuration such as CDK for Terraform's.
 
-A value that Checkov may have guessed gives no record: see `terraform_settled`.
+What the code does not settle gives no record: see `terraform_settled`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 from keysweep_verdicts import CATEGORIES, SEVERITY, STATE, WINDOW, Check
-from terraform_settled import Source, single, trusted_in_plan
+from terraform_expressions import UNSETTLED
+from terraform_settled import Source, declared_in_plan, is_override, single
 
 from checkov.common.models.enums import CheckResult
 from checkov.terraform.checks.resource.base_resource_check import BaseResourceCheck
@@ -57,26 +58,23 @@ class TerraformCheck(BaseResourceCheck):
         """Evaluate the argument; the details of a failure lead to the live key."""
         setting = SETTINGS[self.entity_type][self.id]
         self.evaluated_keys = [setting]
-        declared = single(conf[setting]) if setting in conf else None
-        if setting in conf and declared is None:
-            # Either a literal null, or an expression that Checkov could not evaluate.
-            return CheckResult.UNKNOWN
-        verdict = self._check.evaluate(declared)
-        if verdict is not CheckResult.UNKNOWN and not self._is_trusted(conf, setting):
-            return CheckResult.UNKNOWN
-        if verdict is CheckResult.FAILED:
+        verdicts = {self._check.evaluate(value) for value in self._declared(conf, setting)}
+        if verdicts == {CheckResult.FAILED}:
             self.details = list(_details(conf, self.entity_type))
-        return verdict
+        return verdicts.pop() if len(verdicts) == 1 else CheckResult.UNKNOWN
 
-    def _is_trusted(self, conf: Mapping[str, object], setting: str) -> bool:
+    def _declared(self, conf: Mapping[str, object], setting: str) -> list[object]:
         graph: Any = getattr(self, "graph", None)  # Checkov 3.2 and later
+        file = self.entity_path.partition(f":{self.entity_type}:")[0]
+        if is_override(file):
+            # The record is that of the block that it overrides.
+            return [UNSETTLED]
         if "__start_line__" not in conf or graph is None:
-            return trusted_in_plan(conf, setting)
+            return [declared_in_plan(conf, setting)]
         source = TerraformCheck._source
         if source is None or source.graph is not graph:
             source = TerraformCheck._source = Source(graph, SETTINGS)
-        file = self.entity_path.partition(f":{self.entity_type}:")[0]
-        return source.trusts(conf, setting, file)
+        return source.declared(conf, setting, file)
 
 
 def _details(conf: Mapping[str, object], resource_type: str) -> Iterator[str]:

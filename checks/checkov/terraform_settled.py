@@ -1,9 +1,10 @@
-"""Decide which values of a Terraform block can be trusted, and which blocks have no instance.
+"""Decide what Terraform code settles: whether a key exists, and the value of an argument.
 
-A plan states values. In HCL, Checkov resolves expressions itself and guesses where it cannot:
-`var.stage == "prod" ? true : false` without a value for `stage` arrives as a plain false
-(Checkov 3.3.30). A value from HCL is therefore trusted only if its expression is a literal, or
-if locals, variables and module calls lead from it to literals.
+In HCL, Checkov resolves expressions itself and guesses where it cannot: `var.stage == "prod" ?
+true : false` without a value for `stage` arrives as a plain false, and it makes an instance of a
+block whose `count` it cannot evaluate (Checkov 3.3.30). So Checkov's graph tells only which blocks
+a scan reached, by which module calls, and the values of the root's variables. The rest is read
+from the code. A plan states values.
 
 A helper that registers no check.
 """
@@ -11,41 +12,30 @@ A helper that registers no check.
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-try:
-    from checkov.terraform.parser_utils import load_or_die_quietly
-except ImportError:  # older versions, such as Checkov 3.2.10
-    from checkov.terraform.tf_parser import load_or_die_quietly  # type: ignore[attr-defined]
+from terraform_expressions import (
+    UNSETTLED,
+    boolean,
+    evaluate,
+    evaluate_json,
+    instances,
+    to_set,
+)
+from terraform_hcl import Block, Token, Tokens, merged, read_blocks
 
 MULTIPLIERS = ("count", "for_each")
 
-# Expressions, in the notation of Checkov's HCL parser, that Checkov evaluates correctly if every
-# reference in them has a value. No other is trusted.
-_REFERENCE = r"""(?:(?:var|local)\.[A-Za-z_][\w-]*|each\.(?:key|value))(?:\.[\w-]+|\["[^"]*"\])*"""
-_LITERAL = r"""(?:True|False|-?[0-9]+|"[^"$%]*")"""
-_OPERAND = rf"(?:{_REFERENCE}|{_LITERAL})"
-_EVALUABLE = re.compile(
-    r"\$\{\s*(?:"
-    rf"{_OPERAND}"
-    rf"|{_REFERENCE}(?:\s*[!=]=\s*{_LITERAL})?\s*\?\s*{_OPERAND}\s*:\s*{_OPERAND}"
-    rf"""|lookup\({_REFERENCE},\s*"[^"$%]*",\s*{_LITERAL}\)"""
-    rf"|toset\((?:{_REFERENCE}|\[[^\[\]$]*\])\)"
-    r")\s*\}"
-)
-_REFERENCES = re.compile(rf"(?<![\w.]){_REFERENCE}")
+_KINDS = {"var": "variable", "local": "local"}
+_ENDS = ("start", "end")
+_TRUE = (Token("name", "true"),)
 
-_SOURCE_LITERAL = re.compile(
-    r"""\s*(?:true|false|[0-9]+|"(?:true|false|[0-9]+)")\s*(?:(?:#|//).*)?"""
-)
-
-# More than any real chain of locals and modules needs; ends those that refer to themselves.
-_MAX_DEPTH = 20
+_Path = tuple[str, ...]
+"""("resource", type, name), ("module", name), ("variable", name) or ("local", name)."""
 
 
 def single(value: object) -> object:
@@ -53,23 +43,47 @@ def single(value: object) -> object:
     return value[0] if isinstance(value, list) and len(value) == 1 else value
 
 
-def trusted_in_plan(conf: Mapping[str, object], argument: str) -> bool:
-    """Return whether the argument of a block in a plan or JSON has a trusted value.
+def is_override(file: str) -> bool:
+    """Return whether Terraform merges this file into others ("Override Files")."""
+    stem = Path(file).name.removesuffix(".json").removesuffix(".tf")
+    return stem == "override" or stem.endswith("_override")
 
-    Checkov resolves nothing there.
+
+def declared_in_plan(conf: Mapping[str, object], argument: str) -> object:
+    """Return the value of a block's argument in a plan or JSON, where Checkov resolves nothing.
+
+    A null is UNSETTLED, because Checkov also writes it for what it could not evaluate.
     """
-    return not any(_is_empty(conf.get(name)) for name in MULTIPLIERS) and (
-        argument in conf or argument not in _unknown_until_applied(conf)
-    )
+    lifecycle = single(conf.get("lifecycle"))
+    meta = {
+        **{name: conf[name] for name in MULTIPLIERS if name in conf},
+        **({"enabled": lifecycle.get("enabled")} if isinstance(lifecycle, Mapping) else {}),
+    }
+    if not _makes({name: evaluate_json(single(value)) for name, value in meta.items()}, None):
+        return UNSETTLED
+    if argument not in conf:
+        return UNSETTLED if argument in _unknown_until_applied(conf) else None
+    declared = single(conf[argument])
+    return UNSETTLED if declared is None else declared
 
 
-def _is_empty(multiplier: object) -> bool:
-    """Return whether this value of `count` or `for_each` leaves no instance."""
-    value = single(multiplier)
-    if isinstance(value, list | dict | set):
-        # In JSON, Checkov adds line numbers to every object.
-        return all(isinstance(item, str) and item.startswith("__") for item in value)
-    return value == "0" or (isinstance(value, int) and value == 0)
+def _makes(meta: Mapping[str, object], key: object) -> bool:
+    """Return whether these values of `count`, `for_each` and `enabled` make the instance.
+
+    The key is None if Checkov has the block only as a whole. `enabled` is an argument of OpenTofu's
+    `lifecycle`.
+    """
+    if boolean(meta.get("enabled", True)) is not True:
+        return False
+    for name in MULTIPLIERS:
+        if name not in meta:
+            continue
+        keys = instances(meta[name]) if name == "count" else meta[name]
+        if not isinstance(keys, range | dict | frozenset) or not keys:
+            return False
+        if key is not None and key not in keys:
+            return False
+    return True
 
 
 def _unknown_until_applied(conf: Mapping[str, object]) -> frozenset[str]:
@@ -102,7 +116,7 @@ def _unknown_by_address(plan: str) -> dict[str, frozenset[str]]:
 
 @dataclass(frozen=True)
 class _Scope:
-    """The scope of a name: a folder, for the module call that loaded it."""
+    """The scope of names: a folder, for the module call that loaded it."""
 
     folder: str
     module: Any  # Checkov's TFModule, or None in a root module
@@ -113,171 +127,197 @@ class _Scope:
 
 
 @dataclass(frozen=True)
-class _Block:
-    """A block of Checkov's graph: its resolved arguments, and the position of its source."""
+class _Instance:
+    """A block in its scope, with the key of one instance, or None for the block as a whole."""
 
-    attributes: Mapping[str, Any]
+    block: Block
     scope: _Scope
-    path: tuple[str, ...]  # ("resource", type, name) or ("module", name)
+    key: object
 
 
 class Source:
-    """The source code of a Checkov graph, and the values of its variables.
+    """The source code of a Checkov graph, and the values of its root modules' variables.
 
     `resource_types` are the types whose blocks can be found.
     """
 
     def __init__(self, graph: Any, resource_types: Collection[str]) -> None:
         self.graph = graph
-        self._resource_types = resource_types
-        self._folders: dict[str, dict[tuple[str, ...], Any]] = {}
-        self._texts: dict[str, Sequence[str]] = {}
-        self._resources: dict[str, list[_Block]] = {}
-        self._modules: dict[tuple[_Scope, str], _Block] = {}
-        self._variables: dict[tuple[_Scope, str], object] = {}
+        self._resources: dict[str, list[Mapping[str, Any]]] = {}
+        self._root_variables: dict[tuple[str, str], list[object]] = {}
+        self._folders: dict[str, dict[_Path, Block]] = {}
+        self._values: dict[tuple[_Scope, _Path], object] = {}
         for node in _nodes(graph):
-            self._add(node)
+            kind = node.get("block_type_")
+            if kind == "resource" and node.get("resource_type") in resource_types:
+                self._resources.setdefault(str(node.get("__address__")), []).append(node)
+            elif kind == "variable" and node.get("source_module_object_") is None:
+                variable = _folder(node), str(node.get("block_name_"))
+                value = node.get("default", UNSETTLED)
+                self._root_variables.setdefault(variable, []).append(value)
 
-    def trusts(self, conf: Mapping[str, object], argument: str, file: str) -> bool:
-        """Return whether the block of `conf` exists and its argument's value can be trusted.
+    def declared(self, conf: Mapping[str, object], argument: str, file: str) -> list[object]:
+        """Return the value of a block's argument: None if not declared, or UNSETTLED.
 
-        `file` is the path that Checkov shows, relative to the scanned folder. Where several root
-        modules share an address, all blocks that `conf` may stand for must agree.
+        UNSETTLED also stands for a block that the code does not certainly make. `file` is the path
+        that Checkov shows, relative to the scanned folder. Where several root modules share an
+        address, there is a value for each block that `conf` may stand for.
         """
-        return all(
-            self._is_trusted(block, argument) and not self._is_absent(block)
-            for block in self._find(conf, file)
-        )
+        return [self._declared(node, argument) for node in self._find(conf, file)]
 
-    def _add(self, node: Mapping[str, Any]) -> None:
-        kind = node.get("block_type_")
-        if kind == "resource" and node.get("resource_type") not in self._resource_types:
-            return
-        name = str(node.get("block_name_"))
-        folder = str(Path(str(node.get("file_path_"))).parent)
-        scope = _Scope(folder, node.get("source_module_object_"))
-        match kind:
-            case "resource":
-                resource_type, _, label = name.partition(".")
-                path = ("resource", resource_type, label.partition("[")[0])
-                address = str(node.get("__address__"))
-                self._resources.setdefault(address, []).append(_Block(node, scope, path))
-            case "module":
-                self._modules[scope, name] = _Block(node, scope, ("module", name))
-            case "variable":
-                self._variables[scope, name] = node.get("default")
-
-    def _find(self, conf: Mapping[str, object], file: str) -> list[_Block]:
-        blocks = [
-            block
-            for block in self._resources.get(str(conf.get("__address__")), [])
-            if all(
-                block.attributes.get(line) == conf.get(line)
-                for line in ("__start_line__", "__end_line__")
-            )
+    def _find(self, conf: Mapping[str, object], file: str) -> list[Mapping[str, Any]]:
+        nodes = [
+            node
+            for node in self._resources.get(str(conf.get("__address__")), [])
+            if all(node.get(f"__{end}_line__") == conf.get(f"__{end}_line__") for end in _ENDS)
         ]
-        shown = [b for b in blocks if str(b.attributes.get("file_path_")).endswith(file)]
-        return shown or blocks
+        return [n for n in nodes if str(n.get("file_path_")).endswith(file)] or nodes
 
-    def _is_trusted(self, block: _Block, argument: str) -> bool:
-        if self._is_literal(block, argument):
-            return True
-        arguments = self._arguments(block)
-        return argument not in arguments or self._is_known(
-            arguments[argument], arguments, block.scope
-        )
+    def _declared(self, node: Mapping[str, Any], argument: str) -> object:
+        resource_type, _, label = str(node.get("block_name_")).partition(".")
+        name, _, index = label.partition("[")
+        scope = _Scope(_folder(node), node.get("source_module_object_"))
+        block = self._blocks(scope.folder).get(("resource", resource_type, name))
+        if block is None:
+            return UNSETTLED
+        instance = _Instance(block, scope, _key(index))
+        if not self._exists(instance):
+            return UNSETTLED
+        tokens = block.arguments.get(argument)
+        return None if tokens is None else self._evaluate(tokens, instance)
 
-    def _is_absent(self, block: _Block) -> bool:
-        """Return whether the block, or a module around it, certainly has no instance."""
-        if any(
-            _is_empty(block.attributes.get(name)) and self._is_trusted(block, name)
-            for name in MULTIPLIERS
-        ):
+    def _exists(self, instance: _Instance) -> bool:
+        """Return whether the code certainly makes the instance, and each module around it."""
+        block = instance.block
+        meta = {name: block.arguments[name] for name in MULTIPLIERS if name in block.arguments}
+        lifecycle = block.block("lifecycle")
+        if lifecycle and "enabled" in lifecycle.arguments:
+            meta["enabled"] = lifecycle.arguments["enabled"]
+        values = {name: self._evaluate(tokens, instance) for name, tokens in meta.items()}
+        if not _makes(values, instance.key):
+            return False
+        if instance.scope.module is None:
             return True
-        scope = block.scope
+        call = self._call(instance.scope)
+        return call is not None and self._exists(call)
+
+    def _call(self, scope: _Scope) -> _Instance | None:
+        """Return the module call that loaded a folder."""
+        module = scope.module
+        if is_override(str(module.path)):
+            return None
+        name = str(module.name).partition("[")[0]
+        block = self._blocks(scope.caller.folder).get(("module", name))
+        key = getattr(module, "foreach_idx", None)
+        return None if block is None else _Instance(block, scope.caller, key)
+
+    def _evaluate(self, tokens: Tokens, instance: _Instance) -> object:
+        def resolve(kind: str, name: str) -> object:
+            if kind in {"var", "local"}:
+                return self._named(instance.scope, (_KINDS[kind], name))
+            if (kind, name) == ("count", "index"):
+                return UNSETTLED if instance.key is None else instance.key
+            return self._each(instance, name) if kind == "each" else UNSETTLED
+
+        return evaluate(tokens, resolve)
+
+    def _each(self, instance: _Instance, name: str) -> object:
+        tokens = instance.block.arguments.get("for_each", ())
+        items = self._evaluate(tokens, replace(instance, block=Block()))
+        if not isinstance(items, dict | frozenset) or instance.key not in items:
+            return UNSETTLED
+        return items[instance.key] if name == "value" and isinstance(items, dict) else instance.key
+
+    def _named(self, scope: _Scope, path: _Path) -> object:
+        """Return the value of a variable or local; one that leads to itself is UNSETTLED."""
+        if (scope, path) not in self._values:
+            self._values[scope, path] = UNSETTLED
+            block = self._blocks(scope.folder).get(path)
+            if block is not None:
+                find = self._variable if path[0] == "variable" else self._local
+                self._values[scope, path] = find(scope, path[1], block)
+        return self._values[scope, path]
+
+    def _local(self, scope: _Scope, _name: str, block: Block) -> object:
+        return self._evaluate(block.arguments["value"], _Instance(block, scope, None))
+
+    def _variable(self, scope: _Scope, name: str, block: Block) -> object:
+        value = self._given(scope, name, block)
+        tokens = block.arguments.get("type", ())
+        if isinstance(value, list) and tokens and tokens[0].text == "set":
+            return to_set(value)
+        return value
+
+    def _given(self, scope: _Scope, name: str, block: Block) -> object:
         if scope.module is None:
-            return False
-        call = self._modules.get((scope.caller, str(scope.module.name)))
-        return call is not None and self._is_absent(call)
+            # Checkov has put in the values of the root's .tfvars files.
+            first, *others = self._root_variables.get((scope.folder, name), [UNSETTLED])
+            return first if all(other == first for other in others) else UNSETTLED
+        call = self._call(scope)
+        if call is None:
+            return UNSETTLED
+        inside = _Instance(block, scope, None)
+        if name in call.block.arguments:
+            value = self._evaluate(call.block.arguments[name], call)
+            nullable = self._evaluate(block.arguments.get("nullable", _TRUE), inside)
+            if value is not None or nullable is True:
+                return value
+        tokens = block.arguments.get("default")
+        return UNSETTLED if tokens is None else self._evaluate(tokens, inside)
 
-    def _is_literal(self, block: _Block, argument: str) -> bool:
-        """Return whether the block's lines set the argument to a literal.
-
-        A fast path for most blocks, since parsing a file takes as long as it takes Checkov.
-        """
-        file = str(block.attributes.get("file_path_"))
-        first, last = (block.attributes.get(f"__{end}_line__") for end in ("start", "end"))
-        if not (isinstance(first, int) and isinstance(last, int)):
-            return False
-        lines = self._lines(file)[first - 1 : last]
-        if any(mark in line for line in lines for mark in ("<<", "/*", "*/")):
-            return False
-        values = [
-            value
-            for name, equals, value in (line.partition("=") for line in lines)
-            if equals and name.strip() == argument
-        ]
-        return len(values) == 1 and _SOURCE_LITERAL.fullmatch(values[0]) is not None
-
-    def _lines(self, file: str) -> Sequence[str]:
-        if file not in self._texts:
-            try:
-                self._texts[file] = Path(file).read_text(encoding="utf-8-sig").splitlines()
-            except (OSError, ValueError):
-                self._texts[file] = ()
-        return self._texts[file]
-
-    def _arguments(self, block: _Block) -> Mapping[str, Any]:
-        """Return a block's arguments as parsed from its source, unresolved."""
-        found = self._parsed(block.scope.folder).get(block.path, {})
-        return found if isinstance(found, Mapping) else {}
-
-    def _parsed(self, folder: str) -> dict[tuple[str, ...], Any]:
-        """Return the blocks of a folder's files by path; each folder is parsed once."""
+    def _blocks(self, folder: str) -> dict[_Path, Block]:
+        """Return the blocks of a folder's files by path; each folder is read once."""
         if folder not in self._folders:
-            self._folders[folder] = {
-                path: block
-                for file in sorted(Path(folder).glob("*.tf"))
-                for path, block in _blocks(load_or_die_quietly(file, {}) or {})
-            }
+            self._folders[folder] = _read_folder(Path(folder))
         return self._folders[folder]
 
-    def _is_known(
-        self, value: object, arguments: Mapping[str, Any], scope: _Scope, depth: int = 0
-    ) -> bool:
-        """Return whether a value of a block with these arguments leads to literals."""
-        if depth > _MAX_DEPTH:
-            return False
-        if isinstance(value, Mapping):
-            value = list(value.values())
-        if isinstance(value, list):
-            return all(self._is_known(item, arguments, scope, depth) for item in value)
-        if not isinstance(value, str) or ("${" not in value and "%{" not in value):
-            return True
-        return _EVALUABLE.fullmatch(value) is not None and all(
-            self._has_known_value(reference, arguments, scope, depth + 1)
-            for reference in _REFERENCES.findall(value)
-        )
 
-    def _has_known_value(
-        self, reference: str, arguments: Mapping[str, Any], scope: _Scope, depth: int
-    ) -> bool:
-        kind, name, *_ = re.split(r"[.\[]", reference)
-        if kind == "each":
-            return "for_each" in arguments and self._is_known(
-                arguments["for_each"], arguments, scope, depth
-            )
-        if kind == "local":
-            path = ("locals", name)
-            blocks = self._parsed(scope.folder)
-            return path in blocks and self._is_known(blocks[path], {}, scope, depth)
-        if scope.module is not None:
-            call = self._modules.get((scope.caller, str(scope.module.name)))
-            given = self._arguments(call) if call else {}
-            if name in given:
-                return self._is_known(given[name], given, scope.caller, depth)
-        default = self._variables.get((scope, name))
-        return default is not None and self._is_known(default, {}, scope, depth)
+def _read_folder(folder: Path) -> dict[_Path, Block]:
+    files = sorted(file for pattern in ("*.tf", "*.tf.json") for file in folder.glob(pattern))
+    blocks: dict[_Path, Block] = {}
+    for file in files:
+        if not is_override(file.name):
+            blocks.update(_read_file(file) or {})
+    for file in filter(lambda file: is_override(file.name), files):
+        overrides = _read_file(file)
+        if overrides is None:
+            # Not read, so what it may override is not settled.
+            text = file.read_bytes()
+            blocks = {path: b for path, b in blocks.items() if path[-1].encode() not in text}
+            continue
+        for path in overrides.keys() & blocks.keys():
+            blocks[path] = merged(blocks[path], overrides[path])
+    return blocks
+
+
+def _read_file(file: Path) -> dict[_Path, Block] | None:
+    """Return the blocks of a file by path. None: it is JSON, or cannot be read."""
+    if file.suffix != ".tf":
+        return None
+    try:
+        top = read_blocks(file.read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError):
+        return None
+    blocks: dict[_Path, Block] = {}
+    for path, block in top.blocks:
+        if path == ("locals",):
+            for name, tokens in block.arguments.items():
+                blocks["local", name] = Block({"value": tokens})
+        else:
+            blocks[path] = block
+    return blocks
+
+
+def _folder(node: Mapping[str, Any]) -> str:
+    return str(Path(str(node.get("file_path_"))).parent)
+
+
+def _key(index: str) -> object:
+    """Return the key in what follows an address's bracket: a number, or text in quotes."""
+    key = index.removesuffix("]")
+    if key.startswith('"'):
+        return key[1:-1]
+    return int(key) if key.isdecimal() else None
 
 
 def _nodes(graph: Any) -> Iterator[Mapping[str, Any]]:
@@ -287,19 +327,3 @@ def _nodes(graph: Any) -> Iterator[Mapping[str, Any]]:
         attributes = node[-1] if isinstance(node, tuple) else node
         if isinstance(attributes, Mapping):
             yield attributes
-
-
-def _blocks(parsed: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """Yield the resources, module calls and locals of a parsed file, each with its path."""
-    for block in _entries(parsed.get("resource")):
-        for kind, named in block.items():
-            if isinstance(named, Mapping):
-                yield from ((("resource", kind, name), body) for name, body in named.items())
-    for section in ("module", "locals"):
-        for block in _entries(parsed.get(section)):
-            yield from (((section, name), body) for name, body in block.items())
-
-
-def _entries(section: object) -> Iterator[Mapping[str, Any]]:
-    if isinstance(section, list):
-        yield from (entry for entry in section if isinstance(entry, Mapping))

@@ -21,7 +21,7 @@ DEFINITIONS = (
     ast.Try,
 )
 MODULES = sorted(CHECKS.glob("[a-z]*.py"))
-HELPERS = {"keysweep_verdicts", "terraform_settled"}
+HELPERS = {"keysweep_verdicts", "terraform_expressions", "terraform_hcl", "terraform_settled"}
 
 
 def test_the_folder_is_flat_and_holds_modules_only() -> None:
