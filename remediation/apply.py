@@ -249,11 +249,14 @@ class _Scheduling:
         if situation is Situation.OURS:
             return _row(self.item, Outcome.ALREADY_PENDING, BY_ANOTHER_PLAN, date)
         if situation is Situation.UNDETERMINED:
-            return _row(self.item, Outcome.FAILED, undetermined_origin(self.item.key_arn), date)
+            return _row(self.item, Outcome.FAILED, self._undetermined(), date)
         return _row(self.item, Outcome.ALREADY_PENDING, SCHEDULED_ELSEWHERE, date)
 
     def _now(self) -> datetime:
         return self.connection.clock.now()
+
+    def _undetermined(self) -> str:
+        return undetermined_origin(self.item.key_arn, self.connection.access)
 
     def _earlier(self, record: KeyRecord) -> tuple[KeyResult | None, tuple[IntentLine, ...]]:
         """The row of a key that earlier runs finished, or the intents that are still open."""
@@ -318,7 +321,7 @@ class _Scheduling:
         if situation is Situation.NOT_VISIBLE_YET:
             return _row(self.item, Outcome.FAILED, LOOK_AGAIN, promised)
         if situation is Situation.UNDETERMINED:
-            return _row(self.item, Outcome.FAILED, undetermined_origin(self.item.key_arn), promised)
+            return _row(self.item, Outcome.FAILED, self._undetermined(), promised)
         if situation is Situation.DRIFTED:
             date = seen.deletion_date
             return _row(self.item, Outcome.ALREADY_PENDING, RESCHEDULED_ELSEWHERE, date)
@@ -337,7 +340,8 @@ class _Scheduling:
         pieces = used & FROZEN
         now = self.collector.read_one(before, pieces)
         unreadable = [p for p in sorted(pieces) if isinstance(getattr(now, p), Unreadable)]
-        fix = f"Fix: {RUN_AGAIN}, or run: keysweep cancel --key {self.item.key_arn}"
+        cancel = self.connection.access.command_line("cancel", "--key", str(self.item.key_arn))
+        fix = f"Fix: {RUN_AGAIN}, or run: {cancel}"
         if unreadable:
             names = ", ".join(unreadable).replace("_", " ")
             why = f"{names} could not be read again after the call"

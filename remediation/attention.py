@@ -47,15 +47,18 @@ def of_journals(
         yield Waiting(arn, checked_at(record), date, is_unwatched(record, now), is_near(date, now))
 
 
-def sentences(keys: Iterable[Waiting]) -> tuple[str, ...]:
-    """One about unwatched keys, and one about those that are deleted soon, if there are any."""
+def sentences(keys: Iterable[Waiting], check: str) -> tuple[str, ...]:
+    """One about unwatched keys, and one about those that are deleted soon, if there are any.
+
+    `check` is the command that checks the keys.
+    """
     keys = tuple(keys)
     found = []
     if unwatched := [key for key in keys if key.unwatched]:
         named = _named(f"{one.key_arn} (last on {_day(one.checked_at)})" for one in unwatched)
         found.append(
             f"Pending deletion, and not checked for {UNWATCHED_AFTER.days} days: {named}. "
-            "Fix: run keysweep guard."
+            f"Fix: run: {check}"
         )
     if near := [key for key in keys if key.near]:
         named = _named(f"{one.key_arn} (on {_day(one.deletion_date)})" for one in near)

@@ -249,7 +249,7 @@ class _Cancelling:
         self, seen: KeyDescription, situation: Situation, before: _Before
     ) -> KeyResult:
         if self.request.only_ours and situation is Situation.UNDETERMINED:
-            return _failed(self.arn, undetermined_origin(self.arn))
+            return _failed(self.arn, undetermined_origin(self.arn, self.connection.access))
         if self.request.only_ours and situation is not Situation.OURS:
             return self._row(Outcome.UNCHANGED, _LEFT_ALONE)
         return write(

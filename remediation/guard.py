@@ -16,6 +16,7 @@ from typing import Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from .access import Access
 from .aws import Clock, Connection
 from .aws.failures import explain
 from .cancel import Batch
@@ -150,7 +151,7 @@ def watch(
     now = clock.now()
     # Counted back from AWS's time: before the first answer, the clock is this machine's.
     began = now.replace(microsecond=0) - timedelta(seconds=ceil(clock.elapsed() - started))
-    look = _Look(now, began - DELIVERY_DELAY, near_days)
+    look = _Look(now, began - DELIVERY_DELAY, near_days, collector.accounts.access)
 
     def row_of(arn: KeyArn) -> GuardRow:
         evidence, item = evidence_of[arn], reviewed.get(arn)
@@ -180,6 +181,7 @@ class _Look:
     until: datetime
     """CloudTrail usually shows events up to this time."""
     near_days: int
+    access: Access
 
 
 def _compared(reviewed: PlanItem) -> frozenset[str]:
@@ -246,7 +248,7 @@ def _row(
         return GuardRow(key_arn=arn, state="deleted", notes=(GONE_EARLY,) if early else ())
     since = record.scheduled.time if record.scheduled is not None else None
     if state.situation not in PENDING:
-        note = _not_pending(state.situation, record) or _cancelled(evidence, since)
+        note = _not_pending(state.situation, record, look.access) or _cancelled(evidence, since)
         return GuardRow(key_arn=arn, state=seen.key_state, notes=(note,))
     start = record.watch_use_from or _began(seen, now) - USE_REPORTING_DELAY
     windowed = _since(evidence, start, reviewed)
@@ -336,13 +338,13 @@ def _changed(evidence: Evidence, reviewed: PlanItem) -> tuple[Hold, ...]:
     )
 
 
-def _not_pending(situation: Situation, record: KeyRecord) -> str:
+def _not_pending(situation: Situation, record: KeyRecord, access: Access) -> str:
     """Why a key of the journal is not pending, unless another principal cancelled its deletion."""
     if situation is Situation.NOT_VISIBLE_YET:
         return NOT_VISIBLE_YET
     if situation is Situation.RESTORED:
         return "An earlier run cancelled its deletion"
-    return record.interrupted
+    return record.interrupted(access)
 
 
 def _cancelled(evidence: Evidence, since: datetime | None) -> str:
@@ -362,7 +364,7 @@ def _cancelled(evidence: Evidence, since: datetime | None) -> str:
 def _notes(seen: KeyDescription, state: State, arn: KeyArn, look: _Look) -> Iterable[str]:
     promised, date = state.promised, seen.deletion_date
     if state.situation is Situation.UNDETERMINED:
-        yield undetermined_origin(arn)
+        yield undetermined_origin(arn, look.access)
     if state.situation is Situation.DRIFTED and promised is not None and date is not None:
         yield f"Deletion date changed from {promised:%Y-%m-%d} to {date:%Y-%m-%d}"
     if date is not None and is_near(date, look.now, look.near_days):

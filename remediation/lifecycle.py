@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
+from .access import Access
 from .journal import IntentLine, KeyRecord, OutcomeLine
 from .models import PENDING_DELETION, KeyArn, KeyDescription, NotFound
 
@@ -54,11 +55,11 @@ RESCHEDULED_ELSEWHERE: Final = "Deletion cancelled and scheduled again outside t
 """Message for DRIFTED."""
 
 
-def undetermined_origin(arn: KeyArn) -> str:
+def undetermined_origin(arn: KeyArn, access: Access) -> str:
     """Message for UNDETERMINED, with the command that ends it."""
     return (
-        "Pending deletion; it could not be determined whether this journal began it. "
-        f"Fix: unless the key is to be deleted, run: keysweep cancel --key {arn}"
+        "Pending deletion; it could not be determined whether this journal began it. Fix: unless "
+        f"the key is to be deleted, run: {access.command_line('cancel', '--key', str(arn))}"
     )
 
 

@@ -13,6 +13,7 @@ from pydantic import TypeAdapter
 from pydantic.dataclasses import dataclass
 
 from . import attention
+from .access import Access
 from .audit import AuditRow, audit
 from .aws import Accounts, select
 from .aws.failures import explain
@@ -127,11 +128,12 @@ def status(
     every: Iterable[Deletion] | None = None,
     *,
     jobs: int = 1,
+    check: str = "keysweep guard",
 ) -> Status:
     """Read each key of the journal again and compare.
 
     With `every` deletion of the journals, also keys whose deletion was cancelled or failed. `jobs`
-    is the number of processes that read.
+    is the number of processes that read, `check` the command that checks the keys.
     """
     watched = [
         arn
@@ -154,10 +156,13 @@ def status(
         unreadable=sum(row.situation is None for row in rows),
         monthly_cost_usd=sum(row.monthly_cost_usd for row in rows),
         warnings=attention.sentences(
-            attention.Waiting(
-                row.key_arn, row.checked_at, row.deletion_date, row.unwatched, row.near
-            )
-            for row in rows
+            (
+                attention.Waiting(
+                    row.key_arn, row.checked_at, row.deletion_date, row.unwatched, row.near
+                )
+                for row in rows
+            ),
+            check,
         ),
         audit=audit(every or (), {row.key_arn: row.state for row in rows}),
         notes=(*selected.notes, *history.notes),
@@ -244,18 +249,18 @@ def _row(record: KeyRecord, accounts: Accounts) -> StatusRow:
         deletion_date=seen.deletion_date,
         days_left=None if seen.deletion_date is None else max(0, (seen.deletion_date - now).days),
         monthly_cost_usd=(cost or 0.0) if seen.key_state == "PendingDeletion" else 0.0,
-        drift=_drift(record, seen, state),
+        drift=_drift(record, seen, state, accounts.access),
         checked_at=checked_at(record),
         unwatched=watched and is_unwatched(record, now),
         near=watched and is_near(seen.deletion_date, now),
     )
 
 
-def _drift(record: KeyRecord, seen: KeyDescription, state: State) -> str:
+def _drift(record: KeyRecord, seen: KeyDescription, state: State, access: Access) -> str:
     if state.situation is Situation.UNDETERMINED:
-        return undetermined_origin(record.key_arn)
-    if record.interrupted:
-        return record.interrupted
+        return undetermined_origin(record.key_arn, access)
+    if interrupted := record.interrupted(access):
+        return interrupted
     if state.situation is Situation.NOT_VISIBLE_YET:
         return NOT_VISIBLE_YET
     if state.situation is Situation.CANCELLED_ELSEWHERE:

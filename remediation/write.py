@@ -248,7 +248,7 @@ def reconcile(
         )
     if operation is SCHEDULE and is_pending(seen):
         if origin_of_any(seen, begun, now) is Origin.UNDETERMINED:
-            why = f"{why}. {undetermined_origin(intent.key_arn)}"
+            why = f"{why}. {undetermined_origin(intent.key_arn, connection.access)}"
             return _undetermined(connection, journal, intent, why, refused=refused)
         return Reconciliation(
             _note(

@@ -51,6 +51,8 @@ class Connection:
     own: Own
     clock: Clock
     clients: Clients = field(default_factory=Clients)
+    access: Access = field(default_factory=Access)
+    """For commands to run next."""
 
     @property
     def account_region(self) -> AccountRegion:
@@ -175,6 +177,7 @@ class Accounts:
             own,
             self.clock,
             self._clients,
+            self.access,
         )
 
     def own_connection(self, region: str | None = None) -> Connection:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import click
@@ -16,15 +16,15 @@ from ..errors import BadInput, Refused
 from ..files import demand_writable, locked, write_private
 from ..interrupt import orderly
 from ..journal import Journal
-from ..models import KeyArn, Outcome
+from ..models import KeyArn, KeyResult, Outcome
 from ..plan import Plan
 from ..report import page
 from ..report.confirmation import rows_to_schedule
 from ..report.html import html
 from ..report.view import count_keys, identified
 from ..runner import Stop
-from . import INCOMPLETE
-from .console import command_line, confirm, exit_code_at_end, print_results, progress, say
+from . import INCOMPLETE, next_steps
+from .console import confirm, exit_code_at_end, print_lines, print_results, progress, say
 from .options import (
     ALL_FORMATS,
     access_options,
@@ -112,7 +112,7 @@ def apply(
             left,
             lambda: rows_to_schedule(made.chosen, {*left}.__contains__, accounts.clock.now()),
             yes=yes,
-            listing=command_line("show", plan_path),
+            listing=access.command_line("show", plan_path),
         )
     stop = Stop()
     with (
@@ -145,11 +145,17 @@ def apply(
     code = exit_code_at_end(stop, [journal], print_results(form, results))
     if not _saved(html_path, lambda: page.of_results(results, made, accounts.clock.now())):
         code = INCOMPLETE
-    scheduled = [row.key_arn for row in results if row.outcome is Outcome.SCHEDULED]
+    if form == "table":
+        print_lines(next_steps.after_apply(whole, results, plan_path, path, access))
     if not (stop.asked or made.policy.require_alarm):
-        for note in alarms.notes(scheduled, accounts):
-            say(note)
+        _say_without_alarm(results, accounts)
     return code
+
+
+def _say_without_alarm(results: Iterable[KeyResult], accounts: Accounts) -> None:
+    scheduled = [row.key_arn for row in results if row.outcome is Outcome.SCHEDULED]
+    for note in alarms.notes(scheduled, accounts):
+        say(note)
 
 
 def _require_alarms(made: Plan, keys: list[KeyArn], accounts: Accounts) -> None:

@@ -22,7 +22,7 @@ from ..report.view import identified
 from ..runner import Stop
 from . import DONE, INCOMPLETE
 from .cancellations import cancel_batches, say_what_still_fails
-from .console import command_line, confirm, exit_code_at_end, print_results, say
+from .console import confirm, exit_code_at_end, print_results, say
 from .options import (
     access_options,
     command,
@@ -32,7 +32,7 @@ from .options import (
     usage_errors,
     yes_option,
 )
-from .setup import caller_of, load_policy
+from .setup import caller_of, journal_arguments, load_policy
 
 
 @command()
@@ -129,7 +129,7 @@ def cancel(
             cancel_stage.deletion_dates(ordered, accounts),
         ),
         yes=yes,
-        listing=_listing(plan_path, journals, any_way=any(ways)),
+        listing=_listing(access, plan_path, journals, any_way=any(ways)),
     )
     chosen = [
         Batch(path, sorted(filter(accounts.admits, some)), not any(ways))
@@ -153,12 +153,13 @@ def cancel(
     return exit_code_at_end(stop, written, code)
 
 
-def _listing(plan_path: Path | None, journals: tuple[Path, ...], *, any_way: bool) -> str:
+def _listing(
+    access: Access, plan_path: Path | None, journals: tuple[Path, ...], *, any_way: bool
+) -> str:
     """The command that lists the keys; empty for RESULTS and --key."""
     if plan_path is not None:
-        return command_line("show", plan_path)
-    options = (part for path in journals for part in ("--journal", path))
-    return "" if any_way else command_line("status", *options)
+        return access.command_line("show", plan_path)
+    return "" if any_way else access.command_line("status", *journal_arguments(journals))
 
 
 def _chosen(found: Results | None, made: Plan | None, keys: tuple[str, ...]) -> Collection[KeyArn]:

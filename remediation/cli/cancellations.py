@@ -10,36 +10,28 @@ from .. import cancel as cancel_stage
 from ..aws import Access, Accounts
 from ..cancel import Batch
 from ..interrupt import orderly
-from ..journal import DEFAULT_PATH, History, Journal
+from ..journal import History, Journal
 from ..models import KeyResult, Outcome
 from ..report.view import count_keys
 from ..runner import Stop
-from .console import command_line, progress, say
+from .console import progress, say
+from .setup import journal_arguments
 
 
 def say_what_still_fails(
-    results: Iterable[KeyResult], journals: Sequence[Journal], access: Access | None = None
+    results: Iterable[KeyResult], journals: Sequence[Journal], access: Access
 ) -> None:
-    """Say that the keys are still Disabled, and how to enable one.
-
-    `access` is that of a role that may enable keys.
-    """
+    """Say that the keys are still Disabled, and how to enable one."""
     disabled = [one.key_arn for one in results if one.outcome is Outcome.CANCELLED]
     if not disabled:
         return
     named = str(disabled[0]) if len(disabled) == 1 else "ARN"
-    paths = [str(journal.path) for journal in journals if journal.path != DEFAULT_PATH]
-    journal = ("--journal", paths[0] if len(journals) == 1 else "FILE") if paths else ()
-    options = {
-        "--profile": access.profile if access else None,
-        "--role-name": access.role_name if access else None,
-        # Shared between two parties, so its value is shown nowhere.
-        "--external-id": "ID" if access and access.external_id else None,
-    }
-    given = [part for name, value in options.items() if value for part in (name, value)]
+    journal = journal_arguments(one.path for one in journals)
+    if len(journals) > 1:
+        journal = ("--journal", "FILE")
     say(
         f"Disabled: applications still fail ({count_keys(len(disabled))}). Fix: for a key in use, "
-        f"run: {command_line('cancel', '--key', named, *journal, *given, '--enable')}"
+        f"run: {access.command_line('cancel', '--key', named, *journal, '--enable')}"
     )
 
 

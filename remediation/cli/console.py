@@ -5,12 +5,10 @@ The libraries that draw reports are imported on use, so that help and errors nee
 
 from __future__ import annotations
 
-import shlex
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -31,11 +29,6 @@ if TYPE_CHECKING:
 def say(sentence: str) -> None:
     """Print one message to standard error, with control characters escaped."""
     click.echo(f"keysweep: {printable(sentence)}", err=True)
-
-
-def command_line(command: str, *arguments: str | Path) -> str:
-    """A command of this program, for people to copy."""
-    return shlex.join(["keysweep", command, *map(str, arguments)])
 
 
 def confirm(
@@ -95,6 +88,12 @@ def _results_as_json(results: tuple[KeyResult, ...]) -> Iterator[str]:
     row = TypeAdapter(KeyResult)
     rows = (row.dump_json(result, indent=2).decode() for result in results)
     return json_with_list(head, "results", rows)
+
+
+def print_lines(lines: Iterable[str]) -> None:
+    """Print lines to standard output, with control characters escaped; a terminal breaks none."""
+    for line in lines:
+        click.echo(printable(line))
 
 
 def print_parts(parts: Iterable[str]) -> None:

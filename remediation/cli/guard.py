@@ -28,7 +28,7 @@ from ..report.view import identified
 from ..runner import Stop
 from . import DONE, INCOMPLETE
 from .cancellations import cancel_batches, say_what_still_fails
-from .console import command_line, confirm, exit_code_at_end, print_report, progress, say
+from .console import confirm, exit_code_at_end, print_report, progress, say
 from .options import (
     access_options,
     command,
@@ -38,7 +38,7 @@ from .options import (
     policy_option,
     yes_option,
 )
-from .setup import caller_of, new_collector
+from .setup import caller_of, journal_arguments, new_collector
 
 
 @command()
@@ -129,6 +129,13 @@ def guard(
     other = journals[0] if journals else default
     planned = {} if plan is None else plan.by_key
     chosen = guard_stage.to_cancel(rows, history, batches, follow_ups, other) if cancels else ()
+    options = (
+        *journal_arguments(journals),
+        *(("--plan", plan_path) if plan_path is not None else ()),
+        *(("--policy", policy_path) if policy_path is not None else ()),
+        *(("--all",) if every else ()),
+        *access.limits,
+    )
     if chosen:
         tag = policy.protected_tag if keep else None
         rows, code = _cancel(
@@ -140,9 +147,11 @@ def guard(
             tag,
             yes=yes,
             code=code,
-            listing=command_line("guard") if plan_path is None else command_line("show", plan_path),
+            listing=access.command_line("guard", *options)
+            if plan_path is None
+            else access.command_line("show", plan_path),
         )
-    _print(rows, history, form)
+    _print(rows, history, form, access.command_line("guard", *options, "--cancel"))
     return code
 
 
@@ -205,11 +214,13 @@ def _cancel(
     done = identified(done, planned, history.keys)
     if any(one.outcome is Outcome.FAILED for one in done):
         code = INCOMPLETE
-    say_what_still_fails(done, written)
+    say_what_still_fails(done, written, accounts.access)
     return guard_stage.with_cancellations(rows, done), exit_code_at_end(stop, written, code)
 
 
-def _print(rows: tuple[GuardRow, ...], history: journal_stage.History, form: str) -> None:
+def _print(
+    rows: tuple[GuardRow, ...], history: journal_stage.History, form: str, restore: str
+) -> None:
     if form == "json":
         for problem in history.problems:
             say(problem)
@@ -217,4 +228,4 @@ def _print(rows: tuple[GuardRow, ...], history: journal_stage.History, form: str
         for row in rows:
             click.echo(ascii_json(row.model_dump_json()))
     else:
-        print_report(tables.of_guard(rows, history), form)
+        print_report(tables.of_guard(rows, history, restore), form)

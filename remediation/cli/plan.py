@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from argparse import ArgumentError, ArgumentParser
 from collections.abc import Sequence
@@ -16,7 +15,6 @@ from .. import attention, planfile, planner
 from .. import journal as journal_stage
 from ..aws import Access, Accounts, ClientSettings
 from ..errors import KeysweepError
-from ..escape import printable
 from ..files import demand_writable, write_private
 from ..findings import (
     expected_accounts,
@@ -34,8 +32,8 @@ from ..plan import Plan
 from ..policy import MAX_WINDOW_DAYS, MIN_WINDOW_DAYS
 from ..report import csv_rows, page, tables
 from ..report.html import html
-from . import DONE, INCOMPLETE
-from .console import print_parts, print_report, progress, say
+from . import DONE, INCOMPLETE, next_steps
+from .console import print_lines, print_parts, print_report, progress, say
 from .options import (
     ALL_FORMATS,
     Command,
@@ -48,7 +46,7 @@ from .options import (
     policy_option,
     usage_errors,
 )
-from .setup import load_policy, new_collector
+from .setup import journal_arguments, load_policy, new_collector
 
 DEFAULT_OUT: Final = "plan.json"
 STDOUT: Final = Path("-")
@@ -227,11 +225,14 @@ def plan(
         former.unlink(missing_ok=True)
     if html_path is not None:
         write_private(html_path, html(page.of_plan(made)))
-    _print(made, out, "json" if out == STDOUT else form, access)
+    _print(made, "json" if out == STDOUT else form)
+    if out != STDOUT and form == "table":
+        print_lines(next_steps.after_plan(made, found.findings, results, out, access))
     missing = missing_accounts(awaited, found.findings)
     if missing:
         say(f"The results have no key of these expected accounts: {', '.join(missing)}.")
-    unattended = _say_unattended(history, made, accounts)
+    check = access.command_line("guard", *journal_arguments(journals))
+    unattended = _say_unattended(history, made, accounts, check)
     left = (made.unusable, made.unread_accounts, missing, unattended)
     return INCOMPLETE if any(left) else DONE
 
@@ -240,7 +241,7 @@ def _set_aside(out: Path) -> Path | None:
     return None if out == STDOUT else planfile.set_aside(out)
 
 
-def _print(made: Plan, out: Path, form: str, access: Access) -> None:
+def _print(made: Plan, form: str) -> None:
     if form in {"json", "csv"}:
         for sentence in made.unread_accounts:
             say(sentence)
@@ -250,10 +251,6 @@ def _print(made: Plan, out: Path, form: str, access: Access) -> None:
         print_parts(csv_rows.of_plan(made))
     else:
         print_report(tables.of_plan(made), form)
-    if form == "table":
-        click.echo(
-            printable(f"Plan written to {out}. Review it, then run: {_to_apply(out, access)}")
-        )
 
 
 def _history(journals: tuple[Path, ...]) -> History:
@@ -261,7 +258,7 @@ def _history(journals: tuple[Path, ...]) -> History:
     return journal_stage.read(journals or filter(journal_stage.exists, (default,)))
 
 
-def _say_unattended(history: History, made: Plan, accounts: Accounts) -> bool:
+def _say_unattended(history: History, made: Plan, accounts: Accounts, check: str) -> bool:
     """Name the journals' pending keys that need a person; whether there is one, or damage.
 
     Only the plan's own evidence says that a deletion was cancelled outside the journals.
@@ -272,18 +269,7 @@ def _say_unattended(history: History, made: Plan, accounts: Accounts) -> bool:
         if isinstance(seen := item.evidence.description, KeyDescription) and not is_pending(seen)
     }
     waiting = attention.of_journals(history, accounts.clock.now(), known_otherwise=restored)
-    found = (*history.problems, *attention.sentences(waiting))
+    found = (*history.problems, *attention.sentences(waiting, check))
     for sentence in found:
         say(sentence)
     return bool(found)
-
-
-def _to_apply(out: Path, access: Access) -> str:
-    """The command that applies the plan; `apply` needs another role, so no values are filled in."""
-    given = {
-        "--role-name NAME": access.role_name,
-        "--external-id ID": access.external_id,
-        "--profile NAME": access.profile,
-    }
-    options = [option for option, value in given.items() if value is not None]
-    return " ".join(["keysweep apply", shlex.quote(str(out)), *options])

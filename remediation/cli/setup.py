@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +13,7 @@ from ..errors import AccountUnavailable, BadInput
 from ..evidence import SOURCES, Collector
 from ..evidence.history.lake import Lake, StoreArn
 from ..evidence.history.sources import history_sources
+from ..journal import DEFAULT_PATH
 from ..models import KeyArn
 from ..policy import Policy
 
@@ -68,6 +69,14 @@ def new_collector(
 def worth_starting(jobs: int | None, keys: int) -> int:
     """The number of processes for one request a key: as given, or few for few keys."""
     return max(1, min(usable_cores(), keys // KEYS_EACH)) if jobs is None else jobs
+
+
+def journal_arguments(paths: Iterable[Path]) -> tuple[str | Path, ...]:
+    """The options that name these journals in a command to run next; none for the default one."""
+    paths = tuple(paths)
+    if paths == (DEFAULT_PATH,):
+        return ()
+    return tuple(part for path in paths for part in ("--journal", path))
 
 
 def caller_of(accounts: Accounts, keys: Sequence[KeyArn]) -> str | None:

@@ -24,7 +24,7 @@ from .options import (
     jobs_option,
     journal_option,
 )
-from .setup import worth_starting
+from .setup import journal_arguments, worth_starting
 
 
 @command()
@@ -57,12 +57,14 @@ def status(
     """
     paths = journals or (journal_stage.DEFAULT_PATH,)
     history = journal_stage.read(paths)
+    options = (*journal_arguments(paths), *access.limits)
     deletions = journal_stage.deletions(paths) if every else None
     demand_writable(html_path)
     accounts = Accounts(access)
     with at_once(), progress("reading keys"):
         jobs = worth_starting(jobs, len(history.keys))
-        now = status_stage.status(history, accounts, deletions, jobs=jobs)
+        check = access.command_line("guard", *options)
+        now = status_stage.status(history, accounts, deletions, jobs=jobs, check=check)
     if html_path is not None:
         write_private(html_path, html(page.of_status(now, accounts.clock.now())))
     if form == "json":
@@ -72,5 +74,5 @@ def status(
             say(sentence)
         print_parts(csv_rows.of_audit(now.audit) if every else csv_rows.of_status(now.rows))
     else:
-        print_report(tables.of_status(now), form)
+        print_report(tables.of_status(now, access.command_line("status", *options, "--all")), form)
     return INCOMPLETE if now.problems or now.unreadable or now.warnings else DONE

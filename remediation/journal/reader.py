@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+from ..access import Access
 from ..errors import BadInput
 from ..models import AppliedException, KeyArn, Outcome
 from ..strict_json import RepeatedName
@@ -79,14 +80,14 @@ class KeyRecord:
             return False
         return last.operation == _CANCEL and last.outcome is Outcome.FAILED
 
-    @property
-    def interrupted(self) -> str:
+    def interrupted(self, access: Access) -> str:
         """Message that names the interrupted operation and its fix; empty if there is none."""
         if self.undecided is None:
             return ""
         operation = self.undecided.operation
         if operation == _SCHEDULE:
-            fix = "run keysweep apply with the same plan again, or keysweep cancel --journal FILE"
+            undo = access.command_line("cancel", "--journal", "FILE")
+            fix = f"run keysweep apply with the same plan again, or {undo}"
         else:
             fix = "run the same keysweep cancel or keysweep guard again"
         return f"{operation} was interrupted. Fix: {fix}"

@@ -99,7 +99,8 @@ def of_confirmation(rows: Sequence[KeyRow], listing: str = "") -> Report:
     if others:
         tables.append(_keys("No exceptions" if resting else "", others, with_exceptions=False))
     summed = max(len(resting), len(others)) > MOST_LISTED
-    return Report(tuple(tables), (f"List every key with: {listing}",) if summed and listing else ())
+    commands = (f"List every key with: {listing}",) if summed and listing else ()
+    return Report(tuple(tables), (), commands=commands)
 
 
 def _keys(heading: str, rows: Sequence[KeyRow], *, with_exceptions: bool) -> Table:

@@ -301,7 +301,7 @@ def _absent(view: PlanView) -> Iterable[Table]:
 
 _OUTCOMES: Final = {
     Outcome.FAILED: ("Failed", "Not done, not done completely, or unconfirmed.", "bad"),
-    Outcome.CHANGED: ("Changed", "No longer as planned. Nothing was done.", "warn"),
+    Outcome.CHANGED: ("Changed", "No longer as planned: left alone, or cancelled.", "warn"),
     Outcome.SCHEDULED: (
         "Scheduled",
         "Pending deletion, which can be cancelled until its date.",
@@ -437,7 +437,7 @@ def of_status(status: Status, now: datetime) -> Page:
         ),
         (
             "Unreadable",
-            "AWS gave no answer about these keys.",
+            "These keys could not be read.",
             "bad",
             [row for row in status.rows if row.unreadable],
         ),
@@ -484,8 +484,8 @@ def of_status(status: Status, now: datetime) -> Page:
             Figure(
                 str(status.drifted),
                 "drifted",
-                "AWS differs from the journal" if status.drifted else "AWS agrees with the journal",
-                "bad" if status.drifted else "plain",
+                _agreement(status),
+                "bad" if status.drifted or status.unreadable else "plain",
             ),
         ),
         bars=(),
@@ -514,6 +514,13 @@ def of_status(status: Status, now: datetime) -> Page:
         notes=(*status.problems, *status.warnings, *status.notes),
         limits=LIMITS,
     )
+
+
+def _agreement(status: Status) -> str:
+    """Whether AWS agrees with the journal, as far as it was asked."""
+    if status.unreadable:
+        return f"{count_keys(status.unreadable)} could not be read"
+    return "AWS differs from the journal" if status.drifted else "AWS agrees with the journal"
 
 
 def _accounts(rows: Iterable[StatusRow]) -> Iterable[Table]:

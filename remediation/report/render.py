@@ -66,6 +66,8 @@ def terminal(report: Report, stream: TextIO) -> None:
         _draw(_shown(table), console)
     for line in report.lines:
         console.print(Text(printable(line)))
+    for line in report.commands:
+        console.print(Text(printable(line)), soft_wrap=True)
 
 
 def _shown(table: Table) -> Table:
@@ -200,5 +202,5 @@ def markdown(report: Report) -> str:
             )
             + "\n"
         )
-    parts += [f"{markdown_text(line)}\n" for line in report.lines]
+    parts += [f"{markdown_text(line)}\n" for line in (*report.lines, *report.commands)]
     return "\n".join(parts)

@@ -52,6 +52,8 @@ class Report:
     lines: tuple[str, ...]
     head: tuple[str, ...] = ()
     """Lines before the tables: what left the run incomplete."""
+    commands: tuple[str, ...] = ()
+    """Last lines, which end with a command to copy: a terminal does not break them."""
 
 
 def of_plan(plan: Plan, *, part: str = "") -> Report:
@@ -241,8 +243,8 @@ def _sentences(row: KeyRow) -> str:
     return "; ".join(sentence for _, sentence in row.why)
 
 
-def of_status(status: Status) -> Report:
-    """The current state of the keys in the journal."""
+def of_status(status: Status, listing: str) -> Report:
+    """The current state of the keys in the journal. `listing` is the command that lists all."""
     rows = sorted(status.rows, key=_urgency)[:READABLE_ROWS]
     table = key_table(
         "Scheduled by this journal",
@@ -257,20 +259,24 @@ def of_status(status: Status) -> Report:
     ]
     if len(rows) < len(status.rows):
         lines.append(f"{len(status.rows) - len(rows)} more keys: --format json lists all.")
-    if status.cancelled and not status.audit:
-        lines.append(
-            f"Cancelled: {count_keys(status.cancelled)}; keysweep status --all lists them."
-        )
+    cancelled = f"Cancelled: {count_keys(status.cancelled)}. List them with: {listing}"
     tables = [table] if rows else []
     if status.audit:
         tables.append(audit_table(status.audit[:READABLE_ROWS]))
     if len(status.audit) > READABLE_ROWS:
         lines.append("More deletions: --format csv lists all.")
-    return Report(tuple(tables), (*lines, *status.problems, *status.warnings, *status.notes))
+    return Report(
+        tuple(tables),
+        (*lines, *status.problems, *status.warnings, *status.notes),
+        commands=(cancelled,) if status.cancelled and not status.audit else (),
+    )
 
 
-def of_guard(rows: Iterable[GuardRow], history: History) -> Report:
-    """Keys with something to report, and how many were checked."""
+def of_guard(rows: Iterable[GuardRow], history: History, restore: str) -> Report:
+    """Keys with something to report, and how many were checked.
+
+    `restore` is the command that restores the keys in use.
+    """
     rows = tuple(rows)
     shown = [row for row in rows if row.in_use or row.unreadable or row.notes]
     table = key_table(
@@ -279,11 +285,12 @@ def of_guard(rows: Iterable[GuardRow], history: History) -> Report:
         (*IDENTITY, "state", "deletion date", "use", "why"),
         why=lambda row: "; ".join(_because(*one) for one in row.why),
     )
-    lines = []
-    if any(row.in_use and row.cancellation is None for row in shown):
-        lines.append("Restore the keys in use with: keysweep guard --cancel")
-    lines.append(guard_summary(rows))
-    return Report((table,) if shown else (), (*lines, *history.problems, *history.notes))
+    left = any(row.in_use and row.cancellation is None for row in shown)
+    return Report(
+        (table,) if shown else (),
+        (guard_summary(rows), *history.problems, *history.notes),
+        commands=(f"Restore the keys in use with: {restore}",) if left else (),
+    )
 
 
 def guard_summary(rows: Iterable[GuardRow]) -> str:
@@ -297,7 +304,7 @@ def guard_summary(rows: Iterable[GuardRow]) -> str:
     if until:
         found = f"{found} found in CloudTrail up to {moment(min(until))}."
         said.insert(0, f"{count_keys(len(until))} checked: {found}")
-    return " ".join(said) or "No key is pending deletion."
+    return " ".join(said) or ("No key is pending deletion." if rows else "No key was checked.")
 
 
 def _because(source: str, sentence: str) -> str:

@@ -130,7 +130,9 @@ def test_a_sentence_names_twenty_keys_and_counts_the_others() -> None:
         for number in range(23)
     ]
     (one,) = attention.sentences(
-        attention.Waiting(arn, None, None, unwatched=True, near=False) for arn in arns
+        (attention.Waiting(arn, None, None, unwatched=True, near=False) for arn in arns),
+        "keysweep guard --role-name Auditor",
     )
+    assert "keysweep guard --role-name Auditor" in one
     assert sum(str(arn) in one for arn in arns) == attention.NAMED == 20
     assert "3 more" in one

@@ -18,6 +18,7 @@ from dead_key import ARN, NOW, changed, decision_on, event, gap_of
 from stages import Stages, few_references
 
 from embedded_aws.process import EmbeddedAws
+from keysweep.remediation.access import Access
 from keysweep.remediation.evidence import Collector
 from keysweep.remediation.guard import (
     GUARD_PIECES,
@@ -45,6 +46,7 @@ from keysweep.remediation.models import (
 )
 from keysweep.remediation.plan import Plan, PlanSummary
 from keysweep.remediation.policy import Policy, policies_folder
+from keysweep.remediation.report.tables import guard_summary
 
 SHOP, DATA = "111122223333", "444455556666"
 ROLE = ("--role-name", "KeysweepOperator")
@@ -123,6 +125,11 @@ def test_a_key_that_an_application_tries_to_use_on_day_12_is_found_and_restored(
     quiet = waiting()
     assert quiet.code == 0
     assert quiet.out.startswith("4 keys checked: "), "what is restored is no longer watched"
+
+
+def test_without_a_key_nothing_is_said_of_their_state() -> None:
+    restored = GuardRow(key_arn=ARN, state="Disabled")
+    assert guard_summary(()) != guard_summary([restored])
 
 
 def test_it_never_says_unused(aws: EmbeddedAws, waiting: Callable[..., Any]) -> None:
@@ -441,7 +448,8 @@ def watched(
             evidence = evidence.model_copy(update={p: getattr(now, p) for p in pieces})
         return {ARN: evidence}
 
-    accounts = SimpleNamespace(clock=SimpleNamespace(now=lambda: NOW, elapsed=lambda: 0.0))
+    clock = SimpleNamespace(now=lambda: NOW, elapsed=lambda: 0.0)
+    accounts = SimpleNamespace(clock=clock, access=Access())
     collector = cast(Collector, SimpleNamespace(collect=collect, accounts=accounts))
     known = history() if journal is None else journal
     (row,) = watch(known, [ARN], collector, policy or Policy(), plan=plan)

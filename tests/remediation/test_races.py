@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import stages as held
 from botocore.exceptions import ClientError
-from stages import DEAD, SHOP, Stages, few_references, outcomes, state_only, work_here
+from stages import DEAD, ROLE, SHOP, Stages, few_references, outcomes, state_only, work_here
 
 from embedded_aws.process import EmbeddedAws
 from keysweep.remediation import apply as apply_stage
@@ -66,6 +66,11 @@ def run(own_server: EmbeddedAws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 def _arn(run: Stages) -> str:
     return run.arn("raced")
+
+
+def _cancel(run: Stages) -> str:
+    """The command that cancels its deletion, with the run's access."""
+    return f"keysweep cancel --key {_arn(run)} --role-name {ROLE}"
 
 
 def _grant_it(run: Stages) -> None:
@@ -151,13 +156,13 @@ def test_a_change_that_cannot_be_undone_is_that_keys_failure(run: Stages) -> Non
     run.aws.fault("deny", operation="CancelKeyDeletion", times=None)
     rows = run.apply(plan)
     assert outcomes(rows) == {"raced": "failed", "calm": "scheduled"}
-    assert rows["raced"].message.endswith(f"run: keysweep cancel --key {_arn(run)}")
+    assert rows["raced"].message.endswith(f"run: {_cancel(run)}")
     held.undo_finds_everything(run)
     # However late the next run comes, it tries again, and says so again when that fails.
     run.aws.advance(days=1)
     again = run.apply(plan)
     assert outcomes(again) == {"raced": "failed", "calm": "scheduled"}
-    assert again["raced"].message.endswith(f"keysweep cancel --key {_arn(run)}")
+    assert again["raced"].message.endswith(_cancel(run))
     run.aws.clear_faults()
     assert outcomes(run.apply(plan)) == {"raced": "changed", "calm": "scheduled"}
     assert run.state("Disabled") == {"raced"}
@@ -192,7 +197,7 @@ def test_a_change_is_told_where_nobody_can_say_whether_it_could_be_undone(run: S
     rows = run.apply(plan)
     assert outcomes(rows) == {"raced": "failed", "calm": "scheduled"}
     assert "DescribeKey did not answer" in rows["raced"].message
-    assert rows["raced"].message.endswith(f"keysweep cancel --key {_arn(run)}")
+    assert rows["raced"].message.endswith(_cancel(run))
     assert run.aws.calls(operation="CancelKeyDeletion") == []
     held.undo_finds_everything(run)
 
@@ -203,7 +208,7 @@ def test_a_look_after_the_call_that_fails_is_a_failure_that_says_how_to_undo(run
     rows = run.apply(plan)
     assert outcomes(rows) == {"raced": "failed", "calm": "scheduled"}
     assert "key policy could not" in rows["raced"].message
-    assert rows["raced"].message.endswith(f"keysweep cancel --key {_arn(run)}")
+    assert rows["raced"].message.endswith(_cancel(run))
     assert rows["calm"].message == ""
 
 
@@ -511,7 +516,7 @@ def test_a_deletion_up_to_an_hour_after_a_lost_call_is_undetermined(
     _leave_an_intent_open(run, plan)
     run.aws.advance(**later)
     run.kms().schedule_key_deletion(KeyId=_arn(run), PendingWindowInDays=30)
-    decides = f"keysweep cancel --key {_arn(run)}"
+    decides = _cancel(run)
     row = run.apply(plan)["raced"]
     assert (row.outcome.value, row.message.endswith(decides)) == ("failed", True)
     row = run.cancel()["raced"]

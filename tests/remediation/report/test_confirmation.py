@@ -64,13 +64,13 @@ def test_many_keys_are_summed_by_account_with_the_costliest_first() -> None:
     ]
     shown = of_confirmation(rows_to_schedule([*cheap, *expensive], everything, NOW), "show p.json")
     (table,) = shown.tables
-    assert [line for line in shown.lines if "show p.json" in line]
+    assert [line for line in shown.commands if "show p.json" in line]
     assert table.rows == (
         ("444455556666", "3", "$27", "10 to 30 days", f"{NOW + timedelta(days=10):%Y-%m-%d}"),
         ("111122223333", "20", "$20", "30 days", f"{NOW + timedelta(days=30):%Y-%m-%d}"),
     )
     listed = of_confirmation(rows_to_schedule(cheap, everything, NOW), "show p.json")
-    assert ([len(table.rows) for table in listed.tables], listed.lines) == ([MOST_LISTED], ())
+    assert ([len(table.rows) for table in listed.tables], listed.commands) == ([MOST_LISTED], ())
 
 
 def test_keys_to_cancel_are_as_journal_plan_and_aws_know_them() -> None:

@@ -271,6 +271,12 @@ def test_states_tell_the_waiting_periods_and_the_drift() -> None:
     assert [h.text for h in document.all("h2")][1:3] == ["Drifted: 1", "Pending: 1"]
 
 
+def test_states_agree_with_the_journal_only_as_far_as_they_were_read() -> None:
+    row = StatusRow(key_arn=ARN, state="unknown", unreadable="denied")
+    status = Status(rows=(row,), pending=0, deleted=0, drifted=0, unreadable=1, monthly_cost_usd=0)
+    assert figures(shown(page.of_status(status, NOW)))[2] == ["0", "1"]
+
+
 def every_page(text: str) -> list[str]:
     """All three pages, with a text from outside wherever one can be."""
     evidence = changed(
