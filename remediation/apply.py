@@ -59,6 +59,7 @@ from .write import (
     SCHEDULE,
     Reconciliation,
     Write,
+    await_deletion,
     await_state,
     not_called,
     reconcile,
@@ -303,9 +304,10 @@ class _Scheduling:
         except (ClientError, BotoCoreError, TruncatedResponse) as error:
             why = f"{BY_AN_EARLIER_RUN}. {explain(error, self.connection).unreadable}"
             return _row(self.item, Outcome.FAILED, why, standing.deletion_date)
-        situation = state_of(record, seen, self._now()).situation
-        if situation is not Situation.OURS:
-            return self._not_standing(situation, seen, standing.deletion_date)
+        state = state_of(record, seen, self._now())
+        seen, state = await_deletion(self.connection, record, seen, state)
+        if state.situation is not Situation.OURS:
+            return self._not_standing(state.situation, seen, standing.deletion_date)
         message = f"{BY_AN_EARLIER_RUN} of this plan"
         row = _row(self.item, Outcome.SCHEDULED, message, known(seen).deletion_date)
         if undo_failed or self._now() - standing.time < VERIFIED_AGAIN_FOR:

@@ -39,6 +39,7 @@ from .write import (
     Operation,
     Reconciliation,
     Write,
+    await_deletion,
     await_state,
     reconcile,
     write,
@@ -233,6 +234,7 @@ class _Cancelling:
         except (ClientError, BotoCoreError, TruncatedResponse) as error:
             return _failed(self.arn, explain(error, self.connection).unreadable)
         state = state_of(self.record, seen, self.connection.clock.now())
+        seen, state = await_deletion(self.connection, self.record, seen, state)
         if isinstance(seen, NotFound):
             return _failed(self.arn, self._not_found(state))
         if state.situation in PENDING:

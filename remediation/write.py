@@ -19,16 +19,19 @@ from .aws import Connection
 from .aws.failures import Failure, code_of, explain
 from .errors import RUN_AGAIN, InvariantError, TruncatedResponse, demand
 from .evidence.description import describe
-from .journal import IntentLine, Journal, JournalFailed
+from .journal import IntentLine, Journal, JournalFailed, KeyRecord
 from .lifecycle import (
     CANCELLED_ELSEWHERE,
     KEY_NOT_FOUND,
     SCHEDULED_ELSEWHERE,
     Origin,
+    Situation,
+    State,
     is_conclusive,
     is_pending,
     origin,
     origin_of_any,
+    state_of,
     undetermined_origin,
 )
 from .models import (
@@ -315,6 +318,19 @@ def await_state(
         if isinstance(seen, NotFound) or seen.key_state in states:
             break
     return seen if isinstance(seen, KeyDescription) else None
+
+
+def await_deletion(
+    connection: Connection,
+    record: KeyRecord,
+    seen: KeyDescription | NotFound,
+    state: State,
+) -> tuple[KeyDescription | NotFound, State]:
+    """The key and its situation, read again while a deletion of the journal may not be visible."""
+    if state.situation is Situation.NOT_VISIBLE_YET:
+        seen = await_state(connection, record.key_arn, PENDING_DELETION) or seen
+        state = state_of(record, seen, connection.clock.now())
+    return seen, state
 
 
 def _read_back(

@@ -82,6 +82,17 @@ def test_undo_does_not_believe_that_a_deletion_of_a_moment_ago_is_not_there(run:
     assert outcomes(run.cancel()) == {"key": "cancelled", "other": "cancelled"}
 
 
+@pytest.mark.parametrize("reads", [1, 2])
+def test_a_rerun_waits_until_a_deletion_of_a_moment_ago_is_visible(reads: int, run: Stages) -> None:
+    """As after a kill, where the outcome is in the journal and DescribeKey lags behind."""
+    plan = run.plan()
+    run.apply(plan)
+    run.aws.fault("stale", operation="DescribeKey", key=run.arn("key"), times=reads)
+    assert outcomes(run.apply(plan)) == {"key": "scheduled", "other": "scheduled"}
+    run.aws.fault("stale", operation="DescribeKey", key=run.arn("key"), times=reads)
+    assert outcomes(run.cancel()) == {"key": "cancelled", "other": "cancelled"}
+
+
 def test_later_it_is_believed(run: Stages) -> None:
     run.apply(run.plan())
     run.kms().cancel_key_deletion(KeyId=run.arn("key"))
