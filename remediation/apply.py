@@ -14,6 +14,7 @@ from .aws.failures import explain
 from .errors import RUN_AGAIN, AccountUnavailable, Refused, TruncatedResponse, present
 from .evidence import SOURCES, Collector
 from .evidence.description import describe
+from .evidence.history.joining import join_records
 from .journal import (
     USE_REPORTING_DELAY,
     History,
@@ -158,7 +159,7 @@ def apply(
         except AccountUnavailable as error:
             return _row(item, Outcome.FAILED, str(error))
         scheduling = _Scheduling(plan, item, connection, collector, journal, stop, watch_use_from)
-        evidence = _joined(item.evidence, again.get(item.key_arn), _reread_from(plan))
+        evidence = _joined(plan, item.evidence, again.get(item.key_arn))
         return scheduling.run(record, evidence)
 
     return each_key(items, one, _failed, stop=stop, done=done)
@@ -460,15 +461,16 @@ def _since(collector: Collector, start: datetime) -> Collector:
     return replace(collector, sources=sources)
 
 
-def _joined(
-    before: Evidence, again: Evidence | None, reread_from: datetime | None
-) -> Evidence | None:
+def _joined(plan: Plan, before: Evidence, again: Evidence | None) -> Evidence | None:
     """The evidence read again, with the earlier attempts to use the key and the new ones.
 
     A history that now begins later than it was asked for has a gap: only its own part counts.
     """
     if again is None:
         return None
+    reread_from = _reread_from(plan)
+    if plan.history is not None and reread_from is not None:
+        return join_records(before, again, reread_from)
     old, new = before.use_attempts, again.use_attempts
     if not isinstance(old, UseAttempts) or not isinstance(new, UseAttempts):
         return again

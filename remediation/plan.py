@@ -125,9 +125,9 @@ class Plan(Model):
     """Records of the results that could not be used."""
     summary: PlanSummary
     """Number of keys per verdict, and the monthly cost saved."""
-    cloudtrail_lake: str | None = None
-    """ARN of the event data store that was queried instead of the event history; `apply` queries it
-    too."""
+    history: str | None = None
+    """Table in Athena that was queried besides the event history, as
+    `athena:WORKGROUP/DATABASE.TABLE`. `apply` reads the event history alone."""
     all_reasons: bool = False
     """Whether keys on hold list every reason (`--explain`), not only the first ones found."""
     code_looked_at: bool = False

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from math import ceil
 from typing import Final
 
 from .aws import Clock, select
-from .evidence import Collector
+from .evidence import SOURCES, Collector
+from .evidence.history.athena import PIECES as HISTORY
+from .evidence.history.athena import AthenaHistory
+from .evidence.history.event_history import EventHistory
+from .evidence.history.joining import join_records
 from .evidence.owner import lead_of, owner_of
 from .evidence.rotations import monthly_cost
 from .findings import Results, candidates, is_plan_candidate
@@ -80,14 +84,15 @@ def build(
     *,
     explain: bool = False,
     code: Code = NO_CODE,
-    cloudtrail_lake: str | None = None,
+    history: AthenaHistory | None = None,
     since: Plan | None = None,
 ) -> Plan:
     """Find the candidates, read their evidence, evaluate it, and make the plan.
 
     Every candidate is looked up in `code`, whatever else holds it. With `explain`, read every piece
-    of evidence, also of keys on hold. `cloudtrail_lake` records the event data store that the
-    collector's sources query. `since` is an earlier plan to compare with.
+    of evidence, also of keys on hold. `history` is the table in Athena that the collector's
+    sources query; the event history then shows the last days of the keys to schedule. `since` is an
+    earlier plan to compare with.
     """
     from .evidence.references.checked import checked_with, newer  # import botocore
     from .evidence.references.entries import reference_list
@@ -116,6 +121,14 @@ def build(
         unread.add(item)
         items.append(item)
     items = first_wave(items, policy.max_keys)
+    if history is not None:
+        fresh = _fresh(collector, history, [i for i in items if i.verdict is VerdictKind.SCHEDULE])
+        items = PlanItems(
+            _item(fresh[i.key_arn], by_key[i.key_arn], policy, now, explain=explain)
+            if i.key_arn in fresh
+            else i
+            for i in items
+        )
     summary = Summing()
     for item in items:
         summary.add(item)
@@ -135,7 +148,7 @@ def build(
         limits=(*LIMITS, checked_with(reference_list())),
         unusable=results.unusable,
         summary=summary.done(),
-        cloudtrail_lake=cloudtrail_lake,
+        history=None if history is None else str(history.name),
         all_reasons=explain,
         code_looked_at=code.owns_resources,
         unmapped=tuple(one for one in traced.unmapped if is_plan_candidate(one.finding)),
@@ -174,6 +187,25 @@ class _Missing:
     def only(self, _keys: Sequence[KeyArn]) -> _Missing:
         """The same: it knows nothing about single keys."""
         return self
+
+
+def _fresh(
+    collector: Collector, history: AthenaHistory, items: Sequence[PlanItem]
+) -> Mapping[KeyArn, Evidence]:
+    """The evidence of keys to schedule, with the days that the log files may not have yet."""
+    before = {item.key_arn: item.evidence for item in items}
+    read = {
+        arn: frozenset(piece for piece in HISTORY if getattr(evidence, piece) is not None)
+        for arn, evidence in before.items()
+    }
+    newest = dict(SOURCES)
+    newest["use_attempts"] = EventHistory().use_attempts(history.until)
+    again = replace(collector, sources=newest, jobs=1).collect(
+        before,
+        lambda e: frozenset(p for p in read[e.key_arn] if getattr(e, p) is None),
+        lambda arn: before[arn].model_copy(update=dict.fromkeys(read[arn])),
+    )
+    return {arn: join_records(before[arn], again[arn], history.until) for arn in before}
 
 
 def first_wave(items: PlanItems, most: int) -> PlanItems:

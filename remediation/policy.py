@@ -45,6 +45,10 @@ MIN_WINDOW_DAYS: Final = 7
 MAX_WINDOW_DAYS: Final = 30
 """AWS's limits ("ScheduleKeyDeletion", AWS KMS API Reference). botocore allows 1 to 365."""
 
+MIN_HISTORY_DAYS: Final = 90
+"""What CloudTrail's event history always has ("Working with CloudTrail event history", CloudTrail
+User Guide)."""
+
 MAX_DAYS: Final = 36_500
 """A hundred years. More is probably a typing error."""
 
@@ -409,6 +413,9 @@ class Policy(_Written):
     """Minimum age of a key in days."""
     min_days_disabled: Days = 30
     """Minimum number of days for which a key has been disabled."""
+    history_days: Annotated[int, Field(strict=True, ge=MIN_HISTORY_DAYS, le=MAX_DAYS)] = 400
+    """How far `plan --history` looks back in days. Each day of a key's life within them needs an
+    event of AWS KMS in its account and Region."""
     min_days_unused: Days = 90
     """Minimum number of days since the last successful use of a key."""
     plan_expires_days: Days = 7

@@ -207,15 +207,15 @@ class Accounts:
         own = self._own_of(AccountRegion(partition, "", chosen))
         return AccountRegion(partition, own.account_id, chosen)
 
-    def own_client(self, service: str) -> Any:
-        """A client of the given credentials, in the configured Region if there is one.
+    def own_client(self, service: str, region: str | None = None) -> Any:
+        """A client of the given credentials, by default in the configured Region if there is one.
 
         For resources of the run, such as a bucket with results. `Access.only` does not apply, as
         it limits whose keys are changed. Raises AccountUnavailable if there are no credentials.
         """
         session = self._given()
         try:
-            region = os.environ.get("AWS_REGION") or session.get_config_variable("region")
+            region = region or os.environ.get("AWS_REGION") or session.get_config_variable("region")
             return self._clients.make(session, "", service, region)
         except BotoCoreError as error:
             raise unavailable(_NOT_USABLE, error) from error

@@ -136,7 +136,7 @@ def apply(
         )
         results = apply_stage.apply(
             made,
-            new_collector(accounts, made.cloudtrail_lake),
+            new_collector(accounts),
             journal,
             stop=stop,
             done=lambda result: step(None),

@@ -15,6 +15,7 @@ from .. import attention, planfile, planner
 from .. import journal as journal_stage
 from ..aws import Access, Accounts, ClientSettings
 from ..errors import KeysweepError
+from ..evidence.history.athena import AthenaHistory
 from ..files import demand_writable, write_private
 from ..findings import (
     expected_accounts,
@@ -29,7 +30,7 @@ from ..journal import History
 from ..lifecycle import is_pending
 from ..models import KeyDescription
 from ..plan import Plan
-from ..policy import MAX_WINDOW_DAYS, MIN_WINDOW_DAYS
+from ..policy import MAX_WINDOW_DAYS, MIN_WINDOW_DAYS, Policy
 from ..report import csv_rows, page, tables
 from ..report.html import html
 from . import DONE, INCOMPLETE, next_steps
@@ -142,10 +143,11 @@ def _out_of(arguments: Sequence[str]) -> Path:
     "infra/keys.yaml=shop@eu-west-1; repeatable.",
 )
 @click.option(
-    "--cloudtrail-lake",
-    metavar="ARN",
-    help="Event data store to query for history and use, instead of CloudTrail's 90-day event "
-    "history.",
+    "--history",
+    "history_name",
+    metavar="athena:WORKGROUP/DATABASE.TABLE",
+    help="Table of a trail's log files in Athena to query for history and use, over the policy's "
+    "history_days instead of the 90 days of CloudTrail's event history.",
 )
 @click.option(
     "--since",
@@ -174,7 +176,7 @@ def plan(
     max_keys: int | None,
     states: tuple[str, ...],
     stacks: tuple[str, ...],
-    cloudtrail_lake: str | None,
+    history_name: str | None,
     since_path: Path | None,
     explain: bool,
     html_path: Path | None,
@@ -204,19 +206,20 @@ def plan(
     policy = load_policy(policy_path, pending_window_days, max_keys)
     since = planfile.load(since_path) if since_path is not None else None
     demand_writable(html_path)
-    history = _history(journals)
+    journal = _journals(journals)
     accounts = Accounts(access, ClientSettings(policy.quota_share))
+    history = _athena(history_name, policy, accounts)
     found = named or read_results(results, sys.stdin.buffer, S3Results(accounts).find)
     with at_once(), progress("reading evidence") as step:
         code = read_code(states, stacks, accounts)
-        collector = new_collector(accounts, cloudtrail_lake, step=step, jobs=jobs)
+        collector = new_collector(accounts, history, step=step, jobs=jobs)
         made = planner.build(
             found,
             policy,
             collector,
             explain=explain,
             code=code,
-            cloudtrail_lake=cloudtrail_lake,
+            history=history,
             since=since,
         )
     if out != STDOUT:
@@ -232,7 +235,7 @@ def plan(
     if missing:
         say(f"The results have no key of these expected accounts: {', '.join(missing)}.")
     check = access.command_line("guard", *journal_arguments(journals))
-    unattended = _say_unattended(history, made, accounts, check)
+    unattended = _say_unattended(journal, made, accounts, check)
     left = (made.unusable, made.unread_accounts, missing, unattended)
     return INCOMPLETE if any(left) else DONE
 
@@ -253,7 +256,19 @@ def _print(made: Plan, form: str) -> None:
         print_report(tables.of_plan(made), form)
 
 
-def _history(journals: tuple[Path, ...]) -> History:
+def _athena(name: str | None, policy: Policy, accounts: Accounts) -> AthenaHistory | None:
+    """The table of `--history`, with a message about what its queries may scan."""
+    if name is None:
+        return None
+    history = AthenaHistory.open(accounts, name, policy.history_days)
+    say(
+        f"Athena workgroup {history.name.workgroup} cancels a query that scans more than "
+        f"{history.cutoff:,} bytes (BytesScannedCutoffPerQuery)."
+    )
+    return history
+
+
+def _journals(journals: tuple[Path, ...]) -> History:
     default = journal_stage.DEFAULT_PATH
     return journal_stage.read(journals or filter(journal_stage.exists, (default,)))
 

@@ -11,8 +11,7 @@ from ..aws import Accounts
 from ..aws.concurrency import usable_cores
 from ..errors import AccountUnavailable, BadInput
 from ..evidence import SOURCES, Collector
-from ..evidence.history.lake import Lake, StoreArn
-from ..evidence.history.sources import history_sources
+from ..evidence.history.athena import AthenaHistory
 from ..journal import DEFAULT_PATH
 from ..models import KeyArn
 from ..policy import Policy
@@ -42,26 +41,24 @@ def load_policy(
 
 def new_collector(
     accounts: Accounts,
-    cloudtrail_lake: str | None = None,
+    history: AthenaHistory | None = None,
     *,
     step: Callable[[str], None] = lambda label: None,
     jobs: int | None = 1,
 ) -> Collector:
-    """A collector on the event history or an event data store; `step` gets its progress.
+    """A collector on the event history or a table in Athena; `step` gets its progress.
 
     `jobs` is the number of processes; None: one for each usable core.
     """
-    lake = {}
-    if cloudtrail_lake is not None:
-        lake = history_sources(Lake(StoreArn.parse(cloudtrail_lake)))
 
     def progress(piece: str, keys: int) -> None:
         step(f"reading {piece.replace('_', ' ')}, {keys} keys")
 
+    long = {} if history is None else history.sources()
     return Collector(
         accounts,
         progress=progress,
-        sources={**SOURCES, **lake},
+        sources={**SOURCES, **long},
         jobs=usable_cores() if jobs is None else jobs,
     )
 

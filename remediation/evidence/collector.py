@@ -64,7 +64,7 @@ class Collector:
     accounts: Accounts
     progress: Progress = lambda _piece, _keys: None
     sources: Mapping[str, Source] = field(default_factory=lambda: SOURCES)
-    """The source of each piece. CloudTrail Lake replaces some of `SOURCES`."""
+    """The source of each piece. Athena replaces some of `SOURCES`."""
     jobs: int = 1
     """Number of processes that read, each whole accounts. One account needs no other process."""
     _scans: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(SCANS))
@@ -78,7 +78,7 @@ class Collector:
         """Read the cheapest needed piece of each key until none is needed.
 
         Account-Regions proceed independently, and so do keys within them: while one piece waits for
-        its quota, other keys read another. A piece that one account-Region answers for all keys is
+        its quota, other keys read another. A piece that is read for all keys together is
         read when all keys need it. `begin` returns the evidence to start with. The result spills to
         disk, so that memory holds only the keys being read.
         """
@@ -137,7 +137,7 @@ class Collector:
             return
         from ..workers import Workers  # imports botocore
 
-        elsewhere = [source for source in self.sources.values() if source.at is not None]
+        elsewhere = [source for source in self.sources.values() if source.read_all is not None]
         job = _Reading(tuple(map(_elsewhere, elsewhere)))
         with Workers(self.accounts, job, jobs, tally.add) as workers:
             yield workers
@@ -157,7 +157,7 @@ class Collector:
     def _one_account_region(
         self, group: Sequence[Evidence], needed: Needed, parallel_keys: int, tally: _Counts
     ) -> list[_Step]:
-        """Read evidence of an account-Region's keys, up to pieces that another one answers."""
+        """Read evidence of an account-Region's keys, up to pieces of all keys together."""
         known: dict[KeyArn, _Step] = {}
         asked = group
         with ThreadPoolExecutor(min(parallel_keys, len(group))) as keys:
@@ -191,7 +191,7 @@ class Collector:
 
     def _is_elsewhere(self, piece: str) -> bool:
         source = self.sources.get(piece)
-        return source is not None and source.at is not None
+        return source is not None and source.read_all is not None
 
     def _read_group(self, piece: str, group: Sequence[Evidence]) -> list[Evidence]:
         """Read one more piece of these keys."""
@@ -208,8 +208,10 @@ class Collector:
         source = self.sources.get(piece)
         if source is None:
             return _all(group, Unreadable(unreadable=f"no source reads it ({OUR_BUG})"))
+        if source.read_all is not None:
+            return source.read_all(group)
         try:
-            connection = self.accounts.connect(source.at or group[0].key_arn.account_region)
+            connection = self.accounts.connect(group[0].key_arn.account_region)
         except AccountUnavailable as error:
             return _all(group, Unreadable(unreadable=str(error)))
         _log.debug(
@@ -280,13 +282,12 @@ def _elsewhere(source: Source) -> Source:
         source.piece,
         source.cost,
         (),
-        read_account_region=_not_here,
-        at=source.at,
+        read_all=_not_here,
         after=source.after,
     )
 
 
-def _not_here(_connection: Connection, _group: Sequence[Evidence]) -> Mapping[KeyArn, Piece]:
+def _not_here(_group: Sequence[Evidence]) -> Mapping[KeyArn, Piece]:
     raise InvariantError("the parent reads this piece")
 
 

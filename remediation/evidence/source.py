@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from ..aws import Connection
-from ..models import AccountRegion, Cost, Evidence, KeyArn
+from ..models import Cost, Evidence, KeyArn
 
 Piece = Any
 """Value of one field of `Evidence`. The model validates it when it is added."""
@@ -18,7 +18,7 @@ ReadMany = Callable[[Connection, Sequence[Evidence]], Mapping[KeyArn, Piece]]
 
 @dataclass(frozen=True)
 class Source:
-    """One piece of evidence, and how to read it. Set exactly one of the two functions."""
+    """One piece of evidence, and how to read it. Set exactly one of the three functions."""
 
     piece: str
     """Field of `Evidence` that this source fills."""
@@ -30,8 +30,9 @@ class Source:
     read_account_region: ReadMany | None = None
     """Reads all given keys of an account-Region. An AWS error makes the piece `Unreadable` for all
     of them."""
-    at: AccountRegion | None = None
-    """The account-Region to call for keys of every account-Region. None: call each key's own."""
+    read_all: Callable[[Sequence[Evidence]], Mapping[KeyArn, Piece]] | None = None
+    """Reads keys of all account-Regions together, once they all need the piece. What cannot be read
+    is `Unreadable` in its answer."""
     after: tuple[str, ...] = ()
     """Pieces that this source uses, and that must be read first."""
     since: Callable[[datetime], Source] | None = None

@@ -19,7 +19,7 @@ ROUNDING: Final = timedelta(hours=1)
 def shortfall(since: datetime, evidence: Evidence, now: datetime, what: str) -> str | None:
     """A message, if events are missing for part of the last 90 days of the key's life.
 
-    A CloudTrail Lake event data store can be younger than that.
+    Events that `apply` read again long after the plan can begin later than that.
     """
     first = now - timedelta(days=LEAST_DAYS)
     description = evidence.description
@@ -28,7 +28,6 @@ def shortfall(since: datetime, evidence: Evidence, now: datetime, what: str) -> 
     if since <= first + ROUNDING:
         return None
     return (
-        f"{what} could not be read before {day(since)}, but are needed since {day(first)}: the "
-        f"event data store holds less than {days(LEAST_DAYS)} of events, or was updated since. "
-        "Fix: plan without it"
+        f"{what} could not be read before {day(since)}, but are needed since {day(first)}, for "
+        f"{days(LEAST_DAYS)} of the key's life. Fix: plan again"
     )

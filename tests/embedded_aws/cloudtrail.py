@@ -151,6 +151,8 @@ def record(event: Event) -> Json:
         "recipientAccountId": event.account,
         "eventCategory": "Management",
     }
+    if event.shared:
+        shown["sharedEventID"] = event.shared
     if event.error:
         shown |= {"errorCode": event.error, "errorMessage": event.message}
     return shown

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from . import cloudtrail, lake, sts
+from . import athena, cloudtrail, sts
 from .common_errors import CODES, common
 from .errors import JSON_TYPE, AwsError, render
 from .faults import Fault
@@ -231,11 +231,18 @@ class Gateway:
                 world.trail, identity.account, request.region, request.json(), world.now()
             )
             return Reply(200, dict(_JSON), json.dumps(result).encode())
-        if request.service == "cloudtrail" and operation in lake.OPERATIONS:
-            result = world.lake.answer(
-                operation, identity.account, request.region, request.json(), world.now()
+        if request.service in {"athena", "cloudtrail", "glue"}:
+            made = world.athena.answer(
+                request.service, operation, identity.account, request.region, request.json()
             )
-            return Reply(200, dict(_JSON), json.dumps(result).encode())
+            if made is not None:
+                return Reply(200, dict(_JSON), json.dumps(made).encode())
+        if request.service == "s3" and request.query.get("list-type") == "2":
+            bucket, prefix = request.path.strip("/"), request.query.get("prefix", "")
+            folders = world.athena.folders(bucket, prefix)
+            if folders is not None:
+                text = athena.listed_folders(bucket, prefix, folders)
+                return Reply(200, dict(_XML), text.encode())
         if request.service == "ec2" and operation == "DescribeRegions":
             enabled = list(world.scenario.accounts[identity.account].regions)
             text = sts.describe_regions(request.form, enabled, visit.request_id)

@@ -66,6 +66,12 @@ class Event(_Strict):
     alias: AliasName | None = None
     """Of CreateAlias, UpdateAlias and DeleteAlias; the aliases of today stay as they are."""
     count: Annotated[int, Field(ge=1)] = 1
+    account: str | None = None
+    """The account whose trail has it; None: the key's."""
+    shared: str | None = None
+    """Its `sharedEventID`."""
+    key_id: str | None = None
+    """What the request names; `{id}` is the key's id. None: its ARN."""
 
 
 class LastUse(_Strict):
@@ -215,20 +221,45 @@ class Resource(_Strict):
         return self
 
 
-class EventDataStore(_Strict):
-    """A CloudTrail Lake event data store."""
+class MissingFile(_Strict):
+    """Log files that CloudTrail did not deliver; without account or Region, in all of them."""
 
-    name: str
-    retention_days: Annotated[int, Field(ge=7, le=3653)] = 2557
-    created_days_ago: Days = 1000
-    updated_days_ago: Days = 1000
+    days_ago: Days
+    account: str | None = None
+    region: str | None = None
+
+
+class AthenaTable(_Strict):
+    """A table in Athena over the log files of a trail, its workgroup, and the trail itself."""
+
+    workgroup: str = "history"
+    workgroup_state: Literal["ENABLED", "DISABLED"] = "ENABLED"
+    cutoff_bytes: int | None = 10**12
+    database: str = "audit"
+    name: str = "trail"
+    accounts: tuple[str, ...] | None = None
+    """Values of its projection; None: the scenario's accounts."""
+    regions: tuple[str, ...] | None = None
+    first_day_days_ago: Days = 1000
+    properties: dict[str, str] = {}
+    """Parameters that differ from those of AWS's documented table."""
+    location: str | None = None
+    lacks_columns: tuple[str, ...] = ()
+    bucket: str = "amzn-s3-demo-bucket"
+    prefix: str = ""
+    organization: bool = True
     multi_region: bool = True
-    organization: bool = False
-    """Whether it holds the events of all accounts of the scenario."""
-    status: Literal["ENABLED", "STOPPED_INGESTION"] = "ENABLED"
-    leaves_out_kms: bool = False
-    """Whether its selectors leave out the events of AWS KMS."""
-    queries_end: Literal["FINISHED", "FAILED", "TIMED_OUT", "CANCELLED"] = "FINISHED"
+    trail: dict[str, Any] = {}
+    """Fields of DescribeTrails that differ."""
+    trail_status: dict[str, Any] = {}
+    selectors: dict[str, Any] = {}
+    days: int = 100
+    """Days that have a read of KMS in each account-Region."""
+    missing: tuple[MissingFile, ...] = ()
+    queries_end: Literal["SUCCEEDED", "FAILED", "CANCELLED", "RUNNING"] = "SUCCEEDED"
+    queries_end_reason: str = ""
+    reused: bool = False
+    loses_pages: Literal["cut", "repeats"] | None = None
 
 
 class Region(_Strict):
@@ -238,7 +269,7 @@ class Region(_Strict):
     managed: tuple[str, ...] = ()
     """AWS managed keys that exist here, by service: `ebs` makes the key of alias/aws/ebs."""
     custom_key_stores: tuple[CustomKeyStore, ...] = ()
-    event_data_stores: tuple[EventDataStore, ...] = ()
+    athena: AthenaTable | None = None
     resources: tuple[Resource, ...] = ()
     refusals: tuple[Refusal, ...] = ()
     """Operations that are refused here, also to an operator who may do everything."""
@@ -301,6 +332,23 @@ class Account(_Strict):
 
 class Scenario(_Strict):
     """Everything that exists at the start."""
+
+    @model_validator(mode="after")
+    def _tables_list_all(self) -> Self:
+        """Let each table without lists read every account and Region."""
+        regions = tuple(sorted({one for each in self.accounts.values() for one in each.regions}))
+        for account in self.accounts.values():
+            for name, region in account.regions.items():
+                if region.athena is not None:
+                    table = region.athena
+                    full = {
+                        "accounts": table.accounts or tuple(self.accounts),
+                        "regions": table.regions or regions,
+                    }
+                    account.regions[name] = region.model_copy(
+                        update={"athena": table.model_copy(update=full)}
+                    )
+        return self
 
     tracking_started_days_ago: Days = 300
     """When KMS began to record last use; for younger keys it is their creation."""

@@ -207,6 +207,7 @@ class Seeder:
         principal = by if ":" in by else names.user_arn(key.account, key.region)
         if ":" not in by and by != names.OPERATOR:
             principal = _session_arn(key, by)
+        named = key.arn if event.key_id is None else event.key_id.replace("{id}", key.id)
         shown = (key.arn,)
         if event.alias:
             shown = (names.alias_arn(key.account, key.region, event.alias), key.arn)
@@ -217,13 +218,14 @@ class Seeder:
                 Event(
                     self._ago(event.days_ago),
                     event.name,
-                    key.account,
+                    event.account or key.account,
                     key.region,
                     principal,
                     keys=shown if event.with_resources else (),
-                    parameters={"keyId": key.arn} if parameters is None else parameters,
+                    parameters={"keyId": named} if parameters is None else parameters,
                     error=event.error,
                     message=message if event.error else None,
+                    shared=event.shared,
                 )
             )
 

@@ -39,6 +39,8 @@ class Event:
     request_id: str = ""
     number: int = field(default_factory=lambda: next(_NUMBERS))
     own_id: str | None = None
+    shared: str | None = None
+    """`sharedEventID` of a call that several accounts record."""
 
     @property
     def event_id(self) -> str:
@@ -55,11 +57,14 @@ class Trail:
     def __init__(self) -> None:
         self.delay = 0.0
         """Seconds after which the event history shows an event."""
+        self.recorded = 0
+        """Number of events so far."""
         self._all: dict[tuple[str, str], list[Event]] = defaultdict(list)
         self._by: dict[tuple[str, str, str, str], list[Event]] = defaultdict(list)
 
     def record(self, event: Event) -> None:
         """Keep an event; past ones are sorted in."""
+        self.recorded += 1
         where = (event.account, event.region)
         _keep(self._all[where], event)
         _keep(self._by[*where, "EventName", event.name], event)

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from .athena import Athena
 from .clock import Clock
 from .faults import Faults
 from .identity import Identities
 from .kms.keys import Keys
-from .lake import Lake
 from .quotas import Quotas
 from .refusals import Refusal, table
 from .scenario import Scenario
@@ -53,7 +53,7 @@ class World:
         """What listings contain, by account, Region, service (botocore's name) and operation."""
         self.refusals = _refusals(scenario)
         now = self.clock.now()
-        self.lake = Lake(scenario, self.trail, now)
+        self.athena = Athena(scenario, self.trail, now)
         self.tracking_started = now - scenario.tracking_started_days_ago * 86_400
         seeder = Seeder(self.keys, self.trail, now)
         seeder.seed(scenario)

@@ -1,4 +1,4 @@
-"""LookupEvents over the calls made and the scenario's past, and CloudTrail Lake."""
+"""LookupEvents over the calls made and the scenario's past."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from embedded_aws.lake import store_arn
 from embedded_aws.testing import ACCOUNT, OTHER, Lab, outcome
 
 DAY = 86_400
@@ -218,99 +217,3 @@ def test_the_deletion_itself_is_an_event(lab: Lab) -> None:
     lab.aws.advance(days=8)
     [event] = lookup(lab, "EventName", "DeleteKey")
     assert event["Resources"][0]["ResourceName"] == arn
-
-
-# CloudTrail Lake
-
-
-def ask(lab: Lab, statement: str) -> list[dict[str, str]]:
-    """Run a statement and return its rows as dictionaries."""
-    trail = lab.client("cloudtrail")
-    query = trail.start_query(QueryStatement=statement)["QueryId"]
-    rows: list[dict[str, str]] = []
-    more: dict[str, str] = {}
-    states = []
-    while True:
-        answer = trail.get_query_results(QueryId=query, **more)
-        states.append(answer["QueryStatus"])
-        if states[-1] != "FINISHED":
-            assert answer["QueryResultRows"] == []
-            continue
-        for row in answer["QueryResultRows"]:
-            merged: dict[str, str] = {}
-            for cell in row:
-                merged.update(cell)
-            rows.append(merged)
-        if "NextToken" not in answer:
-            assert "RUNNING" in states
-            return rows
-        more = {"NextToken": answer["NextToken"]}
-
-
-@pytest.fixture
-def store(lab: Lab) -> str:
-    """A scenario with two years of events, and an organisation's event data store."""
-    keys = [
-        {
-            "name": "old-{n}",
-            "count": 3,
-            "created_days_ago": 900,
-            "events": [
-                {"name": "Decrypt", "days_ago": 500, "by": "app"},
-                {"name": "Decrypt", "days_ago": 300, "error": "DisabledException"},
-            ],
-        }
-    ]
-    region = {"keys": keys, "event_data_stores": [{"name": "all", "organization": True}]}
-    accounts = {
-        ACCOUNT: {"regions": {"eu-west-1": region, "us-east-1": {}}},
-        OTHER: {"regions": {"us-east-1": {"keys": [{"name": "other", "last_used": 200}]}}},
-    }
-    lab.aws.reset({"accounts": accounts})
-    return store_arn(ACCOUNT, "eu-west-1", "all").rsplit("/", 1)[1]
-
-
-def test_lake_reaches_years_back_over_accounts_and_regions(lab: Lab, store: str) -> None:
-    rows = ask(
-        lab,
-        "SELECT recipientAccountId, awsRegion, resources[1].arn AS arn, max(eventTime) AS last "
-        f"FROM {store} WHERE eventSource = 'kms.amazonaws.com' AND eventName = 'Decrypt' "
-        "GROUP BY recipientAccountId, awsRegion, arn",
-    )
-    found = {(row["recipientAccountId"], row["awsRegion"], row["arn"]) for row in rows}
-    mine = {(ACCOUNT, "eu-west-1", lab.arn(f"old-{n}")) for n in (1, 2, 3)}
-    assert found == mine | {(OTHER, "us-east-1", lab.arn("other", "us-east-1", OTHER))}
-
-
-def test_lake_shows_who_what_and_which_error(lab: Lab, store: str) -> None:
-    since = datetime.fromtimestamp(lab.aws.now() - 400 * DAY, UTC).strftime("%Y-%m-%d %H:%M:%S")
-    rows = ask(
-        lab,
-        "SELECT eventTime, eventName, errorCode, errorMessage, userIdentity.arn, "
-        f"element_at(requestParameters, 'keyId') AS keyId FROM {store} "
-        f"WHERE eventTime > '{since}' AND errorCode IS NOT NULL ORDER BY eventTime DESC",
-    )
-    assert {row["keyId"] for row in rows} == {lab.arn(f"old-{n}") for n in (1, 2, 3)}
-    assert {row["errorCode"] for row in rows} == {"DisabledException"}
-    assert {row["arn"] for row in rows} == {f"arn:aws:iam::{ACCOUNT}:user/operator"}
-    assert all(row["errorMessage"].endswith(" is disabled.") for row in rows)
-
-
-def test_lake_pages_by_a_thousand(lab: Lab, store: str) -> None:
-    kms = lab.client("kms")
-    for _ in range(1005):
-        kms.list_keys()
-    rows = ask(lab, f"SELECT eventID FROM {store} WHERE eventName = 'ListKeys'")
-    assert len({row["eventID"] for row in rows}) == 1005
-
-
-def test_lake_refuses_what_it_does_not_know(lab: Lab, store: str) -> None:
-    call = lab.client("cloudtrail").start_query
-    unknown = "00000000-0000-0000-0000-000000000000"
-    assert outcome(call, QueryStatement=f"SELECT eventID FROM {unknown}") == (
-        "EventDataStoreNotFoundException"
-    )
-    for statement in (f"SELECT nothing FROM {store}", "SELECT eventID FROM events", "nonsense"):
-        assert outcome(call, QueryStatement=statement) == "InvalidQueryStatementException"
-    results = lab.client("cloudtrail").get_query_results
-    assert outcome(results, QueryId=unknown) == "QueryIdNotFoundException"

@@ -7,7 +7,7 @@ from typing import Final
 
 from keysweep.remediation.alarms import PERMISSIONS as ALARMS
 from keysweep.remediation.evidence import SOURCES
-from keysweep.remediation.evidence.history.lake import PERMISSIONS as LAKE
+from keysweep.remediation.evidence.history.athena import PERMISSIONS as HISTORY
 from keysweep.remediation.evidence.references.absence import LIST_PERMISSION, LIST_RESOURCE
 from keysweep.remediation.findings import s3
 from keysweep.remediation.guard import GUARD_PIECES
@@ -41,7 +41,7 @@ def iam_policies() -> dict[str, Json]:
         "plan": _plan(),
         **_numbered("references", _references()),
         **_numbered("read-only-access-extra", _by_service(missing_from("ReadOnlyAccess"))),
-        "lake": _policy([_allow("AskTheEventDataStore", LAKE)]),
+        "history": _policy(_history()),
         "results-bucket": _policy(_results_bucket()),
         "apply": _policy([*_reads(but=FOR_REVIEW), *_schedule(), _allow("LookForAlarms", ALARMS)]),
         "cancel": _policy(_cancel()),
@@ -121,6 +121,41 @@ def _results_bucket() -> list[Json]:
         {**_allow("FindResults", [s3.LIST_PERMISSION]), "Resource": arn},
         {**_allow("ReadResults", [s3.READ_PERMISSION]), "Resource": f"{arn}/*"},
         {**decrypt, "Condition": through_s3},
+    ]
+
+
+def _history() -> list[Json]:
+    """Query a table of a trail's log files in Athena (placeholders), and read the trail itself.
+
+    Athena reads log files and writes results with the caller's permissions ("Access to Amazon S3
+    from Athena" and "Configure access to databases and tables in the AWS Glue Data Catalog", Amazon
+    Athena User Guide).
+    """
+    logs, results = f"arn:aws:s3:::{YOUR_BUCKET}", f"arn:aws:s3:::{YOUR_BUCKET}-results"
+    workgroup = f"arn:aws:athena:*:{YOUR_ACCOUNT}:workgroup/WORKGROUP"
+    catalog = [
+        f"arn:aws:glue:*:{YOUR_ACCOUNT}:{part}"
+        for part in ("catalog", "database/DATABASE", "table/DATABASE/TABLE")
+    ]
+    buckets = ["s3:GetBucketLocation", "s3:ListBucket"]
+    write = ["s3:AbortMultipartUpload", "s3:ListMultipartUploadParts", "s3:PutObject"]
+    through_s3 = {"StringLike": {"kms:ViaService": "s3.*.amazonaws.com"}}
+    keys = {
+        **_allow("UseKeysOfBuckets", ["kms:Decrypt", "kms:GenerateDataKey"]),
+        "Resource": f"arn:aws:kms:*:{YOUR_ACCOUNT}:key/*",
+    }
+
+    def of(service: str) -> list[str]:
+        return [action for action in HISTORY if action.startswith(f"{service}:")]
+
+    return [
+        {**_allow("RunQueries", of("athena")), "Resource": workgroup},
+        {**_allow("ReadTable", [*of("glue"), "glue:GetDatabase"]), "Resource": catalog},
+        _allow("ReadTrail", of("cloudtrail")),
+        {**_allow("FindFiles", buckets), "Resource": [logs, results]},
+        {**_allow("ReadLogFiles", ["s3:GetObject"]), "Resource": f"{logs}/*"},
+        {**_allow("KeepResults", ["s3:GetObject", *write]), "Resource": f"{results}/*"},
+        {**keys, "Condition": through_s3},
     ]
 
 

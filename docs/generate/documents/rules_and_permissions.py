@@ -74,7 +74,9 @@ _ABOUT: Final = {
     "coverage gap, which holds every key until the decision policy has an exception.",
     "read-only-access-extra": "Attach it with the AWS managed policy `ReadOnlyAccess`, in place of "
     "the documents for plan and references. See [below](#roles-that-you-already-have).",
-    "lake": "For `--cloudtrail-lake`, in the account of the event data store.",
+    "history": "For `--history`, in the account of the given credentials. Replace `WORKGROUP`, "
+    f"`DATABASE`, `TABLE`, `{YOUR_ACCOUNT}`, the trail's bucket `{YOUR_BUCKET}`, and the bucket of "
+    f"query results `{YOUR_BUCKET}-results`. See [history](history.md).",
     "results-bucket": "For RESULTS in `s3://bucket/prefix`, in the account of the given "
     f"credentials. Replace `{YOUR_BUCKET}` with the name of your bucket and `{YOUR_ACCOUNT}` with "
     "the account of its KMS key. Remove `DecryptResults` if no KMS key encrypts it.",

@@ -1,4 +1,4 @@
-"""What happened to keys, from CloudTrail's event history or a CloudTrail Lake event data store."""
+"""What happened to keys, from CloudTrail's event history or its log files in Athena."""
 
 from __future__ import annotations
 

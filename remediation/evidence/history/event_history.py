@@ -27,7 +27,6 @@ class EventHistory:
     """The event history of each key's own account-Region."""
 
     permissions: ClassVar[tuple[str, ...]] = ("cloudtrail:LookupEvents",)
-    at: ClassVar[None] = None
 
     def changes(self, connection: Connection, names: Sequence[str]) -> RecordedEvents:
         """All events with these names, with one lookup for each name."""
@@ -38,7 +37,7 @@ class EventHistory:
             for page in lookup(connection, "EventName", name)
             for event in page.events
         ]
-        return RecordedEvents(since, {connection.account_region: events})
+        return RecordedEvents(since, events)
 
     def use_attempts(self, start: datetime | None = None) -> Source:
         """The source of use attempts, with one lookup for each key."""

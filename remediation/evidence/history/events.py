@@ -58,6 +58,16 @@ def is_use(event: TrailEvent, evidence: Evidence) -> bool:
     return event.name in USES
 
 
+IN_REQUEST: Final = ("keyId", "sourceKeyId", "destinationKeyId")
+IN_RESPONSE: Final = ("keyId", "keyMetadata.arn")
+"""Where the request and the response of an event name keys, besides its resources and the message
+of its error."""
+
+KEY_ID: Final = "mrk-[0-9a-f]{32}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+KEY: Final = rf"(?:arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{{12}}:key/)?({KEY_ID})"
+"""A key's ARN or id. An alias may contain either."""
+_KEY: Final = re.compile(KEY, re.ASCII)
+
 KEY_IN_TEXT: Final = re.compile(r"arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:(?:key|alias)/[\w/:-]+")
 
 
@@ -74,10 +84,22 @@ class TrailEvent:
     """Name of the changed alias."""
     target: str | None = None
     """Id of the alias's key after the event, or before a DeleteAlias."""
+    account_id: str | None = None
+    """Account that recorded the event. None: the key's."""
+    shared: str | None = None
+    """Id of a call that several accounts recorded."""
 
     def about(self, evidence: Evidence) -> bool:
-        """Whether the event names the key: by ARN, id or a current alias."""
-        return not self.mentions.isdisjoint(names_of(evidence))
+        """Whether the event names the key.
+
+        By ARN or, in its own account, by id or a current alias. An alias counts only if the event
+        names no key: the alias may have been on another key then.
+        """
+        by_key, by_alias = names_of(evidence)
+        if self.account_id not in {None, evidence.key_arn.account_id}:
+            by_key, by_alias = _arns(by_key), _arns(by_alias)
+        names = by_key if any(map(_KEY.fullmatch, self.mentions)) else by_alias
+        return not self.mentions.isdisjoint(names)
 
     def change(self) -> StateChange:
         """The event as a change of state."""
@@ -88,12 +110,19 @@ class TrailEvent:
         return UseAttempt(event=self.name, time=self.time, who=self.who, error=self.error)
 
 
-def names_of(evidence: Evidence) -> frozenset[str]:
-    """Every name of the key that a request in its own account and Region can use."""
+def names_of(evidence: Evidence) -> tuple[frozenset[str], frozenset[str]]:
+    """The names of the key, and those of its aliases, in requests of its account and Region."""
     key = evidence.key_arn
     aliases = evidence.aliases if isinstance(evidence.aliases, tuple) else ()
     home = f"arn:{key.partition}:kms:{key.region}:{key.account_id}:"
-    return frozenset({str(key), key.key_id, *aliases, *(home + alias for alias in aliases)})
+    return (
+        frozenset({str(key), key.key_id}),
+        frozenset({*aliases, *(home + alias for alias in aliases)}),
+    )
+
+
+def _arns(names: frozenset[str]) -> frozenset[str]:
+    return frozenset(name for name in names if name.startswith("arn:"))
 
 
 def parse(record: dict[str, Any]) -> TrailEvent:
@@ -135,16 +164,15 @@ def _mentioned(detail: dict[str, Any]) -> Iterator[str]:
     for resource in detail.get("resources") or ():
         if arn := resource.get("ARN"):
             yield arn
-    request = detail.get("requestParameters") or {}
-    answer = detail.get("responseElements") or {}
-    new_key = answer.get("keyMetadata") or {}
-    for name in (
-        request.get("keyId"),
-        request.get("sourceKeyId"),
-        request.get("destinationKeyId"),
-        answer.get("keyId"),
-        new_key.get("arn"),
-    ):
-        if isinstance(name, str):
-            yield name
+    for part, paths in (("requestParameters", IN_REQUEST), ("responseElements", IN_RESPONSE)):
+        for path in paths:
+            if isinstance(name := _at(detail.get(part), path), str):
+                yield name
     yield from KEY_IN_TEXT.findall(detail.get("errorMessage") or "")
+
+
+def _at(part: Any, path: str) -> Any:
+    """The value at a dotted path. None: there is none."""
+    for name in path.split("."):
+        part = part.get(name) if isinstance(part, dict) else None
+    return part

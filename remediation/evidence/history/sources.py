@@ -1,7 +1,6 @@
-"""The evidence that comes from recorded KMS events, wherever they are recorded.
+"""The evidence that comes from the event history of each account-Region.
 
-`HistorySource` is the interface of a record of events. `history_sources` makes the evidence sources
-from one: the last change of state and cancelled deletions, alias moves, and use attempts.
+The last change of state and cancelled deletions, alias moves, and use attempts.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from functools import partial
 from typing import Final, Protocol
 
 from ...aws import Connection
-from ...models import AccountRegion, Cost, Evidence, KeyArn, KeyHistory, Unreadable
+from ...models import Cost, Evidence, KeyArn, KeyHistory
 from ..source import Piece, ReadMany, Source
 from .alias_moves import AFTER, Moves
 from .events import ALIAS_CHANGES, STATE_CHANGES, TrailEvent
@@ -27,9 +26,8 @@ class RecordedEvents:
 
     since: datetime
     """The record is complete from here on."""
-    events: Mapping[AccountRegion, Sequence[TrailEvent]]
-    gap: Callable[[KeyArn], Unreadable | None] = lambda _key: None
-    """Why the record does not cover a key. None: it does."""
+    events: Sequence[TrailEvent]
+    """Of one account-Region."""
 
 
 class HistorySource(Protocol):
@@ -38,10 +36,6 @@ class HistorySource(Protocol):
     @property
     def permissions(self) -> tuple[str, ...]:
         """IAM actions of its calls."""
-
-    @property
-    def at(self) -> AccountRegion | None:
-        """The account-Region that records events of all others. None: each records its own."""
 
     def changes(self, connection: Connection, names: Sequence[str]) -> RecordedEvents:
         """All events with these names. AWS's errors pass through."""
@@ -66,7 +60,6 @@ def history_sources(history: HistorySource) -> dict[str, Source]:
                 partial(history.changes, names=ALIAS_CHANGES),
                 lambda events, since: partial(Moves.of(events).of_key, since=since),
             ),
-            at=history.at,
             after=AFTER,
         ),
         "history": Source(
@@ -77,26 +70,18 @@ def history_sources(history: HistorySource) -> dict[str, Source]:
                 partial(history.changes, names=STATE_CHANGES),
                 lambda events, since: partial(history_of, events=events, since=since),
             ),
-            at=history.at,
         ),
         "use_attempts": history.use_attempts(),
     }
 
 
 def key_by_key(record: Callable[[Connection], RecordedEvents], summarize: Summarize) -> ReadMany:
-    """Read a record once, and summarize it for each key that it covers."""
+    """Read a record once, and summarize it for each key."""
 
     def read(connection: Connection, group: Sequence[Evidence]) -> Mapping[KeyArn, Piece]:
         recorded = record(connection)
-        of_key = {
-            account_region: summarize(recorded.events.get(account_region, ()), recorded.since)
-            for account_region in {evidence.key_arn.account_region for evidence in group}
-        }
-        return {
-            evidence.key_arn: recorded.gap(evidence.key_arn)
-            or of_key[evidence.key_arn.account_region](evidence)
-            for evidence in group
-        }
+        of_key = summarize(recorded.events, recorded.since)
+        return {evidence.key_arn: of_key(evidence) for evidence in group}
 
     return read
 

@@ -176,17 +176,13 @@ def test_a_key_that_a_source_leaves_out_is_unknown() -> None:
 
 def test_a_source_of_one_place_is_asked_once_about_the_keys_of_all_places() -> None:
     groups: list[set[KeyArn]] = []
-    store = AccountRegion("aws", ACCOUNT, "eu-central-1")
 
-    def read_account_region(connection: Any, group: Sequence[Evidence]) -> Mapping[KeyArn, Any]:
-        assert connection == store
+    def read_all(group: Sequence[Evidence]) -> Mapping[KeyArn, Any]:
         groups.append({evidence.key_arn for evidence in group})
         return {evidence.key_arn: DEAD.history for evidence in group}
 
     far = KeyArn("aws", "444455556666", "us-east-1", ARN.key_id)
-    source = Source(
-        "history", Cost.EVENT_NAME, (), read_account_region=read_account_region, at=store
-    )
+    source = Source("history", Cost.EVENT_NAME, (), read_all=read_all)
     Collector(NoAccounts(), sources={"history": source}).collect(
         [ARN, far],
         lambda e: frozenset({"history"}) if e.history is None else frozenset(),

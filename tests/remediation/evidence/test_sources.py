@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from embedded_aws.lake import store_arn
 from embedded_aws.process import EmbeddedAws
 from keysweep.remediation.aws import Accounts, ClientSettings
-from keysweep.remediation.errors import BadInput
 from keysweep.remediation.evidence import SOURCES, Collector, Source
 from keysweep.remediation.evidence.collector import OUR_BUG
-from keysweep.remediation.evidence.history import lake
-from keysweep.remediation.evidence.history.lake import Lake, StoreArn
-from keysweep.remediation.evidence.history.sources import history_sources
 from keysweep.remediation.models import (
     PIECES,
     Evidence,
@@ -412,155 +406,6 @@ def test_the_newest_attempts_are_enough(aws) -> None:
     assert len(attempts.attempts) == 50
     assert not attempts.all_read
     assert calls(embedded, "LookupEvents") == 1
-
-
-# --- CloudTrail Lake ---------------------------------------------------------------------------
-
-
-@pytest.fixture
-def with_lake(aws):
-    def begin(*keys: Mapping[str, Any], **store: object) -> tuple[EmbeddedAws, dict[str, Source]]:
-        stores = [{"name": "trail", **store}]
-        regions = {
-            "eu-west-1": {"keys": list(keys), "event_data_stores": stores},
-            "us-east-1": {"keys": [{"name": "far", **DEAD, "disabled_days_ago": 200}]},
-        }
-        embedded = aws(regions=regions)
-        arn = StoreArn.parse(store_arn(SHOP, "eu-west-1", "trail"))
-        return embedded, {**SOURCES, **history_sources(Lake(arn))}
-
-    return begin
-
-
-def test_the_lake_shows_years_of_all_keys_with_one_query(with_lake) -> None:
-    embedded, sources = with_lake(
-        {"name": "dead", **DEAD},
-        {"name": "used", **DEAD, "events": [event("Decrypt", 500, count=30)]},
-        {
-            "name": "refused",
-            **DEAD,
-            "events": [
-                event("Encrypt", 300, error="DisabledException", with_resources=False),
-                event("DescribeKey", 1),
-            ],
-        },
-        {
-            "name": "pair",
-            **DEAD,
-            "spec": "RSA_2048",
-            "usage": "SIGN_VERIFY",
-            "events": [event("GetPublicKey", 400)],
-        },
-        {"name": "no-pair", **DEAD, "events": [event("GetPublicKey", 400)]},
-        {"name": "restored", **DEAD, "disabled_days_ago": 800, "restored_days_ago": 600},
-    )
-    found = read(embedded, "description", "history", "use_attempts", sources=sources)
-    assert calls(embedded, "StartQuery") == 2
-    assert calls(embedded, "LookupEvents") == 0
-    assert {name: e.history.last_change.event for name, e in found.items()} == {
-        "dead": "DisableKey",
-        "used": "DisableKey",
-        "refused": "DisableKey",
-        "pair": "DisableKey",
-        "no-pair": "DisableKey",
-        "restored": "CancelKeyDeletion",
-        "far": "DisableKey",
-    }
-    assert [r.event for r in found["restored"].history.cancellations] == ["CancelKeyDeletion"]
-    assert {
-        name: {(a.event, a.error) for a in e.use_attempts.attempts}
-        for name, e in found.items()
-        if e.use_attempts.attempts
-    } == {
-        "used": {("Decrypt", None)},
-        "refused": {("Encrypt", "DisabledException")},
-        "pair": {("GetPublicKey", None)},
-    }
-    assert not found["used"].use_attempts.all_read
-    age = timedelta(seconds=embedded.now() - found["dead"].history.since.timestamp())
-    assert timedelta(days=999) < age < timedelta(days=1001)
-
-
-@pytest.mark.parametrize(
-    ("store", "days"),
-    [
-        ({"created_days_ago": 35}, 35),
-        ({"updated_days_ago": 20}, 20),
-        ({"retention_days": 30}, 30),
-        ({"created_days_ago": 300, "updated_days_ago": 400, "retention_days": 600}, 300),
-    ],
-)
-def test_the_lake_says_since_when_it_holds_everything(with_lake, store, days: int) -> None:
-    embedded, sources = with_lake({"name": "dead", **DEAD}, **store)
-    dead = read(embedded, "history", "use_attempts", sources=sources)["dead"]
-    for piece in (dead.history, dead.use_attempts):
-        age = timedelta(seconds=embedded.now() - piece.since.timestamp())
-        assert abs(age - timedelta(days=days)) < timedelta(minutes=1)
-
-
-def test_the_lake_answers_many_rows_in_pages(with_lake) -> None:
-    embedded, sources = with_lake(
-        {"name": "busy", "events": [event("DisableKey", 100, count=2100)]},
-        {"name": "dead", **DEAD},
-    )
-    found = read(embedded, "history", sources=sources)
-    assert found["dead"].history.last_change is not None
-    assert calls(embedded, "GetQueryResults") >= 3
-
-
-def test_a_store_of_one_region_says_nothing_of_another(with_lake) -> None:
-    embedded, sources = with_lake({"name": "dead", **DEAD}, multi_region=False)
-    found = read(embedded, "history", "use_attempts", sources=sources)
-    assert isinstance(found["far"].history, Unreadable)
-    assert "eu-west-1" in found["far"].history.unreadable
-    assert not isinstance(found["dead"].history, Unreadable)
-    assert isinstance(found["far"].use_attempts, Unreadable)
-
-
-@pytest.mark.parametrize(
-    ("store", "parts"),
-    [
-        ({"status": "STOPPED_INGESTION"}, ["is STOPPED_INGESTION"]),
-        ({"leaves_out_kms": True}, ["selectors"]),
-        ({"queries_end": "FAILED"}, ["ended as FAILED (", f"account {SHOP}"]),
-        ({"queries_end": "TIMED_OUT"}, ["ended as TIMED_OUT (", f"account {SHOP}"]),
-        ({"queries_end": "CANCELLED"}, ["ended as CANCELLED (", f"account {SHOP}"]),
-    ],
-)
-def test_a_store_that_does_not_hold_or_tell_everything_tells_nothing(
-    with_lake, store, parts: list[str]
-) -> None:
-    embedded, sources = with_lake({"name": "dead", **DEAD}, **store)
-    dead = read(embedded, "history", "use_attempts", sources=sources)["dead"]
-    for piece in (dead.history, dead.use_attempts):
-        assert isinstance(piece, Unreadable)
-        assert all(part in piece.unreadable for part in parts)
-
-
-def test_a_query_that_does_not_end_is_waited_for_no_longer_than_said(with_lake, monkeypatch):
-    embedded, sources = with_lake({"name": "dead", **DEAD})
-    monkeypatch.setattr(lake, "PATIENCE", timedelta())
-    dead = read(embedded, "history", sources=sources)["dead"]
-    assert isinstance(dead.history, Unreadable)
-    assert re.match(
-        rf"query [0-9a-f-]+ .*RUNNING .*0 minutes .*{SHOP}, eu-west-1", dead.history.unreadable
-    )
-
-
-def test_a_store_that_is_not_there_is_a_reason_for_every_key(aws) -> None:
-    embedded = aws({"name": "dead", **DEAD})
-    arn = StoreArn.parse(store_arn(SHOP, "eu-west-1", "absent"))
-    found = read(embedded, "history", sources={**SOURCES, **history_sources(Lake(arn))})
-    assert isinstance(found["dead"].history, Unreadable)
-    assert "EventDataStoreNotFoundException" in found["dead"].history.unreadable
-
-
-@pytest.mark.parametrize(
-    "text", ["trail", "", "arn:aws:s3:::bucket", store_arn(SHOP, "x", "y")[:-1]]
-)
-def test_a_store_is_named_by_its_arn(text: str) -> None:
-    with pytest.raises(BadInput, match="event data store"):
-        StoreArn.parse(text)
 
 
 # --- what could not be had ---------------------------------------------------------------------

@@ -11,14 +11,12 @@ from typing import Any
 import pytest
 from dead_key import ACCOUNT, ARN, changed
 
-from embedded_aws.lake import store_arn
 from embedded_aws.process import EmbeddedAws
 from keysweep.remediation.aws import Accounts, ClientSettings
 from keysweep.remediation.evidence import SOURCES, Collector
 from keysweep.remediation.evidence.history.alias_moves import SHOWN, Moves
+from keysweep.remediation.evidence.history.athena import AthenaHistory
 from keysweep.remediation.evidence.history.events import TrailEvent, parse
-from keysweep.remediation.evidence.history.lake import Lake, StoreArn
-from keysweep.remediation.evidence.history.sources import history_sources
 from keysweep.remediation.models import AliasMoves, Evidence, KeyArn, Unreadable
 
 T0 = datetime(2026, 10, 1, tzinfo=UTC)
@@ -227,16 +225,18 @@ def moves(
     """The pieces about aliases of each key, by its name."""
 
     def read(
-        keys: list[dict[str, Any]], *, lake: bool = False
+        keys: list[dict[str, Any]], *, athena: bool = False
     ) -> tuple[EmbeddedAws, dict[str, Evidence]]:
-        region = {"keys": keys, "event_data_stores": [{"name": "trail"}]}
+        region = {"keys": keys, "athena": {"days": 800}}
         embedded = scenario({ACCOUNT: {"regions": {"eu-west-1": region}}})
         for name, value in embedded.environment(ACCOUNT, "eu-west-1").items():
             monkeypatch.setenv(name, value)
-        store = StoreArn.parse(store_arn(ACCOUNT, "eu-west-1", "trail"))
-        sources = {**SOURCES, **(history_sources(Lake(store)) if lake else {})}
+        accounts, sources = Accounts(settings=ClientSettings(quota_share=100)), SOURCES
+        if athena:
+            history = AthenaHistory.open(accounts, "athena:history/audit.trail", 800)
+            sources = {**SOURCES, **history.sources()}
         names = {key["arn"]: key["name"] for key in embedded.keys()}
-        collector = Collector(Accounts(settings=ClientSettings(quota_share=100)), sources=sources)
+        collector = Collector(accounts, sources=sources)
         pieces = {"alias_moves", "later_aliases"}
         found = collector.collect(
             map(KeyArn.parse, names),
@@ -247,21 +247,21 @@ def moves(
     return read
 
 
-@pytest.mark.parametrize("lake", [False, True])
-def test_the_old_key_is_found_in_both_histories(moves, lake: bool) -> None:
-    embedded, found = moves(KEYS, lake=lake)
+@pytest.mark.parametrize("athena", [False, True])
+def test_the_old_key_is_found_in_both_histories(moves, athena: bool) -> None:
+    embedded, found = moves(KEYS, athena=athena)
     new = embedded.key_arn(ACCOUNT, "eu-west-1", "new").rsplit("/", 1)[-1]
     assert {
         name: [(m.alias, m.key_id) for m in e.alias_moves.moved] for name, e in found.items()
     } == {"old": [("alias/shop", new)], "new": [], "tidied": []}
     assert all(e.alias_moves.possible == () for e in found.values())
-    once = {"LookupEvents": 0, "StartQuery": 1} if lake else {"LookupEvents": 3, "StartQuery": 0}
+    once = {"LookupEvents": 3 * (not athena), "StartQueryExecution": 1 * athena}
     assert {name: len(embedded.calls(operation=name)) for name in once} == once
 
 
-def test_years_of_moves_are_in_the_lake_alone(moves) -> None:
+def test_years_of_moves_are_in_athena_alone(moves) -> None:
     keys = [{**KEYS[0], "events": [past("CreateAlias", 700)]}, *KEYS[1:]]
-    assert [m.alias for m in moves(keys, lake=True)[1]["old"].alias_moves.moved] == ["alias/shop"]
+    assert [m.alias for m in moves(keys, athena=True)[1]["old"].alias_moves.moved] == ["alias/shop"]
     recent = moves(keys)[1]
     assert {name: [m.alias for m in e.alias_moves.possible] for name, e in recent.items()} == {
         "old": ["alias/shop"],

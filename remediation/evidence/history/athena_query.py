@@ -1,0 +1,167 @@
+"""Run a query in Athena, and read its rows whole, or not at all."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Final, Self
+
+from botocore.exceptions import ClientError
+
+from ...errors import BadInput, TruncatedResponse
+
+OPTION: Final = "athena:WORKGROUP/DATABASE.TABLE"
+
+PATIENCE: Final = timedelta(minutes=60)
+"""Time limit of one query. Athena's own default is 30 minutes ("Service Quotas", Amazon Athena User
+Guide)."""
+
+_PAGE: Final = 1_000
+_LONGEST_PAUSE: Final = 10.0
+_SOURCE: Final = re.compile(
+    r"athena:(?P<workgroup>[\w.-]{1,128})/(?P<database>\w{1,255})\.(?P<table>\w{1,255})", re.ASCII
+)
+
+
+@dataclass(frozen=True)
+class AthenaName:
+    """A workgroup of Athena, and a table of its data catalog."""
+
+    workgroup: str
+    database: str
+    table: str
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Parse `athena:WORKGROUP/DATABASE.TABLE`. Raises BadInput for anything else."""
+        if match := _SOURCE.fullmatch(text):
+            return cls(**match.groupdict())
+        raise BadInput(f"--history {text!r} is not {OPTION}")
+
+    def __str__(self) -> str:
+        return f"athena:{self.workgroup}/{self.database}.{self.table}"
+
+
+def demand_cutoff(athena: Any, name: AthenaName) -> int:
+    """The bytes after which the workgroup cuts a query.
+
+    Raises BadInput for a workgroup that does not exist, is switched off, or has no such limit.
+    """
+    fix = "Fix: name a workgroup with a data usage control (BytesScannedCutoffPerQuery)"
+    try:
+        group = athena.get_work_group(WorkGroup=name.workgroup)["WorkGroup"]
+    except ClientError as error:
+        answer = error.response["Error"]
+        if answer["Code"] == "InvalidRequestException":
+            raise BadInput(
+                f"Athena has no usable workgroup {name.workgroup}: {answer.get('Message')}. {fix}"
+            ) from error
+        raise
+    if group.get("State") == "DISABLED":
+        raise BadInput(f"Athena workgroup {name.workgroup} is disabled. {fix}")
+    cutoff = group.get("Configuration", {}).get("BytesScannedCutoffPerQuery")
+    if not isinstance(cutoff, int):
+        raise BadInput(
+            f"Athena workgroup {name.workgroup} has no limit of the data that a query scans. {fix}"
+        )
+    return cutoff
+
+
+def demand_table(glue: Any, name: AthenaName) -> Mapping[str, Any]:
+    """The table, as `GetTable` describes it. Raises BadInput if it does not exist."""
+    try:
+        answer = glue.get_table(DatabaseName=name.database, Name=name.table)
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "EntityNotFoundException":
+            raise BadInput(
+                f"Table {name.database}.{name.table} not found. Fix: check --history"
+            ) from error
+        raise
+    table: Mapping[str, Any] = answer["Table"]
+    return table
+
+
+def rows(
+    athena: Any, name: AthenaName, statement: str, columns: Sequence[str]
+) -> Iterator[Mapping[str, str]]:
+    """Run a query and yield its rows; a missing value is an empty text.
+
+    The column `total` must say how many rows there are. Raises TruncatedResponse for a query that
+    does not succeed and for a result that is not whole, in AWS's words; AWS's errors pass through.
+    """
+    query = athena.start_query_execution(
+        QueryString=statement,
+        WorkGroup=name.workgroup,
+        QueryExecutionContext={"Database": name.database},
+        ResultReuseConfiguration={"ResultReuseByAgeConfiguration": {"Enabled": False}},
+    )["QueryExecutionId"]
+    _wait(athena, name, query)
+    count, total = 0, None
+    for row in _cells(athena, query, columns):
+        count += 1
+        total = row["total"]
+        yield row
+    if total is not None and total != str(count):
+        raise TruncatedResponse(f"Athena query {query} returned {count} of {total} rows")
+
+
+def _wait(athena: Any, name: AthenaName, query: str) -> None:
+    """Wait until the query has succeeded. Whatever else happens, it does not go on."""
+    deadline = time.monotonic() + PATIENCE.total_seconds()
+    pause, state = 0.2, "QUEUED"
+    try:
+        while True:
+            execution = athena.get_query_execution(QueryExecutionId=query)["QueryExecution"]
+            status = execution["Status"]
+            state = status["State"]
+            if state not in {"QUEUED", "RUNNING"}:
+                break
+            if time.monotonic() > deadline:
+                minutes = PATIENCE // timedelta(minutes=1)
+                raise TruncatedResponse(
+                    f"Athena query {query} is still {state} after {minutes} minutes"
+                )
+            time.sleep(pause)
+            pause = min(pause * 2, _LONGEST_PAUSE)
+    finally:
+        if state in {"QUEUED", "RUNNING"}:
+            athena.stop_query_execution(QueryExecutionId=query)
+    if state != "SUCCEEDED":
+        why = status.get("StateChangeReason") or status.get("AthenaError", {}).get("ErrorMessage")
+        raise TruncatedResponse(
+            f"Athena query {query} in workgroup {name.workgroup} ended as {state} "
+            f"({why or 'no reason given'})"
+        )
+    reuse = execution.get("Statistics", {}).get("ResultReuseInformation", {})
+    if reuse.get("ReusedPreviousResult"):
+        raise TruncatedResponse(f"Athena query {query} answered with an earlier result")
+
+
+def _cells(athena: Any, query: str, columns: Sequence[str]) -> Iterator[Mapping[str, str]]:
+    request: dict[str, Any] = {"QueryExecutionId": query, "MaxResults": _PAGE}
+    tokens: set[str] = set()
+    head = True
+    while True:
+        result = athena.get_query_results(**request)
+        named = [one["Name"] for one in result["ResultSet"]["ResultSetMetadata"]["ColumnInfo"]]
+        if named != [*columns]:
+            raise TruncatedResponse(f"Athena query {query} returned other columns: {named}")
+        for row in result["ResultSet"]["Rows"]:
+            values = [cell.get("VarCharValue", "") for cell in row["Data"]]
+            if len(values) != len(columns):
+                raise TruncatedResponse(f"Athena query {query} returned an incomplete row")
+            if head:  # the first row of the first page names the columns
+                head = False
+                if values == [*columns]:
+                    continue
+            yield dict(zip(columns, values, strict=True))
+        token = result.get("NextToken")
+        if not token:
+            return
+        if token in tokens:
+            raise TruncatedResponse(f"Athena query {query} returned the same page twice")
+        tokens.add(token)
+        request["NextToken"] = token
