@@ -11,6 +11,7 @@ import gzip
 import json
 import re
 import tempfile
+import threading
 import uuid
 from collections import defaultdict
 from collections.abc import Iterable
@@ -72,6 +73,7 @@ class Athena:
         self._trail = trail
         self._now = now
         self._queries: dict[str, _Query] = {}
+        self._lock = threading.Lock()
         self._written = -1
         """How many events the log files have."""
         self._folder: tempfile.TemporaryDirectory[str] | None = None
@@ -229,7 +231,8 @@ class Athena:
 
     def _files(self, table: AthenaTable, account: str) -> list[Path]:
         """The log files that the table's projection reads."""
-        self._write(table, account)
+        with self._lock:
+            self._write(table, account)
         home = Path(self._home()) / self._bucket_path(table).removeprefix("s3://")
         first = _day(self._now - table.first_day_days_ago * DAY)
         return [

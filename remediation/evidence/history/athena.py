@@ -45,6 +45,9 @@ from .sources import CANCELLATION, history_of
 
 T = TypeVar("T")
 
+LIST_BUCKET: Final = "s3:ListBucket"
+"""What ListObjectsV2 needs."""
+
 PERMISSIONS: Final = (
     "athena:GetQueryExecution",
     "athena:GetQueryResults",
@@ -55,7 +58,7 @@ PERMISSIONS: Final = (
     "cloudtrail:GetEventSelectors",
     "cloudtrail:GetTrailStatus",
     "glue:GetTable",
-    "s3:ListBucket",
+    LIST_BUCKET,
 )
 
 FRESH: Final = timedelta(days=1)
@@ -219,7 +222,10 @@ class AthenaHistory:
         if isinstance(error, AccountUnavailable):
             return Unreadable(unreadable=str(error))
         if isinstance(error, ClientError | BotoCoreError | TruncatedResponse):
-            return explain(error, self.accounts.own_account_region(), PERMISSIONS)
+            found = explain(error, self.accounts.own_account_region(), PERMISSIONS)
+            if found.permission and found.operation == "ListObjectsV2":
+                return found.model_copy(update={"permission": LIST_BUCKET})
+            return found
         why = f"{type(error).__name__}: {error}"
         return Unreadable(unreadable=f"Athena's answer was not understood ({why[:200]})")
 

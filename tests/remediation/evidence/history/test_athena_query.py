@@ -1,0 +1,220 @@
+"""Queries whose rows are whole, or errors in AWS's words; and the names that `--history` takes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from keysweep.remediation.errors import BadInput, TruncatedResponse
+from keysweep.remediation.evidence.history import athena_query, athena_sql
+from keysweep.remediation.evidence.history.athena_query import (
+    AthenaName,
+    demand_cutoff,
+    demand_table,
+    rows,
+)
+from keysweep.remediation.evidence.history.athena_table import Part, TrailTable
+
+NAME = AthenaName("team", "audit", "trail")
+COLUMNS = ("kind", "total")
+
+
+class Athena:
+    """A client that answers with these states, and with these pages of rows."""
+
+    def __init__(self, states: Sequence[dict[str, Any]], *pages: dict[str, Any]) -> None:
+        self.states = [*states]
+        self.pages = [*pages]
+        self.started: dict[str, Any] = {}
+        self.stopped: list[str] = []
+        self.statistics: dict[str, Any] = {}
+
+    def start_query_execution(self, **request: Any) -> dict[str, Any]:
+        self.started = request
+        return {"QueryExecutionId": "q-1"}
+
+    def get_query_execution(self, **_: str) -> dict[str, Any]:
+        state = self.states.pop(0) if len(self.states) > 1 else self.states[0]
+        return {"QueryExecution": {"Status": state, "Statistics": self.statistics}}
+
+    def stop_query_execution(self, **request: str) -> None:
+        self.stopped.append(request["QueryExecutionId"])
+
+    def get_query_results(self, **_: Any) -> dict[str, Any]:
+        return self.pages.pop(0)
+
+
+DONE = [{"State": "QUEUED"}, {"State": "RUNNING"}, {"State": "SUCCEEDED"}]
+
+
+def page(
+    *values: tuple[str | None, ...], token: str | None = None, names=COLUMNS
+) -> dict[str, Any]:
+    return {
+        "ResultSet": {
+            "ResultSetMetadata": {"ColumnInfo": [{"Name": name} for name in names]},
+            "Rows": [
+                {"Data": [{} if v is None else {"VarCharValue": v} for v in row]} for row in values
+            ],
+        },
+        **({"NextToken": token} if token else {}),
+    }
+
+
+@pytest.fixture(autouse=True)
+def _no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(athena_query.time, "sleep", lambda _: None)
+
+
+def test_rows_of_all_pages_without_the_head() -> None:
+    athena = Athena(DONE, page(COLUMNS, ("day", "3"), token="a"), page((None, "3"), ("use", "3")))
+    assert [row["kind"] for row in rows(athena, NAME, "SELECT 1", COLUMNS)] == ["day", "", "use"]
+    assert (athena.started["WorkGroup"], athena.stopped) == ("team", [])
+    reuse = athena.started["ResultReuseConfiguration"]["ResultReuseByAgeConfiguration"]
+    assert reuse == {"Enabled": False}
+
+
+@pytest.mark.parametrize(
+    "pages",
+    [
+        [page(COLUMNS, ("day", "3"))],
+        [page(COLUMNS, ("day", "1"), ("use", "1"))],
+        [page(COLUMNS, ("day", "2"), token="a"), page(("use", "2"), token="a"), page()],
+        [page(COLUMNS, ("day",))],
+        [page(("kind", "sum"), names=("kind", "sum"))],
+    ],
+    ids=["rows missing", "rows too many", "a page twice", "a cell missing", "other columns"],
+)
+def test_a_result_that_is_not_whole_is_an_error(pages) -> None:
+    with pytest.raises(TruncatedResponse):
+        list(rows(Athena(DONE, *pages), NAME, "SELECT 1", COLUMNS))
+
+
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [
+        ({"State": "FAILED", "StateChangeReason": "SYNTAX_ERROR"}, ["FAILED", "SYNTAX_ERROR"]),
+        ({"State": "CANCELLED", "StateChangeReason": "limit exceeded"}, ["limit exceeded"]),
+        ({"State": "FAILED", "AthenaError": {"ErrorMessage": "no memory"}}, ["no memory"]),
+        ({"State": "CANCELLED"}, ["CANCELLED", "no reason"]),
+    ],
+)
+def test_a_query_that_does_not_succeed_is_an_error_in_awss_words(state, words) -> None:
+    with pytest.raises(TruncatedResponse) as caught:
+        list(rows(Athena([state]), NAME, "SELECT 1", COLUMNS))
+    assert all(word in str(caught.value) for word in ["team", *words])
+
+
+def test_an_earlier_result_is_no_answer() -> None:
+    athena = Athena(DONE, page(COLUMNS))
+    athena.statistics = {"ResultReuseInformation": {"ReusedPreviousResult": True}}
+    with pytest.raises(TruncatedResponse):
+        list(rows(athena, NAME, "SELECT 1", COLUMNS))
+
+
+def test_a_query_that_does_not_end_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(athena_query, "PATIENCE", timedelta())
+    athena = Athena([{"State": "RUNNING"}])
+    with pytest.raises(TruncatedResponse):
+        list(rows(athena, NAME, "SELECT 1", COLUMNS))
+    assert athena.stopped == ["q-1"]
+
+
+def test_an_interrupted_run_stops_its_query(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(_: float) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(athena_query.time, "sleep", interrupt)
+    athena = Athena([{"State": "RUNNING"}])
+    with pytest.raises(KeyboardInterrupt):
+        list(rows(athena, NAME, "SELECT 1", COLUMNS))
+    assert athena.stopped == ["q-1"]
+
+
+# --- names --------------------------------------------------------------------------------------
+
+
+def test_a_name_is_parsed() -> None:
+    name = AthenaName.parse("athena:my.team-1/audit_db.trail")
+    assert (name.workgroup, name.database, name.table) == ("my.team-1", "audit_db", "trail")
+    assert AthenaName.parse(str(name)) == name
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "trail", "athena:", "athena:team", "athena:team/audit", "athena:team/audit.trail.x"),
+        *("athena:/audit.trail", "lake:team/audit.trail", 'athena:team/audit.tr"ail'),
+        *("athena:team/audit.trail; DROP TABLE x", "athena:team/audit.trail\n", "athena:té/a.b"),
+    ],
+)
+def test_another_name_is_bad_input(text: str) -> None:
+    with pytest.raises(BadInput):
+        AthenaName.parse(text)
+
+
+class Group:
+    """A client whose workgroup has this state and configuration."""
+
+    def __init__(self, state: str = "ENABLED", **configuration: object) -> None:
+        self.answer = {"WorkGroup": {"State": state, "Configuration": configuration}}
+
+    def get_work_group(self, **_: str) -> dict[str, Any]:
+        return self.answer
+
+
+class Refusing:
+    """A client that refuses everything with this code."""
+
+    def __init__(self, code: str) -> None:
+        self.error = ClientError({"Error": {"Code": code, "Message": "m"}}, "Op")
+
+    def get_work_group(self, **_: str) -> dict[str, Any]:
+        raise self.error
+
+    get_table = get_work_group
+
+
+def test_a_workgroup_has_a_limit() -> None:
+    assert demand_cutoff(Group(BytesScannedCutoffPerQuery=10**9), NAME) == 10**9
+    for group in (Group(), Group("DISABLED", BytesScannedCutoffPerQuery=10**9)):
+        with pytest.raises(BadInput):
+            demand_cutoff(group, NAME)
+
+
+def test_what_does_not_exist_is_bad_input_and_a_denial_is_not() -> None:
+    with pytest.raises(BadInput):
+        demand_cutoff(Refusing("InvalidRequestException"), NAME)
+    with pytest.raises(BadInput):
+        demand_table(Refusing("EntityNotFoundException"), NAME)
+    for demanded in (demand_cutoff, demand_table):
+        with pytest.raises(ClientError):
+            demanded(Refusing("AccessDeniedException"), NAME)
+
+
+# --- the statements -----------------------------------------------------------------------------
+
+TABLE = TrailTable(
+    "audit.trail",
+    "logs",
+    "",
+    "o-abc/",
+    Part("account", frozenset({"111122223333"})),
+    Part("region", None),
+    "timestamp",
+    date(2025, 1, 1),
+)
+
+
+def test_many_keys_take_several_queries_of_allowed_length() -> None:
+    ids = [f"{n:08x}-0000-0000-0000-000000000000" for n in range(athena_sql.MOST_KEYS + 1)]
+    made = list(athena_sql.statements(TABLE, "eu-west-1", [*ids, *ids], date(2025, 10, 26)))
+    assert [len(keys) for keys, _ in made] == [athena_sql.MOST_KEYS, 1]
+    assert max(len(text) for _, text in made) <= athena_sql.MOST_BYTES
+    for keys, text in made:
+        assert all(f"'{key}'" in text for key in keys)
+        assert "\"region\" = 'eu-west-1'" in text
