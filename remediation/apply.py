@@ -14,7 +14,7 @@ from .aws.failures import explain
 from .errors import RUN_AGAIN, AccountUnavailable, Refused, TruncatedResponse, present
 from .evidence import SOURCES, Collector
 from .evidence.description import describe
-from .evidence.history.joining import join_records
+from .evidence.history.joining import join_changes
 from .journal import (
     USE_REPORTING_DELAY,
     History,
@@ -159,7 +159,10 @@ def apply(
         except AccountUnavailable as error:
             return _row(item, Outcome.FAILED, str(error))
         scheduling = _Scheduling(plan, item, connection, collector, journal, stop, watch_use_from)
-        evidence = _joined(plan, item.evidence, again.get(item.key_arn))
+        reread_from = _reread_from(plan)
+        evidence = _joined(item.evidence, again.get(item.key_arn), reread_from)
+        if evidence is not None and plan.history is not None:
+            evidence = join_changes(item.evidence, evidence, reread_from or plan.created_at)
         return scheduling.run(record, evidence)
 
     return each_key(items, one, _failed, stop=stop, done=done)
@@ -461,16 +464,15 @@ def _since(collector: Collector, start: datetime) -> Collector:
     return replace(collector, sources=sources)
 
 
-def _joined(plan: Plan, before: Evidence, again: Evidence | None) -> Evidence | None:
+def _joined(
+    before: Evidence, again: Evidence | None, reread_from: datetime | None
+) -> Evidence | None:
     """The evidence read again, with the earlier attempts to use the key and the new ones.
 
     A history that now begins later than it was asked for has a gap: only its own part counts.
     """
     if again is None:
         return None
-    reread_from = _reread_from(plan)
-    if plan.history is not None and reread_from is not None:
-        return join_records(before, again, reread_from)
     old, new = before.use_attempts, again.use_attempts
     if not isinstance(old, UseAttempts) or not isinstance(new, UseAttempts):
         return again

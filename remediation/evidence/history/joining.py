@@ -17,19 +17,25 @@ def join_records(before: Evidence, again: Evidence, start: datetime) -> Evidence
     `start` is when the earlier record ends. A record that was read again and begins later leaves a
     gap between them: then only its own part counts.
     """
+    joined = join_changes(before, again, start)
+    if isinstance(before.use_attempts, UseAttempts) and isinstance(again.use_attempts, UseAttempts):
+        attempts = _attempts(before.use_attempts, again.use_attempts, start)
+        return joined.model_copy(update={"use_attempts": attempts})
+    return joined
+
+
+def join_changes(before: Evidence, again: Evidence, start: datetime) -> Evidence:
+    """The same for changes of state and of aliases alone."""
     old, new = before.history, again.history
     changes: dict[str, object] = {}
     if isinstance(old, KeyHistory) and isinstance(new, KeyHistory):
         changes["history"] = _histories(old, new, start)
     if isinstance(before.alias_moves, AliasMoves) and isinstance(again.alias_moves, AliasMoves):
         changes["alias_moves"] = _moves(before.alias_moves, again.alias_moves, start)
-    if isinstance(before.use_attempts, UseAttempts) and isinstance(again.use_attempts, UseAttempts):
-        changes["use_attempts"] = attempts_joined(before.use_attempts, again.use_attempts, start)
     return again.model_copy(update=changes)
 
 
-def attempts_joined(old: UseAttempts, new: UseAttempts, start: datetime | None) -> UseAttempts:
-    """All attempts. Without `start`, the new record is whole."""
+def _attempts(old: UseAttempts, new: UseAttempts, start: datetime) -> UseAttempts:
     both = {(a.event, a.time.replace(microsecond=0), a.error): a for a in new.attempts}
     both |= {(a.event, a.time.replace(microsecond=0), a.error): a for a in old.attempts}
     return old.model_copy(
@@ -64,8 +70,8 @@ def _moves(old: AliasMoves, new: AliasMoves, start: datetime) -> AliasMoves:
     )
 
 
-def _since(old: datetime, new: datetime, start: datetime | None) -> datetime:
-    return min(old, new) if start is None or new <= start else new
+def _since(old: datetime, new: datetime, start: datetime) -> datetime:
+    return min(old, new) if new <= start else new
 
 
 def _same_once(events: Iterable[T]) -> list[T]:
