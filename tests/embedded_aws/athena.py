@@ -99,6 +99,8 @@ class Athena:
             return None
         if operation == "GetWorkGroup" and params.get("WorkGroup") == table.workgroup:
             return {"WorkGroup": _workgroup(table)}
+        if operation == "GetWorkGroup" and params.get("WorkGroup") != "primary":
+            raise AwsError("InvalidRequestException", "WorkGroup is not found.")
         if operation in QUERIES:
             return self._query(operation, table, account, params)
         return None

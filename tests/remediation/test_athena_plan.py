@@ -81,7 +81,7 @@ def test_a_use_long_ago_holds_or_is_shown_as_the_policy_says(
         yearly = items["yearly"]
         assert yearly["verdict"] == verdict
         assert rules(yearly) == ({"use-attempted"} if verdict == "hold" else set())
-        [attempt] = yearly["evidence"]["use_attempts"]["attempts"]
+        attempt, _last_use = yearly["evidence"]["use_attempts"]["attempts"]
         assert (attempt["event"], attempt["error"]) == ("Decrypt", "DisabledException")
         assert items["dead"]["verdict"] == "schedule"
     assert done.document["history"] == OPTION[1]

@@ -52,7 +52,7 @@ def demand_cutoff(athena: Any, name: AthenaName) -> int:
     """
     fix = "Fix: name a workgroup with a data usage control (BytesScannedCutoffPerQuery)"
     try:
-        group = athena.get_work_group(WorkGroup=name.workgroup)["WorkGroup"]
+        group = athena.get_work_group(WorkGroup=name.workgroup).get("WorkGroup", {})
     except ClientError as error:
         answer = error.response["Error"]
         if answer["Code"] == "InvalidRequestException":
