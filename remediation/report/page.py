@@ -28,7 +28,7 @@ from .view import (
     Sum,
     Table,
     applied_view,
-    audit_table,
+    audit_row,
     code_tables,
     count_keys,
     exception_text,
@@ -38,6 +38,7 @@ from .view import (
 )
 
 if TYPE_CHECKING:  # it imports AWS's libraries
+    from ..audit import AuditRow
     from ..status import Status, StatusRow
 
 MOST_KEYS: Final = 1000
@@ -84,6 +85,8 @@ class Group:
     tone: str
     rows: Sequence[KeyRow]
     left_out: int = 0
+    costs: bool = True
+    """Whether the rows have monthly costs."""
 
 
 @dataclass(frozen=True)
@@ -497,22 +500,33 @@ def of_status(status: Status, now: datetime) -> Page:
             ],
             now,
         ),
-        groups=tuple(
-            Group(
-                heading,
-                about,
-                tone,
-                tuple(map(status_row, rows[:MOST_KEYS])),
-                max(0, len(rows) - MOST_KEYS),
-            )
-            for heading, about, tone, rows in kinds
+        groups=(
+            *(
+                Group(
+                    heading,
+                    about,
+                    tone,
+                    tuple(map(status_row, rows[:MOST_KEYS])),
+                    max(0, len(rows) - MOST_KEYS),
+                )
+                for heading, about, tone, rows in kinds
+            ),
+            _audited(status.audit),
         ),
-        tables=(
-            *_accounts(status.rows),
-            *((audit_table(status.audit[:MOST_KEYS]),) if status.audit else ()),
-        ),
+        tables=tuple(_accounts(status.rows)),
         notes=(*status.problems, *status.warnings, *status.notes),
         limits=LIMITS,
+    )
+
+
+def _audited(rows: Sequence[AuditRow]) -> Group:
+    return Group(
+        "Deletions in the journals",
+        "Each request to delete a key, with its approval and what became of the key.",
+        "plain",
+        tuple(map(audit_row, rows[:MOST_KEYS])),
+        max(0, len(rows) - MOST_KEYS),
+        costs=False,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Final, TextIO
 
 from rich.cells import cell_len
@@ -148,21 +148,38 @@ def _beside(table: Table, sentence: str | None, console: PeoplesConsole) -> Rich
     rows = []
     for row in table.rows:
         cells = {name: cell for name, cell in zip(table.columns, row, strict=True) if cell}
-        lines = [cells.pop("alias", ""), cells.pop("key", "")]
+        lines = [*filter(None, (cells.pop("alias", ""), cells.pop("key", "")))]
         text = cells.pop(sentence, "") if sentence else ""
-        rest = "  ".join(_named(name, cell) for name, cell in cells.items())
-        if sentence:
-            lines.append(rest)
-        rows.append((printable_lines(filter(None, lines)), printable(text if sentence else rest)))
+        facts = [printable(_named(name, cell)) for name, cell in cells.items()]
+        rows.append((printable_lines(lines), printable(text), facts))
     room = console.width - _GAP - 2  # one at each end
-    longest = max(cell_len(line) for about, _ in rows for line in about.split("\n"))
-    left = max(_KEY, min(longest, room // 2))
+    beside = [_joined(facts) for _, _, facts in rows] if sentence else []
+    titles = (line for title, _, _ in rows for line in title.split("\n"))
+    left = max(_KEY, min(max(map(cell_len, (*titles, *beside))), room // 2))
     drawn = RichTable(box=console.lines, pad_edge=False, show_lines=True)
     drawn.add_column("key", overflow="fold", width=left)
     drawn.add_column(sentence or "details", overflow="fold", width=room - left)
-    for about, text in rows:
-        drawn.add_row(Text(about), Text(text))
+    for title, text, facts in rows:
+        packed = "\n".join(_packed(facts, left if sentence else room - left))
+        about = "\n".join(filter(None, (title, packed))) if sentence else title
+        drawn.add_row(Text(about), Text(text if sentence else packed))
     return drawn
+
+
+def _joined(facts: Iterable[str]) -> str:
+    return "  ".join(facts)
+
+
+def _packed(facts: Iterable[str], width: int) -> Iterator[str]:
+    """Lines of facts; none is broken unless it is longer than a line."""
+    line: list[str] = []
+    for fact in facts:
+        if line and cell_len(_joined([*line, fact])) > width:
+            yield _joined(line)
+            line = []
+        line.append(fact)
+    if line:
+        yield _joined(line)
 
 
 def _named(name: str, cell: str) -> str:

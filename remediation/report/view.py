@@ -181,6 +181,19 @@ def audit_table(rows: Iterable[AuditRow]) -> Table:
     return Table("Deletions in the journals", AUDIT, tuple(map(_audit_cells, rows)))
 
 
+def audit_row(row: AuditRow) -> KeyRow:
+    """A deletion in the journals, with everything about it in sentences of its own."""
+    facts = zip(AUDIT, _audit_cells(row), strict=True)
+    shown = {*IDENTITY, "state"}
+    return KeyRow(
+        key_arn=row.key_arn,
+        alias=row.alias,
+        owner=row.owner or UNKNOWN,
+        state=row.final_state,
+        why=tuple((name, fact) for name, fact in facts if fact and name not in shown),
+    )
+
+
 def _audit_cells(row: AuditRow) -> tuple[str, ...]:
     def day(time: datetime | None) -> str:
         return "" if time is None else f"{time:%Y-%m-%d}"

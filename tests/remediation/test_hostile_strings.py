@@ -13,24 +13,31 @@ import logging
 import os
 import stat
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from html.parser import HTMLParser
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from command_runs import share_models
+from dead_key import NOW, changed
 from hypothesis import given
 from hypothesis import strategies as st
 from prowler_records import prowler_record
 from stages import DATA, DEAD, ROLE, SHOP, state_only
 
 from embedded_aws.process import EmbeddedAws
+from keysweep.remediation.cli.console import confirm
 from keysweep.remediation.cli.main import run as run_cli
-from keysweep.remediation.errors import BadInput
+from keysweep.remediation.errors import BadInput, Refused
 from keysweep.remediation.escape import csv_cell, markdown_text, printable
 from keysweep.remediation.files import write_private
+from keysweep.remediation.journal import KeyRecord
+from keysweep.remediation.models import AppliedException, KeyArn, PlanItem, VerdictKind
+from keysweep.remediation.report.confirmation import rows_to_cancel, rows_to_schedule
+from keysweep.remediation.report.view import KeyRow
 
 ESCAPES = "\x1b[31mred\x07 \x9b2J \u202egpj.exe\u2066 \u200b\u2028"
 MARKUP = "<img src=x onerror=alert(1)> [a](javascript:b) |c| `d` **e** &lt; ~~f~~"
@@ -136,11 +143,14 @@ def test_nothing_of_it_reaches_a_report(
     )
     assert code == 0, err
     reports = [out]
-    apply = ("apply", plan, "--yes", "--format", form, "--journal", f"j\x1b[1m{form}")
-    code, out, err = keysweep(*apply)
+    journal = ("--journal", f"j\x1b[1m{form}", "--format", form)
+    recorded = ("--ticket", f"=1{ESCAPES}", "--approved-by", f"@x {MARKUP}")
+    code, out, err = keysweep("apply", plan, "--yes", *recorded, *journal)
     assert code == 0, err
     reports.append(out)
-    reports.append(keysweep("status", "--journal", f"j\x1b[1m{form}", "--format", form)[1])
+    reports.append(keysweep("show", plan, "--format", form)[1])
+    reports += [keysweep("status", *more, *journal)[1] for more in ((), ("--all",))]
+    assert len([*filter(None, reports)]) == 5
     for text in (report.replace("\r\n", "\n") for report in reports):
         if form == "json":
             json.loads(text)
@@ -153,6 +163,85 @@ def test_nothing_of_it_reaches_a_report(
         if form == "csv":
             cells = [cell for row in csv.reader(io.StringIO(text)) for cell in row]
             assert not [cell for cell in cells if cell.lstrip()[:1] in set("=+-@")]
+
+
+class _Terminal(io.StringIO):
+    """A stream that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+STYLES = "[bold red]$0[/bold red] [link=https://x.invalid]"
+LONG = "x" * 300
+PROMPTS: dict[str, Callable[[Sequence[PlanItem]], Sequence[KeyRow]]] = {
+    "apply": lambda items: rows_to_schedule(items, lambda _arn: True, NOW),
+    "cancel": lambda items: rows_to_cancel(
+        [one.key_arn for one in items], {}, {one.key_arn: one for one in items}, {}
+    ),
+    "guard": lambda items: rows_to_cancel(
+        [one.key_arn for one in items],
+        {one.key_arn: _record(one) for one in items},
+        {},
+        {one.key_arn: NOW for one in items},
+        {one.key_arn: one.evidence.alias for one in items},
+    ),
+}
+
+
+def _record(item: PlanItem) -> KeyRecord:
+    return KeyRecord(
+        item.key_arn,
+        alias=item.evidence.alias,
+        owner=item.owner,
+        exceptions=item.exceptions,
+    )
+
+
+@pytest.mark.parametrize("columns", [40, 80, 200])
+@pytest.mark.parametrize("command", PROMPTS)
+def test_a_prompt_shows_every_key_whatever_others_named_them(
+    command: str, columns: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts = (ESCAPES, MARKUP, STYLES, LONG, "".join(FORMULAS), "\u05d0\u202e", "")
+    exception = AppliedException(
+        rule="in-use", reason=STYLES, approved_by=ESCAPES, until="2027-01-01"
+    )
+    arns = [KeyArn("aws", SHOP, "eu-west-1", f"{number:08}-{'1' * 12}") for number in range(7)]
+    items = [
+        PlanItem(
+            key_arn=arn,
+            account_id=arn.account_id,
+            region=arn.region,
+            verdict=VerdictKind.SCHEDULE,
+            pending_window_days=30,
+            monthly_cost_usd=1.0,
+            owner=text,
+            exceptions=exceptions,
+            evidence=changed(key_arn=arn, aliases=(f"alias/{text}",)),
+        )
+        for arn, text, exceptions in zip(arns, texts, cycle([(exception,), ()]), strict=False)
+    ]
+    shown = _Terminal()
+    monkeypatch.setattr("sys.stdin", _Terminal("n\n"))
+    monkeypatch.setattr("sys.stderr", shown)
+    for name, value in {"COLUMNS": str(columns), "NO_COLOR": "1", "TERM": "dumb"}.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(Refused):
+        confirm(
+            "Delete",
+            [one.key_arn for one in items],
+            lambda: PROMPTS[command](items),
+            yes=False,
+            listing="",
+        )
+    text = shown.getvalue()
+    assert not _hidden(text), _hidden(text)
+    words = text.split()
+    assert all(one.key_arn.key_id in words for one in items)
+    assert all(part in text for part in ("[bold", "[/bold", "[link="))
+    assert max(len(line) for line in text.splitlines()[:-1]) <= columns
+    assert text.splitlines()[-1].startswith(f"Delete {len(items)} keys")
 
 
 class _Tags(HTMLParser):

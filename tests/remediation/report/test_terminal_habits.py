@@ -180,7 +180,20 @@ def test_keys_of_which_nothing_is_said_take_few_lines(
 ) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     _, _, row = printed(TABLES[table]).partition(KEY)
-    assert len(row.partition("The last line.")[0].split("\n\n")[0].strip().splitlines()) <= 3
+    assert len(row.partition("The last line.")[0].split("\n\n")[0].strip().splitlines()) <= 4
+
+
+@pytest.mark.parametrize("width", [*range(72, 120, 7)])
+def test_a_value_stays_beside_its_name_where_a_line_holds_both(
+    width: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    columns = ("key", "account", "owner", "ticket", "deletion date", "caller")
+    cells = (KEY, HERE[0], "the logistics team", "OPS 1", "2026-12-24", "arn:aws:iam::x:user/long")
+    shown = printed(Table("Results", (*columns, "approved by"), ((*cells, "J. Doe"),)))
+    lines = [line.strip() for line in shown.splitlines()]
+    for fact in ("owner the logistics team", "ticket OPS 1", "approved by J. Doe"):
+        assert any(fact in line for line in lines), fact
 
 
 def test_a_pipe_gets_no_escapes() -> None:
