@@ -15,7 +15,7 @@ import msgspec
 
 from ..errors import BadInput
 from ..escape import MESSAGE_LENGTH, path_text, printable, short
-from ..models import Finding, ResultsSource, UnusableRecord
+from ..models import AccountRegion, Finding, ResultsSource, UnusableRecord
 from . import security_hub
 from .buffer import InvalidDocument, Readable
 from .checks import KEYSWEEP_IN_CODE
@@ -32,6 +32,10 @@ STDIN: Final = "-"
 
 _MOST_UNUSABLE: Final = 10_000
 """Most unusable records in a document. With more, it is not a results file."""
+
+
+_PAGES_NAMED: Final = 3
+"""Most pages in a warning; the others are counted."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +98,12 @@ def read_results(
         sources=sources,
         findings=tuple(finding for document in read_documents for finding in document.findings),
         unusable=tuple(record for document in read_documents for record in document.unusable),
-        warnings=(*notes, *warnings, *_silent_checks(read_documents)),
+        warnings=(
+            *notes,
+            *warnings,
+            *_further_pages(read_documents),
+            *_silent_checks(read_documents),
+        ),
     )
 
 
@@ -167,6 +176,27 @@ def _silent_checks(documents: Collection[_Document]) -> Iterator[str]:
         )
 
 
+def _further_pages(documents: Collection[_Document]) -> Iterator[str]:
+    """Warn about pages of Security Hub whose listing goes on, and is not among the documents.
+
+    No page names its listing. A last page with findings of the same account-Region ends it.
+    """
+    ended = {
+        target
+        for document in documents
+        if document.more_pages is False
+        for target in document.account_regions
+    }
+    left = [one.name for one in documents if one.more_pages and not one.account_regions & ended]
+    if left:
+        more = f" and {len(left) - _PAGES_NAMED} more" if len(left) > _PAGES_NAMED else ""
+        yield (
+            f"{', '.join(map(short, left[:_PAGES_NAMED]))}{more}: Security Hub has findings after "
+            "this page (NextToken). Fix: pass the pages after it too, or the output of aws "
+            "securityhub get-findings without --max-items and --no-paginate"
+        )
+
+
 class _Foreign(BadInput):
     """A file that is not a results file."""
 
@@ -186,9 +216,20 @@ class _Document:
         self._format: Format[Any] | None = None
         self._from_security_hub = False
         self._other_products = 0
-        self._more_pages = False
+        self.more_pages: bool | None = None
+        """Whether Security Hub has findings after the last page; None: no page was read."""
         self._digest = ""
         self._on_code: set[Finding] = set()
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    @property
+    def account_regions(self) -> frozenset[AccountRegion]:
+        """Where the keys of the findings are."""
+        keys = (finding.key_arn for finding in self.findings)
+        return frozenset(arn.account_region for arn in keys if arn is not None)
 
     @property
     def scanner(self) -> str:
@@ -239,12 +280,6 @@ class _Document:
             )
         if self._other_products:
             self._warn(f"{name}: ignored {self._other_products} findings of other products")
-        if self._more_pages:
-            self._warn(
-                f"{name}: Security Hub has findings after this page (NextToken). Fix: pass the "
-                "pages after it too, or the output of aws securityhub get-findings without "
-                "--max-items and --no-paginate"
-            )
 
     def _warn(self, text: str) -> None:
         self.warnings[text] = None
@@ -294,7 +329,8 @@ class _Document:
             self._unusable(position, "no record of a known scanner")
             return
         self._from_security_hub = True
-        self._more_pages = envelope.more
+        if envelope.more is not None:
+            self.more_pages = envelope.more
         for number, finding in enumerate(envelope.findings, 1):
             self._take(finding, f"{position}, finding {number}", inside=True)
 

@@ -26,8 +26,8 @@ class Envelope(Struct, frozen=True):
     """The findings of a page or an event."""
 
     findings: list[msgspec.Raw]
-    more: bool
-    """Whether Security Hub announces a further page."""
+    more: bool | None = None
+    """Whether Security Hub announces a further page; None: an event."""
 
 
 class _Page(Struct, rename="pascal"):
@@ -108,7 +108,7 @@ def _event(record: msgspec.Raw) -> Envelope | None:
         except msgspec.DecodeError:
             return None
     # Every event has a finding. An empty list of that common name is another tool's.
-    return Envelope(findings, more=False) if findings else None
+    return Envelope(findings) if findings else None
 
 
 def is_other_product(record: msgspec.Raw) -> bool:

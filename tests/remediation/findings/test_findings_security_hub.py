@@ -61,6 +61,7 @@ def page(findings: list[dict[str, Any]], token: str | None = None) -> dict[str, 
 
 
 HALF = len(ASFF) // 2
+ELSEWHERE = json.loads(json.dumps(ASFF).replace("111122223333", "444455556666"))
 SHAPES: dict[str, Callable[[], object]] = {
     "page": lambda: page(ASFF),
     "page of boto3": lambda: {"Findings": ASFF, "ResponseMetadata": {"HTTPStatusCode": 200}},
@@ -103,6 +104,28 @@ def test_positions_count_findings_and_name_the_page_in_a_list() -> None:
 )
 def test_a_page_that_announces_another_is_reported(document: object, open_ended: bool) -> None:
     assert any("NextToken" in warning for warning in read(document).warnings) is open_ended
+
+
+@pytest.mark.parametrize(
+    ("pages", "named"),
+    [
+        ({"1": page(ASFF, "t"), "2": page(ASFF, "t"), "3": page(ASFF)}, set()),
+        ({"1": page(ASFF), "2": page(ASFF, "t"), "10": page(ASFF, "t")}, set()),
+        ({"1": page(ASFF, "t"), "2": page(ASFF, "t")}, {"1", "2"}),
+        ({"1": page(ASFF, "t"), "2": page([])}, {"1"}),
+        ({"1": page(ASFF, "t"), "2": {"findings": ASFF}}, {"1"}),
+        ({"1": page(ELSEWHERE, "t"), "2": page(ASFF)}, {"1"}),
+    ],
+)
+def test_a_page_is_reported_unless_a_file_ends_its_listing(
+    pages: dict[str, Any], named: set[str], tmp_path: Path
+) -> None:
+    for name, document in pages.items():
+        (tmp_path / f"page-{name}.json").write_text(json.dumps(document), "utf-8")
+    warnings = read_results([str(tmp_path)], io.BytesIO()).warnings
+    open_ended = [one for one in warnings if "NextToken" in one]
+    assert len(open_ended) == bool(named)
+    assert {name for name in pages if f"page-{name}.json" in "".join(open_ended)} == named
 
 
 def test_findings_of_other_products_are_counted_and_no_trouble() -> None:
