@@ -31,6 +31,14 @@ SETTINGS = {
     "aws-native:kms:ReplicaKey": NATIVE,
 }
 
+# Only in a mapping does Checkov name a resource. It adds two line numbers to each, and a value of
+# another kind than a mapping, such as a list of numbers, ends its scan (3.3.30). So does an item of
+# a document that is a list, unless there is a result: hence the fallback.
+RESOURCES = (
+    "([@.resources][?type(@)=='object' && length(values(@)[?type(@)!='object'])==`2`] | [0])"
+    " || `[]`"
+)
+
 
 class PulumiCheck(BaseYamlCheck):
     """Evaluate one property of a KMS key."""
@@ -40,9 +48,7 @@ class PulumiCheck(BaseYamlCheck):
             name=check.name,
             id=check.id,
             categories=CATEGORIES,
-            # The fallback is needed for a document that is a list: without a result, Checkov 3.3.30
-            # looks into its items, and an item that is a number ends the scan.
-            supported_entities=[f"(resources.* || `[]`)[?type=='{name}']" for name in SETTINGS],
+            supported_entities=[RESOURCES],
             block_type=BlockType.ARRAY,
         )
         self.guideline = check.guideline
@@ -57,12 +63,13 @@ class PulumiCheck(BaseYamlCheck):
         entity_type: str,
         skip_info: _SkippedCheck,
     ) -> _CheckResult:
-        """Run the check, but also apply skip comments directly below the resource's name.
+        """Run the check, with the skip comment of this resource only.
 
-        For Checkov a resource starts at its first property, so it ignores a comment above that.
+        Checkov passes the first one of the document. For it a resource starts at its first
+        property; comments directly below the resource's name count, too.
         """
-        skip_info = skip_info or _skip_above(scanned_file, entity_configuration, self.id)
-        return super().run(scanned_file, entity_configuration, entity_name, entity_type, skip_info)
+        skip = _skip(scanned_file, entity_configuration, self.id) if skip_info else skip_info
+        return super().run(scanned_file, entity_configuration, entity_name, entity_type, skip)
 
     def scan_entity_conf(self, conf: Any, entity_type: str) -> CheckResult:
         """Evaluate the property; a resource that is only looked up (`get`) declares nothing."""
@@ -80,20 +87,19 @@ class PulumiCheck(BaseYamlCheck):
         return self._check.evaluate(properties.get(setting))
 
 
-def _skip_above(scanned_file: str, conf: object, check_id: str) -> _SkippedCheck:
-    first = conf.get("__startline__") if isinstance(conf, Mapping) else None
-    if not isinstance(first, int):
+def _skip(scanned_file: str, conf: object, check_id: str) -> _SkippedCheck:
+    if not isinstance(conf, Mapping) or str(conf.get("type")) not in SETTINGS:
+        return {}
+    first, last = conf.get("__startline__"), conf.get("__endline__")
+    if not isinstance(first, int) or not isinstance(last, int):
         return {}
     try:
-        lines = Path(scanned_file).read_text(encoding="utf-8", errors="replace").splitlines()
+        text = Path(scanned_file).read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return {}
-    comments: list[tuple[int, str]] = []
-    for number in range(min(first - 1, len(lines)), 0, -1):
-        line = lines[number - 1]
-        if not line.lstrip().startswith("#"):
-            break
-        comments.append((number, line))
+    while 0 < first - 1 <= len(text) and text[first - 2].lstrip().startswith("#"):
+        first -= 1
+    comments = list(enumerate(text, start=1))[max(first - 1, 0) : last]
     skips = collect_suppressions_for_context(comments)
     return next((skip for skip in skips if skip["id"] == check_id), _SkippedCheck())
 

@@ -4,7 +4,9 @@ A fixture's folder is `fixtures/<framework>/<topic>`, and each key in it is name
 expected of it: pass_*, fail_*, skip_*, or unknown_* where the code alone does not tell. A name
 is a resource's, a module call's, an instance's, a task's or a logical id, as the dialect has it.
 
-`python tests/checks/checkov/checkov_cases.py` writes the table anew.
+Files in a topic `unread` have no record. Each begins with what it stands for.
+
+`python tests/checks/checkov/checkov_cases.py` writes the table and the list of these anew.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from typing import NamedTuple
 REPOSITORY = Path(__file__).parents[3]
 CHECKS = REPOSITORY / "checks" / "checkov"
 FIXTURES = Path(__file__).parent / "fixtures"
+PAGE = REPOSITORY / "docs" / "checkov.md"
 TABLE = REPOSITORY / "docs" / "checkov-verdicts.md"
 
 STATE = "CKV_KEYSWEEP_001"
@@ -47,6 +50,10 @@ PEER_FRAMEWORKS = ("terraform", "terraform_plan", "terraform_json")
 # In the names of cases whose resource is no aws_kms_key.
 OTHER_TYPES = ("replica_key", "external", "cloud_control", "two_deep", "outer")
 
+UNREAD_START = "<!-- unread: written by tests/checks/checkov/checkov_cases.py -->"
+UNREAD_END = "<!-- end of unread -->"
+_UNREAD = re.compile(r'\A# (.*)|"//": "(.*?)"')
+
 _CASE = re.compile(
     r"(?<![\w-])(?:(?:pass|fail|unknown|skip)[_-][a-z0-9_-]+|(?:Pass|Fail|Unknown|Skip)[A-Z]\w*)"
 )
@@ -72,6 +79,7 @@ class Record:
     path: Path
     first_line: int
     outcome: str
+    evaluated: tuple[str, ...] = ()
 
     @property
     def verdict(self) -> Verdict:
@@ -79,12 +87,14 @@ class Record:
         return Verdict(framework, topic, self._case(), self.check_id, self.outcome)
 
     def _case(self) -> str:
-        named = _CASE.search(self.resource.partition(".yaml.")[2] or self.resource)
-        if named:
-            return named[0]
-        # Plain YAML: Checkov shows a resource by its lines alone, from the first property on.
-        lines = self.path.read_text(encoding="utf-8").splitlines()[: self.first_line]
-        return next(found[0] for line in reversed(lines) if (found := _CASE.search(line)))
+        for text in (self.resource.partition(".yaml.")[2] or self.resource, *self.evaluated):
+            if named := _CASE.search(text):
+                return named[0]
+        # Sections of Ansible that Checkov has no names for: a task by its lines alone.
+        # A complete Serverless service has one record, which starts at its first line.
+        lines = self.path.read_text(encoding="utf-8").splitlines()
+        near = [*reversed(lines[: self.first_line]), *lines[self.first_line :]]
+        return next((found[0] for line in near if (found := _CASE.search(line))), "")
 
 
 def topics(framework: str) -> list[str]:
@@ -121,6 +131,7 @@ def verdicts(framework: str) -> frozenset[Verdict]:
             path=Path(record.file_abs_path),
             first_line=record.file_line_range[0],
             outcome=outcome,
+            evaluated=tuple(record.check_result.get("evaluated_keys") or ()),
         ).verdict
         for group, outcome in _OUTCOMES.items()
         for record in getattr(report, group)
@@ -136,6 +147,7 @@ def from_json(report: dict) -> frozenset[Verdict]:
             path=FIXTURES / record["file_path"].lstrip("/"),
             first_line=record["file_line_range"][0],
             outcome=outcome,
+            evaluated=tuple(record["check_result"].get("evaluated_keys") or ()),
         ).verdict
         for group, outcome in _OUTCOMES.items()
         for record in report["results"][group]
@@ -145,6 +157,27 @@ def from_json(report: dict) -> frozenset[Verdict]:
 def table() -> str:
     """Page of all cases in each dialect, next to the result of CKV_AWS_227."""
     return "\n".join(_page()) + "\n"
+
+
+def unread_listed(page: str) -> str:
+    """A page, with the list of what stays unread between its marks."""
+    before, start, rest = page.partition(UNREAD_START)
+    _, end, after = rest.partition(UNREAD_END)
+    listed = "".join(
+        f"* **{FRAMEWORKS[framework][1]}**: {'; '.join(unread(framework))}.\n"
+        for framework in FRAMEWORKS
+        if unread(framework)
+    )
+    return before + start + "\n\n" + listed + "\n" + end + after
+
+
+def unread(framework: str) -> list[str]:
+    """What a framework's files in `unread` say of themselves, in a comment or a "//"."""
+    folder = FIXTURES / framework / "unread"
+    texts = [file.read_text(encoding="utf-8") for file in folder.rglob("*") if file.is_file()]
+    said = [_UNREAD.search(text) for text in texts]
+    found = sorted(one[1] or one[2] for one in said if one)
+    return [text[0].lower() + text[1:] for text in found]
 
 
 def _page() -> Iterator[str]:
@@ -183,3 +216,4 @@ def _outcome(framework: str, topic: str, case: str, check_id: str) -> str:
 if __name__ == "__main__":
     TABLE.parent.mkdir(exist_ok=True)
     TABLE.write_text(table(), encoding="utf-8")
+    PAGE.write_text(unread_listed(PAGE.read_text(encoding="utf-8")), encoding="utf-8")

@@ -15,6 +15,7 @@ from checkov.common.checks.base_check import BaseCheck
 from checkov.common.checks.base_check_registry import BaseCheckRegistry
 from checkov.common.models.enums import CheckResult
 from checkov.kubernetes.checks.resource.registry import registry as kubernetes_registry
+from checkov.serverless.checks.complete.registry import complete_registry
 from checkov.terraform.checks.resource.registry import resource_registry
 from checkov.yaml_doc.registry import registry as yaml_registry
 from checkov_cases import CHECKS, STATE, WINDOW
@@ -89,14 +90,25 @@ CASES = {
     ),
     "ansible": (
         ansible_registry,
-        '[].tasks[?"kms_key" != null][]',
-        blocks("kms_key", "aws_kms", "when", "args", "name")
+        '[] | [?"amazon.aws.kms_key"||"community.aws.aws_kms"||"kms_key"||"aws_kms"]',
+        blocks("kms_key", "aws_kms", "when", "args", "name", "check_mode", "module_defaults")
         | st.builds(lambda found, args: {"kms_key": found, "args": args}, inner, inner | values)
         | values,
     ),
+    "serverless": (
+        complete_registry,
+        "serverless_aws",
+        st.builds(
+            lambda name, key: {"resources": {name: {"Resources": {"key": key}}}},
+            st.text(max_size=8),
+            values | st.builds(lambda found: {"Type": "AWS::KMS::Key", "Properties": found}, inner),
+        )
+        | st.builds(lambda found: {"resources": found}, values),
+    ),
     "pulumi": (
         yaml_registry,
-        "(resources.* || `[]`)[?type=='aws:kms:Key']",
+        "([@.resources][?type(@)=='object' && length(values(@)[?type(@)!='object'])==`2`] | [0])"
+        " || `[]`",
         blocks("type", "properties", "__startline__", "get")
         | st.builds(
             lambda found, line: {"type": "aws:kms:Key", "properties": found, "__startline__": line},

@@ -8,7 +8,9 @@ import sys
 import pytest
 from checkov.cloudformation.runner import Runner as CloudFormationRunner
 from checkov.runner_filter import RunnerFilter
+from checkov.serverless.runner import Runner as ServerlessRunner
 from checkov.terraform.runner import Runner as TerraformRunner
+from checkov.yaml_doc.runner import Runner as YamlRunner
 from checkov_cases import CHECKS, STATE, WINDOW
 
 DEFINITIONS = (
@@ -98,3 +100,37 @@ def test_roots_that_share_addresses_are_told_apart(tmp_path) -> None:
     assert [(record.file_path, record.resource) for record in failed] == [
         ("/b/main.tf", "aws_kms_key.main")
     ]
+
+
+def test_a_list_of_files_in_a_serverless_service_is_read(tmp_path) -> None:
+    (tmp_path / "serverless.yml").write_text(
+        "service: a\nprovider:\n  name: aws\nresources:\n  - Outputs: {}\n  - ${file(keys.yml)}\n",
+        encoding="utf-8",
+    )
+    (tmp_path / "keys.yml").write_text(
+        "Resources:\n  Key:\n    Type: AWS::KMS::Key\n    Properties: {Enabled: false}\n",
+        encoding="utf-8",
+    )
+    report = scan(ServerlessRunner(), tmp_path)
+    (failed,) = (record for record in report.failed_checks if record.check_id == STATE)
+    assert failed.check_result["evaluated_keys"] == ["resources/Resources/Key/Properties/Enabled"]
+    assert failed.file_path == "/serverless.yml"
+
+
+def test_a_record_of_pulumi_names_its_key(tmp_path) -> None:
+    (tmp_path / "Pulumi.yaml").write_text(
+        "resources:\n  archive:\n    type: aws:kms:Key\n    properties: {isEnabled: false}\n",
+        encoding="utf-8",
+    )
+    report = scan(YamlRunner(), tmp_path)
+    (failed,) = (record for record in report.failed_checks if record.check_id == STATE)
+    assert f".archive.{STATE}[" in failed.resource
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["resources: 5\n", "resources: [{a: 1}, b, 5]\n", "- 5\n- [1]\n", "resources:\n  a: [1, 2]\n"],
+)
+def test_a_file_that_is_no_program_does_not_end_the_scan(tmp_path, text: str) -> None:
+    (tmp_path / "a.yaml").write_text(text, encoding="utf-8")
+    assert scan(YamlRunner(), tmp_path).get_all_records() == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from checkov_cases import (
     FRAMEWORKS,
+    PAGE,
     PEER,
     STATE,
     TABLE,
@@ -12,6 +13,8 @@ from checkov_cases import (
     declared,
     table,
     topics,
+    unread,
+    unread_listed,
     verdicts,
 )
 
@@ -63,6 +66,19 @@ def test_the_peer_is_wrong_where_the_documentation_says_so() -> None:
         "unknown_kind",
     }
     assert passed >= {"fail_count_index", "unknown_comparison", "unknown_conjunction"}
+
+
+@pytest.mark.parametrize("framework", [f for f in FRAMEWORKS if unread(f)])
+def test_what_is_documented_as_unread_has_no_record(framework: str) -> None:
+    records = {v for v in verdicts(framework) if v.topic == "unread" and v.check_id == STATE}
+    assert records == set()
+    assert declared(framework, "unread") == set()
+
+
+def test_the_documented_list_of_what_stays_unread_is_that_of_the_fixtures() -> None:
+    page = PAGE.read_text(encoding="utf-8")
+    assert unread_listed(page) == page, "run python tests/checks/checkov/checkov_cases.py"
+    assert {f for f in FRAMEWORKS if unread(f)} == set(FRAMEWORKS) - {"terraform_plan"}
 
 
 def test_the_documented_table_is_what_the_fixtures_give() -> None:

@@ -406,6 +406,14 @@ def test_a_task_that_does_not_say_which_key_leads_nowhere(tmp_path, name, module
     assert unresolved.step
 
 
+def test_a_task_that_checkov_has_no_name_for_names_its_key(tmp_path: Path) -> None:
+    """A handler's address is the expression that found it, or the name of its play."""
+    code = task(tmp_path, "by alias")
+    for address in ('[].[handlers][][] | ["kms_key"].CKV_KEYSWEEP_001[4:6]', "tasks.hosts.keys"):
+        named = ansible.key_name(code.model_copy(update={"address": address}))
+        assert named == KeyName("alias/archive", "eu-west-1")
+
+
 @pytest.mark.parametrize(
     "text",
     [
