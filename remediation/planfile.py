@@ -65,7 +65,7 @@ def set_aside(path: Path) -> Path | None:
     """
     if not path.is_file():
         return None
-    previous = path.with_name(f"{path.name}.previous")
+    previous = _previous(path)
     try:
         path.replace(previous)
     except OSError as error:
@@ -76,6 +76,10 @@ def set_aside(path: Path) -> Path | None:
     return previous
 
 
+def _previous(path: Path) -> Path:
+    return path.with_name(f"{path.name}.previous")
+
+
 def save(plan: Plan, path: Path) -> None:
     """Write the plan, readable by its owner only."""
     write_private(path, json_parts(plan))
@@ -83,6 +87,11 @@ def save(plan: Plan, path: Path) -> None:
 
 def load(path: Path) -> Plan:
     """Read a plan. Raises BadInput if it is truncated, edited, or no plan of Keysweep."""
+    if not path.exists() and _previous(path).is_file():
+        raise BadInput(
+            f"{path}: Not found. The last keysweep plan failed, and moved the former plan to "
+            f"{_previous(path)}. Fix: run keysweep plan again"
+        )
     try:
         head = _head(path)
         if why := _why_not_a_plan(head):

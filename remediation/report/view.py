@@ -214,13 +214,14 @@ def _audit_cells(row: AuditRow) -> tuple[str, ...]:
 def guard_row(row: GuardRow) -> KeyRow:
     """A watched key."""
     done = row.cancellation
+    cancelled = done is not None and done.outcome is Outcome.CANCELLED
     return KeyRow(
         key_arn=row.key_arn,
         alias=row.alias,
         owner=row.owner or UNKNOWN,
-        state=row.state,
-        deletion_date=row.deletion_date,
-        days_left=row.days_left,
+        state=Outcome.CANCELLED.value if cancelled else row.state,
+        deletion_date=None if cancelled else row.deletion_date,
+        days_left=None if cancelled else row.days_left,
         use=row.use,
         why=(
             *(((done.outcome.value, done.message),) if done is not None else ()),

@@ -21,12 +21,13 @@ def _check(evidence: Evidence, policy: Policy, now: datetime) -> Iterator[str]:
     recent = [attempt for attempt in seen.attempts if attempt.time >= horizon]
     if not recent:
         return
+    first = min(recent, key=lambda attempt: attempt.time)
     last = max(recent, key=lambda attempt: attempt.time)
     refused = f", refused with {last.error}" if last.error else ""
     attempts = "1 attempt" if len(recent) == 1 else f"{len(recent)} attempts"
     attempts = attempts if seen.all_read else f"at least {attempts}"
     yield (
-        f"{attempts} to use it since {day(horizon)}: last by {last.who or 'an unknown caller'} "
+        f"{attempts} to use it since {day(first.time)}: last by {last.who or 'an unknown caller'} "
         f"with {last.event} on {day(last.time)}{refused}"
     )
 

@@ -34,6 +34,7 @@ from keysweep.remediation.models import (
     Evidence,
     Grant,
     KeyArn,
+    KeyResult,
     LastUse,
     Outcome,
     PlanItem,
@@ -47,6 +48,7 @@ from keysweep.remediation.models import (
 from keysweep.remediation.plan import Plan, PlanSummary
 from keysweep.remediation.policy import Policy, policies_folder
 from keysweep.remediation.report.tables import guard_summary
+from keysweep.remediation.report.view import guard_row
 
 SHOP, DATA = "111122223333", "444455556666"
 ROLE = ("--role-name", "KeysweepOperator")
@@ -130,6 +132,17 @@ def test_a_key_that_an_application_tries_to_use_on_day_12_is_found_and_restored(
 def test_without_a_key_nothing_is_said_of_their_state() -> None:
     restored = GuardRow(key_arn=ARN, state="Disabled")
     assert guard_summary(()) != guard_summary([restored])
+
+
+@pytest.mark.parametrize(
+    ("outcome", "pending"), [(Outcome.CANCELLED, False), (Outcome.FAILED, True)]
+)
+def test_a_restored_key_is_not_shown_as_pending(outcome: Outcome, pending: bool) -> None:
+    done = KeyResult(key_arn=ARN, outcome=outcome)
+    seen = GuardRow(key_arn=ARN, state="PendingDeletion", deletion_date=NOW, days_left=18)
+    row = guard_row(seen.model_copy(update={"cancellation": done}))
+    assert (row.state == "PendingDeletion", row.deletion_date == NOW) == (pending, pending)
+    assert row.why[0][0] == outcome.value
 
 
 def test_it_never_says_unused(aws: EmbeddedAws, waiting: Callable[..., Any]) -> None:

@@ -250,3 +250,10 @@ def test_a_plan_is_exactly_one_json_document(change: Callable[[str], str], path:
     path.write_text(change(path.read_text(encoding="utf-8")), encoding="utf-8")
     with pytest.raises(BadInput, match="keysweep plan"):
         planfile.load(path)
+
+
+def test_a_plan_that_was_set_aside_is_named_and_not_read(path: Path) -> None:
+    moved = planfile.set_aside(path)
+    assert moved is not None
+    with pytest.raises(BadInput, match=f"{moved.name}.*keysweep plan"):
+        planfile.load(path)

@@ -250,7 +250,7 @@ def test_the_last_attempt_is_told() -> None:
     attempts = (attempt(3, error="DisabledException"), attempt(9), attempt(5))
     key = changed(use_attempts={"attempts": attempts, "all_read": False})
     (said,) = said_by("use-attempted", key)
-    assert figures(said.replace(ROLE, "")) == ["3", "2026-08-03", "2026-10-29"]
+    assert figures(said.replace(ROLE, "")) == ["3", "2026-10-23", "2026-10-29"]
     assert all(part in said for part in (ROLE, "at least", "Decrypt", "DisabledException"))
 
 
