@@ -143,17 +143,12 @@ def test_a_listing_names_the_check_or_not(
     assert (f"[{CHECK}]" in left.text) == row.lists
 
 
-@each(lambda row: row.verify is not None)
-def test_verify_says_what_the_scan_showed(
-    row: Row, program: Callable[[Row], Path], tmp_path: Path
-) -> None:
-    prowler = program(row)
+def verify(prowler: Path, home: Path, *options: str) -> tuple[int, dict[str, Any]]:
+    """Run `keysweep verify prowler` as a process with a home folder of its own."""
     command = [sys.executable, "-P", "-m", "keysweep.remediation", "verify", "prowler"]
-    options = ["--prowler", str(prowler), "--format", "json", *handed(row)]
-    home = tmp_path / "home"
     home.mkdir()
     done = subprocess.run(
-        [*command, *options],
+        [*command, "--prowler", str(prowler), "--format", "json", *options],
         cwd=home,
         env={**os.environ, "HOME": str(home)},
         capture_output=True,
@@ -163,13 +158,39 @@ def test_verify_says_what_the_scan_showed(
         timeout=400,
     )
     [result] = json.loads(done.stdout)["results"]
+    return done.returncode, result
+
+
+@each(lambda row: row.verify is not None)
+def test_verify_says_what_the_scan_showed(
+    row: Row, program: Callable[[Row], Path], tmp_path: Path
+) -> None:
+    prowler = program(row)
+    home = tmp_path / "home"
+    code, result = verify(prowler, home, *handed(row))
     assert result["version"] == row.prowler
     assert result["passed"] == (row.reported == "all") == (row.verify == "passed"), result
-    assert done.returncode == (0 if result["passed"] else 1)
+    assert code == (0 if result["passed"] else 1)
     assert result["passed"] or row.verify in result["details"][0]
     assert result["passed"] or f"-x {FOLDER}" in result["fix"]
     assert copies_in(prowler) == set()
     assert list(home.iterdir()) == [], "it writes to the user's folders"
+
+
+@each(lambda row: row.way == "package" and row.verify == "passed")
+def test_verify_names_the_cure_for_metadata_that_ends_every_run(row: Row, tmp_path: Path) -> None:
+    prowler = prowler_ways.set_apart(PROWLERS[row.prowler], tmp_path / "environment", pack=True)
+    pack = prowler_ways.packages_of(prowler) / "keysweep"
+    shared = pack.resolve()
+    pack.unlink()
+    shutil.copytree(shared, pack)
+    [file] = pack.rglob(f"{CHECK}.metadata.json")
+    declared = json.loads(file.read_text("utf-8"))
+    file.write_text(json.dumps({**declared, "Categories": None}), encoding="utf-8")
+    code, result = verify(prowler, tmp_path / "home")
+    assert code == 1
+    assert CHECK in result["details"][0]
+    assert "pip uninstall keysweep" in result["fix"]
 
 
 @pytest.mark.parametrize("row", FOLDERS.values(), ids=str)

@@ -208,7 +208,9 @@ def test_prowler_finds_the_checks_among_its_own(tree: Path) -> None:
 import json, prowler
 from prowler.lib.check.models import CheckMetadata
 from prowler.lib.check.utils import recover_checks_from_provider
-own = dict(recover_checks_from_provider("aws", "kms"))
+own = {}
+for name, path in recover_checks_from_provider("aws", "kms"):
+    own.setdefault(name, path)
 related = [one.RelatedTo for name, one in CheckMetadata.get_bulk("aws").items() if name in own]
 print(json.dumps([prowler.__file__, own, sum(related, [])]))
 """
