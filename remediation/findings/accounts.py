@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
+from .. import strict_json
 from ..errors import BadInput
 from ..escape import short
 from ..files import read_text
@@ -13,12 +15,12 @@ from ..models import Finding
 
 
 def expected_accounts(path: Path) -> frozenset[str]:
-    """The account IDs of a file: one a line, and comments after `#`.
+    """The account IDs of a file: a JSON list, or one a line, and comments after `#`.
 
     Raises BadInput for a file that cannot be read, names none, or has another word.
     """
     found = set()
-    for number, line in enumerate(read_text(path).splitlines(), 1):
+    for number, line in enumerate(_lines(read_text(path)), 1):
         account = line.partition("#")[0].strip()
         if account and not re.fullmatch("[0-9]{12}", account, re.ASCII):
             raise BadInput(
@@ -30,6 +32,16 @@ def expected_accounts(path: Path) -> frozenset[str]:
     if not found:
         raise BadInput(f"{short(str(path))} names no account. Fix: write one account ID a line")
     return frozenset(found)
+
+
+def _lines(text: str) -> list[str]:
+    """The lines of a file, or the elements of a JSON list of strings."""
+    if text.lstrip().startswith("["):
+        with suppress(ValueError):
+            listed = strict_json.loads(text)
+            if isinstance(listed, list) and all(isinstance(one, str) for one in listed):
+                return listed
+    return text.splitlines()
 
 
 def missing_accounts(expected: Iterable[str], findings: Iterable[Finding]) -> tuple[str, ...]:

@@ -21,6 +21,7 @@ from .evidence_words import moment
 from .view import (
     FIRST_REASONS,
     KeyRow,
+    Link,
     Owners,
     PlanView,
     ResultsView,
@@ -39,6 +40,7 @@ from .view import (
 
 if TYPE_CHECKING:  # it imports AWS's libraries
     from ..audit import AuditRow
+    from ..plan_index import AccountPlan
     from ..status import Status, StatusRow
 
 MOST_KEYS: Final = 1000
@@ -297,6 +299,56 @@ def _absent(view: PlanView) -> Iterable[Table]:
     )
     columns = ("Region", "services", "names")
     return (Table("Services that are absent from the Region", columns, rows),) if rows else ()
+
+
+# --- many plans --------------------------------------------------------------------------------
+
+
+INDEX_COLUMNS: Final = ("account", "to schedule", "on hold", "skipped", "saved", "digest")
+
+
+def of_index(plans: Sequence[AccountPlan], folder: str) -> Page:
+    """The page that links the plans of many accounts. `folder`: where, as a URL; may be empty."""
+    left = [plan for plan in plans if plan.problem]
+    sums = [plan.summary for plan in plans if plan.summary is not None]
+    chosen = sum(one.schedule for one in sums)
+    saved = sum(one.monthly_cost_usd for one in sums)
+    problems = tuple((_account(plan, folder), plan.problem) for plan in left)
+    return Page(
+        title=f"Plans of {len(plans)} accounts",
+        about="Nothing has been changed. Each account has a plan of its own to review and apply.",
+        facts=(),
+        figures=(
+            Figure(
+                str(len(left)),
+                "without a complete plan",
+                f"of {len(plans)} accounts",
+                "bad" if left else "good",
+            ),
+            Figure(count_keys(chosen), "to schedule", f"of {len(sums)} plans", "good"),
+            Figure(money(saved), "monthly cost saved", f"{money(12 * saved)} a year", "good"),
+        ),
+        bars=(),
+        timeline=None,
+        groups=(),
+        tables=(
+            *((Table("Without a complete plan", ("account", "why"), problems),) if left else ()),
+            Table("Plans", INDEX_COLUMNS, tuple(_index_row(plan, folder) for plan in plans)),
+        ),
+        notes=(),
+        limits=LIMITS,
+    )
+
+
+def _index_row(plan: AccountPlan, folder: str) -> tuple[str, ...]:
+    if (its := plan.summary) is None:
+        return (_account(plan, folder), *[""] * (len(INDEX_COLUMNS) - 1))
+    numbers = str(its.schedule), str(its.hold), str(its.skip), money(its.monthly_cost_usd)
+    return (_account(plan, folder), *numbers, plan.digest)
+
+
+def _account(plan: AccountPlan, folder: str) -> str:
+    return plan.account_id if plan.page is None else Link(plan.account_id, folder + plan.page)
 
 
 # --- results -----------------------------------------------------------------------------------

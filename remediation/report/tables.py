@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from ..models import NEXT_WAVE, KeyResult, Outcome, VerdictKind
 from ..plan import Plan
+from . import page
 from .evidence_words import moment
 from .gap_rows import GapRow, services_text
 from .view import (
@@ -37,6 +38,7 @@ from .view import (
 if TYPE_CHECKING:  # they import AWS's libraries
     from ..guard import GuardRow
     from ..journal import History
+    from ..plan_index import AccountPlan
     from ..policy_view import PolicyView
     from ..status import Status, StatusRow
 
@@ -54,6 +56,12 @@ class Report:
     """Lines before the tables: what left the run incomplete."""
     commands: tuple[str, ...] = ()
     """Last lines, which end with a command to copy: a terminal does not break them."""
+
+
+def of_index(plans: Sequence[AccountPlan]) -> Report:
+    """The plans of many accounts."""
+    shown = page.of_index(plans, "")
+    return Report(shown.tables, ())
 
 
 def of_plan(plan: Plan, *, part: str = "") -> Report:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from ..models import (
     UNKNOWN,
@@ -45,6 +45,19 @@ NO_CODE = (
     "No Terraform state or stack with resources was given (--tfstate, --cfn-stack). If code "
     "declares a deleted key, its next deployment creates the key again."
 )
+
+
+class Link(str):
+    """A cell that links another file, on a page."""
+
+    __slots__ = ("href",)
+    href: str
+
+    def __new__(cls, text: str, href: str) -> Self:
+        """`href` is a relative URL."""
+        made = super().__new__(cls, text)
+        made.href = href
+        return made
 
 
 @dataclass(frozen=True)
