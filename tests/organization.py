@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -61,26 +62,105 @@ def commands() -> dict[str, list[str]]:
     }
 
 
-def deployable() -> str:
-    """The template as JSON with the definition as one string, which is all that moto reads.
+class Deployment:
+    """What CloudFormation makes of the template, for the parts that the embedded AWS runs.
 
-    CloudFormation replaces `${name}` in the definition by DefinitionSubstitutions as Fn::Sub does.
+    moto's CloudFormation reads no task roles and no definitions with substitutions.
     """
-    document = template()
-    properties = document["Resources"]["StateMachine"]["Properties"]
-    text = json.dumps(_without_sub(properties.pop("Definition")))
-    properties["DefinitionString"] = {"Fn::Sub": [text, properties.pop("DefinitionSubstitutions")]}
-    return json.dumps(document)
+
+    def __init__(self, account: str, region: str, given: Mapping[str, str]) -> None:
+        document = template()
+        defaults = {
+            name: one["Default"] for name, one in document["Parameters"].items() if "Default" in one
+        }
+        self._values: dict[str, Any] = {
+            **{name: str(value) for name, value in {**defaults, **given}.items()},
+            "AWS::AccountId": account,
+            "AWS::Region": region,
+            "AWS::Partition": "aws",
+            "AWS::URLSuffix": "amazonaws.com",
+        }
+        for name in ("Subnets", "SecurityGroups"):
+            self._values[name] = self._values[name].split(",")
+        self._resources = document["Resources"]
+        self._ecs = f"arn:aws:ecs:{region}:{account}"
+        self.tasks = {
+            name: self._resolved(one["Properties"])
+            for name, one in self._resources.items()
+            if one["Type"] == "AWS::ECS::TaskDefinition"
+        }
+        self.roles = {
+            name: [
+                self._resolved(policy["PolicyDocument"]) for policy in one["Properties"]["Policies"]
+            ]
+            for name, one in self._resources.items()
+            if one["Type"] == "AWS::IAM::Role"
+        }
+        self.machine = self._resolved(self._resources["StateMachine"]["Properties"])
+        self.name = str(self._values["Name"])
+        (self.image,) = {one["ContainerDefinitions"][0]["Image"] for one in self.tasks.values()}
+
+    def definition(self) -> str:
+        """The definition with its substitutions."""
+        substitutions = self.machine["DefinitionSubstitutions"]
+        return re.sub(
+            r"\$\{(\w+)\}",
+            lambda match: str(substitutions[match[1]]),
+            json.dumps(self.machine["Definition"]),
+        )
+
+    def make(self, client: Callable[[str], Any]) -> str:
+        """Make bucket, cluster, task definitions and state machine; the ARN of the last."""
+        client("s3").create_bucket(
+            Bucket=self._values["Bucket"],
+            CreateBucketConfiguration={"LocationConstraint": self._values["AWS::Region"]},
+        )
+        ecs = client("ecs")
+        ecs.create_cluster(clusterName=self.name)
+        for task in self.tasks.values():
+            ecs.register_task_definition(**_camel(task))
+        made = client("stepfunctions").create_state_machine(
+            name=self.name, definition=self.definition(), roleArn=self.machine["RoleArn"]
+        )
+        return str(made["stateMachineArn"])
+
+    def _resolved(self, value: Any) -> Any:
+        if isinstance(value, list):
+            return [self._resolved(one) for one in value]
+        if not isinstance(value, dict):
+            return value
+        name, given = next(iter(value.items()), ("", None))
+        if name == "Fn::Sub":
+            return re.sub(r"\$\{([\w:]+)\}", lambda match: str(self._ref(match[1])), given)
+        if name == "Ref":
+            return self._ref(given)
+        if name == "Fn::GetAtt":
+            return self._arn(given[0])
+        if name == "Fn::Join":
+            return given[0].join(self._resolved(given[1]))
+        return {key: self._resolved(one) for key, one in value.items()}
+
+    def _ref(self, name: str) -> Any:
+        if name in self._values:
+            return self._values[name]
+        if self._resources[name]["Type"] == "AWS::ECS::TaskDefinition":
+            family = self._resolved(self._resources[name]["Properties"]["Family"])
+            return f"{self._ecs}:task-definition/{family}:1"
+        return name
+
+    def _arn(self, name: str) -> str:
+        if self._resources[name]["Type"] == "AWS::IAM::Role":
+            return f"arn:aws:iam::{self._values['AWS::AccountId']}:role/{name}"
+        return f"{self._ecs}:cluster/{self._values['Name']}" if name == "Cluster" else name
 
 
-def _without_sub(value: Any) -> Any:
+def _camel(value: Any) -> Any:
+    """CloudFormation's names as those of the API, but for the options of a log driver."""
     if isinstance(value, list):
-        return [_without_sub(one) for one in value]
-    if isinstance(value, dict):
-        if set(value) == {"Fn::Sub"}:
-            return value["Fn::Sub"]
-        return {name: _without_sub(one) for name, one in value.items()}
-    return value
+        return [_camel(one) for one in value]
+    if not isinstance(value, dict):
+        return value
+    return {f"{name[0].lower()}{name[1:]}": _camel(one) for name, one in value.items()}
 
 
 def instructions() -> list[tuple[str, str]]:

@@ -13,6 +13,7 @@ Exits as the command does, and with 1 if S3 refuses or a signal ends the command
 from __future__ import annotations
 
 import argparse
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,8 +22,8 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import boto3
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.session import get_session
 
 FAILED = 1
 
@@ -37,7 +38,7 @@ def main(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     if not options.command:
         parser.error("no command")
-    s3 = boto3.client("s3")
+    s3 = get_session().create_client("s3")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         try:
@@ -78,7 +79,8 @@ def _fetch(s3: Any, bucket: str, key: str, folder: Path) -> None:
         if not file.resolve().is_relative_to(folder.resolve()):
             raise OSError(f"{one!r} lies outside the folder")
         file.parent.mkdir(parents=True, exist_ok=True)
-        s3.download_file(bucket, one, str(file))
+        with file.open("xb") as copy, s3.get_object(Bucket=bucket, Key=one)["Body"] as body:
+            shutil.copyfileobj(body, copy)
 
 
 def _files(folder: Path) -> list[Path]:

@@ -50,6 +50,7 @@ def main() -> int:
     ready = {"endpoint": server.endpoint, "pid": os.getpid()}
     print(json.dumps(ready), file=ready_line, flush=True)
     server.serve_forever(poll_interval=0.05)
+    server.gateway.world.tasks.end()
     return 0
 
 

@@ -11,13 +11,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from . import athena, cloudtrail, sts
+from . import athena, cloudtrail, organization, sts, tasks
 from .common_errors import CODES, common
 from .errors import JSON_TYPE, AwsError, render
 from .faults import Fault
 from .http_message import Reply, Request
 from .iam_actions import action_of
-from .iam_policy import ANY_RESOURCE, Ask
+from .iam_policy import Ask
+from .iam_resources import resource_context, resource_of
 from .identity import Identity
 from .kms import front as kms
 from .refusals import PAGE
@@ -59,12 +60,17 @@ class Gateway:
 
     def __init__(self, world: World) -> None:
         self.world = world
+        self.endpoint = ""
+        """URL of this server, for what runs inside it and calls AWS."""
+        self._connected: World | None = None
+        """The world to which Step Functions is connected."""
         self._moto_lock = threading.Lock()
         self._moto: Any = None
 
     def replace(self, world: World) -> None:
         """Begin anew with another world and make its resources; ValueError if one fails."""
         self.world.faults.clear()
+        self.world.tasks.end()
         with self._moto_lock:
             self.world = world
             if self._moto is not None:
@@ -203,11 +209,14 @@ class Gateway:
         if visit.service == "kms" or visit.operation == "GetCallerIdentity":
             return
         action = action_of(visit.service, visit.operation)
-        context = {"aws:requestedregion": visit.request.region}
-        refusal = identity.refusal(Ask(action, ANY_RESOURCE, context))
+        context = {"aws:requestedregion": visit.request.region, **resource_context(visit.request)}
+        resource = resource_of(action, visit.request)
+        refusal = identity.refusal(Ask(action, resource, context))
         if refusal is not None:
             who = identity.arn(visit.request.region)
-            raise common("deny", visit.request, who=who, action=action, resource="*", why=refusal)
+            raise common(
+                "deny", visit.request, who=who, action=action, resource=resource, why=refusal
+            )
 
     def _dispatch(self, visit: Visit, identity: Identity) -> Reply:
         world, request, operation = self.world, visit.request, visit.operation
@@ -243,6 +252,14 @@ class Gateway:
             if folders is not None:
                 text = athena.listed_folders(bucket, prefix, folders)
                 return Reply(200, dict(_XML), text.encode())
+        if request.service == "organizations" and operation == "ListAccounts":
+            result = organization.list_accounts(world.scenario, identity.account, request.json())
+            return Reply(200, dict(_JSON), json.dumps(result).encode())
+        if request.service == "ecs" and operation in tasks.OPERATIONS:
+            result = world.tasks.answer(
+                operation, identity, request.region, request.json(), self.endpoint
+            )
+            return Reply(200, dict(_JSON), json.dumps(result).encode())
         if request.service == "ec2" and operation == "DescribeRegions":
             enabled = list(world.scenario.accounts[identity.account].regions)
             text = sts.describe_regions(request.form, enabled, visit.request_id)
@@ -263,6 +280,8 @@ class Gateway:
 
     def _other(self, request: Request, identity: Identity, operation: Any) -> Reply:
         moto = self._moto_now()
+        if request.service == "states":
+            self._connect_step_functions()
         answers = self.world.answers
         if answers:
             operation = operation or moto.operation(request)
@@ -274,6 +293,27 @@ class Gateway:
                     return made
         reply: Reply = moto.answer(request, identity.account, operation)
         return reply
+
+    def _connect_step_functions(self) -> None:
+        """Let the state machines of this world call this server, as their roles."""
+        if self._connected is not self.world:
+            from . import step_functions
+
+            step_functions.connect(self.endpoint, self._session_of_a_state_machine)
+            self._connected = self.world
+
+    def _session_of_a_state_machine(self, role: str) -> dict[str, str]:
+        """boto3's credentials of a role that trusts Step Functions, in its own account."""
+        identities = self.world.identities
+        owner = identities.operator(role.split(":")[4])
+        if owner is None:
+            raise AwsError("AccessDeniedException", f"{role} is not of an account here")
+        session = identities.assume(owner, role, "states", 3600, None)
+        return {
+            "aws_access_key_id": session.access_key,
+            "aws_secret_access_key": "secret",
+            "aws_session_token": "token",
+        }
 
     def _moto_now(self) -> Any:
         """Return moto, which costs a second the first time."""

@@ -292,10 +292,21 @@ class Role(_Strict):
     policies: tuple[Document, ...] | None = None
 
 
+class Image(_Strict):
+    """What AWS takes from a container image; the container runs as a process of this machine."""
+
+    entry_point: tuple[str, ...] = ()
+    environment: dict[str, str] = {}
+    log: str | None = None
+    """File to which the containers' output is added."""
+
+
 class Account(_Strict):
     """One account; the Regions named here are the ones it has enabled."""
 
     name: str | None = None
+    status: Literal["ACTIVE", "SUSPENDED", "PENDING_CLOSURE"] = "ACTIVE"
+    """As the organization shows it; the first account of the scenario manages the organization."""
     regions: Annotated[dict[str, Region], Field(min_length=1)]
     roles: dict[str, Role] = {}
     policies: tuple[Document, ...] | None = None
@@ -354,6 +365,8 @@ class Scenario(_Strict):
     """When KMS began to record last use; for younger keys it is their creation."""
     failed_events_carry_resources: bool = True
     """Whether CloudTrail's events of refused calls name the key in `resources`."""
+    images: dict[str, Image] = {}
+    """Container images that Amazon ECS can pull, by name."""
     accounts: Annotated[
         dict[Annotated[str, StringConstraints(pattern=r"^\d{12}$")], Account], Field(min_length=1)
     ]

@@ -24,6 +24,7 @@ class Server(ThreadingHTTPServer):
         self.gateway = gateway
         self.control = Control(gateway)
         super().__init__(("127.0.0.1", port), Handler)
+        gateway.endpoint = self.endpoint
 
     @property
     def endpoint(self) -> str:

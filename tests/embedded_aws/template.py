@@ -98,6 +98,7 @@ def _serve(connection: socket.socket, gateway: Gateway) -> None:
     from .world import World
 
     try:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # else exit codes of ECS tasks are lost
         order, descriptors, _, _ = socket.recv_fds(connection, 65_536, 1)
         os.dup2(descriptors[0], 2)
         os.dup2(2, 1)  # moto prints
@@ -113,6 +114,7 @@ def _serve(connection: socket.socket, gateway: Gateway) -> None:
     except (OSError, ValueError) as error:
         print(f"the embedded AWS: {error}", file=sys.stderr, flush=True)
     finally:
+        gateway.world.tasks.end()
         os._exit(0)
 
 

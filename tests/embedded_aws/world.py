@@ -16,6 +16,7 @@ from .quotas import Quotas
 from .refusals import Refusal, table
 from .scenario import Scenario
 from .seed import Seeder
+from .tasks import Tasks
 from .trail import Event, Trail
 
 
@@ -45,6 +46,7 @@ class World:
         self.keys = Keys()
         self.trail = Trail()
         self.identities = Identities(scenario)
+        self.tasks = Tasks(scenario.images, self.identities)
         self.faults = Faults()
         self.quotas = Quotas()
         self.quotas.on = quotas_on
