@@ -97,7 +97,8 @@ class Gateway:
             traceback.print_exception(trouble)
             words = "the embedded AWS failed: see its stderr"
             reply, outcome = self._refuse(visit, AwsError("InternalFailure", words, 500))
-        reply.headers.setdefault("x-amzn-RequestId", visit.request_id)
+        named = "x-amz-request-id" if request.service == "s3" else "x-amzn-RequestId"
+        reply.headers.setdefault(named, visit.request_id)
         fault = visit.fault
         if fault is not None and fault.kind not in CODES:
             reply.cut = fault.kind
@@ -215,7 +216,7 @@ class Gateway:
         if refusal is not None:
             who = identity.arn(visit.request.region)
             raise common(
-                "deny", visit.request, who=who, action=action, resource=resource, why=refusal
+                "deny", visit.request, who=who, action=action, resource=resource or "*", why=refusal
             )
 
     def _dispatch(self, visit: Visit, identity: Identity) -> Reply:
@@ -252,19 +253,24 @@ class Gateway:
             if folders is not None:
                 text = athena.listed_folders(bucket, prefix, folders)
                 return Reply(200, dict(_XML), text.encode())
-        if request.service == "organizations" and operation == "ListAccounts":
-            result = organization.list_accounts(world.scenario, identity.account, request.json())
-            return Reply(200, dict(_JSON), json.dumps(result).encode())
-        if request.service == "ecs" and operation in tasks.OPERATIONS:
-            result = world.tasks.answer(
-                operation, identity, request.region, request.json(), self.endpoint
-            )
-            return Reply(200, dict(_JSON), json.dumps(result).encode())
+        if (run := self._runs(visit, identity)) is not None:
+            return Reply(200, dict(_JSON), json.dumps(run).encode())
         if request.service == "ec2" and operation == "DescribeRegions":
             enabled = list(world.scenario.accounts[identity.account].regions)
             text = sts.describe_regions(request.form, enabled, visit.request_id)
             return Reply(200, dict(_XML), text.encode())
         return self._other(request, identity, visit.model)
+
+    def _runs(self, visit: Visit, identity: Identity) -> dict[str, Any] | None:
+        """What AWS Organizations and the tasks of Amazon ECS answer, if the request is theirs."""
+        request, operation = visit.request, visit.operation
+        if request.service == "organizations" and operation == "ListAccounts":
+            scenario = self.world.scenario
+            return organization.list_accounts(scenario, identity.account, request.json())
+        if request.service == "ecs" and operation in tasks.OPERATIONS:
+            run = self.world.tasks.answer
+            return run(operation, identity, request.region, request.json(), self.endpoint)
+        return None
 
     def _key_of(self, request: Request, identity: Identity) -> str | None:
         """Return the key that a request is about, for faults and the log."""

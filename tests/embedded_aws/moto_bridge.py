@@ -66,7 +66,9 @@ class Moto:
                 reply = None if request.service in _TAKEN_FOR_S3 else self._call(request, account)
             except (NotImplementedError, OperationNotFoundError):
                 reply = None
-            if reply is not None and not (reply.status == 404 and _lacks(reply)):
+            # To HEAD, S3 answers without a body.
+            lacks = reply is not None and request.method != "HEAD" and _lacks(reply)
+            if reply is not None and not (reply.status == 404 and lacks):
                 return reply
         if operation is None:
             return Reply(404, {"Content-Type": "text/plain"}, b"no AWS service has this operation")

@@ -36,7 +36,7 @@ def test_cloudformation_would_take_the_template() -> None:
 
 
 def test_the_folder_holds_what_the_page_names() -> None:
-    assert {path.name for path in FOLDER.iterdir()} == {
+    assert {path.name for path in FOLDER.iterdir() if path.is_file()} == {
         TEMPLATE.name,
         DOCKERFILE.name,
         ENTRY_POINT.name,

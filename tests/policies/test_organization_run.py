@@ -1,153 +1,119 @@
-"""The shipped state machine, run: moto interprets it, and each task is the real command.
-
-Only Prowler is a stand-in here: a scan costs 20 seconds of processor time.
-"""
+"""The state machine with the real command in each task, which is started as its image starts it."""
 
 from __future__ import annotations
 
 import json
-import stat
-import sys
-import time
-from collections.abc import Mapping
+import os
 from pathlib import Path
 from typing import Any
 
-import boto3
-from organization import ENTRY_POINT, Deployment, instructions
-from prowler_records import prowler_record
+import pytest
+from organization_runs import (
+    BUCKET,
+    PLAN_ROLE,
+    TOOL,
+    account_with,
+    organization,
+    records,
+)
+from page_reader import read_page
 
-from embedded_aws.names import key_arn, key_id
-from embedded_aws.process import EmbeddedAws
-from keysweep.remediation.policy import policies_folder
+from keysweep.remediation import planfile
 
-TOOL = "111122223333"
-"""Where Keysweep runs; it has no keys."""
-REGION = "eu-west-1"
-EXTERNAL_ID = "keysweep-7f3a"
-BUCKET = "amzn-s3-demo-bucket"
-ROLES = {"KeysweepPlan": {"external_id": EXTERNAL_ID}}
-GIVEN = {
-    "Bucket": BUCKET,
-    "ImageDigest": f"sha256:{'0' * 64}",
-    "Subnets": "subnet-1,subnet-2",
-    "SecurityGroups": "sg-1",
-    "ExternalId": EXTERNAL_ID,
-    "RetrySeconds": "1",
-    "AccountsAtATime": "3",
-}
-
-PROWLER = '''#!{python} -SE
-"""Stands in for Prowler: its options, its files, its exit codes."""
-import json, os, sys
-account = sys.argv[sys.argv.index("--role") + 1].split(":")[4]
-folder = sys.argv[sys.argv.index("--output-directory") + 1]
-with open({facts!r}, encoding="utf-8") as file:
-    known = json.load(file).get(account, {{"records": [], "fails": 0}})
-with open(os.path.join({scans!r}, account), "a+", encoding="utf-8") as scans:
-    scans.write("scan\\n")
-    scans.seek(0)
-    count = len(scans.readlines())
-if count <= known["fails"]:
-    sys.exit(1)
-if not known["records"]:
-    sys.exit(0)
-name = f"prowler-output-{{account}}-20261130000000.ocsf.json"
-with open(os.path.join(folder, name), "w", encoding="utf-8") as file:
-    json.dump(known["records"], file)
-sys.exit(3)
-'''
+TWICE, THRICE = "200000000112", "200000000111"
 
 
-class Organization:
-    """An embedded AWS with the stack in its first account."""
+def indexed(text: str) -> dict[str, list[list[str]]]:
+    """The rows of the index by account: why a plan is missing, and its figures."""
+    found: dict[str, list[list[str]]] = {}
+    for row in read_page(text).all("tr"):
+        account, *cells = (cell.text for cell in row.all("th", "td"))
+        if account.isdigit():
+            found.setdefault(account, []).append(cells)
+    return found
 
-    def __init__(self, folder: Path, accounts: Mapping[str, Any]) -> None:
-        self.folder = folder
-        (folder / "scans").mkdir()
-        (folder / "bin").mkdir()
-        prowler = folder / "bin" / "prowler"
-        prowler.write_text(
-            PROWLER.format(
-                python=sys.executable,
-                facts=str(folder / "facts.json"),
-                scans=str(folder / "scans"),
-            ),
-            encoding="utf-8",
-        )
-        prowler.chmod(prowler.stat().st_mode | stat.S_IXUSR)
-        self.deployment = Deployment(TOOL, REGION, GIVEN)
-        (entry,) = [json.loads(given) for name, given in instructions() if name == "ENTRYPOINT"]
-        image = {
-            "entry_point": [sys.executable, *entry[1:-1], str(ENTRY_POINT)],
-            "environment": {"PATH": f"{prowler.parent}:{Path(sys.executable).parent}"},
-            "log": str(folder / "tasks.log"),
+
+def test_a_run_names_the_account_that_it_lacks_and_the_next_run_plans_it(tmp_path: Path) -> None:
+    facts = {TWICE: {"fails": 2}, THRICE: {"fails": 3}}
+    accounts = {TWICE: account_with(), THRICE: account_with()}
+    with organization(tmp_path, accounts, facts) as made:
+        ended = made.run("night")
+        assert ended["status"] == "FAILED", made.log()
+        assert ended["error"] == "Keysweep.NotCollected"
+        assert [THRICE in ended["cause"], TWICE in ended["cause"]] == [True, False]
+        assert [made.scans(account) for account in (TOOL, TWICE, THRICE)] == [1, 3, 3]
+        assert {key for key in made.objects() if key.endswith("html")} == {
+            f"night/plans/{TOOL}.html",
+            f"night/plans/{TWICE}.html",
+            "night/index.html",
         }
-        roles = {name: {"policies": found} for name, found in self.deployment.roles.items()}
-        self.scenario = {
-            "images": {self.deployment.image: image},
-            "accounts": {TOOL: {"regions": [REGION, "us-east-1"], "roles": roles}, **accounts},
+        rows = indexed(made.read("night/index.html"))
+        assert {account: len(found) for account, found in rows.items()} == {
+            TOOL: 1,
+            TWICE: 1,
+            THRICE: 2,
         }
 
-    def prepare(self, aws: EmbeddedAws, facts: Mapping[str, Any]) -> None:
-        self.aws = aws
-        (self.folder / "facts.json").write_text(json.dumps(facts), encoding="utf-8")
-        self.machine = self.deployment.make(self.client)
-        policy = (Path(str(policies_folder())) / "retirement.yaml").read_bytes()
-        self.client("s3").put_object(Bucket=BUCKET, Key="retirement.yaml", Body=policy)
-
-    def client(self, service: str) -> Any:
-        return boto3.client(service, **self.aws.client_arguments(TOOL, REGION))
-
-    def run(self, name: str, seconds: float, given: object = None) -> Any:
-        """Run the state machine; the execution as it ended."""
-        states = self.client("stepfunctions")
-        started = states.start_execution(
-            stateMachineArn=self.machine, name=name, input=json.dumps(given or {})
-        )
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            found = states.describe_execution(executionArn=started["executionArn"])
-            if found["status"] != "RUNNING":
-                return found
-            time.sleep(0.3)
-        raise TimeoutError((self.folder / "tasks.log").read_text(encoding="utf-8")[-5000:])
-
-    def objects(self) -> set[str]:
-        pages = self.client("s3").get_paginator("list_objects_v2").paginate(Bucket=BUCKET)
-        return {one["Key"] for page in pages for one in page["Contents"]}
-
-    def read(self, key: str) -> str:
-        body: bytes = self.client("s3").get_object(Bucket=BUCKET, Key=key)["Body"].read()
-        return body.decode()
-
-    def scans(self, account: str) -> int:
-        path = self.folder / "scans" / account
-        return len(path.read_text(encoding="utf-8").splitlines()) if path.exists() else 0
+        again = made.run("again", {"accounts": [THRICE]})
+        assert again["status"] == "SUCCEEDED", made.log()
+        (tmp_path / "plan.json").write_text(made.read(f"again/plans/{THRICE}.json"), "utf-8")
+        plan = planfile.load(tmp_path / "plan.json")
+        assert {source.path for source in plan.sources} == {
+            f"s3://{BUCKET}/again/scan/{THRICE}/no-key.json"
+        }
+        assert indexed(made.read("again/index.html")).keys() == {THRICE}
 
 
-def account_with(*names: str, **roles: Any) -> dict[str, Any]:
-    """An account whose disabled keys of these names carry the protected tag."""
-    keys = [
-        {"name": name, "state": "Disabled", "tags": {"keysweep:keep": ""}, "created_days_ago": 900}
-        for name in names
-    ]
-    return {"regions": {REGION: {"keys": keys}}, "roles": roles or ROLES}
+SCANNED = "210000000000"
+"""By the real Prowler."""
+CLOSED = "220000000000"
+"""Keysweep cannot enter it, though Prowler can."""
+UNREAD = "230000000000"
+"""Prowler cannot enter it."""
+SUSPENDED = "240000000000"
+QUIET = tuple(f"25{n:010}" for n in range(24))
 
 
-def found_by_prowler(account: str, *names: str, fails: int = 0) -> dict[str, Any]:
-    arns = [key_arn(account, REGION, key_id(account, REGION, name)) for name in names]
-    return {"records": [prowler_record(arn, time.time()) for arn in arns], "fails": fails}
-
-
-KEYS, NONE = "222222222222", "333333333333"
-
-
-def test_three_accounts_are_scanned_planned_and_indexed(tmp_path: Path) -> None:
-    made = Organization(tmp_path, {KEYS: account_with("old"), NONE: account_with()})
-    with EmbeddedAws(made.scenario) as aws:
-        made.prepare(aws, {KEYS: found_by_prowler(KEYS, "old")})
-        ended = made.run("first", 120)
-        log = (tmp_path / "tasks.log").read_text(encoding="utf-8")
-        assert ended["status"] == "SUCCEEDED", (ended, log)
-        assert json.loads(made.read("first/accounts.json")) == [TOOL, KEYS, NONE]
+@pytest.mark.sample
+def test_thirty_accounts(tmp_path: Path) -> None:
+    """30 active accounts on two pages, of which 27 get a plan."""
+    prowler = os.environ.get("KEYSWEEP_PROWLER", "")
+    assert Path(prowler).is_file(), "no prowler: run these tests with `make test`"
+    facts: dict[str, Any] = {
+        SCANNED: {"prowler": prowler},
+        CLOSED: {"records": records(CLOSED, "old")},
+        UNREAD: {"fails": 9},
+        TWICE: {"fails": 2},
+        THRICE: {"fails": 3},
+    }
+    accounts = {
+        **{account: account_with() for account in (*QUIET, UNREAD, TWICE, THRICE)},
+        SUSPENDED: account_with(status="SUSPENDED"),
+        SCANNED: account_with("old", "older", role={**PLAN_ROLE, "Auditor": {}}),
+        CLOSED: account_with("old", role={"Auditor": {}}),
+    }
+    with organization(tmp_path, accounts, facts) as made:
+        ended = made.run("night", seconds=1500)
+        listed = json.loads(made.read("night/accounts.json"))
+        assert (len(listed), SUSPENDED in listed) == (30, False)
+        assert ended["error"] == "Keysweep.NotCollected", made.log()
+        assert {account for account in accounts if account in ended["cause"]} == {
+            CLOSED,
+            UNREAD,
+            THRICE,
+        }
+        rows = indexed(made.read("night/index.html"))
+        assert {account for account, found in rows.items() if len(found) == 2} == {
+            CLOSED,
+            UNREAD,
+            THRICE,
+        }
+        assert set(rows) == set(listed)
+        (row,) = rows[SCANNED]
+        assert row[:3] == ["0", "2", "0"]
+        (scan,) = [key for key in made.objects() if f"/scan/{SCANNED}/" in key and "ocsf" in key]
+        assert {one["status_code"] for one in json.loads(made.read(scan))} == {"FAIL"}
+        assert f"night/doctor/{SCANNED}/to-decide.yaml" in made.objects()
+        assert len(made.calls("organizations", "ListAccounts")) == 2
+        changed = {"ScheduleKeyDeletion", "CancelKeyDeletion", "TagResource", "EnableKey"}
+        assert not changed & {one["operation"] for one in made.calls()}

@@ -11,7 +11,7 @@ from typing import Any
 import boto3
 import pytest
 
-from documents.iam import iam_policies
+from documents.iam import YOUR_BUCKET, iam_policies
 from embedded_aws.process import EmbeddedAws
 
 SHOP, DATA = "111122223333", "444455556666"
@@ -319,6 +319,7 @@ def test_the_generated_document_is_enough_and_names_the_bucket_alone(
     document = policies["results-bucket"]
     for statement in document["Statement"]:
         assert statement["Resource"].startswith(("arn:aws:s3:::amzn", "arn:aws:kms:*:111122223333"))
+    document = json.loads(json.dumps(document).replace(YOUR_BUCKET, BUCKET))
     dead = {"state": "Disabled", "created_days_ago": 900, "disabled_days_ago": 400}
     keys = {"regions": {"eu-west-1": {"keys": [{"name": "dead-1", **dead}]}}}
     fill = {"Statement": [{"Effect": "Allow", "Action": ["s3:CreateBucket", "s3:PutObject"],
