@@ -17,7 +17,7 @@ DIAGNOSTICS: Final[tuple[Parameter, ...]] = (
     ),
     (
         ("--log-file",),
-        {"metavar": "FILE", "help": "Append the same log to a file, which is made with mode 0600."},
+        {"metavar": "FILE", "help": "Append the same log to a file, created with mode 0600."},
     ),
 )
 """Options of every command. Also set by `KEYSWEEP_DEBUG` and `KEYSWEEP_LOG_FILE`."""

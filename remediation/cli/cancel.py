@@ -65,7 +65,7 @@ from .setup import caller_of, journal_arguments, load_policy
 @click.option(
     "--enable",
     is_flag=True,
-    help="Enable the keys, too; else they stay Disabled.",
+    help="Also enable the keys; otherwise, they stay Disabled.",
 )
 @yes_option
 @access_options

@@ -97,7 +97,8 @@ def guard(
 
     Exits with 1 if a key is in use, restored or not, or if something could not be read. Prints the
     keys that need attention, and how many were checked; with --format json, one line for each key.
-    The journal records each check: status and plan name pending keys without one for 3 days.
+    The journal records each check. status and plan name pending keys that nothing has checked for
+    3 days.
 
     Example: keysweep guard --plan plan.json --cancel --keep --yes
     """

@@ -249,8 +249,7 @@ jobs_option = click.option(
     metavar="N",
     envvar=_variable("--jobs"),
     show_envvar=True,
-    help="Processes that read accounts, each whole ones; 1: this process reads all.  [default: one "
-    "for each usable core]",
+    help="Number of processes; each reads whole accounts.  [default: one for each usable core]",
 )
 
 

@@ -89,8 +89,8 @@ def _out_of(arguments: Sequence[str]) -> Path:
 )
 @journal_option(
     many=True,
-    use="Journal whose pending keys are named if nothing has checked them for 3 days, or they are "
-    "deleted within 3; repeatable.",
+    use="Journal whose pending keys are named if nothing has checked them for 3 days, or if they "
+    "will be deleted within 3 days; repeatable.",
     default="that of the current folder, if there is one",
 )
 @policy_option(beside_a_plan=False)
@@ -146,8 +146,8 @@ def _out_of(arguments: Sequence[str]) -> Path:
     "--history",
     "history_name",
     metavar="athena:WORKGROUP/DATABASE.TABLE",
-    help="Table of a trail's log files in Athena to query for history and use, over the policy's "
-    "history_days instead of the 90 days of CloudTrail's event history.",
+    help="Athena table of a trail's log files, to read history and use from: the policy's "
+    "history_days, instead of the 90 days of CloudTrail's event history.",
 )
 @click.option(
     "--since",
@@ -190,6 +190,9 @@ def plan(
     RESULTS are files or folders of Prowler and Checkov JSON, s3://bucket/prefix from Prowler's
     --output-bucket (the newest run of each account), or - for standard input. Checkov findings
     are matched to keys with the Terraform states and CloudFormation stacks that you give.
+
+    Exits with 1 if records or whole accounts could not be read, if expected accounts are missing,
+    or if keys pending deletion need attention. The plan is written all the same.
 
     Example: keysweep plan output/ --out plan.json
     """

@@ -50,8 +50,8 @@ def status(
 ) -> int:
     """Show the journal's keys: state, deletion date, savings, drift.
 
-    Exits with 1 if a key could not be read, if nothing has checked a pending key for 3 days, or if
-    a key is deleted within 3 days.
+    Exits with 1 if a key could not be read, if nothing has checked a pending key for 3 days, if a
+    key will be deleted within 3 days, or if a journal is damaged.
 
     Example: keysweep status
     """
