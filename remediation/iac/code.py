@@ -197,8 +197,8 @@ def _at(locations: Sequence[CodeLocation], declaration: Declaration) -> Declarat
     """The declaration, with file and line of a finding of it if there is one."""
     if not locations:
         return declaration
-    where = {"file": locations[0].file, "line": locations[0].first_line}
-    return declaration.model_copy(update=where)
+    file, line = locations[0].place
+    return declaration.model_copy(update={"file": file, "line": line})
 
 
 def read_code(states: Sequence[str], stacks: Sequence[str], accounts: Accounts) -> Code:
@@ -280,10 +280,11 @@ def _declared_by(code: CodeLocation) -> Declaration | None:
     return Declaration.model_validate(
         {
             "tool": tool,
-            "owner": code.address,
+            # An expression instead of a name: a task that Checkov has no name for.
+            "owner": code.position if code.address.startswith("[]") else code.address,
             "source": code.file,
             "file": code.file,
-            "line": code.first_line,
+            "line": code.first_line or None,
             "fix": fix,
         }
     )

@@ -14,9 +14,17 @@ from .terraform_addresses import Address
 def terraform(address: Address) -> str:
     """For Terraform and OpenTofu.
 
-    A `removed` block takes only addresses without keys ("removed block", Terraform documentation).
+    A `removed` block takes only addresses without keys ("removed block", Terraform documentation),
+    and a module may be published by others, so only its call can change.
     """
     block = address.block
+    if address.modules:
+        call = ".".join(f"module.{module.name}" for module in address.modules)
+        return (
+            f"change the call of {call} so that it makes no {address}, and apply, and Terraform "
+            "schedules the deletion; or stop managing the key: change the call, do not apply, run "
+            f"terraform state rm {shlex.quote(str(address))}, and plan again"
+        )
     if block == address:
         return (
             f"remove the block {block} from the code and apply, and Terraform schedules the "

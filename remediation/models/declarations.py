@@ -17,11 +17,17 @@ class Declaration(Model):
     source: str
     """State file, Region of the stack, or code."""
     file: str | None = None
-    """File of the declaration, as Checkov reports it, if a finding names it."""
+    """File of the declaration, as Checkov reports it, if a finding names it. For a Terraform
+    module, the file of its call."""
     line: int | None = None
-    """First line of the declaration in that file."""
+    """First line of the declaration in that file, or None if no finding names it."""
     fix: str
     """What to do there before the key is deleted."""
+
+    @property
+    def position(self) -> str:
+        """File and line, as far as they are known."""
+        return str(self.file) if not self.line else f"{self.file}:{self.line}"
 
 
 class Declarations(Model):

@@ -42,11 +42,28 @@ class CodeLocation(Model):
     root_file: str | None = None
     """For a resource in a Terraform module: absolute path of the file with the outermost `module`
     call (`breadcrumbs.source_module_[0].path`)."""
+    caller_file: str | None = None
+    """For a resource in a Terraform module: path with the `module` call (`caller_file_path`)."""
+    caller_line: int = 0
+    """First line of that call (`caller_file_line_range`), from 1."""
     resource_type: str | None = None
     """Terraform resource type (`kms:resource-type=` in `details`). Addresses in terraform_json lack
     it."""
     actions: tuple[str, ...] = ()
     """Actions of a Terraform plan (`terraform:actions=` in `details`)."""
+
+    @property
+    def place(self) -> tuple[str, int | None]:
+        """File and line to change: of the module call, if there is one. None: no line is known."""
+        if self.caller_file is not None:
+            return self.caller_file, self.caller_line or None
+        return self.file, self.first_line or None
+
+    @property
+    def position(self) -> str:
+        """That file and line as text, such as `/main.tf:4`."""
+        file, line = self.place
+        return file if line is None else f"{file}:{line}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=SLIM)

@@ -139,7 +139,7 @@ def _unmapped(found: Unmapped) -> Row:
     candidates = f": {', '.join(found.candidates)}" if found.candidates else ""
     return {
         "verdict": UNMAPPED,
-        "lead": "" if code is None else f"{code.file}:{code.first_line} {code.address}",
+        "lead": "" if code is None else f"{code.position} {code.address}",
         "reason": f"{found.reason}{candidates}; {found.step}",
     }
 

@@ -94,7 +94,7 @@ def _rotations(count: int) -> Iterator[str]:
 
 def _declarations(seen: Declarations) -> Iterator[str]:
     for one in seen.found:
-        at = f" ({one.file}:{one.line})" if one.file else ""
+        at = f" ({one.position})" if one.file else ""
         yield f"{one.tool}: {one.owner} in {one.source}{at}"
     if not seen.found:
         yield "none found"

@@ -536,7 +536,7 @@ def _unmapped(findings: Sequence[Unmapped]) -> Table:
     """Findings in code without a key; several checks of one resource share a row."""
     rows = dict.fromkeys(
         (
-            f"{code.file}:{code.first_line}",
+            code.position,
             code.address,
             one.reason + (f": {', '.join(one.candidates)}" if one.candidates else ""),
             one.step,

@@ -14,7 +14,7 @@ def _check(evidence: Evidence, _policy: Policy, _now: datetime) -> Iterator[str]
     for declaration in known(evidence.declarations).found:
         sources = [declaration.source]
         if declaration.file is not None:
-            position = f"{declaration.file}:{declaration.line}"
+            position = declaration.position
             sources = [position] if declaration.source == declaration.file else [*sources, position]
         owner = f"{declaration.owner} ({', '.join(sources)})"
         yield f"{declaration.tool} owns it: {owner}; {declaration.fix}"

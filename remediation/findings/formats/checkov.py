@@ -64,6 +64,8 @@ class _Record(_Check):
     file_line_range: tuple[int, int] = (0, 0)
     file_abs_path: str | None = None
     resource_address: str | None = None
+    caller_file_path: str | None = None
+    caller_file_line_range: tuple[int, int] | None = None
     details: list[str] | None = None
     breadcrumbs: msgspec.Raw = msgspec.Raw()
 
@@ -123,6 +125,8 @@ def _finding(
             address=record.resource_address or record.resource,
             absolute_file=absolute if posixpath.isabs(absolute) else None,
             root_file=_root_file(record.breadcrumbs),
+            caller_file=record.caller_file_path,
+            caller_line=(record.caller_file_line_range or (0, 0))[0],
             resource_type=types[0] if types else None,
             actions=tuple(actions.split(",")) if actions else (),
         ),

@@ -75,6 +75,22 @@ def test_a_finding_says_where_in_the_code_it_is() -> None:
     assert is_plan_candidate(failed)
 
 
+@pytest.mark.parametrize(
+    ("where", "position"),
+    [
+        ({}, "/main.tf:4"),
+        ({"first_line": 0}, "/main.tf"),
+        ({"caller_file": "/shop.tf", "caller_line": 7}, "/shop.tf:7"),
+        ({"caller_file": "/shop.tf"}, "/shop.tf"),
+    ],
+)
+def test_the_place_to_change_is_the_module_call_if_there_is_one(where, position: str) -> None:
+    code = CodeLocation(
+        framework="terraform", file="/main.tf", first_line=4, last_line=5, address="a"
+    ).model_copy(update=where)
+    assert code.position == position
+
+
 def test_files_that_checkov_could_not_parse_are_reported() -> None:
     assert any("could not parse /source/terraform/broken.tf" in w for w in read("object").warnings)
     assert any("could not parse 1 files" in warning for warning in read("quiet").warnings)
@@ -97,6 +113,8 @@ def test_a_resource_in_a_module_names_the_root_that_calls_it() -> None:
             address="module.shop.aws_kms_key.dead",
             absolute_file="/source/calls/modules/key/key.tf",
             root_file="/source/calls/main.tf",
+            caller_file="/main.tf",
+            caller_line=1,
             resource_type="aws_kms_key",
         )
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -384,6 +385,26 @@ def test_an_instance_is_taken_out_of_its_count_since_a_removed_block_has_no_keys
     assert declared.file is None
     assert "removed {" not in declared.fix
     assert "terraform state rm 'module.m[\"x y\"].aws_kms_key.a'" in declared.fix
+
+
+def test_a_key_in_a_module_is_changed_at_the_call_of_the_module() -> None:
+    one = in_module("module.shop.aws_kms_key.this[0]", "prod", line=12)
+    assert one.code is not None
+    code = one.code.model_copy(update={"caller_file": "/prod/main.tf", "caller_line": 3})
+    owned = state("module.shop.aws_kms_key.this[0]", folder="prod")
+    found = traced([replace(one, code=code)], owned)
+    (declared,) = found.declared_in(key(1))
+    assert (declared.file, declared.line) == ("/prod/main.tf", 3)
+    assert "call of module.shop " in declared.fix
+    assert "removed {" not in declared.fix
+
+
+def test_a_declaration_without_lines_has_a_file_alone() -> None:
+    """Checkov 3.3.30 gives lines of plans as 0."""
+    plan = finding("aws_kms_key.a", "/plan.json", "terraform_plan", line=0, actions=("no-op",))
+    (declared,) = traced([replace(plan, key_arn=key(1))]).declared_in(key(1))
+    assert declared.line is None
+    assert declared.position == "/plan.json"
 
 
 def test_each_declaration_of_a_key_names_its_own_file_and_line() -> None:
