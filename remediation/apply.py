@@ -9,7 +9,7 @@ from typing import Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from .aws import Connection
+from .aws import Clock, Connection
 from .aws.failures import explain
 from .errors import RUN_AGAIN, AccountUnavailable, Refused, TruncatedResponse, present
 from .evidence import SOURCES, Collector
@@ -95,11 +95,13 @@ FROZEN: Final = frozenset({"tags", "aliases", "grants", "key_policy"})
 pending deletion ("Key states of AWS KMS keys"), so they cannot change any more."""
 
 
-def refuse_expired(plan: Plan, now: datetime) -> None:
+def refuse_expired(plan: Plan, clock: Clock) -> None:
     """Raise Refused if the plan has expired or is dated in the future."""
+    now = clock.now()
+    whose = "AWS's" if clock.is_of_aws else "this machine's"
     if plan.created_at > now + CLOCK_SKEW:
         raise Refused(
-            f"The plan is dated {plan.created_at:%Y-%m-%d %H:%M} UTC; by AWS's clock it is "
+            f"The plan is dated {plan.created_at:%Y-%m-%d %H:%M} UTC; by {whose} clock it is "
             f"{now:%Y-%m-%d %H:%M} UTC. Fix: set this machine's clock, then make and review a new "
             "plan."
         )

@@ -20,6 +20,8 @@ class Clock:
 
     def __init__(self) -> None:
         self._seen = datetime.now(UTC), _elapsed()
+        self.is_of_aws = False
+        """Whether AWS has answered; else the time is this machine's."""
 
     def observe(self, date_header: str | None) -> None:
         """Set the time from a `Date` header (RFC 9110, in UTC, whole seconds)."""
@@ -28,10 +30,12 @@ class Clock:
                 self._seen = parsedate_to_datetime(date_header).astimezone(UTC), _elapsed()
             except (ValueError, TypeError):
                 return
+            self.is_of_aws = True
 
     def follow(self, other: Clock) -> None:
         """Take over the time of another clock of this machine, also of another process."""
         self._seen = other._seen
+        self.is_of_aws = other.is_of_aws
 
     def elapsed(self) -> float:
         """Seconds since a fixed moment. Setting the clock in between has no effect."""

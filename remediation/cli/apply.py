@@ -100,7 +100,7 @@ def apply(
         say(note)
     caller = caller_of(accounts, chosen)
     if not any(arn in made.by_key for arn in history.left_open(made.digest)):
-        apply_stage.refuse_expired(made, accounts.clock.now())
+        apply_stage.refuse_expired(made, accounts.clock)
     if not chosen:
         _saved(html_path, lambda: page.of_results((), made, accounts.clock.now()))
         return print_results(form, ())

@@ -12,12 +12,15 @@ from ..findings import newest_by_key
 from ..models import NEXT_WAVE, Finding, KeyResult, Outcome, VerdictKind
 from ..plan import Plan
 from ..report.view import count_keys
+from ..rules import RULES
 from .setup import journal_arguments
 
 _CHECK_THE_SCAN: Final = (
     "Check that the scan covers every account and Region, runs kms_cmk_not_disabled, and has no "
     "filter such as --status, --resource-arn or --resource-tag."
 )
+
+_CLEARS: Final = {rule.id: rule.clears for rule in RULES}
 
 
 def after_plan(
@@ -41,10 +44,11 @@ def _held(plan: Plan, results: Sequence[str], access: Access) -> Iterator[str]:
     for item in plan.items:
         reasons[item.verdict].update({reason.rule for reason in item.reasons})
         unread = unread or any(reason.gaps for reason in item.reasons)
-    for name, kind in (("On hold", VerdictKind.HOLD), ("Skipped", VerdictKind.SKIP)):
-        if counts := reasons[kind].most_common():
-            rules = ", ".join(f"{rule} ({count_keys(keys)})" for rule, keys in counts)
-            yield f"{name}: {rules}."
+    for rule, keys in reasons[VerdictKind.HOLD].most_common():
+        yield f"On hold, {rule} ({count_keys(keys)}): {_CLEARS.get(rule, 'See its reason above.')}"
+    if skipped := reasons[VerdictKind.SKIP].most_common():
+        counts = ", ".join(f"{rule} ({count_keys(keys)})" for rule, keys in skipped)
+        yield f"Skipped: {counts}."
     if reasons[VerdictKind.HOLD][NEXT_WAVE]:
         yield f"The policy allows {count_keys(plan.policy.max_keys)} (max_keys)."
     if unread and results:

@@ -7,7 +7,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from keysweep.remediation.apply import refuse_expired
 from keysweep.remediation.aws.clock import Clock
+from keysweep.remediation.errors import Refused
+from keysweep.remediation.models import PlanSummary
+from keysweep.remediation.plan import Plan
+from keysweep.remediation.policy import Policy
 
 NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
 
@@ -37,6 +42,32 @@ def test_a_night_in_which_the_machine_sleeps_counts(
     monkeypatch.setattr(time, "monotonic", lambda: still)  # Linux's stands still meanwhile
     elapsed[0] += timedelta(hours=9).total_seconds()
     assert clock.now() == NOON + timedelta(hours=9)
+
+
+def test_a_clock_knows_whose_time_it_has(elapsed: list[float]) -> None:
+    clock, other = Clock(), Clock()
+    clock.observe("yesterday")
+    assert not clock.is_of_aws
+    clock.observe("Sun, 01 Nov 2026 12:00:00 GMT")
+    other.follow(clock)
+    assert (clock.is_of_aws, other.is_of_aws) == (True, True)
+
+
+@pytest.mark.parametrize("asked", [True, False])
+def test_a_plan_of_the_future_is_refused_by_the_clock_that_was_asked(asked: bool) -> None:
+    clock = Clock()
+    if asked:
+        clock.observe("Sun, 01 Nov 2026 12:00:00 GMT")
+    plan = Plan(
+        created_at=clock.now() + timedelta(hours=1),
+        policy=Policy(),
+        sources=(),
+        summary=PlanSummary(schedule=0, hold=0, skip=0, monthly_cost_usd=0),
+        items=(),
+    )
+    with pytest.raises(Refused) as refused:
+        refuse_expired(plan, clock)
+    assert ("AWS" in str(refused.value)) == asked
 
 
 @pytest.mark.parametrize("header", [None, "", "yesterday", "Sun, 99 Nov 2026 12:00:00 GMT"])
