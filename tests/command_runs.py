@@ -6,7 +6,6 @@ Each command is also run once as a process, in test_processes.py.
 from __future__ import annotations
 
 import contextlib
-import functools
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,11 +16,9 @@ from typing import Any
 from unittest import mock
 
 import pytest
-from botocore.loaders import JSONFileLoader, Loader
 from botocore.retries.standard import ExponentialBackoff
 
-from keysweep.remediation.aws import limiter, reduced_models
-from keysweep.remediation.aws.reduced_models import ReducedLoader
+from keysweep.remediation.aws import limiter
 from keysweep.remediation.cli.main import run as run_cli
 
 
@@ -73,26 +70,6 @@ def _streams(stdin: str) -> Iterator[tuple[TextIOWrapper, TextIOWrapper]]:
 def _text(stream: TextIOWrapper) -> str:
     stream.seek(0)
     return stream.read()
-
-
-_load_file = functools.cache(JSONFileLoader().load_file)
-_list_services = functools.cache(Loader().list_available_services)
-
-
-@functools.cache
-def _reduced_loader(operations: reduced_models.Operations) -> reduced_models.ReducedLoader:
-    return ReducedLoader(Loader(), operations)
-
-
-def share_models(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Read and reduce each document of botocore once a process: it is most of what a run takes."""
-    monkeypatch.setattr(JSONFileLoader, "load_file", lambda _self, path: _load_file(path))
-    monkeypatch.setattr(
-        Loader, "list_available_services", lambda _self, type_name: _list_services(type_name)
-    )
-    monkeypatch.setattr(
-        reduced_models, "ReducedLoader", lambda _given, operations: _reduced_loader(operations)
-    )
 
 
 def send_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,12 +9,16 @@ import signal
 from pathlib import Path
 
 import pytest
+from shared_models import share_documents
 
 # A shell starts what runs in the background with SIGINT ignored, and processes pass that on.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 EXAMPLES = {"check": 20, "test": 100, "all": 1000}
 """Of each property, by the profile that KEYSWEEP_EXAMPLES names; `make` sets it."""
+
+if importlib.util.find_spec("botocore"):
+    share_documents()
 
 if importlib.util.find_spec("hypothesis"):
     from hypothesis import settings

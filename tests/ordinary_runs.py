@@ -12,8 +12,6 @@ import os
 from collections.abc import Iterator
 from unittest import mock
 
-import pytest
-from command_runs import share_models
 from prowler_records import prowler_record
 
 from embedded_aws import network, ordinary
@@ -75,12 +73,10 @@ def operator(aws: EmbeddedAws) -> dict[str, str]:
 def in_front_of(aws: EmbeddedAws) -> Iterator[None]:
     """AWS's own hosts, and the cut list."""
     with (
-        pytest.MonkeyPatch.context() as patch,
         mock.patch.object(entries, "load", cut),
         mock.patch("botocore.endpoint.time.sleep"),  # between the attempts of what has no host
         network.leading_to(aws.endpoint),
     ):
-        share_models(patch)
         reference_list.cache_clear()
         try:
             yield

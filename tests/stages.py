@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import boto3
-from command_runs import share_models
 from prowler_records import prowler_record
 
 from embedded_aws.process import EmbeddedAws
@@ -212,7 +211,6 @@ def work_here(monkeypatch: Any, aws: EmbeddedAws, pauses: tuple[float, ...] = (0
     """
     for name, value in aws.environment(SHOP).items():
         monkeypatch.setenv(name, value)
-    share_models(monkeypatch)
     monkeypatch.setattr(write_stage, "READ_BACK_PAUSES", pauses)
 
 

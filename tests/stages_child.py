@@ -10,7 +10,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 import pytest
-from command_runs import send_at_once, share_models
+from command_runs import send_at_once
 from stages import Stages, state_only
 
 from embedded_aws.process import EmbeddedAws
@@ -26,7 +26,6 @@ def child(
     """A run of a stage in a process of its own; says when it begins and when it has ended."""
     os.environ.update(environment)
     with pytest.MonkeyPatch.context() as patch:
-        share_models(patch)
         send_at_once(patch)
         patch.setattr(write_stage, "READ_BACK_PAUSES", (0.0, 0.1, 0.3))
         aws = EmbeddedAws()

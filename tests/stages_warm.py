@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from botocore.session import Session
-from stages import MODELS
+from shared_models import share_documents
 
+share_documents()
 _session = Session()
-_session.register_component("data_loader", MODELS)
 _session.set_credentials("warm", "up")
 for _service in ("kms", "sts"):
     _session.create_client(_service, "eu-west-1")

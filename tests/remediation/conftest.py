@@ -11,10 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from command_runs import Done, run_here, send_at_once, share_models
+from command_runs import Done, run_here, send_at_once
 from prowler_records import prowler_record
+from shared_models import share_reduced_models
 
 from embedded_aws.process import EmbeddedAws
+
+share_reduced_models()
 
 SHOP = "111122223333"
 DATA = "444455556666"
@@ -114,11 +117,8 @@ def as_operator(server: EmbeddedAws) -> Callable[..., dict[str, str]]:
 
 
 @pytest.fixture
-def keysweep(
-    as_operator: Callable[..., dict[str, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Callable[..., Done]:
+def keysweep(as_operator: Callable[..., dict[str, str]], tmp_path: Path) -> Callable[..., Done]:
     """Run the command in this process, as the operator of an account, in the test's own folder."""
-    share_models(monkeypatch)
 
     def run(*arguments: str | Path, account: str = SHOP, stdin: str = "", **variables: str) -> Done:
         return run_here(arguments, tmp_path, as_operator(account, **variables), stdin)

@@ -21,7 +21,6 @@ from typing import Any
 
 import pytest
 import yaml
-from command_runs import share_models
 from dead_key import NOW, changed
 from hypothesis import given
 from hypothesis import strategies as st
@@ -58,7 +57,6 @@ def keysweep(
     for name, value in {**own_server.environment(SHOP), "COLUMNS": "200"}.items():
         monkeypatch.setenv(name, value)
     monkeypatch.chdir(tmp_path)
-    share_models(monkeypatch)
     policy = state_only().model_dump(mode="json", include={"exceptions", "version"})
     (tmp_path / "policy.yaml").write_text(yaml.safe_dump(policy), encoding="utf-8")
 

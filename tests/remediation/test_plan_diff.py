@@ -11,7 +11,6 @@ from pathlib import Path
 import boto3
 import pytest
 import yaml
-from command_runs import share_models
 from prowler_records import prowler_record
 from stages import DEAD, SHOP, state_only
 
@@ -26,7 +25,6 @@ def aws(
     for name, value in {**own_server.environment(SHOP), "COLUMNS": "160"}.items():
         monkeypatch.setenv(name, value)
     monkeypatch.chdir(tmp_path)
-    share_models(monkeypatch)
     keys = [{"name": name, **DEAD} for name in ("same", "kept", "fixed", "fresh", "freed")]
     keys[-1] = {**keys[-1], "tags": {"keysweep:keep": ""}}
     own_server.reset({"accounts": {SHOP: {"regions": {"eu-west-1": {"keys": keys}}}}})

@@ -1,0 +1,44 @@
+"""Read each document of botocore once a process: parsing them is most of what its clients take."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+COMPLETE_MODELS = 32
+"""Complete service models to keep. All of them take a gigabyte."""
+
+
+def share_documents() -> None:
+    """Let all sessions of this process share what they load."""
+    from botocore.loaders import JSONFileLoader, Loader
+
+    load_file = JSONFileLoader().load_file
+    load_model = functools.lru_cache(COMPLETE_MODELS)(load_file)
+    load_other = functools.cache(load_file)
+    list_services = functools.cache(Loader().list_available_services)
+
+    def load(_loader: JSONFileLoader, path: str) -> Any:
+        return load_model(path) if path.endswith("service-2") else load_other(path)
+
+    JSONFileLoader.load_file = load
+    Loader.list_available_services = lambda _loader, type_name: list_services(type_name)
+
+
+def share_reduced_models() -> None:
+    """Reduce a model to the same operations once."""
+    from keysweep.remediation.aws.reduced_models import ReducedLoader
+
+    load = ReducedLoader.load_service_model
+    models: dict[object, Any] = {}
+
+    def load_once(
+        loader: ReducedLoader, service_name: str, type_name: str, api_version: str | None = None
+    ) -> Any:
+        operations = frozenset(loader._operations.get(service_name, ()))
+        key = (service_name, type_name, api_version, operations)
+        if key not in models:
+            models[key] = load(loader, service_name, type_name, api_version)
+        return models[key]
+
+    ReducedLoader.load_service_model = load_once  # type: ignore[method-assign]
