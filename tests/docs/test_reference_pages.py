@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import re
+from collections.abc import Mapping
+from typing import Any
 
 import click
 import pytest
@@ -47,13 +50,20 @@ def test_every_check_is_there() -> None:
     }
 
 
-SCHEMAS = {
-    "policy-file": schemas()["policy"],
-    "plan-file": schemas()["plan"],
-    "journal-file": schemas()["journal-line"],
-    "output": output_schema(),
-}
-"""What each page explains."""
+EXPLAINED = ("policy-file", "plan-file", "journal-file", "output")
+
+
+@functools.cache
+def explained() -> Mapping[str, Any]:
+    """The schema that each page explains."""
+    made = schemas()
+    return {
+        "policy-file": made["policy"],
+        "plan-file": made["plan"],
+        "journal-file": made["journal-line"],
+        "output": output_schema(),
+    }
+
 
 HEADS = {("name", "type", "default", "meaning"), ("value", "meaning")}
 
@@ -77,18 +87,18 @@ def test_every_value_of_the_policy_is_there() -> None:
     assert set(Policy.model_fields) <= {name for _, name in meanings(page("policy-file"))}
 
 
-@pytest.mark.parametrize("name", SCHEMAS)
+@pytest.mark.parametrize("name", EXPLAINED)
 def test_no_value_of_a_file_lacks_its_meaning(name: str) -> None:
     told = meanings(page(name))
     assert {where for where, meaning in told.items() if not meaning} == set()
     assert told
 
 
-@pytest.mark.parametrize("name", SCHEMAS)
+@pytest.mark.parametrize("name", EXPLAINED)
 def test_every_value_of_a_part_is_in_its_table(name: str) -> None:
     text = page(name)
     told = meanings(text)
-    for part, what in SCHEMAS[name]["$defs"].items():
+    for part, what in explained()[name]["$defs"].items():
         if f"\n## {part}\n" in text:
             values = {*what.get("properties", ()), *what.get("enum", ())}
             assert {value for heading, value in told if heading == part} == values
@@ -112,15 +122,15 @@ def test_a_value_without_docstring_is_seen_to_lack_its_meaning() -> None:
     assert told.keys() >= {("A plan", "digest"), ("VerdictKind", "hold")}
 
 
-@pytest.mark.parametrize("name", SCHEMAS)
+@pytest.mark.parametrize("name", EXPLAINED)
 def test_every_part_of_a_file_is_there(name: str) -> None:
     parts = {
         part
-        for part, what in SCHEMAS[name]["$defs"].items()
+        for part, what in explained()[name]["$defs"].items()
         if "properties" in what or "enum" in what
     }
     if name == "plan-file":
-        parts -= {"Policy", *SCHEMAS["policy-file"]["$defs"]}
+        parts -= {"Policy", *explained()["policy-file"]["$defs"]}
     assert {one.partition("\n")[0] for one in page(name).split("\n## ")[1:]} == parts
 
 

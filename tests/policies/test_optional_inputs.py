@@ -84,6 +84,7 @@ def sent(call: Call) -> set[str]:
 
 
 def inputs(chosen: Callable[[Call, str], bool]) -> dict[str, Input]:
+    """The chosen inputs of all calls, by name."""
     found = {}
     for entry, call in reference_list().calls():
         shape = model(entry, call).input_shape
@@ -101,12 +102,25 @@ def lines(section: str) -> Iterator[str]:
         yield from group.get("inputs", group.get("operations", ()))
 
 
-UNSENT: Final = inputs(lambda call, name: name not in sent(call))
-SENT: Final = inputs(lambda call, name: name in call.params)
-SAYING: Final = {
-    f"{entry.service_of(call)}.{call.operation}": documentation(model(entry, call).documentation)
-    for entry, call in reference_list().calls()
-}
+@cache
+def unsent() -> dict[str, Input]:
+    return inputs(lambda call, name: name not in sent(call))
+
+
+@cache
+def constants() -> dict[str, Input]:
+    return inputs(lambda call, name: name in call.params)
+
+
+@cache
+def documented() -> dict[str, str]:
+    """The documentation of each operation."""
+    return {
+        f"{entry.service_of(call)}.{call.operation}": documentation(
+            model(entry, call).documentation
+        )
+        for entry, call in reference_list().calls()
+    }
 
 
 def undecided(found: Iterator[str], section: str) -> list[str]:
@@ -117,19 +131,19 @@ def test_every_input_that_is_not_sent_is_decided() -> None:
     """On failure: look the input up, send it where its absence narrows, or add its line."""
     open_ones = [
         name
-        for name, one in UNSENT.items()
+        for name, one in unsent().items()
         if not one.paged and not any(one.is_of(kind) for kind in DECIDED["kinds"])
     ]
     missing = undecided(iter(open_ones), "unsent")
-    assert {name: documentation(UNSENT[name].shape.documentation)[:300] for name in missing} == {}
+    assert {name: documentation(unsent()[name].shape.documentation)[:300] for name in missing} == {}
 
 
 def test_every_constant_that_is_sent_is_decided() -> None:
-    assert undecided(iter(SENT), "sent") == []
+    assert undecided(iter(constants()), "sent") == []
 
 
 def test_every_operation_that_leaves_something_out_is_decided() -> None:
-    telling = [name for name, text in SAYING.items() if _LEAVES_OUT.search(text)]
+    telling = [name for name, text in documented().items() if _LEAVES_OUT.search(text)]
     assert undecided(iter(telling), "operations") == []
 
 
@@ -141,17 +155,19 @@ _LEAVES_OUT: Final = re.compile(
 
 
 @pytest.mark.parametrize(
-    ("section", "found"), [("unsent", UNSENT), ("sent", SENT), ("operations", SAYING)]
+    ("section", "found"), [("unsent", unsent), ("sent", constants), ("operations", documented)]
 )
-def test_every_line_is_about_something(section: str, found: dict[str, object]) -> None:
-    stale = [line for line in lines(section) if not any(fnmatchcase(o, line) for o in found)]
+def test_every_line_is_about_something(
+    section: str, found: Callable[[], dict[str, object]]
+) -> None:
+    stale = [line for line in lines(section) if not any(fnmatchcase(o, line) for o in found())]
     assert stale == []
     assert len(set(lines(section))) == len(list(lines(section)))
 
 
 @pytest.mark.parametrize("kind", DECIDED["kinds"], ids=lambda kind: str(kind["why"]))
 def test_every_kind_decides_something(kind: dict[str, Any]) -> None:
-    assert any(one.is_of(kind) for one in UNSENT.values())
+    assert any(one.is_of(kind) for one in unsent().values())
 
 
 def test_every_value_that_needs_a_call_of_its_own_is_sent_or_decided() -> None:
@@ -198,10 +214,12 @@ def test_what_an_answer_leaves_out_is_asked_for(asked: tuple[str, str, str, obje
 
 
 def test_all_that_can_be_managed_by_a_service_is_asked_for_with_it() -> None:
-    hiding = {name for name in {**UNSENT, **SENT} if name.endswith(".IncludeManagedResources")}
+    hiding = {
+        name for name in {**unsent(), **constants()} if name.endswith(".IncludeManagedResources")
+    }
     assert hiding
-    assert hiding <= set(SENT)
-    assert hiding.isdisjoint(UNSENT)
+    assert hiding <= set(constants())
+    assert hiding.isdisjoint(unsent())
 
 
 def test_all_kinds_of_db_snapshots_are_read() -> None:

@@ -38,11 +38,11 @@ schemas = functools.cache(make_schemas)
 READ_VERBS = ("Get", "List", "Describe", "Lookup", "BatchGet", "Search", "Select")
 
 
-@pytest.mark.parametrize("path", sorted(documents()))
-def test_the_file_is_current(path: str) -> None:
-    file = ROOT / path
-    assert file.is_file(), FIX
-    assert file.read_text(encoding="utf-8") == documents()[path], FIX
+def test_every_file_is_current() -> None:
+    missing = [path for path in documents() if not (ROOT / path).is_file()]
+    assert missing == [], FIX
+    for path, text in documents().items():
+        assert (ROOT / path).read_text(encoding="utf-8") == text, f"{path}: {FIX}"
 
 
 def test_no_file_is_left_over() -> None:
@@ -191,9 +191,10 @@ def violations(name: str, document: Any) -> list[str]:
     return [error.message for error in Draft202012Validator(schemas()[name]).iter_errors(document)]
 
 
-@pytest.mark.parametrize("name", sorted(schemas()))
-def test_the_schema_is_one(name: str) -> None:
-    Draft202012Validator.check_schema(schemas()[name])
+def test_each_schema_is_one() -> None:
+    assert set(schemas()) >= {"journal-line", "plan", "policy"}
+    for schema in schemas().values():
+        Draft202012Validator.check_schema(schema)
 
 
 def test_the_policys_schema_knows_the_default_file_and_explains_every_value() -> None:
