@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import functools
 import json
 import threading
 import uuid
@@ -15,7 +17,9 @@ import botocore.httpsession
 import pytest
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.exceptions import EndpointConnectionError
+from prowler.config.config import default_config_file_path, load_and_validate_config_file
 from prowler.lib.check.models import Check, Check_Report_AWS
+from prowler.providers.aws import aws_provider
 from prowler.providers.aws.aws_provider import AwsProvider
 from prowler.providers.common.models import Audit_Metadata
 
@@ -29,6 +33,11 @@ CREATED = 1_700_000_000  # 2023-11-14T22:13:20Z
 GET_CALLER_IDENTITY = f"""<GetCallerIdentityResponse><GetCallerIdentityResult>
 <Arn>arn:aws:iam::{ACCOUNT}:user/auditor</Arn><UserId>AIDAEXAMPLE</UserId>
 <Account>{ACCOUNT}</Account></GetCallerIdentityResult></GetCallerIdentityResponse>"""
+
+
+CONFIG = load_and_validate_config_file("aws", default_config_file_path)
+"""Of Prowler; read once, as are its Regions: each takes as long as a scan."""
+read_regions = functools.cache(aws_provider.read_aws_regions_file)
 
 
 class _Body:
@@ -240,6 +249,7 @@ def kms(monkeypatch: pytest.MonkeyPatch) -> FakeKms:
         botocore.httpsession.URLLib3Session, "send", lambda _, request: fake.send(request)
     )
     monkeypatch.setattr(botocore.endpoint.time, "sleep", fake.pauses.append)
+    monkeypatch.setattr(aws_provider, "read_aws_regions_file", read_regions)
     return fake
 
 
@@ -263,7 +273,7 @@ def run_pending(kms: FakeKms) -> Run:
 
 def _runner(kms: FakeKms, check: type[Check]) -> Run:
     def scan(**options: Any) -> dict[str, Check_Report_AWS]:
-        provider = AwsProvider(**options)
+        provider = AwsProvider(config_content=copy.deepcopy(CONFIG), **options)
         provider.audit_metadata = Audit_Metadata(
             services_scanned=0, expected_checks=[], completed_checks=0, audit_progress=0
         )
