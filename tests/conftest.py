@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import importlib.util
 import os
 import signal
@@ -49,12 +50,21 @@ def pytest_configure(config: pytest.Config) -> None:
         config.add_cleanup(stack.close)
 
 
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector the modules and botocore's documents, which stay."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 20)
+
+
 SERVERS = {"aws", "own_server", "server"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that need neither AWS nor a process."""
-    folder = Path(__file__).with_name("remediation")
+    """Mark the tests that need neither AWS nor a process, and begin with the longest ones."""
+    tests = Path(__file__).parent
+    items.sort(key=lambda item: not item.path.is_relative_to(tests / "end_to_end"))
+    folder = tests / "remediation"
     for item in items:
         chosen = item.path.is_relative_to(folder) and str(item.path.relative_to(folder))
         if chosen and chosen.startswith(PURE) and SERVERS.isdisjoint(item.fixturenames):
