@@ -78,15 +78,15 @@ class TerraformCheck(BaseResourceCheck):
 
 
 def _details(conf: Mapping[str, object], resource_type: str) -> Iterator[str]:
-    """Yield `name=value` pairs; the ARN only of a key that the plan neither creates nor deletes."""
-    yield f"kms:resource-type={resource_type}"
+    """Yield lines; the ARN only of a key that the plan neither creates nor deletes."""
+    yield f"Resource type: {resource_type}"
     actions = conf.get("__change_actions__")
     planned = [a for a in actions if isinstance(a, str)] if isinstance(actions, list) else []
     if planned:
-        yield f"terraform:actions={','.join(planned)}"
+        yield f"Plan actions: {','.join(planned)}"
     arn = single(conf.get("arn"))
     if isinstance(arn, str) and KEY_ARN.fullmatch(arn) and not {"create", "delete"} & {*planned}:
-        yield f"kms:arn={arn}"
+        yield f"Key ARN: {arn}"
 
 
 TerraformCheck(STATE)

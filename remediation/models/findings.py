@@ -47,10 +47,10 @@ class CodeLocation(Model):
     caller_line: int = 0
     """First line of that call (`caller_file_line_range`), from 1."""
     resource_type: str | None = None
-    """Terraform resource type (`kms:resource-type=` in `details`). Addresses in terraform_json lack
+    """Terraform resource type (`Resource type: ` in `details`). Addresses in terraform_json lack
     it."""
     actions: tuple[str, ...] = ()
-    """Actions of a Terraform plan (`terraform:actions=` in `details`)."""
+    """Actions of a Terraform plan (`Plan actions: ` in `details`)."""
 
     @property
     def place(self) -> tuple[str, int | None]:

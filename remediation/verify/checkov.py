@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from ..escape import path_text, short
 from . import scanner_run
 from .scanner_run import Run, Verification
 
@@ -68,8 +71,23 @@ def verify(program: Path, checks: Path, config: Path | None) -> Verification:
         details=(
             f"{' and '.join(sorted(CHECKS))} ran in this Checkov on a key that fails both.",
             f"Run them: {_command(checks, config)}",
+            *_unread(Path.cwd()),
         ),
     )
+
+
+def _unread(folder: Path) -> Iterator[str]:
+    """Warn of code below a folder that Checkov 3.3.30 never opens."""
+    for place, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in files:
+            if name.endswith((".tofu", ".tofu.json")):
+                file = short(path_text(os.path.relpath(Path(place, name), folder)))
+                yield (
+                    f"Warning: Checkov does not read .tofu files, such as {file}. Fix: also scan "
+                    "the plan (tofu show -json)"
+                )
+                return
 
 
 def _fired(done: Run) -> tuple[str, set[str]]:

@@ -72,6 +72,25 @@ def test_a_configuration_file_is_proven_or_mended(
     assert "--config-file checkov.yaml" in result["details"][1]
 
 
+def test_code_that_checkov_does_not_read_is_named(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = tmp_path / "code" / "prod"
+    code.mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "code")
+    checkov = made(
+        tmp_path / "checkov", [{"check_id": one, "resource": KEY} for one in (ONE, OTHER)]
+    )
+    (code / "main.tf").touch()
+    (tmp_path / "code" / ".terraform").mkdir()
+    (tmp_path / "code" / ".terraform" / "main.tofu").touch()
+    assert len(ask(capsys, checkov)[1]["details"]) == 2
+    (code / "keys.tofu").touch()
+    done, result = ask(capsys, checkov)
+    assert done == 0
+    assert f"{Path('prod', 'keys.tofu')}. Fix: " in result["details"][2]
+
+
 def made(path: Path, failed: list[dict[str, str]], **report: Any) -> Path:
     """A Checkov that reports this."""
     text = json.dumps({"results": {"failed_checks": failed}, **report})

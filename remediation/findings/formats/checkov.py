@@ -3,7 +3,7 @@
 One report is an object, several are a list, and with two `-d` options the documents are
 concatenated. A scan without matches writes only the summary, and `--quiet` only failed checks.
 Records have no account, Region or time. For Terraform plans, Keysweep's check adds the ARN of the
-key to `details` as `kms:arn=...`.
+key to `details` as `Key ARN: ...`.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from ...models import CodeLocation, Finding, FindingStatus, KeyArn
 from ..checks import ACTED_ON
 from ..format import Format, Notice, Reading, Rejected, Unusable, refuse_ambiguous
 
-_ARN: Final = "kms:arn="
-_RESOURCE_TYPE: Final = "kms:resource-type="
-_ACTIONS: Final = "terraform:actions="
+_ARN: Final = "Key ARN: "
+_RESOURCE_TYPE: Final = "Resource type: "
+_ACTIONS: Final = "Plan actions: "
 
 
 class _Summary(Struct):
@@ -143,7 +143,7 @@ def _root_file(breadcrumbs: msgspec.Raw) -> str | None:
 
 
 def _stated(details: list[str], name: str) -> Iterator[str]:
-    """Values with this name in the details of Keysweep's check, which are `name=value`."""
+    """Values with this name in the details of Keysweep's check, which are `Name: value`."""
     return (line.removeprefix(name) for line in details if line.startswith(name))
 
 

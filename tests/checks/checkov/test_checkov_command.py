@@ -81,30 +81,30 @@ def test_addresses_lead_back_to_the_code(reports: dict[str, dict]) -> None:
 
 def test_details_carry_what_remediation_needs(reports: dict[str, dict]) -> None:
     assert records(reports, "terraform")["aws_kms_key.fail_false"]["details"] == [
-        "kms:resource-type=aws_kms_key"
+        "Resource type: aws_kms_key"
     ]
     # The address has lost the type here.
     assert records(reports, "terraform_json")["resource.fail_cloud_control_replica_key"][
         "details"
-    ] == ["kms:resource-type=awscc_kms_replica_key"]
+    ] == ["Resource type: awscc_kms_replica_key"]
 
 
 @pytest.mark.parametrize(
     ("address", "details"),
     [
-        ("aws_kms_key.fail_false", ["terraform:actions=no-op", f"kms:arn={PLAN_ARN}000000000001"]),
+        ("aws_kms_key.fail_false", ["Plan actions: no-op", f"Key ARN: {PLAN_ARN}000000000001"]),
         (
             "aws_kms_key.fail_updated_in_place",
-            ["terraform:actions=update", f"kms:arn={PLAN_ARN}000000000002"],
+            ["Plan actions: update", f"Key ARN: {PLAN_ARN}000000000002"],
         ),
         # No key yet, or another key than today's.
-        ("aws_kms_key.fail_created", ["terraform:actions=create"]),
-        ("aws_kms_key.fail_replaced", ["terraform:actions=delete,create"]),
-        ("aws_kms_key.fail_created_before_destroyed", ["terraform:actions=create,delete"]),
+        ("aws_kms_key.fail_created", ["Plan actions: create"]),
+        ("aws_kms_key.fail_replaced", ["Plan actions: delete,create"]),
+        ("aws_kms_key.fail_created_before_destroyed", ["Plan actions: create,delete"]),
     ],
 )
 def test_details_of_a_plan_name_the_key_only_if_it_stays(
     reports: dict[str, dict], address: str, details: list[str]
 ) -> None:
     record = records(reports, "terraform_plan")[address]
-    assert record["details"] == ["kms:resource-type=aws_kms_key", *details]
+    assert record["details"] == ["Resource type: aws_kms_key", *details]

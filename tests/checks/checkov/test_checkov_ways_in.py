@@ -74,6 +74,11 @@ def test_the_hook_fails_on_a_disabled_key_and_passes_without_one(code: Path) -> 
     passing = commit_hook()
     assert passing.returncode == 0, passing.stdout + passing.stderr
     assert "Passed" in passing.stdout
+    assert ".tofu" not in passing.stdout
+    (code / "keys.tofu").touch()
+    warned = commit_hook()
+    assert warned.returncode == 0, warned.stdout + warned.stderr
+    assert "keys.tofu is not read" in warned.stdout
 
 
 def test_the_example_of_a_using_repository_names_the_hook() -> None:

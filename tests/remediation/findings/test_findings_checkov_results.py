@@ -148,7 +148,7 @@ def report(**changes: Any) -> dict[str, Any]:
         "file_line_range": [12, 30],
         "resource": "module.shop.aws_kms_key.dead",
         "resource_address": "module.shop.aws_kms_key.dead[0]",
-        "details": ["resource type: aws_kms_key", f"kms:arn={KEY}"],
+        "details": ["resource type: aws_kms_key", f"Key ARN: {KEY}"],
     }
     return {
         "check_type": "terraform_plan",
@@ -164,9 +164,9 @@ def read_report(document: object) -> Results:
 @pytest.mark.parametrize(
     ("changes", "problem"),
     [
-        ({"details": ["kms:arn=arn:aws:s3:::bucket"]}, "not the ARN"),
-        ({"details": [f"kms:arn={KEY}\n"]}, "not the ARN"),
-        ({"details": [f"kms:arn={KEY}", f"kms:arn={KEY[:-1]}e"]}, "name 2 keys"),
+        ({"details": ["Key ARN: arn:aws:s3:::bucket"]}, "not the ARN"),
+        ({"details": [f"Key ARN: {KEY}\n"]}, "not the ARN"),
+        ({"details": [f"Key ARN: {KEY}", f"Key ARN: {KEY[:-1]}e"]}, "name 2 keys"),
         ({"file_line_range": "12-30"}, "file_line_range"),
         ({"resource": 7}, "resource"),
     ],
