@@ -70,6 +70,8 @@ class Event(_Strict):
     """The account whose trail has it; None: the key's."""
     shared: str | None = None
     """Its `sharedEventID`."""
+    request: dict[str, str] | None = None
+    """Its requestParameters."""
     key_id: str | None = None
     """What the request names; `{id}` is the key's id. None: its ARN."""
 

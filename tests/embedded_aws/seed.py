@@ -213,6 +213,7 @@ class Seeder:
             shown = (names.alias_arn(key.account, key.region, event.alias), key.arn)
             target = {} if event.name == "DeleteAlias" else {"targetKeyId": key.id}
             parameters = {"aliasName": event.alias, **target}
+        parameters = dict(event.request) if event.request is not None else parameters
         for _ in range(event.count):
             self._trail.record(
                 Event(

@@ -281,6 +281,8 @@ class AthenaHistory:
             arn, first = evidence.key_arn, reading.first_day(evidence)
             gaps = [trail.gap(arn) for trail in trails]
             gap = table.gap(arn, first) or (None if None in gaps else gaps[0])
+            if not isinstance(evidence.aliases, tuple):
+                gap = "A use may name an alias of the key, and its aliases could not be read"
             if gap is not None:
                 reading.lose([evidence], Unreadable(unreadable=gap))
             else:

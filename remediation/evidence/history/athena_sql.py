@@ -19,7 +19,16 @@ from typing import Final
 
 from ...errors import demand
 from .athena_table import TrailTable
-from .events import ALIAS_CHANGES, IN_REQUEST, IN_RESPONSE, KEY, KEY_IN_TEXT, STATE_CHANGES, USES
+from .events import (
+    ALIAS_CHANGES,
+    IN_REQUEST,
+    IN_RESPONSE,
+    KEY,
+    KEY_IN_TEXT,
+    STATE_CHANGES,
+    TWO_KEYS,
+    USES,
+)
 
 MOST_KEYS: Final = 6_000
 """Keys of one query: 40 bytes each, of the 262,144 that a query may have ("Service Quotas", Amazon
@@ -70,7 +79,8 @@ FROM (
     ) AS events
     CROSS JOIN UNNEST(concat(regexp_extract_all(names, '{key}', 1), ARRAY['day', CASE
         WHEN event IN ({aliases}) THEN 'alias'
-        WHEN event IN ({uses}) AND NOT regexp_like(names, '{key}') THEN 'named'
+        WHEN event IN ({uses}) AND (NOT regexp_like(names, '{key}')
+          OR (event = '{two_keys}' AND names LIKE '%alias/%')) THEN 'named'
         ELSE 'day'
       END])) AS marks (mark)
     WHERE mark IN ('day', 'alias', 'named')
@@ -102,6 +112,7 @@ def statements(
             aliases=_listed(ALIAS_CHANGES),
             uses=_listed(USES),
             keys=_listed(keys),
+            two_keys=TWO_KEYS,
             key=rf"(?:^|\s){KEY}",
             in_text=KEY_IN_TEXT.pattern,
             names=", ".join(

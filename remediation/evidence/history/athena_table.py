@@ -96,6 +96,8 @@ def table_of(described: Mapping[str, Any], now: datetime) -> TrailTable:
     parameters: Mapping[str, str] = described.get("Parameters") or {}
     if parameters.get("projection.enabled", "").strip().lower() != "true":
         raise NotWhole(f"Table {name} has no partition projection, so partitions may be missing")
+    if described.get("IsRegisteredWithLakeFormation"):
+        raise NotWhole(f"AWS Lake Formation controls table {name}, and its filters can hide rows")
     template = parameters.get("storage.location.template", "")
     match = _TEMPLATE.fullmatch(template)
     if match is None:

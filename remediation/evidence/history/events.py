@@ -46,6 +46,9 @@ USES: Final = (
 GetPublicKey: a caller that fetches the public key encrypts or verifies with it outside of AWS.
 Other reads, tags and EnableKey are no use."""
 
+TWO_KEYS: Final = "ReEncrypt"
+"""The operation that uses two keys, each of which its request may name by an alias."""
+
 SYMMETRIC: Final = ("SYMMETRIC_DEFAULT", "HMAC_")
 """Prefixes of the specs of keys without a public key. GetPublicKey always fails for them
 ("GetPublicKey", AWS KMS API Reference), so it is no sign of use."""
@@ -93,12 +96,14 @@ class TrailEvent:
         """Whether the event names the key.
 
         By ARN or, in its own account, by id or a current alias. An alias counts only if the event
-        names no key: the alias may have been on another key then.
+        does not name the key that the alias was on then.
         """
         by_key, by_alias = names_of(evidence)
         if self.account_id not in {None, evidence.key_arn.account_id}:
             by_key, by_alias = _arns(by_key), _arns(by_alias)
-        names = by_key if any(map(_KEY.fullmatch, self.mentions)) else by_alias
+        keys = {match[1] for match in map(_KEY.fullmatch, self.mentions) if match}
+        named = 2 if self.name == TWO_KEYS else 1
+        names = by_key if len(keys) >= named else by_key | by_alias
         return not self.mentions.isdisjoint(names)
 
     def change(self) -> StateChange:

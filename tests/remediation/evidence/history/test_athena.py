@@ -147,6 +147,21 @@ def test_an_alias_counts_only_where_no_key_is_named(aws) -> None:
     assert (attempts(found["before"]), attempts(found["now"])) == ({("Decrypt", None)}, set())
 
 
+def test_each_of_two_keys_may_be_named_by_an_alias(aws) -> None:
+    both = {"sourceKeyId": "00000000-0000-0000-0000-000000000000", "destinationKeyId": "alias/to"}
+    refused = event("ReEncrypt", 20, error="DisabledException", request=both)
+    refused |= {"with_resources": False, "message": "no"}
+    embedded = aws({"name": "to", **DEAD_KEY, "aliases": ["alias/to"], "events": [refused]})
+    assert attempts(read(embedded)["to"]) == {("ReEncrypt", "DisabledException")}
+
+
+def test_without_the_aliases_of_a_key_its_history_is_unknown(aws) -> None:
+    embedded = aws({"name": "dead", **DEAD_KEY})
+    embedded.fault("deny", operation="ListAliases", times=None)
+    found = read(embedded)["dead"]
+    assert all(isinstance(getattr(found, piece), Unreadable) for piece in PIECES)
+
+
 def test_a_call_that_is_denied_to_another_account_is_only_in_its_log(aws) -> None:
     denied = event("Decrypt", 20, error="AccessDenied", account=OTHER, with_resources=False)
     by_id = event("Encrypt", 20, error="x", account=OTHER, key_id="{id}", with_resources=False)

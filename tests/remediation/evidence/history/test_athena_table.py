@@ -135,6 +135,7 @@ def test_a_table_that_may_leave_out_files_is_not_whole(parameters) -> None:
     [
         {"PartitionKeys": [{"Name": n} for n in ("account", "region", "timestamp", "kind")]},
         {"PartitionKeys": []},
+        {"IsRegisteredWithLakeFormation": True},
         {"StorageDescriptor": described()["StorageDescriptor"] | {"Location": "s3://other/x/"}},
         {"StorageDescriptor": described()["StorageDescriptor"] | {"Columns": []}},
         *(
