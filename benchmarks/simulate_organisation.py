@@ -16,7 +16,7 @@ import argparse
 import io
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -30,10 +30,19 @@ from keysweep.remediation import planner, policy_file
 from keysweep.remediation.aws import Access, Accounts, ClientSettings
 from keysweep.remediation.aws.concurrency import ACCOUNT_REGIONS
 from keysweep.remediation.aws.quotas import per_second
-from keysweep.remediation.evidence import collector
+from keysweep.remediation.evidence import SOURCES, collector
+from keysweep.remediation.evidence.history.athena import FRESH, AthenaHistory, Record
+from keysweep.remediation.evidence.history.athena_query import AthenaName
 from keysweep.remediation.evidence.references import scan
 from keysweep.remediation.findings import Results
-from keysweep.remediation.models import Finding, FindingStatus, KeyArn, VerdictKind
+from keysweep.remediation.models import (
+    NEXT_WAVE,
+    Evidence,
+    Finding,
+    FindingStatus,
+    KeyArn,
+    VerdictKind,
+)
 
 from .aws_server import Setting, World, answer_to
 from .scenario import OWN, REGIONS, Scenario, access_key
@@ -66,6 +75,9 @@ class Share:
     name: str
     one_disabled_in: int
     kept: int
+    athena: bool = False
+    """Whether `--history` reads the log files of a trail. Not counted: Athena's own time, and the
+    event history's about the keys of the first wave, a request each."""
 
     @property
     def disabled(self) -> int:
@@ -77,6 +89,8 @@ SHARES: Final = (
     Share("10 % disabled, 80 % of them held by a tag", 10, 80),
     Share("10 % disabled, none held", 10, 0),
     Share("all disabled, none held", 1, 0),
+    Share("10 % disabled, none held, history in Athena", 10, 0, athena=True),
+    Share("all disabled, none held, history in Athena", 1, 0, athena=True),
 )
 
 
@@ -100,6 +114,20 @@ class Simulated:
     def to_kms(self) -> float:
         """Requests that KMS has its price for."""
         return sum(n for name, n in self.requests.items() if name.startswith("kms:"))
+
+
+class _NoEvents(AthenaHistory):
+    """A table without an event about any key."""
+
+    @classmethod
+    def of(cls, accounts: Accounts) -> _NoEvents:
+        """Over the policy's days, up to yesterday."""
+        name = AthenaName("team", "audit", "trail")
+        return cls(accounts, name, 400, 10**12, accounts.clock.now() - FRESH)
+
+    def read(self, group: Sequence[Evidence]) -> Record:  # noqa: ARG002 - as the base
+        """Nothing, and that for the whole window."""
+        return Record(self.since, self.until)
 
 
 class _Sent:
@@ -133,7 +161,8 @@ def simulate(share: Share, accounts: int, regions: int) -> Simulated:
     """Make the plan of so many accounts; the first belongs to the given credentials."""
     scenario = _Held(accounts, regions, KEYS_EACH, share.one_disabled_in, share.kept)
     world = World(Setting(0.0, True, scenario))
-    rules = policy_file.load().model_copy(update={"max_keys": 10**6})
+    most = 0 if share.athena else 10**6
+    rules = policy_file.load().model_copy(update={"max_keys": most})
     now = datetime.now(UTC)
     found = tuple(
         Finding(
@@ -155,13 +184,22 @@ def simulate(share: Share, accounts: int, regions: int) -> Simulated:
         connections = Accounts(
             Access(role_name="KeysweepReader"), ClientSettings(rules.quota_share)
         )
-        made = planner.build(Results((), found, (), ()), rules, collector.Collector(connections))
+        sources, history = dict(SOURCES), None
+        if share.athena:
+            history = _NoEvents.of(connections)
+            sources |= history.sources()
+        made = planner.build(
+            Results((), found, (), ()),
+            rules,
+            collector.Collector(connections, sources=sources),
+            history=history,
+        )
         seconds = clock.now
     unread = {
         hold.rule
         for item in made.items
         for hold in item.reasons
-        if item.verdict is VerdictKind.HOLD and hold.rule != "protected-tag"
+        if item.verdict is VerdictKind.HOLD and hold.rule not in {"protected-tag", NEXT_WAVE}
     }
     assert not unread, f"the simulation holds keys for {unread}"
     return Simulated(
@@ -169,7 +207,7 @@ def simulate(share: Share, accounts: int, regions: int) -> Simulated:
         time.process_time() - begun,
         world.counts,
         world.throttled.total(),
-        made.summary.schedule,
+        sum(not item.reasons or item.reasons[0].rule == NEXT_WAVE for item in made.items),
     )
 
 
