@@ -221,6 +221,7 @@ _NO_STACK: Final = (
 )
 _NOTHING_IN_XML: Final = {
     "s3": b"<ListAllMyBucketsResult><Buckets/></ListAllMyBucketsResult>",
+    "s3express": b"<ListAllMyDirectoryBucketsResult><Buckets/></ListAllMyDirectoryBucketsResult>",
     "route53": b"<ListHostedZonesResponse><HostedZones/><IsTruncated>false</IsTruncated>"
     b"<MaxItems>100</MaxItems></ListHostedZonesResponse>",
 }

@@ -6,15 +6,17 @@ import logging
 import os
 import threading
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from botocore.exceptions import BotoCoreError, UnknownRegionError
 
 from ..access import Access
-from ..errors import AccountUnavailable, Misconfigured
+from ..errors import AccountUnavailable, Misconfigured, present
 from ..models import AccountRegion, KeyArn
 from .access_errors import ProviderError, is_misconfigured, unavailable
+from .acting import Actor, acting_as
 from .clients import Clients, ClientSettings
 from .clock import Clock
 
@@ -53,6 +55,8 @@ class Connection:
     clients: Clients = field(default_factory=Clients)
     access: Access = field(default_factory=Access)
     """For commands to run next."""
+    shares_clients: bool = False
+    """Whether its clients may serve other accounts too. Each call is then made while `acting`."""
 
     @property
     def account_region(self) -> AccountRegion:
@@ -62,8 +66,18 @@ class Connection:
     def client(self, service: str, *, region: str | None = None, writes: bool = False) -> Any:
         """A client of this account, by default in this Region; shared by threads."""
         return self.clients.get(
-            self.session, self.account_id, service, region or self.region, writes=writes
+            self.session,
+            self.account_id,
+            service,
+            region or self.region,
+            writes=writes,
+            shared=self.shares_clients,
         )
+
+    def acting(self) -> AbstractContextManager[None]:
+        """Let this thread call shared clients for this account."""
+        credentials = present(self.session.get_credentials(), "the credentials of a session")
+        return acting_as(Actor(self.account_id, credentials))
 
     def own_client(self, service: str, region: str) -> Any:
         """A client of the given credentials, for data that is the same in every account."""
@@ -84,8 +98,12 @@ class Connection:
         return self.clients.plain(self.session, service, region, configured=configured)
 
     def limited_to(self, operations: Operations) -> Connection:
-        """The same connection for these operations only, whose clients are created faster."""
-        return replace(self, session=self.clients.limited_to(self.session, operations))
+        """The same connection for these operations only, whose clients are created faster.
+
+        Other accounts share them: call them while `acting`.
+        """
+        limited = self.clients.limited_to(self.session, operations)
+        return replace(self, session=limited, shares_clients=True)
 
     @property
     def is_known(self) -> bool:
@@ -263,7 +281,6 @@ class Accounts:
 
         session = role_session(
             own.session,
-            self.access.profile,
             role,
             parameters,
             lambda service, **credentials: self._clients.make(

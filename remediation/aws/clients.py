@@ -31,6 +31,9 @@ MOST_CLIENTS: Final = 256
 """Clients to keep: three or four for each account-Region in progress. The least recently used are
 closed first. Each has connections and takes up to a megabyte."""
 
+_OF_ONE_ACCOUNT: Final = frozenset({"s3", "s3control", "sts"})
+"""Services whose clients keep Regions, sessions or endpoints of one account's resources."""
+
 OPEN_FILES: Final = 4096
 """Open connections and files of a run. Shells allow 256 or 1,024 by default."""
 
@@ -81,6 +84,10 @@ class Clients:
         self._loaders: dict[Operations, ReducedLoader] = {}
         self._limited: dict[tuple[Session, Operations], Session] = {}
         self._ordinary: dict[Session, Session] = {}
+        self._shared: dict[Session, Session] = {}
+        """The session of several accounts in place of one's reduced session."""
+        self._of_accounts: dict[tuple[str | None, Operations], Session] = {}
+        self._shareable = dict.fromkeys(_OF_ONE_ACCOUNT, False)
         self._lock = threading.Lock()
         _allow_open_files()
 
@@ -92,14 +99,23 @@ class Clients:
         region: str,
         *,
         writes: bool = False,
+        shared: bool = False,
     ) -> Any:
-        """Return a client, kept or new."""
-        key = (session, service, region, writes)
+        """Return a client, kept or new.
+
+        `shared`: it may serve several accounts, and is only called by threads that act for one.
+        """
         with self._lock:  # sessions are not thread-safe; takes 5 ms and sends nothing
+            of_several = self._shared.get(session) if shared and not writes else None
+            if of_several is not None and self._is_shared(of_several, service):
+                session, account = of_several, None
+            else:
+                account = account_id
+            key = (session, service, region, writes)
             client = self._kept.get(key)
             if client is None:
                 client = self._kept[key] = self.make(
-                    session, account_id, service, region, writes=writes
+                    session, account, service, region, writes=writes
                 )
             self._kept.move_to_end(key)
             old = self._kept.popitem(last=False)[1] if len(self._kept) > self._most else None
@@ -116,30 +132,58 @@ class Clients:
                 self._ordinary[limited] = session
             return limited
 
+    def _is_shared(self, session: Session, service: str) -> bool:
+        """Whether clients of a service keep nothing that belongs to one account."""
+        if service not in self._shareable:
+            try:
+                model = session.get_service_model(service)
+                # Endpoints that a client discovers are an account's own.
+                discovers = [
+                    name
+                    for name in model.operation_names
+                    if model.operation_model(name).endpoint_discovery
+                ]
+                self._shareable[service] = not discovers
+            except Exception:  # noqa: BLE001 - as in `_reduce`; each account has its own client
+                _log.info("no shared client of %s with this botocore", service, exc_info=True)
+                self._shareable[service] = False
+        return self._shareable[service]
+
     def _reduce(self, session: Session, operations: Operations) -> Session:
         try:
+            from .acting import Acting
             from .reduced_models import ReducedLoader, reduced_session
+            from .sessions import session_like
 
             loader = self._loaders.get(operations)
             if loader is None:
                 given = session.get_component("data_loader")
                 loader = self._loaders[operations] = ReducedLoader(given, operations)
-            return reduced_session(session, loader)
+            reduced = reduced_session(session, loader)
+            of = session.profile, operations
+            if of not in self._of_accounts:
+                shared = self._of_accounts[of] = reduced_session(session, loader, Acting())
+                self._ordinary[shared] = session_like(session, Acting())
+            self._shared[reduced] = self._of_accounts[of]
         except Exception:  # noqa: BLE001 - internals of other versions can fail in any way
             _log.info("no reduced session with this botocore", exc_info=True)
             return session
+        return reduced
 
     def make(
         self,
         session: Session,
-        account_id: str,
+        account_id: str | None,
         service: str,
         region: str,
         *,
         writes: bool = False,
         **credentials: str | None,
     ) -> Any:
-        """Create a client. Client types are created at run time, hence Any."""
+        """Create a client. Client types are created at run time, hence Any.
+
+        `account_id` None: that of the calling thread.
+        """
         from .response_integrity import reject_truncated_responses
 
         config = self._settings.config(writes=writes)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+from .acting import current
 from .quotas import per_second
 
 if TYPE_CHECKING:
@@ -141,8 +142,11 @@ class Limiter:
                 self._paces[where] = Pace(per_second(operation) * self._share)
             return self._paces[where]
 
-    def attach(self, client: BaseClient, account_id: str) -> None:
-        """Limit the rate of every attempt of this client, including botocore's retries."""
+    def attach(self, client: BaseClient, account_id: str | None) -> None:
+        """Limit the rate of every attempt of this client, including botocore's retries.
+
+        `account_id` None: that of the calling thread.
+        """
         service = client.meta.service_model.service_name
         where = (account_id, client.meta.region_name, service)
         # Before the request is signed, so that no signature expires in the queue.
@@ -162,9 +166,9 @@ class Limiter:
         return reserved
 
     def _sending(
-        self, account_id: str, region: str, service: str, *, operation_name: str, **_: object
+        self, account_id: str | None, region: str, service: str, *, operation_name: str, **_: object
     ) -> None:
-        where = (account_id, region, f"{service}:{operation_name}")
+        where = (_account(account_id), region, f"{service}:{operation_name}")
         if where in self._reserved():
             self._reserved().remove(where)
         else:
@@ -172,7 +176,7 @@ class Limiter:
 
     def _answered(
         self,
-        account_id: str,
+        account_id: str | None,
         region: str,
         service: str,
         *,
@@ -181,11 +185,16 @@ class Limiter:
         **_: object,
     ) -> None:
         name = f"{service}:{operation.name}"
-        pace = self.pace(account_id, region, name)
+        account = _account(account_id)
+        pace = self.pace(account, region, name)
         throttled = response is not None and _is_throttled(response[1])
         pace.answered(throttled=throttled)
         if throttled:
-            _log.debug("%s in %s, %s: now %.2f/s", name, account_id, region, pace.rate)
+            _log.debug("%s in %s, %s: now %.2f/s", name, account, region, pace.rate)
+
+
+def _account(account_id: str | None) -> str:
+    return current().account_id if account_id is None else account_id
 
 
 def _is_throttled(answer: Mapping[str, Any]) -> bool:

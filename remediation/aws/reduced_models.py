@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from botocore import handlers
-from botocore.credentials import CredentialResolver
+from botocore.credentials import CredentialResolver, Credentials
 from botocore.loaders import Loader
 from botocore.session import Session
 
@@ -80,12 +80,17 @@ class _SingleUseLoader(Loader):
         return services
 
 
-def reduced_session(session: Session, loader: Loader) -> Session:
-    """Create a session with the same credentials and configuration, and this loader."""
+def reduced_session(
+    session: Session, loader: Loader, credentials: Credentials | None = None
+) -> Session:
+    """Create a session with the same configuration, this loader, and these credentials.
+
+    Without credentials, it has those of the session.
+    """
     made = Session(profile=session.profile, include_builtin_handlers=False)
     _register_handlers(made)
     made.register_component("data_loader", loader)
-    given = Given(session.get_credentials())
+    given = Given(credentials or session.get_credentials())
     made.register_component("credential_provider", CredentialResolver([given]))
     return made
 

@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from .acting import current
+
 if TYPE_CHECKING:
     from botocore.awsrequest import AWSRequest
     from botocore.client import BaseClient
@@ -23,10 +25,13 @@ _ATTEMPT: Final = "keysweep_attempt"
 """Name in the context of a call, which botocore passes to each event."""
 
 
-def log_requests(client: BaseClient, account_id: str) -> None:
-    """Log every attempt of this client's requests. `account_id`: empty if it is not known yet."""
+def log_requests(client: BaseClient, account_id: str | None) -> None:
+    """Log every attempt of this client's requests.
+
+    `account_id`: empty if it is not known yet; None: that of the calling thread.
+    """
     service = client.meta.service_model.service_name
-    requests = _Requests(service, account_id or "-", client.meta.region_name)
+    requests = _Requests(service, account_id, client.meta.region_name)
     events = client.meta.events
     # Last, so that the duration includes neither rate limiting nor reading credentials.
     events.register_last("request-created", requests.sent)
@@ -50,7 +55,7 @@ class _Requests:
     """Requests of one client."""
 
     service: str
-    account_id: str
+    account_id: str | None
     region: str
 
     def sent(self, request: AWSRequest, operation_name: str, **_: object) -> None:
@@ -86,7 +91,7 @@ class _Requests:
             "%s:%s account=%s region=%s attempt=%d status=%s ms=%.0f request_id=%s error=%s",
             self.service,
             attempt.operation,
-            self.account_id,
+            (current().account_id if self.account_id is None else self.account_id) or "-",
             self.region,
             attempt.number,
             about.get("HTTPStatusCode", "-"),

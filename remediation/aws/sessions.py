@@ -115,17 +115,11 @@ def base_session(profile: str | None) -> Session:
     return session
 
 
-def relayed_session(
-    base: Session, profile: str | None, method: str, fetch: Callable[[], ReadOnlyCredentials]
-) -> Session:
-    """A session whose credentials another process holds and renews. `fetch` gets the current ones.
-
-    It shares the service models of `base`.
-    """
-    session = Session(profile=profile)
-    session.register_component("data_loader", base.get_component("data_loader"))
-    given = Given(Relayed(method, fetch))
-    session.register_component("credential_provider", CredentialResolver([given]))
+def session_like(given: Session, credentials: Credentials) -> Session:
+    """A session with other credentials, which shares the service models."""
+    session = Session(profile=given.profile)
+    session.register_component("data_loader", given.get_component("data_loader"))
+    session.register_component("credential_provider", CredentialResolver([Given(credentials)]))
     return session
 
 
@@ -156,7 +150,6 @@ def _has_terminal() -> bool:
 
 def role_session(
     own: Session,
-    profile: str | None,
     role_arn: str,
     parameters: Mapping[str, str],
     make_client: Callable[..., Any],
@@ -181,8 +174,4 @@ def role_session(
             )
         return found
 
-    session = Session(profile=profile)
-    session.register_component("data_loader", own.get_component("data_loader"))
-    given = Given(Guarded(DeferredRefreshableCredentials(fetch, METHOD)))
-    session.register_component("credential_provider", CredentialResolver([given]))
-    return session
+    return session_like(own, Guarded(DeferredRefreshableCredentials(fetch, METHOD)))

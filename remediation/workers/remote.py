@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from ..aws import Access, Accounts, ClientSettings, Connection
 from ..aws.accounts import Own
 from ..aws.clock import Clock
-from ..aws.sessions import base_session, relayed_session
+from ..aws.sessions import Relayed, base_session, session_like
 from ..errors import InvariantError, demand, present
 from ..models import AccountRegion
 
@@ -105,12 +106,8 @@ class RemoteAccounts(Accounts):
             self._own.setdefault(
                 account_region.partition, Own(self._base, entered.own_account_id, entered.own_arn)
             )
-        return relayed_session(
-            self._base,
-            self.access.profile,
-            entered.method,
-            lambda: self._ask(credentials, account_region),
-        )
+        fetch = partial(self._ask, credentials, account_region)
+        return session_like(self._base, Relayed(entered.method, fetch))
 
     def _own_of(self, account_region: AccountRegion) -> Own:
         return self._own[account_region.partition]

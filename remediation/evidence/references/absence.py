@@ -110,6 +110,10 @@ class Witnesses:
         self._lists: Once[ServiceList | Doubt] = Once()
         self._lists_read: Once[ServiceList | Doubt] = Once()
         self._controls: Once[tuple[str, ...] | Doubt] = Once()
+        self._proxied: Once[bool] = Once()
+        self._hosts_of: WeakKeyDictionary[Any, dict[str, str]] = WeakKeyDictionary()
+        """The hosts of a client's operations."""
+        self._lock = threading.Lock()
 
     def by_host(
         self,
@@ -124,11 +128,12 @@ class Witnesses:
         None: its host exists, or could not be checked. `params` are those of the entry's first
         call.
         """
-        if _behind_proxy(connection, client):
+        proxied = self._proxied.get(connection.session, partial(_behind_proxy, connection))
+        if proxied or client.meta.config.proxies:
             return None
         region = client.meta.region_name
         try:
-            if self._exists(_host(client, entry.operation, params)):
+            if self._exists(self._host_of(client, entry.operation, params)):
                 return None
             configured, plain = (
                 _host(
@@ -192,6 +197,14 @@ class Witnesses:
             return Doubt(f"AWS's public list has the service in this Region, as {code}")
         return services
 
+    def _host_of(self, client: Any, operation: str, params: Mapping[str, Any]) -> str:
+        with self._lock:
+            known = self._hosts_of.setdefault(client, {})
+        call = f"{operation} {params}"
+        if call not in known:
+            known[call] = _host(client, operation, params)
+        return known[call]
+
     def _exists(self, host: str) -> bool:
         return self._hosts.get(host, partial(exists, host))
 
@@ -235,13 +248,10 @@ def exists(host: str) -> bool:
     return True
 
 
-def _behind_proxy(connection: Connection, client: Any) -> bool:
+def _behind_proxy(connection: Connection) -> bool:
+    """Whether the environment or the configuration names a proxy."""
     configured = connection.session.get_config_variable("proxies_config") or {}
-    return bool(
-        {"http", "https", "all"} & set(getproxies())
-        or client.meta.config.proxies
-        or any(configured.values())
-    )
+    return bool({"http", "https", "all"} & set(getproxies()) or any(configured.values()))
 
 
 def _host(client: Any, operation: str, params: Mapping[str, Any]) -> str:

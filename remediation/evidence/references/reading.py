@@ -109,9 +109,10 @@ class Reading:
             if unknown := problems(self.entry, self._model):
                 raise TruncatedResponse(f"boto3 {boto3.__version__} is too old: {unknown[0]}")
             params = next(_requests(self.entry, _START, self.connection.account_id))
-            answer = self.witnesses.by_host(
-                self.connection, self.references, self.entry, params, client
-            )
+            with self.connection.acting():
+                answer = self.witnesses.by_host(
+                    self.connection, self.references, self.entry, params, client
+                )
             if isinstance(answer, Absent):
                 self.absent = answer
                 return self
@@ -198,11 +199,12 @@ class Reading:
         try:
             region = _search(call.in_region, parent.value) or region
             client = self._client(call, region)
-            for answer in _pages(client, call, params):
-                self._answered = True
-                items += self._read(call, answer, params, parent, region)
-                if self.sample:
-                    break
+            with self.connection.acting():
+                for answer in _pages(client, call, params):
+                    self._answered = True
+                    items += self._read(call, answer, params, parent, region)
+                    if self.sample:
+                        break
             _demand_all(call, items, parent)
             if call.hides and items:
                 hidden = Answer("KeysNotShown", call.hides, "unclear")
