@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -47,6 +48,14 @@ class StubbedPlace:
 
     def limited_to(self, operations: frozenset[str]) -> Any:
         return self
+
+    def acting(self) -> Any:
+        """Every request is one of this place."""
+        return nullcontext()
+
+    def same_everywhere(self, read: Callable[..., Any], *arguments: Any) -> Any:
+        """What `read` returns here."""
+        return read(self, *arguments)
 
     def own_client(self, service: str, region: str) -> Any:
         """A client of the given credentials, which are those of the place."""
