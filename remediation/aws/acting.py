@@ -7,17 +7,16 @@ account that the calling thread has named. Without one, nothing is sent.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any, Final
-
-from botocore.credentials import Credentials, ReadOnlyCredentials
+from typing import TYPE_CHECKING
 
 from ..errors import InvariantError
 
-METHOD: Final = "acting"
+if TYPE_CHECKING:
+    from botocore.credentials import Credentials
 
 
 @dataclass(frozen=True)
@@ -47,20 +46,3 @@ def current() -> Actor:
     if actor is None:
         raise InvariantError("a shared client was called for no account")
     return actor
-
-
-class Acting(Credentials):
-    """Credentials of the account that the calling thread acts for."""
-
-    def __init__(self) -> None:
-        # Without the base's: no values are kept here.
-        self.method = METHOD
-
-    def get_frozen_credentials(self) -> ReadOnlyCredentials:
-        return current().credentials.get_frozen_credentials()
-
-    def get_deferred_property(self, property_name: str) -> Callable[[], Any]:
-        return lambda: getattr(self.get_frozen_credentials(), property_name, None)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.get_frozen_credentials(), name)

@@ -151,9 +151,8 @@ class Clients:
 
     def _reduce(self, session: Session, operations: Operations) -> Session:
         try:
-            from .acting import Acting
             from .reduced_models import ReducedLoader, reduced_session
-            from .sessions import session_like
+            from .sessions import Acting, session_like
 
             loader = self._loaders.get(operations)
             if loader is None:

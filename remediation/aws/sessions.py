@@ -24,6 +24,7 @@ from botocore.session import Session
 from botocore.utils import parse_timestamp
 
 from .access_errors import NoTerminal, ProviderError
+from .acting import current
 
 METHOD: Final = "assume-role"
 
@@ -84,6 +85,23 @@ class Relayed(Credentials):
             if self._frozen is None or now - self._fetched > self.FRESH:
                 self._frozen, self._fetched = self._fetch(), now
             return self._frozen
+
+    def get_deferred_property(self, property_name: str) -> Callable[[], Any]:
+        return lambda: getattr(self.get_frozen_credentials(), property_name, None)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.get_frozen_credentials(), name)
+
+
+class Acting(Credentials):
+    """Credentials of the account that the calling thread acts for."""
+
+    def __init__(self) -> None:
+        # Without the base's: no values are kept here.
+        self.method = "acting"
+
+    def get_frozen_credentials(self) -> ReadOnlyCredentials:
+        return current().credentials.get_frozen_credentials()
 
     def get_deferred_property(self, property_name: str) -> Callable[[], Any]:
         return lambda: getattr(self.get_frozen_credentials(), property_name, None)

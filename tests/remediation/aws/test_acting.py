@@ -10,8 +10,9 @@ from botocore.awsrequest import AWSResponse
 from botocore.credentials import Credentials
 from botocore.session import Session
 
-from keysweep.remediation.aws.acting import Acting, Actor, acting_as, current
+from keysweep.remediation.aws.acting import Actor, acting_as, current
 from keysweep.remediation.aws.clients import Clients
+from keysweep.remediation.aws.sessions import Acting
 from keysweep.remediation.errors import InvariantError
 from keysweep.remediation.evidence.references.entries import reference_list
 
