@@ -117,7 +117,7 @@ class Organization:
             found = states.describe_execution(executionArn=started["executionArn"])
             if found["status"] != "RUNNING":
                 return found
-            time.sleep(0.3)
+            time.sleep(0.5)
         raise TimeoutError(self.log()[-5000:])
 
     def log(self) -> str:

@@ -10,6 +10,7 @@ States.TaskFailed, and the cause is the task's description as JSON.
 from __future__ import annotations
 
 import functools
+import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -100,9 +101,12 @@ def _from_response(
     boto_service_name: str | None = None,
     service_action_name: str | None = None,
 ) -> None:
-    """Results in PascalCase."""
+    """Results in PascalCase, with times as texts."""
     operation = _shapes(self, boto_service_name, service_action_name)
     self._from_boto_response(response, operation.output_shape)
+    plain = json.loads(to_json_str(response))
+    response.clear()
+    response.update(plain)
 
 
 def _ended_task(
