@@ -106,8 +106,8 @@ class Organization:
         """What AWS was asked, by everybody."""
         return self._aws.calls(service=service, operation=operation)
 
-    def run(self, name: str, given: object = None, seconds: float = 600) -> Any:
-        """Run the state machine; the execution as it ended."""
+    def run(self, name: str, given: object = None, seconds: float = 600, pause: float = 0.5) -> Any:
+        """Run the state machine; the execution as it ended, looked for every `pause` seconds."""
         states = self.client("stepfunctions")
         started = states.start_execution(
             stateMachineArn=self._machine, name=name, input=json.dumps(given or {})
@@ -117,7 +117,7 @@ class Organization:
             found = states.describe_execution(executionArn=started["executionArn"])
             if found["status"] != "RUNNING":
                 return found
-            time.sleep(0.5)
+            time.sleep(pause)
         raise TimeoutError(self.log()[-5000:])
 
     def log(self) -> str:

@@ -92,8 +92,8 @@ def test_thirty_accounts(tmp_path: Path) -> None:
         SCANNED: account_with("old", "older", role={**PLAN_ROLE, "Auditor": {}}),
         CLOSED: account_with("old", role={"Auditor": {}}),
     }
-    with organization(tmp_path, accounts, facts) as made:
-        ended = made.run("night", seconds=1500)
+    with organization(tmp_path, accounts, facts, AccountsAtATime="2") as made:
+        ended = made.run("night", seconds=1500, pause=2)
         listed = json.loads(made.read("night/accounts.json"))
         assert (len(listed), SUSPENDED in listed) == (30, False)
         assert ended["error"] == "Keysweep.NotCollected", made.log()
