@@ -14,14 +14,15 @@ from typing import NamedTuple
 
 _TOKEN = re.compile(
     r"""
-    (?P<space>[ \t\r\f\ufeff]+|\#[^\n]*|//[^\n]*|/\*.*?\*/)
+    [ \t\r\f\ufeff]*(?:
+    (?P<space>\#[^\n]*|//[^\n]*|/\*.*?\*/|\Z)
   | (?P<newline>\n)
   | <<-?(?P<tag>[\w-]+)[ \t]*\r?\n(?P<heredoc>(?:.*?\n)??)[ \t]*(?P=tag)[ \t\r]*(?=\n|\Z)
   | (?P<number>[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)
   | (?P<name>[^\W\d][\w-]*)
   | (?P<mark>\.\.\.|=>|&&|\|\||[=!<>]=|[-+*/%<>!?:=.,(){}\[\]])
   | (?P<quote>")
-    """,
+    )""",
     re.DOTALL | re.VERBOSE,
 )
 _TEXT = re.compile(r'(?:[^"\\$%\n]|\\.|\$\$\{|%%\{|[$%](?!\{))*')
@@ -91,19 +92,18 @@ def _tokens(text: str, position: int) -> tuple[Tokens, int]:
         match = _TOKEN.match(text, position)
         if match is None:
             raise HclError("an unknown token")
-        kind, value = str(match.lastgroup), match[0]
+        kind = str(match.lastgroup)
+        value, position = match[kind], match.end()
         if value in _CLOSERS and not closers:
-            break
-        position = match.end()
+            return tuple(tokens), match.start(kind)
         if kind == "quote":
             token, position = _quoted(text, position)
             tokens.append(token)
         elif kind not in ({"space"} if closers[-1:] in ([], ["}"]) else {"space", "newline"}):
             tokens.append(Token(kind, "" if kind == "newline" else value))
             _track(closers, value)
-    else:
-        if closers:
-            raise HclError("a bracket is not closed")
+    if closers:
+        raise HclError("a bracket is not closed")
     return tuple(tokens), position
 
 
