@@ -58,9 +58,9 @@ class Scene:
         text += f"exceptions:\n{exceptions}" if exceptions else ""
         (self._folder / "policy.yaml").write_text(text, encoding="utf-8")
 
-    def plan(self, *, quotas: bool = False, fresh: bool = True) -> Run:
-        """Make the plan; all keys are as they were at first."""
-        words = ("plan", "results.json", "--policy", "policy.yaml")
+    def plan(self, *, quotas: bool = False, fresh: bool = True, jobs: int = 1) -> Run:
+        """Make the plan with so many processes; all keys are as they were at first."""
+        words = ("plan", "results.json", "--policy", "policy.yaml", "--jobs", str(jobs))
         return self._run(words, quotas=quotas, fresh=fresh)
 
     def apply(self, *, quotas: bool = False, paced: bool = True) -> Run:

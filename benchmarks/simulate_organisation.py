@@ -44,7 +44,9 @@ from keysweep.remediation.models import (
     VerdictKind,
 )
 
+from .aws import Aws
 from .aws_server import Setting, World, answer_to
+from .bench_jobs import Measured
 from .scenario import OWN, REGIONS, Scenario, access_key
 from .virtual_time import VirtualTime
 
@@ -57,6 +59,12 @@ SAMPLED: Final = 3
 
 AT_A_TIME: Final = 100
 """Accounts that a distributed map works on side by side, a task of its own for each."""
+
+CORES: Final = 16
+"""Processes of a machine for which the time is computed."""
+
+JOBS_SCENARIO: Final = Scenario(8, 5, 5)
+"""What one and two processes are measured with."""
 
 LATENCY: Final = 0.040
 """Seconds of every answer."""
@@ -244,8 +252,13 @@ def main() -> None:
         f"{two.total / alone.total:.2f} times the requests.\n"
     )
     account = {share: _scaled(connection, REGIONS_EACH) for share, connection in one.items()}
-    for table in (_account(account), _bound(one), _organisation(account)):
+    for table in (_account(account), _bound(one), _organisation(account), _jobs()):
         print(table)
+    print(
+        f"{CORES} cores: the larger of CPU seconds of all accounts / {CORES}, and seconds of one "
+        f"account x {ACCOUNTS:,} x {REGIONS_EACH} / ({ACCOUNT_REGIONS} account-Regions x {CORES} "
+        "processes). Without the start of each process."
+    )
 
 
 def _place(some: Simulated, one: Simulated, regions: int) -> Simulated:
@@ -320,6 +333,7 @@ def _organisation(account: Mapping[Share, Simulated]) -> str:
                 f"{made.total * ACCOUNTS / 1e6:,.1f} million",
                 f"{in_turn / 3600:,.1f} h",
                 f"{made.cpu * ACCOUNTS / 3600:,.1f} h",
+                f"{_on_cores(made, CORES) / 3600:,.1f} h",
                 f"{max(made.seconds, made.cpu) * ACCOUNTS / AT_A_TIME / 60:,.0f} min",
                 f"${made.to_kms * ACCOUNTS * KMS_DOLLARS:,.0f}",
                 f"${made.scheduled * ACCOUNTS * A_MONTH:,.0f}",
@@ -328,10 +342,44 @@ def _organisation(account: Mapping[Share, Simulated]) -> str:
     return _table(
         (f"{ACCOUNTS:,} accounts x {REGIONS_EACH} x {KEYS_EACH}", "candidates", "requests"),
         (
-            *("one machine, by quotas", "one machine, by CPU", f"{AT_A_TIME} accounts at a time"),
+            *(
+                "one machine, by quotas",
+                "one core, by CPU",
+                f"{CORES} cores",
+                f"{AT_A_TIME} accounts at a time",
+            ),
             *("cost of KMS requests", "monthly savings at most"),
         ),
         rows,
+    )
+
+
+def _on_cores(made: Simulated, cores: int) -> float:
+    """Seconds of all accounts with a process for each core, each with account-Regions in turn."""
+    by_cpu = made.cpu * ACCOUNTS / cores
+    by_quotas = made.seconds * ACCOUNTS * REGIONS_EACH / (ACCOUNT_REGIONS * cores)
+    return max(by_cpu, by_quotas)
+
+
+def _jobs() -> str:
+    """One and two processes, measured as real ones against the light AWS."""
+    with Aws() as aws:
+        measured = [Measured(aws, JOBS_SCENARIO, jobs) for jobs in (1, 2)]
+        for one in measured:
+            one.plan()
+    return _table(
+        (f"{JOBS_SCENARIO.accounts} accounts x {JOBS_SCENARIO.regions} Regions", "seconds"),
+        ("CPU seconds", "MB of the largest process", "times as fast"),
+        [
+            (
+                f"--jobs {one.jobs}, measured",
+                f"{one.wall:,.0f}",
+                f"{one.cpu:,.0f}",
+                f"{one.rss:,.0f}",
+                f"{measured[0].wall / one.wall:.2f}",
+            )
+            for one in measured
+        ],
     )
 
 

@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
 _log: Final = logging.getLogger(__name__)
 
-MOST_CLIENTS: Final = 256
-"""Clients to keep: three or four for each account-Region in progress. The least recently used are
-closed first. Each has connections and takes up to a megabyte."""
+MOST_CLIENTS: Final = 160
+"""Clients to keep: the hundred that scans of a Region share, and some of other Regions. The least
+recently used are closed first. Each has connections and takes up to a megabyte."""
 
 _OF_ONE_ACCOUNT: Final = frozenset({"s3", "s3control", "sts"})
 """Services whose clients keep Regions, sessions or endpoints of one account's resources."""

@@ -12,9 +12,9 @@ from typing import Final
 ACCOUNT_REGIONS: Final = 64
 """Account-Regions processed at a time. A slow one occupies few threads."""
 
-SCANS: Final = 6
-"""Account-Regions scanned for references at a time. Each takes some hundred clients and one or two
-seconds of CPU, so more at a time would take more memory and save no time."""
+SCANS: Final = 3
+"""Account-Regions that a process scans for references at a time. Each has two dozen threads and
+takes half a second of CPU or more, so more at a time would take more memory and save no time."""
 
 _THREADS: Final = 256
 _FEWEST_KEYS: Final = 4

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import threading
 import time
@@ -67,7 +68,7 @@ class Collector:
     """The source of each piece. Athena replaces some of `SOURCES`."""
     jobs: int = 1
     """Number of processes that read, each whole accounts. One account needs no other process."""
-    _scans: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(SCANS))
+    _scans: _Turns = field(default_factory=lambda: _Turns(SCANS))
 
     def collect(
         self,
@@ -85,6 +86,7 @@ class Collector:
         collected = SpilledSequence(Evidence)
         tally = _Tally(self.progress)
         groups = _by_account_region(keys, lambda arn: arn)
+        groups.sort(key=lambda group: group[0].region)  # whose clients accounts share
         parallel_keys = keys_at_a_time(len(groups))
         jobs = min(self.jobs, len({group[0].account_id for group in groups}))
         lost: dict[str, Unreadable] = {}
@@ -219,7 +221,8 @@ class Collector:
         )
         if source.read_account_region is not None:
             read_account_region = source.read_account_region
-            with self._scans if source.cost is Cost.ACCOUNT_REGION_SCAN else nullcontext():
+            scans = source.cost is Cost.ACCOUNT_REGION_SCAN
+            with self._scans.of(connection.region) if scans else nullcontext():
                 values = _attempt(
                     source, connection, lambda: read_account_region(connection, group)
                 )
@@ -247,6 +250,41 @@ class Collector:
             else:
                 ready.add(piece)
         return frozenset(ready)
+
+
+class _Turns:
+    """Lets so many threads in at a time, those of one Region after each other.
+
+    Accounts share the clients of a Region, and only some hundred clients are kept.
+    """
+
+    def __init__(self, number: int) -> None:
+        self._free = number
+        self._region = ""
+        self._numbers = itertools.count()
+        self._waiting: list[tuple[str, int]] = []
+        self._changed = threading.Condition()
+
+    @contextmanager
+    def of(self, region: str) -> Iterator[None]:
+        """Wait for a turn, and hold it."""
+        with self._changed:
+            mine = region, next(self._numbers)
+            self._waiting.append(mine)
+            self._changed.wait_for(lambda: self._free and mine == self._first())
+            self._waiting.remove(mine)
+            self._free -= 1
+            self._region = region
+            self._changed.notify_all()
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._free += 1
+                self._changed.notify_all()
+
+    def _first(self) -> tuple[str, int]:
+        return min(self._waiting, key=lambda one: (one[0] != self._region, one))
 
 
 @dataclass(frozen=True)

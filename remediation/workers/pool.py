@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import os
 import signal
 import socket
 import subprocess
@@ -28,6 +29,9 @@ _log: Final = logging.getLogger(__name__)
 
 _END_SECONDS: Final = 5.0
 """How long a worker may take to end."""
+
+_ARENAS: Final = "1"
+"""glibc keeps freed memory for each of many threads, unless told to share it ("mallopt(3)")."""
 
 _PROGRAM: Final = (
     "import sys; sys.path[:] = sys.argv[2:]; "
@@ -160,6 +164,7 @@ def spawn() -> tuple[subprocess.Popen[bytes], Connection]:
                 # Its errors and its log come through the pipe.
                 stderr=None if diagnostics.is_on() else subprocess.DEVNULL,
                 pass_fds=(theirs.fileno(),),
+                env={"MALLOC_ARENA_MAX": _ARENAS, **os.environ},
             )
         )
     return process, Connection(ours.detach())

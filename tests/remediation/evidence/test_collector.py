@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from dead_key import ACCOUNT, ARN, DEAD, NOW, changed, policy
 
 from keysweep.remediation.errors import AccountUnavailable
 from keysweep.remediation.evidence import SOURCES, Collector, Source
-from keysweep.remediation.evidence.collector import OUR_BUG
+from keysweep.remediation.evidence.collector import OUR_BUG, _Turns
 from keysweep.remediation.models import (
     PIECES,
     AccountRegion,
@@ -263,3 +264,21 @@ def test_evidence_that_could_not_be_read_stays_so_in_json(piece: str) -> None:
     )
     for text in (evidence.model_dump_json(), evidence.model_dump_json(exclude_none=True)):
         assert getattr(Evidence.model_validate_json(text), piece) == Unreadable(unreadable="denied")
+
+
+def test_scans_of_a_region_follow_each_other() -> None:
+    turns = _Turns(1)
+    order: list[str] = []
+    begun = threading.Event()
+    waiting = [*("b", "a", "c", "b"), *("a", "c")]
+
+    def one(region: str) -> None:
+        with turns.of(region):
+            order.append(region)
+
+    with ThreadPoolExecutor(len(waiting)) as threads, turns.of("b"):
+        for region in waiting:
+            threads.submit(one, region)
+        begun.wait(0.2)
+        assert not order
+    assert order == ["b", "b", "a", "a", "c", "c"]

@@ -1,0 +1,154 @@
+"""Processes for whole accounts: one and two jobs, and what a request costs.
+
+`python -m benchmarks --only jobs` measures on a machine that does nothing else.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from .aws import Aws
+from .environments import version
+from .process import Run, middle
+from .scenario import Scenario
+from .scene import STATE_ALONE, Scene
+from .table import Row, seconds
+
+LATENCY: Final = 0.02
+MOST_RUNS: Final = 2
+UNPACED: Final = ("alias-moved", *(rule for rule in STATE_ALONE if rule != "in-use"))
+"""Rules that are lifted so that the processor binds, and not CloudTrail's quota."""
+
+WORKER_MB: Final = 250
+
+
+def measure(runs: int, quick: bool) -> list[Row]:
+    """CPU binds without quotas; with them, twenty account-Regions take as long as one."""
+    runs = min(runs, MOST_RUNS)
+    keys = 2 if quick else 20
+    many = Scenario(4, 2, keys) if quick else Scenario(16, 5, keys)
+    rows = []
+    with Aws() as aws:
+        free = [Measured(aws, many, jobs) for jobs in (1, 2)]
+        paced = [
+            Measured(aws, scenario, 2, quotas=True)
+            for scenario in (Scenario(1, 1, 5 * keys), Scenario(4, 5, 5 * keys))
+        ]
+        for _ in range(runs):
+            for one in (*free, *paced):
+                one.plan()
+        alone = [Measured(aws, Scenario(1, 1, 1), 1)]
+        alone[0].plan()
+        rows.append(_faster(*free))
+        rows.append(_memory(free[1]))
+        rows.append(_request(free[0], alone[0]))
+        rows.append(_twenty(*paced))
+    return rows
+
+
+def versions() -> dict[str, str]:
+    """What is measured with."""
+    return {"boto3": version("command", "boto3")}
+
+
+@dataclass
+class Measured:
+    """Plans of one scenario by so many processes."""
+
+    aws: Aws
+    scenario: Scenario
+    jobs: int
+    quotas: bool = False
+    runs: list[Run] = field(default_factory=list)
+    requests: int = 0
+
+    def plan(self) -> None:
+        """Make the plan once more."""
+        with tempfile.TemporaryDirectory() as name:
+            scene = Scene(self.aws, Path(name), self.scenario, latency=LATENCY)
+            scene.policy(lifted=() if self.quotas else UNPACED)
+            run = scene.plan(quotas=self.quotas, jobs=self.jobs)
+            scheduled = scene.summary()["schedule"]
+        assert scheduled == self.keys, f"{scheduled} of {self.keys}"
+        self.runs.append(run)
+        self.requests = sum(scene.counts.requests.values())
+        print(f"  {self.keys} keys, {self.jobs} jobs: {self.figures()}", flush=True)
+
+    @property
+    def keys(self) -> int:
+        """Keys of all account-Regions."""
+        return self.scenario.accounts * self.scenario.regions * self.scenario.keys
+
+    @property
+    def wall(self) -> float:
+        """Seconds."""
+        return middle(self.runs, lambda run: run.wall)
+
+    @property
+    def cpu(self) -> float:
+        """Seconds of all processes."""
+        return middle(self.runs, lambda run: run.cpu)
+
+    @property
+    def rss(self) -> float:
+        """Megabytes of the largest process."""
+        return max(run.rss for run in self.runs)
+
+    def figures(self) -> str:
+        """All of it."""
+        return (
+            f"{seconds(self.wall)}, CPU {seconds(self.cpu)}, {self.rss:.0f} MB, "
+            f"{self.requests:,} requests"
+        )
+
+
+def _faster(one: Measured, two: Measured) -> Row:
+    ratio = one.wall / two.wall
+    account_regions = one.scenario.accounts * one.scenario.regions
+    return Row(
+        f"plan of {account_regions} account-Regions, scan and state: two jobs",
+        one.keys,
+        two.figures(),
+        f"one: {one.figures()}",
+        ratio,
+        "≥ 1.7 times as fast as one",
+        ratio >= 1.7,
+    )
+
+
+def _memory(two: Measured) -> Row:
+    return Row(
+        "memory of the largest process",
+        two.keys,
+        f"{two.rss:.0f} MB",
+        "",
+        two.rss / WORKER_MB,
+        f"≤ {WORKER_MB} MB",
+        two.rss <= WORKER_MB,
+    )
+
+
+def _request(many: Measured, alone: Measured) -> Row:
+    each = (many.cpu - alone.cpu) / (many.requests - alone.requests) * 1000
+    return Row(
+        "CPU of one more request, start and models left out",
+        many.requests,
+        f"{each:.2f} ms",
+        f"start, models and one account-Region: {seconds(alone.cpu)}",
+    )
+
+
+def _twenty(one: Measured, twenty: Measured) -> Row:
+    ratio = twenty.wall / one.wall
+    return Row(
+        "plan of twenty account-Regions with quotas, two jobs",
+        twenty.keys,
+        twenty.figures(),
+        f"one: {one.figures()}",
+        ratio,
+        "≤ 1.10 of one's time",
+        ratio <= 1.1,
+    )
