@@ -48,7 +48,7 @@ from keysweep.remediation.runner import Stop
 SHOP, DATA = "111122223333", "444455556666"
 ROLE = "KeysweepOperator"
 DEAD: Mapping[str, Any] = {"state": "Disabled", "created_days_ago": 900, "disabled_days_ago": 400}
-QUICK = ClientSettings(quota_share=100, connect_timeout=5, read_timeout=20, attempts=2)
+QUICK = ClientSettings(quota_share=100, connect_timeout=60, read_timeout=60, attempts=2)
 """The embedded AWS counts no requests by default, so nothing has to wait for a quota."""
 
 AS_OPERATOR = Access(role_name=ROLE)

@@ -23,7 +23,7 @@ from embedded_aws.process import EmbeddedAws
 
 ROLE = ("--role-name", "KeysweepOperator")
 QUESTION = b"[y/N]: "
-SECONDS = 60
+SECONDS = 120
 
 
 def at_a_terminal(

@@ -385,7 +385,7 @@ def _at_a_terminal(folder: Path, environment: dict[str, str], *arguments: str) -
     os.close(theirs)
     shown = b"".join(_chunks(ours))
     os.close(ours)
-    process.communicate(timeout=60)
+    process.communicate(timeout=120)
     return process.returncode, shown.decode().replace("\r\n", "\n")
 
 

@@ -9,7 +9,6 @@ import resource
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +39,7 @@ def run(own_server: EmbeddedAws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 def _in_flight(run: Stages, kind: str) -> subprocess.Popen[str]:
     """A run of apply that waits for its first answers."""
     run.plan()
-    run.aws.fault(kind, operation="ScheduleKeyDeletion", times=None, seconds=60)
+    run.aws.fault(kind, operation="ScheduleKeyDeletion", times=None, seconds=240)
     process = run.start(*APPLY)
     wait_for(lambda: len(run.aws.calls(operation="ScheduleKeyDeletion")) == AT_A_TIME)
     return process
@@ -80,10 +79,9 @@ def test_interrupted_twice_it_ends_at_once_and_loses_nothing(run: Stages) -> Non
     assert process.stderr is not None
     process.send_signal(signal.SIGINT)
     process.stderr.readline()
-    start = time.monotonic()
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
-    assert time.monotonic() - start < 20, "it did not wait for the calls in flight"
+    out, err = process.communicate(timeout=120)
+    assert held.lines_of(run, "outcome") == [], "it did not wait for the calls in flight"
     assert (process.returncode, out) == (1, "")
     assert RUN_AGAIN in err
     run.aws.clear_faults()
@@ -103,7 +101,7 @@ def test_plan_ends_at_once_since_it_changes_nothing(run: Stages) -> None:
     process = run.start("plan", "results.json")
     wait_for(lambda: run.aws.calls(operation="DescribeKey"))
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=120)
     assert (process.returncode, out) == (1, "")
     assert err.startswith("keysweep: Interrupted. ")
     assert err.count("\n") == 1
@@ -125,7 +123,7 @@ def test_while_it_starts_it_ends_in_one_sentence(tmp_path: Path) -> None:
     )
     wait_for(loading.exists)
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=120)
     assert (process.returncode, out) == (1, "")
     assert err == f"keysweep: {INTERRUPTED}\n"
 

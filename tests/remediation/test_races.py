@@ -297,7 +297,7 @@ def test_keys_that_wait_for_their_turn_are_not_begun_after_a_stop(
     monkeypatch.setattr(limiter, "per_second", per_second)  # the other tests do not wait
     run.policy = state_only()
     plan = run.plan()
-    run.settings = ClientSettings(quota_share=0.2, connect_timeout=5, read_timeout=20, attempts=1)
+    run.settings = ClientSettings(quota_share=0.2, connect_timeout=60, read_timeout=60, attempts=1)
     collector, stop = run.collector(), Stop()
     with Journal(run.journal) as journal:
         journal.begin(

@@ -79,7 +79,7 @@ def test_a_roles_own_policies_limit_it(lab: Lab) -> None:
 def test_sessions_expire_in_real_time_and_on_demand(lab: Lab) -> None:
     lab.aws.advance(days=30)
     credentials = assume(lab, OTHER, "Reader", DurationSeconds=900)["Credentials"]
-    assert credentials["Expiration"].timestamp() == pytest.approx(time.time() + 900, abs=10)
+    assert credentials["Expiration"].timestamp() == pytest.approx(time.time() + 900, abs=120)
     kms = session_client(lab, credentials, "kms")
     assert outcome(kms.list_keys) == "ok"
     assert lab.aws.expire_sessions() == 1
@@ -140,7 +140,7 @@ def test_reset_forgets_everything(lab: Lab) -> None:
     lab.aws.advance(days=3)
     lab.aws.reset()
     assert [one["name"] for one in lab.aws.keys()] == ["key"]
-    assert lab.aws.now() == pytest.approx(time.time(), abs=5)
+    assert lab.aws.now() == pytest.approx(time.time(), abs=120)
     assert (lab.aws.calls(), lab.aws.faults()) == ([], [])
     assert lab.client("s3").list_buckets()["Buckets"] == []
 
@@ -202,7 +202,7 @@ def test_a_bad_scenario_file_ends_the_process_with_a_sentence(tmp_path: Path) ->
     file = tmp_path / "scenario.yaml"
     file.write_text("accounts: {'1': {regions: [eu-west-1]}}", encoding="utf-8")
     process = run("--scenario", str(file))
-    _, stderr = process.communicate(timeout=30)
+    _, stderr = process.communicate(timeout=120)
     assert process.returncode == 2
     assert "scenario.yaml" in stderr
 
@@ -218,9 +218,9 @@ def test_it_ends_when_told_and_when_its_parent_goes(tmp_path: Path) -> None:
         assert '"endpoint": "http://127.0.0.1:' in process.stdout.readline()
     told.terminate()
     both.terminate()
-    both.wait(timeout=10)
+    both.wait(timeout=120)
     for process in (told, orphan, both):
-        _, stderr = process.communicate(timeout=10)
+        _, stderr = process.communicate(timeout=120)
         assert (process.returncode, stderr) == (0, "")
 
 

@@ -184,7 +184,7 @@ def test_a_mistake_in_a_fault_is_an_error(lab: Lab, fault: dict[str, str], names
 
 
 def test_hanging_calls_are_let_go_when_the_faults_are_cleared(lab: Lab) -> None:
-    lab.aws.fault("hang_before", operation="ListKeys", seconds=60)
+    lab.aws.fault("hang_before", operation="ListKeys", seconds=600)
     config = Config(read_timeout=0.5, retries={"total_max_attempts": 1})
     kms = boto3.client("kms", config=config, **lab.aws.client_arguments(ACCOUNT, "eu-west-1"))
     start = time.monotonic()
@@ -192,7 +192,7 @@ def test_hanging_calls_are_let_go_when_the_faults_are_cleared(lab: Lab) -> None:
         kms.list_keys()
     lab.aws.clear_faults()
     assert outcome(lab.client("kms").list_keys) == "ok"
-    assert time.monotonic() - start < 10
+    assert time.monotonic() - start < 120
 
 
 def burst(call: Any, times: int) -> list[str]:

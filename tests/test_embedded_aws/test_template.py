@@ -43,7 +43,7 @@ def test_a_server_ends_when_it_is_stopped() -> None:
     with EmbeddedAws() as aws:
         assert aws.now()
     with pytest.raises(urllib.error.URLError):
-        urllib.request.urlopen(aws.endpoint, timeout=5)
+        urllib.request.urlopen(aws.endpoint, timeout=60)
 
 
 @pytest.mark.usefixtures("forks")

@@ -17,7 +17,8 @@ from keysweep.remediation.models import KeyArn
 
 SHOP, DATA = "111122223333", "444455556666"
 ROLE = "KeysweepOperator"
-QUICK = ClientSettings(quota_share=100, read_timeout=1, attempts=3)
+QUICK = ClientSettings(quota_share=100, read_timeout=60, attempts=3)
+IMPATIENT = ClientSettings(quota_share=100, read_timeout=2, attempts=3)
 
 LINE = re.compile(
     r"(?P<operation>\S+) account=(?P<account>\S+) region=(?P<region>\S+) attempt=(?P<attempt>\d+) "
@@ -108,8 +109,9 @@ def test_a_lost_answer_is_a_line(
     kind: str, error: type[Exception], aws: Scenario, lines: Lines
 ) -> None:
     server, arn = _one_key(aws)
-    server.fault(kind, operation="ScheduleKeyDeletion", seconds=3)
-    kms = Accounts(settings=QUICK).connect(arn.account_region).client("kms", writes=True)
+    server.fault(kind, operation="ScheduleKeyDeletion", seconds=60)
+    settings = IMPATIENT if kind == "hang_before" else QUICK
+    kms = Accounts(settings=settings).connect(arn.account_region).client("kms", writes=True)
     with pytest.raises(error):
         kms.schedule_key_deletion(KeyId=str(arn), PendingWindowInDays=7)
     server.clear_faults()

@@ -197,7 +197,7 @@ def test_a_key_that_waits_for_its_turn_keeps_no_other_key_back() -> None:
 
     def last_use(_: Any, evidence: Evidence) -> Any:
         # The second key is let through only when the first one is at its next, dearer piece.
-        if evidence.key_arn != ARN and not dearer.wait(timeout=10):
+        if evidence.key_arn != ARN and not dearer.wait(timeout=120):
             raise TimeoutError
         return DEAD.last_use
 
@@ -218,7 +218,7 @@ def test_a_key_that_waits_for_its_turn_keeps_no_other_key_back() -> None:
 
 
 def test_places_are_read_side_by_side() -> None:
-    together = threading.Barrier(40, timeout=10)
+    together = threading.Barrier(40, timeout=120)
 
     def describe(_: Any, __: Evidence) -> Any:
         together.wait()

@@ -482,7 +482,7 @@ def test_keys_are_described_at_a_quarter_of_the_quota_in_each_region(
 def test_more_keys_are_read_at_a_time_than_prowler_has_threads(
     kms: Any, run: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    together = threading.Barrier(30, timeout=10)
+    together = threading.Barrier(30, timeout=120)
     fill = reading._fill
 
     def meeting(key: Any, metadata: dict[str, Any]) -> None:

@@ -55,7 +55,7 @@ def shop(server: EmbeddedAws) -> Iterator[KeyArn]:
 
 @pytest.fixture
 def connection(server: EmbeddedAws, shop: KeyArn) -> Iterator[Connection]:
-    settings = ClientSettings(quota_share=100, read_timeout=1, attempts=2)
+    settings = ClientSettings(quota_share=100, read_timeout=60, attempts=2)
     yield Accounts(settings=settings).connect(shop.account_region)
     server.clear_faults()
 
