@@ -107,7 +107,7 @@ def test_plan_names_the_keys_of_the_journal_that_wait_unwatched(
     )
     found = results(restored, name="restored.json")
     written = applied.read_bytes()
-    done = keysweep("plan", found, *ROLE)
+    done = keysweep("plan", found, "--policy", state_only, *ROLE)
     assert done.code == 1
     waiting = {
         line["key_arn"]
@@ -118,10 +118,12 @@ def test_plan_names_the_keys_of_the_journal_that_wait_unwatched(
     assert applied.read_bytes() == written, "plan is no look"
 
     moved = applied.rename(applied.parent / "other.jsonl")
-    assert keysweep("plan", found, *ROLE).code == 0, "no journal, and none is named"
-    assert keysweep("plan", found, "--journal", moved, *ROLE).code == 1
+    assert keysweep("plan", found, "--policy", state_only, *ROLE).code == 0, (
+        "no journal, and none is named"
+    )
+    assert keysweep("plan", found, "--policy", state_only, "--journal", moved, *ROLE).code == 1
     assert keysweep("guard", "--journal", moved, "--policy", state_only, *ROLE).code == 0
-    assert keysweep("plan", found, "--journal", moved, *ROLE).code == 0
+    assert keysweep("plan", found, "--policy", state_only, "--journal", moved, *ROLE).code == 0
 
 
 def test_a_sentence_names_twenty_keys_and_counts_the_others() -> None:
