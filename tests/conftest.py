@@ -8,6 +8,7 @@ import importlib.util
 import os
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from shared_models import share_documents
@@ -55,6 +56,14 @@ def pytest_collection_finish() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(10_000, 20, 20)
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """Print what tests counted (`record_property("figures", ...)`), from every worker."""
+    for report in terminalreporter.getreports("passed"):
+        for name, value in report.user_properties:
+            if name == "figures":
+                terminalreporter.write_line(f"{report.nodeid}: {value}")
 
 
 SERVERS = {"aws", "own_server", "server"}

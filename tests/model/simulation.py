@@ -1,0 +1,363 @@
+"""The command and the embedded AWS in one process and one thread, on a clock of their own.
+
+No sockets, no threads, no waiting: the same steps give the same history. A run can be killed at
+each of its events: a request, before or after AWS has carried it out, or a line of the journal.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import json
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass
+from datetime import UTC, datetime, tzinfo
+from email.utils import formatdate
+from pathlib import Path
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+import pytest
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+from botocore.exceptions import ConnectionClosedError, ReadTimeoutError
+from botocore.httpsession import URLLib3Session
+from command_runs import Done, run_here, send_at_once
+from stages import few_references
+
+from embedded_aws import clock as embedded_clock
+from embedded_aws import scenario as schema
+from embedded_aws.control import PREFIX, Control
+from embedded_aws.gateway import Gateway
+from embedded_aws.http_message import Reply, Request
+from embedded_aws.kms.keys import Key
+from embedded_aws.process import EmbeddedAws
+from embedded_aws.world import World
+from keysweep.remediation import alarms, policy_file, runner, status
+from keysweep.remediation import write as write_stage
+from keysweep.remediation.aws import accounts, sessions
+from keysweep.remediation.aws import clock as command_clock
+from keysweep.remediation.evidence import collector, references
+from keysweep.remediation.evidence.references import scan
+from keysweep.remediation.journal import Journal
+
+EPOCH = datetime(2026, 6, 15, 12, tzinfo=UTC).timestamp()
+ANSWER_SECONDS = 0.025
+"""How long AWS takes to answer."""
+READ_TIMEOUT = 30.0
+
+SHOP = "111122223333"
+
+BEFORE, AFTER, LATE = "before", "after", "late"
+"""When a run is killed: before a request is sent, after AWS has carried it out, or while it is on
+its way, so that AWS carries it out later. Of a line: before it is written, after, or in the middle.
+"""
+
+LINE = "line"
+"""Name of an event that is a line of a journal; others have the names of operations."""
+
+
+class Killed(BaseException):
+    """The end of a run that was killed: nothing in it may handle this."""
+
+
+@dataclass(frozen=True)
+class Kill:
+    """The end of a run at an event of this name, after `skip` others."""
+
+    event: str
+    when: str
+    skip: int = 0
+    arrives_after: int = 0
+    """For LATE: after how many requests of later runs AWS carries the request out."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """A request that AWS has answered."""
+
+    operation: str
+    key_arn: str
+    parameters: dict[str, Any]
+    ours: bool
+    """Whether a run sent it, not other people."""
+    carried_out: bool
+
+
+class Watcher(Protocol):
+    """Sees what goes over the wire, and into journals."""
+
+    def written(self, journal: Path, line: dict[str, Any]) -> None: ...
+
+    def sending(self, operation: str, parameters: dict[str, Any]) -> None: ...
+
+    def answered(self, call: Call) -> None: ...
+
+
+class Time:
+    """In place of the module `time`: seconds that pass only when something takes them."""
+
+    def __init__(self) -> None:
+        self.seconds = EPOCH
+
+    def time(self) -> float:
+        return self.seconds
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+    def sleep(self, seconds: float) -> None:
+        self.seconds += seconds
+
+
+class InOrder(Executor):
+    """An executor that does everything at once, in the caller's thread."""
+
+    def __init__(self, max_workers: int = 1) -> None:
+        self.max_workers = max_workers
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except Exception as error:  # noqa: BLE001 - as an executor passes it on
+            future.set_exception(error)
+        return future
+
+    def map(self, fn: Callable[..., Any], *iterables: Any, **_: Any) -> Iterator[Any]:
+        return iter([fn(*args) for args in zip(*iterables, strict=False)])
+
+
+class InProcess(EmbeddedAws):
+    """The embedded AWS in this process; `EmbeddedAws` without a server."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gateway = Gateway(World(schema.parse(schema.EMPTY)))
+        self.control = Control(self.gateway)
+        self.endpoint = "http://127.0.0.1:1"
+
+    def _ask(self, method: str, path: str, body: object = None) -> Any:
+        content = b"" if body is None else json.dumps(body).encode()
+        reply = self.control.answer(Request(method, PREFIX + path, {}, content))
+        if reply.status != 200:
+            raise ValueError(json.loads(reply.body)["error"])
+        return json.loads(reply.body)
+
+
+@functools.cache
+def _aws() -> InProcess:
+    """One a process: moto has one state."""
+    return InProcess()
+
+
+_session = functools.cache(sessions.own_session)
+_clients = functools.cache(accounts.Clients)
+"""Shared by runs: making clients is most of what a run takes."""
+
+
+class Simulation:
+    """The embedded AWS, the command, and everything between them."""
+
+    def __init__(self, patch: pytest.MonkeyPatch, watcher: Watcher) -> None:
+        self.time = Time()
+        self.aws = _aws()
+        self.lag = 0.0
+        """Seconds after which DescribeKey shows a change of state."""
+        self._watcher = watcher
+        self._ours = False
+        self._spoilt = True
+        self._kill: Kill | None = None
+        self._dead = False
+        self._events: Counter[str] = Counter()
+        self._moved: dict[str, float] = {}
+        self._on_their_way: list[tuple[Request, list[int]]] = []
+        patch.setattr(embedded_clock, "time", self.time)
+        patch.setattr(write_stage, "time", self.time)
+        patch.setattr(command_clock, "_elapsed", self.time.monotonic)
+        for module in (command_clock, policy_file):
+            patch.setattr(module, "datetime", _datetime(self.time))
+        for module in (collector, runner, scan, status):
+            patch.setattr(module, "ThreadPoolExecutor", InOrder)
+        patch.setattr(alarms, "notes", lambda keys, accounts: ())
+        send_at_once(patch)
+        few_references(patch)
+        patch.setattr(sessions, "own_session", _session)
+        patch.setattr(accounts, "Clients", _clients)
+        patch.setattr(URLLib3Session, "send", lambda _session, request: self._send(request))
+        append, move = Journal._append, Key.move
+        patch.setattr(Journal, "_append", lambda journal, data: self._append(append, journal, data))
+        patch.setattr(Key, "move", lambda key, *to, **also: self._move(move, key, *to, **also))
+
+    def run(
+        self, arguments: Sequence[str | Path], folder: Path, kill: Kill | None = None
+    ) -> Done | None:
+        """Run the command; None: it was killed."""
+        references._scans.clear()  # a session belongs to one run
+        if self._spoilt:  # clients count the failures of their calls
+            _clients.cache_clear()
+            self._spoilt = False
+        keep = {k: v for k, v in os.environ.items() if not k.startswith("AWS_")}
+        environment = {**keep, **self.aws.environment(SHOP), "COLUMNS": "160"}
+        self._kill, self._dead, self._ours = kill, False, True
+        self._events.clear()
+        try:
+            return run_here(arguments, folder, environment)
+        except Killed:
+            return None
+        finally:
+            self._kill, self._dead, self._ours = None, False, False
+
+    def arrive(self) -> None:
+        """Let AWS carry out every request that is on its way."""
+        waiting, self._on_their_way = self._on_their_way, []
+        for request, _ in waiting:
+            self._carry_out(request, ours=True)
+
+    def others(self, region: str, operation: str, **parameters: Any) -> bool:
+        """A KMS call of other people; whether AWS carried it out."""
+        headers = {
+            "authorization": f"Credential={self.aws.environment(SHOP)['AWS_ACCESS_KEY_ID']}"
+            f"/20260615/{region}/kms/aws4_request",
+            "x-amz-target": f"TrentService.{operation}",
+            "content-type": "application/x-amz-json-1.1",
+        }
+        body = json.dumps(parameters).encode()
+        self.time.sleep(ANSWER_SECONDS)
+        return self._carry_out(Request("POST", "/", headers, body), ours=False).status < 400
+
+    def _counts_event(self, name: str) -> str | None:
+        """Count an event; when the run ends in it."""
+        if self._dead:
+            raise Killed
+        self._events[name] += 1
+        kill = self._kill
+        if kill is None or kill.event != name or self._events[name] != kill.skip + 1:
+            return None
+        self._dead = True
+        return kill.when
+
+    def _append(self, append: Callable[..., None], journal: Journal, data: bytes) -> None:
+        when = self._counts_event(LINE)
+        if when is None:
+            append(journal, data)
+        elif when != BEFORE:
+            os.write(journal._handle, data if when == AFTER else data[: len(data) // 2])
+        if when in {None, AFTER}:
+            self._watcher.written(journal.path, json.loads(data))
+        if when is not None:
+            raise Killed
+
+    def _move(self, move: Callable[..., None], key: Key, *to: Any, **also: Any) -> None:
+        self._moved[key.arn] = self.time.seconds
+        move(key, *to, **also)
+
+    def _is_late(self, request: Request) -> bool:
+        """Whether DescribeKey does not show the key's last change yet."""
+        if not self.lag or request.operation != "DescribeKey":
+            return False
+        moved = self._moved.get(request.json()["KeyId"])
+        return moved is not None and self.time.seconds - moved < self.lag
+
+    def _send(self, prepared: AWSPreparedRequest) -> AWSResponse:
+        request = _request(prepared)
+        name = request.operation or request.target
+        when = self._counts_event(name)
+        self._arrivals()
+        if when == BEFORE:
+            raise Killed
+        if self._ours and request.service == "kms":
+            self._watcher.sending(name, request.json())
+        if when == LATE and self._kill is not None:
+            self._on_their_way.append((request, [self._kill.arrives_after]))
+            raise Killed
+        self.time.sleep(ANSWER_SECONDS)
+        if self._is_late(request):
+            self.aws.fault("stale", operation="DescribeKey", key=request.json()["KeyId"])
+        reply = self._carry_out(request, ours=self._ours)
+        if when is not None:
+            raise Killed
+        return _response(prepared, reply, self.time)
+
+    def _arrivals(self) -> None:
+        for one in tuple(self._on_their_way):
+            request, left = one
+            left[0] -= 1
+            if left[0] < 0:
+                self._on_their_way.remove(one)
+                self._carry_out(request, ours=True)
+
+    def _carry_out(self, request: Request, *, ours: bool) -> Reply:
+        for_kms = request.service == "kms"
+        reply = self.aws.gateway.answer(request)
+        self._spoilt = self._spoilt or reply.cut not in {None, "stale"} or reply.status >= 400
+        if for_kms and request.operation is not None:
+            lost = (reply.cut or "").endswith("_before")
+            asked = request.json()
+            named = str(asked.get("KeyId") or asked.get("TargetKeyId") or "")
+            done = reply.status < 400 and not lost
+            self._watcher.answered(Call(request.operation, named, asked, ours, done))
+        return reply
+
+
+def _datetime(time: Time) -> type[datetime]:
+    class Simulated(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
+            return datetime.fromtimestamp(time.seconds, tz)
+
+    return Simulated
+
+
+def _request(prepared: AWSPreparedRequest) -> Request:
+    parts = urlsplit(prepared.url)
+    headers = {
+        name.lower(): value.decode() if isinstance(value, bytes) else str(value)
+        for name, value in prepared.headers.items()
+    }
+    headers["host"] = parts.netloc
+    body = prepared.body or b""
+    if hasattr(body, "read"):
+        body = body.read()
+    if isinstance(body, str):
+        body = body.encode()
+    target = parts.path + (f"?{parts.query}" if parts.query else "")
+    return Request(str(prepared.method), target, headers, body)
+
+
+@dataclass
+class _Raw:
+    body: bytes
+
+    def stream(self, **_: object) -> Iterator[bytes]:
+        yield self.body
+
+
+def _response(prepared: AWSPreparedRequest, reply: Reply, time: Time) -> AWSResponse:
+    """The reply as botocore gets it from a connection, spoilt as its fault demands."""
+    cut = reply.cut or ""
+    if cut.startswith("drop"):
+        raise ConnectionClosedError(endpoint_url=prepared.url)
+    if cut.startswith("hang"):
+        time.sleep(READ_TIMEOUT)
+        raise ReadTimeoutError(endpoint_url=prepared.url)
+    body = reply.body
+    headers = {**reply.headers, "Date": formatdate(time.seconds, usegmt=True)}
+    if cut == "truncate_valid_length":
+        body = body[: len(body) // 2]
+    if cut != "truncate_unsized":
+        headers.setdefault("Content-Length", str(len(body)))
+    if cut in {"truncate", "truncate_unsized"}:
+        body = body[: len(body) // 2]
+    return AWSResponse(prepared.url, reply.status, headers, _Raw(body))
+
+
+@contextlib.contextmanager
+def begun(scenario: Any, watcher: Watcher) -> Iterator[Simulation]:
+    """A simulation with this scenario."""
+    with pytest.MonkeyPatch.context() as patch:
+        simulation = Simulation(patch, watcher)
+        simulation.aws.reset(scenario)
+        yield simulation

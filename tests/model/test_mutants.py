@@ -1,0 +1,69 @@
+"""Every safety rule that is switched off is missed: in a short history of its own, and by the
+search within 300 histories at a fixed seed."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+import pytest
+from hypothesis import HealthCheck, Phase, seed, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from model.machine import Broken, Histories, figures
+from model.mutants import MUTANTS
+from model.witnesses import WITNESSES
+
+HISTORIES, SEED, STEPS = 300, 0, 20
+
+CHEAPEST = {"9-no-limit", "10-code-does-not-count", "11-no-limits-in-reports", "3-any-digest"}
+NAMED = [
+    name if name in CHEAPEST else pytest.param(name, marks=pytest.mark.sample) for name in MUTANTS
+]
+
+
+SEARCHED = (
+    *("2-no-description-before-the-call", "3-nothing-changed", "4-another-waiting-period"),
+    *("5-no-intent", "9-no-limit", "10-code-does-not-count", "11-no-limits-in-reports"),
+)
+"""Mutants that the search finds; for the others their history stands."""
+
+
+def _play(name: str) -> None:
+    state = Histories()
+    try:
+        WITNESSES[name](state)
+    finally:
+        with suppress(Broken):
+            state.teardown()
+    assert state.reference.violations == []
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_a_history_shows_a_rule_that_is_switched_off(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _play(name)
+    MUTANTS[name](monkeypatch)
+    with pytest.raises(AssertionError):
+        _play(name)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SEARCHED)
+def test_the_search_finds_a_rule_that_is_switched_off(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    MUTANTS[name](monkeypatch)
+    figures.clear()
+    searched = settings(
+        max_examples=HISTORIES,
+        stateful_step_count=STEPS,
+        deadline=None,
+        database=None,
+        phases=[Phase.generate],
+        report_multiple_bugs=False,
+        suppress_health_check=list(HealthCheck),
+    )
+    with pytest.raises(Broken):
+        run_state_machine_as_test(seed(SEED)(Histories), settings=searched)
+    assert figures["histories"] <= HISTORIES

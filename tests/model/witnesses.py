@@ -1,0 +1,99 @@
+"""A short history for each mutant that shows it: what the search of test_mutants.py looks for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from model.machine import Fault, Histories, Options
+from model.reference import DAY, MINUTE
+
+PATIENT = Options("patient")
+A = "a.jsonl"
+
+
+def _change_and_fault(state: Histories) -> None:
+    state.plan(0, PATIENT, None)
+    state.others_do(0, "keep")
+    state.apply(0, A, Fault("deny", "ListResourceTags", None, 0, True), None, 0.0)
+
+
+def _enabled(state: Histories) -> None:
+    state.plan_change_apply(PATIENT, 0, "enable", 0, 0.0, A, None, None)
+
+
+def _edited(state: Histories) -> None:
+    state.plan(0, PATIENT, None)
+    state.edit_plan(0, "window")
+
+
+def _tagged(state: Histories) -> None:
+    state.plan_change_apply(PATIENT, 0, "keep", 0, 0.0, A, None, None)
+
+
+def _expired(state: Histories) -> None:
+    state.plan(0, PATIENT, None)
+    state.pass_time(8 * DAY)
+    state.apply(0, A, None, None, 0.0)
+
+
+def _applied(state: Histories) -> None:
+    state.plan(0, PATIENT, None)
+    state.apply(0, A, None, None, 0.0)
+
+
+def _dropped(state: Histories) -> None:
+    state.plan(0, PATIENT, None)
+    state.apply(0, A, Fault("drop_after", "ScheduleKeyDeletion", 0, 0, True), None, 0.0)
+    state.undo(A)
+
+
+def _truncated(state: Histories) -> None:
+    state.change_plan_apply(
+        PATIENT, 0, "secret", Fault("truncate_valid_length", "ListSecrets", None, 0, True), A
+    )
+
+
+def _rescheduled(state: Histories) -> None:
+    _applied(state)
+    state.others_do(0, "reschedule")
+    state.undo(A)
+
+
+def _waves(state: Histories) -> None:
+    state.plan(0, Options("patient", max_keys=1), None)
+
+
+def _declared(state: Histories) -> None:
+    state.plan(0, Options("patient", declared=1), None)
+
+
+def _used_just_before(state: Histories) -> None:
+    state.plan_change_apply(PATIENT, 0, "encrypt", 60, 20 * MINUTE, A, None, None)
+    state.guard_later(A)
+
+
+def _left_alone(state: Histories) -> None:
+    _applied(state)
+    state.pass_time(4 * DAY)
+    state.status(A)
+
+
+WITNESSES: Mapping[str, Callable[[Histories], None]] = {
+    "1-unreadable-evidence-is-taken-from-the-plan": _change_and_fault,
+    "2-no-description-before-the-call": _enabled,
+    "3-any-digest": _edited,
+    "3-nothing-changed": _tagged,
+    "3-plans-never-expire": _expired,
+    "4-another-waiting-period": _applied,
+    "5-no-intent": _applied,
+    "5-writes-are-retried": _dropped,
+    "5-a-lost-call-is-refused": _dropped,
+    "6-truncated-answers-pass": _truncated,
+    "7-every-deletion-is-ours": _rescheduled,
+    "8-one-error-ends-the-run": _dropped,
+    "9-no-limit": _waves,
+    "10-code-does-not-count": _declared,
+    "11-no-limits-in-reports": _waves,
+    "12-attempts-from-the-call-on": _used_just_before,
+    "12-every-key-is-watched": _left_alone,
+}
