@@ -534,7 +534,7 @@ def test_max_keys_stays_within_its_ceiling(write) -> None:
 
 
 def test_an_override_can_set_every_number_that_belongs_to_a_key() -> None:
-    of_the_plan = {"version", "max_keys", "plan_expires_days", "require_alarm"}
+    of_the_plan = {"version", "max_keys", "plan_expires_days", "require_alarm", "history_days"}
     numbers = {n for n in Policy.model_fields if isinstance(getattr(Policy(), n), int)}
     assert set(OverridableDays.model_fields) == numbers - of_the_plan
     assert set(Override.model_fields) == {"accounts", "regions", "set"}
