@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 
@@ -207,3 +208,19 @@ def test_a_role_names_what_its_source_credentials_lack() -> None:
         Guarded(Failing(inner.value)).get_frozen_credentials()
     assert "/gone/program" in str(outer.value)
     assert isinstance(unavailable("What", outer.value), Misconfigured)
+
+
+@pytest.mark.parametrize(
+    ("cause", "sent"),
+    [(NoCredentialsError(), NoCredentialsError), (ValueError("s3cr3t"), type(None))],
+)
+def test_an_error_of_a_provider_reaches_another_process_without_secrets(
+    cause: Exception, sent: type
+) -> None:
+    error = ProviderError("custom-process", cause)
+    error.__cause__ = cause
+    content = pickle.dumps(error)
+    assert b"s3cr3t" not in content
+    there = pickle.loads(content)
+    assert type(there) is ProviderError
+    assert (there.kwargs, type(there.__cause__)) == (error.kwargs, sent)
