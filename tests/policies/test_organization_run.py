@@ -33,6 +33,7 @@ def indexed(text: str) -> dict[str, list[list[str]]]:
     return found
 
 
+@pytest.mark.sample
 def test_a_run_names_the_account_that_it_lacks_and_the_next_run_plans_it(tmp_path: Path) -> None:
     facts = {TWICE: {"fails": 2}, THRICE: {"fails": 3}}
     accounts = {TWICE: account_with(), THRICE: account_with()}
@@ -74,7 +75,7 @@ SUSPENDED = "240000000000"
 QUIET = tuple(f"25{n:010}" for n in range(24))
 
 
-@pytest.mark.sample
+@pytest.mark.slow
 def test_thirty_accounts(tmp_path: Path) -> None:
     """30 active accounts on two pages, of which 27 get a plan."""
     prowler = os.environ.get("KEYSWEEP_PROWLER", "")

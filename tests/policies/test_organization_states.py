@@ -7,6 +7,7 @@ import sys
 from collections import Counter
 from pathlib import Path
 
+import pytest
 from organization_runs import TOOL, account_with, organization, script
 
 CONTAINER = '''#!{python} -SE
@@ -60,6 +61,7 @@ ENDS: dict[str, dict[str, list[int]]] = {
 NOT_COLLECTED = {USAGE, KILLED, THRICE, BAD_PLAN, REFUSED, NO_PLAN, NO_FILE}
 
 
+@pytest.mark.sample
 def test_every_exit_code_has_its_way(tmp_path: Path) -> None:
     container = script(
         tmp_path / "container", CONTAINER.format(python=sys.executable, folder=tmp_path)
