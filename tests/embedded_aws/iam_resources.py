@@ -32,6 +32,8 @@ def resource_context(request: Request) -> Mapping[str, str]:
     """Condition keys, in lower case."""
     if request.service == "s3" and "prefix" in request.query:
         return {"s3:prefix": request.query["prefix"]}
+    if request.service == "s3" and "if-none-match" in request.headers:
+        return {"s3:if-none-match": request.headers["if-none-match"]}
     if request.service == "ecs" and request.operation == "RunTask":
         return {"ecs:cluster": str(request.json().get("cluster"))}
     return {}
