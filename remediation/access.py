@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,6 +10,9 @@ from pathlib import Path
 from typing import Final
 
 from .models import AccountRegion, KeyArn
+
+BUCKET_NAME: Final = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+""""General purpose bucket naming rules" (Amazon S3 User Guide); an access point's alias too."""
 
 SESSION_NAME: Final = "keysweep"
 

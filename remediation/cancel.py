@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -17,7 +16,7 @@ from .aws import Accounts, Connection
 from .aws.failures import explain
 from .errors import RUN_AGAIN, AccountUnavailable, TruncatedResponse
 from .evidence.description import describe
-from .journal import History, IntentLine, Journal, JournalFailed, KeyRecord
+from .journal import History, IntentLine, Journal, JournalFailed, KeyRecord, Location
 from .lifecycle import (
     KEY_NOT_FOUND,
     LOOK_AGAIN,
@@ -53,7 +52,7 @@ _LEFT_ALONE: Final = f"{SCHEDULED_ELSEWHERE}; left alone. Fix: cancel it with --
 class Batch(NamedTuple):
     """Keys whose deletion to cancel, and the journal that records it."""
 
-    journal: Path
+    journal: Location
     keys: Sequence[KeyArn]
     only_ours: bool
 
@@ -83,14 +82,14 @@ def _is_in_batch(history: History, arn: KeyArn, requested: frozenset[str]) -> bo
 
 def batches(
     history: History, requested: frozenset[str] = frozenset()
-) -> Mapping[Path, Collection[KeyArn]]:
+) -> Mapping[Location, Collection[KeyArn]]:
     """The batch of each journal, decided by all journals together.
 
     A key in several journals goes to the one that scheduled it last, so that its cancellation
     stands beside its deletion.
     """
     journals = history.journals
-    found: dict[Path, list[KeyArn]] = {path: [] for path in journals}
+    found: dict[Location, list[KeyArn]] = {path: [] for path in journals}
     for arn in batch(history, requested):
         holders = [path for path in journals if _is_in_batch(journals[path], arn, requested)]
         naming = holders or [path for path in journals if arn in journals[path].keys]

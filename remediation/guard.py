@@ -11,7 +11,6 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from math import ceil
-from pathlib import Path
 from typing import Final
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -23,7 +22,7 @@ from .cancel import Batch
 from .errors import AccountUnavailable, Misconfigured, TruncatedResponse
 from .evidence import Collector
 from .evidence.owner import owner_of
-from .journal import DELIVERY_DELAY, USE_REPORTING_DELAY, History, KeyRecord
+from .journal import DELIVERY_DELAY, USE_REPORTING_DELAY, History, KeyRecord, Location
 from .lifecycle import (
     CANCELLED_ELSEWHERE,
     GONE_EARLY,
@@ -404,9 +403,9 @@ def checked(rows: Iterable[GuardRow]) -> frozenset[KeyArn]:
 def to_cancel(
     rows: Iterable[GuardRow],
     history: History,
-    batches: Mapping[Path, Collection[KeyArn]],
+    batches: Mapping[Location, Collection[KeyArn]],
     follow_ups: frozenset[str],
-    other: Path,
+    other: Location,
 ) -> tuple[Batch, ...]:
     """The deletions to cancel: of keys in use, and of those with follow-ups left by earlier runs.
 

@@ -40,6 +40,7 @@ PER_SECOND: Final[dict[str, float]] = {
     "s3:GetObject": 100,
     "s3:ListBucketInventoryConfigurations": 100,
     "s3:ListObjectsV2": 100,
+    "s3:PutObject": 100,
     "sns:GetTopicAttributes": 30,
     "sqs:GetQueueAttributes": 100,
     "sts:AssumeRole": 600,

@@ -15,7 +15,7 @@ from ..aws import Access, Accounts, ClientSettings, select
 from ..errors import BadInput, Refused
 from ..files import demand_writable, locked, write_private
 from ..interrupt import orderly
-from ..journal import Journal
+from ..journal import Journal, JournalName
 from ..models import KeyArn, KeyResult, Outcome
 from ..plan import Plan
 from ..report import page
@@ -35,7 +35,7 @@ from .options import (
     owner_option,
     yes_option,
 )
-from .setup import caller_of, new_collector
+from .setup import caller_of, located, new_collector
 
 
 def _digest(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
@@ -68,7 +68,7 @@ def apply(
     plan_path: Path,
     digest: str | None,
     owners: tuple[str, ...],
-    journal_path: Path | None,
+    journal_path: Path | JournalName | None,
     ticket: str | None,
     approved_by: str | None,
     yes: bool,
@@ -92,7 +92,7 @@ def apply(
         say(f"Left out by --owner: {count_keys(left_out)}.")
     demand_writable(html_path)
     accounts = Accounts(access, ClientSettings(made.policy.quota_share))
-    path = journal_path or journal_stage.DEFAULT_PATH
+    (path,) = located([journal_path or journal_stage.DEFAULT_PATH], accounts)
     history = journal_stage.read_undamaged(path)
     selected = select(accounts, [item.key_arn for item in made.chosen])
     chosen = selected.keys

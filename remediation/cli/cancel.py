@@ -15,6 +15,7 @@ from ..aws import Access, Accounts, ClientSettings, select
 from ..cancel import Batch
 from ..findings import Results, candidates, is_cancel_candidate, named_keys, read_results
 from ..findings.s3 import S3Results
+from ..journal import JournalName, Location
 from ..models import KeyArn
 from ..plan import Plan
 from ..report.confirmation import rows_to_cancel
@@ -32,7 +33,7 @@ from .options import (
     usage_errors,
     yes_option,
 )
-from .setup import caller_of, journal_arguments, load_policy
+from .setup import caller_of, journal_arguments, load_policy, located
 
 
 @command()
@@ -72,7 +73,7 @@ from .setup import caller_of, journal_arguments, load_policy
 @format_option("table", "json")
 def cancel(
     results: tuple[str, ...],
-    journals: tuple[Path, ...],
+    journals: tuple[Path | JournalName, ...],
     plan_path: Path | None,
     keys: tuple[str, ...],
     keep: bool,
@@ -102,13 +103,14 @@ def cancel(
     accounts = Accounts(access, ClientSettings(policy.quota_share))
     found = read_results(results, sys.stdin.buffer, S3Results(accounts).find) if results else None
     unusable = _say_problems(found)
-    batches: Mapping[Path, Collection[KeyArn]]
+    locations = located(journals, accounts)
+    batches: Mapping[Location, Collection[KeyArn]]
     if any(ways):
-        path = journals[0] if journals else journal_stage.DEFAULT_PATH
+        path = locations[0] if locations else journal_stage.DEFAULT_PATH
         batches = {path: _chosen(found, made, keys)}
         history = journal_stage.read([path] if journal_stage.exists(path) else [])
     else:
-        history = journal_stage.read(journals)
+        history = journal_stage.read(locations)
         batches = cancel_stage.batches(history, cancel_stage.follow_ups(keep=keep, enable=enable))
     for problem in history.problems:
         say(problem)
@@ -154,7 +156,11 @@ def cancel(
 
 
 def _listing(
-    access: Access, plan_path: Path | None, journals: tuple[Path, ...], *, any_way: bool
+    access: Access,
+    plan_path: Path | None,
+    journals: tuple[Path | JournalName, ...],
+    *,
+    any_way: bool,
 ) -> str:
     """The command that lists the keys; empty for RESULTS and --key."""
     if plan_path is not None:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
-from pathlib import Path
 
 from .. import cancel as cancel_stage
 from ..aws import Access, Accounts
 from ..cancel import Batch
 from ..interrupt import orderly
-from ..journal import History, Journal
+from ..journal import History, Journal, Location
 from ..models import KeyResult, Outcome
 from ..report.view import count_keys
 from ..runner import Stop
@@ -53,7 +52,7 @@ def cancel_batches(
     batches = [batch for batch in batches if batch.keys]
     follow_ups = cancel_stage.follow_ups(keep=protected_tag is not None, enable=enable)
     done: list[KeyResult] = []
-    journals: dict[Path, Journal] = {}
+    journals: dict[Location, Journal] = {}
     with (
         ExitStack() as opened,
         orderly(stop),

@@ -114,11 +114,12 @@ def print_report(report: Report, form: str) -> None:
 
 def exit_code_at_end(stop: Stop, journals: Iterable[Journal], code: int) -> int:
     """The exit code of a run that changed AWS; says why it stopped early, if it did."""
-    from ..journal import JournalFailed
-
     for journal in journals:
+        if journal.left_behind is not None:
+            say(journal.left_behind)
+            code = INCOMPLETE
         if journal.failure is not None:
-            stop.ask(journal.failure, JournalFailed.fix)
+            stop.ask(str(journal.failure), journal.failure.fix)
     if not stop.asked:
         return code
     say(stop.message)

@@ -14,11 +14,11 @@ from .. import journal as journal_stage
 from .. import planfile, policy_file
 from ..aws import Access, Accounts, ClientSettings, select
 from ..cancel import Batch
-from ..errors import Refused
+from ..errors import AccessRefused, Refused
 from ..files import ascii_json
 from ..guard import GuardRow
 from ..interrupt import at_once
-from ..journal import Journal, JournalFailed, JournalUnusable
+from ..journal import Journal, JournalFailed, JournalName, JournalUnusable, Location
 from ..lifecycle import NEAR_DAYS
 from ..models import KeyArn, Outcome, PlanItem
 from ..policy import MAX_WINDOW_DAYS
@@ -38,7 +38,7 @@ from .options import (
     policy_option,
     yes_option,
 )
-from .setup import caller_of, journal_arguments, new_collector
+from .setup import caller_of, journal_arguments, located, new_collector
 
 
 @command()
@@ -79,7 +79,7 @@ from .setup import caller_of, journal_arguments, new_collector
 @access_options
 @format_option("table", "json")
 def guard(
-    journals: tuple[Path, ...],
+    journals: tuple[Path | JournalName, ...],
     every: bool,
     plan_path: Path | None,
     policy_path: Path | None,
@@ -106,13 +106,14 @@ def guard(
         raise click.UsageError("--keep needs --cancel")
     default = journal_stage.DEFAULT_PATH
     absent = every and not journals and not journal_stage.exists(default)
-    history = journal_stage.read(() if absent else journals or (default,))
     plan = None if plan_path is None else planfile.load(plan_path)
     given = None if policy_path is None else policy_file.load(policy_path)
     policy = guard_stage.policy_of(plan, given, policy_file.load())
     # With --all, --region says what to list: the journal's keys are watched wherever they are.
     limits = replace(access, regions=frozenset()) if every else access
     accounts = Accounts(limits, ClientSettings(policy.quota_share))
+    locations = located(journals, accounts)
+    history = journal_stage.read(() if absent else locations or (default,))
     follow_ups = cancel_stage.follow_ups(keep=keep, enable=False)
     batches = cancel_stage.batches(history, follow_ups)
     with at_once(), progress("reading keys") as step:
@@ -127,7 +128,7 @@ def guard(
     for note in selected.notes:
         say(note)
     _record(rows, batches, accounts)
-    other = journals[0] if journals else default
+    other = locations[0] if locations else default
     planned = {} if plan is None else plan.by_key
     chosen = guard_stage.to_cancel(rows, history, batches, follow_ups, other) if cancels else ()
     options = (
@@ -157,7 +158,7 @@ def guard(
 
 
 def _record(
-    rows: tuple[GuardRow, ...], batches: Mapping[Path, Collection[KeyArn]], accounts: Accounts
+    rows: tuple[GuardRow, ...], batches: Mapping[Location, Collection[KeyArn]], accounts: Accounts
 ) -> None:
     """Write this check to the journals of its keys; says if that failed, since it is done."""
     checked = guard_stage.checked(rows)
@@ -170,10 +171,12 @@ def _record(
         try:
             with Journal(path) as journal:
                 journal.look(now, found, min(until, default=now), caller=caller)
+            if journal.left_behind is not None:
+                say(journal.left_behind)
             continue
         except JournalUnusable as error:
             why = f"{path}: The journal cannot be written: {error.why}"
-        except (JournalFailed, Refused) as error:
+        except (JournalFailed, AccessRefused, Refused) as error:
             why = str(error)
         say(f"This check is not in the journal, so status does not count it. {why}")
 

@@ -13,9 +13,11 @@ from .. import status as status_stage
 from ..aws import Access, Accounts
 from ..files import write_private
 from ..interrupt import at_once
+from ..journal import JournalName
 from . import DONE, INCOMPLETE
 from .console import progress, say
 from .options import access_options, command, format_option, journal_option
+from .setup import located
 
 
 @command()
@@ -36,7 +38,11 @@ from .options import access_options, command, format_option, journal_option
 @format_option("yaml", "json", about="Output format; Prowler reads both.")
 @access_options
 def mutelist(
-    journals: tuple[Path, ...], existing: Path | None, out: Path | None, form: str, access: Access
+    journals: tuple[Path | JournalName, ...],
+    existing: Path | None,
+    out: Path | None,
+    form: str,
+    access: Access,
 ) -> int:
     """Make a Prowler mutelist for the journal's keys that are pending deletion.
 
@@ -45,12 +51,13 @@ def mutelist(
 
     Example: keysweep mutelist --merge mutelist.yaml --out mutelist.yaml
     """
-    history = journal_stage.read(journals or [journal_stage.DEFAULT_PATH])
+    accounts = Accounts(access)
+    history = journal_stage.read(located(journals or [journal_stage.DEFAULT_PATH], accounts))
     for problem in history.problems:
         say(problem)
     before = None if existing is None else mutelist_stage.load(existing)
     with at_once(), progress("reading keys"):
-        now = status_stage.status(history, Accounts(access))
+        now = status_stage.status(history, accounts)
     pending = mutelist_stage.intended(now)
     made = mutelist_stage.merged(pending, history.keys, before)
     text = mutelist_stage.to_yaml(made) if form == "yaml" else f"{json.dumps(made, indent=2)}\n"

@@ -9,6 +9,7 @@ from typing import Final
 
 from ..access import Access
 from ..findings import newest_by_key
+from ..journal import Location
 from ..models import NEXT_WAVE, Finding, KeyResult, Outcome, VerdictKind
 from ..plan import Plan
 from ..report.view import count_keys
@@ -71,7 +72,7 @@ def _without_candidates(plan: Plan, findings: Iterable[Finding]) -> Iterator[str
 
 
 def after_apply(
-    plan: Plan, results: Iterable[KeyResult], path: Path, journal: Path, access: Access
+    plan: Plan, results: Iterable[KeyResult], path: Path, journal: Location, access: Access
 ) -> Iterator[str]:
     """How to watch and undo the deletions that `apply` scheduled, and when to plan the next wave.
 
@@ -87,7 +88,7 @@ def after_apply(
     written = journal_arguments([journal])
     first, last = (f"{day:%Y-%m-%d}" for day in (min(ends), max(ends)))
     guard = access.command_line("guard", *written, "--plan", path)
-    undo = access.command_line("cancel", "--journal", journal)
+    undo = access.command_line("cancel", "--journal", str(journal))
     yield f"See the deletions with: {access.command_line('status', *written)}"
     yield f"Every day until {last}, check whether a key is in use: {guard}"
     yield f"Until {first}, undo all with: {undo}"

@@ -19,6 +19,7 @@ from .. import diagnostics
 from .. import journal as journal_stage
 from ..access import SESSION_NAME, Access
 from ..errors import BadInput, KeysweepError, Unexpected
+from ..journal.name import S3, JournalName
 from ..models import UNKNOWN
 from ..parameters import DIAGNOSTICS
 from .argparse_command import parameter
@@ -122,9 +123,7 @@ def access_options(command: Decorated) -> Decorated:
         return command(*arguments, access=access, **others)
 
     for option in (
-        _access_option(
-            "--profile", metavar="NAME", help="Profile of the AWS configuration to use."
-        ),
+        profile_option,
         region_option,
         account_option,
         _access_option(
@@ -171,6 +170,11 @@ def _account_ids(
         if not re.fullmatch("[0-9]{12}", value, re.ASCII):
             raise click.BadParameter(f"{value!r} is not a 12-digit account ID", context, parameter)
     return values
+
+
+profile_option = _access_option(
+    "--profile", metavar="NAME", help="Profile of the AWS configuration to use."
+)
 
 
 region_option = _access_option(
@@ -229,16 +233,33 @@ def format_option(
     )
 
 
+def journal_name(
+    context: click.Context, parameter: click.Parameter, value: str | tuple[str, ...] | None
+) -> Path | JournalName | tuple[Path | JournalName, ...] | None:
+    """The file, or the journal in S3, of each value of a parameter."""
+    if value is None:
+        return None
+    try:
+        return _journal(value) if isinstance(value, str) else tuple(map(_journal, value))
+    except BadInput as error:
+        raise click.BadParameter(str(error), context, parameter) from error
+
+
+def _journal(value: str) -> Path | JournalName:
+    return JournalName.parse(value) if value.startswith(S3) else Path(value)
+
+
 def journal_option(
     *, many: bool = False, use: str = "", default: str = str(journal_stage.DEFAULT_PATH)
 ) -> Callable[[Decorated], Decorated]:
-    use = use or f"Journal file{'; repeatable' if many else ''}."
+    use = use or f"Journal: a file, or s3://BUCKET/PREFIX/{'; repeatable' if many else ''}."
     return click.option(
         "--journal",
         "journals" if many else "journal_path",
         multiple=many,
-        type=click.Path(path_type=Path, dir_okay=False),
-        metavar="FILE",
+        type=click.Path(dir_okay=False),
+        callback=journal_name,
+        metavar="FILE|S3URI",
         help=f"{use}  [default: {default}]",
     )
 

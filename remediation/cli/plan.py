@@ -26,7 +26,7 @@ from ..findings import (
 from ..findings.s3 import S3Results
 from ..iac import read_code
 from ..interrupt import at_once
-from ..journal import History
+from ..journal import History, JournalName, Location
 from ..lifecycle import is_pending
 from ..models import KeyDescription
 from ..plan import Plan
@@ -47,7 +47,7 @@ from .options import (
     policy_option,
     usage_errors,
 )
-from .setup import journal_arguments, load_policy, new_collector
+from .setup import journal_arguments, load_policy, located, new_collector
 
 DEFAULT_OUT: Final = "plan.json"
 STDOUT: Final = Path("-")
@@ -168,7 +168,7 @@ def _out_of(arguments: Sequence[str]) -> Path:
 def plan(
     results: tuple[str, ...],
     keys: tuple[str, ...],
-    journals: tuple[Path, ...],
+    journals: tuple[Path | JournalName, ...],
     policy_path: Path | None,
     out: Path,
     expected: Path | None,
@@ -209,8 +209,8 @@ def plan(
     policy = load_policy(policy_path, pending_window_days, max_keys)
     since = planfile.load(since_path) if since_path is not None else None
     demand_writable(html_path)
-    journal = _journals(journals)
     accounts = Accounts(access, ClientSettings(policy.quota_share))
+    journal = _journals(located(journals, accounts))
     history = _athena(history_name, policy, accounts)
     found = named or read_results(results, sys.stdin.buffer, S3Results(accounts).find)
     with at_once(), progress("reading evidence") as step:
@@ -271,7 +271,7 @@ def _athena(name: str | None, policy: Policy, accounts: Accounts) -> AthenaHisto
     return history
 
 
-def _journals(journals: tuple[Path, ...]) -> History:
+def _journals(journals: tuple[Location, ...]) -> History:
     default = journal_stage.DEFAULT_PATH
     return journal_stage.read(journals or filter(journal_stage.exists, (default,)))
 

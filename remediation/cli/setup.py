@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Sequence
+from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from .. import policy_file
 from ..aws import Accounts
@@ -12,7 +14,8 @@ from ..aws.concurrency import usable_cores
 from ..errors import AccountUnavailable, BadInput
 from ..evidence import SOURCES, Collector
 from ..evidence.history.athena import AthenaHistory
-from ..journal import DEFAULT_PATH
+from ..journal import DEFAULT_PATH, JournalName, Location
+from ..journal.s3_store import S3Store
 from ..models import KeyArn
 from ..policy import Policy
 
@@ -68,12 +71,39 @@ def worth_starting(jobs: int | None, keys: int) -> int:
     return max(1, min(usable_cores(), keys // KEYS_EACH)) if jobs is None else jobs
 
 
-def journal_arguments(paths: Iterable[Path]) -> tuple[str | Path, ...]:
+def located(names: Iterable[Path | JournalName], accounts: Accounts) -> tuple[Location, ...]:
+    """Where the journals are kept; those in S3 with the given credentials, not with a role's."""
+    return tuple(one if isinstance(one, Path) else in_s3(one, accounts) for one in names)
+
+
+def in_s3(name: JournalName, accounts: Accounts) -> S3Store:
+    """A journal in S3, with the given credentials."""
+    lock = threading.Lock()
+
+    @cache
+    def made() -> Any:
+        return accounts.own_client("s3")
+
+    def client() -> Any:
+        with lock:
+            return made()
+
+    return S3Store(name, client, lambda: _own_caller(accounts))
+
+
+def _own_caller(accounts: Accounts) -> str | None:
+    try:
+        return accounts.caller(accounts.own_account_region())
+    except AccountUnavailable:
+        return None
+
+
+def journal_arguments(paths: Iterable[Path | JournalName | Location]) -> tuple[str, ...]:
     """The options that name these journals in a command to run next; none for the default one."""
     paths = tuple(paths)
     if paths == (DEFAULT_PATH,):
         return ()
-    return tuple(part for path in paths for part in ("--journal", path))
+    return tuple(part for path in paths for part in ("--journal", str(path)))
 
 
 def caller_of(accounts: Accounts, keys: Sequence[KeyArn]) -> str | None:

@@ -11,6 +11,7 @@ from .. import status as status_stage
 from ..aws import Access, Accounts
 from ..files import demand_writable, write_private
 from ..interrupt import at_once
+from ..journal import JournalName
 from ..report import csv_rows, page, tables
 from ..report.html import html
 from . import DONE, INCOMPLETE
@@ -24,7 +25,7 @@ from .options import (
     jobs_option,
     journal_option,
 )
-from .setup import journal_arguments, worth_starting
+from .setup import journal_arguments, located, worth_starting
 
 
 @command()
@@ -41,7 +42,7 @@ from .setup import journal_arguments, worth_starting
 @access_options
 @format_option(*ALL_FORMATS)
 def status(
-    journals: tuple[Path, ...],
+    journals: tuple[Path | JournalName, ...],
     every: bool,
     html_path: Path | None,
     jobs: int | None,
@@ -55,12 +56,12 @@ def status(
 
     Example: keysweep status
     """
-    paths = journals or (journal_stage.DEFAULT_PATH,)
+    accounts = Accounts(access)
+    paths = located(journals or (journal_stage.DEFAULT_PATH,), accounts)
     history = journal_stage.read(paths)
     options = (*journal_arguments(paths), *access.limits)
     deletions = journal_stage.deletions(paths) if every else None
     demand_writable(html_path)
-    accounts = Accounts(access)
     with at_once(), progress("reading keys"):
         jobs = worth_starting(jobs, len(history.keys))
         check = access.command_line("guard", *options)

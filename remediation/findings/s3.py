@@ -7,24 +7,22 @@ which begins with a slash, without everything up to `prowler/`.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from ..aws.access_errors import unavailable
+from ..access import BUCKET_NAME
 from ..aws.accounts import Accounts
-from ..aws.failures import code_of, denied
-from ..errors import (
-    RUN_AGAIN,
-    AccessRefused,
-    BadInput,
-    InvariantError,
-    KeysweepError,
-    TruncatedResponse,
+from ..aws.bucket_errors import (
+    LIST_PERMISSION,
+    READ_PERMISSION,
+    Permission,
+    bucket_failure,
 )
+from ..errors import BadInput, InvariantError, TruncatedResponse
 from ..escape import short
 from .buffer import Readable
 from .remote import (
@@ -38,27 +36,16 @@ from .remote import (
     older_run_warnings,
 )
 
-LIST_PERMISSION: Final = "s3:ListBucket"
-READ_PERMISSION: Final = "s3:GetObject"
-DECRYPT_PERMISSION: Final = "kms:Decrypt"
-"""For a bucket that is encrypted with a KMS key."""
-
 DOCUMENT: Final = "policies/iam/results-bucket.json"
+
+_LIST: Final = Permission(LIST_PERMISSION, DOCUMENT)
+_READ: Final = Permission(READ_PERMISSION, DOCUMENT)
 
 MOST_FILES: Final = 10_000
 """Most files of one folder. More are a data lake, not a scanner's results."""
 
 ATTEMPTS: Final = 3
 """For interrupted bodies. botocore retries errors before the body."""
-
-_BUCKET: Final = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
-""""General purpose bucket naming rules" (Amazon S3 User Guide); an access point's alias too."""
-
-_ELSEWHERE: Final = frozenset(
-    {"PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException"}
-)
-_ARCHIVED: Final = "InvalidObjectState"
-_MISSING: Final = frozenset({"NoSuchKey", "404", "NotFound"})
 
 
 class S3Results:
@@ -74,7 +61,7 @@ class S3Results:
         A name with the suffix of a results file is an object. Raises BadInput if it cannot be read.
         """
         bucket, _, key = path.removeprefix(S3).partition("/")
-        if not _BUCKET.fullmatch(bucket):
+        if not BUCKET_NAME.fullmatch(bucket):
             raise BadInput(
                 f"{short(path)}: {short(bucket) or 'nothing'!r} is not a bucket name. Fix: use "
                 "s3://BUCKET/PREFIX, or an access point alias"
@@ -109,7 +96,7 @@ class S3Results:
                         yield _Object(self._client, bucket, one["Key"], one["Size"])
         except (ClientError, BotoCoreError, TruncatedResponse) as error:
             what = f"{short(path)} cannot be listed"
-            raise _failure(what, error, bucket, LIST_PERMISSION) from error
+            raise bucket_failure(what, error, bucket, _LIST) from error
 
 
 @dataclass(frozen=True)
@@ -130,13 +117,13 @@ class _Object:
         for attempt in range(ATTEMPTS):
             try:
                 answer = self.client().get_object(Bucket=self.bucket, Key=self.key)
-                with answer["Body"] as body:
+                with closing(answer["Body"]) as body:
                     return take(_Whole(body, answer.get("ContentLength"), self.size))
             except (ClientError, BotoCoreError, TruncatedResponse, OSError) as error:
                 # botocore has already retried what is worth retrying.
                 if isinstance(error, ClientError) or attempt + 1 == ATTEMPTS:
                     what = f"{short(self.path)} cannot be read"
-                    raise _failure(what, error, self.bucket, READ_PERMISSION) from error
+                    raise bucket_failure(what, error, self.bucket, _READ) from error
         raise InvariantError("the last attempt returns or raises")
 
 
@@ -157,43 +144,3 @@ class _Whole:
                 f"{max(self._announced)} bytes, or the object was replaced meanwhile"
             )
         return part
-
-
-def _failure(
-    what: str,
-    error: ClientError | BotoCoreError | TruncatedResponse | OSError,
-    bucket: str,
-    permission: str,
-) -> KeysweepError:
-    """BadInput if the path names nothing; else AWS or the network refused it."""
-    if isinstance(error, BotoCoreError):
-        return unavailable(what, error)
-    nothing = isinstance(error, ClientError) and code_of(error) in {"NoSuchBucket", *_MISSING}
-    kind = BadInput if nothing else AccessRefused
-    return kind(f"{what}: {_why(error, bucket, permission)}")
-
-
-def _why(error: ClientError | TruncatedResponse | OSError, bucket: str, permission: str) -> str:
-    """Why a bucket could not be read, and what to do."""
-    if not isinstance(error, ClientError):
-        text = " ".join(str(error).split())[:300]
-        return (
-            f"{text} ({type(error).__name__}, bucket {bucket}). Fix: {RUN_AGAIN}, or check the AWS "
-            "configuration"
-        )
-    code = code_of(error)
-    failed = f"{error.operation_name} of bucket {bucket}"
-    if denied(code):
-        also = "" if permission == LIST_PERMISSION else f", and {DECRYPT_PERMISSION} on its key"
-        return f"{failed} was denied ({code}). Fix: allow {permission}{also} ({DOCUMENT})"
-    failed = f"{failed} failed ({code})"
-    if code == "NoSuchBucket":
-        return f"{failed}: there is no such bucket. Fix: check its name"
-    if code in _MISSING:
-        return f"{failed}: there is no such object. Fix: check its name"
-    if code in _ELSEWHERE:
-        region = error.response["ResponseMetadata"]["HTTPHeaders"].get("x-amz-bucket-region")
-        return f"{failed}: it is in {region or 'another Region'}. Fix: set AWS_REGION to that"
-    if code == _ARCHIVED:
-        return f"{failed}: the object is archived. Fix: restore it, or scan again"
-    return f"{failed}. Fix: {RUN_AGAIN}"

@@ -1,8 +1,8 @@
 """The journal: append-only JSON lines of every write; the source for undo, status and reruns.
 
-A line is on the disk (fsync) before the call that it announces. One process writes at a time: the
-operating system's lock ends with the process. `lines` has the format, `reader` what a journal says
-of each key, `writer` the lock and the appending.
+A line is on the disk (fsync), or in the bucket, before the call that it announces. One process
+writes at a time. `lines` has the format, `reader` what a journal says of each key, and `writer` the
+appending. `store` is the interface to where a journal is kept: `file_store` or `s3_store`.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from .deletions import Deletion, deletions
+from .file_store import JournalUnusable
 from .lines import (
     DELIVERY_DELAY,
     USE_REPORTING_DELAY,
@@ -21,8 +22,10 @@ from .lines import (
     OutcomeLine,
     RunLine,
 )
-from .reader import History, KeyRecord, distinct, exists, read, read_undamaged
-from .writer import Journal, JournalFailed, JournalUnusable
+from .locations import Location, distinct, exists
+from .name import JournalName
+from .reader import History, KeyRecord, read, read_undamaged
+from .writer import Journal, JournalFailed
 
 DEFAULT_PATH: Final = Path("keysweep-journal.jsonl")
 
@@ -36,9 +39,11 @@ __all__ = [
     "IntentLine",
     "Journal",
     "JournalFailed",
+    "JournalName",
     "JournalUnusable",
     "KeyRecord",
     "Line",
+    "Location",
     "LookLine",
     "OutcomeLine",
     "RunLine",

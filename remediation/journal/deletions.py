@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 from ..models import AppliedException, KeyArn, Outcome
 from .lines import IntentLine, OutcomeLine, RunLine
+from .locations import Location
 from .reader import lines
 
 _SCHEDULE: Final = "ScheduleKeyDeletion"
@@ -42,7 +42,7 @@ class Deletion:
         return begun and self.cancelled is None
 
 
-def deletions(paths: Iterable[Path]) -> tuple[Deletion, ...]:
+def deletions(paths: Iterable[Location]) -> tuple[Deletion, ...]:
     """The deletions of all keys, oldest first. Raises BadInput as `read` does."""
     runs: dict[str, RunLine] = {}
     found: dict[str, Deletion] = {}

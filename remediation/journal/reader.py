@@ -1,14 +1,12 @@
-"""Read journals: what they say of each key, and what is wrong with the files."""
+"""Read journals: what they say of each key, and what is wrong with them."""
 
 from __future__ import annotations
 
 import heapq
 import json
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Final
 
 from ..access import Access
@@ -26,15 +24,14 @@ from .lines import (
     RunLine,
     decode,
 )
+from .locations import Location, distinct, exists, store_of
+from .store import Reading, Stamp
 
 _SCHEDULE: Final = "ScheduleKeyDeletion"
 _CANCEL: Final = "CancelKeyDeletion"
 
 _NOTHING: Final = frozenset[str]()
 """Shared by all keys: each new empty frozenset takes 200 bytes."""
-
-Stamp = tuple[int, int, int, int]
-"""Device, inode, size and time of change of a file."""
 
 
 @dataclass(slots=True)
@@ -120,10 +117,10 @@ class History:
     """Torn lines, which are no fault."""
     problems: tuple[str, ...] = ()
     """Lines that are missing, repeated or altered: no run of keysweep leaves these behind."""
-    journals: Mapping[Path, History] = field(default_factory=dict)
+    journals: Mapping[Location, History] = field(default_factory=dict)
     """Each journal alone."""
     stamp: Stamp | None = None
-    """State of the file of one journal when it was read."""
+    """State of one journal when it was read."""
 
     def left_open(self, plan_digest: str) -> frozenset[KeyArn]:
         """Keys of this plan with an open intent, or whose deletion was to be cancelled at once and
@@ -136,7 +133,7 @@ class History:
         )
 
 
-def read(paths: Iterable[Path]) -> History:
+def read(paths: Iterable[Location]) -> History:
     """Read journals once and merge them by time. Raises BadInput for a foreign or newer file."""
     files = [_File(path) for path in distinct(paths)]
     together = _Fold()
@@ -153,14 +150,14 @@ def read(paths: Iterable[Path]) -> History:
     )
 
 
-def lines(paths: Iterable[Path]) -> Iterator[AnyLine]:
+def lines(paths: Iterable[Location]) -> Iterator[AnyLine]:
     """The lines of journals, merged by time."""
     files = [_File(path) for path in distinct(paths)]
     for _, _, line in heapq.merge(*(file.lines() for file in files), key=lambda one: one[0]):
         yield line
 
 
-def read_undamaged(path: Path) -> History:
+def read_undamaged(path: Location) -> History:
     """Read the journal to write to; an absent one is empty.
 
     Raises BadInput for one with problems: its next lines could be misread.
@@ -174,38 +171,25 @@ def read_undamaged(path: Path) -> History:
     return history
 
 
-def exists(path: Path) -> bool:
-    """Whether the file exists; an impossible name fails when it is opened."""
-    try:
-        return path.exists()
-    except OSError:
-        return False
-
-
-def distinct(paths: Iterable[Path]) -> tuple[Path, ...]:
-    """The paths, without those that lead to the same file as an earlier one."""
-    return tuple({os.path.realpath(path): path for path in reversed([*paths])}.values())[::-1]
-
-
-def stamp_of(handle: int) -> Stamp:
-    """State of an open file: it changes whenever a line is added."""
-    state = os.fstat(handle)
-    return state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns
-
-
 class _File:
     """One journal while it is read, a line at a time."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Location) -> None:
         self.path = path
-        self.stamp: Stamp | None = None
+        self._store = store_of(path)
+        self._reading = Reading()
         self.notes: list[str] = []
         """Torn lines."""
-        self.problems: list[str] = []
-        """Violations of the order of lines."""
+        self.problems = self._reading.problems
+        """Missing lines, and violations of their order."""
         self._order = _Order()
 
-    def lines(self) -> Iterator[tuple[datetime, Path, AnyLine]]:
+    @property
+    def stamp(self) -> Stamp | None:
+        """State of the journal when it was read."""
+        return self._reading.stamp
+
+    def lines(self) -> Iterator[tuple[datetime, Location, AnyLine]]:
         """The lines with times that never go back: within a file, its own order is the truth."""
         latest = datetime.min.replace(tzinfo=UTC)
         for number, line in self._parsed():
@@ -217,9 +201,7 @@ class _File:
     def _parsed(self) -> Iterator[tuple[int, AnyLine]]:
         torn: int | None = None
         ours = False
-        for number, raw in enumerate(self._raw(), start=1):
-            if not raw.strip():
-                continue
+        for number, raw in self._store.read(self._reading):
             try:
                 line = decode(raw)
             except ValueError as error:
@@ -248,7 +230,7 @@ class _File:
                 f"{self.path}: Line {number} was written by a newer keysweep. "
                 "Fix: update this keysweep."
             ) from error
-        is_torn = _is_torn(raw)
+        is_torn = self._store.tears and _is_torn(raw)
         if not ours and not is_torn:
             raise _foreign(self.path, number, _repeated(error)) from error
         return is_torn
@@ -260,22 +242,6 @@ class _File:
             )
         else:
             self.problems.append(f"line {number} is not a journal line{why} and was ignored")
-
-    def _raw(self) -> Iterator[bytes]:
-        if exists(self.path) and not (self.path.is_file() or self.path.is_dir()):
-            raise BadInput(
-                f"{self.path}: Not a regular file. Fix: name another journal with --journal."
-            )
-        try:
-            with self.path.open("rb") as file:
-                self.stamp = stamp_of(file.fileno())
-                for raw in file:
-                    yield raw.rstrip(b"\r\n")
-        except OSError as error:
-            raise BadInput(
-                f"{self.path}: The journal could not be read: {error.strerror}. "
-                "Fix: name the journal with --journal."
-            ) from error
 
 
 def _is_torn(raw: bytes, beginning: bytes = BEGINNING) -> bool:
@@ -304,7 +270,7 @@ def _repeated(error: ValueError) -> str:
     return f" ({error})" if isinstance(error, RepeatedName) else ""
 
 
-def _foreign(path: Path, number: int, why: str) -> BadInput:
+def _foreign(path: Location, number: int, why: str) -> BadInput:
     return BadInput(
         f"{path}: Line {number} is not a line of a version 1 journal{why}. The file is damaged, "
         "or it is not a journal. Fix: restore it, or name another with --journal."

@@ -1,23 +1,22 @@
-"""Append to a journal: lock, fsync, and stop after the first line that could not be written."""
+"""Append to a journal: lock, and stop after the first line that could not be written."""
 
 from __future__ import annotations
 
-import errno
-import fcntl
-import os
 import threading
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from ..errors import RUN_AGAIN, BadInput, KeysweepError, Refused
+from ..errors import BadInput, KeysweepError, present
 from ..models import AppliedException, KeyArn, Outcome
+from .file_store import JournalUnusable
 from .lines import AnyLine, IntentLine, LookLine, OutcomeLine, RunLine, encode
-from .reader import History, read, stamp_of
+from .locations import Location, exists, store_of
+from .reader import History, read
+from .store import Appender, LineNotWritten
 
 BYTES_PER_KEY: Final = 4096
 """Upper bound for the lines of one key in one run."""
@@ -30,67 +29,42 @@ class JournalFailed(KeysweepError):
     """
 
     exit_code = 1
-    fix: Final = f"free some space or repair the disk, then {RUN_AGAIN}"
 
-
-class JournalUnusable(BadInput):
-    """The file cannot be written to; no line was."""
-
-    def __init__(self, path: Path, why: str) -> None:
-        super().__init__(
-            f"{path}: The journal cannot be written: {why}. Nothing was done. "
-            "Fix: name another file with --journal."
-        )
-        self.why: Final = why
+    def __init__(self, why: str, fix: str, kind: type[KeysweepError] = BadInput) -> None:
+        super().__init__(why)
+        self.fix: Final = fix
+        self.kind: Final = kind
+        """Error of a run that could not begin."""
 
 
 @dataclass
 class Journal:
     """A journal open for one run, as a context manager that holds its lock."""
 
-    path: Path
+    path: Location
     run: str = field(default_factory=lambda: uuid.uuid4().hex)
-    failure: str | None = None
-    """Text of the JournalFailed of a line that could not be written; from then on, none is."""
+    failure: JournalFailed | None = None
+    """Why a line could not be written; from then on, none is."""
+    left_behind: str | None = None
+    """What a person must know about a lock that could not be released."""
     known: History | None = None
     """What this run has already read, of this journal and perhaps others."""
     _before: History | None = None
     _exceptions: dict[AppliedException, int] = field(default_factory=dict)
     """Positions in the run's line."""
-    _handle: int = -1
+    _opened: Appender | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __enter__(self) -> Self:
-        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
-        try:
-            self._handle = os.open(self.path, flags, 0o600)
-        except OSError as error:
-            raise self._unusable(error) from error
-        try:
-            fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            os.close(self._handle)
-            if isinstance(error, BlockingIOError):
-                raise Refused(
-                    f"{self.path}: Another keysweep is writing to this journal. Wait until it ends."
-                ) from error
-            raise self._unusable(error) from error
-        try:
-            # Even when the file is not new: a run that was killed may have made it a moment ago.
-            _sync_folder(self.path.absolute().parent)
-            _sync_folder(self.path.absolute().parent.parent)
-        except OSError as error:
-            os.close(self._handle)
-            raise self._unusable(error) from error
+        self._opened = store_of(self.path).open(self.run)
         known = None if self.known is None else self.known.journals.get(self.path)
-        if known is not None and known.stamp == stamp_of(self._handle):
+        if known is not None and known.stamp == self._opened.stamp:
             self._before = known
         return self
 
-    def _unusable(self, error: OSError) -> JournalUnusable:
-        link = error.errno == errno.ELOOP
-        why = "it is a symbolic link, which is not followed" if link else error.strerror
-        return JournalUnusable(self.path, why or str(error))
+    @property
+    def _appender(self) -> Appender:
+        return present(self._opened, "the open journal")
 
     def __exit__(
         self,
@@ -98,11 +72,13 @@ class Journal:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        os.close(self._handle)
+        self.left_behind = self._appender.close()
 
     def history(self) -> History:
         """What the journal said before this run: read again only if it changed meanwhile."""
-        return read([self.path]) if self._before is None else self._before
+        if self._before is not None:
+            return self._before
+        return read([self.path]) if exists(self.path) else History({})
 
     def begin(
         self,
@@ -143,12 +119,12 @@ class Journal:
             follow_ups=tuple(sorted(follow_ups)) or None,
         )
         try:
-            self._demand_room(keys * BYTES_PER_KEY)
+            self._appender.demand_room(keys * BYTES_PER_KEY)
             self._start_with(line)
-        except OSError as error:
-            raise self._unusable(error) from error
+        except LineNotWritten as error:
+            raise JournalUnusable(self.path, str(error)) from error
         except JournalFailed as error:
-            raise BadInput(f"{error}. Nothing was done. Fix: {error.fix}") from error
+            raise error.kind(f"{error}. Nothing was done. Fix: {error.fix}") from error
 
     def look(
         self, now: datetime, keys: Iterable[KeyArn], until: datetime, *, caller: str | None = None
@@ -160,24 +136,12 @@ class Journal:
         line = LookLine(run=self.run, time=now, caller=caller, keys=tuple(keys), until=until)
         try:
             self._start_with(line)
-        except OSError as error:
-            raise JournalFailed(error.strerror or str(error)) from error
+        except LineNotWritten as error:
+            raise self._failed(error) from error
 
     def _start_with(self, line: RunLine | LookLine) -> None:
         """Write the first line of this run, after closing off a torn line."""
-        size = os.fstat(self._handle).st_size
-        torn = size > 0 and os.pread(self._handle, 1, size - 1) != b"\n"
-        self._append((b"\n" if torn else b"") + encode(line))
-
-    def _demand_room(self, size: int) -> None:
-        disk = os.fstatvfs(self._handle)
-        room = disk.f_bavail * disk.f_frsize
-        if size > room:
-            raise BadInput(
-                f"{self.path}: The journal needs {size // 1024} KB for this run; its disk has "
-                f"{room // 1024} KB free. Nothing was done. Fix: free some space, or name another "
-                "file with --journal."
-            )
+        self._append((b"\n" if self._appender.is_torn() else b"") + encode(line))
 
     def intent(
         self,
@@ -242,29 +206,15 @@ class Journal:
         with self._lock:
             if self.failure is None:
                 try:
-                    written = os.write(self._handle, data)
-                    os.fsync(self._handle)
-                    if written != len(data):
-                        self._fail(f"only {written} of {len(data)} bytes were written")
-                except OSError as error:
-                    self._fail(error.strerror or str(error))
+                    self._appender.append(data)
+                except LineNotWritten as error:
+                    self.failure = self._failed(error)
             if self.failure is not None:
-                raise JournalFailed(self.failure)
+                raise JournalFailed(str(self.failure), self.failure.fix, self.failure.kind)
 
-    def _fail(self, why: str) -> None:
-        self.failure = f"{self.path}: The journal cannot be written: {why}"
-
-
-def _sync_folder(folder: Path) -> None:
-    """Put the names in a folder on the disk, if the file system and permissions allow it."""
-    try:
-        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    except PermissionError:
-        return  # it can be entered, but not read
-    try:
-        os.fsync(handle)
-    except OSError as error:
-        if error.errno != errno.EINVAL:  # not supported by the file system
-            raise
-    finally:
-        os.close(handle)
+    def _failed(self, error: LineNotWritten) -> JournalFailed:
+        return JournalFailed(
+            f"{self.path}: The journal cannot be written: {error}",
+            error.fix or self._appender.fix,
+            error.kind,
+        )

@@ -33,7 +33,7 @@ BEFORE = {
     "docs/diagnostics.md": ["scan results"],
     "docs/undo.md": ["scan results", "plan", "apply"],
     "docs/incident.md": ["scan results", "plan", "apply"],
-    "docs/scheduling.md": ["scan results", "plan", "apply", "journal into a bucket"],
+    "docs/scheduling.md": ["scan results", "plan", "apply into a bucket"],
     "docs/security-hub.md": ["scan to Security Hub"],
 }
 """What the reader of a page has done already."""
@@ -43,8 +43,8 @@ DONE = {
     " --output-directory results || [ $? -eq 3 ]",
     "plan": "keysweep plan results",
     "apply": "keysweep apply plan.json",
-    "journal into a bucket": "aws s3 mb s3://audit-results\n"
-    "aws s3 cp keysweep-journal.jsonl s3://audit-results/keysweep/",
+    "apply into a bucket": "aws s3 mb s3://audit-journal\n"
+    "keysweep apply plan.json --journal s3://audit-journal/keysweep/",
     "scan to Security Hub": "prowler aws --checks kms_cmk_not_disabled --output-formats json-asff"
     " --output-directory sent || [ $? -eq 3 ]\n"
     "aws securityhub batch-import-findings --findings file://$(echo sent/*.asff.json)",

@@ -6,13 +6,24 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from keysweep.remediation.alarms import PERMISSIONS as ALARMS
+from keysweep.remediation.aws.bucket_errors import (
+    DECRYPT_PERMISSION,
+    READ_PERMISSION,
+)
+from keysweep.remediation.aws.bucket_errors import LIST_PERMISSION as LIST_BUCKET
 from keysweep.remediation.evidence import SOURCES
 from keysweep.remediation.evidence.history.athena import PERMISSIONS as HISTORY
 from keysweep.remediation.evidence.references.absence import LIST_PERMISSION, LIST_RESOURCE
-from keysweep.remediation.findings import s3
 from keysweep.remediation.guard import GUARD_PIECES
 from keysweep.remediation.guard import LIST_PERMISSION as LIST_KEYS
 from keysweep.remediation.iac.cloudformation import PERMISSIONS as STACKS
+from keysweep.remediation.journal.bucket import (
+    DELETE_PERMISSION,
+    GENERATE_PERMISSION,
+    WRITE_PERMISSION,
+)
+from keysweep.remediation.journal.s3_lock import LOCK
+from keysweep.remediation.journal.s3_store import LINES
 from keysweep.remediation.planner import FOR_REVIEW
 from keysweep.remediation.policy import MAX_WINDOW_DAYS, Policy
 from keysweep.remediation.write import CANCEL, ENABLE, SCHEDULE, TAG
@@ -43,6 +54,7 @@ def iam_policies() -> dict[str, Json]:
         **_numbered("read-only-access-extra", _by_service(missing_from("ReadOnlyAccess"))),
         "history": _policy(_history()),
         "results-bucket": _policy(_results_bucket()),
+        "journal-bucket": _policy(_journal_bucket()),
         "apply": _policy([*_reads(but=FOR_REVIEW), *_schedule(), _allow("LookForAlarms", ALARMS)]),
         "cancel": _policy(_cancel()),
         "guard": _policy(_guard()),
@@ -116,11 +128,31 @@ def _results_bucket() -> list[Json]:
     arn = f"arn:aws:s3:::{YOUR_BUCKET}"
     through_s3 = {"StringLike": {"kms:ViaService": "s3.*.amazonaws.com"}}
     key = f"arn:aws:kms:*:{YOUR_ACCOUNT}:key/*"
-    decrypt = {**_allow("DecryptResults", [s3.DECRYPT_PERMISSION]), "Resource": key}
+    decrypt = {**_allow("DecryptResults", [DECRYPT_PERMISSION]), "Resource": key}
     return [
-        {**_allow("FindResults", [s3.LIST_PERMISSION]), "Resource": arn},
-        {**_allow("ReadResults", [s3.READ_PERMISSION]), "Resource": f"{arn}/*"},
+        {**_allow("FindResults", [LIST_BUCKET]), "Resource": arn},
+        {**_allow("ReadResults", [READ_PERMISSION]), "Resource": f"{arn}/*"},
         {**decrypt, "Condition": through_s3},
+    ]
+
+
+def _journal_bucket() -> list[Json]:
+    """Read one bucket (a placeholder), add lines below any prefix, and delete nothing but locks.
+
+    The condition forbids to replace an object ("Enforce conditional writes on Amazon S3 buckets",
+    Amazon S3 User Guide).
+    """
+    arn = f"arn:aws:s3:::{YOUR_BUCKET}"
+    use_key = _allow("UseKeyOfBucket", [DECRYPT_PERMISSION, GENERATE_PERMISSION])
+    use_key["Resource"] = f"arn:aws:kms:*:{YOUR_ACCOUNT}:key/*"
+    written = [f"{arn}/*{name}" for name in (LOCK, f"{LINES}*.json")]
+    write = {**_allow("WriteLines", [WRITE_PERMISSION]), "Resource": written}
+    return [
+        {**_allow("ListLines", [LIST_BUCKET]), "Resource": arn},
+        {**_allow("ReadLines", [READ_PERMISSION]), "Resource": f"{arn}/*"},
+        {**write, "Condition": {"Null": {"s3:if-none-match": "false"}}},
+        {**_allow("ReleaseLock", [DELETE_PERMISSION]), "Resource": written[:1]},
+        {**use_key, "Condition": {"StringLike": {"kms:ViaService": "s3.*.amazonaws.com"}}},
     ]
 
 

@@ -178,6 +178,23 @@ _JOURNAL: Final = (
     "need the journal, so keep it with the plan. "
     "[The schema](../policies/schemas/journal-line.schema.json) describes one line. Lines omit "
     "fields that are `null`.\n"
+    "\n## In S3\n\n"
+    "`--journal s3://BUCKET/PREFIX/` keeps the same lines in a bucket ([access, encryption and "
+    "advice](scheduling.md#the-journal-in-a-bucket)).\n\n"
+    "* Line 7 is the object `PREFIX/lines/000000000007.json`. It holds this one line and its line "
+    "feed. Numbers begin at 1.\n"
+    "* A line is written with `If-None-Match: *`, so that it never replaces another. If the answer "
+    "to the request is lost, Keysweep reads the object and compares its bytes. If it cannot show "
+    "that the line is there, it makes no call.\n"
+    "* The number also separates two writers: the second line with the same number is refused, and "
+    "its run stops.\n"
+    "* Lines are listed to the end of the last page; an incomplete listing is an error. A missing "
+    "number, an object with another name, and an object that is not exactly one line are "
+    "[damage](reliability.md#damaged-journals). S3 writes objects whole, so no line is torn.\n"
+    "* `PREFIX/lock.json` names the run that writes: `run`, `caller`, `host`, `process` and "
+    "`since` (by the clock of the host). The run deletes it at its end, and only its own. After a "
+    "killed run, a person does so with `keysweep journal unlock`.\n"
+    "* A run reads and writes at most 100 lines a second.\n"
 )
 
 

@@ -80,6 +80,11 @@ _ABOUT: Final = {
     "results-bucket": "For RESULTS in `s3://bucket/prefix`, in the account of the given "
     f"credentials. Replace `{YOUR_BUCKET}` with the name of your bucket and `{YOUR_ACCOUNT}` with "
     "the account of its KMS key. Remove `DecryptResults` if no KMS key encrypts it.",
+    "journal-bucket": "For `--journal s3://bucket/prefix/`, in the account of the given "
+    f"credentials. Replace `{YOUR_BUCKET}` and `{YOUR_ACCOUNT}`. Commands that only read the "
+    "journal (`plan`, `status`, `mutelist`) need `ListLines` and `ReadLines`. Nothing may delete "
+    "or replace a line. Remove `UseKeyOfBucket` if no KMS key encrypts the bucket. See "
+    "[scheduled jobs](scheduling.md#the-journal-in-a-bucket).",
     "apply": "For `keysweep apply`, which reads each key again and schedules its deletion. It "
     "always includes the permission to cancel. `LookForAlarms` is for the note when no alarm "
     "watches the keys. The policy denies scheduling keys with the protected tag.",

@@ -1,0 +1,162 @@
+"""A journal in a file: lines are appended, and the operating system's lock ends with a process."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from ..errors import RUN_AGAIN, BadInput, Refused
+from .store import LineNotWritten, Reading, Stamp
+
+
+class JournalUnusable(BadInput):
+    """The file cannot be written to; no line was."""
+
+    def __init__(self, path: object, why: str) -> None:
+        super().__init__(
+            f"{path}: The journal cannot be written: {why}. Nothing was done. "
+            "Fix: name another file with --journal."
+        )
+        self.why: Final = why
+
+
+@dataclass(frozen=True)
+class FileStore:
+    """A journal in a file."""
+
+    path: Path
+    tears: bool = True
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    def exists(self) -> bool:
+        """Whether the file exists; an impossible name fails when it is opened."""
+        try:
+            return self.path.exists()
+        except OSError:
+            return False
+
+    def read(self, reading: Reading) -> Iterator[tuple[int, bytes]]:
+        """The lines that are not empty."""
+        if self.exists() and not (self.path.is_file() or self.path.is_dir()):
+            raise BadInput(
+                f"{self.path}: Not a regular file. Fix: name another journal with --journal."
+            )
+        try:
+            with self.path.open("rb") as file:
+                reading.stamp = _stamp_of(file.fileno())
+                for number, raw in enumerate(file, start=1):
+                    if raw.strip():
+                        yield number, raw.rstrip(b"\r\n")
+        except OSError as error:
+            raise BadInput(
+                f"{self.path}: The journal could not be read: {error.strerror}. "
+                "Fix: name the journal with --journal."
+            ) from error
+
+    def open(self, run: str) -> FileAppender:  # noqa: ARG002 - the interface's
+        """Open the file, or create it, and lock it."""
+        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+        try:
+            handle = os.open(self.path, flags, 0o600)
+        except OSError as error:
+            raise self._unusable(error) from error
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # Even when the file is not new: a run that was killed may have made it a moment ago.
+            _sync_folder(self.path.absolute().parent)
+            _sync_folder(self.path.absolute().parent.parent)
+        except OSError as error:
+            os.close(handle)
+            if isinstance(error, BlockingIOError):
+                raise Refused(
+                    f"{self.path}: Another keysweep is writing to this journal. Wait until it ends."
+                ) from error
+            raise self._unusable(error) from error
+        return FileAppender(self.path, handle)
+
+    def _unusable(self, error: OSError) -> JournalUnusable:
+        link = error.errno == errno.ELOOP
+        why = "it is a symbolic link, which is not followed" if link else _reason(error)
+        return JournalUnusable(self.path, why)
+
+
+class FileAppender:
+    """An open and locked file."""
+
+    fix: str = f"free some space or repair the disk, then {RUN_AGAIN}"
+
+    def __init__(self, path: Path, handle: int) -> None:
+        self._path = path
+        self._handle = handle
+
+    @property
+    def stamp(self) -> Stamp:
+        return _stamp_of(self._handle)
+
+    def demand_room(self, size: int) -> None:
+        """Raise BadInput if the disk has not so many bytes."""
+        try:
+            disk = os.fstatvfs(self._handle)
+        except OSError as error:
+            raise JournalUnusable(self._path, _reason(error)) from error
+        room = disk.f_bavail * disk.f_frsize
+        if size > room:
+            raise BadInput(
+                f"{self._path}: The journal needs {size // 1024} KB for this run; its disk has "
+                f"{room // 1024} KB free. Nothing was done. Fix: free some space, or name another "
+                "file with --journal."
+            )
+
+    def is_torn(self) -> bool:
+        """Whether the file does not end with a line feed."""
+        try:
+            size = os.fstat(self._handle).st_size
+            return size > 0 and os.pread(self._handle, 1, size - 1) != b"\n"
+        except OSError as error:
+            raise LineNotWritten(_reason(error)) from error
+
+    def append(self, data: bytes) -> None:
+        """Put the line on the disk."""
+        try:
+            written = os.write(self._handle, data)
+            os.fsync(self._handle)
+        except OSError as error:
+            raise LineNotWritten(_reason(error)) from error
+        if written != len(data):
+            raise LineNotWritten(f"only {written} of {len(data)} bytes were written")
+
+    def close(self) -> None:
+        """Close the file, which ends the lock."""
+        os.close(self._handle)
+
+
+def _stamp_of(handle: int) -> Stamp:
+    """Device, inode, size and time of change of an open file."""
+    state = os.fstat(handle)
+    return state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns
+
+
+def _reason(error: OSError) -> str:
+    return error.strerror or str(error)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Put the names in a folder on the disk, if the file system and permissions allow it."""
+    try:
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except PermissionError:
+        return  # it can be entered, but not read
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # not supported by the file system
+            raise
+    finally:
+        os.close(handle)

@@ -1,0 +1,95 @@
+"""The lock of a journal in S3: an object that names its holder until the holder deletes it.
+
+A killed run leaves it behind. Only a person can know that, so nothing removes it by its age.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Final
+
+from pydantic import TypeAdapter
+from pydantic.dataclasses import dataclass
+
+from ..errors import KeysweepError, Refused
+from ..escape import short
+from ..files import ascii_json
+from ..models import SLIM, Time
+from .bucket import Bucket, Content, Taken
+
+LOCK: Final = "lock.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=SLIM)
+class Holder:
+    """The run that writes to the journal, as the lock names it."""
+
+    version: int = 1
+    run: str
+    """Id of the run, as in its lines."""
+    caller: str | None = None
+    """ARN of the identity that runs it, if AWS returned it."""
+    host: str
+    process: int
+    since: Time
+    """By the clock of the host."""
+
+    def __str__(self) -> str:
+        who = f"{self.caller or 'an unknown identity'} on {self.host}"
+        return f"{short(who)}, process {self.process}, since {self.since:%Y-%m-%d %H:%M:%S} UTC"
+
+
+_HOLDER: Final[TypeAdapter[Holder]] = TypeAdapter(Holder)
+
+
+class Lock:
+    """A lock that this process holds."""
+
+    def __init__(self, bucket: Bucket, etag: str) -> None:
+        self._bucket = bucket
+        self._etag = etag
+
+    def release(self) -> str | None:
+        """Delete it, unless a person did. Returns what a person must know if that failed."""
+        try:
+            self._bucket.delete(LOCK, self._etag)
+        except KeysweepError as error:
+            return f"{error}. The lock is left behind; then run: {way_out(self._bucket)}"
+        return None
+
+
+def take(bucket: Bucket, run: str, caller: Callable[[], str | None]) -> Lock:
+    """Take the lock. Raises Refused with its holder, and AccessRefused or BadInput."""
+    holder = Holder(
+        run=run,
+        caller=caller(),
+        host=socket.gethostname(),
+        process=os.getpid(),
+        since=datetime.now(UTC),
+    )
+    body = ascii_json(_HOLDER.dump_json(holder, exclude_none=True).decode()).encode() + b"\n"
+    try:
+        return Lock(bucket, bucket.put_new(LOCK, body))
+    except Taken as error:
+        found = bucket.get(LOCK)
+        by = "a run that has just ended" if found is None else describe(found)
+        raise Refused(
+            f"{bucket.name}: Another keysweep is writing to this journal: {by}. Nothing was done. "
+            f"Fix: wait until it ends. If it no longer runs: {way_out(bucket)}"
+        ) from error
+
+
+def describe(found: Content) -> str:
+    """The holder that a lock names."""
+    try:
+        return str(_HOLDER.validate_json(found.body))
+    except ValueError:
+        return "a holder that its lock does not name"
+
+
+def way_out(bucket: Bucket) -> str:
+    """The command that removes a lock whose holder no longer runs."""
+    return f"keysweep journal unlock {bucket.name}"

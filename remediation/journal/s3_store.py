@@ -1,0 +1,149 @@
+"""A journal in S3: one object a line, numbered without gaps, each written once.
+
+The number is the fence between writers: whoever writes the next line, the other's line with the
+same number is refused. The lock names who writes; no line depends on it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from ..errors import RUN_AGAIN, BadInput, KeysweepError, Refused
+from ..escape import short
+from .bucket import Bucket, Taken
+from .name import JournalName
+from .s3_lock import Lock, take
+from .store import LineNotWritten, Reading, Stamp
+
+LINES: Final = "lines/"
+_NUMBER: Final = re.compile("([0-9]{12})[.]json")
+_AT_A_TIME: Final = 16
+_BATCH: Final = 512
+
+
+def object_name(number: int) -> str:
+    """Name of a line's object. Its numbers have a fixed width, so that they are listed in order."""
+    return f"{LINES}{number:012}.json"
+
+
+@dataclass(frozen=True)
+class S3Store:
+    """A journal below `s3://BUCKET/PREFIX/`."""
+
+    name: JournalName
+    client: Callable[[], Any] = field(compare=False, repr=False)
+    """Client of S3, with the credentials that the command was given."""
+    caller: Callable[[], str | None] = field(compare=False, repr=False, default=lambda: None)
+    """ARN of those credentials' identity, for the lock."""
+    tears: bool = False
+    """S3 writes an object whole, or not at all."""
+
+    def __str__(self) -> str:
+        return str(self.name)
+
+    @property
+    def bucket(self) -> Bucket:
+        """The objects."""
+        return Bucket(self.name, self.client)
+
+    def exists(self) -> bool:
+        """Whether there is a line."""
+        return any(self.bucket.sizes(LINES))
+
+    def read(self, reading: Reading) -> Iterator[tuple[int, bytes]]:
+        """The lines; a missing number, or an object with another name, is damage."""
+        bucket = self.bucket
+        listed = list(self._listed(reading))
+        if not (listed or reading.problems):
+            raise BadInput(f"{self}: There is no journal. Fix: name the journal with --journal.")
+        reading.stamp = _stamp(listed[-1][0] if listed else 0)
+        with ThreadPoolExecutor(_AT_A_TIME) as threads:
+            for first in range(0, len(listed), _BATCH):
+                some = listed[first : first + _BATCH]
+                found = threads.map(lambda one: bucket.get(object_name(one[0]), one[1]), some)
+                for (number, _), content in zip(some, found, strict=True):
+                    if content is None:
+                        reading.problems.append(f"line {number} is missing")
+                    else:
+                        yield number, _only_line(content.body)
+
+    def _listed(self, reading: Reading) -> Iterator[tuple[int, int]]:
+        """Numbers and sizes of the lines."""
+        expected = 1
+        for name, size in self.bucket.sizes(LINES):
+            found = _NUMBER.fullmatch(name)
+            if found is None or int(found[1]) < expected:
+                reading.problems.append(f"the object {short(LINES + name)} is no line")
+                continue
+            number = int(found[1])
+            reading.problems += [] if number == expected else [_missing(expected, number - 1)]
+            yield number, size
+            expected = number + 1
+
+    def open(self, run: str) -> S3Appender:
+        """Take the lock, and find the number of the last line."""
+        lock = take(self.bucket, run, self.caller)
+        try:
+            last = max((number for number, _ in self._listed(Reading())), default=0)
+        except BaseException:
+            lock.release()
+            raise
+        return S3Appender(self.bucket, lock, last)
+
+
+class S3Appender:
+    """A locked journal in S3."""
+
+    fix: str = RUN_AGAIN
+
+    def __init__(self, bucket: Bucket, lock: Lock, last: int) -> None:
+        self._bucket = bucket
+        self._lock = lock
+        self._last = last
+
+    @property
+    def stamp(self) -> Stamp:
+        return _stamp(self._last)
+
+    def demand_room(self, size: int) -> None:
+        """A bucket has room."""
+
+    def is_torn(self) -> bool:
+        """No line is."""
+        return False
+
+    def append(self, data: bytes) -> None:
+        """Write the next line, unless another run has."""
+        number = self._last + 1
+        try:
+            self._bucket.put_new(object_name(number), data)
+        except Taken as error:
+            raise LineNotWritten(f"another run has written line {number}", Refused) from error
+        except KeysweepError as error:
+            why, _, fix = str(error).partition(". Fix: ")
+            kind = type(error)
+            raise LineNotWritten(
+                why.removeprefix(f"{self._bucket.name}: "), kind, f"{fix}, then {RUN_AGAIN}"
+            ) from error
+        self._last = number
+
+    def close(self) -> str | None:
+        """Release the lock."""
+        return self._lock.release()
+
+
+def _stamp(last: int) -> Stamp:
+    return ("lines", last)
+
+
+def _only_line(body: bytes) -> bytes:
+    """The line of an object; nothing, which is no line, if it has not exactly one."""
+    return body[:-1] if body.find(b"\n") == len(body) - 1 else b""
+
+
+def _missing(first: int, last: int) -> str:
+    return f"line {first} is missing" if first == last else f"lines {first} to {last} are missing"
