@@ -73,5 +73,5 @@ def _why(
         region = error.response["ResponseMetadata"]["HTTPHeaders"].get("x-amz-bucket-region")
         return f"{failed}: it is in {region or 'another Region'}. Fix: set AWS_REGION to that"
     if code == _ARCHIVED:
-        return f"{failed}: the object is archived. Fix: restore it, or scan again"
+        return f"{failed}: the object is archived. Fix: restore it"
     return f"{failed}. Fix: {RUN_AGAIN}"

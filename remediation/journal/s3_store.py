@@ -125,9 +125,10 @@ class S3Appender:
             raise LineNotWritten(f"another run has written line {number}", Refused) from error
         except KeysweepError as error:
             why, _, fix = str(error).partition(". Fix: ")
-            kind = type(error)
             raise LineNotWritten(
-                why.removeprefix(f"{self._bucket.name}: "), kind, f"{fix}, then {RUN_AGAIN}"
+                why.removeprefix(f"{self._bucket.name}: "),
+                type(error),
+                fix if RUN_AGAIN in fix else f"{fix}, then {RUN_AGAIN}",
             ) from error
         self._last = number
 

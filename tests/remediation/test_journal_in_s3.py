@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
-from keysweep.remediation.errors import AccessRefused, BadInput, Refused
+from keysweep.remediation.errors import RUN_AGAIN, AccessRefused, BadInput, Refused
 from keysweep.remediation.journal import (
     Journal,
     JournalFailed,
@@ -272,8 +272,9 @@ def test_a_line_that_was_not_written_fails(
     with Journal(store) as journal:
         journal.begin(NOW, "apply")
         for _ in range(2):
-            with pytest.raises(JournalFailed, match="s3://jrnl/team/"):
+            with pytest.raises(JournalFailed, match="s3://jrnl/team/") as failed:
                 journal.intent(NOW, SCHEDULE, ONE)
+            assert failed.value.fix.count(RUN_AGAIN) == 1
     assert memory.puts.count(PREFIX + object_name(2)) == 1
     assert read([store]).keys == {}
 
