@@ -6,6 +6,8 @@ OLDER_PROWLERS := prowler-5.37.1 prowler-5.37.0 prowler-5.30.0 prowler-5.10.2
 OLDER_CHECKOVS := checkov-3.2.10 checkov-2.4.0
 comma := ,
 empty :=
+# Tests and demo start many processes, which would compile the same modules again and again.
+unexport PYTHONDONTWRITEBYTECODE
 list = $(subst $(empty) ,$2,$(strip $1))
 OLDEST_PROWLER := $(lastword $(OLDER_PROWLERS))
 OLDEST_CHECKOV := $(lastword $(OLDER_CHECKOVS))

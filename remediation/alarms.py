@@ -2,7 +2,7 @@
 
 Two kinds count: an EventBridge rule on CloudTrail events, and a CloudWatch alarm on a metric filter
 of the trail's log group ("Create an alarm that detects use of a KMS key pending deletion", AWS KMS
-Developer Guide). Both are recognised by the end of AWS's message. Alarms in other accounts, such as
+Developer Guide). Both are recognized by the end of AWS's message. Alarms in other accounts, such as
 a log archive, are not visible from here.
 """
 

@@ -92,7 +92,7 @@ def rows(graph: Imports) -> list[list[str]]:
 
 
 def drawn(graph: Imports) -> str:
-    """The picture as SVG; its colours do on light and on dark ground."""
+    """The picture as SVG; its colors do on light and on dark ground."""
     lines = rows(graph)
     width = max(map(len, lines)) * (WIDTH + GAP) + GAP
     at = {

@@ -1,4 +1,4 @@
-"""Read findings from the JSON results of Prowler and Checkov, which are recognised by content.
+"""Read findings from the JSON results of Prowler and Checkov, which are recognized by content.
 
 `read_results` reads files, and results in S3; `results_of_keys` takes keys that a person names.
 `candidates` selects keys by findings, with

@@ -1,4 +1,4 @@
-"""Declaration of a results format: how to recognise and read it."""
+"""Declaration of a results format: how to recognize and read it."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Format(Generic[Head]):
     """Display name, such as `Prowler OCSF`."""
     scanner: Literal["prowler", "checkov"]
     head: type[Head]
-    """Type with fields that only this format has, to recognise it. It is small because every
+    """Type with fields that only this format has, to recognize it. It is small because every
     record is parsed into it."""
     concerns: Callable[[Head], bool]
     """Whether the record can be about a supported check."""
@@ -61,7 +61,7 @@ class Format(Generic[Head]):
     def __post_init__(self) -> None:
         object.__setattr__(self, "_decoder", msgspec.json.Decoder(self.head))
 
-    def recognise(self, record: Raw) -> Head | None:
+    def recognize(self, record: Raw) -> Head | None:
         """Return the head of a record; None if it has another format."""
         try:
             return self._decoder.decode(record)

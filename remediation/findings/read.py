@@ -21,7 +21,7 @@ from .buffer import InvalidDocument, Readable
 from .checks import KEYSWEEP_IN_CODE
 from .documents import Records
 from .format import Format, Notice, Rejected, Unusable
-from .formats import recognise
+from .formats import recognize
 from .remote import NO_FILE, S3, RemoteResults, names_results
 from .unsupported import reason_for_record, reason_for_text
 
@@ -285,11 +285,11 @@ class _Document:
         self.warnings[text] = None
 
     def _take(self, record: msgspec.Raw, position: str, *, inside: bool = False) -> None:
-        recognised = recognise(record, self._format)
-        if recognised is None:
+        recognized = recognize(record, self._format)
+        if recognized is None:
             self._take_other(record, position, inside=inside)
             return
-        self._format, head = recognised
+        self._format, head = recognized
         if not self._format.concerns(head):
             return
         self.concerned = True

@@ -1,4 +1,4 @@
-"""Recognise files in other formats, to say in the error which file to give instead."""
+"""Recognize files in other formats, to say in the error which file to give instead."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class _Sarif(msgspec.Struct):
 
 
 def reason_for_record(record: msgspec.Raw) -> str | None:
-    """Why a document with this record is refused, if it is recognised."""
+    """Why a document with this record is refused, if it is recognized."""
     try:
         msgspec.json.decode(record, type=_Sarif)
     except msgspec.DecodeError:

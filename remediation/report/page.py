@@ -55,7 +55,7 @@ class Figure:
     label: str
     detail: str
     tone: str
-    """`good`, `warn`, `bad` or `plain`: a colour, never the only sign."""
+    """`good`, `warn`, `bad` or `plain`: a color, never the only sign."""
 
 
 @dataclass(frozen=True)

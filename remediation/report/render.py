@@ -54,7 +54,7 @@ _NAMED: Final = frozenset(
 
 
 def terminal(report: Report, stream: TextIO) -> None:
-    """Print to a terminal; colours and width follow it, NO_COLOR and COLUMNS.
+    """Print to a terminal; colors and width follow it, NO_COLOR and COLUMNS.
 
     Nothing is cut: where a table has no room for its columns, its rows take more lines.
     """

@@ -137,7 +137,7 @@ def run(
 
 
 def harmless(text: str) -> str:
-    """The text without colours, and with every other control character escaped."""
+    """The text without colors, and with every other control character escaped."""
     return printable(re.sub(r"\x1b\[[0-9;]*m", "", text))
 
 

@@ -334,8 +334,8 @@ def written(tmp_path: Path, text: str) -> Path:
         ("version: 1\nsigns: [\n", "YAML"),
         (
             "version: 1\nsigns: []\nentries:\n"
-            "  - {service: a, operation: B, keys: [K], colour: red}\n",
-            "entries.0.colour",
+            "  - {service: a, operation: B, keys: [K], color: red}\n",
+            "entries.0.color",
         ),
         (
             "version: 1\nsigns: []\nentries:\n  - {service: a, operation: B, keys: ['K[']}\n",
@@ -377,7 +377,7 @@ def test_the_shipped_list_is_as_its_schema_says() -> None:
     content = yaml.safe_load((policies_folder() / FILE).read_text(encoding="utf-8"))
     validator = Draft202012Validator(schemas()["key_references"])
     assert [error.message for error in validator.iter_errors(content)] == []
-    content["entries"][0]["colour"] = "red"
+    content["entries"][0]["color"] = "red"
     assert not validator.is_valid(content)
 
 

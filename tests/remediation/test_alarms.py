@@ -111,7 +111,7 @@ def test_nothing_is_asked_or_said_when_nothing_was_scheduled(
 
 
 @pytest.mark.parametrize("part", ["rule", "alarm"])
-def test_what_our_templates_install_is_recognised(
+def test_what_our_templates_install_is_recognized(
     part: str, aws: EmbeddedAws, look: Callable[[], tuple[str, ...]]
 ) -> None:
     assert len(look()) == 1

@@ -110,7 +110,7 @@ SHARED = {
     "shared-in-list": ({"AWS": ["{account}", PARTNER]}, {}),
     "shared-all": ("*", {}),
     "shared-all-of-aws": ({"AWS": "*"}, {}),
-    "shared-organisation": (
+    "shared-organization": (
         "*",
         {"Condition": {"StringEquals": {"aws:PrincipalOrgID": "o-1234567890"}}},
     ),

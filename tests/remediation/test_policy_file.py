@@ -63,7 +63,7 @@ def test_every_value_of_the_default_file_has_a_comment_before_it() -> None:
 REFUSED = {
     "unknown name": ("max_key: 3", 2, "max_keys?"),
     "unknown nested name": ("regions: {alow: [eu-west-1]}", 2, "allow?"),
-    "name with nothing near": ("colour: red", 2, "accounts, closed_regions, "),
+    "name with nothing near": ("color: red", 2, "accounts, closed_regions, "),
     "text for number": ('max_keys: "3"', 2, "whole number, not '3'"),
     "truth for number": ("max_keys: yes", 2, "whole number, not True"),
     "fraction for days": ("min_age_days: 7.5", 2, "whole number, not 7.5"),

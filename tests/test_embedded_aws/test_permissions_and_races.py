@@ -148,8 +148,8 @@ def test_the_truth_is_chosen_by_fields(lab: Lab) -> None:
     assert [one["name"] for one in lab.aws.keys(state="Disabled")] == ["one"]
     assert [one["name"] for one in lab.aws.keys(region="eu-west-1", name="two")] == ["two"]
     assert lab.aws.keys(account="999999999999") == []
-    with pytest.raises(ValueError, match="colour"):
-        lab.aws.keys(colour="blue")
+    with pytest.raises(ValueError, match="color"):
+        lab.aws.keys(color="blue")
 
 
 def test_a_state_that_does_not_exist_cannot_be_set(lab: Lab) -> None:

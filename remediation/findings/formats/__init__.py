@@ -24,7 +24,7 @@ def _discover() -> tuple[Format[Any], ...]:
 FORMATS: Final = _discover()
 
 
-def recognise(
+def recognize(
     record: msgspec.Raw, likely: Format[Any] | None = None
 ) -> tuple[Format[Any], Any] | None:
     """Return the format of a record, by its content, and its head. None: unknown.
@@ -32,6 +32,6 @@ def recognise(
     `likely` is the format to try first, that of the previous record.
     """
     for known in (likely, *FORMATS) if likely else FORMATS:
-        if (head := known.recognise(record)) is not None:
+        if (head := known.recognize(record)) is not None:
             return known, head
     return None

@@ -36,7 +36,7 @@ def keyed(
     cross_account: bool = False,
     action: str | None = None,
 ) -> Callable[[Handler], Handler]:
-    """Register an operation on one key: it is found, authorised and in a fitting state."""
+    """Register an operation on one key: it is found, authorized and in a fitting state."""
 
     def register(handler: Handler) -> Handler:
         _KEYED[name] = Operation(handler, parameter, alias, cross_account, action)

@@ -24,7 +24,7 @@ BARE = f"{USER} to perform: ecr:DescribeRepositories"
 ACTION = "ecr:DescribeRepositories"
 
 SEEN = [
-    # One service, in the order of the catalogue of answers.
+    # One service, in the order of the catalog of answers.
     ("BadRequest", "The requested feature is not enabled for this AWS account.", "closed"),
     ("UnsupportedOperation", "This operation is unsupported.", "not-in-region"),
     ("NotAuthorizedException", "Your account is not authorized to make this call.", "closed"),

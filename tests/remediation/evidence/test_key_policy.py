@@ -314,7 +314,7 @@ WIDE = {
     "the key's account": {"StringEquals": {"aws:ResourceAccount": HOME}},
     "a variable": {"StringEquals": {"kms:CallerAccount": "${aws:PrincipalAccount}"}},
     "not": {"StringNotEquals": {"kms:CallerAccount": HOME}},
-    "an organisation": {"StringEquals": {"aws:PrincipalOrgID": "o-1234567890"}},
+    "an organization": {"StringEquals": {"aws:PrincipalOrgID": "o-1234567890"}},
     "a service": {"StringEquals": {"kms:ViaService": "ec2.eu-west-1.amazonaws.com"}},
     "an address": {"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}},
     "nothing": {},

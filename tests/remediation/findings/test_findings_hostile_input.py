@@ -329,5 +329,5 @@ def test_any_bytes_are_refused_or_hold_no_finding(content: bytes) -> None:
 
 
 def test_every_format_is_among_the_samples() -> None:
-    recognised = {read(json.dumps(sample).encode()).sources[0].format for sample in SAMPLES}
-    assert recognised == {known.name for known in FORMATS}
+    recognized = {read(json.dumps(sample).encode()).sources[0].format for sample in SAMPLES}
+    assert recognized == {known.name for known in FORMATS}

@@ -1,4 +1,4 @@
-"""Tables on every terminal: nothing is lost on narrow ones, in pipes, without colours or UTF-8."""
+"""Tables on every terminal: nothing is lost on narrow ones, in pipes, without colors or UTF-8."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a plan over an organisation takes: python -m benchmarks.simulate_organisation [--quick].
+"""What a plan over an organization takes: python -m benchmarks.simulate_organization [--quick].
 
 The real planner makes a plan of whole accounts: collector, rules, limiter, sessions of roles,
 botocore's clients, signing and parsing. Only the last step is not real, the sending: the light AWS
@@ -234,7 +234,7 @@ class _Held(Scenario):
 
 def main() -> None:
     """Simulate, and print the tables."""
-    parser = argparse.ArgumentParser(prog="simulate_organisation", description=__doc__)
+    parser = argparse.ArgumentParser(prog="simulate_organization", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="two Regions instead of three")
     regions = 2 if parser.parse_args().quick else SAMPLED
     os.environ |= {
@@ -252,7 +252,7 @@ def main() -> None:
         f"{two.total / alone.total:.2f} times the requests.\n"
     )
     account = {share: _scaled(connection, REGIONS_EACH) for share, connection in one.items()}
-    for table in (_account(account), _bound(one), _organisation(account), _jobs()):
+    for table in (_account(account), _bound(one), _organization(account), _jobs()):
         print(table)
     print(
         f"{CORES} cores: the larger of CPU seconds of all accounts / {CORES}, and seconds of one "
@@ -322,7 +322,7 @@ def _bound(one: Mapping[Share, Simulated]) -> str:
     )
 
 
-def _organisation(account: Mapping[Share, Simulated]) -> str:
+def _organization(account: Mapping[Share, Simulated]) -> str:
     rows = []
     for share, made in account.items():
         in_turn = made.seconds * ACCOUNTS * REGIONS_EACH / ACCOUNT_REGIONS
