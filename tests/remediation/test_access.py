@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from command_runs import Done
+from stages import few_references
 
 from embedded_aws.names import access_key
 from embedded_aws.process import EmbeddedAws
@@ -117,7 +118,10 @@ def test_keys_that_are_left_out_are_one_line(plan: Command, tmp_path: Path) -> N
     assert "us-east-1" in line
 
 
-def test_other_commands_leave_them_out_too(plan: Command, keysweep: Command) -> None:
+def test_other_commands_leave_them_out_too(
+    plan: Command, keysweep: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few_references(monkeypatch)
     assert plan(*ROLE).code == 0
     one = ("--account", SHOP, "--region", "us-east-1")
     applied = keysweep("apply", "plan.json", "--yes", *one, *JSON)

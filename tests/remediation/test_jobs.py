@@ -45,7 +45,14 @@ def ordinary_aws() -> Iterator[EmbeddedAws]:
         yield running
 
 
-@pytest.mark.parametrize("command", [("plan", "--out", "-"), ("doctor", "--format", "json")])
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("plan", "--out", "-"),
+        pytest.param(("doctor", "--format", "json"), marks=pytest.mark.sample),
+    ],
+    ids=lambda words: words[0],
+)
 def test_ordinary_accounts_are_read_alike_by_one_process_and_by_several(
     command: tuple[str, ...],
     ordinary_aws: EmbeddedAws,

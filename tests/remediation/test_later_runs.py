@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from command_runs import run_here
 from prowler_records import prowler_record
 from stages import DEAD, SHOP, Stages, few_references, outcomes, state_only, work_here
 
@@ -48,10 +49,9 @@ def run(own_server: EmbeddedAws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def _command(run: Stages, *arguments: str) -> tuple[int, str, str]:
-    process = run.start(*arguments)
-    out, told = process.communicate(timeout=120)
-    assert "Traceback" not in told
-    return process.returncode, out, told
+    keep = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    done = run_here(arguments, run.folder, {**keep, **run.aws.environment(SHOP)})
+    return done.code, done.out, done.err
 
 
 def _drifts(run: Stages) -> dict[str, str]:

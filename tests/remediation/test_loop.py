@@ -348,10 +348,15 @@ def test_apply_refuses_a_plan_that_was_edited_to_schedule_more_keys_than_its_pol
 
 
 def test_no_option_goes_over_the_policys_ceiling(
-    aws: EmbeddedAws, keysweep: Callable[..., Any], results: Callable[..., Path], tmp_path: Path
+    aws: EmbeddedAws,
+    keysweep: Callable[..., Any],
+    results: Callable[..., Path],
+    state_only: Path,
+    tmp_path: Path,
 ) -> None:
     policy = tmp_path / "ceiling.yaml"
-    policy.write_text("version: 1\nmax_keys: 3\nmax_keys_ceiling: 4\n", encoding="utf-8")
+    text = state_only.read_text(encoding="utf-8")
+    policy.write_text(f"{text}\nmax_keys: 3\nmax_keys_ceiling: 4\n", encoding="utf-8")
     path = results()
     aws.clear_calls()
     over = keysweep("plan", path, "--policy", policy, "--max-keys", "5")

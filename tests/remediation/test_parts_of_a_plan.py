@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from command_runs import Done
+from stages import few_references
 
 from embedded_aws.process import EmbeddedAws
 
@@ -158,8 +159,9 @@ def test_apply_acts_on_the_part_alone_and_the_journal_says_so(
 
 
 def test_every_command_names_alias_and_owner(
-    owned: EmbeddedAws, keysweep: Run, tmp_path: Path
+    owned: EmbeddedAws, keysweep: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    few_references(monkeypatch)
     arns = {key["arn"]: key["name"] for key in owned.keys()}
     owners = {"cart": "shop", "far": "shop", "lake": "shop", "log": "ops", "stray": None}
     planned = json.loads((tmp_path / "plan.json").read_text("utf-8"))

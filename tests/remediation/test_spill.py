@@ -216,6 +216,7 @@ def a_plan(keys: int) -> Plan:
     return plan.model_copy(update={"digest": planfile.digest_of(plan)})
 
 
+@pytest.mark.sample
 def test_a_plan_is_made_written_and_read_in_next_to_no_memory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -233,6 +234,7 @@ def test_a_plan_is_made_written_and_read_in_next_to_no_memory(
     assert path.stat().st_size > 1_600_000
 
 
+@pytest.mark.sample
 def test_a_journal_is_read_in_little_memory(tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
 
