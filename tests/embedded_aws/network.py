@@ -72,16 +72,32 @@ def without_endpoint(environment: Mapping[str, str]) -> dict[str, str]:
     }
 
 
+_ENDPOINT = "EMBEDDED_AWS_ENDPOINT"
+_WORKER = (
+    "import sys; sys.path[:] = sys.argv[2:]; "
+    "from embedded_aws.network import worker; worker(int(sys.argv[1]))"
+)
+
+
 def main() -> None:
     """Run the command and end the process with its exit code."""
     endpoint = os.environ["AWS_ENDPOINT_URL"]
     own = without_endpoint(os.environ)
     os.environ.clear()
-    os.environ.update(own)
+    os.environ.update(own | {_ENDPOINT: endpoint})
     from keysweep.remediation.__main__ import main as keysweep
+    from keysweep.remediation.workers import pool
 
-    with leading_to(endpoint):
+    with leading_to(endpoint), mock.patch.object(pool, "_PROGRAM", _WORKER):
         keysweep()
+
+
+def worker(descriptor: int) -> None:
+    """Run a worker of the command in the same network as the command itself."""
+    from keysweep.remediation.workers import process
+
+    with leading_to(os.environ[_ENDPOINT]):
+        process.main(descriptor)
 
 
 if __name__ == "__main__":

@@ -33,6 +33,7 @@ from keysweep.remediation.workers.peer import PeerError
 
 SHOP = "111122223333"
 DATA = "444455556666"
+TESTS = Path(__file__).parents[1]
 ROLE = ("--role-name", "KeysweepOperator")
 JSON = ("--format", "json")
 
@@ -75,6 +76,31 @@ def test_ordinary_accounts_are_read_alike_by_one_process_and_by_several(
     assert len(started) == 2
     assert several.document == one.document
     assert several == one
+
+
+def test_workers_are_in_the_network_of_the_demo(
+    ordinary_aws: EmbeddedAws, state_only: Path, tmp_path: Path
+) -> None:
+    """In the network that the demo, the tutorial and the end-to-end tests run in."""
+    options = ("--policy", state_only, "--role-name", ordinary.ROLE, "--jobs", "2")
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "embedded_aws.network", "plan", "-", *options, "--out", "-"],
+        input=records(ordinary_aws, *ACCOUNTS),
+        env={
+            **os.environ,
+            **ordinary_aws.environment(ordinary.QUIET),
+            "PYTHONPATH": str(TESTS),
+        },
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    verdicts = {item["verdict"] for item in json.loads(done.stdout)["items"]}
+    assert verdicts == {"schedule"}
 
 
 @pytest.fixture
