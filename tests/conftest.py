@@ -55,7 +55,7 @@ def pytest_collection_finish() -> None:
     """Spare the garbage collector the modules and botocore's documents, which stay."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(10_000, 20, 20)
+    gc.set_threshold(100_000, 20, 100)
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:

@@ -159,6 +159,7 @@ def _try_to_use(embedded: EmbeddedAws, arn: str) -> None:
         client.encrypt(KeyId=arn, Plaintext=b"x")
 
 
+@pytest.mark.sample
 def test_workers_get_what_the_parent_has_queried(begin, keysweep, results, policy) -> None:
     used = [event("Decrypt", 40, error="DisabledException", account=DATA, with_resources=False)]
     begin({"name": "dead", **DEAD}, {"name": "lent", **DEAD, "events": used})

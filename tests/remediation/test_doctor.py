@@ -140,6 +140,7 @@ def test_each_placeholder_is_refused(decided: Path, folder: Path) -> None:
             load(path)
 
 
+@pytest.mark.sample
 def test_filled_in_every_dead_key_is_scheduled_and_no_needed_one(
     aws: EmbeddedAws, decided: Path
 ) -> None:

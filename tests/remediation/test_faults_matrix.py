@@ -76,9 +76,12 @@ UNANSWERED = (
 """The call was carried out, and its answer came cut or not at all."""
 KINDS = (*REFUSED, *LOST, *UNANSWERED)
 
-TIERS = {"truncate": (), "deny": pytest.mark.sample, "drop_before": pytest.mark.sample}
-EVERY_KIND = [pytest.param(kind, marks=TIERS.get(kind, pytest.mark.slow)) for kind in KINDS]
-"""One kind in `make test`, one of each sort in `make test-sample`, all in `make test-faults`."""
+SAMPLE = {"truncate", "deny", "drop_before"}
+EVERY_KIND = [
+    pytest.param(kind, marks=pytest.mark.sample if kind in SAMPLE else pytest.mark.slow)
+    for kind in KINDS
+]
+"""One kind of each sort in `make test-sample`, all in `make test-faults`."""
 
 
 @pytest.fixture

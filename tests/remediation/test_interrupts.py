@@ -49,7 +49,9 @@ def _rows(run: Stages, out: str) -> dict[str, KeyResult]:
     return run.by_name(KeyResult(**row) for row in json.loads(out)["results"])
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.sample)]
+)
 def test_interrupted_once_it_ends_the_calls_in_flight(number: int, run: Stages) -> None:
     process = _in_flight(run, "hang_after")
     process.send_signal(number)

@@ -422,6 +422,7 @@ def _row(kind: str, names: str, latest: str, **more: str) -> dict[str, str]:
     return {**usual, **empty, "names": names, "latest": latest, **more}
 
 
+@pytest.mark.sample
 def test_many_rows_take_no_more_memory() -> None:
     """Rows of other keys are not kept, and of a key the newest are enough."""
     key = changed(aliases=())
