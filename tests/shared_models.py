@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import functools
+import os
 from typing import Any
 
 COMPLETE_MODELS = 32
 """Complete service models to keep. All of them take a gigabyte."""
+
+CHANGED = ("/s3/", "/s3control/")
+"""Models that botocore changes as it makes a client. Moto reads them too, and needs them whole."""
 
 
 def share_documents() -> None:
@@ -19,7 +23,10 @@ def share_documents() -> None:
     list_services = functools.cache(Loader().list_available_services)
 
     def load(_loader: JSONFileLoader, path: str) -> Any:
-        return load_model(path) if path.endswith("service-2") else load_other(path)
+        if not path.endswith("service-2"):
+            return load_other(path)
+        changed = any(name in path.replace(os.sep, "/") for name in CHANGED)
+        return load_file(path) if changed else load_model(path)
 
     JSONFileLoader.load_file = load
     Loader.list_available_services = lambda _loader, type_name: list_services(type_name)
