@@ -244,7 +244,8 @@ class Simulation:
         if when is None:
             append(journal, data)
         elif when != BEFORE:
-            os.write(journal._handle, data if when == AFTER else data[: len(data) // 2])
+            with Path(journal.path).open("ab") as file:
+                file.write(data if when == AFTER else data[: len(data) // 2])
         if when in {None, AFTER}:
             self._watcher.written(journal.path, json.loads(data))
         if when is not None:
