@@ -1,6 +1,6 @@
 """A journal in S3: one object a line, numbered without gaps, each written once.
 
-The number is the fence between writers: whoever writes the next line, the other's line with the
+The number is the fence between writers: if one writes the next line, the other's line with the
 same number is refused. The lock names who writes; no line depends on it.
 """
 

@@ -541,7 +541,7 @@ class Histories(RuleBasedStateMachine):
 
     @rule(key=keys, window=st.sampled_from((7, 12, 30)))
     def others_schedule(self, key: int, window: int) -> None:
-        """Somebody schedules a key's deletion, more than two minutes after our last request."""
+        """Another principal schedules a deletion, over two minutes after our last request."""
         if self.aws.key(self.arns[key]) is None:
             return
         self._pass(3 * MINUTE)

@@ -85,7 +85,7 @@ class Run:
     may_schedule: Mapping[str, int] = field(default_factory=dict)
     """Keys and waiting periods."""
     may_cancel_others: frozenset[str] = frozenset()
-    """Keys that the caller named, whoever began their deletion."""
+    """Keys that the caller named, even if another principal scheduled them."""
     may_tag: bool = False
     may_enable: bool = False
     cancelled: list[str] = field(default_factory=list)

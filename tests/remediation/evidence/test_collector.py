@@ -1,4 +1,4 @@
-"""The collector asks the cheapest first, and nothing dearer about a key that is held already."""
+"""The collector asks the cheapest first, and nothing expensive about a held key."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def test_a_key_that_is_held_for_free_is_asked_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("evidence", "dearest"),
+    ("evidence", "most_expensive"),
     [
         (changed(description={"origin": "EXTERNAL"}), Cost.DESCRIBE),
         (changed(grants=(Grant(grant_id="g", grantee_principal=ACCOUNT),)), Cost.KEY_CALL),
@@ -114,10 +114,12 @@ def test_a_key_that_is_held_for_free_is_asked_nothing() -> None:
     ],
     ids=["description", "grants", "history", "last-use"],
 )
-def test_nothing_dearer_is_asked_about_a_held_key(evidence: Evidence, dearest: Cost) -> None:
+def test_nothing_more_expensive_is_asked_about_a_held_key(
+    evidence: Evidence, most_expensive: Cost
+) -> None:
     world = World(evidence)
     world.collect(Policy())
-    assert max(cost_of(piece) for piece in world.pieces()) == dearest
+    assert max(cost_of(piece) for piece in world.pieces()) == most_expensive
 
 
 def test_explaining_asks_everything_even_of_a_held_key() -> None:
@@ -193,16 +195,16 @@ def test_a_source_of_one_place_is_asked_once_about_the_keys_of_all_places() -> N
 
 def test_a_key_that_waits_for_its_turn_keeps_no_other_key_back() -> None:
     """GetKeyLastUsage and LookupEvents have quotas of their own: both are taken from together."""
-    dearer = threading.Event()
+    expensive = threading.Event()
 
     def last_use(_: Any, evidence: Evidence) -> Any:
-        # The second key is let through only when the first one is at its next, dearer piece.
-        if evidence.key_arn != ARN and not dearer.wait(timeout=120):
+        # The second key goes on only when the first one is at its next, more expensive piece.
+        if evidence.key_arn != ARN and not expensive.wait(timeout=120):
             raise TimeoutError
         return DEAD.last_use
 
     def use_attempts(_: Any, __: Evidence) -> Any:
-        dearer.set()
+        expensive.set()
         return DEAD.use_attempts
 
     other = KeyArn("aws", ACCOUNT, ARN.region, "0" + ARN.key_id[1:])
