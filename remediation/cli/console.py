@@ -45,17 +45,28 @@ def confirm(
 
     Raises Refused after a no, and BadInput without a terminal.
     """
-    if yes:
-        return
     counts = Counter(arn.account_id for arn in keys)
     where = ", ".join(f"{count} in account {account}" for account, count in sorted(counts.items()))
     number = "1 key" if counts.total() == 1 else f"{counts.total()} keys"
-    question = f"{action} {number} ({where})?"
+
+    def show() -> None:
+        from ..report import confirmation, render
+
+        render.terminal(confirmation.of_confirmation(rows(), listing), sys.stderr)
+
+    ask(f"{action} {number} ({where})?", yes=yes, show=show)
+
+
+def ask(question: str, *, yes: bool, show: Callable[[], None] = lambda: None) -> None:
+    """Ask before something is changed; `show` is called first, and only for a terminal.
+
+    Raises Refused after a no, and BadInput without a terminal.
+    """
+    if yes:
+        return
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise BadInput(f"{question} There is no terminal to ask on. Fix: add --yes")
-    from ..report import confirmation, render
-
-    render.terminal(confirmation.of_confirmation(rows(), listing), sys.stderr)
+    show()
     if not click.confirm(question, err=True):
         raise Refused("Cancelled. Nothing was changed.")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import click
@@ -13,7 +12,7 @@ from ..errors import BadInput, Refused
 from ..journal import JournalName
 from ..journal.s3_lock import LOCK, describe
 from . import DONE
-from .console import say
+from .console import ask, say
 from .options import command, journal_name, profile_option, yes_option
 from .setup import in_s3
 
@@ -42,11 +41,7 @@ def journal(action: str, name: Path | JournalName, yes: bool, profile: str | Non
         say(f"{name}: No run holds the lock.")
         return DONE
     say(f"{name}: The lock is held by {describe(found)}.")
-    if not yes:
-        if not (sys.stdin.isatty() and sys.stderr.isatty()):
-            raise BadInput("There is no terminal to ask on. Fix: add --yes")
-        if not click.confirm("Has this run ended, and remove its lock?", err=True):
-            raise Refused("Cancelled. Nothing was changed.")
+    ask("Has this run ended, and remove its lock?", yes=yes)
     if not bucket.delete(LOCK, found.etag):
         raise Refused(f"{name}: The lock has changed meanwhile, and was left alone.")
     say(f"{name}: The lock was removed.")
