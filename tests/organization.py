@@ -18,6 +18,7 @@ DOCKERFILE = FOLDER / "Dockerfile"
 ENTRY_POINT = FOLDER / "task.py"
 
 _LITERAL = re.compile(r"'([^']*)'")
+_NO_VALUE = object()
 
 
 class _Loader(yaml.SafeLoader):
@@ -79,10 +80,18 @@ class Deployment:
             "AWS::Region": region,
             "AWS::Partition": "aws",
             "AWS::URLSuffix": "amazonaws.com",
+            "AWS::NoValue": _NO_VALUE,
         }
-        for name in ("Subnets", "SecurityGroups"):
-            self._values[name] = self._values[name].split(",")
-        self._resources = document["Resources"]
+        for name, one in document["Parameters"].items():
+            if "List" in one["Type"]:
+                self._values[name] = self._values[name].split(",")
+        self._conditions = document["Conditions"]
+        self._demand_rules(document["Rules"])
+        self._resources = {
+            name: one
+            for name, one in document["Resources"].items()
+            if "Condition" not in one or self._holds(one["Condition"])
+        }
         self._ecs = f"arn:aws:ecs:{region}:{account}"
         self.tasks = {
             name: self._resolved(one["Properties"])
@@ -90,9 +99,7 @@ class Deployment:
             if one["Type"] == "AWS::ECS::TaskDefinition"
         }
         self.roles = {
-            name: [
-                self._resolved(policy["PolicyDocument"]) for policy in one["Properties"]["Policies"]
-            ]
+            name: self._policies(one["Properties"])
             for name, one in self._resources.items()
             if one["Type"] == "AWS::IAM::Role"
         }
@@ -124,12 +131,47 @@ class Deployment:
         )
         return str(made["stateMachineArn"])
 
+    def _policies(self, role: Any) -> list[Any]:
+        """The inline and managed policies of a role."""
+        managed = self._resolved(role.get("ManagedPolicyArns", []))
+        managed = [] if managed is _NO_VALUE else managed
+        return [
+            self._resolved(one["PolicyDocument"])
+            for one in (
+                *role["Policies"],
+                *(self._resources[name]["Properties"] for name in managed),
+            )
+        ]
+
+    def _demand_rules(self, rules: Any) -> None:
+        """Raise ValueError if the parameters break a rule."""
+        for name, rule in rules.items():
+            if self._holds(rule["RuleCondition"]) and not all(
+                self._holds(one["Assert"]) for one in rule["Assertions"]
+            ):
+                raise ValueError(name)
+
+    def _holds(self, condition: Any) -> bool:
+        if isinstance(condition, str):
+            return self._holds(self._conditions[condition])
+        ((name, given),) = condition.items()
+        if name == "Condition":
+            return self._holds(given)
+        if name == "Fn::Equals":
+            left, right = self._resolved(given)
+            return bool(left == right)
+        held = [self._holds(one) for one in given]
+        return {"Fn::Not": not held[0], "Fn::And": all(held)}[name]
+
     def _resolved(self, value: Any) -> Any:
         if isinstance(value, list):
-            return [self._resolved(one) for one in value]
+            found = [self._resolved(one) for one in value]
+            return [one for one in found if one is not _NO_VALUE]
         if not isinstance(value, dict):
             return value
         name, given = next(iter(value.items()), ("", None))
+        if name == "Fn::If":
+            return self._resolved(given[1 if self._holds(given[0]) else 2])
         if name == "Fn::Sub":
             return re.sub(r"\$\{([\w:]+)\}", lambda match: str(self._ref(match[1])), given)
         if name == "Ref":
@@ -138,7 +180,8 @@ class Deployment:
             return self._arn(given[0])
         if name == "Fn::Join":
             return given[0].join(self._resolved(given[1]))
-        return {key: self._resolved(one) for key, one in value.items()}
+        resolved = {key: self._resolved(one) for key, one in value.items()}
+        return {key: one for key, one in resolved.items() if one is not _NO_VALUE}
 
     def _ref(self, name: str) -> Any:
         if name in self._values:

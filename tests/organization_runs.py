@@ -34,6 +34,14 @@ GIVEN = {
     "RetrySeconds": "1",
     "AccountsAtATime": "3",
 }
+HISTORY = {
+    "HistoryWorkgroup": "team",
+    "HistoryDatabase": "audit",
+    "HistoryTable": "trail",
+    "HistoryTrailBucket": "amzn-s3-demo-bucket",
+    "HistoryResultsBucket": "amzn-s3-demo-bucket-results",
+}
+"""Parameters for history in Athena, with the names of policies/iam/history.json."""
 
 _PROWLER = '''#!{python} -SE
 """Stands in for Prowler: its options, files and exit codes, as facts.json has them by account."""
@@ -150,10 +158,12 @@ def organization(
     accounts: Mapping[str, Any],
     facts: Mapping[str, Any],
     start: Sequence[str] = (),
+    home: Mapping[str, Any] | None = None,
     **given: str,
 ) -> Iterator[Organization]:
     """An embedded AWS with these accounts beside the tool's, and the stack. `facts` are what
-    Prowler does, by account; `start` is another entry point of the image."""
+    Prowler does, by account; `start` is another entry point of the image; `home` is in the tool's
+    Region."""
     (folder / "scans").mkdir()
     (folder / "bin").mkdir()
     (folder / "facts.json").write_text(json.dumps(facts), encoding="utf-8")
@@ -168,7 +178,7 @@ def organization(
     scenario = {
         "images": {deployment.image: image},
         "accounts": {
-            TOOL: {"regions": [REGION, "us-east-1"], "roles": {**roles}},
+            TOOL: {"regions": {REGION: home or {}, "us-east-1": {}}, "roles": {**roles}},
             **accounts,
         },
     }

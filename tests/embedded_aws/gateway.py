@@ -211,7 +211,7 @@ class Gateway:
             return
         action = action_of(visit.service, visit.operation)
         context = {"aws:requestedregion": visit.request.region, **resource_context(visit.request)}
-        resource = resource_of(action, visit.request)
+        resource = resource_of(action, visit.request, identity.account)
         refusal = identity.refusal(Ask(action, resource, context))
         if refusal is not None:
             who = identity.arn(visit.request.region)

@@ -13,7 +13,7 @@ from .http_message import Request
 from .iam_policy import ANY_RESOURCE
 
 
-def resource_of(action: str, request: Request) -> str:
+def resource_of(action: str, request: Request, account: str) -> str:
     """The ARN that IAM compares with a statement's Resource."""
     if action.startswith("s3:") and request.path != "/":
         bucket, _, key = request.path.lstrip("/").partition("/")
@@ -25,6 +25,12 @@ def resource_of(action: str, request: Request) -> str:
     if action in {"ecs:DescribeTasks", "ecs:StopTask"}:
         named: list[Any] = request.json().get("tasks") or [request.json().get("task")]
         return str(named[0])
+    if action.startswith("athena:") and "WorkGroup" in request.json():
+        name = request.json()["WorkGroup"]
+        return f"arn:aws:athena:{request.region}:{account}:workgroup/{name}"
+    if action == "glue:GetTable":
+        name = "{DatabaseName}/{Name}".format_map(request.json())
+        return f"arn:aws:glue:{request.region}:{account}:table/{name}"
     return ANY_RESOURCE
 
 

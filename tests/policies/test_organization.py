@@ -14,11 +14,13 @@ from organization import (
     ENTRY_POINT,
     FOLDER,
     TEMPLATE,
+    Deployment,
     commands,
     instructions,
     states,
     template,
 )
+from organization_runs import GIVEN, HISTORY
 
 from documents.member_roles import ROLES, TEMPLATE_SIZE
 from keysweep.remediation.cli import main
@@ -109,6 +111,52 @@ def test_what_needs_any_resource_is_known() -> None:
         for action in [statement["Action"]]
     }
     assert wide == {"ecr:GetAuthorizationToken", "organizations:ListAccounts"}
+
+
+def test_the_plan_task_may_what_the_document_of_history_says() -> None:
+    """The same actions on the same kinds of resources, with this account's and Region's names."""
+    keys = "arn:aws:kms:eu-west-1:111122223333:key/1,arn:aws:kms:eu-west-1:444455556666:key/2"
+    made = Deployment("111122223333", "eu-west-1", {**GIVEN, **HISTORY, "HistoryKeyArns": keys})
+    text = (ROOT / "policies" / "iam" / "history.json").read_text(encoding="utf-8")
+    for service in ("athena", "glue"):
+        text = text.replace(f"arn:aws:{service}:*:", f"arn:aws:{service}:eu-west-1:")
+    for name in ("WORKGROUP", "DATABASE", "TABLE"):
+        text = text.replace(name, HISTORY[f"History{name.capitalize()}"])
+    text = text.replace('"arn:aws:kms:*:111122223333:key/*"', json.dumps(keys.split(",")))
+    given = {
+        json.dumps(each(statement), sort_keys=True)
+        for document in made.roles["PlanTaskRole"]
+        for statement in document["Statement"]
+    }
+    needed = {
+        json.dumps(each(statement), sort_keys=True) for statement in json.loads(text)["Statement"]
+    }
+    assert needed <= given
+    (without,) = Deployment("111122223333", "eu-west-1", GIVEN).roles["PlanTaskRole"]
+    assert {json.dumps(each(one), sort_keys=True) for one in without["Statement"]} == given - needed
+    others = {name for name in made.roles if name != "PlanTaskRole"}
+    assert not {"athena", "glue"} & {
+        action.partition(":")[0]
+        for name in others
+        for document in made.roles[name]
+        for statement in document["Statement"]
+        for action in each(statement)["Action"]
+    }
+
+
+def each(statement: dict[str, Any]) -> dict[str, Any]:
+    """The statement with lists of actions and resources."""
+    return {
+        name: [value] if name in {"Action", "Resource"} and isinstance(value, str) else value
+        for name, value in statement.items()
+    }
+
+
+@pytest.mark.parametrize("missing", HISTORY)
+def test_history_in_athena_is_given_whole_or_not_at_all(missing: str) -> None:
+    given = {name: value for name, value in HISTORY.items() if name != missing}
+    with pytest.raises(ValueError, match=r"History(IsComplete|HasWorkgroup)"):
+        Deployment("111122223333", "eu-west-1", {**GIVEN, **given})
 
 
 def test_the_image_has_the_tested_prowler_and_starts_the_script() -> None:

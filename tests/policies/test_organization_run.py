@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 from organization_runs import (
     BUCKET,
+    HISTORY,
     PLAN_ROLE,
+    REGION,
     TOOL,
     account_with,
     organization,
@@ -19,7 +21,23 @@ from organization_runs import (
 from page_reader import read_page
 
 from keysweep.remediation import planfile
+from keysweep.remediation.models import UseAttempts
 
+SHOP = "444455556666"
+POLICY = {
+    "version": 1,
+    "history_days": 210,
+    "exceptions": [
+        {
+            "rule": "in-use",
+            "key": "all",
+            "reason": "test",
+            "approved_by": "security",
+            "until": "2099-01-01",
+        }
+    ],
+}
+"""Services that are not there hold nothing."""
 TWICE, THRICE = "200000000112", "200000000111"
 
 
@@ -63,6 +81,31 @@ def test_a_run_names_the_account_that_it_lacks_and_the_next_run_plans_it(tmp_pat
             f"s3://{BUCKET}/again/scan/{THRICE}/no-key.json"
         }
         assert indexed(made.read("again/index.html")).keys() == {THRICE}
+
+
+@pytest.mark.sample
+def test_the_plan_task_reads_history_in_athena_before_it_enters_the_account(tmp_path: Path) -> None:
+    used = {"name": "Decrypt", "days_ago": 200, "error": "DisabledException"}
+    key = {"name": "old", "state": "Disabled", "created_days_ago": 900, "disabled_days_ago": 300}
+    accounts = {
+        SHOP: {"roles": PLAN_ROLE, "regions": {REGION: {"keys": [{**key, "events": [used]}]}}}
+    }
+    table = {"workgroup": "team", "bucket": "amzn-s3-demo-trail", "days": 215}
+    facts = {SHOP: {"records": records(SHOP, "old")}}
+    given = {**HISTORY, "HistoryTrailBucket": table["bucket"]}
+    with organization(tmp_path, accounts, facts, home={"athena": table}, **given) as made:
+        made.write("retirement.yaml", json.dumps(POLICY).encode())
+        ended = made.run("night", {"accounts": [SHOP]})
+        assert ended["status"] == "SUCCEEDED", made.log()
+        (tmp_path / "plan.json").write_text(made.read(f"night/plans/{SHOP}.json"), "utf-8")
+        assert [one["account"] for one in made.calls("athena", "StartQueryExecution")] == [TOOL]
+        assert {one["account"] for one in made.calls("glue", "GetTable")} == {TOOL}
+        assert {one["account"] for one in made.calls("cloudtrail", "LookupEvents")} <= {SHOP}
+    plan = planfile.load(tmp_path / "plan.json")
+    assert plan.history == "athena:team/audit.trail"
+    (item,) = plan.items
+    assert isinstance(item.evidence.use_attempts, UseAttempts)
+    assert [one.event for one in item.evidence.use_attempts.attempts] == ["Decrypt"]
 
 
 SCANNED = "210000000000"
