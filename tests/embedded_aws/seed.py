@@ -141,7 +141,7 @@ class Seeder:
     ) -> None:
         """Bring a key into its state, with the events that brought it there."""
         key.state = state
-        key.material_imported = key.origin == "EXTERNAL" and state != "PendingImport"
+        key.materials = int(key.origin == "EXTERNAL" and state != "PendingImport")
         age = (self._now - key.created) / DAY
         disabled = one.disabled_days_ago
         if disabled is None:

@@ -226,13 +226,13 @@ def next_marker(after: str | None) -> Json:
     return {"Truncated": True, "NextMarker": marker}
 
 
-def unsupported(key: Key) -> AwsError:
-    """Return the error for an operation that this kind of key does not have."""
-    return AwsError(
-        "UnsupportedOperationException",
-        f"{key.arn} key spec {key.spec} with origin {key.origin} is not supported for this "
-        "operation.",
-    )
+def unsupported(key: Key | None = None) -> AwsError:
+    """Return the error for an operation that this kind of key does not have.
+
+    AWS says why only where the key's origin is the reason; `key` is left out otherwise.
+    """
+    why = f"{key.arn} origin is {key.origin} which is not valid for this operation." if key else ""
+    return AwsError("UnsupportedOperationException", why)
 
 
 def _camel(name: str) -> str:

@@ -12,9 +12,10 @@ import hmac
 import json
 import os
 import struct
+from collections.abc import Iterable
 from typing import Any
 
-from cryptography.exceptions import InvalidSignature, InvalidTag
+from cryptography.exceptions import InvalidSignature, InvalidTag, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa, utils
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -74,37 +75,69 @@ def _aad(context: object) -> bytes:
     return json.dumps(context or {}, sort_keys=True).encode()
 
 
-def _expect(key: Key, usage: str, symmetric: bool = False) -> None:
+def _expect(call: Call, key: Key, usage: str, symmetric: bool = False) -> None:
     if key.usage != usage or (symmetric and key.spec != "SYMMETRIC_DEFAULT"):
         raise AwsError(
             "InvalidKeyUsageException",
-            f"{key.arn} key usage is {key.usage} which is not valid for this operation.",
+            f"{key.arn} key usage is {key.usage} which is not valid for {call.operation}.",
         )
 
 
 def _size(blob: bytes, place: str, most: int) -> bytes:
-    if not 1 <= len(blob) <= most:
-        raise constraint("[binary]", place, f"have length between 1 and {most}")
+    if not blob:
+        raise constraint("", place, "have length greater than or equal to 1")
+    if len(blob) > most:
+        raise validation(
+            f"1 validation error detected: Value at '{place}' failed to satisfy constraint: "
+            f"Member must have length less than or equal to {most}"
+        )
     return blob
+
+
+def _fits(key: Key, algorithm: str, allowed: list[str], place: str, known: Iterable[str]) -> None:
+    """Refuse an algorithm that does not exist, or that the key does not have."""
+    if algorithm in allowed:
+        return
+    if algorithm not in known:
+        raise constraint(algorithm, place, f"satisfy enum value set: [{', '.join(known)}]")
+    raise AwsError(
+        "InvalidKeyUsageException",
+        f"Algorithm {algorithm} is incompatible with key spec {key.spec}.",
+    )
 
 
 @keyed("Encrypt", alias=True, cross_account=True)
 def encrypt(call: Call, key: Key) -> Json:
     """Answer Encrypt: at most 4096 bytes."""
-    _expect(key, "ENCRYPT_DECRYPT")
+    _expect(call, key, "ENCRYPT_DECRYPT")
     plaintext = _size(call.blob("Plaintext"), "plaintext", 4096)
     algorithm = call.params.get("EncryptionAlgorithm")
     allowed = describing.algorithms(key)["EncryptionAlgorithms"]
-    if algorithm not in (None, *allowed):
-        raise AwsError("InvalidKeyUsageException", f"{algorithm} is not valid for {key.arn}.")
-    if key.spec != "SYMMETRIC_DEFAULT" and algorithm is None:
-        raise validation("EncryptionAlgorithm is required for asymmetric keys.")
+    if algorithm is not None:
+        _fits(key, algorithm, allowed, "encryptionAlgorithm", describing.ENCRYPTING)
+    if key.spec != "SYMMETRIC_DEFAULT":
+        if algorithm is None:
+            raise validation("EncryptionAlgorithm is required for asymmetric keys.")
+        _demand_room(key, plaintext, algorithm)
     blob = _seal(key, plaintext, call.params.get("EncryptionContext"))
     return {
         "CiphertextBlob": encode(blob),
         "KeyId": key.arn,
         "EncryptionAlgorithm": algorithm or "SYMMETRIC_DEFAULT",
     }
+
+
+def _demand_room(key: Key, plaintext: bytes, algorithm: str) -> None:
+    """Refuse what OAEP cannot encrypt: the modulus less two digests and two bytes."""
+    most = int(key.spec[-4:]) // 8 - 2 * _OAEP_DIGEST.get(algorithm, 0) - 2
+    if len(plaintext) > most:
+        raise validation(
+            f"Algorithm {algorithm} and key spec {key.spec} cannot encrypt data larger than "
+            f"{most} bytes."
+        )
+
+
+_OAEP_DIGEST = {"RSAES_OAEP_SHA_1": 20, "RSAES_OAEP_SHA_256": 32}
 
 
 def _source(call: Call, blob: bytes, key_id: str | None, action: str) -> tuple[Key, bytes, bytes]:
@@ -133,12 +166,14 @@ def decrypt(call: Call) -> Json:
     key_id = call.params.get("KeyId")
     blob = _size(call.blob("CiphertextBlob"), "ciphertextBlob", 6144)
     key, nonce, sealed = _source(call, blob, key_id, "kms:Decrypt")
-    _expect(key, "ENCRYPT_DECRYPT")
+    _expect(call, key, "ENCRYPT_DECRYPT")
     plaintext = _unseal(key, nonce, sealed, call.params.get("EncryptionContext"))
+    material = {"KeyMaterialId": describing.material_id(key)} if describing.rotates(key) else {}
     return {
         "KeyId": key.arn,
         "Plaintext": encode(plaintext),
         "EncryptionAlgorithm": call.params.get("EncryptionAlgorithm", "SYMMETRIC_DEFAULT"),
+        **material,
     }
 
 
@@ -163,7 +198,7 @@ def re_encrypt(call: Call) -> Json:
 
 
 def _data_key(call: Call, key: Key) -> tuple[bytes, Json]:
-    _expect(key, "ENCRYPT_DECRYPT", symmetric=True)
+    _expect(call, key, "ENCRYPT_DECRYPT", symmetric=True)
     sizes = {"AES_128": 16, "AES_256": 32}
     spec, number = call.params.get("KeySpec"), call.params.get("NumberOfBytes")
     if (spec is None) == (number is None):
@@ -192,7 +227,7 @@ def generate_data_key_without_plaintext(call: Call, key: Key) -> Json:
 
 
 def _data_key_pair(call: Call, key: Key) -> tuple[bytes, Json]:
-    _expect(key, "ENCRYPT_DECRYPT", symmetric=True)
+    _expect(call, key, "ENCRYPT_DECRYPT", symmetric=True)
 
     spec = call.text("KeyPairSpec")
     private = _new_private_key(spec)
@@ -229,6 +264,8 @@ def generate_data_key_pair_without_plaintext(call: Call, key: Key) -> Json:
 def generate_random(call: Call) -> Json:
     """Answer GenerateRandom."""
     call.authorize(None, "kms:GenerateRandom")
+    if call.params.get("NumberOfBytes") is None:
+        raise validation("NumberOfBytes is required.")
     return {"Plaintext": encode(os.urandom(call.number("NumberOfBytes", 32, 1, 1024)))}
 
 
@@ -254,7 +291,7 @@ def _private_key(key: Key) -> Any:
     if key.private_key is None:
         key.private_key = _new_private_key(key.spec)
     if key.private_key is None:
-        raise unsupported(key)
+        raise unsupported()
     return key.private_key
 
 
@@ -276,7 +313,7 @@ def rsa_wrapping_key() -> bytes:
 def get_public_key(call: Call, key: Key) -> Json:
     """Answer GetPublicKey of an asymmetric key."""
     if key.spec == "SYMMETRIC_DEFAULT" or key.spec.startswith("HMAC"):
-        raise unsupported(key)
+        raise unsupported()
     return {
         "KeyId": key.arn,
         "PublicKey": encode(_public_bytes(_private_key(key))),
@@ -290,10 +327,10 @@ def get_public_key(call: Call, key: Key) -> Json:
 def _signing(call: Call, key: Key) -> tuple[str, tuple[Any, ...]]:
     """Return the algorithm and the scheme arguments of cryptography's sign and verify."""
 
-    _expect(key, "SIGN_VERIFY")
+    _expect(call, key, "SIGN_VERIFY")
     algorithm = call.text("SigningAlgorithm")
-    if algorithm not in describing.algorithms(key)["SigningAlgorithms"]:
-        raise AwsError("InvalidKeyUsageException", f"{algorithm} is not valid for {key.arn}.")
+    allowed = describing.algorithms(key)["SigningAlgorithms"]
+    _fits(key, algorithm, allowed, "signingAlgorithm", describing.SIGNING)
     if algorithm.startswith("ED25519"):
         return algorithm, ()
     known: dict[str, hashes.HashAlgorithm] = {
@@ -304,6 +341,8 @@ def _signing(call: Call, key: Key) -> tuple[str, tuple[Any, ...]]:
     chosen = known[algorithm[-3:]]
     digest: Any = chosen
     if call.params.get("MessageType") == "DIGEST":
+        if len(call.blob("Message")) != chosen.digest_size:
+            raise validation(f"Digest is invalid length for algorithm {algorithm}.")
         digest = utils.Prehashed(chosen)
     if algorithm.startswith("ECDSA"):
         return algorithm, (ec.ECDSA(digest),)
@@ -334,11 +373,13 @@ def verify(call: Call, key: Key) -> Json:
     return {"KeyId": key.arn, "SignatureValid": True, "SigningAlgorithm": algorithm}
 
 
+_MACS = ("HMAC_SHA_224", "HMAC_SHA_256", "HMAC_SHA_384", "HMAC_SHA_512")
+
+
 def _mac(call: Call, key: Key) -> tuple[str, bytes]:
-    _expect(key, "GENERATE_VERIFY_MAC")
+    _expect(call, key, "GENERATE_VERIFY_MAC")
     algorithm = call.text("MacAlgorithm")
-    if algorithm not in describing.algorithms(key)["MacAlgorithms"]:
-        raise AwsError("InvalidKeyUsageException", f"{algorithm} is not valid for {key.arn}.")
+    _fits(key, algorithm, describing.algorithms(key)["MacAlgorithms"], "macAlgorithm", _MACS)
     message = _size(call.blob("Message"), "message", 4096)
     digest = getattr(hashlib, f"sha{algorithm[-3:]}")
     return algorithm, hmac.new(key.material, message, digest).digest()
@@ -364,8 +405,14 @@ def verify_mac(call: Call, key: Key) -> Json:
 def derive_shared_secret(call: Call, key: Key) -> Json:
     """Answer DeriveSharedSecret (ECDH)."""
 
-    _expect(key, "KEY_AGREEMENT")
-    peer = serialization.load_der_public_key(call.blob("PublicKey"))
+    _expect(call, key, "KEY_AGREEMENT")
+    algorithm = call.text("KeyAgreementAlgorithm")
+    if algorithm != "ECDH":
+        raise constraint(algorithm, "keyAgreementAlgorithm", "satisfy enum value set: [ECDH]")
+    try:
+        peer = serialization.load_der_public_key(call.blob("PublicKey"))
+    except (ValueError, UnsupportedAlgorithm):
+        raise validation("") from None
     secret = _private_key(key).exchange(ec.ECDH(), peer)
     return {
         "KeyId": key.arn,

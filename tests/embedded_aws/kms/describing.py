@@ -27,6 +27,11 @@ _SIGNING = {
     "ML_DSA_87": ["ML_DSA_SHAKE_256"],
 }
 
+SIGNING = tuple(
+    dict.fromkeys([*_RSA_SIGNING, *(one for some in _SIGNING.values() for one in some)])
+)
+ENCRYPTING = ("SYMMETRIC_DEFAULT", "RSAES_OAEP_SHA_1", "RSAES_OAEP_SHA_256", "SM2PKE")
+
 
 def algorithms(key: Key) -> Json:
     """Return the algorithm field that DescribeKey and GetPublicKey show for a key."""
@@ -85,10 +90,15 @@ def metadata(call: Call, key: Key) -> Json:
             shown["CloudHsmClusterId"] = store.get("CloudHsmClusterId")
         else:
             shown["XksKeyConfiguration"] = {"Id": key.id}
-    if rotates(key) and key.state != "PendingImport":
-        material = hashlib.sha256(f"{key.arn}/{len(key.rotations)}".encode()).hexdigest()
-        shown["CurrentKeyMaterialId"] = material
+    if rotates(key) and key.state != "Creating" and (key.origin == "AWS_KMS" or key.materials):
+        shown["CurrentKeyMaterialId"] = material_id(key)
     return shown
+
+
+def material_id(key: Key, number: int | None = None) -> str:
+    """Return the id of a key material, by default of the current one; each rotation adds one."""
+    numbered = f"{key.arn}/{len(key.rotations) if number is None else number}"
+    return hashlib.sha256(numbered.encode()).hexdigest()
 
 
 def rotates(key: Key) -> bool:
@@ -241,6 +251,8 @@ def _default_policy(call: Call) -> None:
 def get_key_rotation_status(call: Call, key: Key) -> Json:
     """Answer GetKeyRotationStatus."""
     if not rotates(key):
+        raise unsupported()
+    if key.origin != "AWS_KMS":
         raise unsupported(key)
     shown: Json = {"KeyId": key.arn, "KeyRotationEnabled": key.rotation_period is not None}
     if key.rotation_period is not None:
@@ -253,14 +265,18 @@ def get_key_rotation_status(call: Call, key: Key) -> Json:
 def list_key_rotations(call: Call, key: Key) -> Json:
     """Answer ListKeyRotations: 100 a page by default, at most 1000, oldest first."""
     if not rotates(key):
-        raise unsupported(key)
-    numbered = [
-        (f"{number:06}", date, kind) for number, (date, kind) in enumerate(sorted(key.rotations))
-    ]
-    chosen, rest = call.page(numbered, 100, 1000, lambda one: one[0])
+        raise unsupported()
+    numbered = [(number, *one) for number, one in enumerate(sorted(key.rotations), 1)]
+    chosen, rest = call.page(numbered, 100, 1000, lambda one: f"{one[0]:06}")
     rotations = [
-        {"KeyId": key.id, "RotationDate": wire(date), "RotationType": kind}
-        for _, date, kind in chosen
+        {
+            "KeyId": key.arn,
+            "KeyMaterialId": material_id(key, number),
+            "KeyMaterialState": "CURRENT" if number == len(numbered) else "NON_CURRENT",
+            "RotationDate": wire(date),
+            "RotationType": kind,
+        }
+        for number, date, kind in chosen
     ]
     return {"Rotations": rotations, **rest}
 

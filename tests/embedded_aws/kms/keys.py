@@ -85,7 +85,10 @@ class Key:
     deletion_date: float | None = None
     window: int | None = None
     valid_to: float | None = None
-    material_imported: bool = False
+    materials: int = 0
+    """How many key materials were imported; deleting one keeps its id."""
+    material_waits: bool = False
+    """Whether a further imported key material waits for its rotation."""
     custom_key_store: str | None = None
     enable_later: bool | None = None
     """What EnableKey or DisableKey asked of an unavailable key."""

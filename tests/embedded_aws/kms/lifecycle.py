@@ -13,7 +13,7 @@ from ..iam_policy import ANY_RESOURCE, Ask, Effect, evaluate
 from . import crypto, describing
 from .call import Call, unsupported
 from .keys import Alias, Json, Key
-from .service import keyed, keyless, tags_of
+from .service import MOST_TAGS, keyed, keyless, tags_of
 
 _USAGES = {
     "SYMMETRIC_DEFAULT": ("ENCRYPT_DECRYPT",),
@@ -30,6 +30,9 @@ SPECS = (
     *("ECC_NIST_EDWARDS25519", "HMAC_224", "HMAC_256", "HMAC_384", "HMAC_512"),
     *("ML_DSA_44", "ML_DSA_65", "ML_DSA_87", "ML_KEM_512", "ML_KEM_768", "ML_KEM_1024"),
 )
+
+
+USAGES = tuple(dict.fromkeys(usage for some in _USAGES.values() for usage in some))
 
 
 def usages(spec: str) -> tuple[str, ...]:
@@ -52,9 +55,13 @@ def create_key(call: Call) -> Json:
     if spec not in SPECS:
         raise constraint(spec, "keySpec", f"satisfy enum value set: [{', '.join(SPECS)}]")
     usage = params.get("KeyUsage") or ("ENCRYPT_DECRYPT" if spec == "SYMMETRIC_DEFAULT" else None)
-    if usage is None and not spec.startswith(("HMAC", "ML_")):
-        raise validation("You must specify a KeyUsage value for an asymmetric KMS key.")
-    usage = usage or usages(spec)[0]
+    if usage is None:
+        raise validation(
+            "You must specify a KeyUsage value for all KMS keys except for symmetric encryption "
+            "keys."
+        )
+    if usage not in USAGES:
+        raise constraint(usage, "keyUsage", f"satisfy enum value set: [{', '.join(USAGES)}]")
     if usage not in usages(spec):
         raise validation(f"KeyUsage {usage} is not compatible with KeySpec {spec}")
     origin = params.get("Origin", "AWS_KMS")
@@ -87,8 +94,7 @@ def create_key(call: Call) -> Json:
 def replicate_key(call: Call, key: Key) -> Json:
     """Answer ReplicateKey: the replica is a key of its own that shares id and material."""
     region = call.text("ReplicaRegion")
-    if key.primary_region != key.region:
-        raise AwsError("UnsupportedOperationException", f"{key.arn} is not a primary key.")
+    _demand_primary(key)
     target = call.keys.region(key.account, region)
     if key.id in target.keys:
         raise AwsError("AlreadyExistsException", f"A replica of {key.arn} exists in {region}.")
@@ -98,7 +104,7 @@ def replicate_key(call: Call, key: Key) -> Json:
         key.id,
         call.now,
         description=call.params.get("Description", ""),
-        state="PendingImport" if key.origin == "EXTERNAL" else "Enabled",
+        state="Creating",
         origin=key.origin,
         spec=key.spec,
         usage=key.usage,
@@ -107,19 +113,26 @@ def replicate_key(call: Call, key: Key) -> Json:
         tags=tags_of(call.params.get("Tags")),
     )
     target.add(replica)
+    shown = describing.metadata(call, replica)
+    replica.state = "PendingImport" if key.origin == "EXTERNAL" else "Enabled"
     return {
-        "ReplicaKeyMetadata": describing.metadata(call, replica),
+        "ReplicaKeyMetadata": shown,
         "ReplicaPolicy": replica.policy_document,
         "ReplicaTags": [{"TagKey": k, "TagValue": v} for k, v in replica.tags.items()],
     }
+
+
+def _demand_primary(key: Key) -> None:
+    if key.primary_region != key.region:
+        why = f"{key.arn} is not a multi-region primary key."
+        raise AwsError("UnsupportedOperationException", why)
 
 
 @keyed("UpdatePrimaryRegion")
 def update_primary_region(call: Call, key: Key) -> Json:
     """Answer UpdatePrimaryRegion: an existing replica becomes the primary."""
     region = call.text("PrimaryRegion")
-    if key.primary_region != key.region:
-        raise AwsError("UnsupportedOperationException", f"{key.arn} is not a primary key.")
+    _demand_primary(key)
     if region not in {one.region for one in call.keys.replicas(key)}:
         raise AwsError("NotFoundException", f"{key.arn} has no replica in {region}.")
     for member in call.keys.members(key):
@@ -179,8 +192,8 @@ def update_key_description(call: Call, key: Key) -> Json:
 def tag_resource(call: Call, key: Key) -> Json:
     """Answer TagResource: at most 50 tags a key."""
     merged = key.tags | tags_of(call.params.get("Tags"))
-    if len(merged) > 50:
-        raise AwsError("LimitExceededException", "A key can have at most 50 tags.")
+    if len(merged) > MOST_TAGS:
+        raise AwsError("TagException", "Too many tags")
     key.tags = merged
     return {}
 
@@ -230,7 +243,12 @@ def put_key_policy(call: Call, key: Key) -> Json:
 
 def _alias_name(call: Call) -> str:
     name = call.text("AliasName")
-    if not name.startswith("alias/") or not re.fullmatch(r"[a-zA-Z0-9:/_-]+", name):
+    if not name.startswith("alias/"):
+        raise validation(
+            'Alias must start with the prefix "alias/". Please see '
+            "https://docs.aws.amazon.com/kms/latest/developerguide/kms-alias.html"
+        )
+    if not re.fullmatch(r"[a-zA-Z0-9:/_-]+", name):
         rule = "satisfy regular expression pattern: ^alias/[a-zA-Z0-9/_-]+$"
         raise constraint(name, "aliasName", rule)
     if name.startswith("alias/aws/"):
@@ -271,10 +289,15 @@ def delete_alias(call: Call) -> Json:
     return {}
 
 
+MOST_ON_DEMAND = 25
+"""On-demand rotations of a key ("Quotas", AWS KMS Developer Guide)."""
+
+
 @keyed("EnableKeyRotation")
 def enable_key_rotation(call: Call, key: Key) -> Json:
     """Answer EnableKeyRotation: symmetric keys with material of KMS only."""
-    if not describing.rotates(key) or key.origin != "AWS_KMS":
+    _demand_rotation(key)
+    if key.origin != "AWS_KMS":
         raise unsupported(key)
     key.rotation_period = call.number("RotationPeriodInDays", 365, 90, 2560)
     key.rotation_since = call.now
@@ -284,19 +307,34 @@ def enable_key_rotation(call: Call, key: Key) -> Json:
 @keyed("DisableKeyRotation")
 def disable_key_rotation(call: Call, key: Key) -> Json:
     """Answer DisableKeyRotation."""
-    if not describing.rotates(key):
-        raise unsupported(key)
+    _demand_rotation(key)
     key.rotation_period = None
     return {}
 
 
 @keyed("RotateKeyOnDemand")
 def rotate_key_on_demand(call: Call, key: Key) -> Json:
-    """Answer RotateKeyOnDemand."""
-    if not describing.rotates(key):
-        raise unsupported(key)
+    """Answer RotateKeyOnDemand: to new material, or to imported material that waits for it."""
+    _demand_rotation(key)
+    if sum(kind == "ON_DEMAND" for _, kind in key.rotations) >= MOST_ON_DEMAND:
+        raise AwsError(
+            "LimitExceededException",
+            "The on-demand rotations limit has been reached for the given keyId. No more "
+            f"on-demand rotations can be performed for this key: {key.arn}",
+        )
+    if key.origin == "EXTERNAL" and not key.material_waits:
+        raise AwsError(
+            "KMSInvalidStateException",
+            f"No available key material pending rotation for the key: {key.arn}.",
+        )
+    key.material_waits = False
     key.rotations.append((call.now, "ON_DEMAND"))
-    return {"KeyId": key.id}
+    return {"KeyId": key.arn}
+
+
+def _demand_rotation(key: Key) -> None:
+    if not describing.rotates(key):
+        raise unsupported()
 
 
 @keyed("GetParametersForImport")
@@ -325,12 +363,24 @@ def import_key_material(call: Call, key: Key) -> Json:
     key.valid_to = None
     if expires:
         if not isinstance(valid_to, int | float):
-            raise validation("ValidTo is required when the key material expires.")
+            raise validation(
+                "A validTo date must be set if the ExpirationModel is KEY_MATERIAL_EXPIRES"
+            )
         key.valid_to = float(valid_to)
-    key.material_imported = True
+    further = int(call.params.get("ImportType") == "NEW_KEY_MATERIAL" and key.materials > 0)
+    material = describing.material_id(key, len(key.rotations) + further)
+    if further and key.material_waits:
+        raise AwsError(
+            "KMSInvalidStateException",
+            f"New key material (id: {describing.material_id(key, len(key.rotations) + 2)}) cannot "
+            f"be imported into KMS key {key.arn}, because another key material (id: {material}) is "
+            "pending rotation.",
+        )
+    key.material_waits = bool(further)
+    key.materials += 1
     if key.state == "PendingImport":
         key.state = "Enabled"
-    return {"KeyId": key.arn}
+    return {"KeyId": key.arn, **({"KeyMaterialId": material} if describing.rotates(key) else {})}
 
 
 @keyed("DeleteImportedKeyMaterial")
@@ -338,6 +388,6 @@ def delete_imported_key_material(call: Call, key: Key) -> Json:
     """Answer DeleteImportedKeyMaterial: the key waits for its material again."""
     if key.origin != "EXTERNAL":
         raise unsupported(key)
-    key.material_imported, key.valid_to = False, None
+    key.valid_to = None
     key.state = "PendingImport"
     return {"KeyId": key.arn}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ..errors import AwsError, validation
+from ..errors import AwsError, constraint
 from .call import Call
 from .keys import Json, Key
 
@@ -23,6 +23,8 @@ class Operation:
     cross_account: bool = False
     action: str | None = None
 
+
+MOST_TAGS = 50
 
 _KEYED: dict[str, Operation] = {}
 _KEYLESS: dict[str, KeylessHandler] = {}
@@ -67,6 +69,11 @@ def answer(call: Call) -> Json:
     key = call.key = call.find(name, operation.alias, operation.cross_account)
     call.authorize(key, operation.action or f"kms:{call.operation}")
     call.check_state(key)
+    if call.params.get("DryRun"):
+        raise AwsError(
+            "DryRunOperationException",
+            "The request would have succeeded, but the DryRun option is set.",
+        )
     return operation.handler(call, key)
 
 
@@ -75,11 +82,24 @@ def tags_of(items: object) -> dict[str, str]:
     if not isinstance(items, list):
         return {}
     found: dict[str, str] = {}
-    for item in items:
-        name = item.get("TagKey", "")
-        if not name or len(name) > 128 or len(item.get("TagValue", "")) > 256:
-            raise validation("1 validation error detected: tag key or value has a wrong length")
+    for number, item in enumerate(items, 1):
+        name, value = item.get("TagKey", ""), item.get("TagValue", "")
+        place = f"tags.{number}.member"
+        if not name:
+            rule = "have length greater than or equal to 1"
+            raise constraint(name, f"{place}.tagKey", rule)
+        _demand_length(name, f"{place}.tagKey", 128)
+        _demand_length(value, f"{place}.tagValue", 256)
         if name.lower().startswith("aws:"):
-            raise AwsError("TagException", "The tag key must not begin with aws:")
-        found[name] = item.get("TagValue", "")
+            raise AwsError("TagException", "Tags beginning with aws: are reserved")
+        if name in found:
+            raise AwsError("TagException", "Duplicate tag keys")
+        found[name] = value
+    if len(found) > MOST_TAGS:
+        raise AwsError("TagException", "Too many tags")
     return found
+
+
+def _demand_length(text: str, place: str, most: int) -> None:
+    if len(text) > most:
+        raise constraint(text, place, f"have length less than or equal to {most}")
