@@ -5,7 +5,8 @@ botocore's clients, signing and parsing. Only the last step is not real, the sen
 answers in this process, with AWS's quotas, after 40 ms; and nobody waits in real time
 (`virtual_time`). Accounts and Regions have quotas of their own and share nothing but the machine
 that plans; so some Regions of one account are simulated in full, two accounts to see that they are
-twice one, and the rest is multiplied.
+twice one, and the rest is multiplied. Processor time is measured apart, of real commands that send
+real requests, with one process and with two.
 
 Prints the tables of docs/scale.md.
 """
@@ -14,10 +15,10 @@ from __future__ import annotations
 
 import argparse
 import io
+import math
 import os
-import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 from unittest.mock import patch
@@ -33,6 +34,7 @@ from keysweep.remediation.aws.quotas import per_second
 from keysweep.remediation.evidence import SOURCES, collector
 from keysweep.remediation.evidence.history.athena import FRESH, AthenaHistory, Record
 from keysweep.remediation.evidence.history.athena_query import AthenaName
+from keysweep.remediation.evidence.history.athena_sql import MOST_KEYS
 from keysweep.remediation.evidence.references import scan
 from keysweep.remediation.findings import Results
 from keysweep.remediation.models import (
@@ -63,8 +65,13 @@ AT_A_TIME: Final = 100
 CORES: Final = 16
 """Processes of a machine for which the time is computed."""
 
-JOBS_SCENARIO: Final = Scenario(8, 5, 5)
-"""What one and two processes are measured with."""
+JOBS_SCENARIO: Final = Scenario(8, 3, 50)
+"""What one and two processes are measured with: as many disabled keys as in `SHARES`."""
+
+QUICK_SCENARIO: Final = Scenario(4, 2, 10)
+
+ALONE: Final = Scenario(1, 1, 1)
+"""What the start of a process is measured with."""
 
 LATENCY: Final = 0.040
 """Seconds of every answer."""
@@ -107,8 +114,6 @@ class Simulated:
     """A plan of whole accounts."""
 
     seconds: float
-    cpu: float
-    """Seconds of this process, which sends nothing: sockets and TLS would come on top."""
     requests: Mapping[str, float]
     throttled: int
     scheduled: int
@@ -184,7 +189,6 @@ def simulate(share: Share, accounts: int, regions: int) -> Simulated:
         )
         for number, arn in enumerate(filter(scenario.is_disabled, scenario.arns()), 1)
     )
-    begun = time.process_time()
     with (
         VirtualTime(collector, scan) as clock,
         patch.object(URLLib3Session, "send", _sending(_Sent(world, clock))),
@@ -212,7 +216,6 @@ def simulate(share: Share, accounts: int, regions: int) -> Simulated:
     assert not unread, f"the simulation holds keys for {unread}"
     return Simulated(
         seconds,
-        time.process_time() - begun,
         world.counts,
         world.throttled.total(),
         sum(not item.reasons or item.reasons[0].rule == NEXT_WAVE for item in made.items),
@@ -237,48 +240,68 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="simulate_organization", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="two Regions instead of three")
     regions = 2 if parser.parse_args().quick else SAMPLED
-    os.environ |= {
-        "AWS_ACCESS_KEY_ID": access_key(OWN),
-        "AWS_SECRET_ACCESS_KEY": "none",
-        "AWS_REGION": REGIONS[0],
-        "AWS_CONFIG_FILE": os.devnull,
-        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-    }
+    with credentials():
+        _print(regions)
+
+
+def credentials() -> Any:
+    """A context with the credentials of the first account."""
+    return patch.dict(
+        os.environ,
+        {
+            "AWS_ACCESS_KEY_ID": access_key(OWN),
+            "AWS_SECRET_ACCESS_KEY": "none",
+            "AWS_REGION": REGIONS[0],
+            "AWS_CONFIG_FILE": os.devnull,
+            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        },
+    )
+
+
+def _print(regions: int) -> None:
     sampled = {share: simulate(share, 1, regions) for share in SHARES}
-    one = {share: _place(made, simulate(share, 1, 1), regions) for share, made in sampled.items()}
     alone, two = sampled[SHARES[0]], simulate(SHARES[0], 2, regions)
     print(
         f"Two accounts side by side: {two.seconds / alone.seconds:.2f} times the seconds of one, "
         f"{two.total / alone.total:.2f} times the requests.\n"
     )
-    account = {share: _scaled(connection, REGIONS_EACH) for share, connection in one.items()}
-    for table in (_account(account), _bound(one), _organization(account), _jobs()):
+    one = {share: scaled(made, 1 / regions) for share, made in sampled.items()}
+    account = {share: scaled(made, REGIONS_EACH) for share, made in one.items()}
+    jobs, each = measured()
+    for table in (_account(account, each), _bound(one), _organization(account, each), jobs):
         print(table)
     print(
-        f"{CORES} cores: the larger of CPU seconds of all accounts / {CORES}, and seconds of one "
-        f"account x {ACCOUNTS:,} x {REGIONS_EACH} / ({ACCOUNT_REGIONS} account-Regions x {CORES} "
-        "processes). Without the start of each process."
+        f"{CORES} cores: max(seconds of one account x {ACCOUNTS:,} x {REGIONS_EACH} / "
+        f"({ACCOUNT_REGIONS} account-Regions x {CORES} processes), requests x "
+        f"{each * 1000:.2f} ms / {CORES}).\n"
+        f"Queries in Athena, whose time comes on top: "
+        + ", ".join(f"{queries(share):,} ({share.name})" for share in SHARES if share.athena)
     )
 
 
-def _place(some: Simulated, one: Simulated, regions: int) -> Simulated:
-    """One account-Region. CPU: what one more takes, since models are read once in a run."""
-    cpu = (some.cpu - one.cpu) / (regions - 1)
-    return replace(_scaled(some, 1 / regions), cpu=cpu)
+def queries(share: Share) -> int:
+    """Queries of one plan over the organization."""
+    return REGIONS_EACH * math.ceil(share.disabled * ACCOUNTS / MOST_KEYS)
 
 
-def _scaled(made: Simulated, times: float) -> Simulated:
+def scaled(made: Simulated, times: float) -> Simulated:
     """That many account-Regions like this one, concurrently: the seconds stay the same."""
     return Simulated(
         made.seconds,
-        made.cpu * times,
         {name: n * times for name, n in made.requests.items()},
         made.throttled,
         round(made.scheduled * times),
     )
 
 
-def _account(account: Mapping[Share, Simulated]) -> str:
+def seconds_on(account: Simulated, each: float, cores: int) -> float:
+    """Seconds of all accounts with a process for each core: what binds, quotas or processors."""
+    at_a_time = ACCOUNT_REGIONS * cores
+    by_quotas = account.seconds * ACCOUNTS * REGIONS_EACH / at_a_time
+    return max(by_quotas, account.total * ACCOUNTS * each / cores)
+
+
+def _account(account: Mapping[Share, Simulated], each: float) -> str:
     return _table(
         (f"one account: {REGIONS_EACH} Regions x {KEYS_EACH} keys", "candidates", "to schedule"),
         ("requests", "KMS requests", "throttled", "seconds", "CPU seconds"),
@@ -291,7 +314,7 @@ def _account(account: Mapping[Share, Simulated]) -> str:
                 f"{made.to_kms:,.0f}",
                 f"{made.throttled}",
                 f"{made.seconds:,.0f}",
-                f"{made.cpu:,.0f}",
+                f"{made.total * each:,.0f}",
             )
             for share, made in account.items()
         ],
@@ -322,19 +345,20 @@ def _bound(one: Mapping[Share, Simulated]) -> str:
     )
 
 
-def _organization(account: Mapping[Share, Simulated]) -> str:
+def _organization(account: Mapping[Share, Simulated], each: float) -> str:
     rows = []
     for share, made in account.items():
         in_turn = made.seconds * ACCOUNTS * REGIONS_EACH / ACCOUNT_REGIONS
+        cpu = made.total * each
         rows.append(
             (
                 share.name,
                 f"{share.disabled * REGIONS_EACH * ACCOUNTS:,}",
                 f"{made.total * ACCOUNTS / 1e6:,.1f} million",
                 f"{in_turn / 3600:,.1f} h",
-                f"{made.cpu * ACCOUNTS / 3600:,.1f} h",
-                f"{_on_cores(made, CORES) / 3600:,.1f} h",
-                f"{max(made.seconds, made.cpu) * ACCOUNTS / AT_A_TIME / 60:,.0f} min",
+                f"{cpu * ACCOUNTS / 3600:,.1f} h",
+                f"{seconds_on(made, each, CORES) / 60:,.0f} min",
+                f"{max(made.seconds, cpu) * ACCOUNTS / AT_A_TIME / 60:,.0f} min",
                 f"${made.to_kms * ACCOUNTS * KMS_DOLLARS:,.0f}",
                 f"${made.scheduled * ACCOUNTS * A_MONTH:,.0f}",
             )
@@ -354,33 +378,38 @@ def _organization(account: Mapping[Share, Simulated]) -> str:
     )
 
 
-def _on_cores(made: Simulated, cores: int) -> float:
-    """Seconds of all accounts with a process for each core, each with account-Regions in turn."""
-    by_cpu = made.cpu * ACCOUNTS / cores
-    by_quotas = made.seconds * ACCOUNTS * REGIONS_EACH / (ACCOUNT_REGIONS * cores)
-    return max(by_cpu, by_quotas)
-
-
-def _jobs() -> str:
-    """One and two processes, measured as real ones against the light AWS."""
+def measured(*, quick: bool = False) -> tuple[str, float]:
+    """A table of one and two processes, measured as real ones against the light AWS, and the
+    seconds of the processor for one request of the two, their starts left out.
+    """
+    scenario = QUICK_SCENARIO if quick else JOBS_SCENARIO
     with Aws() as aws:
-        measured = [Measured(aws, JOBS_SCENARIO, jobs) for jobs in (1, 2)]
-        for one in measured:
+        start = Measured(aws, ALONE, 1)
+        both = [Measured(aws, scenario, jobs) for jobs in (1, 2)]
+        for one in (start, *both):
             one.plan()
-    return _table(
-        (f"{JOBS_SCENARIO.accounts} accounts x {JOBS_SCENARIO.regions} Regions", "seconds"),
-        ("CPU seconds", "MB of the largest process", "times as fast"),
+    each = [
+        (one.cpu - one.jobs * start.cpu) / (one.requests - one.jobs * start.requests)
+        for one in both
+    ]
+    accounts, regions, keys = scenario.accounts, scenario.regions, scenario.keys
+    table = _table(
+        (f"{accounts} accounts x {regions} Regions x {keys} disabled keys", "requests", "seconds"),
+        ("CPU seconds", "CPU of a request", "MB of the largest process", "times as fast"),
         [
             (
                 f"--jobs {one.jobs}, measured",
+                f"{one.requests:,}",
                 f"{one.wall:,.0f}",
                 f"{one.cpu:,.0f}",
+                f"{cpu * 1000:.2f} ms",
                 f"{one.rss:,.0f}",
-                f"{measured[0].wall / one.wall:.2f}",
+                f"{both[0].wall / one.wall:.2f}",
             )
-            for one in measured
+            for one, cpu in zip(both, each, strict=True)
         ],
     )
+    return table, each[-1]
 
 
 def _table(head: tuple[str, ...], more: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:

@@ -1,0 +1,185 @@
+"""History in Athena: the rows of its queries become evidence about keys.
+
+Athena's answers are made here, so what is measured is this program's own work: statements, pages
+and rows. Athena's time and price depend on the log files (docs/history.md).
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any, Final
+
+from keysweep.remediation.evidence.history.athena import FRESH, AthenaHistory
+from keysweep.remediation.evidence.history.athena_query import AthenaName
+from keysweep.remediation.evidence.history.athena_sql import COLUMNS
+from keysweep.remediation.evidence.history.athena_table import COLUMNS as OF_TABLE
+from keysweep.remediation.models import Evidence, KeyArn
+
+from .environments import version
+from .scenario import REGIONS, Scenario
+from .table import Row, seconds
+
+DAYS: Final = 400
+PAGE: Final = 1_000
+REGION: Final = REGIONS[0]
+
+_HOME: Final = "s3://amzn-s3-demo-bucket/AWSLogs/o-exampleorg1/"
+_KEY: Final = re.compile(r"'([0-9a-f]{8}-[0-9a-f-]{27})'")
+_USE: Final = {"kind": "use", "event": "Decrypt", "error": "DisabledException"}
+_CHANGE: Final = {"kind": "change", "event": "DisableKey"}
+
+
+def measure(runs: int, quick: bool) -> list[Row]:
+    """The remaining keys of one Region in 1,000 accounts, each changed and tried once."""
+    accounts = 40 if quick else 1_000
+    keys = Scenario(accounts, 1, 50)
+    taken = []
+    for _ in range(min(runs, 2)):
+        aws = _Athena(keys)
+        begun = time.process_time()
+        record = aws.history().read([Evidence(key_arn=arn, aliases=()) for arn in aws.arns])
+        taken.append(time.process_time() - begun)
+        assert not record.unreadable, next(iter(record.unreadable.values()))
+        assert len(record.attempts) == len(record.changes) == len(aws.arns)
+    return [
+        Row(
+            f"rows of one Region, {accounts:,} accounts, 50 keys each, {DAYS} days",
+            len(aws.arns),
+            f"{seconds(min(taken))} CPU, {len(aws.queries):,} queries, {aws.rows:,} rows",
+        )
+    ]
+
+
+def versions() -> dict[str, str]:
+    """What is measured with."""
+    return {"boto3": version("command", "boto3")}
+
+
+@dataclass
+class _Athena:
+    """Every client of an account with a trail and a table that are whole."""
+
+    scenario: Scenario
+    queries: dict[str, list[dict[str, str]]] = field(default_factory=dict)
+    rows: int = 0
+
+    def __post_init__(self) -> None:
+        self.now = datetime.now(UTC).replace(microsecond=0)
+        self.arns = [KeyArn.parse(arn) for arn in self.scenario.arns()]
+        self.clock = SimpleNamespace(now=lambda: self.now)
+        self._by_id = {arn.key_id: arn for arn in self.arns}
+
+    def history(self) -> AthenaHistory:
+        """The history that asks these clients."""
+        until = self.now.replace(hour=0, minute=0, second=0) - FRESH
+        accounts: Any = self
+        return AthenaHistory(accounts, AthenaName("team", "audit", "trail"), DAYS, 10**12, until)
+
+    def own_client(self, service: str, region: str | None = None) -> Any:  # noqa: ARG002
+        """One client for all services."""
+        return self
+
+    def get_table(self, **_: object) -> Mapping[str, Any]:
+        """AWS's documented table, over the accounts."""
+        properties = {
+            "projection.enabled": "true",
+            "projection.timestamp.type": "date",
+            "projection.timestamp.format": "yyyy/MM/dd",
+            "projection.timestamp.range": "2020/01/01,NOW",
+            "projection.account.type": "enum",
+            "projection.account.values": ",".join(sorted({arn.account_id for arn in self.arns})),
+            "projection.region.type": "injected",
+            "storage.location.template": _HOME + "${account}/CloudTrail/${region}/${timestamp}",
+        }
+        parts = [{"Name": name, "Type": "string"} for name in ("account", "region", "timestamp")]
+        columns = [{"Name": name, "Type": "string"} for name in OF_TABLE]
+        return {
+            "Table": {
+                "Name": "trail",
+                "DatabaseName": "audit",
+                "Parameters": properties,
+                "PartitionKeys": parts,
+                "StorageDescriptor": {"Location": _HOME, "Columns": columns},
+            }
+        }
+
+    def describe_trails(self, **_: object) -> Mapping[str, Any]:
+        """The organization's trail."""
+        return {
+            "trailList": [
+                {
+                    "TrailARN": f"arn:aws:cloudtrail:{REGION}:{self.arns[0].account_id}:trail/all",
+                    "HomeRegion": REGION,
+                    "S3BucketName": _HOME.split("/")[2],
+                    "IsMultiRegionTrail": True,
+                    "IsOrganizationTrail": True,
+                }
+            ]
+        }
+
+    def get_event_selectors(self, **_: object) -> Mapping[str, Any]:
+        """Every management event."""
+        return {"EventSelectors": [{"ReadWriteType": "All", "IncludeManagementEvents": True}]}
+
+    def get_trail_status(self, **_: object) -> Mapping[str, Any]:
+        """Switched on."""
+        return {"IsLogging": True}
+
+    def get_paginator(self, _: str) -> Any:
+        """A folder for each account."""
+        folders = {f"{_HOME}{arn.account_id}/" for arn in self.arns}
+        pages = [{"CommonPrefixes": [{"Prefix": one} for one in sorted(folders)]}]
+        return SimpleNamespace(paginate=lambda **_: pages)
+
+    def start_query_execution(self, *, QueryString: str, **_: object) -> Mapping[str, Any]:  # noqa: N803
+        """Make the rows of the keys that the query names."""
+        name = str(len(self.queries))
+        self.queries[name] = [*self._made(_KEY.findall(QueryString))]
+        self.rows += len(self.queries[name])
+        return {"QueryExecutionId": name}
+
+    def get_query_execution(self, **_: object) -> Mapping[str, Any]:
+        """Succeeded at once."""
+        return {"QueryExecution": {"Status": {"State": "SUCCEEDED"}}}
+
+    def get_query_results(
+        self,
+        *,
+        QueryExecutionId: str,  # noqa: N803
+        NextToken: str = "0",  # noqa: N803 - where the page begins
+        **_: object,
+    ) -> Mapping[str, Any]:
+        """A page."""
+        every, start = self.queries[QueryExecutionId], int(NextToken)
+        more = start + PAGE < len(every)
+        head = [] if start else [{"Data": [{"VarCharValue": name} for name in COLUMNS]}]
+        rows = [
+            {"Data": [{"VarCharValue": row.get(name, "")} for name in COLUMNS]}
+            for row in every[start : start + PAGE]
+        ]
+        return {
+            "ResultSet": {
+                "ResultSetMetadata": {"ColumnInfo": [{"Name": name} for name in COLUMNS]},
+                "Rows": head + rows,
+            },
+            **({"NextToken": str(start + PAGE)} if more else {}),
+        }
+
+    def _made(self, key_ids: list[str]) -> Iterator[dict[str, str]]:
+        arns = [self._by_id[one] for one in key_ids]
+        accounts = {arn.account_id for arn in self.arns}
+        total = str(2 * len(arns) + len(accounts))
+        latest = (self.now - timedelta(days=300)).isoformat().replace("+00:00", "Z")
+        days = " ".join(map(str, range(DAYS + 1)))
+        for account in accounts:
+            place = {"account": account, "region": REGION}
+            yield {"kind": "day", "days": days, "latest": latest, "total": total, **place}
+        for arn in arns:
+            place = {"account": arn.account_id, "region": arn.region, "names": str(arn)}
+            for kind in (_CHANGE, _USE):
+                yield {**kind, "latest": latest, "changed": latest, "total": total, **place}

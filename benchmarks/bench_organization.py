@@ -1,0 +1,58 @@
+"""An organization: a plan over 1,000 accounts x 17 Regions x 500 keys, simulated.
+
+The tables of docs/scale.md, and how they are made: `python -m benchmarks.simulate_organization`.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from .environments import version
+from .simulate_organization import (
+    ACCOUNTS,
+    CORES,
+    REGIONS_EACH,
+    SAMPLED,
+    SHARES,
+    credentials,
+    measured,
+    queries,
+    scaled,
+    seconds_on,
+    simulate,
+)
+from .table import Row
+
+MOST_MINUTES: Final = 60
+
+
+def measure(runs: int, quick: bool) -> list[Row]:
+    """None held, on 16 cores: the event history, and Athena without its own time."""
+    del runs
+    regions = 1 if quick else SAMPLED
+    _, cpu = measured(quick=quick)
+    rows = []
+    with credentials():
+        for share in SHARES:
+            if share.kept or share.one_disabled_in == 1:
+                continue
+            account = scaled(simulate(share, 1, regions), REGIONS_EACH / regions)
+            minutes = seconds_on(account, cpu, CORES) / 60
+            rows.append(
+                Row(
+                    f"{share.name}; {CORES} cores",
+                    share.disabled * REGIONS_EACH * ACCOUNTS,
+                    f"{minutes:.0f} min, {account.total * ACCOUNTS / 1e6:.1f} million requests, "
+                    f"{cpu * 1000:.2f} ms CPU each"
+                    + (f", and {queries(share):,} queries" if share.athena else ""),
+                    ratio=minutes / MOST_MINUTES,
+                    target=f"≤ {MOST_MINUTES} min, queries left out" if share.athena else "",
+                    met=minutes <= MOST_MINUTES if share.athena else None,
+                )
+            )
+    return rows
+
+
+def versions() -> dict[str, str]:
+    """What is measured with."""
+    return {"boto3": version("command", "boto3")}
