@@ -20,6 +20,7 @@ from botocore.retries.standard import ExponentialBackoff
 
 from keysweep.remediation.aws import limiter
 from keysweep.remediation.cli.main import run as run_cli
+from keysweep.remediation.evidence.history import athena_query
 
 
 @dataclass(frozen=True)
@@ -73,9 +74,10 @@ def _text(stream: TextIOWrapper) -> str:
 
 
 def send_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Wait neither for AWS's quotas nor between attempts: it is most of what a run waits for.
+    """Wait neither for AWS's quotas, between attempts nor for Athena: most of what a run waits for.
 
     The tests of tests/remediation/aws wait, since the waiting is theirs.
     """
     monkeypatch.setattr(limiter, "per_second", lambda _operation: 1e6)
+    monkeypatch.setattr(athena_query, "FIRST_PAUSE", 0.001)
     monkeypatch.setattr(ExponentialBackoff, "delay_amount", lambda _self, _context: 0.0)

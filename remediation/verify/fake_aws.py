@@ -20,6 +20,8 @@ from typing import Final, Self
 ACCOUNT: Final = "000000000000"
 REGION: Final = "us-east-1"
 DAY: Final = 86_400
+POLL: Final = 0.02
+"""Seconds within which the server ends."""
 
 _IDENTITY = f"""<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/">
 <GetCallerIdentityResult><Arn>arn:aws:iam::{ACCOUNT}:user/keysweep-verify</Arn>
@@ -52,7 +54,7 @@ class FakeAws:
         self.endpoint = f"http://127.0.0.1:{self._server.server_port}"
 
     def __enter__(self) -> Self:
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        threading.Thread(target=self._server.serve_forever, args=(POLL,), daemon=True).start()
         return self
 
     def __exit__(

@@ -72,6 +72,10 @@ def without_endpoint(environment: Mapping[str, str]) -> dict[str, str]:
     }
 
 
+AT_ONCE = "EMBEDDED_AWS_AT_ONCE"
+"""Set, the command does not keep to AWS's quotas, which an embedded AWS does not count by default.
+"""
+
 _ENDPOINT = "EMBEDDED_AWS_ENDPOINT"
 _WORKER = (
     "import sys; sys.path[:] = sys.argv[2:]; "
@@ -88,7 +92,7 @@ def main() -> None:
     from keysweep.remediation.__main__ import main as keysweep
     from keysweep.remediation.workers import pool
 
-    with leading_to(endpoint), mock.patch.object(pool, "_PROGRAM", _WORKER):
+    with leading_to(endpoint), _at_once(), mock.patch.object(pool, "_PROGRAM", _WORKER):
         keysweep()
 
 
@@ -96,8 +100,16 @@ def worker(descriptor: int) -> None:
     """Run a worker of the command in the same network as the command itself."""
     from keysweep.remediation.workers import process
 
-    with leading_to(os.environ[_ENDPOINT]):
+    with leading_to(os.environ[_ENDPOINT]), _at_once():
         process.main(descriptor)
+
+
+def _at_once() -> contextlib.AbstractContextManager[Any]:
+    from keysweep.remediation.aws import limiter
+
+    if AT_ONCE in os.environ:
+        return mock.patch.object(limiter, "per_second", return_value=1e6)
+    return contextlib.nullcontext()
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from embedded_aws.network import AT_ONCE
 from embedded_aws.ordinary import row_of
 from embedded_aws.process import EmbeddedAws
 
@@ -131,7 +132,7 @@ def keysweep(aws: EmbeddedAws) -> Callable[..., Any]:
     def run(folder: Path, *arguments: str) -> tuple[int, Any]:
         done = subprocess.run(
             [sys.executable, "-P", "-m", "embedded_aws.network", *arguments, "--format", "json"],
-            env={**environment(aws), "PYTHONPATH": str(TESTS)},
+            env={**environment(aws), "PYTHONPATH": str(TESTS), AT_ONCE: "1"},
             cwd=folder,
             capture_output=True,
             text=True,

@@ -19,6 +19,9 @@ PATIENCE: Final = timedelta(minutes=60)
 """Time limit of one query. Athena's own default is 30 minutes ("Service Quotas", Amazon Athena User
 Guide)."""
 
+FIRST_PAUSE: Final = 0.2
+"""Seconds between the first two looks at a query. Each later pause is twice as long."""
+
 _PAGE: Final = 1_000
 _LONGEST_PAUSE: Final = 10.0
 _SOURCE: Final = re.compile(
@@ -111,7 +114,7 @@ def rows(
 def _wait(athena: Any, name: AthenaName, query: str) -> None:
     """Wait until the query has succeeded. Whatever else happens, it does not go on."""
     deadline = time.monotonic() + PATIENCE.total_seconds()
-    pause, state = 0.2, "QUEUED"
+    pause, state = FIRST_PAUSE, "QUEUED"
     try:
         while True:
             execution = athena.get_query_execution(QueryExecutionId=query)["QueryExecution"]
