@@ -80,9 +80,9 @@ def _read(terminal: int, enough: Callable[[bytes], bool]) -> bytes:
 
 @pytest.mark.parametrize(
     ("answer", "code"),
-    [("n", 3), ("", 3), (signal.SIGINT, 1)],
+    [("n", 3), pytest.param("", 3, marks=pytest.mark.sample), (signal.SIGINT, 1)],
 )
-def test_whoever_does_not_say_yes_changes_nothing(
+def test_any_answer_but_yes_changes_nothing(
     answer: str | signal.Signals, code: int, planned: Path, server: EmbeddedAws
 ) -> None:
     for arguments in (
@@ -143,7 +143,7 @@ def test_a_page_that_can_no_longer_be_written_is_told_after_the_work(
     pages = planned.parent / "pages"
     pages.mkdir()
     # The page is a folder by the time that it is written.
-    server.fault("hang_after", operation="ScheduleKeyDeletion", times=1, seconds=3)
+    server.fault("hang_after", operation="ScheduleKeyDeletion", times=1, seconds=1)
     process = _started(server, planned, "--yes", "--html", "pages/apply.html")
     _until(lambda: bool(server.calls(operation="ScheduleKeyDeletion")))
     (pages / "apply.html").mkdir()

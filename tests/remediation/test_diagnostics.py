@@ -397,6 +397,7 @@ def _chunks(terminal: int) -> Iterator[bytes]:
         return
 
 
+@pytest.mark.sample
 def test_log_and_progress_bar_never_mix_on_a_terminal(
     aws: EmbeddedAws,
     as_operator: Callable[..., dict[str, str]],

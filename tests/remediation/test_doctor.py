@@ -155,6 +155,7 @@ def test_filled_in_every_dead_key_is_scheduled_and_no_needed_one(
     assert len(on_exceptions) == 5
 
 
+@pytest.mark.sample
 def test_filled_in_the_doctor_finds_nothing_left(
     aws: EmbeddedAws, folder: Path, decided: Path
 ) -> None:

@@ -46,12 +46,10 @@ def ordinary_aws() -> Iterator[EmbeddedAws]:
         yield running
 
 
+@pytest.mark.sample
 @pytest.mark.parametrize(
     "command",
-    [
-        ("plan", "--out", "-"),
-        pytest.param(("doctor", "--format", "json"), marks=pytest.mark.sample),
-    ],
+    [("plan", "--out", "-"), ("doctor", "--format", "json")],
     ids=lambda words: words[0],
 )
 def test_ordinary_accounts_are_read_alike_by_one_process_and_by_several(

@@ -17,6 +17,7 @@ from keysweep.remediation.errors import AccessRefused, Refused
 NOT_WRITTEN = ("throttle", "deny", "expire", "error_500", "drop_before", "hang_before")
 WRITTEN = ("drop_after", "hang_after", "truncate", "truncate_unsized", "truncate_valid_length")
 """The line is there, and S3's answer came cut or not at all."""
+SAMPLE = {"throttle", "hang_before", "hang_after"}
 SLOW = {"expire", "error_500", "truncate", "truncate_unsized", "truncate_valid_length"}
 
 LOCK, RUN, INTENT, OUTCOME = range(4)
@@ -24,7 +25,8 @@ LOCK, RUN, INTENT, OUTCOME = range(4)
 
 
 def kinds(names: tuple[str, ...]) -> list[Any]:
-    return [pytest.param(one, marks=pytest.mark.slow if one in SLOW else ()) for one in names]
+    marks = dict.fromkeys(SAMPLE, pytest.mark.sample) | dict.fromkeys(SLOW, pytest.mark.slow)
+    return [pytest.param(one, marks=marks.get(one, ())) for one in names]
 
 
 @pytest.fixture

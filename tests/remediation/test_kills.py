@@ -172,7 +172,7 @@ def test_cancel_after_a_killed_apply_undoes_all_of_it(
     _check(run, plan)
 
 
-@pytest.mark.parametrize("reached", [True, False])
+@pytest.mark.parametrize("reached", [True, pytest.param(False, marks=pytest.mark.sample)])
 def test_the_command_killed_while_it_waits_for_an_answer(reached: bool, run: Stages) -> None:
     plan = run.plan([run.aws.key_arn(SHOP, "eu-west-1", "here-1")])
     kind = "hang_after" if reached else "hang_before"
