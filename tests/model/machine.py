@@ -18,12 +18,12 @@ import os
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from command_runs import Done
 from hypothesis import strategies as st
@@ -31,40 +31,67 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from prowler_records import prowler_record
 
 from keysweep.remediation import journal as journal_stage
+from keysweep.remediation.models import UNKNOWN
 from keysweep.remediation.plan import LIMITS
 from model.reference import DAY, HOUR, MINUTE, Reference, Reviewed, Run
-from model.simulation import AFTER, BEFORE, LATE, LINE, SHOP, Kill, begun
+from model.simulation import (
+    AFTER,
+    BEFORE,
+    DATA,
+    LATE,
+    LINE,
+    ROLE,
+    SHOP,
+    Interference,
+    Kill,
+    Late,
+    begun,
+)
 
-__all__ = ["Fault", "Histories", "Kill", "Options"]
+__all__ = ["Fault", "Histories", "Kill", "Lag", "Late", "Meddling", "Options"]
 
-REGIONS = ("eu-west-1", "us-east-1")
-KEYS = 4
 _DEAD = {"state": "Disabled", "created_days_ago": 900, "disabled_days_ago": 400}
-_NAMES = (("eu-west-1", ("one", "two", "three")), ("us-east-1", ("far",)))
+
+
+def _key(name: str, **more: Any) -> dict[str, Any]:
+    return {"name": name, "aliases": [f"alias/{name}"], **_DEAD, **more}
+
+
+HERE, THERE = "eu-west-1", "us-east-1"
+_PRIMARY = _key("both", replicas={THERE: {"state": "Disabled", "disabled_days_ago": 400}})
 SCENARIO = {
     "accounts": {
         SHOP: {
             "regions": {
-                region: {"keys": [{"name": n, "aliases": [f"alias/{n}"], **_DEAD} for n in names]}
-                for region, names in _NAMES
+                HERE: {"keys": [_key("one"), _key("two", tags={"owner": "payments"}), _PRIMARY]},
+                THERE: {"keys": [_key("far")]},
             }
-        }
+        },
+        DATA: {"roles": [ROLE], "regions": {HERE: {"keys": [_key("other")]}, THERE: {}}},
     }
 }
+_NAMES = (
+    *((SHOP, HERE, "one"), (SHOP, HERE, "two"), (SHOP, THERE, "far")),
+    *((DATA, HERE, "other"), (SHOP, HERE, "both")),
+)
+KEYS = len(_NAMES) + 1
+"""The last one is the replica of `both`."""
+PRIMARY = 4
 
 EVENT_RULES = ("disabled-too-recently", "restored", "use-attempted", "used-recently")
+LIFTED = (*EVENT_RULES, "replicas-remain")
 POLICIES = {
     "strict": "version: 1\n",
     "patient": "version: 1\nexceptions:\n"
     + "".join(
         f"  - {{key: all, rule: {rule}, reason: test, approved_by: security, until: 2027-06-01}}\n"
-        for rule in EVENT_RULES
+        for rule in LIFTED
     ),
 }
 
 EVIDENCE = (
     *("DescribeKey", "ListAliases", "ListGrants", "ListResourceTags", "GetKeyPolicy"),
-    *("LookupEvents", "GetKeyLastUsage", "ListSecrets", "GetCallerIdentity"),
+    *("LookupEvents", "GetKeyLastUsage", "ListSecrets", "GetCallerIdentity", "AssumeRole"),
 )
 CALLS = ("ScheduleKeyDeletion", "CancelKeyDeletion", "TagResource", "EnableKey")
 KINDS = (
@@ -72,6 +99,11 @@ KINDS = (
     *("truncate", "truncate_unsized", "truncate_valid_length", "hang_before", "hang_after"),
 )
 JOURNALS = ("a.jsonl", "b.jsonl")
+DAMAGES = (
+    *("repeated", "garbled", "headless"),
+    *("without an intent", "twice decided", "of another operation"),
+)
+"""What somebody may have done to a journal."""
 SETTLED = 6 * MINUTE
 """After that long, DescribeKey is conclusive."""
 
@@ -85,6 +117,33 @@ class Fault:
     key: int | None = None
     skip: int = 0
     always: bool = False
+
+
+@dataclass(frozen=True)
+class Meddling:
+    """What other people do in the middle of a run, right before or after an event of it."""
+
+    event: str
+    when: str
+    key: int
+    what: str
+    skip: int = 0
+
+
+@dataclass(frozen=True)
+class Lag:
+    """DescribeKey shows changes of state so many seconds late."""
+
+    seconds: float
+
+
+Trouble = tuple[Fault | Kill | Late | Meddling | Lag, ...]
+"""What happens during a run."""
+
+CALM: Trouble = ()
+
+_ENTRY = ("GetCallerIdentity", "AssumeRole")
+"""Operations without which a run may not begin."""
 
 
 @dataclass(frozen=True)
@@ -105,32 +164,10 @@ def _mostly(usual: Any, others: st.SearchStrategy[Any]) -> st.SearchStrategy[Any
     return st.sampled_from((0, 1, 2, 3)).flatmap(lambda n: others if n == 3 else st.just(usual))
 
 
-def _faults(*operations: str) -> st.SearchStrategy[Fault | None]:
-    one = st.builds(
-        Fault,
-        st.sampled_from(KINDS),
-        st.sampled_from(operations),
-        _mostly(None, st.integers(0, KEYS - 1)),
-        _mostly(0, st.integers(1, 2)),
-        _mostly(True, st.just(False)),
-    )
-    return st.sampled_from((True, False)).flatmap(lambda calm: st.none() if calm else one)
-
-
-def _kills(*events: str) -> st.SearchStrategy[Kill | None]:
-    one = st.builds(
-        Kill,
-        st.sampled_from((LINE, "DescribeKey", *events)),
-        st.sampled_from((BEFORE, AFTER, LATE)),
-        st.integers(0, 5),
-        st.integers(0, 12),
-    )
-    return st.sampled_from((True, False)).flatmap(lambda calm: st.none() if calm else one)
-
-
 keys = st.integers(0, KEYS - 1)
 slots = st.integers(0, 1)
 journals = st.sampled_from(JOURNALS)
+watched = st.sampled_from(((JOURNALS[0],), (JOURNALS[1],), JOURNALS))
 
 options_ = st.builds(
     Options,
@@ -153,9 +190,57 @@ _SIMPLE: dict[str, tuple[str, dict[str, Any]]] = {
 }
 CHANGES = (*_SIMPLE, "alias", "secret", "reschedule", "clean")
 """What other people do to a key."""
+MEDDLING = (*_SIMPLE, "alias", "secret", "reschedule", "schedule", "clean")
+ALL = (*EVIDENCE, *CALLS)
+PARTS = ("digest", "other digest", "owner", "account", "region")
+"""Options of apply that approve or limit it."""
+
+
+def _faults(operations: st.SearchStrategy[str]) -> st.SearchStrategy[Fault]:
+    return st.builds(
+        Fault,
+        st.sampled_from(KINDS),
+        operations,
+        _mostly(None, keys),
+        _mostly(0, st.integers(1, 2)),
+        _mostly(True, st.just(False)),
+    )
+
+
+def _trouble(*usual: str, writes: bool = True) -> st.SearchStrategy[Trouble]:
+    """Trouble of a run, mostly with these operations; at most two things."""
+    operations = st.sampled_from(usual) | st.sampled_from(usual) | st.sampled_from(ALL)
+    faults = _faults(operations)
+    calls = tuple(one for one in usual if one in CALLS)
+    events = st.sampled_from((LINE, "DescribeKey", *calls))
+    kills = st.builds(
+        Kill,
+        events,
+        st.sampled_from((BEFORE, AFTER, LATE)),
+        st.sampled_from((0, 0, 0, 1, 2, 4)),
+        st.integers(0, 12),
+    )
+    meddling = st.builds(
+        Meddling,
+        events | operations,
+        st.sampled_from((BEFORE, AFTER)),
+        keys,
+        st.sampled_from(MEDDLING),
+        st.integers(0, 3),
+    )
+    late = st.builds(Late, st.sampled_from(calls or CALLS), st.integers(0, 2), st.integers(0, 12))
+    one = st.one_of(
+        *(faults, faults, meddling, st.builds(Lag, st.sampled_from((1.0, 3.0)))),
+        *((kills, kills, late) if writes else ()),
+    )
+    return st.sampled_from((0, 0, 0, 1, 1, 2)).flatmap(lambda n: st.tuples(*[one] * n))
+
 
 figures: Counter[str] = Counter()
 """What the histories of this process have met."""
+
+
+T = TypeVar("T")
 
 
 class Broken(AssertionError):
@@ -172,7 +257,9 @@ class Histories(RuleBasedStateMachine):
         self.reference = Reference(lambda: self.simulation.time.seconds)
         self.simulation = self._stack.enter_context(begun(SCENARIO, self.reference))
         self.aws = self.simulation.aws
-        self.arns = [self.aws.key_arn(SHOP, region, n) for region, names in _NAMES for n in names]
+        self.arns = [self.aws.key_arn(*one) for one in _NAMES]
+        self.reference.primaries = frozenset({self.arns[PRIMARY]})
+        self.arns.append(self.arns[PRIMARY].replace(HERE, THERE))
         self.plans: dict[int, Reviewed] = {}
         self.delay = 0.0
         self._others_at = 0.0
@@ -185,16 +272,16 @@ class Histories(RuleBasedStateMachine):
     @initialize(policy=st.sampled_from(sorted(POLICIES)))
     def first_plan(self, policy: str) -> None:
         """Every history begins with a plan."""
-        self.plan(0, Options(policy), None)
+        self.plan(0, Options(policy), CALM)
 
     # --- the command
 
     @rule(
         slot=slots,
         options=options_,
-        fault=_faults(*EVIDENCE),
+        trouble=_trouble(*EVIDENCE, writes=False),
     )
-    def plan(self, slot: int, options: Options, fault: Fault | None) -> None:
+    def plan(self, slot: int, options: Options, trouble: Trouble) -> None:
         """Make a plan in one of two files."""
         if options.scan:
             self._scan()
@@ -207,9 +294,10 @@ class Histories(RuleBasedStateMachine):
         if options.declared is not None:
             arguments += ["--tfstate", self._state_file(self.arns[options.declared])]
         self.plans.pop(slot, None)
-        truth = {key["arn"]: key for key in self.aws.keys()}
-        with self._run(Run("plan", "", self.now), fault):
-            done = self._command(arguments)
+        untouched = {*self.arns} - self._touched(trouble)
+        truth = {key["arn"]: key for key in self.aws.keys() if key["arn"] in untouched}
+        began = self.now
+        done = self._run(Run("plan", "", began), arguments, trouble)
         path = self.folder / f"plan-{slot}.json"
         if done is None or not path.exists():
             return
@@ -226,8 +314,18 @@ class Histories(RuleBasedStateMachine):
             {arn: tuple(key["aliases"]) for arn, key in truth.items()},
             _seconds(made["evidence_from"]),
             _seconds(made["created_at"]) + 7 * DAY,
+            made["digest"],
+            {
+                item["key_arn"]: item["owner"] or UNKNOWN
+                for item in made["items"]
+                if item["verdict"] == "schedule"
+            },
             options.policy == "patient",
         )
+        needs = self.reference.needs(self.plans[slot], truth.values(), began, self.delay)
+        if not _of(Lag, trouble):
+            for arn in sorted({*chosen} & {*needs}):
+                self._demand(False, f"{arn} is in a plan in spite of {needs[arn]}")
         most = options.max_keys if options.max_keys is not None else 25
         self._demand(len(chosen) <= most, f"{len(chosen)} keys in a plan of at most {most}")
         self._demand({*LIMITS} <= {*made["limits"]}, "a plan without its limits")
@@ -239,34 +337,30 @@ class Histories(RuleBasedStateMachine):
     @rule(
         slot=slots,
         journal=journals,
-        fault=_faults(*EVIDENCE, *CALLS),
-        kill=_kills("ScheduleKeyDeletion", "ListResourceTags"),
-        lag=st.sampled_from((0.0, 1.0, 3.0)),
+        trouble=_trouble("ScheduleKeyDeletion", "ScheduleKeyDeletion", *EVIDENCE),
+        part=_mostly(None, st.sampled_from(PARTS)),
     )
-    def apply(
-        self, slot: int, journal: str, fault: Fault | None, kill: Kill | None, lag: float
-    ) -> None:
-        """Carry out a plan, with a fault, or killed."""
-        slot = self._slot(slot)
-        self._apply(slot, journal, fault, kill, lag)
+    def apply(self, slot: int, journal: str, trouble: Trouble, part: str | None = None) -> None:
+        """Carry out a plan, or a part of it."""
+        self._apply(self._slot(slot), journal, trouble, part)
         self._check()
 
     @rule(
         options=options_,
         key=keys,
         what=st.sampled_from(("keep", "secret", "encrypt")),
-        fault=_faults("ListSecrets", "ListResourceTags", "LookupEvents"),
+        trouble=_trouble("ListSecrets", "ListResourceTags", "LookupEvents", writes=False),
         journal=journals,
     )
     def change_plan_apply(
-        self, options: Options, key: int, what: str, fault: Fault | None, journal: str
+        self, options: Options, key: int, what: str, trouble: Trouble, journal: str
     ) -> None:
         """A plan of a key with a need, while AWS does not answer, and the plan carried out."""
         self.others_do(key, what)
         self._pass(MINUTE)
-        self.plan(0, options, fault)
+        self.plan(0, options, trouble)
         if 0 in self.plans:
-            self.apply(0, journal, None, None, 0.0)
+            self.apply(0, journal, CALM)
 
     @rule(
         options=options_,
@@ -275,8 +369,7 @@ class Histories(RuleBasedStateMachine):
         minutes=st.sampled_from((0, 0, 60)),
         wait=st.sampled_from((0.0, 20 * MINUTE)),
         journal=journals,
-        fault=_faults("ListAliases", "ListGrants", "ListResourceTags", *CALLS[:2]),
-        kill=_kills("ScheduleKeyDeletion"),
+        trouble=_trouble("ListAliases", "ListGrants", "ListResourceTags", *CALLS[:2]),
     )
     def plan_change_apply(
         self,
@@ -286,24 +379,23 @@ class Histories(RuleBasedStateMachine):
         minutes: int,
         wait: float,
         journal: str,
-        fault: Fault | None,
-        kill: Kill | None,
+        trouble: Trouble,
     ) -> None:
         """A plan, a change by other people, and the plan carried out."""
-        self.plan(0, options, None)
+        self.plan(0, options, CALM)
         if 0 not in self.plans:
             return
         self.delay_trail(minutes)
         self.others_do(key, what)
         self._pass(wait)
-        self.apply(0, journal, fault, kill, 0.0)
+        self.apply(0, journal, trouble)
 
     @precondition(lambda self: self.has_journal)
     @rule(journal=journals)
     def guard_later(self, journal: str) -> None:
         """A fault-free look, once CloudTrail has delivered everything."""
         self._pass(3 * HOUR)
-        self.guard(journal, False, None, None, None)
+        self.guard((journal,), False, False, None, CALM)
 
     @precondition(lambda self: self.has_plan and self.has_journal)
     @rule(slot=slots, journal=journals)
@@ -311,10 +403,8 @@ class Histories(RuleBasedStateMachine):
         """One fault-free rerun, once DescribeKey is conclusive: nothing of the plan stays open."""
         slot, journal = self._slot(slot), self._journal(journal)
         self._pass(SETTLED)
-        self._apply(slot, journal, None, None, 0.0)
-        digest = json.loads((self.folder / f"plan-{slot}.json").read_text(encoding="utf-8"))[
-            "digest"
-        ]
+        self._apply(slot, journal, CALM)
+        digest = self.plans[slot].digest
         history = journal_stage.read([self.folder / journal])
         left = {str(a) for a, record in history.keys.items() if digest in record.open_digests}
         for arn in sorted(left):
@@ -330,8 +420,7 @@ class Histories(RuleBasedStateMachine):
         key=keys,
         keep=st.booleans(),
         enable=st.booleans(),
-        fault=_faults("DescribeKey", *CALLS),
-        kill=_kills("CancelKeyDeletion", "TagResource", "EnableKey"),
+        trouble=_trouble("CancelKeyDeletion", "CancelKeyDeletion", "DescribeKey", *CALLS[1:]),
     )
     def cancel(
         self,
@@ -341,8 +430,7 @@ class Histories(RuleBasedStateMachine):
         key: int,
         keep: bool,
         enable: bool,
-        fault: Fault | None,
-        kill: Kill | None,
+        trouble: Trouble,
     ) -> None:
         """Undo by a journal, a plan, a key, or results."""
         journal = self._journal(journal) if by == "journal" else journal
@@ -369,8 +457,7 @@ class Histories(RuleBasedStateMachine):
             may_tag=keep,
             may_enable=enable,
         )
-        with self._run(run, fault):
-            self._command(arguments, kill)
+        self._run(run, arguments, trouble)
         self._check()
 
     @precondition(lambda self: self.has_journal)
@@ -380,43 +467,46 @@ class Histories(RuleBasedStateMachine):
         if not (self.folder / journal).exists():
             return
         self._pass(SETTLED)
-        batch = {arn for arn in self.reference.ours(journal) if self.aws.key(arn) is not None}
+        pending = {arn for arn in self.arns if self.aws.key(arn) is not None}
+        ours = self.reference.ours(journal) & pending
+        unclear = {arn for arn in pending if self.reference.may_be_undetermined(arn)}
+        seeming = {arn for arn in pending if self.reference.may_seem_ours(arn)}
         run = Run("cancel", journal, self.now)
-        with self._run(run, None):
-            done = self._command(["cancel", "--yes", "--format", "json", "--journal", journal])
+        arguments = ["cancel", "--yes", "--format", "json", "--journal", journal]
+        done = self._run(run, arguments, CALM)
         self._demand(done is not None and done.code in {0, 1}, "undo ended with an error")
         self._demand(
-            {*run.cancelled} == batch,
-            f"undo of {journal} cancelled {sorted(run.cancelled)}, not {sorted(batch)}",
+            ours - unclear <= {*run.cancelled} <= ours | seeming,
+            f"undo of {journal} cancelled {sorted(run.cancelled)}, not {sorted(ours)}",
         )
         self._check()
 
     @precondition(lambda self: self.has_plan and self.has_journal)
     @rule(
-        journal=journals,
+        names=watched,
         cancels=st.booleans(),
+        keep=st.booleans(),
         slot=st.none() | slots,
-        fault=_faults(*EVIDENCE, *CALLS),
-        kill=_kills("CancelKeyDeletion", "LookupEvents"),
+        trouble=_trouble("CancelKeyDeletion", *EVIDENCE),
     )
     def guard(
-        self, journal: str, cancels: bool, slot: int | None, fault: Fault | None, kill: Kill | None
+        self, names: tuple[str, ...], cancels: bool, keep: bool, slot: int | None, trouble: Trouble
     ) -> None:
-        """Watch a journal's keys."""
-        journal = self._journal(journal)
+        """Watch the keys of journals."""
+        names = self._journals(names)
         slot = None if slot is None else self._slot(slot)
-        arguments = ["guard", "--journal", journal, "--yes", "--format", "json"]
-        arguments += ["--cancel"] * cancels
+        arguments = ["guard", *_journal_arguments(names), "--yes", "--format", "json"]
+        arguments += ["--cancel"] * cancels + ["--keep"] * (cancels and keep)
         if slot is not None:
             arguments += ["--plan", f"plan-{slot}.json"]
         expected = {
             arn
-            for arn in self.reference.ours(journal)
-            if self.aws.key(arn) is not None and self.reference.attempts(arn, self.now, self.delay)
+            for arn in self._visibly_pending(names, trouble)
+            if self.reference.attempts(arn, self.now, self.delay)
         }
-        with self._run(Run("guard", journal, self.now), fault):
-            done = self._command(arguments, kill)
-        if done is not None and fault is None:
+        run = Run("guard", names[0], self.now, may_tag=cancels and keep)
+        done = self._run(run, arguments, trouble)
+        if done is not None and not _of(Fault, trouble):
             rows = {row["key_arn"]: row for row in map(json.loads, done.out.splitlines())}
             for arn in sorted(expected):
                 self._demand(
@@ -426,18 +516,18 @@ class Histories(RuleBasedStateMachine):
         self._check()
 
     @precondition(lambda self: self.has_journal)
-    @rule(journal=journals)
-    def status(self, journal: str) -> None:
+    @rule(names=watched, trouble=_trouble("DescribeKey", "AssumeRole", writes=False))
+    def status(self, names: tuple[str, ...], trouble: Trouble) -> None:
         """Pending keys that nothing has looked at for three days are named."""
-        journal = self._journal(journal)
-        with self._run(Run("status", journal, self.now), None):
-            done = self._command(["status", "--journal", journal, "--format", "json"])
-        if done is None or not done.out:
-            return
-        rows = {row["key_arn"]: row for row in json.loads(done.out)["rows"]}
-        for arn in sorted(self.reference.ours(journal)):
-            looked = self.reference.looked.get((journal, arn), 0.0)
-            if self.aws.key(arn) is not None and self.now - looked > 3 * DAY + MINUTE:
+        names = self._journals(names)
+        pending = self._visibly_pending(names, trouble)
+        unwatched = {arn for arn in pending if self.now - self._looked(names, arn) > 3 * DAY}
+        run = Run("status", names[0], self.now)
+        arguments = ["status", *_journal_arguments(names), "--format", "json"]
+        done = self._run(run, arguments, trouble)
+        if done is not None and done.out and not _of(Fault, trouble):
+            rows = {row["key_arn"]: row for row in json.loads(done.out)["rows"]}
+            for arn in sorted(unwatched):
                 self._demand(
                     arn in rows and rows[arn]["unwatched"] and done.code == 1,
                     f"status does not name {arn}, which nothing looks at",
@@ -447,7 +537,7 @@ class Histories(RuleBasedStateMachine):
     # --- files that were edited
 
     @precondition(lambda self: self.has_plan)
-    @rule(slot=slots, what=st.sampled_from(("window", "verdict", "repeated")))
+    @rule(slot=slots, what=st.sampled_from(("window", "verdict", "dropped", "repeated")))
     def edit_plan(self, slot: int, what: str) -> None:
         """A plan that was edited is refused."""
         slot = self._slot(slot)
@@ -461,13 +551,15 @@ class Histories(RuleBasedStateMachine):
             first["pending_window_days"] = 8 if first["pending_window_days"] != 8 else 9
         elif what == "verdict":
             first["verdict"] = "hold" if first["verdict"] == "schedule" else "schedule"
+        elif what == "dropped":
+            del document["items"][0]
         edited = json.dumps(document)
         if what == "repeated":
             edited = edited.replace('{"key_arn"', '{"verdict": "schedule", "key_arn"', 1)
         path.write_text(edited, encoding="utf-8")
         run = Run("apply", JOURNALS[0], self.now, may_schedule=self.plans[slot].chosen)
-        with self._run(run, None):
-            done = self._command(["apply", path.name, "--yes", "--journal", JOURNALS[0]])
+        arguments = ["apply", path.name, "--yes", "--journal", JOURNALS[0]]
+        done = self._run(run, arguments, CALM)
         path.write_text(text, encoding="utf-8")
         self._demand(
             done is not None and done.code in {2, 3} and not run.writes,
@@ -476,25 +568,19 @@ class Histories(RuleBasedStateMachine):
         self._check()
 
     @precondition(lambda self: self.has_plan and self.has_journal)
-    @rule(slot=slots, journal=journals, what=st.sampled_from(("repeated", "garbled", "headless")))
+    @rule(slot=slots, journal=journals, what=st.sampled_from(DAMAGES))
     def edit_journal(self, slot: int, journal: str, what: str) -> None:
         """Nothing is added to a damaged journal."""
         slot, journal = self._slot(slot), self._journal(journal)
         path = self.folder / journal
         whole = path.read_bytes()
-        lines = whole.splitlines(keepends=True)
-        if len(lines) < 3 or not whole.endswith(b"\n") or not _is_run_with_lines(lines):
+        damaged = _damaged(whole, what)
+        if damaged is None:
             return
-        if what == "repeated":
-            lines.insert(1, lines[0])
-        elif what == "garbled":
-            lines[1] = lines[1].replace(b'"', b"'", 9)
-        else:
-            del lines[0]
-        path.write_bytes(b"".join(lines))
+        path.write_bytes(damaged)
         run = Run("apply", journal, self.now, may_schedule=self.plans[slot].chosen)
-        with self._run(run, None):
-            done = self._command(["apply", f"plan-{slot}.json", "--yes", "--journal", journal])
+        arguments = ["apply", f"plan-{slot}.json", "--yes", "--journal", journal]
+        done = self._run(run, arguments, CALM)
         path.write_bytes(whole)
         self._demand(
             done is not None and done.code in {2, 3} and not run.writes,
@@ -507,22 +593,34 @@ class Histories(RuleBasedStateMachine):
     @rule(key=keys, what=st.sampled_from(CHANGES))
     def others_do(self, key: int, what: str) -> None:
         """Other people change or use a key."""
+        self._pass(1.0)
+        if what == "reschedule" and self.aws.key(self.arns[key]) is not None:
+            self._others(self.arns[key], "CancelKeyDeletion")
+            self.others_schedule(key, 30)
+        else:
+            self._change(key, what)
+
+    def _change(self, key: int, what: str) -> None:
         arn = self.arns[key]
         if self.aws.key(arn) is None:
             return
-        self._pass(1.0)
         simple = _SIMPLE.get(what)
         if simple is not None:
             self._others(arn, simple[0], **simple[1])
         elif what == "alias":
-            name = f"alias/{_NAMES[0][1][0] if key < 3 else 'far'}"
-            region = arn.split(":")[3]
-            self.simulation.others(region, "UpdateAlias", AliasName=name, TargetKeyId=arn)
+            account, region = _place(arn)
+            name = next(n for a, r, n in _NAMES if (a, r) == (account, region))
+            self.simulation.others(
+                account, region, "UpdateAlias", AliasName=f"alias/{name}", TargetKeyId=arn
+            )
         elif what == "secret":
             self._name_in_a_secret(arn)
-        elif what == "reschedule":
-            self._others(arn, "CancelKeyDeletion")
-            self.others_schedule(key, 30)
+        elif what in {"schedule", "reschedule"}:
+            if what == "reschedule":
+                self._others(arn, "CancelKeyDeletion")
+            self._others(
+                arn, "ScheduleKeyDeletion", PendingWindowInDays=12 if what == "schedule" else 30
+            )
         else:
             self._clean(arn)
 
@@ -595,62 +693,105 @@ class Histories(RuleBasedStateMachine):
     def now(self) -> float:
         return self.simulation.time.seconds
 
-    def _apply(
-        self, slot: int, journal: str, fault: Fault | None, kill: Kill | None, lag: float
-    ) -> None:
+    def _journals(self, names: tuple[str, ...]) -> tuple[str, ...]:
+        """Those that exist, at least one."""
+        return tuple(dict.fromkeys(map(self._journal, names)))
+
+    def _looked(self, names: tuple[str, ...], arn: str) -> float:
+        return max(self.reference.looked.get((name, arn), 0.0) for name in names)
+
+    def _touched(self, trouble: Trouble) -> set[str]:
+        """Keys that other people change during the run."""
+        touched = set()
+        for one in _of(Meddling, trouble):
+            arn = self.arns[one.key]
+            touched |= {arn} if one.what != "alias" else {*self.arns}
+        return touched
+
+    def _visibly_pending(self, names: tuple[str, ...], trouble: Trouble) -> set[str]:
+        """Keys whose deletion these journals began, as the next run sees it."""
+        lag = sum(one.seconds for one in _of(Lag, trouble))
+        touched = self._touched(trouble)
+        ours = {arn for name in names for arn in self.reference.ours(name)}
+        return {
+            arn
+            for arn in ours - touched
+            if self.aws.key(arn) is not None and self.now - self.reference.facts(arn).moved >= lag
+        }
+
+    def _apply(self, slot: int, journal: str, trouble: Trouble, part: str | None = None) -> None:
         plan = self.plans[slot]
+        lag = sum(one.seconds for one in _of(Lag, trouble))
         if lag and self.now - self._others_at < 10 * lag:
             self._pass(10 * lag)  # what other people did is visible
         needs = self.reference.needs(plan, self.aws.keys(), self.now, self.delay)
-        allowed = plan.chosen if self.now < plan.expires else {}
+        needs = {arn: need for arn, need in needs.items() if arn not in self._touched(trouble)}
+        options, kept = _part(plan, part)
+        allowed = {arn: plan.chosen[arn] for arn in kept} if self.now < plan.expires else {}
         run = Run("apply", journal, self.now, may_schedule=allowed, needs=needs)
-        arguments = [
-            "apply",
-            f"plan-{slot}.json",
-            "--yes",
-            "--journal",
-            journal,
-            "--format",
-            "json",
-        ]
-        with self._run(run, fault):
-            self.simulation.lag = lag
-            done = self._command(arguments, kill)
-        stopped = fault is not None and fault.kind == "expire"
-        stopped = stopped or (fault is not None and fault.operation == "GetCallerIdentity")
-        if done is not None and done.code in {0, 1} and not stopped:
-            self._demand(done.out, f"apply ended without a row for each key: {done.err[-300:]}")
-        if done is not None and done.code in {0, 1} and done.out:
-            rows = {row["key_arn"] for row in json.loads(done.out)["results"]}
-            self._demand(rows == {*plan.chosen}, "apply leaves out keys of its plan")
+        arguments = ["apply", f"plan-{slot}.json", "--yes", "--format", "json", *options]
+        done = self._run(run, [*arguments, "--journal", journal], trouble)
+        if part == "other digest":
+            refused = done is None or (done.code in {2, 3} and not run.writes)
+            self._demand(refused, "a plan with another digest is carried out")
+        faults = _of(Fault, trouble)
+        stopped = any(one.kind == "expire" or one.operation in _ENTRY for one in faults)
+        if done is None or done.code not in {0, 1} or stopped:
+            return
+        self._demand(done.out, f"apply ended without a row for each key: {done.err[-300:]}")
+        if done.out:
+            rows = {row["key_arn"]: row["outcome"] for row in json.loads(done.out)["results"]}
+            self._demand({*rows} == kept, "apply leaves out keys of its plan")
+            self._compare(run, plan, rows)
 
-    @contextmanager
-    def _run(self, run: Run, fault: Fault | None) -> Iterator[None]:
-        """A run with a fault; afterwards AWS works again."""
+    def _compare(self, run: Run, plan: Reviewed, rows: dict[str, str]) -> None:
+        """A key that other people changed right before its call is restored, or has failed."""
+        for arn in run.scheduled:
+            key, deletion = self.aws.key(arn), self.reference.facts(arn).deletion
+            if key is None or deletion is None or not deletion.ours:
+                continue
+            changed = self.reference.change(plan, key)
+            self._demand(
+                changed is None or rows.get(arn) != "scheduled",
+                f"{arn} stays scheduled in spite of {changed}",
+            )
+
+    def _run(self, run: Run, arguments: list[str], trouble: Trouble) -> Done | None:
+        """A run in trouble; afterwards AWS works again. None: it was killed."""
         figures["steps"] += 1
         figures[f"runs of {run.command}"] += 1
-        self.reference.run = run
-        if fault is not None:
-            figures["faults"] += 1
-            where = {} if fault.key is None else {"key": self.arns[fault.key]}
-            seconds = {"seconds": 0.0} if fault.kind.startswith("hang") else {}
-            self.aws.fault(
-                fault.kind,
-                operation=fault.operation,
-                skip=fault.skip,
-                times=None if fault.always else 1,
-                **where,
-                **seconds,
-            )
+        self.reference.begin(run)
+        kill = None
+        for one in trouble:
+            figures[f"{type(one).__name__.lower()}s"] += 1
+            if isinstance(one, Fault):
+                self._fault(one)
+            elif isinstance(one, Meddling):
+                do = partial(self._change, one.key, one.what)
+                self.simulation.interference = Interference(one.event, one.when, one.skip, do)
+            elif isinstance(one, Late):
+                self.simulation.late = one
+            elif isinstance(one, Lag):
+                self.simulation.lag = run.lag = one.seconds
+            else:
+                kill = one
         try:
-            yield
+            return self._command(arguments, kill)
         finally:
             self.aws.clear_faults()
             self.simulation.lag = 0.0
 
+    def _fault(self, fault: Fault) -> None:
+        where = {} if fault.key is None else {"key": self.arns[fault.key]}
+        seconds = {"seconds": 0.0} if fault.kind.startswith("hang") else {}
+        times = None if fault.always else 1
+        self.aws.fault(
+            fault.kind, operation=fault.operation, skip=fault.skip, times=times, **where, **seconds
+        )
+
     def _command(self, arguments: list[str], kill: Kill | None = None) -> Done | None:
         done = self.simulation.run(arguments, self.folder, kill)
-        figures["kills"] += done is None
+        figures["killed"] += done is None
         if done is not None:
             failed = "Internal error" in done.out + done.err or "Traceback" in done.err
             self._demand(
@@ -664,7 +805,7 @@ class Histories(RuleBasedStateMachine):
     def _others(self, arn: str, operation: str, **parameters: Any) -> None:
         figures["steps"] += 1
         self._others_at = self.now
-        self.simulation.others(arn.split(":")[3], operation, KeyId=arn, **parameters)
+        self.simulation.others(*_place(arn), operation, KeyId=arn, **parameters)
 
     def _pass(self, seconds: float) -> None:
         self.simulation.arrive()
@@ -699,13 +840,13 @@ class Histories(RuleBasedStateMachine):
         return "state.json"
 
     def _name_in_a_secret(self, arn: str) -> None:
-        region = arn.split(":")[3]
+        account, region = _place(arn)
         self._secrets += 1
         world = self.aws.gateway.world
-        where = (SHOP, region, "secretsmanager", "ListSecrets")
+        where = (account, region, "secretsmanager", "ListSecrets")
         listed = world.answers.setdefault(where, {"SecretList": []})["SecretList"]
         name = f"secret-{self._secrets}"
-        secret = f"arn:aws:secretsmanager:{region}:{SHOP}:secret:{name}"
+        secret = f"arn:aws:secretsmanager:{region}:{account}:secret:{name}"
         world.answers[*where[:3], "ListSecretVersionIds"] = {"Versions": []}
         listed.append({"ARN": secret, "Name": name, "KmsKeyId": arn})
         self.reference.facts(arn).listed.append(self.now)
@@ -726,10 +867,72 @@ def _unintended(arn: str, now: float) -> dict[str, Any]:
     return record
 
 
-def _is_run_with_lines(lines: list[bytes]) -> bool:
-    """Whether the first line is missed where it is missing."""
-    first, second = map(json.loads, lines[:2])
-    return first["line"] == "run" and second["run"] == first["run"]
+def _place(arn: str) -> tuple[str, str]:
+    """Account and Region of a key."""
+    _, _, _, region, account, _ = arn.split(":")
+    return account, region
+
+
+def _of(kind: type[T], trouble: Trouble) -> list[T]:
+    return [one for one in trouble if isinstance(one, kind)]
+
+
+def _journal_arguments(names: tuple[str, ...]) -> list[str]:
+    return [part for name in names for part in ("--journal", name)]
+
+
+def _part(plan: Reviewed, part: str | None) -> tuple[list[str], set[str]]:
+    """Options of apply, and the keys that they leave."""
+    everything = {*plan.chosen}
+    if part == "digest":
+        return ["--digest", plan.digest], everything
+    if part == "other digest":
+        return ["--digest", f"sha256:{64 * '0'}"], set()
+    if part == "owner" and everything:
+        owner = min(plan.owners.values())
+        return ["--owner", owner], {arn for arn in everything if plan.owners[arn] == owner}
+    if part == "account" and everything:
+        account = max(_place(arn)[0] for arn in everything)
+        return ["--account", account], {arn for arn in everything if _place(arn)[0] == account}
+    if part == "region" and everything:
+        region = max(_place(arn)[1] for arn in everything)
+        return ["--region", region], {arn for arn in everything if _place(arn)[1] == region}
+    return [], everything
+
+
+def _damaged(whole: bytes, what: str) -> bytes | None:
+    """A journal that somebody edited; None: it has no such line."""
+    raw = whole.splitlines(keepends=True)
+    try:
+        lines = [json.loads(one) for one in raw]
+    except ValueError:  # a kill tore one
+        return None
+    if len(lines) < 3 or lines[0]["line"] != "run" or lines[1].get("run") != lines[0]["run"]:
+        return None
+    if what == "repeated":
+        return b"".join((*raw[:1], *raw))
+    if what == "headless":
+        return b"".join(raw[1:])
+    if what == "garbled":
+        return b"".join((raw[0], raw[1].replace(b'"', b"'", 9), *raw[2:]))
+    return _undecided(raw, lines, what)
+
+
+def _undecided(raw: list[bytes], lines: list[dict[str, Any]], what: str) -> bytes | None:
+    """A journal whose first outcome and its intent do not belong together."""
+    outcome = next((n for n, one in enumerate(lines) if one["line"] == "outcome"), None)
+    if outcome is None:
+        return None
+    line = lines[outcome]
+    intent = next(n for n, one in enumerate(lines) if one.get("id") == line["id"])
+    if what == "without an intent":
+        del raw[intent]
+    elif what == "twice decided":
+        raw.insert(outcome, raw[outcome])
+    else:
+        other = "EnableKey" if line["operation"] != "EnableKey" else "TagResource"
+        raw[outcome] = json.dumps({**line, "operation": other}).encode() + b"\n"
+    return b"".join(raw)
 
 
 def _seconds(text: str) -> float:

@@ -56,8 +56,15 @@ class KeyFacts:
     listed: list[float] = field(default_factory=list)
     """When resources began to name it."""
     deletion: Deletion | None = None
-    schedules: list[float] = field(default_factory=list)
-    """When requests to delete it left, carried out or not."""
+    announced: list[float] = field(default_factory=list)
+    """When journals announced requests to delete it."""
+    confirmed: bool = False
+    """Whether a journal has the outcome of the last one."""
+    moved: float = 0.0
+    """When its state changed last."""
+    shown: str | None = None
+    """Its state as a run last read it."""
+    shown_at: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -71,6 +78,9 @@ class Reviewed:
     aliases: Mapping[str, Collection[str]]
     evidence_from: float
     expires: float
+    digest: str
+    owners: Mapping[str, str]
+    """The owners of the keys to schedule."""
     waives_events: bool
     """Whether the policy's exceptions lift the rules about earlier uses and changes of state."""
 
@@ -88,6 +98,8 @@ class Run:
     """Keys that the caller named, even if another principal scheduled them."""
     may_tag: bool = False
     may_enable: bool = False
+    lag: float = 0.0
+    """How late DescribeKey shows changes."""
     cancelled: list[str] = field(default_factory=list)
     scheduled: list[str] = field(default_factory=list)
     needs: Mapping[str, str] = field(default_factory=dict)
@@ -100,6 +112,8 @@ class Reference:
 
     def __init__(self, now: Any) -> None:
         self._now = now
+        self.primaries: frozenset[str] = frozenset()
+        """Keys with replicas."""
         self.keys: dict[str, KeyFacts] = {}
         self.run: Run | None = None
         self.violations: list[str] = []
@@ -117,23 +131,33 @@ class Reference:
         if not holds:
             self.violations.append(otherwise)
 
+    def begin(self, run: Run) -> None:
+        """A run begins, which has read nothing yet."""
+        self.run = run
+        for facts in self.keys.values():
+            facts.shown, facts.shown_at = None, 0.0
+
     # --- what goes over the wire, and into journals
 
     def written(self, journal: Path, line: dict[str, Any]) -> None:
         if line["line"] == "intent":
             self._intents.setdefault(line["key_arn"], []).append(Intent(line["operation"]))
             if line["operation"] == "ScheduleKeyDeletion":
+                self.facts(line["key_arn"]).announced.append(self._now())
+                self.facts(line["key_arn"]).confirmed = False
                 self.looked[journal.name, line["key_arn"]] = self._now()
                 self._journal_of[line["key_arn"]] = journal.name
+        if line["line"] == "outcome" and line["operation"] == "ScheduleKeyDeletion":
+            self.facts(line["key_arn"]).confirmed = True
         if line["line"] == "look":
             for arn in line["keys"]:
                 self.looked[journal.name, arn] = self._now()
 
-    def sending(self, operation: str, parameters: dict[str, Any]) -> None:
-        """A run is about to send a request to KMS."""
+    def sending(self, operation: str, parameters: dict[str, Any]) -> str | None:
+        """A run is about to send a request to KMS; the journal that announced it."""
         run = self.run
         if operation not in WRITES or run is None:
-            return
+            return None
         arn = parameters["KeyId"]
         run.writes += 1
         last = (self._intents.get(arn) or [None])[-1]
@@ -147,9 +171,11 @@ class Reference:
             self.demand(run.may_tag, f"{run.command} tags {arn}")
         elif operation == "EnableKey":
             self.demand(run.may_enable, f"{run.command} enables {arn}")
+        return self._journal_of.get(arn)
 
     def _scheduling(self, run: Run, arn: str, parameters: dict[str, Any]) -> None:
-        self.facts(arn).schedules.append(self._now())
+        shown = self.facts(arn).shown
+        self.demand(shown == "Disabled", f"{arn} is scheduled when DescribeKey shows {shown}")
         window = parameters.get("PendingWindowInDays")
         self.demand(run.command == "apply", f"{run.command} schedules {arn}")
         self.demand(arn in run.may_schedule, f"{arn} is in no reviewed plan, and is scheduled")
@@ -166,24 +192,30 @@ class Reference:
             facts.uses.append(self._now())  # also when it was refused
         if not call.carried_out:
             return
+        if call.ours and call.operation == "DescribeKey" and call.answer is not None:
+            facts.shown = call.answer["KeyMetadata"]["KeyState"]
+            facts.shown_at = self._now()
         if call.operation in TOGGLES:
             facts.toggles.append(self._now())
+        if call.operation in TOGGLES or call.operation == "ScheduleKeyDeletion":
+            facts.moved = self._now()
         if call.operation == "ScheduleKeyDeletion":
-            journal = self._journal_of.get(call.key_arn) if call.ours else None
-            facts.deletion = Deletion(call.ours, journal, self._now())
+            facts.deletion = Deletion(call.ours, call.journal if call.ours else None, self._now())
             if call.ours and self.run is not None:
                 self.run.scheduled.append(call.key_arn)
         elif call.operation == "CancelKeyDeletion":
             if call.ours:
-                self._cancelled(call.key_arn, facts.deletion)
+                self._cancelled(call.key_arn, facts)
             facts.deletion = None
 
-    def _cancelled(self, arn: str, deletion: Deletion | None) -> None:
-        if self.run is None:
+    def _cancelled(self, arn: str, facts: KeyFacts) -> None:
+        run, deletion = self.run, facts.deletion
+        if run is None or deletion is None:
             return
-        self.run.cancelled.append(arn)
-        allowed = arn in self.run.may_cancel_others or (deletion is not None and deletion.ours)
-        self.demand(allowed, f"{self.run.command} cancels other people's deletion of {arn}")
+        run.cancelled.append(arn)
+        unseen = deletion.at > facts.shown_at - run.lag
+        allowed = arn in run.may_cancel_others or deletion.ours or self.may_seem_ours(arn) or unseen
+        self.demand(allowed, f"{run.command} cancels other people's deletion of {arn}")
 
     # --- what is visible
 
@@ -199,9 +231,13 @@ class Reference:
         return found
 
     def _state_need(self, plan: Reviewed, key: Mapping[str, Any]) -> str | None:
-        arn = key["arn"]
         if key["state"] == "Enabled":
             return "its state"
+        return self.change(plan, key)
+
+    def change(self, plan: Reviewed, key: Mapping[str, Any]) -> str | None:
+        """A need, or a difference from the plan, that cannot begin any more once it is pending."""
+        arn = key["arn"]
         if "keysweep:keep" in key["tags"]:
             return "its protected tag"
         if key["grants"]:
@@ -243,9 +279,28 @@ class Reference:
             and facts.deletion.journal == journal
         }
 
-    def may_be_undetermined(self, arn: str) -> bool:
-        """Whether other people began a deletion up to an hour after a request of a run left."""
+    def may_seem_ours(self, arn: str) -> bool:
+        """Whether its deletion began up to two minutes after a journal announced one.
+
+        So may that of a primary key later, which has no date.
+        """
         facts = self.facts(arn)
-        if facts.deletion is None or facts.deletion.ours:
+        if facts.deletion is None:
             return False
-        return any(-3 * MINUTE <= facts.deletion.at - one <= HOUR for one in facts.schedules)
+        later = [facts.deletion.at - one for one in facts.announced]
+        return any(-2 <= one <= 2 * MINUTE or (arn in self.primaries and one > 0) for one in later)
+
+    def may_be_undetermined(self, arn: str) -> bool:
+        """Whether its deletion may be ours, and may be other people's.
+
+        That is one of other people up to an hour after a journal announced one, and one of a
+        primary key, without a date, whose answer was lost.
+        """
+        facts = self.facts(arn)
+        if facts.deletion is None:
+            return False
+        if facts.deletion.ours:
+            return arn in self.primaries and not facts.confirmed
+        if arn in self.primaries:
+            return bool(facts.announced)
+        return any(-3 * MINUTE <= facts.deletion.at - one <= HOUR for one in facts.announced)

@@ -1,7 +1,7 @@
 """The command and the embedded AWS in one process and one thread, on a clock of their own.
 
-No sockets, no threads, no waiting: the same steps give the same history. A run can be killed at
-each of its events: a request, before or after AWS has carried it out, or a line of the journal.
+No sockets, no threads, no waiting: the same steps give the same history. At each event of a run (a
+request, or a line of the journal) it can be killed, and other people can change a key.
 """
 
 from __future__ import annotations
@@ -24,10 +24,12 @@ import pytest
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.exceptions import ConnectionClosedError, ReadTimeoutError
 from botocore.httpsession import URLLib3Session
+from botocore.session import Session
 from command_runs import Done, run_here, send_at_once
 from stages import few_references
 
 from embedded_aws import clock as embedded_clock
+from embedded_aws import identity
 from embedded_aws import scenario as schema
 from embedded_aws.control import PREFIX, Control
 from embedded_aws.gateway import Gateway
@@ -48,7 +50,12 @@ ANSWER_SECONDS = 0.025
 """How long AWS takes to answer."""
 READ_TIMEOUT = 30.0
 
-SHOP = "111122223333"
+ON_THE_WAY_SECONDS = 60.0
+"""How long a request may be on its way."""
+
+SHOP, DATA = "111122223333", "444455556666"
+ROLE = "KeysweepOperator"
+"""The role that enters the other account."""
 
 BEFORE, AFTER, LATE = "before", "after", "late"
 """When a run is killed: before a request is sent, after AWS has carried it out, or while it is on
@@ -75,6 +82,35 @@ class Kill:
 
 
 @dataclass(frozen=True)
+class Late:
+    """The `skip`-th request of this name gets no answer, and AWS carries it out later."""
+
+    event: str
+    skip: int = 0
+    arrives_after: int = 0
+    """After how many requests AWS carries it out."""
+
+
+@dataclass(frozen=True)
+class Interference:
+    """What happens right before or after an event of a run."""
+
+    event: str
+    when: str
+    skip: int
+    do: Callable[[], None]
+
+
+@dataclass
+class _OnItsWay:
+    request: Request
+    journal: str | None
+    left: int
+    """How many requests come before it."""
+    latest: float
+
+
+@dataclass(frozen=True)
 class Call:
     """A request that AWS has answered."""
 
@@ -84,6 +120,10 @@ class Call:
     ours: bool
     """Whether a run sent it, not other people."""
     carried_out: bool
+    answer: dict[str, Any] | None = None
+    """What its caller got to read, if that was everything."""
+    journal: str | None = None
+    """The journal that announced it."""
 
 
 class Watcher(Protocol):
@@ -91,7 +131,7 @@ class Watcher(Protocol):
 
     def written(self, journal: Path, line: dict[str, Any]) -> None: ...
 
-    def sending(self, operation: str, parameters: dict[str, Any]) -> None: ...
+    def sending(self, operation: str, parameters: dict[str, Any]) -> str | None: ...
 
     def answered(self, call: Call) -> None: ...
 
@@ -155,6 +195,7 @@ def _aws() -> InProcess:
 
 _session = functools.cache(sessions.own_session)
 _clients = functools.cache(accounts.Clients)
+_entered: dict[str, Session] = {}
 """Shared by runs: making clients is most of what a run takes."""
 
 
@@ -171,9 +212,11 @@ class Simulation:
         self._spoilt = True
         self._kill: Kill | None = None
         self._dead = False
+        self.late: Late | None = None
+        self.interference: Interference | None = None
         self._events: Counter[str] = Counter()
         self._moved: dict[str, float] = {}
-        self._on_their_way: list[tuple[Request, list[int]]] = []
+        self._on_their_way: list[_OnItsWay] = []
         patch.setattr(embedded_clock, "time", self.time)
         patch.setattr(write_stage, "time", self.time)
         patch.setattr(command_clock, "_elapsed", self.time.monotonic)
@@ -185,6 +228,14 @@ class Simulation:
         send_at_once(patch)
         few_references(patch)
         patch.setattr(sessions, "own_session", _session)
+        patch.setattr(sessions, "role_session", _entering(sessions.role_session))
+        patch.setattr(sessions, "datetime", _datetime(self.time))
+        renewed = functools.partial(
+            sessions.DeferredRefreshableCredentials,
+            time_fetcher=lambda: datetime.fromtimestamp(self.time.seconds, UTC),
+        )
+        patch.setattr(sessions, "DeferredRefreshableCredentials", renewed)
+        patch.setattr(identity, "time", self.time)
         patch.setattr(accounts, "Clients", _clients)
         patch.setattr(URLLib3Session, "send", lambda _session, request: self._send(request))
         append, move = Journal._append, Key.move
@@ -200,7 +251,8 @@ class Simulation:
             _clients.cache_clear()
             self._spoilt = False
         keep = {k: v for k, v in os.environ.items() if not k.startswith("AWS_")}
-        environment = {**keep, **self.aws.environment(SHOP), "COLUMNS": "160"}
+        own = {"COLUMNS": "160", "KEYSWEEP_ROLE_NAME": ROLE}
+        environment = {**keep, **self.aws.environment(SHOP), **own}
         self._kill, self._dead, self._ours = kill, False, True
         self._events.clear()
         try:
@@ -209,17 +261,18 @@ class Simulation:
             return None
         finally:
             self._kill, self._dead, self._ours = None, False, False
+            self.late = self.interference = None
 
     def arrive(self) -> None:
         """Let AWS carry out every request that is on its way."""
         waiting, self._on_their_way = self._on_their_way, []
-        for request, _ in waiting:
-            self._carry_out(request, ours=True)
+        for one in waiting:
+            self._carry_out(one.request, ours=True, journal=one.journal)
 
-    def others(self, region: str, operation: str, **parameters: Any) -> bool:
+    def others(self, account: str, region: str, operation: str, **parameters: Any) -> bool:
         """A KMS call of other people; whether AWS carried it out."""
         headers = {
-            "authorization": f"Credential={self.aws.environment(SHOP)['AWS_ACCESS_KEY_ID']}"
+            "authorization": f"Credential={self.aws.environment(account)['AWS_ACCESS_KEY_ID']}"
             f"/20260615/{region}/kms/aws4_request",
             "x-amz-target": f"TrentService.{operation}",
             "content-type": "application/x-amz-json-1.1",
@@ -233,11 +286,19 @@ class Simulation:
         if self._dead:
             raise Killed
         self._events[name] += 1
+        self._interfere(name, BEFORE)
         kill = self._kill
         if kill is None or kill.event != name or self._events[name] != kill.skip + 1:
             return None
         self._dead = True
         return kill.when
+
+    def _interfere(self, name: str, when: str) -> None:
+        what = self.interference
+        here = (name, when, self._events[name] - 1)
+        if what is not None and (what.event, what.when, what.skip) == here:
+            self.interference = None
+            what.do()
 
     def _append(self, append: Callable[..., None], journal: Journal, data: bytes) -> None:
         when = self._counts_event(LINE)
@@ -250,6 +311,7 @@ class Simulation:
             self._watcher.written(journal.path, json.loads(data))
         if when is not None:
             raise Killed
+        self._interfere(LINE, AFTER)
 
     def _move(self, move: Callable[..., None], key: Key, *to: Any, **also: Any) -> None:
         self._moved[key.arn] = self.time.seconds
@@ -269,28 +331,39 @@ class Simulation:
         self._arrivals()
         if when == BEFORE:
             raise Killed
+        journal = None
         if self._ours and request.service == "kms":
-            self._watcher.sending(name, request.json())
+            journal = self._watcher.sending(name, request.json())
         if when == LATE and self._kill is not None:
-            self._on_their_way.append((request, [self._kill.arrives_after]))
+            self._leave(request, journal, self._kill.arrives_after)
             raise Killed
+        late = self.late
+        if late is not None and late.event == name and self._events[name] == late.skip + 1:
+            self._leave(request, journal, late.arrives_after)
+            self._spoilt = True
+            self.time.sleep(READ_TIMEOUT)
+            raise ReadTimeoutError(endpoint_url=prepared.url)
         self.time.sleep(ANSWER_SECONDS)
         if self._is_late(request):
             self.aws.fault("stale", operation="DescribeKey", key=request.json()["KeyId"])
-        reply = self._carry_out(request, ours=self._ours)
+        reply = self._carry_out(request, ours=self._ours, journal=journal)
         if when is not None:
             raise Killed
+        self._interfere(name, AFTER)
         return _response(prepared, reply, self.time)
+
+    def _leave(self, request: Request, journal: str | None, requests: int) -> None:
+        latest = self.time.seconds + ON_THE_WAY_SECONDS
+        self._on_their_way.append(_OnItsWay(request, journal, requests, latest))
 
     def _arrivals(self) -> None:
         for one in tuple(self._on_their_way):
-            request, left = one
-            left[0] -= 1
-            if left[0] < 0:
+            one.left -= 1
+            if one.left < 0 or self.time.seconds > one.latest:
                 self._on_their_way.remove(one)
-                self._carry_out(request, ours=True)
+                self._carry_out(one.request, ours=True, journal=one.journal)
 
-    def _carry_out(self, request: Request, *, ours: bool) -> Reply:
+    def _carry_out(self, request: Request, *, ours: bool, journal: str | None = None) -> Reply:
         for_kms = request.service == "kms"
         reply = self.aws.gateway.answer(request)
         self._spoilt = self._spoilt or reply.cut not in {None, "stale"} or reply.status >= 400
@@ -299,8 +372,23 @@ class Simulation:
             asked = request.json()
             named = str(asked.get("KeyId") or asked.get("TargetKeyId") or "")
             done = reply.status < 400 and not lost
-            self._watcher.answered(Call(request.operation, named, asked, ours, done))
+            answer = json.loads(reply.body) if done and reply.cut in {None, "stale"} else None
+            self._watcher.answered(
+                Call(request.operation, named, asked, ours, done, answer, journal)
+            )
         return reply
+
+
+def _entering(role_session: Callable[..., Session]) -> Callable[..., Session]:
+    """`role_session` that assumes the role in each run, and keeps the session, for its clients."""
+
+    def enter(own: Session, role_arn: str, *arguments: Any) -> Session:
+        new = role_session(own, role_arn, *arguments)
+        old = _entered.setdefault(role_arn, new)
+        old.get_credentials()._given = new.get_credentials()._given
+        return old
+
+    return enter
 
 
 def _datetime(time: Time) -> type[datetime]:

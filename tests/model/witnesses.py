@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from model.machine import Fault, Histories, Options
+from model.machine import CALM, Fault, Histories, Options
 from model.reference import DAY, MINUTE
 
 PATIENT = Options("patient")
@@ -12,44 +12,44 @@ A = "a.jsonl"
 
 
 def _change_and_fault(state: Histories) -> None:
-    state.plan(0, PATIENT, None)
+    state.plan(0, PATIENT, CALM)
     state.others_do(0, "keep")
-    state.apply(0, A, Fault("deny", "ListResourceTags", None, 0, True), None, 0.0)
+    state.apply(0, A, (Fault("deny", "ListResourceTags", None, 0, True),))
 
 
 def _enabled(state: Histories) -> None:
-    state.plan_change_apply(PATIENT, 0, "enable", 0, 0.0, A, None, None)
+    state.plan_change_apply(PATIENT, 0, "enable", 0, 0.0, A, CALM)
 
 
 def _edited(state: Histories) -> None:
-    state.plan(0, PATIENT, None)
+    state.plan(0, PATIENT, CALM)
     state.edit_plan(0, "window")
 
 
 def _tagged(state: Histories) -> None:
-    state.plan_change_apply(PATIENT, 0, "keep", 0, 0.0, A, None, None)
+    state.plan_change_apply(PATIENT, 0, "keep", 0, 0.0, A, CALM)
 
 
 def _expired(state: Histories) -> None:
-    state.plan(0, PATIENT, None)
+    state.plan(0, PATIENT, CALM)
     state.pass_time(8 * DAY)
-    state.apply(0, A, None, None, 0.0)
+    state.apply(0, A, CALM)
 
 
 def _applied(state: Histories) -> None:
-    state.plan(0, PATIENT, None)
-    state.apply(0, A, None, None, 0.0)
+    state.plan(0, PATIENT, CALM)
+    state.apply(0, A, CALM)
 
 
 def _dropped(state: Histories) -> None:
-    state.plan(0, PATIENT, None)
-    state.apply(0, A, Fault("drop_after", "ScheduleKeyDeletion", 0, 0, True), None, 0.0)
+    state.plan(0, PATIENT, CALM)
+    state.apply(0, A, (Fault("drop_after", "ScheduleKeyDeletion", 0, 0, True),))
     state.undo(A)
 
 
 def _truncated(state: Histories) -> None:
     state.change_plan_apply(
-        PATIENT, 0, "secret", Fault("truncate_valid_length", "ListSecrets", None, 0, True), A
+        PATIENT, 0, "secret", (Fault("truncate_valid_length", "ListSecrets", None, 0, True),), A
     )
 
 
@@ -60,22 +60,22 @@ def _rescheduled(state: Histories) -> None:
 
 
 def _waves(state: Histories) -> None:
-    state.plan(0, Options("patient", max_keys=1), None)
+    state.plan(0, Options("patient", max_keys=1), CALM)
 
 
 def _declared(state: Histories) -> None:
-    state.plan(0, Options("patient", declared=1), None)
+    state.plan(0, Options("patient", declared=1), CALM)
 
 
 def _used_just_before(state: Histories) -> None:
-    state.plan_change_apply(PATIENT, 0, "encrypt", 60, 20 * MINUTE, A, None, None)
+    state.plan_change_apply(PATIENT, 0, "encrypt", 60, 20 * MINUTE, A, CALM)
     state.guard_later(A)
 
 
 def _left_alone(state: Histories) -> None:
     _applied(state)
     state.pass_time(4 * DAY)
-    state.status(A)
+    state.status((A,), CALM)
 
 
 WITNESSES: Mapping[str, Callable[[Histories], None]] = {
