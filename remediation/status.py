@@ -195,7 +195,8 @@ def _by_account(
 
 def _rows_of_account(workers: Workers, records: Sequence[KeyRecord]) -> Sequence[StatusRow]:
     try:
-        rows: Sequence[StatusRow] = workers.run(records[0].key_arn.account_id, records)
+        account = records[0].key_arn.account_id
+        rows: Sequence[StatusRow] = workers.run(account, records, len(records))
     except AccountUnavailable as error:
         return [_unreadable(record.key_arn, str(error)) for record in records]
     return rows

@@ -52,8 +52,8 @@ class _Worker:
 
     process: subprocess.Popen[bytes]
     peer: Peer
-    tasks: int = 0
-    """Tasks in progress."""
+    work: int = 0
+    """How much work the accounts of this worker are."""
     lost: str = ""
     """How the process ended, if it ended early."""
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -74,23 +74,23 @@ class Workers:
         self._started = 0
         self._lock = threading.Lock()
 
-    def run(self, account_id: str, task: Any) -> Any:
+    def run(self, account_id: str, task: Any, work: int = 1) -> Any:
         """Do a task of this account in its worker.
 
-        Raises AccountUnavailable if the worker ended early, now or at an earlier task of the
-        account.
+        `work` is how much all tasks of the account are, compared with those of others. Raises
+        AccountUnavailable if the worker ended early, now or at an earlier task of the account.
         """
         with self._lock:
             worker = self._of_accounts.get(account_id)
             if worker is None:
                 try:
-                    worker = self._of_accounts[account_id] = self._free()
+                    worker = self._of_accounts[account_id] = self._with_least_work()
                 except OSError as error:
                     raise AccountUnavailable(
                         f"No process for account {account_id} could be started: {error.strerror}. "
                         "Fix: run the same command again with --jobs 1"
                     ) from error
-            worker.tasks += 1
+                worker.work += work
         try:
             return worker.peer.call(run_task, task)
         except PeerLost as error:
@@ -98,17 +98,14 @@ class Workers:
                 f"The process that read account {account_id} ended early ({self._end_of(worker)}). "
                 "Fix: run the same command again, with fewer --jobs if memory was short"
             ) from error
-        finally:
-            with self._lock:
-                worker.tasks -= 1
 
-    def _free(self) -> _Worker:
-        """The worker with the fewest tasks, or a new one."""
+    def _with_least_work(self) -> _Worker:
+        """The worker whose accounts are the least work, or a new one."""
         alive = [one for one in self._workers if one.process.poll() is None]
         if len(alive) < self._number:
             self._workers.append(new := self._start())
             return new
-        return min(alive, key=lambda one: one.tasks)
+        return min(alive, key=lambda one: one.work)
 
     def _start(self) -> _Worker:
         self._started += 1

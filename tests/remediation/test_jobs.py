@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
@@ -227,6 +228,29 @@ def test_a_worker_has_no_client_that_writes_and_its_errors_are_those_of_the_run(
                 workers.run(nowhere.account_id, nowhere)
     assert len(read) == 3
     assert {call["account"] for call in aws.calls(operation="ListKeys")} == {SHOP, DATA}
+
+
+class Numbered:
+    """A job that answers each task with the number of its worker."""
+
+    numbers = itertools.count()
+
+    def start(
+        self, accounts: Accounts, report: Callable[[str, int], None]
+    ) -> Callable[[None], int]:
+        number = next(self.numbers)
+        return lambda _task: number
+
+
+def test_accounts_are_shared_out_by_their_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    workers_here.as_threads(monkeypatch)
+    with Workers(Accounts(), Numbered(), 2, lambda _piece, _keys: None) as workers:
+        work = {"large": 5, "small": 1, "second": 3, "third": 2, "last": 1}
+        place = {account: workers.run(account, None, size) for account, size in work.items()}
+        assert workers.run("second", None) == place["second"]
+    assert place["small"] == place["second"] != place["large"]
+    assert place["third"] == place["small"]
+    assert place["last"] == place["large"]
 
 
 # --- real processes -------------------------------------------------------------------------------
