@@ -27,9 +27,14 @@ if TYPE_CHECKING:
 
 _log: Final = logging.getLogger(__name__)
 
-MOST_CLIENTS: Final = 160
-"""Clients to keep: the hundred that scans of a Region share, and some of other Regions. The least
-recently used are closed first. Each has connections and takes up to a megabyte."""
+MOST_CLIENTS: Final = 208
+"""Clients to keep: those that accounts share in a Region, one for each of some 155 services, and
+some of other Regions and of single accounts. The least recently used are closed first, and with one
+too few, each scan would create all of them again. Each has connections and takes up to a megabyte,
+most of it for the certificates of TLS."""
+
+CONNECTIONS: Final = 256
+"""Idle connections that a client keeps: those of all threads of the accounts that share it."""
 
 _OF_ONE_ACCOUNT: Final = frozenset({"s3", "s3control", "sts"})
 """Services whose clients keep Regions, sessions or endpoints of one account's resources."""
@@ -62,7 +67,7 @@ class ClientSettings:
             retries={"mode": "standard", "total_max_attempts": 1 if writes else self.attempts},
             connect_timeout=self.connect_timeout,
             read_timeout=self.read_timeout,
-            max_pool_connections=32,
+            max_pool_connections=CONNECTIONS,
             user_agent_extra=_user_agent(),
         )
 

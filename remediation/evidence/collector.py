@@ -9,9 +9,9 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar, runtime_checkable
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -35,6 +35,9 @@ _log: Final = logging.getLogger(__name__)
 T = TypeVar("T")
 
 OUR_BUG: Final = "this is a bug in Keysweep; please report it"
+
+_SCAN_AS_KEYS: Final = 40
+"""A scan of an account-Region has about as many requests as all evidence of so many keys."""
 
 Needed = Callable[[Evidence], frozenset[str]]
 """Returns the pieces that a key still needs, or nothing."""
@@ -89,6 +92,7 @@ class Collector:
         groups.sort(key=lambda group: group[0].region)  # whose clients accounts share
         parallel_keys = keys_at_a_time(len(groups))
         jobs = min(self.jobs, len({group[0].account_id for group in groups}))
+        work = _work_of_accounts(groups)
         lost: dict[str, Unreadable] = {}
 
         def go_on(known: Iterable[Evidence]) -> list[_Step]:
@@ -104,7 +108,7 @@ class Collector:
             group = [*known]
             account = group[0].key_arn.account_id
             try:
-                done = workers.run(account, _task(group, needed, parallel_keys))
+                done = workers.run(account, _task(group, needed, parallel_keys), work[account])
             except AccountUnavailable as error:
                 lost[account] = Unreadable(unreadable=str(error))
                 return []
@@ -219,18 +223,12 @@ class Collector:
         _log.debug(
             "%s of %d in %s, %s", piece, len(group), connection.account_id, connection.region
         )
-        if source.read_account_region is not None:
-            read_account_region = source.read_account_region
-            scans = source.cost is Cost.ACCOUNT_REGION_SCAN
-            with self._scans.of(connection.region) if scans else nullcontext():
-                values = _attempt(
-                    source, connection, lambda: read_account_region(connection, group)
-                )
-            return _all(group, values) if isinstance(values, Unreadable) else values
-        read_key = present(source.read_key, f"the function that reads {piece}")
-        return {
-            e.key_arn: _attempt(source, connection, partial(read_key, connection, e)) for e in group
-        }
+        if source.cost is Cost.ACCOUNT_REGION_SCAN:
+            with self._scans.of(connection.region):
+                return _read(source, connection, group)
+        connection = connection.limited_to(operations())
+        with connection.acting():
+            return _read(source, connection, group)
 
     def _order(self, piece: str) -> tuple[int, str]:
         source = self.sources.get(piece)
@@ -399,6 +397,37 @@ def _by_account_region(values: Iterable[T], arn_of: Callable[[T], KeyArn]) -> li
     for value in values:
         groups.setdefault(arn_of(value).account_region, []).append(value)
     return list(groups.values())
+
+
+@cache
+def operations() -> frozenset[str]:
+    """The operations that sources call, as `service:Operation`, but for those of scans.
+
+    An IAM action of theirs has boto3's names.
+    """
+    sources = (one for one in SOURCES.values() if one.cost is not Cost.ACCOUNT_REGION_SCAN)
+    return frozenset(action for source in sources for action in source.permissions)
+
+
+def _read(
+    source: Source, connection: Connection, group: Sequence[Evidence]
+) -> Mapping[KeyArn, Piece]:
+    """Read a piece of these keys of an account-Region."""
+    if (read_account_region := source.read_account_region) is not None:
+        values = _attempt(source, connection, lambda: read_account_region(connection, group))
+        return _all(group, values) if isinstance(values, Unreadable) else values
+    read_key = present(source.read_key, f"the function that reads {source.piece}")
+    return {
+        e.key_arn: _attempt(source, connection, partial(read_key, connection, e)) for e in group
+    }
+
+
+def _work_of_accounts(groups: Iterable[Sequence[KeyArn]]) -> Mapping[str, int]:
+    """How much work the account-Regions of each account are."""
+    work: Counter[str] = Counter()
+    for group in groups:
+        work[group[0].account_id] += _SCAN_AS_KEYS + len(group)
+    return work
 
 
 def _attempt(source: Source, connection: Connection, read: Callable[[], Piece]) -> Piece:

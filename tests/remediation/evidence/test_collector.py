@@ -6,14 +6,19 @@ import threading
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import pytest
+from botocore.session import Session
 from dead_key import ACCOUNT, ARN, DEAD, NOW, changed, policy
 
+from keysweep.remediation.aws.clients import MOST_CLIENTS
+from keysweep.remediation.aws.concurrency import SCANS
 from keysweep.remediation.errors import AccountUnavailable
 from keysweep.remediation.evidence import SOURCES, Collector, Source
-from keysweep.remediation.evidence.collector import OUR_BUG, _Turns
+from keysweep.remediation.evidence.collector import OUR_BUG, _Turns, operations
+from keysweep.remediation.evidence.references.entries import reference_list
 from keysweep.remediation.models import (
     PIECES,
     AccountRegion,
@@ -30,13 +35,27 @@ from keysweep.remediation.rules import RULES, evaluate
 SHUT = "account 000000000000 is shut"
 
 
+class NoConnection:
+    """A connection without clients."""
+
+    def __init__(self, account_region: AccountRegion) -> None:
+        self.account_id = account_region.account_id
+        self.region = account_region.region
+
+    def limited_to(self, _operations: frozenset[str]) -> NoConnection:
+        return self
+
+    def acting(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
+
 class NoAccounts:
     """Every account is open, and there is nothing in it: the sources below know it all."""
 
-    def connect(self, account_region: AccountRegion) -> AccountRegion:
+    def connect(self, account_region: AccountRegion) -> NoConnection:
         if account_region.account_id == "000000000000":
             raise AccountUnavailable(SHUT)
-        return account_region
+        return NoConnection(account_region)
 
 
 class World:
@@ -266,6 +285,20 @@ def test_evidence_that_could_not_be_read_stays_so_in_json(piece: str) -> None:
     )
     for text in (evidence.model_dump_json(), evidence.model_dump_json(exclude_none=True)):
         assert getattr(Evidence.model_validate_json(text), piece) == Unreadable(unreadable="denied")
+
+
+def test_accounts_share_reduced_clients_of_every_operation_that_sources_call() -> None:
+    session = Session()
+    known = {
+        f"{service}:{operation}"
+        for service in {name.split(":")[0] for name in operations()}
+        for operation in session.get_service_model(service).operation_names
+    }
+    assert operations() <= known
+    assert {"cloudtrail:LookupEvents", "kms:DescribeKey"} <= operations()
+    services = {name.split(":")[0] for name in operations() | reference_list().operations()}
+    # Those of a Region, and the own ones of three accounts that are scanned at a time.
+    assert len(services) + SCANS * 10 <= MOST_CLIENTS
 
 
 def test_scans_of_a_region_follow_each_other() -> None:
