@@ -136,7 +136,7 @@ _BY_TEXT: Final[tuple[tuple[AnswerClass, re.Pattern[str]], ...]] = (
             r"operation is not recognized",
             r"^The API being called does not exist",
             r"^This operation is unsupported",
-            r"operation (?:is not|isn't) supported",
+            r"operation (?:is not|isn't) supported(?! (?:by|for) this type)",
             r"^This API operation is currently unavailable",
             r"^Feature not supported yet",
             r"^Access Denied to API Version",
@@ -150,6 +150,7 @@ _BY_TEXT: Final[tuple[tuple[AnswerClass, re.Pattern[str]], ...]] = (
             r"^Security Lake isn't enabled",
             r"complete AWS Audit Manager setup",
             r"^Account not initialized",
+            r"^Account \S+ is not subscribed for QuickSight",
         ),
     ),
     (

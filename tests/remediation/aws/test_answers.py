@@ -170,6 +170,18 @@ SEEN = [
     ("NoLongerSupportedException", "The service has been discontinued", "closed"),
     ("ForbiddenException", "HTTP status code 403: Access forbidden", "unclear"),
     ("403", "Foo is deprecated. All API operations are blocked.", "closed"),
+    # Recorded by Cloud Custodian and LocalStack.
+    (
+        "UnsupportedUserEditionException",
+        "Account 111122223333 is not subscribed for QuickSight",
+        "never-enabled",
+    ),
+    (
+        "StateMachineTypeNotSupported",
+        "This operation is not supported by this type of state machine",
+        "unclear",
+    ),
+    ("AccessDenied", "Access to the resource https://queue.amazonaws.com/ is denied.", "unclear"),
 ]
 EXPECTED = {
     "Custom language models isn't supported in this region": "not-in-region",
