@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Iterator, Mapping
-from datetime import datetime
+from collections.abc import Collection, Iterator, Mapping
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import yaml
+from botocore.model import Shape
 
 TABLE = Path(__file__).parent / "fixtures" / "recorded_answers.yaml"
 
@@ -99,3 +101,74 @@ def pattern(message: str) -> str:
     return "".join(
         forms[part] if number % 2 else re.escape(part) for number, part in enumerate(parts)
     )
+
+
+# --- answers made from the facts ------------------------------------------------------------------
+
+_NUMBERS = itertools.count(1)
+
+
+def make(
+    shape: Shape,
+    fields: Mapping[str, Any],
+    *,
+    full: bool,
+    absent: Collection[str] = (),
+    wanted: Mapping[str, Any] = {},
+    path: str = "",
+) -> Any:
+    """An answer with the recorded fields, or with those alone that are always there.
+
+    `absent` are names of members to leave out, `wanted` values by the name of their member.
+    """
+
+    def within(inner: Shape, at: str) -> Any:
+        return make(inner, fields, full=full, absent=absent, wanted=wanted, path=at)
+
+    def members(known: Iterator[tuple[str, Shape]]) -> dict[str, Any]:
+        return {
+            name: within(member, at)
+            for name, member in known
+            if (at := f"{path}.{name}" if path else name) in fields
+            and name not in absent
+            and (full or fields[at][0] != "sometimes")
+        }
+
+    last, kind = path.rpartition(".")[2], shape.type_name
+    if kind == "structure":
+        return members(iter(shape.members.items()))
+    if kind == "map":
+        names = [one.rpartition(".")[2] for one in fields if one.rpartition(".")[0] == path]
+        return members((name, shape.value) for name in names)
+    if kind == "list":
+        nested = shape.member.type_name in ("structure", "map")
+        if nested and not any(one.startswith(f"{path}[].") for one in fields):
+            return []
+        return [within(shape.member, f"{path}[]" if nested else path)]
+    if last in wanted:
+        return wanted[last]
+    if kind == "timestamp":
+        return datetime(2026, 1, 1, tzinfo=UTC)
+    if kind == "string":
+        return _text(fields[path][1:])
+    return {"boolean": False, "blob": b"x", "float": 1.0, "double": 1.0}.get(kind, 1)
+
+
+def _text(forms: list[str]) -> str:
+    """A text in one of these forms, a key's ARN if it is among them."""
+    number = next(_NUMBERS)
+    identifier = f"00000000-0000-0000-0000-{number:012}"
+    home = "eu-west-1:111122223333"
+    made = {
+        "key-arn": f"arn:aws:kms:{home}:key/{identifier}",
+        "alias-arn": f"arn:aws:kms:{home}:alias/some-{number}",
+        "alias-name": f"alias/some-{number}",
+        "key-id": identifier,
+        "uuid": identifier,
+        "sha256": f"{number:064}",
+        "arn": f"arn:aws:some:{home}:some/{number}",
+        "account": "111122223333",
+        "json": '{"Statement": []}',
+    }
+    known = [one for form, one in made.items() if form in forms]
+    return known[0] if known else f"some-{number:05}".ljust(40, "x")
