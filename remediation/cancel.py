@@ -233,6 +233,8 @@ class _Cancelling:
         except (ClientError, BotoCoreError, TruncatedResponse) as error:
             return _failed(self.arn, explain(error, self.connection).unreadable)
         state = state_of(self.record, seen, self.connection.clock.now())
+        if state.situation not in PENDING and (arrived := self._arrived(before)) is not None:
+            return arrived
         seen, state = await_deletion(self.connection, self.record, seen, state)
         if isinstance(seen, NotFound):
             return _failed(self.arn, self._not_found(state))
@@ -245,6 +247,14 @@ class _Cancelling:
         if self.record.cancelled is not None and self.request.follow_ups:
             return self._row(Outcome.CANCELLED, "Cancelled by an earlier run")
         return self._row(Outcome.UNCHANGED, f"The key is {seen.key_state}")
+
+    def _arrived(self, before: _Before) -> KeyResult | None:
+        """The row of a lost cancellation that took effect after it was reconciled."""
+        for intent in reversed(before.lost):
+            result = reconcile(self.connection, self.journal, intent, CANCEL).result
+            if result.outcome is Outcome.CANCELLED:
+                return result
+        return None
 
     def _cancel_pending(
         self, seen: KeyDescription, situation: Situation, before: _Before

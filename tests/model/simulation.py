@@ -10,7 +10,6 @@ import contextlib
 import functools
 import json
 import os
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
@@ -64,6 +63,8 @@ its way, so that AWS carries it out later. Of a line: before it is written, afte
 
 LINE = "line"
 """Name of an event that is a line of a journal; others have the names of operations."""
+ANY = "any"
+"""In place of a name: every event counts."""
 
 
 class Killed(BaseException):
@@ -214,7 +215,8 @@ class Simulation:
         self._dead = False
         self.late: Late | None = None
         self.interference: Interference | None = None
-        self._events: Counter[str] = Counter()
+        self.events: list[str] = []
+        """Names of the events of the last run, in order."""
         self._moved: dict[str, float] = {}
         self._on_their_way: list[_OnItsWay] = []
         patch.setattr(embedded_clock, "time", self.time)
@@ -242,6 +244,15 @@ class Simulation:
         patch.setattr(Journal, "_append", lambda journal, data: self._append(append, journal, data))
         patch.setattr(Key, "move", lambda key, *to, **also: self._move(move, key, *to, **also))
 
+    def restart(self, scenario: Any, seconds: float, watcher: Watcher) -> None:
+        """Begin again with the keys of EPOCH, at this time, with nothing on its way."""
+        self._watcher = watcher
+        self.time.seconds = EPOCH
+        self.aws.reset(scenario)
+        self.time.seconds = seconds
+        self._moved.clear()
+        self._on_their_way.clear()
+
     def run(
         self, arguments: Sequence[str | Path], folder: Path, kill: Kill | None = None
     ) -> Done | None:
@@ -254,7 +265,7 @@ class Simulation:
         own = {"COLUMNS": "160", "KEYSWEEP_ROLE_NAME": ROLE}
         environment = {**keep, **self.aws.environment(SHOP), **own}
         self._kill, self._dead, self._ours = kill, False, True
-        self._events.clear()
+        self.events.clear()
         try:
             return run_here(arguments, folder, environment)
         except Killed:
@@ -285,17 +296,20 @@ class Simulation:
         """Count an event; when the run ends in it."""
         if self._dead:
             raise Killed
-        self._events[name] += 1
+        self.events.append(name)
         self._interfere(name, BEFORE)
         kill = self._kill
-        if kill is None or kill.event != name or self._events[name] != kill.skip + 1:
+        if kill is None or kill.event not in {name, ANY}:
+            return None
+        before = len(self.events) if kill.event == ANY else self.events.count(name)
+        if before != kill.skip + 1:
             return None
         self._dead = True
         return kill.when
 
     def _interfere(self, name: str, when: str) -> None:
         what = self.interference
-        here = (name, when, self._events[name] - 1)
+        here = (name, when, self.events.count(name) - 1)
         if what is not None and (what.event, what.when, what.skip) == here:
             self.interference = None
             what.do()
@@ -338,7 +352,7 @@ class Simulation:
             self._leave(request, journal, self._kill.arrives_after)
             raise Killed
         late = self.late
-        if late is not None and late.event == name and self._events[name] == late.skip + 1:
+        if late is not None and late.event == name and self.events.count(name) == late.skip + 1:
             self._leave(request, journal, late.arrives_after)
             self._spoilt = True
             self.time.sleep(READ_TIMEOUT)

@@ -28,7 +28,8 @@ SAMPLE, ALL = 20, 220
 class Children:
     """Processes that begin quickly: they are forked from one that has imported everything."""
 
-    def __init__(self) -> None:
+    def __init__(self, answer_seconds: float = 0.0) -> None:
+        self._answer_seconds = answer_seconds
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload(["stages_child", "stages_warm"])
         self.seconds: dict[str, float] = {}
@@ -37,7 +38,8 @@ class Children:
     def run(self, what: str, run: Stages, kill_after: float | None) -> bool:
         """Run a stage; kill it so many seconds after its begin. Returns whether it was killed."""
         ours, theirs = self._context.Pipe(duplex=False)
-        arguments = (what, run.aws.environment(SHOP), run.aws.endpoint, str(run.folder), theirs)
+        where = (run.aws.environment(SHOP), run.aws.endpoint, str(run.folder))
+        arguments = (what, *where, theirs, self._answer_seconds)
         process = self._context.Process(target=child, args=arguments)
         process.start()
         theirs.close()
@@ -169,6 +171,55 @@ def test_cancel_after_a_killed_apply_undoes_all_of_it(
         assert {row.outcome.value for row in rows.values()} <= {"cancelled", "unchanged"}
         held.nothing_is_open(run)
     assert run.state("Disabled") == every
+    _check(run, plan)
+
+
+MANY = 40
+ANSWER_SECONDS = 0.025
+MANY_SEEDS = [
+    *(pytest.param(seed, marks=pytest.mark.sample) for seed in range(2)),
+    *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(2, 59)),
+]
+
+
+def _many(run: Stages) -> None:
+    """Forty keys in two Regions of one account, and a policy that lets a plan have as many."""
+    regions = {
+        region: {"keys": [{"name": f"{name}-{{n}}", "count": MANY // 2, **DEAD}]}
+        for region, name in (("eu-west-1", "here"), ("us-east-1", "far"))
+    }
+    run.aws.reset({"accounts": {SHOP: {"regions": regions}}})
+    run.policy = run.policy.model_copy(update={"max_keys": MANY})
+
+
+@pytest.fixture(scope="module")
+def patient(own_server: EmbeddedAws, tmp_path_factory: pytest.TempPathFactory) -> Children:
+    """With the time that a whole run takes with them."""
+    made = Children(ANSWER_SECONDS)
+    with pytest.MonkeyPatch.context() as patch:
+        work_here(patch, own_server)
+        run = Stages(own_server, tmp_path_factory.mktemp("measure"), state_only())
+        _many(run)
+        run.plan()
+        assert not made.run("apply", run, None)
+    return made
+
+
+@pytest.mark.parametrize("seed", MANY_SEEDS)
+def test_forty_keys_whose_calls_take_time(
+    seed: int, run: Stages, patient: Children, figures: Counter[str]
+) -> None:
+    """AWS answers after 25 ms, so that many calls are under way when the run is killed."""
+    _many(run)
+    every = run.state("Disabled")
+    plan = run.plan()
+    moment = random.Random(seed).uniform(0, patient.seconds["apply"])
+    killed = patient.run("apply", run, moment)
+    figures["kills of apply" if killed else "runs of apply that ended before"] += 1
+    _check(run, plan)
+    assert outcomes(run.apply(plan)) == dict.fromkeys(every, "scheduled")
+    assert run.state("PendingDeletion") == every
+    held.nothing_is_open(run)
     _check(run, plan)
 
 
