@@ -60,8 +60,8 @@ from .write import (
     SCHEDULE,
     Reconciliation,
     Write,
-    await_deletion,
     await_state,
+    await_visible,
     not_called,
     reconcile,
     write,
@@ -311,7 +311,7 @@ class _Scheduling:
             why = f"{BY_AN_EARLIER_RUN}. {explain(error, self.connection).unreadable}"
             return _row(self.item, Outcome.FAILED, why, standing.deletion_date)
         state = state_of(record, seen, self._now())
-        seen, state = await_deletion(self.connection, record, seen, state)
+        seen, state = await_visible(self.connection, record, seen, state)
         if state.situation is not Situation.OURS:
             return self._not_standing(state.situation, seen, standing.deletion_date)
         message = f"{BY_AN_EARLIER_RUN} of this plan"

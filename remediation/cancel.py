@@ -18,6 +18,7 @@ from .errors import RUN_AGAIN, AccountUnavailable, TruncatedResponse
 from .evidence.description import describe
 from .journal import History, IntentLine, Journal, JournalFailed, KeyRecord, Location
 from .lifecycle import (
+    CANCELLED_A_MOMENT_AGO,
     KEY_NOT_FOUND,
     LOOK_AGAIN,
     PENDING,
@@ -26,10 +27,12 @@ from .lifecycle import (
     State,
     state_of,
     undetermined_origin,
+    was_cancelled_a_moment_ago,
 )
 from .models import KeyArn, KeyDescription, KeyResult, NotFound, Outcome
 from .runner import Stop, each_key
 from .write import (
+    ALIVE,
     CANCEL,
     ENABLE,
     OPERATIONS,
@@ -38,13 +41,11 @@ from .write import (
     Operation,
     Reconciliation,
     Write,
-    await_deletion,
     await_state,
+    await_visible,
     reconcile,
     write,
 )
-
-_ALIVE: Final = frozenset({"Disabled", "Enabled"})
 
 _LEFT_ALONE: Final = f"{SCHEDULED_ELSEWHERE}; left alone. Fix: cancel it with --key"
 
@@ -235,7 +236,7 @@ class _Cancelling:
         state = state_of(self.record, seen, self.connection.clock.now())
         if state.situation not in PENDING and (arrived := self._arrived(before)) is not None:
             return arrived
-        seen, state = await_deletion(self.connection, self.record, seen, state)
+        seen, state = await_visible(self.connection, self.record, seen, state)
         if isinstance(seen, NotFound):
             return _failed(self.arn, self._not_found(state))
         if state.situation in PENDING:
@@ -262,6 +263,8 @@ class _Cancelling:
         if self.request.only_ours and situation is Situation.UNDETERMINED:
             return _failed(self.arn, undetermined_origin(self.arn, self.connection.access))
         if self.request.only_ours and situation is not Situation.OURS:
+            if was_cancelled_a_moment_ago(self.record, self.connection.clock.now()):
+                return _failed(self.arn, CANCELLED_A_MOMENT_AGO)
             return self._row(Outcome.UNCHANGED, _LEFT_ALONE)
         return write(
             self.connection, self.journal, Write(CANCEL, self.arn, earlier=before.lost), seen
@@ -307,7 +310,7 @@ class _Cancelling:
             yield ENABLE, {}, "Enabled"
 
     def _try(self, operation: Operation, parameters: dict[str, Any]) -> str | None:
-        seen = await_state(self.connection, self.arn, _ALIVE)
+        seen = await_state(self.connection, self.arn, ALIVE)
         if seen is None:
             return "DescribeKey did not answer"
         if operation is ENABLE and seen.key_state == "Enabled":

@@ -45,6 +45,11 @@ NOT_VISIBLE_YET: Final = "DescribeKey does not show the deletion yet"
 
 LOOK_AGAIN: Final = f"{NOT_VISIBLE_YET}. Fix: run the same command again in five minutes"
 
+CANCELLED_A_MOMENT_AGO: Final = (
+    "DescribeKey does not show yet that the deletion was cancelled. Fix: run the same command "
+    "again in five minutes"
+)
+
 CANCELLED_ELSEWHERE: Final = "Deletion cancelled outside this journal"
 """Message for CANCELLED_ELSEWHERE."""
 
@@ -185,6 +190,12 @@ def origin_of_any(seen: KeyDescription, intents: Iterable[IntentLine], now: date
 def is_conclusive(intent: IntentLine, now: datetime) -> bool:
     """Whether DescribeKey is conclusive if it shows no effect of this intent."""
     return now - intent.time >= CONCLUSIVE_AFTER
+
+
+def was_cancelled_a_moment_ago(record: KeyRecord, now: datetime) -> bool:
+    """Whether DescribeKey may still show the deletion that the journal has cancelled."""
+    cancelled = record.cancelled
+    return cancelled is not None and now - cancelled.time < CONCLUSIVE_AFTER
 
 
 def state_of(record: KeyRecord, seen: KeyDescription | NotFound, now: datetime) -> State:

@@ -33,6 +33,7 @@ from .lifecycle import (
     origin_of_any,
     state_of,
     undetermined_origin,
+    was_cancelled_a_moment_ago,
 )
 from .models import (
     PENDING_DELETION,
@@ -48,6 +49,9 @@ from .policy import MAX_WINDOW_DAYS, MIN_WINDOW_DAYS
 READ_BACK_PAUSES: Final = (0.0, 0.5, 1.0, 2.0)
 """Seconds before each DescribeKey after a lost answer: it may lag behind ("ScheduleKeyDeletion",
 AWS KMS API Reference, on eventual consistency)."""
+
+ALIVE: Final = frozenset({"Disabled", "Enabled"})
+"""States of a key whose deletion was cancelled."""
 
 
 @dataclass(frozen=True)
@@ -320,17 +324,22 @@ def await_state(
     return seen if isinstance(seen, KeyDescription) else None
 
 
-def await_deletion(
+def await_visible(
     connection: Connection,
     record: KeyRecord,
     seen: KeyDescription | NotFound,
     state: State,
 ) -> tuple[KeyDescription | NotFound, State]:
-    """The key and its situation, read again while a deletion of the journal may not be visible."""
+    """The key and its situation, read again while a change by the journal may not be visible."""
+    now = connection.clock.now()
     if state.situation is Situation.NOT_VISIBLE_YET:
-        seen = await_state(connection, record.key_arn, PENDING_DELETION) or seen
-        state = state_of(record, seen, connection.clock.now())
-    return seen, state
+        states = PENDING_DELETION
+    elif state.situation is Situation.FOREIGN and was_cancelled_a_moment_ago(record, now):
+        states = ALIVE
+    else:
+        return seen, state
+    seen = await_state(connection, record.key_arn, states) or seen
+    return seen, state_of(record, seen, connection.clock.now())
 
 
 def _read_back(

@@ -236,7 +236,7 @@ def _cases(*names: str, some: float, stride: int) -> list[Any]:
 
 
 @pytest.mark.parametrize(
-    ("command", "lag", "stride"), _cases("apply", "cancel", "restore", some=3.0, stride=23)
+    ("command", "lag", "stride"), _cases("apply", "cancel", "restore", some=3.0, stride=7)
 )
 def test_one_more_run_finishes_what_was_killed_at_any_event(
     command: str,
