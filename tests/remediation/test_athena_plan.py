@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from command_runs import Done
+from stages import few_references
 
 from embedded_aws.process import EmbeddedAws
 
@@ -70,8 +71,9 @@ def rules(item: dict[str, Any]) -> set[str]:
 
 
 def test_a_use_long_ago_holds_or_is_shown_as_the_policy_says(
-    begin, keysweep, results, policy
+    begin, keysweep, results, policy, monkeypatch
 ) -> None:
+    few_references(monkeypatch)
     used = [event("Decrypt", 200, error="DisabledException", count=3)]
     embedded = begin({"name": "yearly", **DEAD, "events": used}, {"name": "dead", **DEAD})
     for days, verdict in ((280, "hold"), (90, "schedule")):

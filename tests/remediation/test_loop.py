@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from message_parts import figures
-from stages import nothing_but_the_alarm
+from stages import few_references, nothing_but_the_alarm
 
 from embedded_aws.process import EmbeddedAws
 from keysweep.remediation import planfile
@@ -483,9 +483,14 @@ def test_a_rerun_tells_of_a_deletion_that_somebody_cancelled(
 
 
 def test_a_cancellation_within_the_hour_is_seen_with_another_journal_too(
-    aws: EmbeddedAws, keysweep: Callable[..., Any], results: Callable[..., Path]
+    aws: EmbeddedAws,
+    keysweep: Callable[..., Any],
+    results: Callable[..., Path],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     import boto3
+
+    few_references(monkeypatch)
 
     arn = aws.key_arn(SHOP, "eu-west-1", "dead-1")
     assert keysweep("plan", results(arn)).code == 0
@@ -502,10 +507,13 @@ def test_a_rule_whose_exception_has_ended_is_evaluated_on_what_is_true_now(
     keysweep: Callable[..., Any],
     results: Callable[..., Path],
     state_only: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     from datetime import UTC, datetime
 
     import boto3
+
+    few_references(monkeypatch)
 
     arn = aws.key_arn(SHOP, "eu-west-1", "dead-1")
     today = datetime.fromtimestamp(aws.now(), UTC).date()

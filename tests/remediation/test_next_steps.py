@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from prowler_records import prowler_record
+from stages import few_references
 
 from documents.member_roles import ROLES as MEMBER_ROLES
 from embedded_aws.process import EmbeddedAws
@@ -133,8 +134,12 @@ def test_a_plan_without_a_key_to_schedule_says_why(
 
 
 def test_an_empty_plan_whose_keys_could_not_be_read_leads_to_doctor(
-    keysweep: Callable[..., Any], results: Callable[..., Path], aws: EmbeddedAws
+    keysweep: Callable[..., Any],
+    results: Callable[..., Path],
+    aws: EmbeddedAws,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    few_references(monkeypatch)
     aws.fault("deny", service="sqs", times=None)
     path = results(aws.key_arn(SHOP, "eu-west-1", "dead-1"))
     done = keysweep("plan", path, *ROLE)

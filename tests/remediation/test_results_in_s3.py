@@ -157,6 +157,7 @@ def test_files_that_are_named_otherwise_are_all_read_and_foreign_ones_passed_ove
     assert [one.split()[1] for one in skipped] == [f"s3://{BUCKET}/output/package.json"]
 
 
+@pytest.mark.sample
 def test_more_objects_than_one_page_are_all_seen(
     aws: EmbeddedAws, bucket: Bucket, plan: Callable[..., Any]
 ) -> None:
