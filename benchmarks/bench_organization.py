@@ -40,7 +40,7 @@ def measure(runs: int, quick: bool) -> list[Row]:
             minutes = seconds_on(account, cpu, CORES) / 60
             rows.append(
                 Row(
-                    f"{share.name}; {CORES} cores",
+                    f"{share.name}, none held, {CORES} cores",
                     share.disabled * REGIONS_EACH * ACCOUNTS,
                     f"{minutes:.0f} min, {account.total * ACCOUNTS / 1e6:.1f} million requests, "
                     f"{cpu * 1000:.2f} ms CPU each"
