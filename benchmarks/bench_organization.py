@@ -18,6 +18,7 @@ from .simulate_organization import (
     measured,
     queries,
     scaled,
+    scan_seconds,
     seconds_on,
     simulate,
 )
@@ -33,16 +34,18 @@ def measure(runs: int, quick: bool) -> list[Row]:
     _, cpu = measured(quick=quick)
     rows = []
     with credentials():
+        turn = scan_seconds(simulate(SHARES[0], 1, regions), regions)
         for share in SHARES:
             if share.kept or share.one_disabled_in == 1:
                 continue
-            account = scaled(simulate(share, 1, regions), REGIONS_EACH / regions)
-            minutes = seconds_on(account, cpu, CORES) / 60
+            one = scaled(simulate(share, 1, regions), 1 / regions)
+            requests = one.total * REGIONS_EACH * ACCOUNTS
+            minutes = seconds_on(one, cpu, turn, CORES) / 60
             rows.append(
                 Row(
                     f"{share.name}, none held, {CORES} cores",
                     share.disabled * REGIONS_EACH * ACCOUNTS,
-                    f"{minutes:.0f} min, {account.total * ACCOUNTS / 1e6:.1f} million requests, "
+                    f"{minutes:.0f} min, {requests / 1e6:.1f} million requests, "
                     f"{cpu * 1000:.2f} ms CPU each"
                     + (f", and {queries(share):,} queries" if share.athena else ""),
                     ratio=minutes / MOST_MINUTES,

@@ -259,24 +259,30 @@ def credentials() -> Any:
 
 
 def _print(regions: int) -> None:
-    sampled = {share: simulate(share, 1, regions) for share in SHARES}
-    alone, two = sampled[SHARES[0]], simulate(SHARES[0], 2, regions)
-    print(
-        f"Two accounts side by side: {two.seconds / alone.seconds:.2f} times the seconds of one, "
-        f"{two.total / alone.total:.2f} times the requests.\n"
-    )
-    one = {share: scaled(made, 1 / regions) for share, made in sampled.items()}
-    account = {share: scaled(made, REGIONS_EACH) for share, made in one.items()}
+    one = {share: scaled(simulate(share, 1, regions), 1 / regions) for share in SHARES}
+    turn = scan_seconds(one[SHARES[0]], regions)
     jobs, each = measured()
-    for table in (_account(account, each), _bound(one), _organization(account, each), jobs):
+    tables = (
+        _account(one, each, turn * (REGIONS_EACH - regions)),
+        _bound(one),
+        _organization(one, each, turn, regions),
+        jobs,
+    )
+    for table in tables:
         print(table)
     print(
-        f"{CORES} cores: max(seconds of one account x {ACCOUNTS:,} x {REGIONS_EACH} / "
-        f"({ACCOUNT_REGIONS} account-Regions x {CORES} processes), requests x "
-        f"{each * 1000:.2f} ms / {CORES}).\n"
+        f"{CORES} cores: the largest of\n"
+        f"* account-Regions in turn: seconds of {regions} / ({ACCOUNT_REGIONS} x {CORES}),\n"
+        f"* scans in turn: {turn:.2f} s of each account-Region / {CORES},\n"
+        f"* processors: requests x {each * 1000:.2f} ms / {CORES}.\n"
         f"Queries in Athena, whose time comes on top: "
         + ", ".join(f"{queries(share):,} ({share.name})" for share in SHARES if share.athena)
     )
+
+
+def scan_seconds(one: Simulated, regions: int) -> float:
+    """Seconds that a process takes for one more account-Region: its scans wait for their turn."""
+    return (simulate(SHARES[0], 2, regions).seconds - one.seconds) / regions
 
 
 def queries(share: Share) -> int:
@@ -294,14 +300,16 @@ def scaled(made: Simulated, times: float) -> Simulated:
     )
 
 
-def seconds_on(account: Simulated, each: float, cores: int) -> float:
-    """Seconds of all accounts with a process for each core: what binds, quotas or processors."""
-    at_a_time = ACCOUNT_REGIONS * cores
-    by_quotas = account.seconds * ACCOUNTS * REGIONS_EACH / at_a_time
-    return max(by_quotas, account.total * ACCOUNTS * each / cores)
+def seconds_on(one: Simulated, each: float, turn: float, cores: int) -> float:
+    """Seconds of all account-Regions with a process for each core: what binds."""
+    account_regions = ACCOUNTS * REGIONS_EACH
+    in_turn = max(one.seconds / ACCOUNT_REGIONS, turn)
+    return max(in_turn, one.total * each) * account_regions / cores
 
 
-def _account(account: Mapping[Share, Simulated], each: float) -> str:
+def _account(one: Mapping[Share, Simulated], each: float, later: float) -> str:
+    """One account, whose last scan begins later than in the simulation of few Regions."""
+    account = {share: scaled(made, REGIONS_EACH) for share, made in one.items()}
     return _table(
         (f"one account: {REGIONS_EACH} Regions x {KEYS_EACH} keys", "candidates", "to schedule"),
         ("requests", "KMS requests", "throttled", "seconds", "CPU seconds"),
@@ -313,7 +321,7 @@ def _account(account: Mapping[Share, Simulated], each: float) -> str:
                 f"{made.total:,.0f}",
                 f"{made.to_kms:,.0f}",
                 f"{made.throttled}",
-                f"{made.seconds:,.0f}",
+                f"{made.seconds + later:,.0f}",
                 f"{made.total * each:,.0f}",
             )
             for share, made in account.items()
@@ -345,34 +353,30 @@ def _bound(one: Mapping[Share, Simulated]) -> str:
     )
 
 
-def _organization(account: Mapping[Share, Simulated], each: float) -> str:
+def _organization(one: Mapping[Share, Simulated], each: float, turn: float, regions: int) -> str:
     rows = []
-    for share, made in account.items():
-        in_turn = made.seconds * ACCOUNTS * REGIONS_EACH / ACCOUNT_REGIONS
-        cpu = made.total * each
+    for share, made in one.items():
+        account = scaled(made, REGIONS_EACH)
+        alone = made.seconds + turn * (REGIONS_EACH - regions)
+        cpu = account.total * each
         rows.append(
             (
                 share.name,
                 f"{share.disabled * REGIONS_EACH * ACCOUNTS:,}",
-                f"{made.total * ACCOUNTS / 1e6:,.1f} million",
-                f"{in_turn / 3600:,.1f} h",
+                f"{account.total * ACCOUNTS / 1e6:,.1f} million",
+                f"{seconds_on(made, 0, turn, 1) / 3600:,.1f} h",
                 f"{cpu * ACCOUNTS / 3600:,.1f} h",
-                f"{seconds_on(made, each, CORES) / 60:,.0f} min",
-                f"{max(made.seconds, cpu) * ACCOUNTS / AT_A_TIME / 60:,.0f} min",
-                f"${made.to_kms * ACCOUNTS * KMS_DOLLARS:,.0f}",
-                f"${made.scheduled * ACCOUNTS * A_MONTH:,.0f}",
+                f"{seconds_on(made, each, turn, CORES) / 60:,.0f} min",
+                f"{max(alone, cpu) * ACCOUNTS / AT_A_TIME / 60:,.0f} min",
+                f"${account.to_kms * ACCOUNTS * KMS_DOLLARS:,.0f}",
+                f"${account.scheduled * ACCOUNTS * A_MONTH:,.0f}",
             )
         )
     return _table(
         (f"{ACCOUNTS:,} accounts x {REGIONS_EACH} x {KEYS_EACH}", "candidates", "requests"),
         (
-            *(
-                "one machine, by quotas",
-                "one core, by CPU",
-                f"{CORES} cores",
-                f"{AT_A_TIME} accounts at a time",
-            ),
-            *("cost of KMS requests", "monthly savings at most"),
+            *("one process, by waiting", "one core, by CPU", f"{CORES} cores"),
+            *(f"{AT_A_TIME} accounts at a time", "KMS requests", "monthly savings at most"),
         ),
         rows,
     )
