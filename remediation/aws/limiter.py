@@ -66,7 +66,9 @@ _MOST_TOKENS: Final = 2.0
 
 
 class Pace:
-    """Rate of one operation in one account-Region: a token bucket that starts empty.
+    """Rate of one operation in one account-Region: a token bucket that starts with one token.
+
+    A scan calls some 300 operations once or twice, and would wait for each first turn.
 
     Thread-safe.
     """
@@ -82,7 +84,7 @@ class Pace:
         self.rate = ceiling
         self._clock = clock or time.monotonic
         self._sleep = sleep or time.sleep
-        self._tokens = 0.0
+        self._tokens = 1.0
         self._filled = self._changed = self._clock()
         self._slowed = -_ONE_SLOWDOWN
         self._queue = threading.Lock()
