@@ -24,6 +24,7 @@ from .simulate_organization import (
 )
 from .table import Row
 
+MOST_RUNS: Final = 1
 MOST_MINUTES: Final = 60
 
 
