@@ -119,7 +119,8 @@ def make(
 ) -> Any:
     """An answer with the recorded fields, or with those alone that are always there.
 
-    `absent` are names of members to leave out, `wanted` values by the name of their member.
+    `absent` are names of members to leave out, or to leave empty where that was recorded; `wanted`
+    are values by the name of their member.
     """
 
     def within(inner: Shape, at: str) -> Any:
@@ -130,7 +131,7 @@ def make(
             name: within(member, at)
             for name, member in known
             if (at := f"{path}.{name}" if path else name) in fields
-            and name not in absent
+            and (name not in absent or "empty" in fields[at])
             and (full or fields[at][0] != "sometimes")
         }
 
@@ -145,8 +146,8 @@ def make(
         if nested and not any(one.startswith(f"{path}[].") for one in fields):
             return []
         return [within(shape.member, f"{path}[]" if nested else path)]
-    if last in wanted:
-        return wanted[last]
+    if last in wanted or last in absent:
+        return wanted.get(last, "")
     if kind == "timestamp":
         return datetime(2026, 1, 1, tzinfo=UTC)
     if kind == "string":

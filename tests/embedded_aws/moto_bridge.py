@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import re
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -88,6 +89,8 @@ class Moto:
 
         chunks = self._application(_environ(request, account), start_response)
         body = b"".join(chunks)
+        if request.service == "s3" and status == 400 and _NOT_FOUND.search(body):
+            status = 404
         kept = {name: value for name, value in headers if name.lower() not in _OWN_HEADERS}
         if request.method == "HEAD":
             kept |= {k: v for k, v in headers if k.lower() == "content-length"}
@@ -100,6 +103,11 @@ class _Dispatcher(DomainDispatcherApplication):
     def get_backend_for_host(self, host: str | None) -> Any:
         with contextlib.redirect_stdout(io.StringIO()):
             return super().get_backend_for_host(host)
+
+
+_NOT_FOUND = re.compile(rb"<Code>(?:NoSuch\w+|\w+NotFoundError)</Code>")
+"""S3's codes with status 404 ("Error responses", Amazon S3 API Reference). botocore's model has no
+status for most of them, and moto then answers 400."""
 
 
 def _create_app(service: Any) -> Any:

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import functools
 import json
+import uuid
 from collections.abc import Callable
 from typing import Any
+
+from . import names
 
 
 def start_quickly() -> None:
@@ -147,6 +150,57 @@ def _warehouse_snapshots_carry_their_key() -> None:
     Snapshot.__init__ = init  # type: ignore[method-assign]
 
 
+def _warehouses_have_a_namespace() -> None:
+    """A Redshift cluster shows the ARN of its namespace."""
+    from moto.redshift.models import Cluster
+
+    original = Cluster.__init__
+
+    @functools.wraps(original)
+    def init(self: Any, backend: Any, *args: Any, **kwargs: Any) -> None:
+        original(self, backend, *args, **kwargs)
+        home = f"{backend.region_name}:{backend.account_id}"
+        partition = names.partition(backend.region_name)
+        namespace = f"arn:{partition}:redshift:{home}:namespace:{uuid.uuid4()}"
+        self.cluster_namespace_arn = namespace
+
+    Cluster.__init__ = init  # type: ignore[method-assign]
+
+
+def _secret_versions_name_their_keys() -> None:
+    """ListSecretVersionIds shows the keys of each version."""
+    from moto.secretsmanager.models import SecretsManagerBackend
+
+    original = SecretsManagerBackend.list_secret_version_ids
+
+    @functools.wraps(original)
+    def versions(self: Any, secret_id: str) -> str:
+        shown = json.loads(original(self, secret_id))
+        key = self.secrets[secret_id].kms_key_id or "DefaultEncryptionKey"
+        for version in shown["Versions"]:
+            version["KmsKeyIds"] = [key]
+        return json.dumps(shown)
+
+    SecretsManagerBackend.list_secret_version_ids = versions  # type: ignore[method-assign]
+
+
+def _clusters_show_the_arn_of_their_key() -> None:
+    """A DB cluster shows its key's ARN, however the request named the key."""
+    from moto.rds.models import DBCluster
+
+    original = DBCluster.__init__
+
+    @functools.wraps(original)
+    def init(self: Any, backend: Any, *args: Any, **kwargs: Any) -> None:
+        original(self, backend, *args, **kwargs)
+        if names.KEY_ID.fullmatch(self.kms_key_id):
+            self.kms_key_id = names.key_arn(
+                backend.account_id, backend.region_name, self.kms_key_id
+            )
+
+    DBCluster.__init__ = init  # type: ignore[method-assign]
+
+
 def _build_projects_keep_their_key() -> None:
     """CreateProject keeps encryptionKey."""
     from moto.codebuild.responses import CodeBuildResponse
@@ -228,7 +282,9 @@ _WAITING: dict[str, tuple[Callable[[], None], ...]] = {
         _default_key_of_new_volumes,
         _images_have_the_devices_they_were_registered_with,
     ),
-    "redshift": (_warehouse_snapshots_carry_their_key,),
+    "redshift": (_warehouse_snapshots_carry_their_key, _warehouses_have_a_namespace),
+    "rds": (_clusters_show_the_arn_of_their_key,),
+    "secretsmanager": (_secret_versions_name_their_keys,),
     "codebuild": (_build_projects_keep_their_key,),
     "kafka": (_kafka_clusters_keep_their_key,),
     "ssm": (_public_parameters_are_aws_own,),

@@ -14,12 +14,14 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 
 from embedded_aws.process import EmbeddedAws
 from keysweep.remediation.aws import Accounts, ClientSettings
-from keysweep.remediation.evidence.references import SOURCE
-from keysweep.remediation.evidence.references.entries import reference_list
+from keysweep.remediation.evidence.references import SOURCE, reading
+from keysweep.remediation.evidence.references.entries import Call, reference_list
 from keysweep.remediation.models import Evidence, KeyArn, References
+from recorded_answers import differences, error_form, table
 
 ACCOUNT, REGION, ELSEWHERE = "111122223333", "eu-west-1", "eu-central-1"
 
@@ -1207,7 +1209,31 @@ def named(aws: EmbeddedAws) -> Callable[[str, str], Named]:
 
 
 @pytest.fixture(scope="module")
-def evidence(aws: EmbeddedAws, named: Callable[[str, str], Named]) -> Mapping[KeyArn, References]:
+def answered() -> Iterator[list[tuple[str, str, dict[str, Any]]]]:
+    """Service, operation and content of each answer and error that the engine gets."""
+    seen: list[tuple[str, str, dict[str, Any]]] = []
+    pages = reading._pages
+
+    def listen(client: Any, call: Call, params: Mapping[str, Any]) -> Iterator[Any]:
+        service = client.meta.service_model.service_name
+        try:
+            for answer in pages(client, call, params):
+                seen.append((service, call.operation, answer))
+                yield answer
+        except ClientError as error:
+            response: Any = error.response
+            seen.append((service, call.operation, response))
+            raise
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(reading, "_pages", listen)
+        yield seen
+
+
+@pytest.fixture(scope="module")
+def evidence(
+    aws: EmbeddedAws, named: Callable[[str, str], Named], answered: list[Any]
+) -> Mapping[KeyArn, References]:
     """What the source says of every key, after one run over everything that the cases create."""
     session = boto3.Session()
 
@@ -1256,3 +1282,49 @@ def test_every_call_of_the_list_is_answered(
     references = evidence[KeyArn.parse(named(UNNAMED, REGION).arn)]
     assert references.gaps == ()
     assert references.services >= len(reference_list().entries)
+
+
+_STREAM = "DeliveryStreamDescription"
+OF_FEW_RESOURCES = {
+    ("codebuild", "BatchGetProjects", "projects[].encryptionKey: key-arn"),
+    (
+        "comprehend",
+        "ListDocumentClassifiers",
+        "-DocumentClassifierPropertiesList[].OutputDataConfig",
+    ),
+    ("dms", "DescribeEndpoints", "-Endpoints[].S3Settings"),
+    ("firehose", "DescribeDeliveryStream", f"-{_STREAM}.DeliveryStreamEncryptionConfiguration"),
+    (
+        "firehose",
+        "DescribeDeliveryStream",
+        f"-{_STREAM}.Destinations[].S3DestinationDescription.EncryptionConfiguration",
+    ),
+    ("fsx", "DescribeBackups", "-Backups[].KmsKeyId"),
+    ("ec2", "GetEbsDefaultKmsKeyId", "KmsKeyId: alias-name"),
+    ("glue", "GetSecurityConfigurations", "-NextToken"),
+    ("lexv2-models", "DescribeBotAlias", "-conversationLogSettings.audioLogSettings"),
+}
+"""What the recorded resources had in common, and those of the cases have not."""
+
+
+def test_listings_have_the_fields_forms_and_errors_that_were_recorded(
+    evidence: Mapping[KeyArn, References], answered: list[tuple[str, str, dict[str, Any]]]
+) -> None:
+    recorded = table()["answers"]
+    compared = set()
+    differ = set()
+    for service, operation, answer in answered:
+        facts = recorded.get(service, {}).get(operation)
+        if facts is None:
+            continue
+        compared.add((service, operation))
+        if error := answer.get("Error"):
+            code, status = error["Code"], answer["ResponseMetadata"]["HTTPStatusCode"]
+            known = {one["code"] for one in facts.get("errors", ())}
+            if code in known and not error_form(facts, code, status, error["Message"]):
+                differ.add((service, operation, f"{status} {code}"))
+        else:
+            found = {one for one in differences(facts, answer) if not one.startswith("+")}
+            differ |= {(service, operation, one) for one in found}
+    assert len(compared) > 120
+    assert differ == OF_FEW_RESOURCES
