@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+from command_runs import Done, run_here
 from prowler_records import prowler_record
 
 from embedded_aws.process import EmbeddedAws
@@ -146,13 +147,20 @@ class Stages:
             done = cancel_stage.cancel(keys, entered, journal, only_ours=True)
         return self.by_name(done)
 
+    def command(self, *arguments: str) -> Done:
+        """Run the command in this process, as an operator of the shop."""
+        return run_here(arguments, self.folder, self._environment())
+
+    def _environment(self) -> dict[str, str]:
+        keep = {k: v for k, v in os.environ.items() if not k.startswith("AWS_")}
+        return {**keep, **self.aws.environment(SHOP)}
+
     def start(self, *arguments: str, **options: Any) -> subprocess.Popen[str]:
         """Begin the command as a process, as an operator of the shop."""
-        keep = {k: v for k, v in os.environ.items() if not k.startswith("AWS_")}
         return subprocess.Popen(
             [sys.executable, "-P", "-m", "keysweep.remediation", *arguments],
             cwd=self.folder,
-            env={**keep, **self.aws.environment(SHOP)},
+            env=self._environment(),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -77,6 +77,7 @@ def test_ordinary_accounts_are_read_alike_by_one_process_and_by_several(
     assert several == one
 
 
+@pytest.mark.sample
 def test_workers_are_in_the_network_of_the_demo(
     ordinary_aws: EmbeddedAws, state_only: Path, tmp_path: Path
 ) -> None:

@@ -146,9 +146,8 @@ def test_a_run_killed_while_it_writes_a_line(kind: str, write: int, run: S3Stage
     if locked:
         with pytest.raises(Refused):
             run.apply(plan)
-        again = run.start("apply", "plan.json", "--yes", "--journal", NAME)
-        _, err = again.communicate(timeout=120)
-        assert (again.returncode, str(process.pid) in err) == (3, True), err
+        again = run.command("apply", "plan.json", "--yes", "--journal", NAME)
+        assert (again.code, str(process.pid) in again.err) == (3, True), again.err
     assert run.unlock() == locked
     assert outcomes(run.apply(plan)) == {"dead": "scheduled"}
     held.nothing_is_open(run)

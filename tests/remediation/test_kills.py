@@ -6,7 +6,6 @@ drawn from the time that a whole run takes here.
 
 from __future__ import annotations
 
-import json
 import multiprocessing
 import random
 import time
@@ -236,11 +235,10 @@ def test_the_command_killed_while_it_waits_for_an_answer(reached: bool, run: Sta
     assert [line["line"] for line in run.lines()] == ["run", "intent"]
     run.aws.clear_faults()
     _check(run, plan)
-    again = run.start(*apply)
-    out, err = again.communicate(timeout=120)
-    assert again.returncode == 0
-    assert held.nothing_but_the_alarm(err)
-    (row,) = json.loads(out)["results"]
+    again = run.command(*apply)
+    assert again.code == 0
+    assert held.nothing_but_the_alarm(again.err)
+    (row,) = again.document["results"]
     assert row["outcome"] == "scheduled"
     assert run.state("PendingDeletion") == {"here-1"}
     held.nothing_is_open(run)
