@@ -25,7 +25,6 @@ from botocore.exceptions import ConnectionClosedError, ReadTimeoutError
 from botocore.httpsession import URLLib3Session
 from botocore.session import Session
 from command_runs import Done, run_here, send_at_once
-from stages import few_references
 
 from embedded_aws import clock as embedded_clock
 from embedded_aws import identity
@@ -42,6 +41,7 @@ from keysweep.remediation.aws import accounts, sessions
 from keysweep.remediation.aws import clock as command_clock
 from keysweep.remediation.evidence import collector, references
 from keysweep.remediation.evidence.references import scan
+from keysweep.remediation.evidence.references.entries import ReferenceList
 from keysweep.remediation.journal import Journal
 
 EPOCH = datetime(2026, 6, 15, 12, tzinfo=UTC).timestamp()
@@ -194,6 +194,16 @@ def _aws() -> InProcess:
     return InProcess()
 
 
+_whole = references.reference_list
+
+
+@functools.cache
+def _references() -> ReferenceList:
+    """The one listing that histories change, instead of the hundred of the list."""
+    entries = tuple(one for one in _whole().entries if one.operation == "ListSecrets")
+    return ReferenceList(version=1, signs=_whole().signs, entries=entries)
+
+
 _session = functools.cache(sessions.own_session)
 _clients = functools.cache(accounts.Clients)
 _entered: dict[str, Session] = {}
@@ -228,7 +238,7 @@ class Simulation:
             patch.setattr(module, "ThreadPoolExecutor", InOrder)
         patch.setattr(alarms, "notes", lambda keys, accounts: ())
         send_at_once(patch)
-        few_references(patch)
+        patch.setattr(references, "reference_list", _references)
         patch.setattr(sessions, "own_session", _session)
         patch.setattr(sessions, "role_session", _entering(sessions.role_session))
         patch.setattr(sessions, "datetime", _datetime(self.time))
@@ -380,7 +390,8 @@ class Simulation:
     def _carry_out(self, request: Request, *, ours: bool, journal: str | None = None) -> Reply:
         for_kms = request.service == "kms"
         reply = self.aws.gateway.answer(request)
-        self._spoilt = self._spoilt or reply.cut not in {None, "stale"} or reply.status >= 400
+        if ours and (reply.cut not in {None, "stale"} or reply.status >= 400):
+            self._spoilt = True
         if for_kms and request.operation is not None:
             lost = (reply.cut or "").endswith("_before")
             asked = request.json()

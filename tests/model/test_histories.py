@@ -18,7 +18,7 @@ from model.machine import Histories, figures
 
 SECONDS = float(os.environ.get("KEYSWEEP_MODEL_SECONDS", "15"))
 STEPS = 20
-BATCH = 4
+BATCH = 8
 """Histories between looks at the clock."""
 
 BOXES = (

@@ -3,6 +3,7 @@ search within 300 histories at a fixed seed."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 
 import pytest
@@ -20,12 +21,12 @@ NAMED = [
     name if name in CHEAPEST else pytest.param(name, marks=pytest.mark.sample) for name in MUTANTS
 ]
 
-
-SEARCHED = (
-    *("2-no-description-before-the-call", "3-nothing-changed", "4-another-waiting-period"),
-    *("5-no-intent", "9-no-limit", "10-code-does-not-count", "11-no-limits-in-reports"),
-)
-"""Mutants that the search finds; for the others their history stands."""
+NOT_REACHED = {
+    "1-unreadable-evidence-is-taken-from-the-plan",
+    *("5-a-lost-call-is-refused", "6-truncated-answers-pass", "8-one-error-ends-the-run"),
+}
+"""Mutants that no search has found yet; for them their history stands."""
+SEARCHED = tuple(name for name in MUTANTS if name not in NOT_REACHED)
 
 
 def _play(name: str) -> None:
@@ -51,7 +52,7 @@ def test_a_history_shows_a_rule_that_is_switched_off(
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SEARCHED)
 def test_the_search_finds_a_rule_that_is_switched_off(
-    name: str, monkeypatch: pytest.MonkeyPatch
+    name: str, monkeypatch: pytest.MonkeyPatch, record_property: Callable[[str, object], None]
 ) -> None:
     MUTANTS[name](monkeypatch)
     figures.clear()
@@ -67,3 +68,4 @@ def test_the_search_finds_a_rule_that_is_switched_off(
     with pytest.raises(Broken):
         run_state_machine_as_test(seed(SEED)(Histories), settings=searched)
     assert figures["histories"] <= HISTORIES
+    record_property("figures", f"{name} missed after {figures['histories']} histories")
