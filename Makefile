@@ -27,7 +27,7 @@ endef
 
 .DEFAULT_GOAL := help
 .PHONY: help dev demo playground docs lint check test test-sample test-all test-docs test-faults \
-  test-versions test-browser coverage newest bench dist size clean
+  test-versions test-browser fuzz coverage newest bench dist size clean
 
 # How often hypothesis tries each property: tests/conftest.py has the numbers.
 check: export KEYSWEEP_EXAMPLES = check
@@ -79,7 +79,7 @@ test-sample: docs ## Some of what takes long: faults, kills, shell blocks, the o
 	@$(TOX) -e command -- -n 0 -m 'pages and not slow' tests/docs
 	@$(call try_versions,prowler $(OLDEST_PROWLER),$(OLDEST_CHECKOV))
 
-test-all: test test-faults test-versions test-docs test-browser ## Everything: nightly, before a release
+test-all: test test-faults test-versions test-docs test-browser fuzz ## Everything: nightly, before a release
 
 test-faults: .venv/.ready ## Every kind of fault, and 220 runs that are killed at a random moment
 	@$(TOX) --notest -e prowler,checkov
@@ -106,6 +106,10 @@ test-docs: docs ## Every shell block of README and docs, typed as it stands; and
 test-browser: .venv/.ready ## The pages of the reports in a real browser; needs chromium
 	@$(TOX) --notest -e command
 	@.tox/command/bin/python -P -m pytest tests/browser
+
+fuzz: export KEYSWEEP_FUZZ_SECONDS ?= 240
+fuzz: .venv/.ready ## Fuzz the readers of plans, journals, policies, results and states: two minutes
+	@$(TOX) -e fuzz
 
 # BENCH_ONLY="topic topic" measures these alone; BENCH_QUICK=1 small and once, to see that it works.
 bench: .venv/.ready ## Keysweep beside its peers: half an hour, on a machine that does nothing else

@@ -16,6 +16,7 @@ from ijson.common import ObjectBuilder
 from pydantic import ValidationError
 
 from .errors import BadInput
+from .escape import printable, short
 from .files import json_with_list, read_stream, write_private
 from .models import PlanItem
 from .plan import Plan, PlanItems
@@ -104,7 +105,7 @@ def load(path: Path) -> Plan:
     except ValidationError as error:
         first = error.errors()[0]
         position = ".".join(str(part) for part in first["loc"])
-        raise _refusal(path, f"{_CHANGED}: {position}: {first['msg']}") from error
+        raise _refusal(path, f"{_CHANGED}: {short(position)}: {first['msg']}") from error
     if plan.digest != digest_of(plan, as_read=True):
         raise _refusal(path, f"{_CHANGED}: the digest does not match")
     return plan
@@ -152,5 +153,5 @@ def _why_not_a_plan(head: Mapping[str, Any]) -> str:
     if not head.get("digest") or not isinstance(head["digest"], str):
         return "Not a plan of Keysweep"
     if head.get("version") != 1:
-        return f"Plan of version {str(head.get('version'))[:20]}; this version reads version 1"
+        return f"Plan of version {printable(head.get('version'), 20)}; this version reads version 1"
     return ""

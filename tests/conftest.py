@@ -32,7 +32,7 @@ if importlib.util.find_spec("hypothesis"):
 
 PURE = (
     *("rules/", "findings/", "report/", "iac/"),
-    *("test_journal", "test_key_", "test_lifecycle", "test_plan_", "test_policy"),
+    *("test_fuzz_", "test_journal", "test_key_", "test_lifecycle", "test_plan_", "test_policy"),
 )
 """Of tests/remediation: what `make check` runs, but for tests that need an embedded AWS."""
 

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, StrictInt, StrictStr, ValidationErro
 
 from .. import strict_json
 from ..errors import BadInput
+from ..escape import short
 from ..files import read_at_most
 from ..models import KeyArn
 from ..strict_json import RepeatedName
@@ -242,7 +243,7 @@ def _of_module(module: _ShownModule) -> Iterator[OwnedKey]:
         if resource.mode == "managed" and resource.type in RESOURCE_TYPES:
             address = _address(module.address, resource.type, resource.name, resource.index)
             if _parsed(resource.address) != address:
-                raise _NotAState(f"gives {address} two different addresses. {_SHOW}")
+                raise _NotAState(f"gives {short(address)} two different addresses. {_SHOW}")
             yield _owned(address, resource.values, deposed=bool(resource.deposed_key))
     for child in module.child_modules:
         if _modules(child.address)[:-1] != _modules(module.address):
@@ -276,9 +277,9 @@ def _owned(address: Address, values: dict[str, object] | None, *, deposed: bool)
         attributes = _Attributes.model_validate(values or {})
         arn = None if attributes.arn is None else KeyArn.parse(attributes.arn)
     except ValueError as error:  # includes pydantic's errors
-        raise _NotAState(f"{address} has an arn that is not a KMS key's. {_SHOW}") from error
+        raise _NotAState(f"{short(address)} has an arn that is not a KMS key's. {_SHOW}") from error
     if arn is not None and attributes.key_id not in {None, arn.key_id}:
-        raise _NotAState(f"{address} has a key_id that differs from its arn. {_SHOW}")
+        raise _NotAState(f"{short(address)} has a key_id that differs from its arn. {_SHOW}")
     return OwnedKey(address, arn, attributes.key_id or attributes.id, deposed)
 
 
@@ -287,5 +288,5 @@ def _reject_duplicates(keys: tuple[OwnedKey, ...]) -> None:
     for key in keys:
         if not key.deposed:
             if key.address in seen:
-                raise _NotAState(f"has {key.address} twice. {_SHOW}")
+                raise _NotAState(f"has {short(key.address)} twice. {_SHOW}")
             seen.add(key.address)
