@@ -27,7 +27,7 @@ endef
 
 .DEFAULT_GOAL := help
 .PHONY: help dev demo playground docs lint check test test-sample test-all test-docs test-faults \
-  test-versions test-browser fuzz coverage newest bench dist size clean
+  test-versions test-browser fuzz coverage newest bench figures dist size clean
 
 # How often hypothesis tries each property: tests/conftest.py has the numbers.
 check: export KEYSWEEP_EXAMPLES = check
@@ -115,6 +115,11 @@ fuzz: .venv/.ready ## Fuzz the readers of plans, journals, policies, results and
 bench: .venv/.ready ## Keysweep beside its peers: half an hour, on a machine that does nothing else
 	@$(TOX) --notest -e command,prowler,checkov,bench-custodian,bench-awscli,bench-readers
 	@.tox/command/bin/python -m benchmarks $(BENCH_ONLY:%=--only %) $(if $(BENCH_QUICK),--quick)
+
+figures: dev ## The figures of docs/reliability.md, from a run of today: a quarter of an hour
+	@KEYSWEEP_MODEL_SECONDS=240 .tox/dev/bin/pytest -q -n 2 -m 'not slow' --figures docs/figures.json \
+	  $(wildcard tests/model tests/fuzz tests/remediation/test_kills.py)
+	@.tox/dev/bin/python docs/generate .
 
 dist: .venv/.ready ## The distribution in dist/, looked at and installed; uploads nothing
 	@$(TOX) -e dist

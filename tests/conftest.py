@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from figures import added_up, keep
 from shared_models import share_documents
 
 # A shell starts what runs in the background with SIGINT ignored, and processes pass that on.
@@ -58,12 +59,23 @@ def pytest_collection_finish() -> None:
     gc.set_threshold(100_000, 20, 100)
 
 
-def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    """Print what tests counted (`record_property("figures", ...)`), from every worker."""
-    for report in terminalreporter.getreports("passed"):
-        for name, value in report.user_properties:
-            if name == "figures":
-                terminalreporter.write_line(f"{report.nodeid}: {value}")
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--figures", type=Path, help="file to keep what tests counted, if all passed")
+
+
+def pytest_terminal_summary(
+    terminalreporter: Any, exitstatus: pytest.ExitCode, config: pytest.Config
+) -> None:
+    """Print what tests counted, from every worker, and keep it if `--figures` says where."""
+    passed = [one for one in terminalreporter.getreports("passed") if one.when == "call"]
+    found = added_up(passed)
+    for file, figures in found.items():
+        seeds = "".join(f"seed {seed}, " for seed in figures["seeds"])
+        counts = ", ".join(f"{count} {name}" for name, count in figures["counts"].items())
+        terminalreporter.write_line(f"{file}: {seeds}{counts}")
+    path = config.getoption("figures")
+    if path is not None and exitstatus == pytest.ExitCode.OK:
+        keep(found, path)
 
 
 SERVERS = {"aws", "own_server", "server"}

@@ -10,7 +10,7 @@ import multiprocessing
 import random
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -86,17 +86,13 @@ def children(own_server: EmbeddedAws, tmp_path_factory: pytest.TempPathFactory) 
     return made
 
 
-@pytest.fixture(scope="module")
-def figures(request: pytest.FixtureRequest) -> Iterator[Counter[str]]:
-    """What the kills met, told at the end."""
+@pytest.fixture
+def figures(record_property: Callable[[str, object], None]) -> Iterator[Counter[str]]:
+    """What the kills of a test met."""
     counted: Counter[str] = Counter()
     yield counted
-    plugins = request.config.pluginmanager
-    reporter, capture = plugins.get_plugin("terminalreporter"), plugins.get_plugin("capturemanager")
-    if reporter is not None and capture is not None and counted:
-        told = ", ".join(f"{counted[name]} {name}" for name in sorted(counted))
-        with capture.global_and_fixture_disabled():
-            reporter.write_line(f"\nkills: {told}")
+    told = ", ".join(f"{counted[name]} {name}" for name in sorted(counted))
+    record_property("figures", told)
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from typing import Final
 from keysweep.remediation.evidence.references.entries import reference_list
 from ledger.accounts import ledger
 
+from .figures import figures_part
 from .formatting import GENERATED, json_text, yaml_text
 from .iam import iam_policies, region_deny_exemption
 from .member_roles import template
@@ -22,6 +23,12 @@ from .rules_and_permissions import permissions_page, rules_page
 from .schemas import schemas
 
 _LIMITS: Final = Path(__file__).parents[2] / "what-cannot-be-proven.md"
+"""Written by hand, but for one part."""
+
+_FIGURES: Final = Path(__file__).parents[2] / "figures.json"
+"""Written by `make figures`."""
+
+_RELIABILITY: Final = Path(__file__).parents[2] / "reliability.md"
 """Written by hand, but for one part."""
 
 
@@ -42,6 +49,7 @@ def documents() -> Mapping[str, str]:
         "docs/rules.md": rules_page(),
         "docs/permissions.md": permissions_page(),
         "docs/references.md": GENERATED + references_page(reference_list(), ledger()),
+        "docs/reliability.md": figures_part(_RELIABILITY.read_text("utf-8"), _FIGURES),
         "docs/what-cannot-be-proven.md": unseen_part(_LIMITS.read_text("utf-8"), ledger()),
     }
 
