@@ -41,7 +41,7 @@ def at_a_terminal(
         stderr=theirs,
     )
     os.close(theirs)
-    shown = _read(ours, lambda told: QUESTION in told)
+    shown = _read(ours, lambda text: QUESTION in text)
     if isinstance(answer, signal.Signals):
         end = time.monotonic() + SECONDS
         while not _more_within(ours, 0.3):
@@ -50,7 +50,7 @@ def at_a_terminal(
     else:
         os.write(ours, f"{answer}\n".encode())
     out, _ = process.communicate(timeout=SECONDS)
-    shown += _read(ours, lambda told: False)
+    shown += _read(ours, lambda text: False)
     os.close(ours)
     return process.returncode, out.decode(), shown.decode()
 
@@ -67,15 +67,15 @@ def _more_within(terminal: int, seconds: float) -> bool:
 
 def _read(terminal: int, enough: Callable[[bytes], bool]) -> bytes:
     """What the terminal shows, until that is enough or every process has closed it."""
-    told = b""
+    text = b""
     end = time.monotonic() + SECONDS
-    while not enough(told):
-        assert time.monotonic() < end, told
+    while not enough(text):
+        assert time.monotonic() < end, text
         try:
-            told += os.read(terminal, 65536)
+            text += os.read(terminal, 65536)
         except OSError:  # Linux's word for the end of a terminal
             break
-    return told
+    return text
 
 
 @pytest.mark.parametrize(
@@ -147,9 +147,9 @@ def test_a_page_that_can_no_longer_be_written_is_told_after_the_work(
     process = _started(server, planned, "--yes", "--html", "pages/apply.html")
     _until(lambda: bool(server.calls(operation="ScheduleKeyDeletion")))
     (pages / "apply.html").mkdir()
-    _, told = process.communicate(timeout=SECONDS)
+    _, text = process.communicate(timeout=SECONDS)
     assert process.returncode == 1
-    assert "pages/apply.html: " in told
+    assert "pages/apply.html: " in text
     rows = keysweep("status", *ROLE, "--format", "json").document["rows"]
     assert {row["state"] for row in rows} == {"PendingDeletion"}
     assert len(rows) == 5

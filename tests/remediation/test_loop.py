@@ -203,9 +203,9 @@ def test_the_end_of_the_window_deletes_and_status_says_so(
     assert shown["monthly_cost_usd"] == 4.0
     late = keysweep("cancel", "--plan", planned, "--yes", "--format", "json", *ROLE)
     assert late.code == 1, "nothing brings a deleted key back"
-    told = {row["key_arn"]: row["outcome"] for row in late.document["results"]}
-    assert told.pop(arn) == "unchanged"
-    assert [*told.values()] == ["failed"] * 4
+    ended = {row["key_arn"]: row["outcome"] for row in late.document["results"]}
+    assert ended.pop(arn) == "unchanged"
+    assert [*ended.values()] == ["failed"] * 4
 
 
 def test_status_tells_what_differs_from_the_journal_and_what_it_cannot_see(
