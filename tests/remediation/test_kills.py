@@ -10,7 +10,7 @@ import multiprocessing
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -86,13 +86,12 @@ def children(own_server: EmbeddedAws, tmp_path_factory: pytest.TempPathFactory) 
     return made
 
 
-@pytest.fixture
-def figures(record_property: Callable[[str, object], None]) -> Iterator[Counter[str]]:
+class Figures(Counter[str]):
     """What the kills of a test met."""
-    counted: Counter[str] = Counter()
-    yield counted
-    told = ", ".join(f"{counted[name]} {name}" for name in sorted(counted))
-    record_property("figures", told)
+
+    def record(self, record_property: Callable[[str, object], None]) -> None:
+        told = ", ".join(f"{count} {name}" for name, count in sorted(self.items()))
+        record_property("figures", told)
 
 
 @pytest.fixture
@@ -116,9 +115,10 @@ SEEDS = [
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_killed_run_is_finished_by_the_next(
-    seed: int, run: Stages, children: Children, figures: Counter[str]
+    seed: int, run: Stages, children: Children, record_property: Callable[[str, object], None]
 ) -> None:
     moment = random.Random(seed)
+    figures = Figures()
 
     def kill(what: str) -> None:
         killed = children.run(what, run, moment.uniform(0, children.seconds[what]))
@@ -150,6 +150,7 @@ def test_a_killed_run_is_finished_by_the_next(
     assert all("keysweep:keep" in key["tags"] for key in run.aws.keys())
     held.nothing_is_open(run)
     _check(run, plan)
+    figures.record(record_property)
 
 
 @pytest.mark.sample
@@ -202,7 +203,7 @@ def patient(own_server: EmbeddedAws, tmp_path_factory: pytest.TempPathFactory) -
 
 @pytest.mark.parametrize("seed", MANY_SEEDS)
 def test_forty_keys_whose_calls_take_time(
-    seed: int, run: Stages, patient: Children, figures: Counter[str]
+    seed: int, run: Stages, patient: Children, record_property: Callable[[str, object], None]
 ) -> None:
     """AWS answers after 25 ms, so that many calls are under way when the run is killed."""
     _many(run)
@@ -210,12 +211,14 @@ def test_forty_keys_whose_calls_take_time(
     plan = run.plan()
     moment = random.Random(seed).uniform(0, patient.seconds["apply"])
     killed = patient.run("apply", run, moment)
+    figures = Figures()
     figures["kills of apply" if killed else "runs of apply that ended before"] += 1
     _check(run, plan)
     assert outcomes(run.apply(plan)) == dict.fromkeys(every, "scheduled")
     assert run.state("PendingDeletion") == every
     held.nothing_is_open(run)
     _check(run, plan)
+    figures.record(record_property)
 
 
 @pytest.mark.parametrize("reached", [True, pytest.param(False, marks=pytest.mark.sample)])
