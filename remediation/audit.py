@@ -49,6 +49,9 @@ class AuditRow(Model):
     final_state: str
     """Key state now, as in StatusRow; of a request before the last one about the key, what became
     of it."""
+    rebuilt: bool = False
+    """Whether the journal was rebuilt: then these are the facts of CloudTrail's event and the plan,
+    and what else the lost journal knew is unknown."""
 
 
 def audit(found: Iterable[Deletion], states: Mapping[KeyArn, str]) -> tuple[AuditRow, ...]:
@@ -78,4 +81,5 @@ def _row(one: Deletion, states: Mapping[KeyArn, str]) -> AuditRow:
         cancelled_at=None if one.cancelled is None else one.cancelled.time,
         cancelled_by=None if ended is None else ended.caller,
         final_state=states.get(intent.key_arn) or (CANCELLED if one.cancelled else became),
+        rebuilt=one.rebuilt,
     )

@@ -13,16 +13,13 @@ from datetime import datetime, timedelta
 from math import ceil
 from typing import Final
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from .access import Access
-from .aws import Clock, Connection
-from .aws.failures import explain
+from .aws import Clock
 from .cancel import Batch
-from .errors import AccountUnavailable, Misconfigured, TruncatedResponse
 from .evidence import Collector
 from .evidence.owner import owner_of
 from .journal import DELIVERY_DELAY, USE_REPORTING_DELAY, History, KeyRecord, Location
+from .key_listing import DescriptionOnly, list_keys, named_account_regions
 from .lifecycle import (
     CANCELLED_ELSEWHERE,
     GONE_EARLY,
@@ -37,7 +34,6 @@ from .lifecycle import (
     undetermined_origin,
 )
 from .models import (
-    AccountRegion,
     AliasMove,
     AliasMoves,
     Evidence,
@@ -69,9 +65,6 @@ _EVENT_RULES: Final = frozenset(
 
 GUARD_PIECES: Final = frozenset({"aliases", "history"}.union(*(rule.needs for rule in _RULES)))
 """Pieces of evidence that may be read for a pending key, besides its description."""
-
-LIST_PERMISSION: Final = "kms:ListKeys"
-"""Needed only for `--all`."""
 
 NO_ATTEMPT: Final = "no attempt seen (weak)"
 NOT_READ: Final = "not read"
@@ -217,16 +210,6 @@ class _Needed:
         return replace(
             self, compared={arn: self.compared[arn] for arn in keys if arn in self.compared}
         )
-
-
-class _Description:
-    """Only the description is needed."""
-
-    def __call__(self, evidence: Evidence) -> frozenset[str]:
-        return frozenset({"description"} if evidence.description is None else ())
-
-    def only(self, _keys: Iterable[KeyArn]) -> _Description:
-        return self
 
 
 def _row(
@@ -445,37 +428,13 @@ def pending_keys(
     Raises AccountUnavailable if keys could not be listed: a partial list would read as all-clear.
     """
     accounts = collector.accounts
-    own = [accounts.own_account_region(region) for region in _named(regions)]
-    account_regions = [
-        AccountRegion(one.partition, account_id, one.region)
-        for account_id in sorted(account_ids) or [own[0].account_id]
-        for one in own
-    ]
     listed = [
         arn
-        for account_region in account_regions
-        for arn in _listed(accounts.connect(account_region))
+        for account_region in named_account_regions(accounts, regions, account_ids)
+        for arn in list_keys(accounts.connect(account_region))
     ]
-    evidence_of = collector.collect(listed, _Description())
+    evidence_of = collector.collect(listed, DescriptionOnly())
     return tuple(arn for arn in listed if _may_be_pending(evidence_of[arn].description))
-
-
-def _named(regions: Iterable[str]) -> list[str | None]:
-    """The Regions, or None for the configured one."""
-    return [*regions] or [None]
-
-
-def _listed(connection: Connection) -> list[KeyArn]:
-    try:
-        pages = connection.client("kms").get_paginator("list_keys").paginate()
-        return [KeyArn.parse(key["KeyArn"]) for page in pages for key in page["Keys"]]
-    except (ClientError, BotoCoreError, TruncatedResponse) as error:
-        kind = AccountUnavailable if connection.is_known else Misconfigured
-        raise kind(
-            f"The keys of account {connection.account_id} in {connection.region} could not be "
-            f"listed: {explain(error, connection, (LIST_PERMISSION,)).unreadable}. "
-            f"Fix: check --region, allow {LIST_PERMISSION}, or leave out the Region."
-        ) from error
 
 
 def _may_be_pending(seen: KeyDescription | NotFound | Unreadable | None) -> bool:

@@ -128,6 +128,11 @@ class Origin(StrEnum):
     FOREIGN = "foreign"
 
 
+def same_date(one: datetime, other: datetime) -> bool:
+    """Whether two deletion dates are that of one deletion."""
+    return abs(one - other) <= SAME_DATE
+
+
 def is_pending(seen: KeyDescription) -> bool:
     """Whether the key is pending deletion, or a primary key that waits for its replicas."""
     return seen.key_state in PENDING_DELETION
@@ -139,8 +144,12 @@ def is_near(deletion_date: datetime | None, now: datetime, days: int = NEAR_DAYS
 
 
 def checked_at(record: KeyRecord) -> datetime | None:
-    """When attempts to use the key were last read: by `guard`, or by `apply` before its intent."""
-    begun = (*record.open_schedules, *filter(None, (record.scheduled,)))
+    """When attempts to use the key were last read: by `guard`, or by `apply` before its intent.
+
+    When the run of a rebuilt deletion did so is unknown.
+    """
+    scheduled = None if record.rebuilt else record.scheduled
+    begun = (*record.open_schedules, *filter(None, (scheduled,)))
     times = (*(intent.time for intent in begun), *filter(None, (record.looked_at,)))
     return max(times, default=None)
 
@@ -239,7 +248,7 @@ def _stands(seen: KeyDescription, standing: OutcomeLine, asked: IntentLine | Non
     """Whether the pending deletion is the one in the journal."""
     if standing.deletion_date is not None:
         date = seen.deletion_date
-        return date is not None and abs(date - standing.deletion_date) <= SAME_DATE
+        return date is not None and same_date(date, standing.deletion_date)
     # A primary key that waited for its replicas: its own waiting period starts afterwards.
     window = None if asked is None else asked.pending_window_days
     if seen.deletion_date is None:

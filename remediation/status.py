@@ -78,6 +78,8 @@ class StatusRow:
     """Whether the journal's deletion is pending, and nothing has checked the key for 3 days."""
     near: bool = False
     """Whether the journal's deletion is pending, and its date is at most 3 days away."""
+    rebuilt: bool = False
+    """Whether the journal was rebuilt: that it began the deletion is known from CloudTrail."""
 
 
 class Status(Model):
@@ -144,7 +146,7 @@ def status(
     records = [history.keys[arn] for arn in selected.keys]
     found = _by_account(records, accounts, jobs)
     rows = tuple(
-        replace(row, alias=record.alias, owner=record.owner)
+        replace(row, alias=record.alias, owner=record.owner, rebuilt=record.rebuilt)
         for row, record in zip(found, records, strict=True)
     )
     return Status(

@@ -1,28 +1,49 @@
-"""`keysweep journal`: what journals in S3 need a person for."""
+"""`keysweep journal`: what journals need a person for."""
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import click
 
+from .. import planfile
+from .. import rebuild as rebuild_stage
 from ..access import Access
 from ..aws import Accounts
 from ..errors import BadInput, Refused
-from ..journal import JournalName
+from ..files import ascii_json, demand_writable
+from ..interrupt import at_once
+from ..journal import Journal, JournalName, Location, demand_empty
 from ..journal.s3_lock import LOCK, describe
-from . import DONE
-from .console import ask, say
-from .options import command, journal_name, profile_option, yes_option
-from .setup import in_s3
+from ..plan import Plan
+from ..rebuild import Found
+from ..report import render, tables
+from ..report.view import count_keys
+from . import DONE, INCOMPLETE
+from .console import ask, print_report, progress, say
+from .options import (
+    Command,
+    access_options,
+    format_option,
+    jobs_option,
+    journal_name,
+    profile_option,
+    yes_option,
+)
+from .setup import caller_of, in_s3, located, new_collector
 
 
-@command()
-@click.argument("action", type=click.Choice(["unlock"]))
+@click.group()
+def journal() -> None:
+    """Remove the lock of a journal in S3, or rebuild a lost journal."""
+
+
+@journal.command(cls=Command)
 @click.argument("name", metavar="S3URI", type=click.Path(), callback=journal_name)
 @yes_option
 @profile_option
-def journal(action: str, name: Path | JournalName, yes: bool, profile: str | None) -> int:
+def unlock(name: Path | JournalName, yes: bool, profile: str | None) -> int:
     """Remove the lock that a killed run left on the journal s3://BUCKET/PREFIX/.
 
     Names the run that holds the lock, and asks. Make sure first that this run has ended: look at
@@ -32,7 +53,7 @@ def journal(action: str, name: Path | JournalName, yes: bool, profile: str | Non
     """
     if isinstance(name, Path):
         raise BadInput(
-            f"{name}: A file needs no {action}, because its lock ends with the process. Fix: name "
+            f"{name}: A file needs no unlock, because its lock ends with the process. Fix: name "
             "a journal as s3://BUCKET/PREFIX/"
         )
     bucket = in_s3(name, Accounts(Access(profile))).bucket
@@ -46,3 +67,79 @@ def journal(action: str, name: Path | JournalName, yes: bool, profile: str | Non
         raise Refused(f"{name}: The lock has changed meanwhile, and was left alone.")
     say(f"{name}: The lock was removed.")
     return DONE
+
+
+@journal.command(cls=Command)
+@click.argument(
+    "name", metavar="FILE|S3URI", type=click.Path(dir_okay=False), callback=journal_name
+)
+@click.option(
+    "--plan",
+    "plan_path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="The applied plan: only its keys are rebuilt, with their costs, owners and exceptions.",
+)
+@yes_option
+@jobs_option
+@access_options
+@format_option("table", "json")
+def rebuild(
+    name: Path | JournalName,
+    plan_path: Path | None,
+    yes: bool,
+    jobs: int | None,
+    access: Access,
+    form: str,
+) -> int:
+    """Rebuild a lost journal from CloudTrail's events. Changes nothing in AWS but the new journal.
+
+    Finds the keys that are pending deletion by Keysweep: those of the plan, or of the session's own
+    account or those given with --account, in the configured Region or those given with --region.
+    The user agent of a request says that it was Keysweep's. A caller can forge it, so read the
+    list before you confirm.
+
+    Exits with 1 if an account-Region could not be read, or if it could not be determined who
+    scheduled a key, for example because CloudTrail does not show the event yet.
+
+    Example: keysweep journal rebuild rebuilt.jsonl --plan plan.json
+    """
+    accounts = Accounts(access)
+    (path,) = located([name], accounts)
+    demand_writable(path if isinstance(path, Path) else None)
+    demand_empty(path)
+    plan = None if plan_path is None else planfile.load(plan_path)
+    with at_once(), progress("reading keys") as step:
+        found = rebuild_stage.find(new_collector(accounts, step=step, jobs=jobs), plan)
+    left_behind: str | None = None
+    if found.deletions:
+        _confirm(path, found, plan, yes=yes)
+        left_behind = _write(path, found, plan, accounts)
+    made = found.report(str(path), plan, written=bool(found.deletions))
+    if form == "json":
+        click.echo(ascii_json(made.model_dump_json(indent=2)))
+    else:
+        print_report(tables.of_rebuild(made), form)
+    if left_behind is not None:
+        say(left_behind)
+    return INCOMPLETE if made.is_incomplete or left_behind is not None else DONE
+
+
+def _confirm(path: Location, found: Found, plan: Plan | None, *, yes: bool) -> None:
+    """List what was found, and ask whether these deletions are Keysweep's."""
+    ask(
+        f"{path}: Write a journal by which Keysweep began the deletion of "
+        f"{count_keys(len(found.deletions))}?",
+        yes=yes,
+        show=lambda: render.terminal(
+            tables.of_rebuild(found.report(str(path), plan, written=False)), sys.stderr
+        ),
+    )
+
+
+def _write(path: Location, found: Found, plan: Plan | None, accounts: Accounts) -> str | None:
+    """Write the journal; what a person must know about its lock."""
+    caller = caller_of(accounts, [one.key_arn for one in found.deletions])
+    with Journal(path) as made:
+        made.rebuild(found.line(made.run, accounts.clock.now(), caller, plan))
+    return made.left_behind

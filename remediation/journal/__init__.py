@@ -20,12 +20,14 @@ from .lines import (
     Line,
     LookLine,
     OutcomeLine,
+    RebuildLine,
+    RebuiltDeletion,
     RunLine,
 )
 from .locations import Location, distinct, exists
 from .name import JournalName
 from .reader import History, KeyRecord, read, read_undamaged
-from .writer import Journal, JournalFailed
+from .writer import Journal, JournalFailed, demand_empty
 
 DEFAULT_PATH: Final = Path("keysweep-journal.jsonl")
 
@@ -46,8 +48,11 @@ __all__ = [
     "Location",
     "LookLine",
     "OutcomeLine",
+    "RebuildLine",
+    "RebuiltDeletion",
     "RunLine",
     "deletions",
+    "demand_empty",
     "distinct",
     "exists",
     "read",

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from ..models import AppliedException, KeyArn, Outcome
-from .lines import IntentLine, OutcomeLine, RunLine
+from .lines import IntentLine, OutcomeLine, RebuildLine, RunLine
 from .locations import Location
-from .reader import lines
+from .reader import as_run, lines
 
 _SCHEDULE: Final = "ScheduleKeyDeletion"
 _CANCEL: Final = "CancelKeyDeletion"
@@ -27,6 +27,8 @@ class Deletion:
     cancelled: OutcomeLine | None = None
     cancelled_in: RunLine | None = None
     """The run of the cancellation."""
+    rebuilt: bool = False
+    """Whether it was found in CloudTrail's events, after the journal was lost."""
 
     @property
     def exceptions(self) -> tuple[AppliedException, ...]:
@@ -50,6 +52,11 @@ def deletions(paths: Iterable[Location]) -> tuple[Deletion, ...]:
     for line in lines(paths):
         if isinstance(line, RunLine):
             runs[line.run] = line
+        elif isinstance(line, RebuildLine):
+            for key in line.keys:
+                run, intent, outcome = as_run(line, key)
+                found[intent.id] = Deletion(intent, run, outcome, rebuilt=True)
+                of_key.setdefault(key.key_arn, []).append(found[intent.id])
         elif isinstance(line, IntentLine) and line.operation == _SCHEDULE:
             found[line.id] = Deletion(line, runs.get(line.run))
             of_key.setdefault(line.key_arn, []).append(found[line.id])

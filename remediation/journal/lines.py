@@ -1,4 +1,4 @@
-"""The four kinds of line in a journal, and their JSON."""
+"""The kinds of line in a journal, and their JSON."""
 
 from __future__ import annotations
 
@@ -138,7 +138,72 @@ class LookLine:
     """CloudTrail usually shows events up to this time: 15 minutes before the look began."""
 
 
-AnyLine = RunLine | IntentLine | OutcomeLine | LookLine
+@dataclass(frozen=True, slots=True, kw_only=True, config=SLIM)
+class RebuiltDeletion:
+    """A pending deletion that Keysweep began, according to CloudTrail."""
+
+    key_arn: KeyArn
+    """ARN of the key."""
+    event_id: str
+    """Id of its ScheduleKeyDeletion event in CloudTrail."""
+    time: Time
+    """Time of that event."""
+    caller: str | None = None
+    """ARN of the identity that made the call, from the event; absent if it names none."""
+    user_agent: str
+    """Keysweep's part of the event's user agent, such as `keysweep/1.0.0`. The caller chose it, so
+    it is no proof."""
+    pending_window_days: int
+    """Waiting period in days, from the event."""
+    deletion_date: Time
+    """Date on which AWS deletes the key, from DescribeKey; the event's is at most 2 seconds away.
+    """
+    watch_use_from: Time
+    """Start of the uses that may have gone unseen: when the plan's evidence was read, minus 60
+    minutes; without a plan, the beginning of the event history, 90 days before the rebuild."""
+    monthly_cost_usd: float | None = None
+    """Monthly cost of the key in US dollars (list price), from the plan; absent without a plan."""
+    alias: str | None = None
+    """First alias of the key, from the plan; absent if it had none, and without a plan."""
+    owner: str | None = None
+    """Owner of the key, from the plan; absent if unknown, and without a plan."""
+    exceptions: tuple[int, ...] | None = None
+    """Exceptions on which it rests, from the plan, as positions from 0 in those of the line."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=SLIM)
+class RebuildLine:
+    """A journal that was rebuilt from CloudTrail's events: a run of this one line, and the first.
+
+    What the lost journal knew besides, such as tickets and cancelled deletions, is not in it.
+    """
+
+    version: Literal[1] = 1
+    """Version of the format."""
+    line: Literal["rebuild"] = "rebuild"
+    """Kind of the line."""
+    run: str
+    """Id of the run; no other line has it."""
+    time: Time
+    """Time of writing, by AWS's clock."""
+    caller: str | None = None
+    """ARN of the identity that ran it; absent if AWS did not return it."""
+    plan_digest: str | None = None
+    """Digest of the plan to which the rebuild was limited; absent without `--plan`."""
+    exceptions: tuple[AppliedException, ...] | None = None
+    """Exceptions on which keys of that plan rest."""
+    read: tuple[str, ...]
+    """The account-Regions that were read, as `ACCOUNT REGION`. The journal says nothing of others.
+    """
+    unread: tuple[str, ...] = ()
+    """Account-Regions that could not be read."""
+    undetermined: tuple[KeyArn, ...] = ()
+    """Keys of which it could not be determined whether Keysweep scheduled them."""
+    keys: tuple[RebuiltDeletion, ...]
+    """The deletions, in order of the keys' ARNs."""
+
+
+AnyLine = RunLine | IntentLine | OutcomeLine | LookLine | RebuildLine
 
 Line = Annotated[AnyLine, Field(discriminator="line")]
 _LINE: Final[TypeAdapter[AnyLine]] = TypeAdapter(Line)
@@ -146,7 +211,7 @@ _LINE: Final[TypeAdapter[AnyLine]] = TypeAdapter(Line)
 BEGINNING: Final = b'{"version":1,"line":"'
 """First bytes of every line as written."""
 
-RUN_BEGINNINGS: Final = (BEGINNING + b'run"', BEGINNING + b'look"')
+RUN_BEGINNINGS: Final = (BEGINNING + b'run"', BEGINNING + b'look"', BEGINNING + b'rebuild"')
 """First bytes of a run's first line."""
 
 

@@ -21,6 +21,8 @@ from .lines import (
     IntentLine,
     LookLine,
     OutcomeLine,
+    RebuildLine,
+    RebuiltDeletion,
     RunLine,
     decode,
 )
@@ -63,6 +65,8 @@ class KeyRecord:
     last: OutcomeLine | None = None
     looked_at: datetime | None = None
     """When `guard` last checked the key."""
+    rebuilt: bool = False
+    """Whether CloudTrail alone says that the deletion that stands is the journal's."""
 
     @property
     def follow_ups_left(self) -> frozenset[str]:
@@ -114,7 +118,7 @@ class History:
 
     keys: dict[KeyArn, KeyRecord]
     notes: tuple[str, ...] = ()
-    """Torn lines, which are no fault."""
+    """Torn lines and rebuilt journals, which are no fault."""
     problems: tuple[str, ...] = ()
     """Lines that are missing, repeated or altered: no run of keysweep leaves these behind."""
     journals: Mapping[Location, History] = field(default_factory=dict)
@@ -157,6 +161,14 @@ def lines(paths: Iterable[Location]) -> Iterator[AnyLine]:
         yield line
 
 
+def is_empty(path: Location) -> bool:
+    """Whether there is no journal, or none of its lines is complete. Raises BadInput as `read`."""
+    if not exists(path):
+        return True
+    file = _File(path)
+    return not any(True for _ in file.lines()) and not file.problems
+
+
 def read_undamaged(path: Location) -> History:
     """Read the journal to write to; an absent one is empty.
 
@@ -179,7 +191,7 @@ class _File:
         self._store = store_of(path)
         self._reading = Reading()
         self.notes: list[str] = []
-        """Torn lines."""
+        """Torn lines, and that it was rebuilt."""
         self.problems = self._reading.problems
         """Missing lines, and violations of their order."""
         self._order = _Order()
@@ -196,6 +208,8 @@ class _File:
             self.problems += (f"line {number} {problem}" for problem in self._order.take(line))
             if not isinstance(line, RunLine):  # its time is this machine's when AWS does not answer
                 latest = max(latest, line.time)
+            if isinstance(line, RebuildLine):
+                self.notes.append(f"{self.path}: {_rebuilt(line)}")
             yield latest, self.path, line
 
     def _parsed(self) -> Iterator[tuple[int, AnyLine]]:
@@ -215,7 +229,7 @@ class _File:
             ours = True
             if torn is not None:
                 # A kill tears the last line only; whatever follows it was begun by a later run.
-                self._left_out(torn, killed=isinstance(line, RunLine | LookLine))
+                self._left_out(torn, killed=isinstance(line, RunLine | LookLine | RebuildLine))
                 torn = None
             yield number, line
         if torn is not None:
@@ -242,6 +256,19 @@ class _File:
             )
         else:
             self.problems.append(f"line {number} is not a journal line{why} and was ignored")
+
+
+def _rebuilt(line: RebuildLine) -> str:
+    """What a reader must know of a rebuilt journal."""
+    left = (
+        *((f"{len(line.undetermined)} undetermined",) if line.undetermined else ()),
+        *((f"{len(line.unread)} account-Regions not read",) if line.unread else ()),
+    )
+    number = "1 key" if len(line.keys) == 1 else f"{len(line.keys)} keys"
+    return (
+        f"Rebuilt from CloudTrail's events on {line.time:%Y-%m-%d} with "
+        f"{', '.join((number, *left))}. Earlier runs are not in it"
+    )
 
 
 def _is_torn(raw: bytes, beginning: bytes = BEGINNING) -> bool:
@@ -287,9 +314,11 @@ class _Order:
 
     def take(self, line: AnyLine) -> Iterator[str]:
         """Violations by this line; clauses that continue "line 7 "."""
-        if isinstance(line, RunLine | LookLine):
+        if isinstance(line, RunLine | LookLine | RebuildLine):
             if line.run in self._runs:
                 yield "starts a run a second time"
+            if isinstance(line, RebuildLine):
+                yield from self._rebuilt(line)
             self._runs.add(line.run)
             return
         if line.run not in self._runs:
@@ -307,6 +336,14 @@ class _Order:
             yield "is an outcome whose intent has another key or operation"
         self._open.pop(line.id, None)
         self._decided.add(line.id)
+
+    def _rebuilt(self, line: RebuildLine) -> Iterator[str]:
+        if self._runs:
+            yield "rebuilds a journal that has lines already"
+        keys = [one.key_arn for one in line.keys]
+        if len({*keys}) != len(keys):
+            yield "rebuilds the deletion of a key twice"
+        self._decided |= {one.event_id for one in line.keys}
 
 
 class _Fold:
@@ -327,6 +364,10 @@ class _Fold:
                 if (known := self.keys.get(arn)) is not None:
                     known.looked_at = line.time
             return
+        if isinstance(line, RebuildLine):
+            for one in line.keys:
+                self._rebuild(line, one)
+            return
         record = self.keys.setdefault(line.key_arn, KeyRecord(line.key_arn))
         if isinstance(line, IntentLine):
             self._intents[line.id] = line
@@ -338,6 +379,13 @@ class _Fold:
             self._decide(record, line)
         named = {self._runs[one.run].plan_digest for one in record.open if one.run in self._runs}
         record.open_digests = frozenset(name for name in named if name is not None) or _NOTHING
+
+    def _rebuild(self, line: RebuildLine, one: RebuiltDeletion) -> None:
+        """Take a deletion as if its run had been read, and remember that it was not."""
+        run, intent, outcome = as_run(line, one)
+        for part in (run, intent, outcome):
+            self.take(part)
+        self.keys[one.key_arn].rebuilt = True
 
     def _exceptions_of(self, line: IntentLine) -> tuple[AppliedException, ...]:
         """The exceptions that an intent names by their positions in its run's line."""
@@ -360,16 +408,53 @@ class _Fold:
             record.scheduled, record.scheduled_outcome = intent, line
             record.plan_digest = None if begun is None else begun.plan_digest
             record.cancelled, record.follow_ups, record.follow_ups_done = None, _NOTHING, _NOTHING
+            record.rebuilt = False
             _close_before(record, intent)
         elif line.outcome is Outcome.CANCELLED and line.operation == _CANCEL:
             record.scheduled = record.scheduled_outcome = record.plan_digest = None
             record.cancelled, record.follow_ups_done = line, _NOTHING
+            record.rebuilt = False
             requested = [run.follow_ups or () for run in (begun, decided) if run is not None]
             record.follow_ups = _NOTHING.union(*requested)
             _close_before(record, intent)
         elif line.outcome is Outcome.CANCELLED:
             record.follow_ups_done |= {line.operation}
             record.open = tuple(one for one in record.open if one.operation != line.operation)
+
+
+def as_run(line: RebuildLine, one: RebuiltDeletion) -> tuple[RunLine, IntentLine, OutcomeLine]:
+    """The lines of the run that a rebuilt deletion stands for. Its run has the event's id."""
+    run = RunLine(
+        run=one.event_id,
+        time=one.time,
+        command="apply",
+        plan_digest=line.plan_digest,
+        caller=one.caller,
+        exceptions=line.exceptions,
+    )
+    intent = IntentLine(
+        run=run.run,
+        id=one.event_id,
+        time=one.time,
+        operation=_SCHEDULE,
+        key_arn=one.key_arn,
+        pending_window_days=one.pending_window_days,
+        monthly_cost_usd=one.monthly_cost_usd,
+        alias=one.alias,
+        owner=one.owner,
+        exceptions=one.exceptions,
+        watch_use_from=one.watch_use_from,
+    )
+    outcome = OutcomeLine(
+        run=run.run,
+        id=intent.id,
+        time=one.time,
+        operation=_SCHEDULE,
+        key_arn=one.key_arn,
+        outcome=Outcome.SCHEDULED,
+        deletion_date=one.deletion_date,
+    )
+    return run, intent, outcome
 
 
 def _close_before(record: KeyRecord, intent: IntentLine | None) -> None:

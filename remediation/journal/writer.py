@@ -13,9 +13,17 @@ from typing import Final, Self
 from ..errors import BadInput, KeysweepError, present
 from ..models import AppliedException, KeyArn, Outcome
 from .file_store import JournalUnusable
-from .lines import AnyLine, IntentLine, LookLine, OutcomeLine, RunLine, encode
+from .lines import (
+    AnyLine,
+    IntentLine,
+    LookLine,
+    OutcomeLine,
+    RebuildLine,
+    RunLine,
+    encode,
+)
 from .locations import Location, exists, store_of
-from .reader import History, read
+from .reader import History, is_empty, read
 from .store import Appender, LineNotWritten
 
 BYTES_PER_KEY: Final = 4096
@@ -35,6 +43,15 @@ class JournalFailed(KeysweepError):
         self.fix: Final = fix
         self.kind: Final = kind
         """Error of a run that could not begin."""
+
+
+def demand_empty(path: Location) -> None:
+    """Raise BadInput if the journal has lines."""
+    if not is_empty(path):
+        raise BadInput(
+            f"{path}: This journal exists, and is never replaced. Nothing was done. Fix: name one "
+            "that does not exist."
+        )
 
 
 @dataclass
@@ -139,7 +156,21 @@ class Journal:
         except LineNotWritten as error:
             raise self._failed(error) from error
 
-    def _start_with(self, line: RunLine | LookLine) -> None:
+    def rebuild(self, line: RebuildLine) -> None:
+        """Write the only line of this run into a journal without lines.
+
+        Raises BadInput for a journal that has lines, or if the line cannot be written.
+        """
+        demand_empty(self.path)
+        try:
+            self._appender.demand_room(len(encode(line)))
+            self._start_with(line)
+        except LineNotWritten as error:
+            raise JournalUnusable(self.path, str(error)) from error
+        except JournalFailed as error:
+            raise error.kind(f"{error}. Nothing was done. Fix: {error.fix}") from error
+
+    def _start_with(self, line: RunLine | LookLine | RebuildLine) -> None:
         """Write the first line of this run, after closing off a torn line."""
         self._append((b"\n" if self._appender.is_torn() else b"") + encode(line))
 

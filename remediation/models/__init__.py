@@ -25,6 +25,7 @@ from .history import (
 from .keys import AccountRegion, KeyArn
 from .outcomes import KeyResult, Outcome, Outcomes
 from .readable import AnswerClass, NotFound, Unreadable, known
+from .rebuild import Rebuild, RebuildDecision, RebuildReason, RebuildRow, UnreadAccountRegion
 from .references import (
     LISTS_REGIONS,
     MANY_MESSAGES,
@@ -88,12 +89,17 @@ __all__ = [
     "Outcomes",
     "PlanItem",
     "PlanSummary",
+    "Rebuild",
+    "RebuildDecision",
+    "RebuildReason",
+    "RebuildRow",
     "Reference",
     "References",
     "ResultsSource",
     "StateChange",
     "Time",
     "Unmapped",
+    "UnreadAccountRegion",
     "Unreadable",
     "UnusableRecord",
     "UseAttempt",

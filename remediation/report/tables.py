@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from ..models import NEXT_WAVE, KeyResult, Outcome, VerdictKind
+from ..models import (
+    NEXT_WAVE,
+    KeyResult,
+    Outcome,
+    Rebuild,
+    RebuildDecision,
+    RebuildRow,
+    VerdictKind,
+)
 from ..plan import Plan
 from . import page
 from .evidence_words import moment
@@ -313,6 +321,45 @@ def guard_summary(rows: Iterable[GuardRow]) -> str:
         found = f"{found} found in CloudTrail up to {moment(min(until))}."
         said.insert(0, f"{count_keys(len(until))} checked: {found}")
     return " ".join(said) or ("No key is pending deletion." if rows else "No key was checked.")
+
+
+def of_rebuild(made: Rebuild) -> Report:
+    """The keys that are pending deletion, and who scheduled them."""
+    asked = ("requested", "caller", "address", "user agent")
+    tables = []
+    for decision, heading in _DECISIONS.items():
+        if rows := made.of(decision):
+            last = asked if decision is RebuildDecision.REBUILT else ("caller", "message")
+            columns = ("key", "account", "Region", "deletion date", *last)
+            cells = tuple(tuple(_cells(row)[column] for column in columns) for row in rows)
+            tables.append(Table(f"{heading}: {count_keys(len(rows))}", columns, cells))
+    counts = ", ".join(f"{len(made.of(one))} {one.value.replace('_', ' ')}" for one in _DECISIONS)
+    lines = [f"Could not be read: {one.message}" for one in made.unread]
+    if made.plan_digest is not None:
+        lines.append(f"Keys of the plan that are not pending deletion: {made.not_pending}.")
+    end = "The journal was written" if made.written else "No journal was written"
+    return Report(tuple(tables), (*lines, *made.notes, f"{counts}. {end}: {made.journal}"))
+
+
+_DECISIONS: Final = {
+    RebuildDecision.REBUILT: "Scheduled by Keysweep, by the user agent of the request",
+    RebuildDecision.LEFT_OUT: "Left out",
+    RebuildDecision.UNDETERMINED: "Undetermined",
+}
+
+
+def _cells(row: RebuildRow) -> Mapping[str, str]:
+    return {
+        "key": row.key_arn.key_id,
+        "account": row.key_arn.account_id,
+        "Region": row.key_arn.region,
+        "deletion date": "" if row.deletion_date is None else f"{row.deletion_date:%Y-%m-%d}",
+        "requested": "" if row.scheduled_at is None else moment(row.scheduled_at),
+        "caller": row.caller or "",
+        "address": row.source or "",
+        "user agent": row.user_agent or "",
+        "message": row.message,
+    }
 
 
 def _because(source: str, sentence: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import click
@@ -19,7 +19,18 @@ from keysweep.remediation.evidence.references.entries import reference_list
 from keysweep.remediation.models import FindingStatus, Outcome, VerdictKind
 from keysweep.remediation.policy import Policy
 
-COMMANDS = keysweep.list_commands(click.Context(keysweep))
+
+def _commands(group: click.Group, within: str = "") -> Iterator[tuple[str, click.Command]]:
+    for name in group.list_commands(click.Context(group)):
+        listed = group.get_command(click.Context(group), name)
+        with listed.make_context(name, [], resilient_parsing=True) as context:
+            if isinstance(context.command, click.Group):
+                yield from _commands(context.command, f"{name} ")
+            else:
+                yield f"{within}{name}", context.command
+
+
+COMMANDS = dict(_commands(keysweep))
 
 
 def page(name: str) -> str:
@@ -32,13 +43,10 @@ def section(text: str, heading: str) -> str:
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_option_of_a_command_is_there_with_its_meaning(name: str) -> None:
-    told = section(page("commands"), name)
-    listed = keysweep.get_command(click.Context(keysweep), name)
-    with listed.make_context(name, [], resilient_parsing=True) as context:
-        parameters = context.command.params
-    for parameter in parameters:
+    documented = section(page("commands"), name)
+    for parameter in COMMANDS[name].params:
         if isinstance(parameter, click.Option):
-            assert f"{parameter.opts[0]}" in told
+            assert f"{parameter.opts[0]}" in documented
             assert parameter.help, parameter.name
 
 

@@ -7,6 +7,7 @@ import binascii
 import hashlib
 import json
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from .clock import iso, wire
@@ -136,7 +137,7 @@ def record(event: Event) -> Json:
         "eventName": event.name,
         "awsRegion": event.region,
         "sourceIPAddress": "127.0.0.1" if "/" in event.principal else event.principal,
-        "userAgent": "Boto3",
+        "userAgent": event.agent,
         "requestParameters": dict(event.parameters) or None,
         "responseElements": _answered(event),
         "requestID": event.request_id,
@@ -159,11 +160,23 @@ def record(event: Event) -> Json:
 
 
 def _answered(event: Event) -> Json | None:
-    """Since December 2022 an alias's event has its key's ARN here ("UpdateAlias", Logging AWS KMS
-    API calls, AWS KMS Developer Guide)."""
+    """Since December 2022 an alias's event has its key's ARN here, and a scheduled deletion's its
+    date ("UpdateAlias", "ScheduleKeyDeletion", Logging AWS KMS API calls, AWS KMS Developer Guide).
+    """
+    if event.error is None and event.answer is not None:
+        return {
+            name[:1].lower() + name[1:]: _spelled(value) if name == "DeletionDate" else value
+            for name, value in event.answer.items()
+        }
     if event.error or not event.name.endswith("Alias"):
         return None
     return next(({"keyId": arn} for arn in event.keys if ":key/" in arn), None)
+
+
+def _spelled(seconds: float) -> str:
+    """A date as in the guide's examples: Apr 12, 2021 18:58:30 PM."""
+    moment = datetime.fromtimestamp(seconds, UTC)
+    return f"{moment:%b} {moment.day}, {moment:%Y %H:%M:%S %p}"
 
 
 def identity(event: Event) -> Json:

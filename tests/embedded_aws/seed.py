@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 import uuid
+from collections.abc import Mapping
+from typing import Any
 
 from . import names
 from . import scenario as schema
 from .clock import DAY
 from .kms.granting import new_grant_ids
 from .kms.keys import Alias, Grant, Key, Keys, Use
-from .kms.lifecycle import usages
+from .kms.lifecycle import scheduled, usages
 from .trail import Event, Trail
 
 
@@ -159,6 +161,7 @@ class Seeder:
                 one.scheduled_days_ago,
                 "operator",
                 {"keyId": key.id, "pendingWindowInDays": one.window_days},
+                scheduled(key, one.window_days),
             )
         if last_used is not None:
             key.last_use = Use(
@@ -192,12 +195,17 @@ class Seeder:
         days_ago: float,
         by: str,
         parameters: dict[str, object] | None = None,
+        answer: Mapping[str, Any] | None = None,
     ) -> None:
         event = schema.Event(name=name, days_ago=days_ago, by=by)
-        self._event(key, event, {"keyId": key.id} if parameters is None else parameters)
+        self._event(key, event, {"keyId": key.id} if parameters is None else parameters, answer)
 
     def _event(
-        self, key: Key, event: schema.Event, parameters: dict[str, object] | None = None
+        self,
+        key: Key,
+        event: schema.Event,
+        parameters: dict[str, object] | None = None,
+        answer: Mapping[str, Any] | None = None,
     ) -> None:
         message = event.message
         if event.error and message is None:
@@ -227,6 +235,7 @@ class Seeder:
                     error=event.error,
                     message=message if event.error else None,
                     shared=event.shared,
+                    answer=answer,
                 )
             )
 

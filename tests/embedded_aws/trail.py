@@ -41,6 +41,9 @@ class Event:
     own_id: str | None = None
     shared: str | None = None
     """`sharedEventID` of a call that several accounts record."""
+    agent: str = "Boto3"
+    answer: Mapping[str, Any] | None = None
+    """The recorded part of the answer, with AWS's names."""
 
     @property
     def event_id(self) -> str:

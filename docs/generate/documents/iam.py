@@ -15,7 +15,6 @@ from keysweep.remediation.evidence import SOURCES
 from keysweep.remediation.evidence.history.athena import PERMISSIONS as HISTORY
 from keysweep.remediation.evidence.references.absence import LIST_PERMISSION, LIST_RESOURCE
 from keysweep.remediation.guard import GUARD_PIECES
-from keysweep.remediation.guard import LIST_PERMISSION as LIST_KEYS
 from keysweep.remediation.iac.cloudformation import PERMISSIONS as STACKS
 from keysweep.remediation.journal.bucket import (
     DELETE_PERMISSION,
@@ -24,6 +23,7 @@ from keysweep.remediation.journal.bucket import (
 )
 from keysweep.remediation.journal.s3_lock import LOCK
 from keysweep.remediation.journal.s3_store import LINES
+from keysweep.remediation.key_listing import LIST_PERMISSION as LIST_KEYS
 from keysweep.remediation.planner import FOR_REVIEW
 from keysweep.remediation.policy import MAX_WINDOW_DAYS, Policy
 from keysweep.remediation.write import CANCEL, ENABLE, SCHEDULE, TAG

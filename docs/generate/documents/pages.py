@@ -16,7 +16,7 @@ from keysweep.remediation.cli.main import keysweep
 from keysweep.remediation.doctor.findings import Examination
 from keysweep.remediation.errors import present
 from keysweep.remediation.guard import GuardRow
-from keysweep.remediation.models import Outcomes
+from keysweep.remediation.models import Outcomes, Rebuild
 from keysweep.remediation.paths import folder
 from keysweep.remediation.report import csv_rows
 from keysweep.remediation.status import Status
@@ -66,12 +66,21 @@ def commands_page() -> str:
         "and the default Region come from the variables and files of AWS (`AWS_PROFILE`, "
         "`AWS_REGION`).\n"
     )
-    for name in keysweep.list_commands(top):
-        listed = present(keysweep.get_command(top, name), name)
-        with listed.make_context(name, [], parent=top, resilient_parsing=True) as context:
-            page += f"\n## {name}\n\n{_prose(context.command)}\n\n"
-            page += f"```text\n{_usage(context)}\n```\n{_options(context)}"
-    return page
+    return page + "".join(_commands(top, ""))
+
+
+def _commands(group: click.Context, within: str) -> Iterator[str]:
+    """The sections of a group's commands; those of a group within it are named after both."""
+    if not isinstance(group.command, click.Group):
+        return
+    for name in group.command.list_commands(group):
+        listed = present(group.command.get_command(group, name), name)
+        with listed.make_context(name, [], parent=group, resilient_parsing=True) as context:
+            if isinstance(context.command, click.Group):
+                yield from _commands(context, f"{name} ")
+                continue
+            page = f"\n## {within}{name}\n\n{_prose(context.command)}\n\n"
+            yield f"{page}```text\n{_usage(context)}\n```\n{_options(context)}"
 
 
 def _usage(context: click.Context) -> str:
@@ -210,7 +219,8 @@ _OUTPUT: Final = (
     "| `doctor` | one object, [Examination](#examination) |\n"
     "| `apply`, `cancel` | one object, [Outcomes](#outcomes) |\n"
     "| `status` | one object, [Status](#status) |\n"
-    "| `guard` | one object a line, [GuardRow](#guardrow), for each key that it read |\n\n"
+    "| `guard` | one object a line, [GuardRow](#guardrow), for each key that it read |\n"
+    "| `journal rebuild` | one object, [Rebuild](#rebuild) |\n\n"
     "`plan` prints [the plan](plan-file.md). Times are UTC, such as `2026-01-31T00:00:00Z`. "
     "Messages, such as problems with a journal, go to standard error.\n\n"
     "With `--format csv`, these commands print one table, with a row for each key. Texts that a "
@@ -226,7 +236,7 @@ _OUTPUT: Final = (
 
 def output_schema() -> Mapping[str, Any]:
     """The JSON Schema of command output that is not a file format."""
-    output: TypeAdapter[Any] = TypeAdapter(Examination | Outcomes | Status | GuardRow)
+    output: TypeAdapter[Any] = TypeAdapter(Examination | Outcomes | Status | GuardRow | Rebuild)
     return output.json_schema(mode="serialization")
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
-from typing import ClassVar, Final, NamedTuple
+from typing import Any, ClassVar, Final, NamedTuple
 
 from ...aws import Connection
 from ...models import Cost, Evidence, UseAttempts
@@ -77,13 +77,27 @@ def lookup(
 
     Raises ValueError for an event that cannot be parsed.
     """
+    for listed, is_last in _pages(connection, attribute, value, start):
+        yield Page([parse(record) for record in listed], is_last)
+
+
+def records(connection: Connection, attribute: str, value: str) -> Iterator[dict[str, Any]]:
+    """Records of KMS events with this attribute as LookupEvents returns them, newest first."""
+    for listed, _ in _pages(connection, attribute, value):
+        yield from listed
+
+
+def _pages(
+    connection: Connection, attribute: str, value: str, start: datetime | None = None
+) -> Iterator[tuple[list[dict[str, Any]], bool]]:
+    """The records of each page, and whether it is the last."""
     pages = connection.client("cloudtrail").get_paginator("lookup_events")
     attributes = [{"AttributeKey": attribute, "AttributeValue": value}]
     window = {} if start is None else {"StartTime": start}
     for page in pages.paginate(LookupAttributes=attributes, **window):
-        events = [
-            parse(record)
+        listed = [
+            record
             for record in page["Events"]
             if record.get("EventSource", "kms.amazonaws.com") == "kms.amazonaws.com"
         ]
-        yield Page(events, is_last=not page.get("NextToken"))
+        yield listed, not page.get("NextToken")

@@ -32,6 +32,8 @@ class Call:
     now: float
     tracking_started: float
     key: Key | None = None
+    agent: str = "Boto3"
+    """User agent of the request."""
     stale: bool = False
     """Whether DescribeKey lags behind the last change of state."""
     others: list[Key] = field(default_factory=list)

@@ -45,13 +45,14 @@ def answer(
         raise common("unknown", request)
     with world.lock:
         call = _call(world, request.operation or "", request.json(), identity, request.region)
+        call.agent = request.headers.get("user-agent", call.agent)
         call.stale = stale
         try:
             result = service.answer(call)
         except AwsError as error:
             _record(world, call, error)
             raise
-        _record(world, call, None)
+        _record(world, call, None, result)
     headers = {"Content-Type": JSON_TYPE, "x-amzn-RequestId": call.request_id}
     reply = Reply(200, headers, json.dumps(result).encode())
     return reply, call.key.arn if call.key else None
@@ -70,8 +71,7 @@ def meddle(world: World, identity: Identity, region: str, then: Mapping[str, Any
     params = {name: value for name, value in then.items() if name != "operation"}
     with world.lock:
         call = _call(world, str(then["operation"]), params, identity, region)
-        service.answer(call)
-        _record(world, call, None)
+        _record(world, call, None, service.answer(call))
 
 
 def _call(
@@ -93,7 +93,9 @@ def _find(call: Call) -> Key | None:
         return None
 
 
-def _record(world: World, call: Call, error: AwsError | None) -> None:
+def _record(
+    world: World, call: Call, error: AwsError | None, result: Mapping[str, Any] | None = None
+) -> None:
     """Write a call into the trails of its caller and its key's owner, and a use into its keys."""
     used = [one for one in (call.key, *call.others) if one is not None]
     if error is None and call.operation in CRYPTOGRAPHIC:
@@ -113,6 +115,8 @@ def _record(world: World, call: Call, error: AwsError | None) -> None:
         error.message if error else None,
         call.request_id,
         own_id=call.event_id,
+        agent=call.agent,
+        answer=result if call.operation == "ScheduleKeyDeletion" else None,
     )
     world.trail.record(event)
     if error is None:

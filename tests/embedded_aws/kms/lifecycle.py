@@ -165,6 +165,11 @@ def schedule_key_deletion(call: Call, key: Key) -> Json:
     """Answer ScheduleKeyDeletion: id or ARN, own account only, 7 to 30 days, 30 by default."""
     window = call.number("PendingWindowInDays", 30, 7, 30)
     call.keys.schedule(key, window, call.now)
+    return scheduled(key, window)
+
+
+def scheduled(key: Key, window: int) -> Json:
+    """Return the answer of ScheduleKeyDeletion about a key that is pending deletion."""
     shown: Json = {"KeyId": key.arn, "KeyState": key.state, "PendingWindowInDays": window}
     if key.deletion_date is not None:
         shown["DeletionDate"] = wire(key.deletion_date)
