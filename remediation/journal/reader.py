@@ -402,21 +402,22 @@ class _Fold:
         # A later run, without a plan and with other follow-ups, may have decided it.
         begun = self._runs.get(line.run if intent is None else intent.run)
         decided = self._runs.get(line.run)
-        record.open = tuple(one for one in record.open if one.id != line.id)
+        opened = record.open
+        record.open = tuple(one for one in opened if one.id != line.id)
         record.last = line
         if line.outcome is Outcome.SCHEDULED:
             record.scheduled, record.scheduled_outcome = intent, line
             record.plan_digest = None if begun is None else begun.plan_digest
             record.cancelled, record.follow_ups, record.follow_ups_done = None, _NOTHING, _NOTHING
             record.rebuilt = False
-            _close_before(record, intent)
+            _close_before(record, opened, intent)
         elif line.outcome is Outcome.CANCELLED and line.operation == _CANCEL:
             record.scheduled = record.scheduled_outcome = record.plan_digest = None
             record.cancelled, record.follow_ups_done = line, _NOTHING
             record.rebuilt = False
             requested = [run.follow_ups or () for run in (begun, decided) if run is not None]
             record.follow_ups = _NOTHING.union(*requested)
-            _close_before(record, intent)
+            _close_before(record, opened, intent)
         elif line.outcome is Outcome.CANCELLED:
             record.follow_ups_done |= {line.operation}
             record.open = tuple(one for one in record.open if one.operation != line.operation)
@@ -457,6 +458,12 @@ def as_run(line: RebuildLine, one: RebuiltDeletion) -> tuple[RunLine, IntentLine
     return run, intent, outcome
 
 
-def _close_before(record: KeyRecord, intent: IntentLine | None) -> None:
-    if intent is not None:
-        record.open = tuple(one for one in record.open if one.time > intent.time)
+def _close_before(
+    record: KeyRecord, opened: tuple[IntentLine, ...], intent: IntentLine | None
+) -> None:
+    """Close what was opened before an intent, by the order of lines.
+
+    AWS's clock is known to a second, so the intents of a rerun may have earlier times.
+    """
+    if intent in opened:
+        record.open = opened[opened.index(intent) + 1 :]

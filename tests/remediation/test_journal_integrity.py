@@ -523,3 +523,10 @@ def test_a_journal_is_read_once_a_run_unless_it_grew_meanwhile(
     with Journal(other, known=known) as journal:
         assert set(journal.history().keys) == {TWO, grown}
     assert opened == [path, other, other]
+
+
+def test_the_order_of_lines_closes_an_intent_not_the_clock(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    write(path, SCHEDULE, ONE, None, hours=0.0001)
+    write(path, SCHEDULE, ONE, Outcome.SCHEDULED)  # by a clock that is less than a second behind
+    assert read([path]).keys[ONE].undecided is None
