@@ -9,6 +9,7 @@ import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 
@@ -155,24 +156,38 @@ def test_bash_itself_completes_with_the_script(tmp_path: Path) -> None:
     assert done.stdout.splitlines() == ["-F _keysweep_completion", "--format"], done.stderr
 
 
-@pytest.mark.parametrize("name", main.COMMANDS)
-def test_every_help_has_an_example_that_can_be_typed(name: str) -> None:
-    shown = " ".join(run(name, "--help", COLUMNS="80").out.split())
+def _typed() -> Iterator[tuple[str, ...]]:
+    """The words of each command, those within a group too."""
+    for name in main.COMMANDS:
+        listed = main.keysweep.commands[name]
+        assert isinstance(listed, LazyCommand)
+        command = listed.load()
+        if isinstance(command, click.Group):
+            yield from ((name, within) for within in command.commands)
+        else:
+            yield (name,)
+
+
+@pytest.mark.parametrize("words", list(_typed()), ids=" ".join)
+def test_every_help_has_an_example_that_can_be_typed(words: tuple[str, ...]) -> None:
+    shown = " ".join(run(*words, "--help", COLUMNS="80").out.split())
     example = re.search(r"[Ee]xample: (.+?)(?= Options:|$)", shown)
     assert example, shown
-    typed = re.search(rf"keysweep {name}\b([^)\"]*)", example[1])
+    typed = re.search(rf"keysweep {' '.join(words)}\b([^)\"]*)", example[1])
     assert typed, example[1]
-    words = shlex.split(typed[1])
-    command = main.keysweep.commands[name]
+    arguments = shlex.split(typed[1])
+    command = main.keysweep.commands[words[0]]
     assert isinstance(command, LazyCommand)
     real = command.load()
     if isinstance(real, ArgparseCommand):
         parser = argparse.ArgumentParser(exit_on_error=False)
-        for names, settings in PLAIN[name]:
+        for names, settings in PLAIN[words[0]]:
             parser.add_argument(*names, **settings)
-        parser.parse_args(words)
+        parser.parse_args(arguments)
+    elif isinstance(real, click.Group):
+        real.commands[words[1]].make_context(words[1], arguments)
     else:
-        real.make_context(name, words)
+        real.make_context(words[0], arguments)
 
 
 ACCESS = {

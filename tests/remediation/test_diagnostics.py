@@ -206,8 +206,10 @@ def test_warnings_of_a_run_without_a_log_go_nowhere(capfd: pytest.CaptureFixture
 def test_every_command_takes_the_options(name: str) -> None:
     command = main.keysweep.commands[name]
     assert isinstance(command, LazyCommand)
-    taken = {option for parameter in command.load().params for option in parameter.opts}
-    assert {"--debug", "--log-file"} <= taken
+    loaded = command.load()
+    for one in loaded.commands.values() if isinstance(loaded, click.Group) else (loaded,):
+        taken = {option for parameter in one.params for option in parameter.opts}
+        assert {"--debug", "--log-file"} <= taken
 
 
 @pytest.mark.parametrize("variable", [False, True])
