@@ -51,6 +51,7 @@ listinferencerouters getblueprint getproject listblueprints
 """Operations of this year whose IAM actions cfn-lint's copy of AWS's list lacks."""
 
 
+@pytest.mark.sample
 def test_cloudformation_would_take_the_template() -> None:
     demand_clean(FILE, NEWER_ACTIONS.split())
     assert len(TEXT.encode()) <= TEMPLATE_SIZE

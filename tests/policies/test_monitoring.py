@@ -46,10 +46,12 @@ def rule() -> Any:
     return template()["Resources"]["Rule"]["Properties"]
 
 
+@pytest.mark.sample
 def test_cloudformation_would_take_the_template() -> None:
     demand_clean(TEMPLATE)
 
 
+@pytest.mark.sample
 def test_terraform_reads_the_module_and_it_makes_the_same() -> None:
     checkov = os.environ.get("KEYSWEEP_CHECKOV", "")
     assert Path(checkov).is_file(), "no checkov: run these tests with `make test`"

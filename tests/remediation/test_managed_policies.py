@@ -93,6 +93,7 @@ def test_an_action_that_the_table_does_not_have_counts_as_missing() -> None:
         assert facts().lacking(role, ["new:ListThings"]) == ["new:ListThings"]
 
 
+@pytest.mark.sample
 def test_the_page_lists_what_each_role_lacks() -> None:
     rows = [
         [cell.strip() for cell in line.split("|")[1:-1]]
