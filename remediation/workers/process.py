@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import logging
 import os
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any, Final
@@ -15,7 +15,7 @@ from ..aws import Access, ClientSettings
 from ..aws.clock import Clock
 from ..aws.concurrency import ACCOUNT_REGIONS
 from ..errors import present
-from .peer import Peer
+from .peer import Peer, PeerLost
 from .remote import Home, RemoteAccounts
 
 _log: Final = logging.getLogger(__name__)
@@ -55,7 +55,7 @@ def start(worker: Worker, setup: Setup) -> None:
     gc.set_threshold(*setup.collect_after)
     if setup.log_label is not None:
         worker.log.enter_context(
-            diagnostics.to_parent(lambda text: peer.tell(write_log, text), setup.log_label)
+            diagnostics.to_parent(lambda text: tell_log(peer, text), setup.log_label)
         )
     accounts = RemoteAccounts(setup.access, setup.settings, setup.clock, peer.call)
     worker.do = setup.job.start(accounts, lambda piece, keys: peer.tell(report, piece, keys))
@@ -69,6 +69,12 @@ def run_task(worker: Worker, task: Any) -> Any:
 def report(home: Home, piece: str, keys: int) -> None:
     """Tell the parent what was read."""
     home.report(piece, keys)
+
+
+def tell_log(peer: Peer, text: str) -> None:
+    """Send lines of this worker to the parent's log. A parent that has ended has none."""
+    with suppress(PeerLost):
+        peer.tell(write_log, text)
 
 
 def write_log(_home: Home, text: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import multiprocessing
 import os
 import re
 import signal
@@ -30,7 +31,8 @@ from keysweep.remediation.aws.clock import Clock
 from keysweep.remediation.errors import AccountUnavailable, InvariantError
 from keysweep.remediation.models import AccountRegion
 from keysweep.remediation.workers import Workers
-from keysweep.remediation.workers.peer import PeerError
+from keysweep.remediation.workers.peer import Peer, PeerError, PeerLost
+from keysweep.remediation.workers.process import tell_log, write_log
 
 SHOP = "111122223333"
 DATA = "444455556666"
@@ -353,6 +355,15 @@ def test_ctrl_c_ends_all_processes_at_once(hanging: Callable[[], Hanging]) -> No
     assert err.startswith("keysweep: ")
     assert err.count("\n") == 1
     wait_for(lambda: not any(map(_is_running, run.workers.values())))
+
+
+def test_a_worker_whose_parent_has_ended_does_not_tell_of_its_log() -> None:
+    ours, theirs = multiprocessing.Pipe()
+    theirs.close()
+    peer = Peer(ours, None, 1)
+    with pytest.raises(PeerLost):
+        peer.tell(write_log, "lines")
+    tell_log(peer, "lines")
 
 
 def _is_running(process: int) -> bool:
