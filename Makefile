@@ -69,8 +69,8 @@ check: .venv/.ready ## Lint, and the tests that need neither AWS nor a process: 
 	@$(TOX) -e lint,command -- -m 'pure and not sample and not slow' tests/remediation
 
 test: .venv/.ready ## Lint and the tests to run before a push: five minutes
-	@.venv/bin/tox run-parallel -q -p all --parallel-no-spinner -e lint,prowler,checkov
-	@$(TOX) -e command
+	@$(TOX) --notest -e prowler,checkov
+	@.venv/bin/tox run-parallel -q -p all -e lint,prowler,checkov,command
 
 test-sample: docs ## Some of what takes long: faults, kills, shell blocks, the oldest scanners
 	@$(TOX) --notest -e prowler,checkov,typed,$(OLDEST_PROWLER)
