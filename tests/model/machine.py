@@ -742,7 +742,13 @@ class Histories(RuleBasedStateMachine):
         if lag and self.now - self._others_at < 10 * lag:
             self._pass(10 * lag)  # what other people did is visible
         needs = self.reference.needs(plan, self.aws.keys(), self.now, self.delay)
-        needs = {arn: need for arn, need in needs.items() if arn not in self._touched(trouble)}
+        needs = {
+            arn: need
+            for arn, need in needs.items()
+            if arn not in self._touched(trouble)
+            # What an earlier command of ours enabled may still look disabled.
+            if need != "its state" or self.now - self.reference.facts(arn).moved >= lag
+        }
         options, kept = _part(plan, part)
         allowed = {arn: plan.chosen[arn] for arn in kept} if self.now < plan.expires else {}
         run = Run("apply", journal, self.now, may_schedule=allowed, needs=needs)
