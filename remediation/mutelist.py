@@ -21,7 +21,7 @@ from .files import read_text
 from .lifecycle import Situation
 from .models import KeyArn
 from .status import Status
-from .strict_yaml import RepeatedName, load_unique
+from .strict_yaml import YAML_ERRORS, RepeatedName, load_unique
 
 CHECK: Final = "kms_cmk_not_deleted_unintentionally"
 
@@ -106,7 +106,7 @@ def load(path: Path) -> Mutelist:
     text = read_text(path)
     try:
         document = load_unique(text, _Loader)
-    except (yaml.YAMLError, RecursionError) as error:
+    except YAML_ERRORS as error:
         mark = getattr(error, "problem_mark", None)
         line = f"line {mark.line + 1}: " if mark is not None else ""
         why = error.problem if isinstance(error, RepeatedName) else "not valid YAML"

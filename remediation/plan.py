@@ -20,10 +20,10 @@ from .models import (
     PlanItem,
     PlanSummary,
     ResultsSource,
-    Time,
     Unmapped,
     UnusableRecord,
     VerdictKind,
+    WrittenTime,
 )
 from .plan_diff import PlanDiff
 from .policy import Policy
@@ -108,9 +108,9 @@ class Plan(Model):
     """Version of the format."""
     digest: str = ""
     """`sha256:` and 64 hexadecimal digits, over everything else in the plan."""
-    created_at: Time
+    created_at: WrittenTime
     """When the plan was made. It expires `plan_expires_days` of its policy later."""
-    evidence_from: Time | None = None
+    evidence_from: WrittenTime | None = None
     """When reading of the evidence began. `apply` looks for uses of the keys from 60 minutes before
     that time, because AWS may show a use late."""
     policy: Policy

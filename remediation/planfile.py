@@ -100,6 +100,8 @@ def load(path: Path) -> Plan:
         plan = Plan.model_validate({**head, "items": _items(path)})
     except ijson.JSONError as error:
         raise _refusal(path, "Not a complete JSON document; the plan is truncated") from error
+    except UnicodeDecodeError as error:  # from ijson, for an escape of half a character
+        raise _refusal(path, f"{_CHANGED}: half of a surrogate pair") from error
     except RepeatedName as error:
         raise _refusal(path, f"{_CHANGED}: {error}") from error
     except ValidationError as error:

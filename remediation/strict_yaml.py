@@ -42,6 +42,23 @@ _MESSAGES: Final = {
 }
 """Messages by pydantic's type of error."""
 
+YAML_ERRORS: Final = (
+    yaml.YAMLError,
+    RecursionError,
+    ValueError,
+    OverflowError,
+    LookupError,
+    AttributeError,
+)
+"""Errors of PyYAML for a text that is not valid YAML. It converts the text of a tag (`!!bool x`)
+and the number of an escape (`\\U00110000`) without a check."""
+
+_ESCAPE_OF_NOTHING: Final = re.compile(r"\\U(?!000|0010)")
+"""An escape above U+10FFFF."""
+
+_LONGEST: Final = 200
+"""Characters of a name or value in a message."""
+
 _PLAIN_NUMBER: Final = re.compile(r"[-+]?(0|[1-9][0-9]*)", re.ASCII)
 
 
@@ -136,6 +153,10 @@ def _compose(text: str) -> yaml.Node:
         raise _Refusal(line, f"not valid YAML: character {_code(error)}. Fix: remove it") from error
     except RecursionError as error:
         raise _Refusal(1, "nested too deeply") from error
+    except (ValueError, OverflowError) as error:
+        found = _ESCAPE_OF_NOTHING.search(text)
+        line = text.count("\n", 0, found.start()) + 1 if found else 1
+        raise _Refusal(line, "an escape of no character. Fix: remove it") from error
     if root is None:
         raise _Refusal(1, "the file is empty. Fix: check the path")
     return root
@@ -153,7 +174,8 @@ def _value(node: yaml.Node, location: Location, lines: dict[Location, int]) -> A
                 first = lines[*location, key.value]
                 raise _Refusal(
                     _line(key.start_mark),
-                    f"duplicate name {key.value!r}, first on line {first}. Fix: keep one",
+                    f"duplicate name {key.value[:_LONGEST]!r}, first on line {first}. "
+                    "Fix: keep one",
                 )
             lines[*location, key.value] = _line(key.start_mark)
             content[key.value] = _value(value, (*location, key.value), lines)
@@ -163,14 +185,14 @@ def _value(node: yaml.Node, location: Location, lines: dict[Location, int]) -> A
     if node.tag == "tag:yaml.org,2002:int" and not _PLAIN_NUMBER.fullmatch(node.value):
         raise _Refusal(
             _line(node.start_mark),
-            f"{node.value} is ambiguous in YAML. Fix: write a plain decimal number, or quote an "
-            "account id",
+            f"{node.value[:_LONGEST]} is ambiguous in YAML. Fix: write a plain decimal number, or "
+            "quote an account id",
         )
     try:
         return yaml.SafeLoader("").construct_object(node)
-    except (yaml.YAMLError, ValueError) as error:
+    except YAML_ERRORS as error:
         raise _Refusal(
-            _line(node.start_mark), f"{node.value!r} is not a valid value here"
+            _line(node.start_mark), f"{node.value[:_LONGEST]!r} is not a valid value here"
         ) from error
 
 
@@ -197,7 +219,7 @@ def _message(error: ErrorDetails, model: type[BaseModel]) -> str:
         known = _names(model, where)
         near = difflib.get_close_matches(str(name), known, 1)
         fix = f"did you mean {near[0]}?" if near else f"valid names: {', '.join(known)}"
-        return f"unknown name {str(name)!r}; {fix}"
+        return f"unknown name {str(name)[:_LONGEST]!r}; {fix}"
     template = _MESSAGES.get(error["type"], error["msg"].replace("{", "{{").replace("}", "}}"))
     message = template.format(shown=_shown(error), **error.get("ctx", {}))
     return f"{_location_text(error['loc'])}: {message}"
@@ -208,7 +230,7 @@ def _location_text(location: tuple[str | int, ...]) -> str:
     text = ""
     for part in location:
         text += f"[{part + 1}]" if isinstance(part, int) else f".{part}" if text else part
-    return text or "the document"
+    return text[:_LONGEST] or "the document"
 
 
 def _shown(error: ErrorDetails) -> str:

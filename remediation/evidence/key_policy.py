@@ -97,7 +97,8 @@ class _Unclear(ValueError):
 
 def understand(document: str, key_arn: KeyArn) -> KeyPolicy:
     """Evaluate the key policy document of a key. Sets `problem` rather than raise an error."""
-    digest = hashlib.sha256(document.encode()).hexdigest()
+    # JSON can hold half a character, and so can what AWS returns.
+    digest = hashlib.sha256(document.encode("utf-8", "surrogatepass")).hexdigest()
     try:
         statements = list(_statements(document))
         allows = [s for s in statements if s["Effect"] == "Allow"]

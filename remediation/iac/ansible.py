@@ -11,6 +11,7 @@ from typing import Final
 import yaml
 
 from ..models import CodeLocation
+from ..strict_yaml import YAML_ERRORS
 from .key_names import FILE_CHANGED, SCAN_WITH_PROWLER, KeyName, Unresolved, source_text
 
 MODULES: Final = ("amazon.aws.kms_key", "community.aws.aws_kms", "kms_key", "aws_kms")
@@ -32,7 +33,7 @@ def key_name(code: CodeLocation) -> KeyName | Unresolved:
         return text
     try:
         tasks = [task for task in _tasks(text) if _is_at(task, code.first_line)]
-    except (yaml.YAMLError, RecursionError):
+    except YAML_ERRORS:
         return FILE_CHANGED
     if len(tasks) != 1:
         return FILE_CHANGED

@@ -12,6 +12,7 @@ from typing import Final
 import yaml
 
 from ..models import CodeLocation
+from ..strict_yaml import YAML_ERRORS
 from .key_names import FILE_CHANGED, SCAN_WITH_PROWLER, KeyName, Unresolved, source_text
 
 GROUPS: Final = frozenset({"kms.aws.upbound.io", "kms.aws.m.upbound.io", "kms.aws.crossplane.io"})
@@ -27,7 +28,7 @@ def key_name(code: CodeLocation) -> KeyName | Unresolved:
         return text
     try:
         same = [one for one in _resources(text) if _address(one) == code.address]
-    except (yaml.YAMLError, ValueError, RecursionError):
+    except YAML_ERRORS:
         return FILE_CHANGED
     if len(same) != 1:
         return FILE_CHANGED

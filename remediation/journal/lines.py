@@ -10,7 +10,7 @@ from pydantic.dataclasses import dataclass
 
 from .. import strict_json
 from ..files import ascii_json
-from ..models import SLIM, AppliedException, KeyArn, Outcome, Time
+from ..models import SLIM, AppliedException, KeyArn, Outcome, WrittenTime
 
 USE_REPORTING_DELAY: Final = timedelta(minutes=60)
 """The longest delay before AWS shows the use of a key: an hour for GetKeyLastUsage, about 15
@@ -30,7 +30,7 @@ class RunLine:
     """Kind of the line."""
     run: str
     """Id of the run, the same in all of its lines."""
-    time: Time
+    time: WrittenTime
     """Time of writing, by AWS's clock."""
     command: str
     """`apply`, `cancel` or `guard`."""
@@ -67,7 +67,7 @@ class IntentLine:
     """Id of the run, the same in all of its lines."""
     id: str
     """Id of the intent; its outcome has the same."""
-    time: Time
+    time: WrittenTime
     """Time of writing, by AWS's clock."""
     operation: str
     """AWS operation: ScheduleKeyDeletion, CancelKeyDeletion, EnableKey or TagResource."""
@@ -75,7 +75,7 @@ class IntentLine:
     """ARN of the key."""
     pending_window_days: int | None = None
     """Waiting period in days, 7 to 30; only with ScheduleKeyDeletion."""
-    monthly_cost_usd: float | None = None
+    monthly_cost_usd: Annotated[float, Field(allow_inf_nan=False)] | None = None
     """Monthly cost of the key in US dollars (list price); only with ScheduleKeyDeletion."""
     alias: str | None = None
     """First alias of the key when the plan was made. Only with ScheduleKeyDeletion; absent if it
@@ -86,7 +86,7 @@ class IntentLine:
     exceptions: tuple[int, ...] | None = None
     """Exceptions without which the key would be on hold, as positions from 0 in those of the run's
     line. Only with ScheduleKeyDeletion; absent if there are none."""
-    watch_use_from: Time | None = None
+    watch_use_from: WrittenTime | None = None
     """Start of the uses that may not have been visible yet: when `apply` last began to read them,
     minus 60 minutes. Only with ScheduleKeyDeletion; absent in older journals."""
 
@@ -103,7 +103,7 @@ class OutcomeLine:
     """Id of the run that writes this line; a later run can reconcile an earlier run's intent."""
     id: str
     """Id of the intent."""
-    time: Time
+    time: WrittenTime
     """Time of writing, by AWS's clock."""
     operation: str
     """AWS operation of the intent."""
@@ -111,7 +111,7 @@ class OutcomeLine:
     """ARN of the key of the intent."""
     outcome: Outcome
     """Outcome of the operation."""
-    deletion_date: Time | None = None
+    deletion_date: WrittenTime | None = None
     """Date on which AWS deletes the key, if known."""
     message: str = ""
     """Explanation; empty if there is nothing to add."""
@@ -127,14 +127,14 @@ class LookLine:
     """Kind of the line."""
     run: str
     """Id of the run; no other line has it."""
-    time: Time
+    time: WrittenTime
     """Time of writing, by AWS's clock."""
     caller: str | None = None
     """ARN of the identity that ran it; absent if AWS did not return it."""
     keys: tuple[KeyArn, ...]
     """Keys of this journal that were checked. Of each key pending deletion, the attempts to use it
     were read."""
-    until: Time
+    until: WrittenTime
     """CloudTrail usually shows events up to this time: 15 minutes before the look began."""
 
 
@@ -146,7 +146,7 @@ class RebuiltDeletion:
     """ARN of the key."""
     event_id: str
     """Id of its ScheduleKeyDeletion event in CloudTrail."""
-    time: Time
+    time: WrittenTime
     """Time of that event."""
     caller: str | None = None
     """ARN of the identity that made the call, from the event; absent if it names none."""
@@ -155,13 +155,13 @@ class RebuiltDeletion:
     it is no proof."""
     pending_window_days: int
     """Waiting period in days, from the event."""
-    deletion_date: Time
+    deletion_date: WrittenTime
     """Date on which AWS deletes the key, from DescribeKey; the event's is at most 2 seconds away.
     """
-    watch_use_from: Time
+    watch_use_from: WrittenTime
     """Start of the uses that may have gone unseen: when the plan's evidence was read, minus 60
     minutes; without a plan, the beginning of the event history, 90 days before the rebuild."""
-    monthly_cost_usd: float | None = None
+    monthly_cost_usd: Annotated[float, Field(allow_inf_nan=False)] | None = None
     """Monthly cost of the key in US dollars (list price), from the plan; absent without a plan."""
     alias: str | None = None
     """First alias of the key, from the plan; absent if it had none, and without a plan."""
@@ -184,7 +184,7 @@ class RebuildLine:
     """Kind of the line."""
     run: str
     """Id of the run; no other line has it."""
-    time: Time
+    time: WrittenTime
     """Time of writing, by AWS's clock."""
     caller: str | None = None
     """ARN of the identity that ran it; absent if AWS did not return it."""

@@ -5,7 +5,7 @@ Schema.
 """
 
 from .access import Grant, KeyPolicy, account_of
-from .base import SLIM, Model, Time
+from .base import SLIM, Model, Time, WrittenTime
 from .declarations import Declaration, Declarations
 from .description import PENDING_DELETION, KeyDescription
 from .evidence import PIECES, Cost, Evidence
@@ -105,6 +105,7 @@ __all__ = [
     "UseAttempt",
     "UseAttempts",
     "VerdictKind",
+    "WrittenTime",
     "account_of",
     "can_be_decided",
     "is_of_closed_region",

@@ -30,3 +30,13 @@ def _utc(value: datetime) -> datetime:
 
 Time = Annotated[datetime, AfterValidator(_utc)]
 """A time with a zone, converted to UTC."""
+
+
+def _countable(value: datetime) -> datetime:
+    if not 2 <= value.year <= 9000:
+        raise ValueError("a time of Keysweep must be in the years 2 to 9000")
+    return value
+
+
+WrittenTime = Annotated[Time, AfterValidator(_countable)]
+"""A time that Keysweep writes: minutes before it and years after it can be computed."""

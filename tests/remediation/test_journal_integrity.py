@@ -453,8 +453,11 @@ def test_a_torn_line_of_work_after_a_torn_line_is_damage(path: Path) -> None:
         lambda line: {**line, "key_arn": line["key_arn"][:-1] + "?"},
         lambda line: {**line, "new": "field"},
         lambda line: {**line, "time": "0001-01-01T00:00:00+23:00"},
+        lambda line: {**line, "time": "0001-01-01T00:59:59Z"},
+        lambda line: {**line, "watch_use_from": "9999-12-31T23:59:59Z"},
+        lambda line: {**line, "monthly_cost_usd": 10**400},
     ],
-    ids=["its key", "one more field", "its time"],
+    ids=["its key", "one more field", "its time", "too early", "too late", "too much"],
 )
 def test_a_last_line_that_is_whole_and_altered_is_damage(altered, path: Path) -> None:
     write(path, SCHEDULE, TWO, None, hours=1)

@@ -143,6 +143,16 @@ def test_a_mutelist_with_a_name_twice_is_refused(what: str, tmp_path: Path) -> N
         load(path)
 
 
+@pytest.mark.parametrize(
+    "value", ["!!bool x", "!!timestamp x", '!!float ""', "!!timestamp 2026-02-30", '"\\U00110000"']
+)
+def test_a_value_that_yaml_cannot_convert_is_refused(value: str, tmp_path: Path) -> None:
+    path = tmp_path / "mutelist.yaml"
+    path.write_text(f"Mutelist: {{Accounts: {{'*': {{Checks: {value}}}}}}}", encoding="utf-8")
+    with pytest.raises(BadInput, match=r"mutelist\.yaml"):
+        load(path)
+
+
 def test_what_another_entry_merges_is_kept(tmp_path: Path) -> None:
     path = tmp_path / "mutelist.yaml"
     text = "Mutelist: {Accounts: {'1': &one {Checks: {a: {}}}, '2': {<<: *one, Checks: {b: {}}}}}"

@@ -176,6 +176,27 @@ def test_a_time_outside_of_the_calendar_is_an_edit(field: str, path: Path) -> No
         planfile.load(path)
 
 
+@pytest.mark.parametrize(
+    ("field", "time"),
+    [("created_at", "9999-12-31T23:59:59Z"), ("evidence_from", "0001-01-01T00:59:59Z")],
+)
+def test_a_plan_has_times_to_count_from(field: str, time: str, path: Path) -> None:
+    document = {**_document(path), field: time}
+    document["digest"] = _sign(document)
+    path.write_text(json.dumps(document), encoding="utf-8")
+    with pytest.raises(BadInput, match="years 2 to 9000"):
+        planfile.load(path)
+
+
+@pytest.mark.parametrize("half", [0xD800, 0xDFFF])
+def test_half_a_character_is_an_edit(half: int, path: Path) -> None:
+    document = {**_document(path), "history": chr(half)}
+    document["digest"] = _sign(document)
+    path.write_text(json.dumps(document), encoding="utf-8")
+    with pytest.raises(BadInput, match=path.name):
+        planfile.load(path)
+
+
 def _first_item(text: str) -> str:
     return json.dumps(json.loads(text)["items"][0])
 

@@ -89,6 +89,12 @@ REFUSED = {
     "not YAML": ("max_keys: 3 4: 5", 2, "YAML"),
     "name that is a list": ("? [a]\n: 3", 2, "a name must be"),
     "foreign tag": ("protected_tag: !!python/name:os.system x", 2, "'x'"),
+    "tag of a Boolean": ("max_keys: !!bool x", 2, "'x'"),
+    "tag of a time": ("max_keys: !!timestamp x", 2, "'x'"),
+    "tag of a number": ('quota_share: !!float ""', 2, "''"),
+    "escape of no character": ('protected_tag: "\\U00110000"', 2, "escape"),
+    "escape of no number": ('protected_tag: a\n"\\UFFFFFFFF": 1', 3, "escape"),
+    "number without end": (f"max_keys: {'9' * 5000}", 2, "'999"),
     "list for names": ("accounts: []", 2, "accounts: must be a mapping"),
     "text for list": ("protected_keys: alias/x", 2, "a list, not 'alias/x'"),
     "text for phrases": ("protected_phrases: keep", 2, "a list, not 'keep'"),
@@ -154,6 +160,7 @@ def test_refused_with_file_line_and_fix(write, lines: str, line: int, words: str
     assert sentence.startswith(f"{path}:{line}: ")
     assert words in sentence
     assert "\n" not in sentence
+    assert len(sentence) < 2_000
     assert refusal.value.exit_code == 2
 
 

@@ -481,6 +481,11 @@ def test_the_digest_is_of_the_document() -> None:
     assert understand(document, ARN).sha256 != understand(document + " ", ARN).sha256
 
 
+@pytest.mark.parametrize("document", ["\ud800", '{"Statement": [], "Id": "\udfff"}'])
+def test_half_a_character_is_a_problem(document: str) -> None:
+    assert understand(document, ARN).problem
+
+
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=9) | st.just("*"),
     lambda inner: (

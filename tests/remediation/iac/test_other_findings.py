@@ -421,6 +421,8 @@ def test_a_task_that_checkov_has_no_name_for_names_its_key(tmp_path: Path) -> No
         "{",
         "- &a [*a]",
         "just: text\n",
+        '"\\U00110000"',
+        '"\\UFFFFFFFF"',
         PLAYBOOK.replace("by alias", "renamed"),
         "\n" * 9 + PLAYBOOK,
     ],
@@ -491,7 +493,13 @@ def test_what_is_not_one_manifest_of_the_provider_leads_nowhere(tmp_path, addres
     assert isinstance(crossplane.key_name(manifest(tmp_path, address)), Unresolved)
 
 
-@pytest.mark.parametrize("text", ["", "{", "- 1", "a: !!python/object:os.system {}", "2026-99-99"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "{", "- 1", "a: !!python/object:os.system {}", "2026-99-99", "!!bool x"),
+        *("!!timestamp x", "!!float ''", '"\\UFFFFFFFF"'),
+    ],
+)
 def test_a_manifest_that_is_another_by_now_leads_nowhere(tmp_path: Path, text: str) -> None:
     unresolved = crossplane.key_name(manifest(tmp_path, "Key.default.orders.v1", text))
     assert isinstance(unresolved, Unresolved)
