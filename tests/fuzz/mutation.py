@@ -12,12 +12,22 @@ from typing import Any, Final
 
 import yaml
 
+from keysweep.remediation.strict_yaml import YAML_ERRORS
+
 ODD: Final[tuple[Any, ...]] = (
-    *(None, True, False, 0, -1, 1e308, 2**63, 10**400, "", " ", "\0", "\ud800", "\u202e", "<", "*"),
+    *(None, True, False, 0, -1, 1e308, 2**63, 10**400, "", " ", "\0", "\ud800", "\udfff", "<", "*"),
     *([], {}, [[]], "x" * 5_000, "1", "true", "2026-13-45T99:99:99Z", "0001-01-01T00:00:00+23:59"),
+    *("0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z", "\u202e"),
     *("arn:aws:kms:eu-west-1:111122223333:key/", "arn:::::::", "AWS", "kms:*", "9999-12-31"),
 )
 """Values that readers stumble over."""
+
+ODD_YAML: Final[tuple[str, ...]] = (
+    *("!!bool x", "!!timestamp x", '!!float ""', "!!binary x", "!!set {a}", "!!python/name:os x"),
+    *("&a [1]", "*a", "{<<: {a: 1}}", "? [a]", "2026-13-99", "010", "1:30", ".inf", ".nan", "~"),
+    *('"\\U00110000"', '"\\ud800"', "'", "|", "---", "%YAML 9", "\t", "\x07", "9" * 5_000),
+)
+"""Values of YAML that a tree cannot hold."""
 
 Node = tuple[Any, Any]
 """A container and the name or number of the value in it."""
@@ -29,6 +39,8 @@ class Form:
 
     parse: Callable[[bytes], Any]
     write: Callable[[Any], bytes]
+    edit: Callable[[bytes, Random], bytes] = lambda document, _random: document
+    """Edits what is written."""
 
 
 def _write_json(value: Any) -> bytes:
@@ -40,7 +52,9 @@ def _parse_lines(document: bytes) -> list[Any]:
 
 
 def _write_lines(lines: Any) -> bytes:
-    return b"".join(_write_json(line) + b"\n" for line in (lines or [{}]))
+    return b"".join(
+        _write_json(line) + b"\n" for line in (lines if isinstance(lines, list) else [lines])
+    )
 
 
 def _write_signed(plan: Any) -> bytes:
@@ -56,11 +70,22 @@ def _write_yaml(value: Any) -> bytes:
     return yaml.safe_dump(value, sort_keys=False).encode("utf-8", "surrogatepass")
 
 
+def _edit_yaml(document: bytes, random: Random) -> bytes:
+    """In every other document, another value after a name."""
+    if random.random() < 0.5:
+        return document
+    lines = document.split(b"\n")
+    at = random.randrange(len(lines))
+    name, colon, _ = lines[at].partition(b":")
+    lines[at] = name + colon + b" " + random.choice(ODD_YAML).encode()
+    return b"\n".join(lines)
+
+
 JSON: Final = Form(json.loads, _write_json)
 FORMS: Final = {
     "plan": Form(json.loads, _write_signed),
     "journal": Form(_parse_lines, _write_lines),
-    "policy": Form(yaml.safe_load, _write_yaml),
+    "policy": Form(yaml.safe_load, _write_yaml, _edit_yaml),
     "results": JSON,
     "state": JSON,
     "key_policy": JSON,
@@ -80,8 +105,8 @@ def mutator(
             tree = form.parse(document)
             for _ in range(random.randint(1, 4)):
                 tree = _edited(tree, random, of_bytes)
-            written = form.write(tree)
-        except (ValueError, RecursionError, OverflowError, yaml.YAMLError):
+            written = form.edit(form.write(tree), random)
+        except (*YAML_ERRORS, TypeError):
             return of_bytes(document, most)
         return written if len(written) <= most else of_bytes(document, most)
 
@@ -103,7 +128,7 @@ def _nodes(tree: Any) -> list[Node]:
 def _edited(tree: Any, random: Random, of_bytes: Callable[[bytes, int], bytes]) -> Any:
     nodes = _nodes(tree)
     if not nodes:
-        return random.choice(ODD)
+        return copy.deepcopy(random.choice(ODD))
     container, name = random.choice(nodes)
     value = container[name]
     match random.randrange(7):

@@ -18,6 +18,8 @@ from keysweep.remediation.escape import printable
 from keysweep.remediation.evidence.key_policy import understand
 from keysweep.remediation.findings.read import read_results
 from keysweep.remediation.iac.terraform_states import read_state
+from keysweep.remediation.journal.lines import decode, encode
+from keysweep.remediation.journal.reader import lines
 from keysweep.remediation.models import KeyArn
 
 KEY: Final = KeyArn.parse(
@@ -57,12 +59,14 @@ def _demand_sentence(text: str, named: str = "") -> None:
 
 
 def plan(document: bytes) -> None:
-    """A plan that loads has its own digest, and can be read item by item."""
+    """A plan that loads has its own digest and an end, and can be read item by item."""
 
     def load(path: Path) -> None:
         loaded = planfile.load(path)
         if planfile.digest_of(loaded, as_read=True) != loaded.digest:
             raise Finding("a plan that is not its digest's")
+        if loaded.expires_at < loaded.created_at:
+            raise Finding("a plan that expires before it is made")
         for item in loaded.items:
             KeyArn.parse(str(item.key_arn))
 
@@ -70,12 +74,21 @@ def plan(document: bytes) -> None:
 
 
 def journal_lines(document: bytes) -> None:
-    """Damage becomes sentences. A journal without any can be read to be written to."""
+    """Damage becomes sentences. A journal without any can be read to be written to.
+
+    Lines stay as they are when they are written again, and open deletions are watched.
+    """
 
     def load(path: Path) -> None:
         history = journal.read([path])
         for problem in (*history.notes, *history.problems):
             _demand_sentence(problem)
+        for line in lines([path]):
+            if decode(encode(line).rstrip()) != line:
+                raise Finding(f"{line} changes when it is written again")
+        for record in history.keys.values():
+            if record.open_schedules and record.watch_use_from is None:
+                raise Finding("an open deletion whose uses are not watched")
         try:
             journal.read_undamaged(path)
         except BadInput:
