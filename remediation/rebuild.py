@@ -7,20 +7,20 @@ caller's is undetermined.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Final
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from .apply import CLOCK_SKEW
-from .aws import Accounts, select
+from .aws import Accounts, Connection, select
 from .aws.concurrency import ACCOUNT_REGIONS
-from .aws.failures import explain
-from .errors import AccountUnavailable, TruncatedResponse, present
+from .errors import AccountUnavailable, present
 from .evidence import Collector
+from .evidence.collector import attempt
 from .evidence.history.deletion_events import (
     PERMISSIONS,
     REACHES_BACK,
@@ -44,9 +44,6 @@ from .models import (
 )
 from .plan import Plan
 from .policy import MAX_WINDOW_DAYS, MIN_WINDOW_DAYS
-
-_FAILURES: Final = (ClientError, BotoCoreError, TruncatedResponse)
-
 
 _WORDS: Final = {
     RebuildReason.ANOTHER_CALLER: "Not scheduled by Keysweep",
@@ -109,12 +106,12 @@ def find(collector: Collector, plan: Plan | None = None) -> Found:
     unread: dict[AccountRegion, str] = {}
     if plan is None:
         access = accounts.access
-        places = named_account_regions(accounts, sorted(access.regions), access.only)
-        keys = _listed(accounts, places, unread)
+        account_regions = named_account_regions(accounts, sorted(access.regions), access.only)
+        keys = _listed(accounts, account_regions, unread)
     else:
         selected = select(accounts, [item.key_arn for item in plan.chosen])
         keys, notes = list(selected.keys), selected.notes
-        places = tuple(dict.fromkeys(arn.account_region for arn in keys))
+        account_regions = tuple(dict.fromkeys(arn.account_region for arn in keys))
     evidence_of = collector.collect(keys, DescriptionOnly())
     described = {arn: evidence_of[arn].description for arn in keys}
     pending = {
@@ -133,7 +130,7 @@ def find(collector: Collector, plan: Plan | None = None) -> Found:
     return Found(
         rows=tuple(row for row, _ in decided),
         deletions=tuple(one for _, one in decided if one is not None),
-        read=tuple(one for one in places if one not in unread),
+        read=tuple(one for one in account_regions if one not in unread),
         unread=tuple(
             UnreadAccountRegion(account_id=one.account_id, region=one.region, message=why)
             for one, why in sorted(unread.items())
@@ -144,21 +141,23 @@ def find(collector: Collector, plan: Plan | None = None) -> Found:
 
 
 def _listed(
-    accounts: Accounts, places: Sequence[AccountRegion], unread: dict[AccountRegion, str]
+    accounts: Accounts, account_regions: Sequence[AccountRegion], unread: dict[AccountRegion, str]
 ) -> list[KeyArn]:
     """The keys of account-Regions; adds those that could not be listed."""
 
-    def one(place: AccountRegion) -> list[KeyArn] | str:
+    def one(account_region: AccountRegion) -> list[KeyArn] | str:
         try:
-            return list_keys(accounts.connect(place))
+            return list_keys(accounts.connect(account_region))
         except AccountUnavailable as error:
             return str(error)
 
     keys: list[KeyArn] = []
     with ThreadPoolExecutor(ACCOUNT_REGIONS) as threads:
-        for place, found in zip(places, threads.map(one, places), strict=True):
+        for account_region, found in zip(
+            account_regions, threads.map(one, account_regions), strict=True
+        ):
             if isinstance(found, str):
-                unread[place] = found
+                unread[account_region] = found
             else:
                 keys += found
     return keys
@@ -168,27 +167,27 @@ Events = Mapping[str, Sequence[DeletionEvent]] | Unreadable
 """The events of an account-Region by the ARNs of their keys."""
 
 
-def _events(accounts: Accounts, places: Iterable[AccountRegion]) -> Mapping[AccountRegion, Events]:
-    places = tuple(places)
-
-    def one(place: AccountRegion) -> Events:
-        found: dict[str, list[DeletionEvent]] = {}
+def _events(
+    accounts: Accounts, account_regions: Collection[AccountRegion]
+) -> Mapping[AccountRegion, Events]:
+    def one(account_region: AccountRegion) -> Events:
         try:
-            connection = accounts.connect(place)
-            for event in deletion_events(connection):
-                if event.key_arn is not None:
-                    found.setdefault(event.key_arn, []).append(event)
+            connection = accounts.connect(account_region)
+            return attempt("deletion events", PERMISSIONS, connection, partial(_by_key, connection))
         except AccountUnavailable as error:
             return Unreadable(unreadable=str(error))
-        except _FAILURES as error:
-            return explain(error, connection, PERMISSIONS)
-        except (LookupError, TypeError, ValueError) as error:
-            why = f"CloudTrail's answer cannot be understood: {error!r}"
-            return Unreadable(unreadable=why)
-        return found
 
     with ThreadPoolExecutor(ACCOUNT_REGIONS) as threads:
-        return dict(zip(places, threads.map(one, places), strict=True))
+        return dict(zip(account_regions, threads.map(one, account_regions), strict=True))
+
+
+def _by_key(connection: Connection) -> Mapping[str, Sequence[DeletionEvent]]:
+    """The events of an account-Region; one without a readable key matches no deletion."""
+    found: dict[str, list[DeletionEvent]] = defaultdict(list)
+    for event in deletion_events(connection):
+        if event.key_arn is not None:
+            found[event.key_arn].append(event)
+    return found
 
 
 Decided = tuple[RebuildRow, RebuiltDeletion | None]

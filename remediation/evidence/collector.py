@@ -414,11 +414,15 @@ def _read(
 ) -> Mapping[KeyArn, Piece]:
     """Read a piece of these keys of an account-Region."""
     if (read_account_region := source.read_account_region) is not None:
-        values = _attempt(source, connection, lambda: read_account_region(connection, group))
+        read_group = partial(read_account_region, connection, group)
+        values = attempt(source.piece, source.permissions, connection, read_group)
         return _all(group, values) if isinstance(values, Unreadable) else values
     read_key = present(source.read_key, f"the function that reads {source.piece}")
     return {
-        e.key_arn: _attempt(source, connection, partial(read_key, connection, e)) for e in group
+        e.key_arn: attempt(
+            source.piece, source.permissions, connection, partial(read_key, connection, e)
+        )
+        for e in group
     }
 
 
@@ -430,18 +434,20 @@ def _work_of_accounts(groups: Iterable[Sequence[KeyArn]]) -> Mapping[str, int]:
     return work
 
 
-def _attempt(source: Source, connection: Connection, read: Callable[[], Piece]) -> Piece:
-    """Call a source. AWS errors and unexpected answers become `Unreadable`."""
+def attempt(
+    what: str, permissions: Sequence[str], connection: Connection, read: Callable[[], T]
+) -> T | Unreadable:
+    """Read from AWS; `what` names it in the log. Errors and unexpected answers are `Unreadable`."""
     from botocore.parsers import ResponseParserError
 
     try:
         return read()
     except (ClientError, BotoCoreError, TruncatedResponse) as error:
-        return explain(error, connection, source.permissions)
+        return explain(error, connection, permissions)
     except (LookupError, TypeError, ValueError, AttributeError, ResponseParserError) as error:
         _log.debug(
             "%s in %s, %s: answer not understood",
-            source.piece,
+            what,
             connection.account_id,
             connection.region,
             exc_info=True,
