@@ -17,6 +17,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from .errors import BadInput
+from .escape import NAME_LENGTH
 from .files import read_text
 
 M = TypeVar("M", bound=BaseModel)
@@ -55,9 +56,6 @@ and the number of an escape (`\\U00110000`) without a check."""
 
 _ESCAPE_OF_NOTHING: Final = re.compile(r"\\U(?!000|0010)")
 """An escape above U+10FFFF."""
-
-_LONGEST: Final = 200
-"""Characters of a name or value in a message."""
 
 _PLAIN_NUMBER: Final = re.compile(r"[-+]?(0|[1-9][0-9]*)", re.ASCII)
 
@@ -174,7 +172,7 @@ def _value(node: yaml.Node, location: Location, lines: dict[Location, int]) -> A
                 first = lines[*location, key.value]
                 raise _Refusal(
                     _line(key.start_mark),
-                    f"duplicate name {key.value[:_LONGEST]!r}, first on line {first}. "
+                    f"duplicate name {key.value[:NAME_LENGTH]!r}, first on line {first}. "
                     "Fix: keep one",
                 )
             lines[*location, key.value] = _line(key.start_mark)
@@ -185,14 +183,14 @@ def _value(node: yaml.Node, location: Location, lines: dict[Location, int]) -> A
     if node.tag == "tag:yaml.org,2002:int" and not _PLAIN_NUMBER.fullmatch(node.value):
         raise _Refusal(
             _line(node.start_mark),
-            f"{node.value[:_LONGEST]} is ambiguous in YAML. Fix: write a plain decimal number, or "
-            "quote an account id",
+            f"{node.value[:NAME_LENGTH]} is ambiguous in YAML. Fix: write a plain decimal "
+            "number, or quote an account id",
         )
     try:
         return yaml.SafeLoader("").construct_object(node)
     except YAML_ERRORS as error:
         raise _Refusal(
-            _line(node.start_mark), f"{node.value[:_LONGEST]!r} is not a valid value here"
+            _line(node.start_mark), f"{node.value[:NAME_LENGTH]!r} is not a valid value here"
         ) from error
 
 
@@ -219,7 +217,7 @@ def _message(error: ErrorDetails, model: type[BaseModel]) -> str:
         known = _names(model, where)
         near = difflib.get_close_matches(str(name), known, 1)
         fix = f"did you mean {near[0]}?" if near else f"valid names: {', '.join(known)}"
-        return f"unknown name {str(name)[:_LONGEST]!r}; {fix}"
+        return f"unknown name {str(name)[:NAME_LENGTH]!r}; {fix}"
     template = _MESSAGES.get(error["type"], error["msg"].replace("{", "{{").replace("}", "}}"))
     message = template.format(shown=_shown(error), **error.get("ctx", {}))
     return f"{_location_text(error['loc'])}: {message}"
@@ -230,7 +228,7 @@ def _location_text(location: tuple[str | int, ...]) -> str:
     text = ""
     for part in location:
         text += f"[{part + 1}]" if isinstance(part, int) else f".{part}" if text else part
-    return text[:_LONGEST] or "the document"
+    return text[:NAME_LENGTH] or "the document"
 
 
 def _shown(error: ErrorDetails) -> str:
