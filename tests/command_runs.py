@@ -15,10 +15,13 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import click
 import pytest
 from botocore.retries.standard import ExponentialBackoff
 
 from keysweep.remediation.aws import limiter
+from keysweep.remediation.cli.lazy_command import LazyCommand
+from keysweep.remediation.cli.main import keysweep
 from keysweep.remediation.cli.main import run as run_cli
 from keysweep.remediation.evidence.history import athena_query
 
@@ -35,6 +38,17 @@ class Done:
     def document(self) -> Any:
         """Standard output as JSON: it must hold nothing else."""
         return json.loads(self.out)
+
+
+def every_command() -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    """The words of each command, those of a group's one by one, and the command itself."""
+    for name, listed in keysweep.commands.items():
+        assert isinstance(listed, LazyCommand)
+        command = listed.load()
+        if isinstance(command, click.Group):
+            yield from (((name, within), one) for within, one in command.commands.items())
+        else:
+            yield (name,), command
 
 
 def run_here(

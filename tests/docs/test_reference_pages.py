@@ -4,33 +4,20 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import click
 import pytest
+from command_runs import every_command
 from doc_pages import PAGES
 
 from documents.pages import output_schema
 from documents.schema_page import tables
 from documents.schemas import schemas
-from keysweep.remediation.cli.main import keysweep
 from keysweep.remediation.evidence.references.entries import reference_list
 from keysweep.remediation.models import FindingStatus, Outcome, VerdictKind
 from keysweep.remediation.policy import Policy
-
-
-def _commands(group: click.Group, within: str = "") -> Iterator[tuple[str, click.Command]]:
-    for name in group.list_commands(click.Context(group)):
-        listed = group.get_command(click.Context(group), name)
-        with listed.make_context(name, [], resilient_parsing=True) as context:
-            if isinstance(context.command, click.Group):
-                yield from _commands(context.command, f"{name} ")
-            else:
-                yield f"{within}{name}", context.command
-
-
-COMMANDS = dict(_commands(keysweep))
 
 
 def page(name: str) -> str:
@@ -41,10 +28,14 @@ def section(text: str, heading: str) -> str:
     return text.split(f"\n## {heading}\n")[1].split("\n## ", maxsplit=1)[0]
 
 
-@pytest.mark.parametrize("name", COMMANDS)
-def test_every_option_of_a_command_is_there_with_its_meaning(name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "command"), [(" ".join(words), command) for words, command in every_command()]
+)
+def test_every_option_of_a_command_is_there_with_its_meaning(
+    name: str, command: click.Command
+) -> None:
     documented = section(page("commands"), name)
-    for parameter in COMMANDS[name].params:
+    for parameter in command.params:
         if isinstance(parameter, click.Option):
             assert f"{parameter.opts[0]}" in documented
             assert parameter.help, parameter.name

@@ -9,13 +9,12 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 
 import click
 import pytest
-from command_runs import Done, run_here
+from command_runs import Done, every_command, run_here
 
 from keysweep.remediation import cli, paths, standalone
 from keysweep.remediation.cli import main
@@ -156,38 +155,25 @@ def test_bash_itself_completes_with_the_script(tmp_path: Path) -> None:
     assert done.stdout.splitlines() == ["-F _keysweep_completion", "--format"], done.stderr
 
 
-def _typed() -> Iterator[tuple[str, ...]]:
-    """The words of each command, those within a group too."""
-    for name in main.COMMANDS:
-        listed = main.keysweep.commands[name]
-        assert isinstance(listed, LazyCommand)
-        command = listed.load()
-        if isinstance(command, click.Group):
-            yield from ((name, within) for within in command.commands)
-        else:
-            yield (name,)
-
-
-@pytest.mark.parametrize("words", list(_typed()), ids=" ".join)
-def test_every_help_has_an_example_that_can_be_typed(words: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(
+    ("words", "command"), [pytest.param(*one, id=" ".join(one[0])) for one in every_command()]
+)
+def test_every_help_has_an_example_that_can_be_typed(
+    words: tuple[str, ...], command: click.Command
+) -> None:
     shown = " ".join(run(*words, "--help", COLUMNS="80").out.split())
     example = re.search(r"[Ee]xample: (.+?)(?= Options:|$)", shown)
     assert example, shown
     typed = re.search(rf"keysweep {' '.join(words)}\b([^)\"]*)", example[1])
     assert typed, example[1]
     arguments = shlex.split(typed[1])
-    command = main.keysweep.commands[words[0]]
-    assert isinstance(command, LazyCommand)
-    real = command.load()
-    if isinstance(real, ArgparseCommand):
+    if isinstance(command, ArgparseCommand):
         parser = argparse.ArgumentParser(exit_on_error=False)
         for names, settings in PLAIN[words[0]]:
             parser.add_argument(*names, **settings)
         parser.parse_args(arguments)
-    elif isinstance(real, click.Group):
-        real.commands[words[1]].make_context(words[1], arguments)
     else:
-        real.make_context(words[0], arguments)
+        command.make_context(words[-1], arguments)
 
 
 ACCESS = {

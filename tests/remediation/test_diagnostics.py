@@ -20,6 +20,7 @@ from typing import Any
 import click
 import pytest
 from botocore.exceptions import ClientError
+from command_runs import every_command
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
@@ -202,14 +203,12 @@ def test_warnings_of_a_run_without_a_log_go_nowhere(capfd: pytest.CaptureFixture
 # --- every command -------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", main.COMMANDS)
-def test_every_command_takes_the_options(name: str) -> None:
-    command = main.keysweep.commands[name]
-    assert isinstance(command, LazyCommand)
-    loaded = command.load()
-    for one in loaded.commands.values() if isinstance(loaded, click.Group) else (loaded,):
-        taken = {option for parameter in one.params for option in parameter.opts}
-        assert {"--debug", "--log-file"} <= taken
+@pytest.mark.parametrize(
+    "command", [pytest.param(one, id=" ".join(words)) for words, one in every_command()]
+)
+def test_every_command_takes_the_options(command: click.Command) -> None:
+    taken = {option for parameter in command.params for option in parameter.opts}
+    assert {"--debug", "--log-file"} <= taken
 
 
 @pytest.mark.parametrize("variable", [False, True])
