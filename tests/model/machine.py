@@ -105,7 +105,7 @@ DAMAGES = (
     *("repeated", "garbled", "headless"),
     *("without an intent", "twice decided", "of another operation"),
 )
-"""What somebody may have done to a journal."""
+"""Edits of a journal by other people."""
 SETTLED = 6 * MINUTE
 """After that long, DescribeKey is conclusive."""
 
@@ -625,7 +625,7 @@ class Histories(RuleBasedStateMachine):
         if simple is not None:
             self._others(arn, simple[0], **simple[1])
         elif what == "alias":
-            account, region = _place(arn)
+            account, region = _where(arn)
             name = next(n for a, r, n in _NAMES if (a, r) == (account, region))
             self.simulation.others(
                 account, region, "UpdateAlias", AliasName=f"alias/{name}", TargetKeyId=arn
@@ -828,7 +828,7 @@ class Histories(RuleBasedStateMachine):
     def _others(self, arn: str, operation: str, **parameters: Any) -> None:
         figures["steps"] += 1
         self._others_at = self.now
-        self.simulation.others(*_place(arn), operation, KeyId=arn, **parameters)
+        self.simulation.others(*_where(arn), operation, KeyId=arn, **parameters)
 
     def _pass(self, seconds: float) -> None:
         self.simulation.arrive()
@@ -863,7 +863,7 @@ class Histories(RuleBasedStateMachine):
         return "state.json"
 
     def _name_in_a_secret(self, arn: str) -> None:
-        account, region = _place(arn)
+        account, region = _where(arn)
         self._secrets += 1
         world = self.aws.gateway.world
         where = (account, region, "secretsmanager", "ListSecrets")
@@ -890,7 +890,7 @@ def _unintended(arn: str, now: float) -> dict[str, Any]:
     return record
 
 
-def _place(arn: str) -> tuple[str, str]:
+def _where(arn: str) -> tuple[str, str]:
     """Account and Region of a key."""
     _, _, _, region, account, _ = arn.split(":")
     return account, region
@@ -915,16 +915,16 @@ def _part(plan: Reviewed, part: str | None) -> tuple[list[str], set[str]]:
         owner = min(plan.owners.values())
         return ["--owner", owner], {arn for arn in everything if plan.owners[arn] == owner}
     if part == "account" and everything:
-        account = max(_place(arn)[0] for arn in everything)
-        return ["--account", account], {arn for arn in everything if _place(arn)[0] == account}
+        account = max(_where(arn)[0] for arn in everything)
+        return ["--account", account], {arn for arn in everything if _where(arn)[0] == account}
     if part == "region" and everything:
-        region = max(_place(arn)[1] for arn in everything)
-        return ["--region", region], {arn for arn in everything if _place(arn)[1] == region}
+        region = max(_where(arn)[1] for arn in everything)
+        return ["--region", region], {arn for arn in everything if _where(arn)[1] == region}
     return [], everything
 
 
 def _damaged(whole: bytes, what: str) -> bytes | None:
-    """A journal that somebody edited; None: it has no such line."""
+    """A journal with an edit by other people; None: it has no such line."""
     raw = whole.splitlines(keepends=True)
     try:
         lines = [json.loads(one) for one in raw]

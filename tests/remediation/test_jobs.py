@@ -249,11 +249,11 @@ def test_accounts_are_shared_out_by_their_work(monkeypatch: pytest.MonkeyPatch) 
     workers_here.as_threads(monkeypatch)
     with Workers(Accounts(), Numbered(), 2, lambda _piece, _keys: None) as workers:
         work = {"large": 5, "small": 1, "second": 3, "third": 2, "last": 1}
-        place = {account: workers.run(account, None, size) for account, size in work.items()}
-        assert workers.run("second", None) == place["second"]
-    assert place["small"] == place["second"] != place["large"]
-    assert place["third"] == place["small"]
-    assert place["last"] == place["large"]
+        worker_of = {account: workers.run(account, None, size) for account, size in work.items()}
+        assert workers.run("second", None) == worker_of["second"]
+    assert worker_of["small"] == worker_of["second"] != worker_of["large"]
+    assert worker_of["third"] == worker_of["small"]
+    assert worker_of["last"] == worker_of["large"]
 
 
 # --- real processes -------------------------------------------------------------------------------
