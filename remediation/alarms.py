@@ -21,6 +21,7 @@ from .aws.concurrency import ACCOUNT_REGIONS
 from .aws.failures import explain
 from .errors import AccountUnavailable, TruncatedResponse
 from .models import AccountRegion, KeyArn, Unreadable
+from .wording import first_few
 
 _log: Final = logging.getLogger(__name__)
 
@@ -33,9 +34,6 @@ WORDS: Final = "pending deletion"
 
 BRIEF: Final = ClientSettings(connect_timeout=3, read_timeout=10, attempts=2)
 """Short: a note is not worth a long wait."""
-
-_NAMED: Final = 3
-"""Largest number of account-Regions in a message; the others are counted."""
 
 NO_ALARM: Final = "No alarm on the use of keys pending deletion was found in "
 NOT_READ: Final = "Alarms on the use of keys pending deletion could not be read in "
@@ -75,10 +73,7 @@ def notes(keys: Iterable[KeyArn], accounts: Accounts) -> tuple[str, ...]:
 
 
 def _named(account_regions: list[AccountRegion]) -> str:
-    named = [f"account {one.account_id} {one.region}" for one in sorted(account_regions)]
-    if len(named) <= _NAMED:
-        return ", ".join(named)
-    return f"{', '.join(named[:_NAMED])} and {len(named) - _NAMED} more"
+    return first_few(f"account {one.account_id} {one.region}" for one in sorted(account_regions))
 
 
 def _look(connection: Connection, clients: Clients) -> str | None:

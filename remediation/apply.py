@@ -55,6 +55,7 @@ from .planner import verdict
 from .policy import Policy
 from .rules import evaluate, pieces_used
 from .runner import Stop, Stopped, each_key
+from .wording import counted
 from .write import (
     CANCEL,
     SCHEDULE,
@@ -128,7 +129,7 @@ def _has_expired(plan: Plan, now: datetime) -> bool:
 def _expired(plan: Plan) -> str:
     return (
         f"The plan expired on {plan.expires_at:%Y-%m-%d %H:%M} UTC "
-        f"({plan.policy.plan_expires_days} days after it was made)"
+        f"({counted(plan.policy.plan_expires_days, 'day')} after it was made)"
     )
 
 

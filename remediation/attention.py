@@ -17,6 +17,7 @@ from .lifecycle import (
     waits_in_journal,
 )
 from .models import KeyArn
+from .wording import first_few
 
 NAMED: Final = 20
 """Largest number of keys in a sentence; the others are counted."""
@@ -55,22 +56,18 @@ def sentences(keys: Iterable[Waiting], check: str) -> tuple[str, ...]:
     keys = tuple(keys)
     found = []
     if unwatched := [key for key in keys if key.unwatched]:
-        named = _named(f"{one.key_arn} (last on {_day(one.checked_at)})" for one in unwatched)
+        named = first_few(
+            (f"{one.key_arn} (last on {_day(one.checked_at)})" for one in unwatched), NAMED
+        )
         found.append(
             f"Pending deletion, and not checked for {UNWATCHED_AFTER.days} days: {named}. "
             f"Fix: run: {check}"
         )
     if near := [key for key in keys if key.near]:
-        named = _named(f"{one.key_arn} (on {_day(one.deletion_date)})" for one in near)
+        named = first_few((f"{one.key_arn} (on {_day(one.deletion_date)})" for one in near), NAMED)
         found.append(f"Deleted within {NEAR_DAYS} days unless cancelled: {named}.")
     return tuple(found)
 
 
 def _day(moment: datetime | None) -> str:
     return "an unknown date" if moment is None else f"{moment:%Y-%m-%d}"
-
-
-def _named(keys: Iterable[str]) -> str:
-    keys = tuple(keys)
-    more = len(keys) - NAMED
-    return ", ".join((*keys[:NAMED], *((f"{more} more",) if more > 0 else ())))

@@ -54,6 +54,7 @@ from .models import (
 from .plan import Plan
 from .policy import Policy
 from .rules import RULES, WhilePending, evaluate
+from .wording import counted
 
 COMPARED: Final = frozenset({"aliases", "grants", "key_policy", "references"})
 """Pieces of evidence for which every difference from the plan is a sign of use."""
@@ -361,9 +362,8 @@ def _use(evidence: Evidence) -> str:
         return NO_ATTEMPT
     count = len(attempts.attempts)
     refused = sum(one.error is not None for one in attempts.attempts)
-    times = "1 attempt" if count == 1 else f"{count} attempts"
     least = "" if attempts.all_read else "at least "
-    return f"{least}{times}, {'all' if refused == count else refused} refused"
+    return f"{least}{counted(count, 'attempt')}, {'all' if refused == count else refused} refused"
 
 
 def policy_of(plan: Plan | None, given: Policy | None, default: Policy) -> Policy:

@@ -28,6 +28,7 @@ from .models import (
 from .plan_diff import PlanDiff
 from .policy import Policy
 from .spill import SpilledSequence
+from .wording import first_few
 
 LIMITS: Final = (
     "No evidence proves that a key is unused. Data keys issued earlier, client-side "
@@ -96,9 +97,7 @@ class Summing:
 
 def _some(names: Iterable[str]) -> str:
     """The first names, escaped."""
-    ordered = sorted(names)
-    more = len(ordered) - _NAMED
-    return ", ".join(map(short, ordered[:_NAMED])) + (f" and {more} more" if more > 0 else "")
+    return first_few(map(short, sorted(names)), _NAMED)
 
 
 class Plan(Model):

@@ -13,6 +13,7 @@ from .errors import BadInput
 from .escape import short
 from .models import PlanSummary
 from .plan import Plan
+from .wording import counted
 
 NO_PLAN: Final = "No plan"
 
@@ -72,6 +73,6 @@ def _read(account: str, file: Path) -> AccountPlan:
 def _problems(account: str, plan: Plan) -> Iterator[str]:
     yield from plan.unread_accounts
     if plan.unusable:
-        yield f"{len(plan.unusable)} records of the results could not be used."
+        yield f"{counted(len(plan.unusable), 'record')} of the results could not be used."
     if others := sorted({item.account_id for item in plan.items} - {account}):
         yield f"The plan has keys of other accounts: {', '.join(others)}."

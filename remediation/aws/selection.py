@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final
 
 from ..errors import BadInput
 from ..models import KeyArn
+from ..wording import counted, first_few
 from .accounts import Accounts
-
-_NAMED: Final = 3
-"""Largest number of account-Regions in a message; the others are counted."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +49,7 @@ def demand_known(accounts: Accounts, named: Iterable[KeyArn]) -> None:
         if unknown := sorted(given - there):
             raise BadInput(
                 f"{option} {unknown[0]}: No key is there. Fix: name one of "
-                f"{_first(sorted(there))}, or leave out the option."
+                f"{first_few(sorted(there))}, or leave out the option."
             )
 
 
@@ -61,11 +58,8 @@ def left_out(keys: Iterable[KeyArn]) -> tuple[str, ...]:
     counts = Counter((key.account_id, key.region) for key in keys)
     if not counts:
         return ()
-    number = "1 key" if counts.total() == 1 else f"{counts.total()} keys"
     account_regions = [f"account {account} {region}" for account, region in sorted(counts)]
-    return (f"Left out by --account and --region: {number} in {_first(account_regions)}.",)
-
-
-def _first(names: Sequence[str]) -> str:
-    more = len(names) - _NAMED
-    return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")
+    return (
+        f"Left out by --account and --region: {counted(counts.total(), 'key')} in "
+        f"{first_few(account_regions)}.",
+    )

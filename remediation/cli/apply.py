@@ -21,8 +21,9 @@ from ..plan import Plan
 from ..report import page
 from ..report.confirmation import rows_to_schedule
 from ..report.html import html
-from ..report.view import count_keys, identified
+from ..report.view import identified
 from ..runner import Stop
+from ..wording import counted
 from . import INCOMPLETE, next_steps
 from .console import confirm, exit_code_at_end, print_lines, print_results, progress, say
 from .options import (
@@ -89,7 +90,7 @@ def apply(
     whole.refuse_too_many()
     made = whole.part(owners)
     if left_out := len(whole.chosen) - len(made.chosen):
-        say(f"Left out by --owner: {count_keys(left_out)}.")
+        say(f"Left out by --owner: {counted(left_out, 'key')}.")
     demand_writable(html_path)
     accounts = Accounts(access, ClientSettings(made.policy.quota_share))
     (path,) = located([journal_path or journal_stage.DEFAULT_PATH], accounts)

@@ -11,8 +11,8 @@ from ..cancel import Batch
 from ..interrupt import orderly
 from ..journal import History, Journal, Location
 from ..models import KeyResult, Outcome
-from ..report.view import count_keys
 from ..runner import Stop
+from ..wording import counted
 from .console import progress, say
 from .setup import journal_arguments
 
@@ -29,8 +29,8 @@ def say_what_still_fails(
     if len(journals) > 1:
         journal = ("--journal", "FILE")
     say(
-        f"Disabled: applications still fail ({count_keys(len(disabled))}). Fix: for a key in use, "
-        f"run: {access.command_line('cancel', '--key', named, *journal, '--enable')}"
+        f"Disabled: applications still fail ({counted(len(disabled), 'key')}). Fix: for a key in "
+        f"use, run: {access.command_line('cancel', '--key', named, *journal, '--enable')}"
     )
 
 

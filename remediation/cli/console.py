@@ -16,6 +16,7 @@ import click
 from ..diagnostics import logs_to_stderr
 from ..errors import BadInput, Refused
 from ..escape import printable
+from ..wording import counted
 from . import DONE, INCOMPLETE
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def confirm(
     """
     counts = Counter(arn.account_id for arn in keys)
     where = ", ".join(f"{count} in account {account}" for account, count in sorted(counts.items()))
-    number = "1 key" if counts.total() == 1 else f"{counts.total()} keys"
+    number = counted(counts.total(), "key")
 
     def show() -> None:
         from ..report import confirmation, render

@@ -22,6 +22,7 @@ from ..findings.s3 import S3Results
 from ..interrupt import at_once
 from ..models import AccountRegion, KeyArn
 from ..report.examination import of_examination
+from ..wording import counted
 from . import DONE, INCOMPLETE
 from .console import print_report, progress, say
 from .options import access_options, command, format_option, jobs_option, policy_option
@@ -83,8 +84,7 @@ def doctor(
         _print_blocks(found)
     if policy_out is not None and policy_path is not None:
         number = decisions.extend(policy_path, policy_out, found)
-        entries = "1 exception" if number == 1 else f"{number} exceptions"
-        say(f"{policy_out}: {entries} to decide, commented out.")
+        say(f"{policy_out}: {counted(number, 'exception')} to decide, commented out.")
     return INCOMPLETE if found.holds_keys else DONE
 
 

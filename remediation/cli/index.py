@@ -12,6 +12,7 @@ from ..files import demand_writable, write_private
 from ..findings import expected_accounts
 from ..report import page, tables
 from ..report.html import html
+from ..wording import counted
 from . import DONE, INCOMPLETE
 from .console import print_report, say
 from .options import command, format_option
@@ -52,7 +53,7 @@ def index(folder: Path, expected: Path | None, html_path: Path | None, form: str
     left = plan_index.incomplete(found)
     if left:
         names = ", ".join(one.account_id for one in left)
-        say(f"No complete plan of {len(left)} of {len(found)} accounts: {names}.")
+        say(f"No complete plan of {len(left)} of {counted(len(found), 'account')}: {names}.")
     return INCOMPLETE if left else DONE
 
 

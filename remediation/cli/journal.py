@@ -19,7 +19,7 @@ from ..journal.s3_lock import LOCK, describe
 from ..plan import Plan
 from ..rebuild import Found
 from ..report import render, tables
-from ..report.view import count_keys
+from ..wording import counted
 from . import DONE, INCOMPLETE
 from .console import ask, print_report, progress, say
 from .options import (
@@ -129,7 +129,7 @@ def _confirm(path: Location, found: Found, plan: Plan | None, *, yes: bool) -> N
     """List what was found, and ask whether these deletions are Keysweep's."""
     ask(
         f"{path}: Write a journal by which Keysweep began the deletion of "
-        f"{count_keys(len(found.deletions))}?",
+        f"{counted(len(found.deletions), 'key')}?",
         yes=yes,
         show=lambda: render.terminal(
             tables.of_rebuild(found.report(str(path), plan, written=False)), sys.stderr

@@ -12,8 +12,8 @@ from ..findings import newest_by_key
 from ..journal import Location
 from ..models import NEXT_WAVE, Finding, KeyResult, Outcome, VerdictKind
 from ..plan import Plan
-from ..report.view import count_keys
 from ..rules import RULES
+from ..wording import counted
 from .setup import journal_arguments
 
 _CHECK_THE_SCAN: Final = (
@@ -46,12 +46,13 @@ def _held(plan: Plan, results: Sequence[str], access: Access) -> Iterator[str]:
         reasons[item.verdict].update({reason.rule for reason in item.reasons})
         unread = unread or any(reason.gaps for reason in item.reasons)
     for rule, keys in reasons[VerdictKind.HOLD].most_common():
-        yield f"On hold, {rule} ({count_keys(keys)}): {_CLEARS.get(rule, 'See its reason above.')}"
+        fix = _CLEARS.get(rule, "See its reason above.")
+        yield f"On hold, {rule} ({counted(keys, 'key')}): {fix}"
     if skipped := reasons[VerdictKind.SKIP].most_common():
-        counts = ", ".join(f"{rule} ({count_keys(keys)})" for rule, keys in skipped)
+        counts = ", ".join(f"{rule} ({counted(keys, 'key')})" for rule, keys in skipped)
         yield f"Skipped: {counts}."
     if reasons[VerdictKind.HOLD][NEXT_WAVE]:
-        yield f"The policy allows {count_keys(plan.policy.max_keys)} (max_keys)."
+        yield f"The policy allows {counted(plan.policy.max_keys, 'key')} (max_keys)."
     if unread and results:
         yield f"See what could not be read with: {access.command_line('doctor', *results)}"
 
@@ -61,7 +62,7 @@ def _without_candidates(plan: Plan, findings: Iterable[Finding]) -> Iterator[str
     counts = Counter((one.check_id, one.status.value) for one in newest)
     if counts:
         found = ", ".join(
-            f"{check} {status} ({count_keys(keys)})"
+            f"{check} {status} ({counted(keys, 'key')})"
             for (check, status), keys in sorted(counts.items())
         )
         yield f"Newest findings: {found}. A key needs a failed one that is not muted."
@@ -94,4 +95,4 @@ def after_apply(
     yield f"Until {first}, undo all with: {undo}"
     later = sum(reason.rule == NEXT_WAVE for item in plan.items for reason in item.reasons)
     if later:
-        yield f"For the next wave ({count_keys(later)}), run keysweep plan again."
+        yield f"For the next wave ({counted(later, 'key')}), run keysweep plan again."

@@ -18,6 +18,7 @@ from ..journal import DEFAULT_PATH, JournalName, Location
 from ..journal.s3_store import S3Store
 from ..models import KeyArn
 from ..policy import Policy
+from ..wording import counted
 
 KEYS_EACH: Final = 250
 """Number of keys whose one request each takes as long as the start of a process."""
@@ -36,7 +37,7 @@ def load_policy(
         if ceiling is not None and max_keys > ceiling:
             raise BadInput(
                 f"--max-keys {max_keys}: The policy's max_keys_ceiling is {ceiling}. Fix: plan in "
-                f"waves of {ceiling} keys, or have the policy changed."
+                f"waves of {counted(ceiling, 'key')}, or have the policy changed."
             )
         policy = policy.model_copy(update={"max_keys": max_keys})
     return policy if window is None else policy.with_window(window)
@@ -55,7 +56,7 @@ def new_collector(
     """
 
     def progress(piece: str, keys: int) -> None:
-        step(f"reading {piece.replace('_', ' ')}, {keys} keys")
+        step(f"reading {piece.replace('_', ' ')}, {counted(keys, 'key')}")
 
     long = {} if history is None else history.sources()
     return Collector(

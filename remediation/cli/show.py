@@ -10,7 +10,7 @@ from .. import planfile
 from ..files import demand_writable, write_private
 from ..report import csv_rows, page, tables
 from ..report.html import html
-from ..report.view import count_keys
+from ..wording import counted
 from . import DONE
 from .console import print_parts, print_report, say
 from .options import (
@@ -52,7 +52,7 @@ def show(
     part = ""
     if made is not whole:
         limits = ", ".join((*owners, *accounts, *regions))
-        part = f"{len(made.items)} of {count_keys(len(whole.items))}: {limits}"
+        part = f"{len(made.items)} of {counted(len(whole.items), 'key')}: {limits}"
     if html_path is not None:
         write_private(html_path, html(page.of_plan(made, part)))
     if form == "json":

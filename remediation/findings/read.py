@@ -16,6 +16,7 @@ import msgspec
 from ..errors import BadInput
 from ..escape import MESSAGE_LENGTH, path_text, printable, short
 from ..models import AccountRegion, Finding, ResultsSource, UnusableRecord
+from ..wording import counted, first_few
 from . import security_hub
 from .buffer import InvalidDocument, Readable
 from .checks import KEYSWEEP_IN_CODE
@@ -32,10 +33,6 @@ STDIN: Final = "-"
 
 _MOST_UNUSABLE: Final = 10_000
 """Most unusable records in a document. With more, it is not a results file."""
-
-
-_PAGES_NAMED: Final = 3
-"""Most pages in a warning; the others are counted."""
 
 
 @dataclass(frozen=True)
@@ -189,9 +186,8 @@ def _further_pages(documents: Collection[_Document]) -> Iterator[str]:
     }
     left = [one.name for one in documents if one.more_pages and not one.account_regions & ended]
     if left:
-        more = f" and {len(left) - _PAGES_NAMED} more" if len(left) > _PAGES_NAMED else ""
         yield (
-            f"{', '.join(map(short, left[:_PAGES_NAMED]))}{more}: Security Hub has findings after "
+            f"{first_few(map(short, left))}: Security Hub has findings after "
             "this page (NextToken). Fix: pass the pages after it too, or the output of aws "
             "securityhub get-findings without --max-items and --no-paginate"
         )
@@ -279,7 +275,8 @@ class _Document:
                 f"{name} has no records: the scan found nothing, or its filters left nothing"
             )
         if self._other_products:
-            self._warn(f"{name}: ignored {self._other_products} findings of other products")
+            ignored = counted(self._other_products, "finding")
+            self._warn(f"{name}: ignored {ignored} of other products")
 
     def _warn(self, text: str) -> None:
         self.warnings[text] = None

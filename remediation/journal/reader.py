@@ -13,6 +13,7 @@ from ..access import Access
 from ..errors import BadInput
 from ..models import AppliedException, KeyArn, Outcome
 from ..strict_json import RepeatedName
+from ..wording import counted
 from .lines import (
     BEGINNING,
     RUN_BEGINNINGS,
@@ -262,12 +263,11 @@ def _rebuilt(line: RebuildLine) -> str:
     """What a reader must know of a rebuilt journal."""
     left = (
         *((f"{len(line.undetermined)} undetermined",) if line.undetermined else ()),
-        *((f"{len(line.unread)} account-Regions not read",) if line.unread else ()),
+        *((f"{counted(len(line.unread), 'account-Region')} not read",) if line.unread else ()),
     )
-    number = "1 key" if len(line.keys) == 1 else f"{len(line.keys)} keys"
     return (
         f"Rebuilt from CloudTrail's events on {line.time:%Y-%m-%d} with "
-        f"{', '.join((number, *left))}. Earlier runs are not in it"
+        f"{', '.join((counted(len(line.keys), 'key'), *left))}. Earlier runs are not in it"
     )
 
 

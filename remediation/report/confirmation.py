@@ -11,12 +11,12 @@ from typing import Final
 
 from ..journal import KeyRecord
 from ..models import UNKNOWN, KeyArn, PlanItem
+from ..wording import counted
 from .tables import Report
 from .view import (
     KeyRow,
     Sum,
     Table,
-    count_keys,
     exceptions_text,
     joined_exceptions,
     key_table,
@@ -105,7 +105,7 @@ def of_confirmation(rows: Sequence[KeyRow], listing: str = "") -> Report:
 
 def _keys(heading: str, rows: Sequence[KeyRow], *, with_exceptions: bool) -> Table:
     total = _sum(rows)
-    text = f"{count_keys(total.keys)}, monthly cost {money(total.monthly_cost_usd)}"
+    text = f"{counted(total.keys, 'key')}, monthly cost {money(total.monthly_cost_usd)}"
     heading = f"{heading}: {text}" if heading else text
     if len(rows) > MOST_LISTED:
         return _accounts(heading, rows)

@@ -7,12 +7,10 @@ from collections.abc import Iterator
 from typing import Final
 
 from ..doctor.findings import FIXES, Examination, Row
+from ..wording import counted, first_few
 from .gap_rows import MANY_SERVICES, OF_A_REGION, cause
 from .tables import Report
 from .view import Table
-
-FEW: Final = 3
-"""How many account-Regions a row names."""
 
 _ORDER: Final = tuple(FIXES)
 
@@ -43,7 +41,7 @@ def of_examination(found: Examination) -> Report:
 def _summary(count: int, held: int) -> str:
     if not count:
         return "No account-Region was examined: the results name no candidate for plan."
-    examined = "1 account-Region" if count == 1 else f"{count} account-Regions"
+    examined = counted(count, "account-Region")
     return (
         f"Answers hold keys in {held} of {examined}."
         if held
@@ -70,9 +68,8 @@ def _grouped(found: Examination) -> Iterator[tuple[tuple[str, str, str], Row, st
     ordered = sorted(
         groups.items(), key=lambda one: (_ORDER.index(one[0][3].answer_class), *one[0][:3])
     )
-    for (service, operation, answer, row), places in ordered:
-        more = f" and {len(places) - FEW} more" if len(places) > FEW else ""
-        yield (service, operation, answer), row, ", ".join(places[:FEW]) + more
+    for (service, operation, answer, row), where_found in ordered:
+        yield (service, operation, answer), row, first_few(where_found)
 
 
 def _bare(row: Row) -> Row:

@@ -17,6 +17,7 @@ from ..models import (
     VerdictKind,
 )
 from ..plan import LIMITS, Plan
+from ..wording import counted
 from .evidence_words import moment
 from .view import (
     FIRST_REASONS,
@@ -31,7 +32,6 @@ from .view import (
     applied_view,
     audit_row,
     code_tables,
-    count_keys,
     exception_text,
     money,
     plan_view,
@@ -162,17 +162,17 @@ def of_plan(plan: Plan, part: str = "") -> Page:
             ("Results", ", ".join(source.path for source in plan.sources) or "none"),
         ),
         figures=(
-            Figure(money(costs), "monthly cost now", count_keys(len(plan.items)), "plain"),
+            Figure(money(costs), "monthly cost now", counted(len(plan.items), "key"), "plain"),
             Figure(
                 money(saved),
                 "monthly cost saved",
-                f"{count_keys(chosen.keys)} to schedule; {money(12 * saved)} a year",
+                f"{counted(chosen.keys, 'key')} to schedule; {money(12 * saved)} a year",
                 "good",
             ),
             Figure(
                 money(held.monthly_cost_usd),
                 "monthly cost on hold",
-                count_keys(held.keys),
+                counted(held.keys, "key"),
                 "warn",
             ),
         ),
@@ -221,7 +221,7 @@ def _reasons(view: PlanView) -> tuple[Bars, ...]:
 
 
 def _sum(its: Sum) -> str:
-    return f"{count_keys(its.keys)}, monthly cost {money(its.monthly_cost_usd)}"
+    return f"{counted(its.keys, 'key')}, monthly cost {money(its.monthly_cost_usd)}"
 
 
 def _group(heading: str, about: str, tone: str, rows: Sequence[KeyRow], its: Sum) -> Group:
@@ -239,7 +239,7 @@ def _planned(start: datetime, windows: Mapping[int, int]) -> Timeline | None:
         f"{start + timedelta(days=longest):%d %b %Y}",
         tuple(
             Span(
-                count_keys(count),
+                counted(count, "key"),
                 f"{days} days, until {start + timedelta(days=days):%d %b %Y}",
                 0,
                 100 * days / longest,
@@ -315,17 +315,19 @@ def of_index(plans: Sequence[AccountPlan], folder: str) -> Page:
     saved = sum(one.monthly_cost_usd for one in sums)
     problems = tuple((_account(plan, folder), plan.problem) for plan in left)
     return Page(
-        title=f"Plans of {len(plans)} accounts",
+        title=f"Plans of {counted(len(plans), 'account')}",
         about="Nothing has been changed. Each account has a plan of its own to review and apply.",
         facts=(),
         figures=(
             Figure(
                 str(len(left)),
                 "without a complete plan",
-                f"of {len(plans)} accounts",
+                f"of {counted(len(plans), 'account')}",
                 "bad" if left else "good",
             ),
-            Figure(count_keys(chosen), "to schedule", f"of {len(sums)} plans", "good"),
+            Figure(
+                counted(chosen, "key"), "to schedule", f"of {counted(len(sums), 'plan')}", "good"
+            ),
             Figure(money(saved), "monthly cost saved", f"{money(12 * saved)} a year", "good"),
         ),
         bars=(),
@@ -392,7 +394,7 @@ def of_results(results: Iterable[KeyResult], plan: Plan, now: datetime) -> Page:
             Figure(
                 money(saved),
                 "monthly cost saved",
-                f"{count_keys(done.keys)} scheduled; {money(12 * saved)} a year",
+                f"{counted(done.keys, 'key')} scheduled; {money(12 * saved)} a year",
                 "good",
             ),
             Figure(
@@ -451,7 +453,7 @@ def _waiting(spans: Sequence[tuple[datetime, datetime]], now: datetime) -> Timel
         f"{last:%d %b %Y}",
         tuple(
             Span(
-                count_keys(len(ends)),
+                counted(len(ends), "key"),
                 f"{start:%d %b} to {end:%d %b %Y}, {_left(min(ends), now)}",
                 share(first, start),
                 share(start, end),
@@ -473,7 +475,7 @@ def _left(end: datetime, now: datetime) -> str:
     left = (end - now).days
     if end <= now:
         return "over"
-    return "less than a day left" if left < 1 else f"{left} days left"
+    return "less than a day left" if left < 1 else f"{counted(left, 'day')} left"
 
 
 # --- states ------------------------------------------------------------------------------------
@@ -585,7 +587,7 @@ def _audited(rows: Sequence[AuditRow]) -> Group:
 def _agreement(status: Status) -> str:
     """Whether AWS agrees with the journal, as far as it was asked."""
     if status.unreadable:
-        return f"{count_keys(status.unreadable)} could not be read"
+        return f"{counted(status.unreadable, 'key')} could not be read"
     return "AWS differs from the journal" if status.drifted else "AWS agrees with the journal"
 
 

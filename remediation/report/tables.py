@@ -17,6 +17,7 @@ from ..models import (
     VerdictKind,
 )
 from ..plan import Plan
+from ..wording import counted
 from . import page
 from .evidence_words import moment
 from .gap_rows import GapRow, services_text
@@ -32,7 +33,6 @@ from .view import (
     Table,
     audit_table,
     code_tables,
-    count_keys,
     exception_text,
     guard_row,
     joined_exceptions,
@@ -100,8 +100,8 @@ def of_plan(plan: Plan, *, part: str = "") -> Report:
         f"{chosen.keys} to schedule, {held.keys} on hold{waiting}, {skipped.keys} skipped; "
         f"deleting saves {money(saved)} a month ({money(12 * saved)} a year, list price).",
         *(
-            f"Policy exception: {exception_text(one)}, for {count_keys(keys)} until {one.until} "
-            f"({one.reason}; {one.approved_by})."
+            f"Policy exception: {exception_text(one)}, for {counted(keys, 'key')} until "
+            f"{one.until} ({one.reason}; {one.approved_by})."
             for one, keys in sorted(view.exceptions.items(), key=lambda one: exception_text(one[0]))
         ),
     ]
@@ -130,7 +130,7 @@ def _heading(section: Section, its: Sum) -> str:
     cost = ""
     if section in {Section.SCHEDULE, Section.ON_EXCEPTIONS}:
         cost = f", monthly cost {money(its.monthly_cost_usd)}"
-    return f"{_HEADINGS[section]}: {count_keys(its.keys)}{cost}"
+    return f"{_HEADINGS[section]}: {counted(its.keys, 'key')}{cost}"
 
 
 def _gaps(view: PlanView) -> Iterator[str]:
@@ -141,7 +141,7 @@ def _gaps(view: PlanView) -> Iterator[str]:
         causes = "; ".join(dict.fromkeys(f"{row.answer_class}: {row.why}" for row in rows))
         yield (
             f"Could not be read: {services_text(services)} in {regions} ({causes}); "
-            f"holds {count_keys(keys)}.{_fix(services, rows)}"
+            f"holds {counted(keys, 'key')}.{_fix(services, rows)}"
         )
 
 
@@ -157,7 +157,7 @@ def _absent(view: PlanView) -> Iterator[str]:
     for region, services in sorted(view.absent.items()):
         yield (
             f"Absent from {region}, by DNS, AWS's public list or AWS's answers (evidence in the "
-            f"plan): {len(services)} services: {', '.join(sorted(services))}."
+            f"plan): {counted(len(services), 'service')}: {', '.join(sorted(services))}."
         )
 
 
@@ -275,7 +275,7 @@ def of_status(status: Status, listing: str) -> Report:
     ]
     if len(rows) < len(status.rows):
         lines.append(f"{len(status.rows) - len(rows)} more keys: --format json lists all.")
-    cancelled = f"Cancelled: {count_keys(status.cancelled)}. List them with: {listing}"
+    cancelled = f"Cancelled: {counted(status.cancelled, 'key')}. List them with: {listing}"
     tables = [table] if rows else []
     if status.audit:
         tables.append(audit_table(status.audit[:READABLE_ROWS]))
@@ -316,11 +316,11 @@ def guard_summary(rows: Iterable[GuardRow]) -> str:
     blind = sum(row.is_unchecked for row in rows)
     tried = sum(row.was_tried for row in rows)
     found = f"attempts to use {tried} of them" if tried else "no attempt"
-    said = [f"{count_keys(blind)} could not be checked."] if blind else []
+    parts = [f"{counted(blind, 'key')} could not be checked."] if blind else []
     if until:
         found = f"{found} found in CloudTrail up to {moment(min(until))}."
-        said.insert(0, f"{count_keys(len(until))} checked: {found}")
-    return " ".join(said) or ("No key is pending deletion." if rows else "No key was checked.")
+        parts.insert(0, f"{counted(len(until), 'key')} checked: {found}")
+    return " ".join(parts) or ("No key is pending deletion." if rows else "No key was checked.")
 
 
 def of_rebuild(made: Rebuild) -> Report:
@@ -332,7 +332,7 @@ def of_rebuild(made: Rebuild) -> Report:
             last = asked if decision is RebuildDecision.REBUILT else ("caller", "message")
             columns = ("key", "account", "Region", "deletion date", *last)
             cells = tuple(tuple(_cells(row)[column] for column in columns) for row in rows)
-            tables.append(Table(f"{heading}: {count_keys(len(rows))}", columns, cells))
+            tables.append(Table(f"{heading}: {counted(len(rows), 'key')}", columns, cells))
     counts = ", ".join(f"{len(made.of(one))} {one.value.replace('_', ' ')}" for one in _DECISIONS)
     lines = [f"Could not be read: {one.message}" for one in made.unread]
     if made.plan_digest is not None:

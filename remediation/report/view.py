@@ -486,11 +486,6 @@ def money(dollars: float | None) -> str:
     return UNKNOWN if dollars is None else f"${dollars:,.0f}"
 
 
-def count_keys(number: int) -> str:
-    """`1 key`, or `1,234 keys`."""
-    return "1 key" if number == 1 else f"{number:,} keys"
-
-
 def code_tables(plan: Plan, most: int | None) -> list[Table]:
     """Findings without a key."""
     return [_unmapped(plan.unmapped[:most])] if plan.unmapped else []

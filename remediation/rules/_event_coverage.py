@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from ..models import Evidence, KeyDescription
-from ._wording import day, days
+from ._dates import day
 
 LEAST_DAYS: Final = 90
 """What CloudTrail's event history always has ("Working with CloudTrail event history", CloudTrail
@@ -29,5 +29,5 @@ def shortfall(since: datetime, evidence: Evidence, now: datetime, what: str) -> 
         return None
     return (
         f"{what} could not be read before {day(since)}, but are needed since {day(first)}, for "
-        f"{days(LEAST_DAYS)} of the key's life. Fix: plan again"
+        f"{LEAST_DAYS} days of the key's life. Fix: plan again"
     )

@@ -7,20 +7,19 @@ from datetime import datetime
 
 from ..models import Evidence, Grant, known
 from ..policy import Policy
+from ..wording import counted, first_few
 from . import Rule, WhilePending
-from ._wording import first_few
 
 
 def _described(grant: Grant) -> str:
-    operations = first_few(list(grant.operations))
+    operations = first_few(grant.operations)
     return f"{grant.grantee_principal} ({operations or 'no operation'})"
 
 
 def _check(evidence: Evidence, _policy: Policy, _now: datetime) -> Iterator[str]:
     grants = known(evidence.grants)
     if grants:
-        count = "a grant" if len(grants) == 1 else f"{len(grants)} grants"
-        yield f"it has {count}: {first_few([_described(grant) for grant in grants])}"
+        yield f"it has {counted(len(grants), 'grant')}: {first_few(map(_described, grants))}"
 
 
 RULE = Rule(

@@ -7,9 +7,10 @@ from datetime import datetime
 
 from ..models import AliasMove, Evidence, known
 from ..policy import Policy
+from ..wording import first_few
 from . import Rule, WhilePending
+from ._dates import day
 from ._event_coverage import shortfall
-from ._wording import day, first_few
 
 
 def _moves(moves: Iterable[AliasMove]) -> str:

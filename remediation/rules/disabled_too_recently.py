@@ -8,7 +8,7 @@ from datetime import datetime
 from ..models import ENDS_DISABLED, Evidence, known
 from ..policy import Policy
 from . import Rule, WhilePending
-from ._wording import day, too_recent
+from ._dates import day, too_recent
 
 
 def _check(evidence: Evidence, policy: Policy, now: datetime) -> Iterator[str]:

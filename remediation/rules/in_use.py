@@ -7,8 +7,8 @@ from datetime import datetime
 
 from ..models import AppliedException, CoverageGap, Evidence, Hold, known
 from ..policy import ClosedRegions, CoverageException, Policy
+from ..wording import first_few
 from . import Rule, WhilePending
-from ._wording import first_few
 
 ID = "in-use"
 

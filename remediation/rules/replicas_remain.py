@@ -7,8 +7,8 @@ from datetime import datetime
 
 from ..models import Evidence, known
 from ..policy import Policy
+from ..wording import first_few
 from . import Rule, WhilePending
-from ._wording import first_few
 
 
 def _check(evidence: Evidence, _policy: Policy, _now: datetime) -> Iterator[str]:

@@ -8,8 +8,8 @@ from datetime import datetime
 from ..models import Evidence, known
 from ..policy import Policy
 from . import Rule, WhilePending
+from ._dates import day
 from ._event_coverage import shortfall
-from ._wording import day
 
 
 def _check(evidence: Evidence, _policy: Policy, now: datetime) -> Iterator[str]:

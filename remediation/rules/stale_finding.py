@@ -7,8 +7,9 @@ from datetime import datetime, timedelta
 
 from ..models import Evidence
 from ..policy import Policy
+from ..wording import counted
 from . import Rule, WhilePending
-from ._wording import day, days
+from ._dates import day
 
 CLOCKS_DIFFER = timedelta(days=1)
 """How far a scanner's clock may be ahead of AWS's."""
@@ -23,8 +24,8 @@ def _check(evidence: Evidence, policy: Policy, now: datetime) -> Iterator[str]:
     age = now - found
     if age > timedelta(days=policy.max_finding_age_days):
         yield (
-            f"the newest finding is {days(age.days)} old ({day(found)}); the policy allows "
-            f"{days(policy.max_finding_age_days)}. Fix: scan again"
+            f"the newest finding is {counted(age.days, 'day')} old ({day(found)}); the policy "
+            f"allows {counted(policy.max_finding_age_days, 'day')}. Fix: scan again"
         )
 
 

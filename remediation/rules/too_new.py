@@ -8,7 +8,7 @@ from datetime import datetime
 from ..models import Evidence, known
 from ..policy import Policy
 from . import Rule, WhilePending
-from ._wording import too_recent
+from ._dates import too_recent
 
 
 def _check(evidence: Evidence, policy: Policy, now: datetime) -> Iterator[str]:

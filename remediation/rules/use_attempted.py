@@ -7,9 +7,10 @@ from datetime import datetime, timedelta
 
 from ..models import Evidence, known
 from ..policy import Policy
+from ..wording import counted
 from . import Rule, WhilePending
+from ._dates import day
 from ._event_coverage import LEAST_DAYS, shortfall
-from ._wording import day
 
 
 def _check(evidence: Evidence, policy: Policy, now: datetime) -> Iterator[str]:
@@ -24,7 +25,7 @@ def _check(evidence: Evidence, policy: Policy, now: datetime) -> Iterator[str]:
     first = min(recent, key=lambda attempt: attempt.time)
     last = max(recent, key=lambda attempt: attempt.time)
     refused = f", refused with {last.error}" if last.error else ""
-    attempts = "1 attempt" if len(recent) == 1 else f"{len(recent)} attempts"
+    attempts = counted(len(recent), "attempt")
     attempts = attempts if seen.all_read else f"at least {attempts}"
     yield (
         f"{attempts} to use it since {day(first.time)}: last by {last.who or 'an unknown caller'} "

@@ -35,6 +35,7 @@ from ...models import (
     Unreadable,
     UseAttempts,
 )
+from ...wording import first_few
 from ..source import Piece, Source
 from .alias_moves import AFTER, Moves
 from .athena_query import AthenaName, demand_cutoff, demand_table, rows
@@ -254,8 +255,7 @@ class AthenaHistory:
         if absent := sorted(self._logged_accounts(table) - present_values(table)):
             raise NotWhole(
                 f"Table {table.name} leaves out accounts whose log files are in "
-                f"s3://{table.bucket}/{table.accounts_folder}: {', '.join(absent[:5])}"
-                + (f" and {len(absent) - 5} more" if len(absent) > 5 else "")
+                f"s3://{table.bucket}/{table.accounts_folder}: {first_few(absent, 5)}"
             )
         return table, whole
 

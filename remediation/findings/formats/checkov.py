@@ -17,6 +17,7 @@ from msgspec import Struct, field
 
 from ...escape import MESSAGE_LENGTH, printable, short
 from ...models import CodeLocation, Finding, FindingStatus, KeyArn
+from ...wording import counted, first_few
 from ..checks import ACTED_ON
 from ..format import Format, Notice, Reading, Rejected, Unusable, refuse_ambiguous
 
@@ -162,11 +163,10 @@ def _parsing_errors(report: _Report, source: str) -> Iterator[Notice]:
     files = report.results.parsing_errors
     in_summary = report.summary.parsing_errors if report.summary else report.parsing_errors
     if files:
-        named = ", ".join(short(file) for file in files[:5])
-        more = f" and {len(files) - 5} more" if len(files) > 5 else ""
-        yield Notice(f"{short(source)}: Checkov could not parse {named}{more}")
+        named = first_few(map(short, files), 5)
+        yield Notice(f"{short(source)}: Checkov could not parse {named}")
     elif in_summary:
-        yield Notice(f"{short(source)}: Checkov could not parse {in_summary} files")
+        yield Notice(f"{short(source)}: Checkov could not parse {counted(in_summary, 'file')}")
 
 
 FORMAT: Final = Format(

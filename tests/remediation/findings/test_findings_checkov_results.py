@@ -93,7 +93,7 @@ def test_the_place_to_change_is_the_module_call_if_there_is_one(where, position:
 
 def test_files_that_checkov_could_not_parse_are_reported() -> None:
     assert any("could not parse /source/terraform/broken.tf" in w for w in read("object").warnings)
-    assert any("could not parse 1 files" in warning for warning in read("quiet").warnings)
+    assert any("could not parse 1 file" in warning for warning in read("quiet").warnings)
 
 
 @pytest.mark.parametrize(("shape", "ran"), [("stock", False), ("nothing", False), ("list", True)])

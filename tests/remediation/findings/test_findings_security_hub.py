@@ -133,7 +133,7 @@ def test_findings_of_other_products_are_counted_and_no_trouble() -> None:
     assert facts(results) == facts(read(ASFF))
     assert results.unusable == ()
     (warning,) = results.warnings
-    assert "12000" in warning
+    assert "12,000" in warning
 
 
 def test_a_page_of_other_products_alone_is_no_all_clear() -> None:
