@@ -203,7 +203,7 @@ class _Scheduling:
             self.connection.turn(f"kms:{SCHEDULE.name}")
         if _has_expired(self.plan, self._now()):  # the process may have been suspended
             return _row(self.item, Outcome.FAILED, f"{_expired(self.plan)}. Not scheduled")
-        if self.stop.asked:
+        if self.stop.requested:
             raise Stopped
         return self._schedule(record, expensive, still_open)
 
@@ -381,7 +381,7 @@ class _Scheduling:
         try:
             row = write(self.connection, self.journal, Write(CANCEL, self.item.key_arn), seen)
         except JournalFailed as error:
-            self.stop.ask(str(error), error.fix)
+            self.stop.request(str(error), error.fix)
             return str(error)
         return None if row.outcome in {Outcome.CANCELLED, Outcome.UNCHANGED} else row.message
 
@@ -390,7 +390,7 @@ class _Scheduling:
         try:
             not_called(self.connection, self.journal, Write(CANCEL, self.item.key_arn), why)
         except JournalFailed as error:
-            self.stop.ask(str(error), error.fix)
+            self.stop.request(str(error), error.fix)
 
 
 def _most_telling(other: KeyResult | None, done: Reconciliation) -> KeyResult | None:
@@ -445,7 +445,7 @@ def _read_expensive_again(
         return items[arn].evidence.model_copy(update=dict.fromkeys(pieces_of[arn]))
 
     def needed(evidence: Evidence) -> frozenset[str]:
-        pieces = frozenset[str]() if stop.asked else pieces_of[evidence.key_arn]
+        pieces = frozenset[str]() if stop.requested else pieces_of[evidence.key_arn]
         return frozenset(piece for piece in pieces if getattr(evidence, piece) is None)
 
     if (reread_from := _reread_from(plan)) is not None:

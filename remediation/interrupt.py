@@ -26,13 +26,13 @@ def orderly(stop: Stop) -> Iterator[None]:
     Calls in flight are then intents in the journal, which the next run reconciles.
     """
 
-    def asked() -> None:
-        if stop.asked:
+    def requested() -> None:
+        if stop.requested:
             _end(f"Stopped at once. The journal has the calls in flight. Fix: {RUN_AGAIN}.")
-        stop.ask("the run was interrupted")
+        stop.request("the run was interrupted")
         _say("Stopping after the calls in flight. Press Ctrl-C again to stop at once.")
 
-    with _handling(asked):
+    with _handling(requested):
         yield
 
 
@@ -44,9 +44,9 @@ def at_once() -> Iterator[None]:
 
 
 @contextmanager
-def _handling(asked: Callable[[], None]) -> Iterator[None]:
+def _handling(requested: Callable[[], None]) -> Iterator[None]:
     def handle(_signal: int, _frame: FrameType | None) -> None:
-        asked()
+        requested()
 
     before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -283,9 +283,9 @@ def _rebuilt(
 def watch_use_from(plan: Plan | None, now: datetime) -> datetime:
     """Start of the uses that may have gone unseen.
 
-    Only the lost journal said when `apply` last read them. It did so after the plan's evidence was
-    read. Without that, every use that the event history still shows counts: too early is safe, too
-    late is a blind spot (rule 12 of docs/safety.md).
+    Only the lost journal had the time at which `apply` last read them, which was after the plan's
+    evidence was read. Without a plan, every use that the event history still shows counts: too
+    early is safe, too late is a blind spot (rule 12 of docs/safety.md).
     """
     if plan is None or plan.evidence_from is None:
         return now - REACHES_BACK

@@ -1,6 +1,6 @@
 """Process many keys concurrently: account-Regions side by side, one row for every key.
 
-An error with a key becomes the row of that key. A run that is asked to stop starts no further key
+An error with a key becomes the row of that key. A run that is to stop starts no further key
 and finishes those in flight.
 """
 
@@ -31,24 +31,24 @@ class Stop:
     """Request to end a run early. Thread-safe; the first reason counts."""
 
     def __init__(self) -> None:
-        self._asked = threading.Event()
+        self._requested = threading.Event()
         self.message = ""
         """Why the run ends early, and how to fix it."""
 
-    def ask(self, reason: str, fix: str = RUN_AGAIN) -> None:
+    def request(self, reason: str, fix: str = RUN_AGAIN) -> None:
         """Start no further key, for this reason."""
-        if not self._asked.is_set():
+        if not self._requested.is_set():
             self.message = f"{reason}. Fix: {fix}"
-            self._asked.set()
+            self._requested.set()
 
     @property
-    def asked(self) -> bool:
+    def requested(self) -> bool:
         """Whether no further key may be started."""
-        return self._asked.is_set()
+        return self._requested.is_set()
 
 
 class Stopped(Exception):
-    """The run was asked to stop before this key was changed."""
+    """The run stopped before this key was changed."""
 
 
 Item = TypeVar("Item", bound=HasKey)
@@ -93,14 +93,14 @@ def each_key(
 def _row(
     arn: KeyArn, work: Callable[[], Row], failed: Callable[[KeyArn, str], Row], stop: Stop
 ) -> Row:
-    if stop.asked:
+    if stop.requested:
         return failed(arn, _not_started(stop.message))
     try:
         return work()
     except Stopped:
         return failed(arn, _not_started(stop.message))
     except JournalFailed as error:
-        stop.ask(str(error), error.fix)
+        stop.request(str(error), error.fix)
         return failed(arn, _not_started(f"{error}. Fix: {error.fix}"))
     except Exception as error:  # noqa: BLE001 - the other keys continue, and the journal has this one
         _log.error("unexpected error with %s", arn, exc_info=True)

@@ -119,6 +119,6 @@ def held_by(evidence: Evidence, under: Policy | None = None, *, without: str = "
     return {hold.rule for hold in evaluation.holds}
 
 
-def said_by(rule: str, evidence: Evidence, under: Policy | None = None) -> list[str]:
+def messages_of(rule: str, evidence: Evidence, under: Policy | None = None) -> list[str]:
     """What one rule says about the key."""
     return [hold.message for hold in evaluated(evidence, under).holds if hold.rule == rule]

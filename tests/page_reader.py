@@ -69,7 +69,7 @@ class _Reader(HTMLParser):
 
 
 def read_page(text: str) -> Element:
-    """The document; an element that is closed in the wrong place is an AssertionError."""
+    """The document; an element that is closed too early or too late raises AssertionError."""
     reader = _Reader()
     reader.feed(text)
     reader.close()

@@ -313,7 +313,7 @@ def lines_of(stages: Stages, kind: str) -> list[dict[str, Any]]:
     return [line for line in stages.lines() if line["line"] == kind]
 
 
-def every_key_is_told(rows: Mapping[str, KeyResult], names: Iterable[str]) -> None:
+def every_key_is_reported(rows: Mapping[str, KeyResult], names: Iterable[str]) -> None:
     """A row for every key."""
     assert set(rows) == set(names)
 

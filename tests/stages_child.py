@@ -28,7 +28,7 @@ def child(
     environment: dict[str, str],
     endpoint: str,
     folder: str,
-    told: Connection,
+    connection: Connection,
     answer_seconds: float,
 ) -> None:
     """A run of a stage in a process of its own; says when it begins and when it has ended."""
@@ -41,12 +41,12 @@ def child(
         aws.endpoint = endpoint
         run = Stages(aws, Path(folder), state_only())
         plan = planfile.load(run.folder / "plan.json")
-        told.send("begin")
+        connection.send("begin")
         if what == "apply":
             run.apply(plan)
         else:
             run.cancel(**WISHES)
-        told.send("end")
+        connection.send("end")
 
 
 def answer_late(patch: pytest.MonkeyPatch, seconds: float) -> None:

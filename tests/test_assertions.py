@@ -1,4 +1,4 @@
-"""Assertions compare ids, codes and numbers: a message can be reworded in its one place."""
+"""Assertions compare ids, codes and numbers, so that a message can be reworded in one file."""
 
 from __future__ import annotations
 

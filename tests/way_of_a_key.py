@@ -77,17 +77,17 @@ def rows(graph: Imports) -> list[list[str]]:
     """The stages from the top down: each below its importers, and what has none above its first."""
     level: dict[str, int] = {}
 
-    def place(stage: str) -> int:
+    def level_of(stage: str) -> int:
         if stage not in level:
             importers = [other for other in graph if stage in graph[other]]
-            level[stage] = 1 + max(map(place, importers), default=-1)
+            level[stage] = 1 + max(map(level_of, importers), default=-1)
         return level[stage]
 
     for stage in STAGES:
-        place(stage)
+        level_of(stage)
     for stage in STAGES:
         if not any(stage in others for others in graph.values()):
-            level[stage] = min(map(place, graph[stage])) - 1
+            level[stage] = min(map(level_of, graph[stage])) - 1
     return [[s for s in STAGES if level[s] == row] for row in range(1 + max(level.values()))]
 
 
@@ -97,11 +97,11 @@ def drawn(graph: Imports) -> str:
     width = max(map(len, lines)) * (WIDTH + GAP) + GAP
     at = {
         stage: (
-            (width - len(line) * (WIDTH + GAP) + GAP) // 2 + place * (WIDTH + GAP),
+            (width - len(line) * (WIDTH + GAP) + GAP) // 2 + column * (WIDTH + GAP),
             GAP + level * ROW,
         )
         for level, line in enumerate(lines)
-        for place, stage in enumerate(line)
+        for column, stage in enumerate(line)
     }
     arrows = "".join(
         f'<path d="M{at[stage][0] + WIDTH // 2} {at[stage][1] + HEIGHT}'

@@ -148,7 +148,7 @@ def apply(
         code = INCOMPLETE
     if form == "table":
         print_lines(next_steps.after_apply(whole, results, plan_path, path, access))
-    if not (stop.asked or made.policy.require_alarm):
+    if not (stop.requested or made.policy.require_alarm):
         _say_without_alarm(results, accounts)
     return code
 

@@ -131,8 +131,8 @@ def exit_code_at_end(stop: Stop, journals: Iterable[Journal], code: int) -> int:
             say(journal.left_behind)
             code = INCOMPLETE
         if journal.failure is not None:
-            stop.ask(str(journal.failure), journal.failure.fix)
-    if not stop.asked:
+            stop.request(str(journal.failure), journal.failure.fix)
+    if not stop.requested:
         return code
     say(stop.message)
     return INCOMPLETE

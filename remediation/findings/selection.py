@@ -33,7 +33,7 @@ def newest_by_key(findings: Iterable[Finding]) -> dict[KeyArn, tuple[Finding, ..
 
     * Of a check's records of one key, the newest counts, whatever its status: a key that was
       enabled since passes in it. Of records of the same time, all that differ count: OCSF and ASFF
-      of a run count once, and findings in code count once for each place.
+      of a run count once, and findings in code count once for each location.
     * `kms_cmk_not_disabled` and Prowler's `kms_cmk_are_used` check the same. A failure of one does
       not count if the other has a newer record, or if `kms_cmk_not_disabled` is muted.
     """

@@ -197,7 +197,7 @@ def _at(locations: Sequence[CodeLocation], declaration: Declaration) -> Declarat
     """The declaration, with file and line of a finding of it if there is one."""
     if not locations:
         return declaration
-    file, line = locations[0].place
+    file, line = locations[0].to_change
     return declaration.model_copy(update={"file": file, "line": line})
 
 

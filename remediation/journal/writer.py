@@ -92,7 +92,7 @@ class Journal:
         self.left_behind = self._appender.close()
 
     def history(self) -> History:
-        """What the journal said before this run: read again only if it changed meanwhile."""
+        """The journal as it was before this run. Read again only if it has changed since."""
         if self._before is not None:
             return self._before
         return read([self.path]) if exists(self.path) else History({})

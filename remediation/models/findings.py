@@ -53,7 +53,7 @@ class CodeLocation(Model):
     """Actions of a Terraform plan (`Plan actions: ` in `details`)."""
 
     @property
-    def place(self) -> tuple[str, int | None]:
+    def to_change(self) -> tuple[str, int | None]:
         """File and line to change: of the module call, if there is one. None: no line is known."""
         if self.caller_file is not None:
             return self.caller_file, self.caller_line or None
@@ -62,7 +62,7 @@ class CodeLocation(Model):
     @property
     def position(self) -> str:
         """That file and line as text, such as `/main.tf:4`."""
-        file, line = self.place
+        file, line = self.to_change
         return file if line is None else f"{file}:{line}"
 
 

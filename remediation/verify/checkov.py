@@ -78,11 +78,11 @@ def verify(program: Path, checks: Path, config: Path | None) -> Verification:
 
 def _unread(folder: Path) -> Iterator[str]:
     """Warn of code below a folder that Checkov 3.3.30 never opens."""
-    for place, folders, files in os.walk(folder):
+    for parent, folders, files in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".")]
         for name in files:
             if name.endswith((".tofu", ".tofu.json")):
-                file = short(path_text(os.path.relpath(Path(place, name), folder)))
+                file = short(path_text(os.path.relpath(Path(parent, name), folder)))
                 yield (
                     f"Warning: Checkov does not read .tofu files, such as {file}. Fix: also scan "
                     "the plan (tofu show -json)"

@@ -31,7 +31,7 @@ _END_SECONDS: Final = 5.0
 """How long a worker may take to end."""
 
 _ARENAS: Final = "1"
-"""glibc keeps freed memory for each of many threads, unless told to share it ("mallopt(3)")."""
+"""glibc keeps freed memory for each of many threads, unless set to share it ("mallopt(3)")."""
 
 _PROGRAM: Final = (
     "import sys; sys.path[:] = sys.argv[2:]; "

@@ -31,9 +31,9 @@ def failed(name: str, kind: str = "failure") -> str:
 )
 def test_each_outcome_has_its_line(tried: Tried, begins: str, others: set[str]) -> None:
     """Only a version that is not the usual one names the usual one, and where it is pinned."""
-    told = line("prowler", "5.46.0", tried)
-    assert told.startswith(begins)
-    assert {part for part in told.removeprefix(begins).split() if "." in part} == others
+    summary = line("prowler", "5.46.0", tried)
+    assert summary.startswith(begins)
+    assert {part for part in summary.removeprefix(begins).split() if "." in part} == others
 
 
 def test_tests_that_pass_or_are_skipped_break_nothing() -> None:

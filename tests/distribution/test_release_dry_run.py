@@ -42,7 +42,7 @@ def test_what_is_not_committed_is_not_released() -> None:
 
 
 @pytest.mark.parametrize(
-    ("state", "says"),
+    ("state", "expected"),
     [
         (replace(PREPARED, section="0.3.0 (2026-12-01)"), "top section is of 0.3.0"),
         (replace(PREPARED, section="0.2.0"), "it has to be"),
@@ -53,6 +53,6 @@ def test_what_is_not_committed_is_not_released() -> None:
         (replace(RELEASED, section="Unreleased"), "the commit is tagged"),
     ],
 )
-def test_a_contradiction_has_its_sentence(state: State, says: str) -> None:
+def test_a_contradiction_has_its_sentence(state: State, expected: str) -> None:
     [sentence] = contradictions(state)
-    assert says in sentence
+    assert expected in sentence

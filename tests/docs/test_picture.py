@@ -20,7 +20,7 @@ def test_the_picture_is_current() -> None:
 
 
 def test_every_stage_of_the_picture_is_there_and_told() -> None:
-    told = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     for stage in STAGES:
         assert (CODE / stage / "__init__.py").is_file() or (CODE / f"{stage}.py").is_file()
-        assert f"**{stage}**" in told, stage
+        assert f"**{stage}**" in text, stage

@@ -88,19 +88,19 @@ def test_every_value_of_the_policy_is_there() -> None:
 
 @pytest.mark.parametrize("name", EXPLAINED)
 def test_no_value_of_a_file_lacks_its_meaning(name: str) -> None:
-    told = meanings(page(name))
-    assert {where for where, meaning in told.items() if not meaning} == set()
-    assert told
+    found = meanings(page(name))
+    assert {where for where, meaning in found.items() if not meaning} == set()
+    assert found
 
 
 @pytest.mark.parametrize("name", EXPLAINED)
 def test_every_value_of_a_part_is_in_its_table(name: str) -> None:
     text = page(name)
-    told = meanings(text)
+    found = meanings(text)
     for part, what in explained()[name]["$defs"].items():
         if f"\n## {part}\n" in text:
             values = {*what.get("properties", ()), *what.get("enum", ())}
-            assert {value for heading, value in told if heading == part} == values
+            assert {value for heading, value in found if heading == part} == values
 
 
 def test_a_value_without_docstring_is_seen_to_lack_its_meaning() -> None:
@@ -112,13 +112,13 @@ def test_a_value_without_docstring_is_seen_to_lack_its_meaning() -> None:
         },
         "items": {"$ref": "#/$defs/Hold"},
     }
-    told = meanings(f"# A plan\n\n{tables(schema, 'Plan')}")
-    assert {where for where, meaning in told.items() if not meaning} == {
+    found = meanings(f"# A plan\n\n{tables(schema, 'Plan')}")
+    assert {where for where, meaning in found.items() if not meaning} == {
         ("A plan", "bare"),
         ("Hold", "why_now"),
         ("VerdictKind", "dither"),
     }
-    assert told.keys() >= {("A plan", "digest"), ("VerdictKind", "hold")}
+    assert found.keys() >= {("A plan", "digest"), ("VerdictKind", "hold")}
 
 
 @pytest.mark.parametrize("name", EXPLAINED)
@@ -146,16 +146,16 @@ def test_the_plans_policy_is_explained_in_one_place() -> None:
 def test_the_words_of_a_value_are_explained_one_by_one(
     name: str, words: type[VerdictKind | FindingStatus | Outcome]
 ) -> None:
-    told = meanings(section(page(name), words.__name__).join((f"# {words.__name__}\n", "")))
-    assert {value for _, value in told} == {word.value for word in words}
-    assert len(set(told.values())) == len(words)
+    found = meanings(section(page(name), words.__name__).join((f"# {words.__name__}\n", "")))
+    assert {value for _, value in found} == {word.value for word in words}
+    assert len(set(found.values())) == len(words)
     assert f"](#{words.__name__.lower()}) |" in page(name)
 
 
 def test_the_services_that_are_asked_in_every_region_are_named_where_regions_are_closed() -> None:
-    (told,) = (part for part in page("many-accounts").split("\n## ") if "Regions closed" in part)
+    (chapter,) = (part for part in page("many-accounts").split("\n## ") if "Regions closed" in part)
     everywhere = {
         entry.service for entry in reference_list().entries if entry.reach == "every-region"
     }
-    sentences = [set(re.findall(r"`([a-z0-9-]+)`", one)) for one in re.split(r"\.\s", told)]
+    sentences = [set(re.findall(r"`([a-z0-9-]+)`", one)) for one in re.split(r"\.\s", chapter)]
     assert everywhere in sentences

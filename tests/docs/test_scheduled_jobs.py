@@ -31,8 +31,8 @@ def scripts() -> Iterator[str]:
 def commands() -> list[list[str]]:
     """Every call of keysweep, as its words, without what the shell takes."""
     lines = "\n".join(scripts()).replace("\\\n", " ").splitlines()
-    told = [line.split(" > ")[0].split(" >> ")[0] for line in lines]
-    return [shlex.split(line)[1:] for line in told if line.strip().startswith("keysweep ")]
+    calls = [line.split(" > ")[0].split(" >> ")[0] for line in lines]
+    return [shlex.split(line)[1:] for line in calls if line.strip().startswith("keysweep ")]
 
 
 def test_each_job_is_there() -> None:

@@ -23,12 +23,12 @@ def validation(message: str) -> AwsError:
     return AwsError("ValidationException", message)
 
 
-def constraint(value: object, place: str, rule: str) -> AwsError:
+def constraint(value: object, parameter: str, rule: str) -> AwsError:
     """Return AWS's usual sentence for one value that breaks one rule."""
     shown = "null" if value is None else f"'{value}'"
     return validation(
-        f"1 validation error detected: Value {shown} at '{place}' failed to satisfy constraint: "
-        f"Member must {rule}"
+        f"1 validation error detected: Value {shown} at '{parameter}' failed to satisfy "
+        f"constraint: Member must {rule}"
     )
 
 

@@ -43,7 +43,7 @@ class Fault:
     seconds: float = 60.0
     message: str | None = None
     code: str | None = None
-    """Error code in place of the kind's usual one."""
+    """Error code instead of the kind's usual one."""
     then: dict[str, Any] | None = None
     """For meddle: a KMS operation's name under `operation`, and its parameters."""
     id: int = 0

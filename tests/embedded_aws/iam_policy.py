@@ -17,7 +17,7 @@ from typing import Any
 
 Document = Mapping[str, Any]
 ANY_RESOURCE = ""
-"""In place of a resource's ARN: which one is not known, so statements on any resource count."""
+"""Used instead of a resource's ARN if it is unknown: statements on any resource count."""
 
 
 class Effect(Enum):

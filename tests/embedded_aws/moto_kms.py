@@ -200,7 +200,7 @@ class AliasView:
 
 
 class StackKey(CloudFormationModel):
-    """AWS::KMS::Key; defined after moto's own, it takes that one's place.
+    """AWS::KMS::Key; defined after moto's own, which it replaces.
 
     A stack that goes schedules the deletion of its key.
     """
@@ -286,7 +286,7 @@ class StackKey(CloudFormationModel):
 
 
 class StackAlias(CloudFormationModel):
-    """AWS::KMS::Alias; defined after moto's own, it takes that one's place."""
+    """AWS::KMS::Alias; defined after moto's own, which it replaces."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -354,5 +354,5 @@ def _backend(account: str, region: str) -> Any:
 
 
 def install(current: Callable[[], World]) -> None:
-    """Put our keys in the place of moto's."""
+    """Replace moto's keys with ours."""
     moto_models.kms_backends.backend = backend_class(current)

@@ -379,7 +379,7 @@ EMPTY: Document = {"accounts": {"111122223333": {"regions": ["us-east-1"]}}}
 
 
 def parse(document: object) -> Scenario:
-    """Validate a scenario; pydantic's ValidationError names place and mistake."""
+    """Validate a scenario; pydantic's ValidationError names the field and the mistake."""
     return Scenario.model_validate(document)
 
 

@@ -52,20 +52,20 @@ def test_the_service_model_knows_all_that_an_entry_claims(entry: Entry) -> None:
 
 @pytest.mark.parametrize("entry", LIST.entries, ids=label)
 def test_every_operation_that_pages_is_read_to_its_end(entry: Entry) -> None:
-    """An answer with a member that tells of more needs a way to get it."""
+    """An answer with a member that announces more needs a way to get it."""
     for call in entry.walk():
         service = model(entry.service_of(call))
         output = service.operation_model(call.operation).output_shape
-        tells = [name for name in output.members if _tells_of_more(name)]
+        more = [name for name in output.members if _announces_more(name)]
         ways = (
             call.page is not None,
             _has_paginator(service.service_name, call.operation),
             next_page(call, service) is not None,
         )
-        assert any(ways) or not tells, f"{call.operation}: {tells}"
+        assert any(ways) or not more, f"{call.operation}: {more}"
 
 
-def _tells_of_more(name: str) -> bool:
+def _announces_more(name: str) -> bool:
     lower = name.lower()
     cursor = lower.endswith("token") and "next" in lower
     return cursor or lower.endswith("marker") or lower.startswith(("hasmore", "istruncated"))
@@ -328,7 +328,7 @@ def written(tmp_path: Path, text: str) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("version: 2\nsigns: []\nentries: []\n", "version"),
         ("version: 1\nsigns: [\n", "YAML"),
@@ -350,13 +350,13 @@ def written(tmp_path: Path, text: str) -> Path:
     ],
 )
 def test_a_list_that_cannot_be_used_is_told_with_file_and_place(
-    tmp_path: Path, text: str, told: str
+    tmp_path: Path, text: str, message: str
 ) -> None:
     path = written(tmp_path, text)
     with pytest.raises(BadInput) as caught:
         load(path)
     assert str(path) in str(caught.value)
-    assert told in str(caught.value)
+    assert message in str(caught.value)
 
 
 @pytest.mark.parametrize("name", ["service", '"\\x73ervice"'])

@@ -69,8 +69,8 @@ class Input:
         """Whether the kind decides it."""
         if self.shape.type_name == "boolean" or (choices(self.shape) and not kind.get("choice")):
             return False
-        told = _DEFAULTS.search(documentation(self.shape.documentation))
-        if told and not kind.get("defaults"):
+        documented = _DEFAULTS.search(documentation(self.shape.documentation))
+        if documented and not kind.get("defaults"):
             return False
         return bool(re.fullmatch(kind["names"], self.name.rpartition(".")[2]))
 

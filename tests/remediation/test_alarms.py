@@ -70,7 +70,7 @@ def put_alarm(aws: EmbeddedAws, region: str = IRELAND, **changes: Any) -> None:
     """The alarm of our template."""
     alarm = OURS["Alarm"]["Properties"]
     wanted = {name: value for name, value in alarm.items() if name != "AlarmActions"}
-    actions = [f"arn:aws:sns:{region}:{SHOP}:told"]
+    actions = [f"arn:aws:sns:{region}:{SHOP}:alerts"]
     client(aws, "cloudwatch", region).put_metric_alarm(
         **{"AlarmName": "a", "AlarmActions": actions, **wanted, **changes}
     )

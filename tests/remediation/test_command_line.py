@@ -56,8 +56,8 @@ def imported_by(*arguments: str) -> set[str]:
 def completed(typed: str) -> set[str]:
     """What click's completion offers for the last word."""
     words = typed.split(" ")
-    told = run(_KEYSWEEP_COMPLETE="bash_complete", COMP_WORDS=typed, COMP_CWORD=str(len(words) - 1))
-    return {line.partition(",")[2] for line in told.out.splitlines()}
+    done = run(_KEYSWEEP_COMPLETE="bash_complete", COMP_WORDS=typed, COMP_CWORD=str(len(words) - 1))
+    return {line.partition(",")[2] for line in done.out.splitlines()}
 
 
 def test_the_help_lists_every_command_whole() -> None:
@@ -131,8 +131,8 @@ def test_shells_complete_commands_options_and_choices(typed: str, offered: set[s
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_the_script_for_a_shell_is_printed(shell: str) -> None:
-    told = run(_KEYSWEEP_COMPLETE=f"{shell}_source")
-    assert "_KEYSWEEP_COMPLETE=" + shell in told.out
+    script = run(_KEYSWEEP_COMPLETE=f"{shell}_source")
+    assert "_KEYSWEEP_COMPLETE=" + shell in script.out
 
 
 def test_bash_itself_completes_with_the_script(tmp_path: Path) -> None:
@@ -205,7 +205,7 @@ def test_a_bad_value_in_the_environment_is_bad_usage() -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "says"),
+    ("arguments", "ending"),
     [
         (["plan"], "(keysweep plan --help)"),
         (["plan", "x", "--nothing"], "(keysweep plan --help)"),
@@ -219,13 +219,13 @@ def test_a_bad_value_in_the_environment_is_bad_usage() -> None:
     ],
 )
 def test_bad_usage_leads_to_the_help_of_its_command(
-    arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]
+    arguments: list[str], ending: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main.run(arguments) == 2
-    told = capsys.readouterr().err
-    assert told.startswith("keysweep: ")
-    assert told.rstrip().endswith(says)
-    assert told.count("\n") == 1
+    error = capsys.readouterr().err
+    assert error.startswith("keysweep: ")
+    assert error.rstrip().endswith(ending)
+    assert error.count("\n") == 1
 
 
 def test_policy_shows_what_a_file_amounts_to(

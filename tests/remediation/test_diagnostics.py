@@ -271,11 +271,11 @@ def test_no_secret_and_no_content_is_in_a_log(
     aws: EmbeddedAws, keysweep: Callable[..., Any], results: Callable[..., Path], state_only: Path
 ) -> None:
     access = (*ROLE, "--external-id", "external-canary", "--debug")
-    told = [keysweep("plan", results(), "--policy", state_only, *access)]
-    told.append(
+    runs = [keysweep("plan", results(), "--policy", state_only, *access)]
+    runs.append(
         keysweep("apply", "plan.json", "--yes", *access, "--ticket", "t-canary", "--format", "json")
     )
-    log = "".join(done.err for done in told)
+    log = "".join(done.err for done in runs)
     assert "sts:AssumeRole" in log
     assert "kms:ScheduleKeyDeletion" in log
     environment = aws.environment(SHOP)
@@ -327,10 +327,10 @@ def test_a_broken_library_is_one_sentence(
 
     monkeypatch.setattr(LazyCommand, "load", load)
     assert main.run(["policy", *["--debug"] * debug]) == 1
-    told = capsys.readouterr().err
-    assert ("in load" in told) is debug
-    assert told.splitlines()[-1].startswith("keysweep: ")
-    assert debug or told.count("\n") == 1
+    error = capsys.readouterr().err
+    assert ("in load" in error) is debug
+    assert error.splitlines()[-1].startswith("keysweep: ")
+    assert debug or error.count("\n") == 1
 
 
 def test_the_error_of_one_key_keeps_its_traceback(caplog: pytest.LogCaptureFixture) -> None:

@@ -178,13 +178,13 @@ def test_a_new_answer_is_told_in_aws_words(aws: EmbeddedAws, folder: Path, decid
     arguments = ("--policy", decided, "--format", "json")
     done = doctor(aws, folder, *arguments, accounts=[ordinary.QUIET])
     assert done.code == 1
-    told: list[Any] = [
+    undecided: list[Any] = [
         (row["operation"], row["class"], row["code"], row["message"])
         for one in done.document["account_regions"]
         for row in one["rows"]
         if row["decided_until"] is None
     ]
-    assert told == [
+    assert undecided == [
         (
             "ListQueues",
             "unclear",

@@ -26,7 +26,7 @@ Seen = KeyDescription | NotFound | Unreadable
 
 @dataclass
 class _Account:
-    """An account-Region with these keys, in place of the collector and its connection."""
+    """An account-Region with these keys, instead of the collector and its connection."""
 
     keys: Mapping[KeyArn, Any]
     refused: bool = False

@@ -30,7 +30,7 @@ LONG_DEAD = {"state": "Disabled", "created_days_ago": 900, "disabled_days_ago": 
 
 @dataclass(frozen=True)
 class Need:
-    """A key that is needed, how the world shows it, and what must be said."""
+    """A key that is needed, how AWS shows it, and the message that must name it."""
 
     rule: str
     words: str

@@ -122,7 +122,7 @@ def run(own_server: EmbeddedAws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def _fail(run: Stages, kind: str, names: set[str]) -> None:
-    """Make the operations fail for the keys that are named for them, whenever they are asked."""
+    """Make the operations fail on every call for the keys that are named for them."""
 
     def fault(operation: str, **where: Any) -> None:
         run.aws.fault(kind, operation=operation, times=None, seconds=30, **where)
@@ -195,7 +195,7 @@ def test_one_kind_of_fault_through_the_whole_loop(kind: str, run: Stages) -> Non
     run.aws.advance(hours=2)
     _fail(run, kind, {*APPLY, BOTH})
     first = run.apply(plan)
-    held.every_key_is_told(first, every)
+    held.every_key_is_reported(first, every)
     _check(run, plan)
     expected = dict.fromkeys(every, "scheduled") | dict.fromkeys({*APPLY, BOTH}, "failed")
     if kind in UNANSWERED:
@@ -215,7 +215,7 @@ def test_one_kind_of_fault_through_the_whole_loop(kind: str, run: Stages) -> Non
     _fail(run, kind, GUARD)
     run.aws.fault(kind, operation="ListKeys", times=None, seconds=30)
     blind = run.guard()
-    held.every_key_is_told(blind, every)
+    held.every_key_is_reported(blind, every)
     assert {name for name, row in blind.items() if row.unreadable} == GUARD
     assert {name for name, row in blind.items() if row.in_use} == set()
     for name in GUARD:
@@ -253,7 +253,7 @@ def test_one_kind_of_fault_through_the_whole_loop(kind: str, run: Stages) -> Non
     _fail(run, kind, {*CANCEL, BOTH_OF_CANCEL})
     first = run.cancel(**wishes)
     rest = every - {"sound"}  # which guard has cancelled
-    held.every_key_is_told(first, rest)
+    held.every_key_is_reported(first, rest)
     _check(run, plan)
     expected = dict.fromkeys(rest, "cancelled")
     expected |= dict.fromkeys({*CANCEL, BOTH_OF_CANCEL}, "failed")

@@ -394,7 +394,7 @@ def test_no_credential_is_written_or_shown(
     )
     results = str(_results(own_server, tmp_path / "results.json"))
     access = ("--role-name", ROLE, "--external-id", "external-canary")
-    said = [keysweep("plan", results, "--policy", "policy.yaml", *access, "--format", "json")]
+    runs = [keysweep("plan", results, "--policy", "policy.yaml", *access, "--format", "json")]
     if trouble is not None:
         own_server.fault(trouble, operation="ScheduleKeyDeletion", times=None)
         own_server.fault(trouble, operation="AssumeRole", times=None)
@@ -403,14 +403,14 @@ def test_no_credential_is_written_or_shown(
         ("status",),
         ("cancel", "--journal", "keysweep-journal.jsonl", "--yes"),
     ):
-        said.append(keysweep(*command, *access))
-        said.append(keysweep(*command, *access, "--format", "json"))
+        runs.append(keysweep(*command, *access))
+        runs.append(keysweep(*command, *access, "--format", "json"))
     environment = own_server.environment(SHOP)
     secrets = {environment["AWS_SECRET_ACCESS_KEY"], "external-canary"}
     secrets |= {environment["AWS_ACCESS_KEY_ID"], "session-ASIA", "ASIA"}
     files = [path.read_text(encoding="utf-8") for path in tmp_path.rglob("*") if path.is_file()]
     assert len(files) == 4
-    shown = [*files, *(text for _, out, err in said for text in (out, err)), caplog.text]
+    shown = [*files, *(text for _, out, err in runs for text in (out, err)), caplog.text]
     assert {secret for secret in secrets for text in shown if secret in text} == set()
 
 

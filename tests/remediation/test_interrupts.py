@@ -241,8 +241,8 @@ def test_an_expired_plan_still_settles_what_was_left_open(run: Stages) -> None:
 def test_a_run_that_is_stopped_before_it_begins_does_nothing(run: Stages) -> None:
     plan = run.plan()
     stop = Stop()
-    stop.ask("stopped by hand")
-    stop.ask("another reason")
+    stop.request("stopped by hand")
+    stop.request("another reason")
     rows = run.apply(plan, stop)
     (message,) = {row.message for row in rows.values()}
     assert "stopped by hand" in message
@@ -270,7 +270,7 @@ def test_a_journal_that_fails_once_stops_all_threads(
         patch.setattr(os, "fsync", fsync)
         rows = run.apply(plan, stop)
     assert set(rows) == ALL
-    assert stop.asked or any("not recorded" in row.message for row in rows.values())
+    assert stop.requested or any("not recorded" in row.message for row in rows.values())
     held.every_write_was_announced(run, plan)
     held.undo_finds_everything(run)
     assert len(run.aws.calls(operation="ScheduleKeyDeletion")) < len(ALL)

@@ -125,16 +125,16 @@ def test_status_says_which_command_settles_what_was_interrupted(
     assert keysweep("apply", planned, "--yes", *ROLE).code == 0
     whole = journal.read_bytes()
     arn = without_outcome(journal, "ScheduleKeyDeletion")
-    (said,) = drift().items()
-    assert said[0] == arn
-    assert {"ScheduleKeyDeletion", "apply", "cancel"} <= words(said[1])
+    ((drifted, message),) = drift().items()
+    assert drifted == arn
+    assert {"ScheduleKeyDeletion", "apply", "cancel"} <= words(message)
     journal.write_bytes(whole)
     cancel = ("cancel", "--key", arn, "--journal", journal, "--yes", *ROLE)
     assert keysweep(*cancel).code == 0
     assert without_outcome(journal, "CancelKeyDeletion") == arn
-    (said,) = drift().items()
-    assert said[0] == arn
-    assert {"CancelKeyDeletion", "cancel", "guard"} <= words(said[1])
+    ((drifted, message),) = drift().items()
+    assert drifted == arn
+    assert {"CancelKeyDeletion", "cancel", "guard"} <= words(message)
     assert keysweep(*cancel).code == 0
     assert drift() == {}
 

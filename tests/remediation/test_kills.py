@@ -90,8 +90,8 @@ class Figures(Counter[str]):
     """What the kills of a test met."""
 
     def record(self, record_property: Callable[[str, object], None]) -> None:
-        told = ", ".join(f"{count} {name}" for name, count in sorted(self.items()))
-        record_property("figures", told)
+        figures = ", ".join(f"{count} {name}" for name, count in sorted(self.items()))
+        record_property("figures", figures)
 
 
 @pytest.fixture

@@ -149,14 +149,14 @@ def test_the_next_run_makes_up_for_an_undo_that_failed(
     run.aws.fault(wanted.pop("kind"), key=run.arn("key"), times=None, **wanted)
     command = ("apply", "plan.json", "--yes", "--journal", "journal.jsonl", "--format", "json")
     code, out, _ = _command(run, *command)
-    told = {row["key_arn"]: row["outcome"] for row in json.loads(out)["results"]}
-    assert (code, told) == (1, {run.arn("key"): "failed", run.arn("other"): "scheduled"})
+    outcomes = {row["key_arn"]: row["outcome"] for row in json.loads(out)["results"]}
+    assert (code, outcomes) == (1, {run.arn("key"): "failed", run.arn("other"): "scheduled"})
     assert run.state("PendingDeletion") == {"key", "other"}
     run.aws.clear_faults()
     run.aws.advance(days=days)
     code, out, _ = _command(run, *command)
-    told = {row["key_arn"]: row["outcome"] for row in json.loads(out)["results"]}
-    assert (code, told) == (0, {run.arn("key"): "changed", run.arn("other"): "scheduled"})
+    outcomes = {row["key_arn"]: row["outcome"] for row in json.loads(out)["results"]}
+    assert (code, outcomes) == (0, {run.arn("key"): "changed", run.arn("other"): "scheduled"})
     assert run.state("Disabled") == {"key"}
 
 
@@ -388,8 +388,8 @@ def test_an_altered_line_keeps_nobody_from_looking_or_from_undoing(
     number = next(n for n, line in enumerate(lines) if '"line":"outcome"' in line)
     lines[number] = lines[number].replace('"outcome"', '"outcoem"', 1)
     run.journal.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    code, out, told = _command(run, *command, "--journal", "journal.jsonl", "--format", "json")
-    assert f"line {number + 1} " in told + out
+    code, out, error = _command(run, *command, "--journal", "journal.jsonl", "--format", "json")
+    assert f"line {number + 1} " in error + out
     if command[0] == "cancel":
         assert (code, run.state("Disabled")) == (0, {"key", "other"})
     else:
@@ -402,10 +402,10 @@ def test_a_name_that_can_be_no_journals_is_bad_input(command: str, name: str, ru
     run.plan()
     (run.folder / "loop.jsonl").symlink_to("loop.jsonl")
     yes = () if command == "status" else ("--yes",)
-    code, _, told = _command(run, *command.split(), *yes, "--journal", name)
+    code, _, error = _command(run, *command.split(), *yes, "--journal", name)
     assert code == 2
-    assert told.startswith(f"keysweep: {name}: The journal c")
-    assert told.count("\n") == 1
+    assert error.startswith(f"keysweep: {name}: The journal c")
+    assert error.count("\n") == 1
 
 
 def test_apply_of_the_stage_says_expired_where_the_command_lets_it_through(run: Stages) -> None:
@@ -447,9 +447,9 @@ def test_undo_of_a_key_that_is_not_found_is_a_failure(
     if way in {"plan", "journal"}:
         run.aws.advance(days=31)
     code = run_cli(["cancel", *ways[way], "--yes", "--format", "json"])
-    told = json.loads(capsys.readouterr().out)["results"]
-    assert (code, {row["key_arn"]: row["outcome"] for row in told}) == (
+    results = json.loads(capsys.readouterr().out)["results"]
+    assert (code, {row["key_arn"]: row["outcome"] for row in results}) == (
         1,
         dict.fromkeys(gone, "failed"),
     )
-    assert all(row["message"].startswith(KEY_NOT_FOUND) for row in told)
+    assert all(row["message"].startswith(KEY_NOT_FOUND) for row in results)

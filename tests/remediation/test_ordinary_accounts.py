@@ -101,12 +101,12 @@ def test_each_refusal_holds_the_keys_that_it_may_concern_with_its_class(
     items: Mapping[str, PlanItem], region: str
 ) -> None:
     expected: Rows = set()
-    for place in ordinary.REFUSING_REGIONS:
-        for row in table().refusals(frozenset(ordinary.CLASSES), place):
+    for refusing in ordinary.REFUSING_REGIONS:
+        for row in table().refusals(frozenset(ordinary.CLASSES), refusing):
             if row.answered != "absent" and (
-                place == region or (row.service, row.operation) in EVERYWHERE
+                refusing == region or (row.service, row.operation) in EVERYWHERE
             ):
-                expected.add((row.service, row.operation, place, row.answered))
+                expected.add((row.service, row.operation, refusing, row.answered))
     assert rows(items[f"dead-{region}"]) == expected
 
 

@@ -100,13 +100,13 @@ def test_show_has_every_format_and_the_digest(
 ) -> None:
     done = keysweep("show", "plan.json", "--owner", "shop", "--format", form, "--html", "p.html")
     assert done.code == 0
-    told = (done.out + done.err).replace("\\", "")
-    assert digest in told
+    output = (done.out + done.err).replace("\\", "")
+    assert digest in output
     ids = {key["name"]: key["arn"].rpartition("/")[2] for key in owned.keys()}
     page = (tmp_path / "p.html").read_text(encoding="utf-8")
     assert digest in page
     # Leads of a key may name other keys by their ids.
-    for text, prefix in ((told, ""), (page, "key/")):
+    for text, prefix in ((output, ""), (page, "key/")):
         assert {n for n in ids if f"{prefix}{ids[n]}" in text} == {"cart", "far", "lake"}
     if form == "csv":
         assert len(list(csv.reader(done.out.splitlines()))) > 3
@@ -185,9 +185,9 @@ def test_every_command_names_alias_and_owner(
             alias in text and (owner or "unknown") in text for alias, owner in expected.values()
         )
     for form in ("table", "markdown", "csv"):
-        told = keysweep("status", *ROLE, "--format", form).out.replace("\\", "")
+        output = keysweep("status", *ROLE, "--format", form).out.replace("\\", "")
         assert all(
-            alias in told and (owner or "unknown") in told for alias, owner in expected.values()
+            alias in output and (owner or "unknown") in output for alias, owner in expected.values()
         )
     undone = keysweep(
         "cancel", "--journal", "keysweep-journal.jsonl", "--yes", *ROLE, "--format", "json"

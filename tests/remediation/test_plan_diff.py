@@ -62,21 +62,21 @@ def test_new_gone_and_changed_keys_are_told(
     names = {key["arn"]: key["name"] for key in aws.keys()}
     since = document["since"]
     assert since["digest"] == json.loads(Path("old.json").read_text("utf-8"))["digest"]
-    told = {
+    differences = {
         kind: {(names[one["key_arn"]], one["was"], one["now"]) for one in since[kind]}
         for kind in ("new", "gone", "changed")
     }
-    assert told == {
+    assert differences == {
         "new": {("fresh", None, "schedule")},
         "gone": {("fixed", "schedule", None)},
         "changed": {("kept", "schedule", "hold"), ("freed", "hold", "schedule")},
     }
     assert run_cli([*plan, "--format", "csv"]) == 0
-    told = {
+    rows = {
         (names.get(row["key_arn"]), row["verdict"], row["since"])
         for row in csv.DictReader(io.StringIO(capsys.readouterr().out))
     }
-    assert {one for one in told if one[2]} == {
+    assert {one for one in rows if one[2]} == {
         ("fresh", "schedule", "new"),
         ("fixed", "gone", "was schedule"),
         ("kept", "hold", "was schedule"),

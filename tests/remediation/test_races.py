@@ -307,7 +307,7 @@ def test_keys_that_wait_for_their_turn_are_not_begun_after_a_stop(
             exceptions=plan.exceptions,
         )
         done = apply_stage.apply(
-            plan, collector, journal, stop=stop, done=lambda row: stop.ask("stopped by hand")
+            plan, collector, journal, stop=stop, done=lambda row: stop.request("stopped by hand")
         )
     rows = run.by_name(done)
     (begun,) = run.state("PendingDeletion")

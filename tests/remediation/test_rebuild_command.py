@@ -1,4 +1,4 @@
-"""`keysweep journal rebuild`: the journal is lost, and CloudTrail and AWS say what it said."""
+"""`keysweep journal rebuild`: restore a lost journal from CloudTrail and AWS."""
 
 from __future__ import annotations
 

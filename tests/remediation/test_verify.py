@@ -53,10 +53,10 @@ def test_without_a_scanner_one_line_and_exit_2(
     sentence: str,
 ) -> None:
     assert standalone.main(["verify", *arguments]) == 2
-    said = capsys.readouterr()
-    assert said.out == ""
-    assert sentence in said.err
-    assert said.err.count("\n") == 1
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert sentence in output.err
+    assert output.err.count("\n") == 1
 
 
 @pytest.mark.parametrize(
@@ -67,10 +67,10 @@ def test_a_path_that_does_not_exist_is_bad_usage(
 ) -> None:
     program(nowhere / "checkov")
     assert standalone.main(["verify", option, str(nowhere / "nothing")]) == 2
-    said = capsys.readouterr().err
-    assert f"{nowhere / 'nothing'} not found. " in said
-    assert f" {what}, " in said
-    assert said.endswith(f" omit {option}\n")
+    error = capsys.readouterr().err
+    assert f"{nowhere / 'nothing'} not found. " in error
+    assert f" {what}, " in error
+    assert error.endswith(f" omit {option}\n")
 
 
 def test_without_argument_whichever_is_found_is_asked(
@@ -142,8 +142,8 @@ def test_a_script_in_another_language_has_no_python(tmp_path: Path, text: str) -
 
 
 def events(cloudtrail: Any, arn: str) -> list[str]:
-    wish = {"AttributeKey": "ResourceName", "AttributeValue": arn}
-    found = cloudtrail.lookup_events(LookupAttributes=[wish])["Events"]
+    query = {"AttributeKey": "ResourceName", "AttributeValue": arn}
+    found = cloudtrail.lookup_events(LookupAttributes=[query])["Events"]
     return [event["EventName"] for event in found]
 
 

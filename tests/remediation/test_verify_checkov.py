@@ -119,12 +119,12 @@ def test_less_than_both_checks_on_the_key_proves_nothing(
     assert OTHER in result["details"][0]
 
 
-@pytest.mark.parametrize("said", ["", "[]", "null", "no JSON", '{"passed": 0}'])
+@pytest.mark.parametrize("output", ["", "[]", "null", "no JSON", '{"passed": 0}'])
 def test_a_checkov_without_a_report_proves_nothing(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], said: str
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], output: str
 ) -> None:
     checkov = made(tmp_path / "checkov", [])
-    checkov.write_text(f"#!/bin/sh\necho '{said}'\necho Sorry >&2\n", encoding="utf-8")
+    checkov.write_text(f"#!/bin/sh\necho '{output}'\necho Sorry >&2\n", encoding="utf-8")
     code, result = ask(capsys, checkov)
     assert code == 1
     assert f"did not run {BOTH}" in result["details"][0]

@@ -37,9 +37,9 @@ def state(key):
     return ask("TrentService.DescribeKey", KeyId=key)["KeyMetadata"]["KeyState"]
 
 def used(key):
-    wish = {{"AttributeKey": "ResourceName", "AttributeValue": key}}
-    told = ask("CloudTrail_20131101.LookupEvents", LookupAttributes=[wish])
-    return any(event["EventName"] == "Decrypt" for event in told["Events"])
+    query = {{"AttributeKey": "ResourceName", "AttributeValue": key}}
+    found = ask("CloudTrail_20131101.LookupEvents", LookupAttributes=[query])
+    return any(event["EventName"] == "Decrypt" for event in found["Events"])
 
 def scanned():
     states = {{key["KeyArn"]: state(key["KeyArn"]) for key in ask("TrentService.ListKeys")["Keys"]}}
@@ -74,7 +74,7 @@ FIRES = "write(scanned()); sys.exit(3)"
 
 
 class Made:
-    """An environment with a Prowler that does what it is told to."""
+    """An environment with a stub Prowler that does what the test sets."""
 
     def __init__(self, folder: Path, version: str, does: str, *, installed: bool) -> None:
         subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
@@ -411,9 +411,9 @@ def test_what_is_no_prowler_is_named(tmp_path: Path, capsys: pytest.CaptureFixtu
     wrapper.write_text("#!/bin/sh\nexec docker run prowler\n", encoding="utf-8")
     wrapper.chmod(0o755)
     assert standalone.main(["verify", "prowler", "--prowler", str(wrapper)]) == 1
-    said = capsys.readouterr().out
-    assert f"prowler ({wrapper}): FAILED" in said
-    assert "--prowler PATH" in said
+    output = capsys.readouterr().out
+    assert f"prowler ({wrapper}): FAILED" in output
+    assert "--prowler PATH" in output
 
 
 def test_python_without_prowler_is_no_prowler(make: Make, ask: Verify, tmp_path: Path) -> None:

@@ -211,15 +211,15 @@ def test_it_ends_when_told_and_when_its_parent_goes(tmp_path: Path) -> None:
     file = tmp_path / "scenario.yaml"
     scenario = {"accounts": {ACCOUNT: {"regions": {"eu-west-1": {"keys": [{"name": "a"}]}}}}}
     file.write_text(yaml.safe_dump(scenario), encoding="utf-8")
-    told, orphan = run("--scenario", str(file)), run("--exit-with-parent")
+    ended, orphan = run("--scenario", str(file)), run("--exit-with-parent")
     both = run("--exit-with-parent")
-    for process in (told, orphan, both):
+    for process in (ended, orphan, both):
         assert process.stdout is not None
         assert '"endpoint": "http://127.0.0.1:' in process.stdout.readline()
-    told.terminate()
+    ended.terminate()
     both.terminate()
     both.wait(timeout=120)
-    for process in (told, orphan, both):
+    for process in (ended, orphan, both):
         _, stderr = process.communicate(timeout=120)
         assert (process.returncode, stderr) == (0, "")
 

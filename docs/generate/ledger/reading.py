@@ -23,58 +23,60 @@ def read_by(references: ReferenceList) -> frozenset[Member]:
 
 def paths(items: str, expression: str) -> Iterator[str]:
     """Paths within the whole answer of an expression about its items."""
-    for item in _select(compiled(items).parsed, [_Place("")]):
-        for place in _select(compiled(expression).parsed, [_Place(item.path)]):
-            yield place.path.removesuffix("[]")
+    for item in _select(compiled(items).parsed, [_Location("")]):
+        for location in _select(compiled(expression).parsed, [_Location(item.path)]):
+            yield location.path.removesuffix("[]")
 
 
 @dataclass(frozen=True)
-class _Place:
+class _Location:
     path: str
     listed: bool = False
     """Whether JMESPath made the list that holds it, so that the answer has none here."""
 
-    def member(self, name: str) -> _Place:
-        return _Place(f"{self.path}.{name}" if self.path else name)
+    def member(self, name: str) -> _Location:
+        return _Location(f"{self.path}.{name}" if self.path else name)
 
-    def element(self) -> _Place:
-        return _Place(self.path if self.listed else f"{self.path}[]")
+    def element(self) -> _Location:
+        return _Location(self.path if self.listed else f"{self.path}[]")
 
 
-def _select(node: Mapping[str, Any], places: list[_Place]) -> list[_Place]:
+def _select(node: Mapping[str, Any], locations: list[_Location]) -> list[_Location]:
     kind, children = node["type"], node["children"]
     match kind:
         case "literal" | "not_expression" | "comparator":
             return []
         case "identity" | "current":
-            return places
+            return locations
         case "field":
-            return [place.member(node["value"]) for place in places]
+            return [location.member(node["value"]) for location in locations]
         case "index" | "slice":
-            return [place.element() for place in places]
+            return [location.element() for location in locations]
         case "subexpression" | "index_expression" | "pipe":
             for child in children:
-                places = _select(child, places)
-            return places
-    return _select_from_lists(kind, node, places)
+                locations = _select(child, locations)
+            return locations
+    return _select_from_lists(kind, node, locations)
 
 
-def _select_from_lists(kind: str, node: Mapping[str, Any], places: list[_Place]) -> list[_Place]:
+def _select_from_lists(
+    kind: str, node: Mapping[str, Any], locations: list[_Location]
+) -> list[_Location]:
     children = node["children"]
     match kind:
         case "flatten":
-            return [place.element() for place in _select(children[0], places)]
+            return [location.element() for location in _select(children[0], locations)]
         case "projection" | "filter_projection":
-            left = _select(children[0], places)
+            left = _select(children[0], locations)
             if children[0]["type"] != "flatten":
-                left = [place.element() for place in left]
+                left = [location.element() for location in left]
             return _select(children[1], left)
         case "or_expression" | "and_expression":
-            return [place for child in children for place in _select(child, places)]
+            return [location for child in children for location in _select(child, locations)]
         case "multi_select_list":
-            found = [place for child in children for place in _select(child, places)]
-            return [_Place(place.path, listed=True) for place in found]
+            found = [location for child in children for location in _select(child, locations)]
+            return [_Location(location.path, listed=True) for location in found]
         case "function_expression" if node["value"] == "values":
-            values = _select(children[0], places)
-            return [_Place(f"{place.path}{{}}", listed=True) for place in values]
+            values = _select(children[0], locations)
+            return [_Location(f"{location.path}{{}}", listed=True) for location in values]
     raise ValueError(f"JMESPath's {kind} is not used in this list")

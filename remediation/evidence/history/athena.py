@@ -94,10 +94,10 @@ class Record:
         moves: dict[AccountRegion, Moves | Unreadable] = {}
         found = {}
         for evidence in group:
-            place = evidence.key_arn.account_region
-            if piece == "alias_moves" and place not in moves:
-                moves[place] = self._moves(place)
-            found[evidence.key_arn] = self._of_key(piece, evidence, moves.get(place))
+            account_region = evidence.key_arn.account_region
+            if piece == "alias_moves" and account_region not in moves:
+                moves[account_region] = self._moves(account_region)
+            found[evidence.key_arn] = self._of_key(piece, evidence, moves.get(account_region))
         return found
 
     def _of_key(self, piece: str, evidence: Evidence, moves: Moves | Unreadable | None) -> Piece:
@@ -111,24 +111,26 @@ class Record:
         attempts = tuple(event.attempt() for event in self.attempts.get(arn, ()))
         return UseAttempts(since=self.since, attempts=attempts, all_read=not attempts)
 
-    def _moves(self, place: AccountRegion) -> Moves | Unreadable:
+    def _moves(self, account_region: AccountRegion) -> Moves | Unreadable:
         try:
-            return Moves.of(self.aliases.get(place, ()))
+            return Moves.of(self.aliases.get(account_region, ()))
         except ValueError as error:
             return Unreadable(unreadable=f"A log file was not understood ({error})")
 
-    def part(self, place: AccountRegion) -> Record:
+    def part(self, account_region: AccountRegion) -> Record:
         """What it has about the keys of one account-Region."""
 
-        def of_place(values: Mapping[KeyArn, T]) -> dict[KeyArn, T]:
-            return {arn: value for arn, value in values.items() if arn.account_region == place}
+        def own(values: Mapping[KeyArn, T]) -> dict[KeyArn, T]:
+            return {
+                arn: value for arn, value in values.items() if arn.account_region == account_region
+            }
 
         return replace(
             self,
-            changes=of_place(self.changes),
-            attempts=of_place(self.attempts),
-            aliases={place: self.aliases.get(place, ())},
-            unreadable=of_place(self.unreadable),
+            changes=own(self.changes),
+            attempts=own(self.attempts),
+            aliases={account_region: self.aliases.get(account_region, ())},
+            unreadable=own(self.unreadable),
         )
 
     def and_other_keys(self, other: Record) -> Record:
@@ -345,7 +347,7 @@ class _Reading:
         self._aliases: defaultdict[AccountRegion, list[TrailEvent]] = defaultdict(list)
         self._days: dict[tuple[str, str], set[int]] = {}
         self._unreadable: dict[KeyArn, Unreadable] = {}
-        self._places = {
+        self._account_regions = {
             (arn.account_id, arn.region): arn.account_region
             for arn in (evidence.key_arn for evidence in group)
         }
@@ -367,17 +369,17 @@ class _Reading:
 
     def add(self, row: Mapping[str, str]) -> None:
         """Add one row. Raises ValueError for a row that cannot be understood."""
-        place = (row["account"], row["region"])
+        account_region = (row["account"], row["region"])
         if row["kind"] == "day":
-            if place in self._places:
-                self._days[place] = {int(day) for day in row["days"].split()}
+            if account_region in self._account_regions:
+                self._days[account_region] = {int(day) for day in row["days"].split()}
             return
         event = _event(row)
         if row["kind"] == "change" and event.error is not None:  # it changed nothing
             return
         if row["kind"] == "alias":
-            if place in self._places:
-                self._aliases[self._places[place]].append(event)
+            if account_region in self._account_regions:
+                self._aliases[self._account_regions[account_region]].append(event)
             return
         found = self._changes if row["kind"] == "change" else self._attempts
         for evidence in self._named(row["region"], event):
@@ -432,7 +434,9 @@ class _Reading:
             until=self.until,
             changes={arn: tuple(events) for arn, events in self._changes.items()},
             attempts={arn: tuple(_newest(events)) for arn, events in self._attempts.items()},
-            aliases={place: tuple(events) for place, events in self._aliases.items()},
+            aliases={
+                account_region: tuple(events) for account_region, events in self._aliases.items()
+            },
             unreadable=self._unreadable,
         )
 

@@ -175,8 +175,8 @@ def unread(framework: str) -> list[str]:
     """What a framework's files in `unread` say of themselves, in a comment or a "//"."""
     folder = FIXTURES / framework / "unread"
     texts = [file.read_text(encoding="utf-8") for file in folder.rglob("*") if file.is_file()]
-    said = [_UNREAD.search(text) for text in texts]
-    found = sorted(one[1] or one[2] for one in said if one)
+    matches = [_UNREAD.search(text) for text in texts]
+    found = sorted(one[1] or one[2] for one in matches if one)
     return [text[0].lower() + text[1:] for text in found]
 
 

@@ -54,7 +54,7 @@ def test_a_waiting_period_is_never_taken_for_a_state(framework: str) -> None:
 
 
 def test_the_peer_is_wrong_where_the_documentation_says_so() -> None:
-    """The cases are worth their place only as long as CKV_AWS_227 fails or passes on a guess."""
+    """The cases are useful only while CKV_AWS_227 fails or passes on a guess."""
     failed = found("terraform", "expressions", PEER, "FAILED")
     passed = found("terraform", "expressions", PEER, "PASSED")
     assert failed >= {

@@ -140,7 +140,7 @@ class FakeKms:
         return sorted(operation for operation, where, _ in self.calls if region in (None, where))
 
     def send(self, request: AWSPreparedRequest) -> AWSResponse:
-        """Take the place of `botocore.httpsession.URLLib3Session.send`."""
+        """Replace `botocore.httpsession.URLLib3Session.send`."""
         host = request.url.split("/")[2]
         target = request.headers.get("X-Amz-Target", b"")
         service, _, operation = (
@@ -190,11 +190,11 @@ class FakeKms:
         return _page("Tags", listed, min(self.page_size, 50), request)
 
     def _history(self, request: dict[str, Any]) -> dict[str, Any]:
-        (wish,) = request["LookupAttributes"]
-        assert wish["AttributeKey"] == "ResourceName"
+        (query,) = request["LookupAttributes"]
+        assert query["AttributeKey"] == "ResourceName"
         found = [
             event
-            for event in self.events.get(wish["AttributeValue"], [])
+            for event in self.events.get(query["AttributeValue"], [])
             if event["EventTime"] >= request["StartTime"]
         ]
         found.sort(key=lambda event: event["EventTime"], reverse=True)

@@ -45,11 +45,11 @@ def main() -> int:
             (kept / "files" / path).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(path, kept / "files" / path)
         kept.mkdir(exist_ok=True)
-        (kept / "said").write_bytes(done.stdout)
+        (kept / "stdout").write_bytes(done.stdout)
         (kept / "code").write_text(str(done.returncode))
     elif (kept / "files").exists():
         shutil.copytree(kept / "files", Path(), dirs_exist_ok=True)
-    sys.stdout.buffer.write((kept / "said").read_bytes())
+    sys.stdout.buffer.write((kept / "stdout").read_bytes())
     return int((kept / "code").read_text())
 
 

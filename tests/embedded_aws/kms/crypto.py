@@ -83,23 +83,25 @@ def _expect(call: Call, key: Key, usage: str, symmetric: bool = False) -> None:
         )
 
 
-def _size(blob: bytes, place: str, most: int) -> bytes:
+def _size(blob: bytes, parameter: str, most: int) -> bytes:
     if not blob:
-        raise constraint("", place, "have length greater than or equal to 1")
+        raise constraint("", parameter, "have length greater than or equal to 1")
     if len(blob) > most:
         raise validation(
-            f"1 validation error detected: Value at '{place}' failed to satisfy constraint: "
+            f"1 validation error detected: Value at '{parameter}' failed to satisfy constraint: "
             f"Member must have length less than or equal to {most}"
         )
     return blob
 
 
-def _fits(key: Key, algorithm: str, allowed: list[str], place: str, known: Iterable[str]) -> None:
+def _fits(
+    key: Key, algorithm: str, allowed: list[str], parameter: str, known: Iterable[str]
+) -> None:
     """Refuse an algorithm that does not exist, or that the key does not have."""
     if algorithm in allowed:
         return
     if algorithm not in known:
-        raise constraint(algorithm, place, f"satisfy enum value set: [{', '.join(known)}]")
+        raise constraint(algorithm, parameter, f"satisfy enum value set: [{', '.join(known)}]")
     raise AwsError(
         "InvalidKeyUsageException",
         f"Algorithm {algorithm} is incompatible with key spec {key.spec}.",

@@ -28,7 +28,7 @@ _SECRET = frozenset({"Plaintext", "CiphertextBlob", "Message", "EncryptedKeyMate
 
 
 def key_of(world: World, request: Request, identity: Identity) -> str | None:
-    """Return the ARN of the key that a request names, or what it says in its place."""
+    """Return the ARN of the key that a request names, or the name that it gives instead."""
     call = _call(world, request.operation or "", request.json(), identity, request.region)
     key = _find(call)
     if key is not None:

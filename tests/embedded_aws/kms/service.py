@@ -84,12 +84,12 @@ def tags_of(items: object) -> dict[str, str]:
     found: dict[str, str] = {}
     for number, item in enumerate(items, 1):
         name, value = item.get("TagKey", ""), item.get("TagValue", "")
-        place = f"tags.{number}.member"
+        parameter = f"tags.{number}.member"
         if not name:
             rule = "have length greater than or equal to 1"
-            raise constraint(name, f"{place}.tagKey", rule)
-        _demand_length(name, f"{place}.tagKey", 128)
-        _demand_length(value, f"{place}.tagValue", 256)
+            raise constraint(name, f"{parameter}.tagKey", rule)
+        _demand_length(name, f"{parameter}.tagKey", 128)
+        _demand_length(value, f"{parameter}.tagValue", 256)
         if name.lower().startswith("aws:"):
             raise AwsError("TagException", "Tags beginning with aws: are reserved")
         if name in found:
@@ -100,6 +100,6 @@ def tags_of(items: object) -> dict[str, str]:
     return found
 
 
-def _demand_length(text: str, place: str, most: int) -> None:
+def _demand_length(text: str, parameter: str, most: int) -> None:
     if len(text) > most:
-        raise constraint(text, place, f"have length less than or equal to {most}")
+        raise constraint(text, parameter, f"have length less than or equal to {most}")

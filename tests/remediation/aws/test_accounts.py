@@ -83,12 +83,12 @@ def test_an_account_that_cannot_be_entered_is_asked_once_and_says_why(aws: Scena
     keys = {"keys": [{"name": "k-{n}", "count": 3, "state": "Disabled"}]}
     server = aws({SHOP: {"regions": {"eu-west-1": {}}}, DATA: {"regions": {"eu-west-1": keys}}})
     accounts = Accounts(ROLE)
-    said = set()
+    messages = set()
     for one in server.keys():
         with pytest.raises(AccountUnavailable) as caught:
             accounts.connect(KeyArn.parse(one["arn"]).account_region)
-        said.add(str(caught.value))
-    (reason,) = said
+        messages.add(str(caught.value))
+    (reason,) = messages
     for part in (DATA, "AccessDenied", f"arn:aws:iam::{DATA}:role/Sweep"):
         assert part in reason
     assert "--external-id" in reason
@@ -198,9 +198,9 @@ def test_credentials_that_expired_are_said_with_the_key(three: EmbeddedAws) -> N
     three.expire_sessions()
     with pytest.raises(ClientError) as caught:
         describe(connection, arn)
-    said = explain(caught.value, connection).unreadable
+    message = explain(caught.value, connection).unreadable
     for part in ("ExpiredTokenException", "DescribeKey", DATA, "eu-west-1"):
-        assert part in said
+        assert part in message
 
 
 def test_credentials_that_come_expired_name_the_clock(

@@ -32,8 +32,8 @@ class _Own:
 
 
 @dataclass
-class StubbedPlace:
-    """A place whose clients are answered by a function."""
+class StubbedConnection:
+    """An account-Region whose clients are answered by a function."""
 
     answering: Answering
     account_id: str = ACCOUNT
@@ -50,7 +50,7 @@ class StubbedPlace:
         return self
 
     def acting(self) -> Any:
-        """Every request is one of this place."""
+        """Every request is one of this account-Region."""
         return nullcontext()
 
     def same_everywhere(self, read: Callable[..., Any], *arguments: Any) -> Any:
@@ -58,7 +58,7 @@ class StubbedPlace:
         return read(self, *arguments)
 
     def own_client(self, service: str, region: str) -> Any:
-        """A client of the given credentials, which are those of the place."""
+        """A client of the given credentials, which are those of the account-Region."""
         return self.client(service, region=region)
 
     def plain_client(self, service: str, region: str, *, configured: bool) -> Any:
@@ -76,8 +76,8 @@ class StubbedPlace:
         return _MADE[where]
 
 
-_ANSWERING: deque[StubbedPlace] = deque(maxlen=1)
-"""The place of the running test."""
+_ANSWERING: deque[StubbedConnection] = deque(maxlen=1)
+"""The connection of the running test."""
 
 
 def _keep(params: Answer, context: Answer, **_: Any) -> None:
@@ -100,7 +100,7 @@ class _Ok:
 
 
 @pytest.fixture
-def stubbed(monkeypatch: pytest.MonkeyPatch) -> Callable[..., StubbedPlace]:
-    """Make a place of an answering function. Every host has an address, unless a test says not."""
+def stubbed(monkeypatch: pytest.MonkeyPatch) -> Callable[..., StubbedConnection]:
+    """Make a connection of an answering function. By default every host resolves."""
     monkeypatch.setattr(absence, "exists", lambda host: True)
-    return StubbedPlace
+    return StubbedConnection

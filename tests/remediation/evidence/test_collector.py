@@ -255,13 +255,13 @@ def test_places_are_read_side_by_side() -> None:
 
 
 def test_progress_is_told_what_and_of_how_many() -> None:
-    told: list[tuple[str, int]] = []
+    reported: list[tuple[str, int]] = []
     world = World(DEAD)
     collector = Collector(
-        NoAccounts(), sources=world.sources(), progress=lambda p, n: told.append((p, n))
+        NoAccounts(), sources=world.sources(), progress=lambda p, n: reported.append((p, n))
     )
     collector.collect([ARN], lambda e: evaluate(e, Policy(), NOW).unasked)
-    assert told == [(piece, 1) for piece in world.pieces()]
+    assert reported == [(piece, 1) for piece in world.pieces()]
 
 
 def test_every_source_is_declared_in_full() -> None:

@@ -82,9 +82,9 @@ OUTSIDE = {
 def test_anybody_else_is_outside_and_named_with_the_statement(name: str) -> None:
     principal, words = OUTSIDE[name]
     seen = read(ROOT, use(principal))
-    (said,) = seen.outside
-    assert words in said
-    assert said.endswith('(statement "Use")')
+    (access,) = seen.outside
+    assert words in access
+    assert access.endswith('(statement "Use")')
 
 
 def test_a_statement_without_a_name_is_named_by_its_number() -> None:
@@ -129,9 +129,9 @@ FOREIGN_SOURCES = {
 @pytest.mark.parametrize("name", FOREIGN_SOURCES)
 def test_a_service_that_acts_for_another_account_is_outside(name: str) -> None:
     service = {"Service": "cloudtrail.amazonaws.com"}
-    (said,) = read(ROOT, use(service, Condition=FOREIGN_SOURCES[name])).outside
-    assert said.startswith("cloudtrail.amazonaws.com for ")
-    assert said.endswith('(statement "Use")')
+    (access,) = read(ROOT, use(service, Condition=FOREIGN_SOURCES[name])).outside
+    assert access.startswith("cloudtrail.amazonaws.com for ")
+    assert access.endswith('(statement "Use")')
     assert read(ROOT, use(service, Effect="Deny", Condition=FOREIGN_SOURCES[name])).outside == ()
 
 
@@ -240,9 +240,9 @@ def test_a_service_that_no_condition_pins_to_the_account_is_named(name: str) -> 
     service = {"Service": "cloudtrail.amazonaws.com"}
     seen = read(ROOT, use(service, Condition=UNPINNED_SOURCES[name]))
     assert seen.outside == ()
-    (said,) = seen.unpinned
-    assert said.startswith("cloudtrail.amazonaws.com for ")
-    assert said.endswith('(statement "Use")')
+    (access,) = seen.unpinned
+    assert access.startswith("cloudtrail.amazonaws.com for ")
+    assert access.endswith('(statement "Use")')
     denied = use(service, Effect="Deny", Condition=UNPINNED_SOURCES[name])
     assert read(ROOT, denied).unpinned == ()
 
@@ -323,8 +323,8 @@ WIDE = {
 
 @pytest.mark.parametrize("name", WIDE)
 def test_other_conditions_leave_everyone_outside(name: str) -> None:
-    (said,) = read(ROOT, use("*", Condition=WIDE[name])).outside
-    assert said.startswith("everyone")
+    (access,) = read(ROOT, use("*", Condition=WIDE[name])).outside
+    assert access.startswith("everyone")
 
 
 def test_a_named_outsider_is_outside_whatever_the_condition() -> None:

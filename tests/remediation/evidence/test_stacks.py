@@ -15,7 +15,7 @@ from keysweep.remediation.models import Declarations
 
 
 class Connection:
-    """A place with one stubbed client."""
+    """An account-Region with one stubbed client."""
 
     region = "eu-west-1"
 

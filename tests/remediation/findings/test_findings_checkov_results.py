@@ -47,8 +47,8 @@ def test_failed_passed_and_suppressed_records_are_told_apart(shape: str) -> None
 
 def test_reports_that_checkov_repeats_count_once() -> None:
     findings = read("concatenated").findings
-    places = [(finding.check_id, finding.code) for finding in findings]
-    assert len(set(places)) == len(places)
+    records = [(finding.check_id, finding.code) for finding in findings]
+    assert len(set(records)) == len(records)
     assert {position.split(",")[0] for position in (f.position for f in findings)} > {"record 1"}
 
 
@@ -103,8 +103,8 @@ def test_that_our_check_never_ran_is_reported(shape: str, ran: bool) -> None:
 
 
 def test_a_resource_in_a_module_names_the_root_that_calls_it() -> None:
-    places = {f.code for f in read("module").findings if f.code is not None and ours(f)}
-    assert places == {
+    locations = {f.code for f in read("module").findings if f.code is not None and ours(f)}
+    assert locations == {
         CodeLocation(
             framework="terraform",
             file="/modules/key/key.tf",

@@ -1,4 +1,4 @@
-"""Broken and hostile results: a sentence that names the place, nothing else, and never a guess."""
+"""Broken and hostile results: a message that names the position, and never a guess."""
 
 from __future__ import annotations
 

@@ -79,8 +79,8 @@ def _row(path: Path) -> str:
     try:
         results = read_results([str(path)], io.BytesIO())
     except BadInput as error:
-        said = str(error).replace(str(path), "the file")
-        cells = ["refused", "", "", "", said]
+        message = str(error).replace(str(path), "the file")
+        cells = ["refused", "", "", "", message]
     else:
         cells = [
             ", ".join(sorted({source.format for source in results.sources})),

@@ -388,9 +388,9 @@ def test_ansible_and_crossplane_lead_to_the_live_key_and_hold_it(
         ]
     )
     assert plan.unmapped == ()
-    said = {str(item.key_arn): [r.message for r in item.reasons] for item in plan.items}
-    assert set(said) == {arns["dead-1"], arns["dead-2"]}
-    assert said[arns["dead-1"]][0].startswith("ansible owns it: tasks.amazon.aws.kms_key.old")
-    assert said[arns["dead-2"]][0].startswith("crossplane owns it: Key.default.old")
-    assert "/keys.yml:5" in said[arns["dead-1"]][0]
+    messages = {str(item.key_arn): [r.message for r in item.reasons] for item in plan.items}
+    assert set(messages) == {arns["dead-1"], arns["dead-2"]}
+    assert messages[arns["dead-1"]][0].startswith("ansible owns it: tasks.amazon.aws.kms_key.old")
+    assert messages[arns["dead-2"]][0].startswith("crossplane owns it: Key.default.old")
+    assert "/keys.yml:5" in messages[arns["dead-1"]][0]
     assert plan.code_looked_at is False

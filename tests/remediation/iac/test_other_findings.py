@@ -121,8 +121,8 @@ def test_a_logical_id_of_two_stacks_is_ambiguous_until_the_template_is_said() ->
     unmapped = only(traced([code], stacks=stacks))
     assert {text.split(":")[0] for text in unmapped.candidates} == {"blue Key", "green Key"}
     assert "--cfn-stack infra/a.yaml=NAME[@REGION]" in unmapped.step
-    told = (owned("blue", "Key", 1, "infra/a.yaml"), owned("green", "Key", 2, "b.yaml"))
-    assert led(traced([code], stacks=told)) == {"AWS::KMS::Key.Key": key(1)}
+    owners = (owned("blue", "Key", 1, "infra/a.yaml"), owned("green", "Key", 2, "b.yaml"))
+    assert led(traced([code], stacks=owners)) == {"AWS::KMS::Key.Key": key(1)}
 
 
 def test_a_logical_id_of_two_templates_is_ambiguous_until_the_template_is_said(tmp_path) -> None:

@@ -265,10 +265,10 @@ def test_a_state_that_owns_nothing_of_its_root_is_refused() -> None:
             [in_root("aws_kms_key.a", "envs/prod")],
             state("aws_kms_key.other", file="dev.tfstate", folder="envs/prod"),
         )
-    said = str(refused.value)
-    assert said.startswith("dev.tfstate: ")
-    assert "envs/prod" in said
-    assert "aws_kms_key.a" in said
+    message = str(refused.value)
+    assert message.startswith("dev.tfstate: ")
+    assert "envs/prod" in message
+    assert "aws_kms_key.a" in message
 
 
 def test_what_passes_shows_that_the_state_is_the_right_one() -> None:
@@ -307,11 +307,11 @@ class Own:
 def test_a_state_of_another_account_is_refused() -> None:
     with pytest.raises(BadInput) as refused:
         traced([in_root("aws_kms_key.a")], state("aws_kms_key.a"), accounts=Own("444455556666"))
-    said = str(refused.value)
-    assert said.startswith("a.tfstate: ")
-    assert SHOP in said
-    assert "444455556666" in said
-    assert "--role-name" in said
+    message = str(refused.value)
+    assert message.startswith("a.tfstate: ")
+    assert SHOP in message
+    assert "444455556666" in message
+    assert "--role-name" in message
 
 
 @pytest.mark.parametrize("account", [SHOP, ""])

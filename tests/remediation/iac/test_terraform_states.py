@@ -265,11 +265,11 @@ def test_what_is_no_whole_state_is_refused_in_one_sentence(read, case: str) -> N
     document, words = REFUSED[case]
     with pytest.raises(BadInput) as refused:
         read(document)
-    said = str(refused.value)
-    assert words in said
-    assert said.isprintable()
-    assert "HUSH" not in said
-    assert "given.tfstate: " in said
+    message = str(refused.value)
+    assert words in message
+    assert message.isprintable()
+    assert "HUSH" not in message
+    assert "given.tfstate: " in message
 
 
 @pytest.mark.parametrize("path", ["absent.tfstate", "."])
@@ -308,10 +308,10 @@ def test_a_state_with_any_part_replaced_is_read_or_refused(read, form: Path, dat
             node[connection] = data.draw(BROKEN)
             break
         node = node[connection]
-    said = ""
+    message = ""
     try:
         read(document)
     except BadInput as error:
-        said = str(error)
-    assert "HUSH" not in said
-    assert said.isprintable()
+        message = str(error)
+    assert "HUSH" not in message
+    assert message.isprintable()

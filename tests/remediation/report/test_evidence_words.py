@@ -191,9 +191,9 @@ SAID: dict[str, tuple[str, Any, tuple[Line, ...]]] = {
 @pytest.mark.parametrize("what", SAID)
 def test_what_a_piece_says(what: str) -> None:
     piece, value, lines = SAID[what]
-    said = dict(in_words(changed(**{piece: value})))
-    name = dict(zip(said, _order(), strict=True))
-    (shown,) = (told for title, told in said.items() if name[title] == piece)
+    sections = dict(in_words(changed(**{piece: value})))
+    name = dict(zip(sections, _order(), strict=True))
+    (shown,) = (texts for title, texts in sections.items() if name[title] == piece)
     assert len(shown) == len(lines)
     for line, expected in zip(shown, lines, strict=True):
         if isinstance(expected, str):
@@ -208,7 +208,7 @@ def test_every_piece_is_told_and_what_was_not_asked_is_not() -> None:
 
 
 def _order() -> tuple[str, ...]:
-    """The pieces in the order in which they are told: cheapest first, as the rules ask."""
+    """The pieces in the order of the report: cheapest first, as the rules read them."""
     return (
         *("description", "aliases", "tags", "grants", "key_policy", "rotations", "declarations"),
         *("references", "history", "alias_moves", "later_aliases", "last_use", "use_attempts"),

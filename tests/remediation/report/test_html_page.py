@@ -43,7 +43,7 @@ HOSTILE = "</td><script>alert(1)</script><img src=x onerror=alert(2)>{{ 7*7 }}\"
 
 
 def item(**changes: Any) -> PlanItem:
-    """An item of a plan, to be scheduled unless said otherwise."""
+    """An item of a plan, to be scheduled by default."""
     values: dict[str, Any] = {
         "key_arn": ARN,
         "account_id": ARN.account_id,
@@ -198,7 +198,7 @@ def test_the_evidence_is_folded_below_its_verdict_and_the_reasons_are_not() -> N
     folded = dict(
         zip(
             (name.text for name in second.all("dt")),
-            (said.text for said in second.all("dd")),
+            (cell.text for cell in second.all("dd")),
             strict=True,
         )
     )
@@ -238,13 +238,13 @@ def test_results_tell_what_failed_first_and_what_was_saved() -> None:
     made = plan(item(), other)
     results = [
         KeyResult(key_arn=ARN, outcome=Outcome.SCHEDULED, deletion_date=NOW + timedelta(days=30)),
-        KeyResult(key_arn=PRIMARY, outcome=Outcome.FAILED, message="KMS said no"),
+        KeyResult(key_arn=PRIMARY, outcome=Outcome.FAILED, message="KMS refused"),
     ]
     document = shown(page.of_results(results, made, NOW))
     assert figures(document) == [["$3", "1", "$36"], ["0"], ["1"]]
     groups = [h.text for h in document.all("h2") if h.text.split(":")[0] in {"Failed", "Scheduled"}]
     assert groups == ["Failed: 1", "Scheduled: 1"]
-    assert "failed : KMS said no" in document.text
+    assert "failed : KMS refused" in document.text
     assert "deletion date : 2026-12-01 12:00 UTC" in document.text
 
 

@@ -70,7 +70,7 @@ TABLES = {
             (REPLICA, *HERE, "PendingReplicaDeletion", "", "", "$1", ""),
         ),
     ),
-    # As a rule nothing is to be said of any key: the column is empty.
+    # Usually the column is empty for every key.
     "results without a word": Table(
         "Results",
         ("key", "account", "Region", "outcome", "deletion date", "message"),

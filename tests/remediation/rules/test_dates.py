@@ -5,7 +5,17 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from dead_key import ARN, BEGIN_OF_HISTORY, NOW, changed, days_ago, event, held_by, policy, said_by
+from dead_key import (
+    ARN,
+    BEGIN_OF_HISTORY,
+    NOW,
+    changed,
+    days_ago,
+    event,
+    held_by,
+    messages_of,
+    policy,
+)
 from message_parts import figures
 
 SECOND = timedelta(seconds=1)
@@ -18,8 +28,8 @@ def test_too_new_holds_until_the_very_second() -> None:
 
 
 def test_too_new_names_the_age_and_the_day_that_clears() -> None:
-    (said,) = said_by("too-new", changed(description={"creation_date": days_ago(9)}))
-    assert figures(said) == ["9", "2026-10-23", "30", "2026-11-22"]
+    (message,) = messages_of("too-new", changed(description={"creation_date": days_ago(9)}))
+    assert figures(message) == ["9", "2026-10-23", "30", "2026-11-22"]
 
 
 def test_too_new_follows_an_override() -> None:
@@ -39,19 +49,19 @@ def test_a_change_that_is_long_enough_ago_lets_through() -> None:
 def test_any_recent_change_holds(name: str) -> None:
     recent = changed(history={"last_change": event(name, 29.9)})
     assert held_by(recent) == {"disabled-too-recently"}
-    (said,) = said_by("disabled-too-recently", recent)
-    assert figures(said) == ["29", "2026-10-02", "30", "2026-11-01"]
-    assert name in said
-    assert "alice" in said
+    (message,) = messages_of("disabled-too-recently", recent)
+    assert figures(message) == ["29", "2026-10-02", "30", "2026-11-01"]
+    assert name in message
+    assert "alice" in message
 
 
 @pytest.mark.parametrize("name", ["EnableKey", "CreateKey", "ReplicateKey", "ImportKeyMaterial"])
 def test_a_last_change_that_does_not_disable_is_a_hole_in_the_history(name: str) -> None:
     odd = changed(history={"last_change": event(name, 60)})
     assert held_by(odd) == {"disabled-too-recently"}
-    (said,) = said_by("disabled-too-recently", odd)
-    assert figures(said) == ["2026-09-02"]
-    assert name in said
+    (message,) = messages_of("disabled-too-recently", odd)
+    assert figures(message) == ["2026-09-02"]
+    assert name in message
 
 
 def test_no_change_in_the_history_is_as_old_as_the_history() -> None:
@@ -63,17 +73,17 @@ def test_no_change_in_the_history_is_as_old_as_the_history() -> None:
 def test_last_use_counts_when_it_is_recent() -> None:
     used = changed(last_use={"used": days_ago(89), "operation": "Decrypt"})
     assert held_by(used) == {"used-recently"}
-    (said,) = said_by("used-recently", used)
-    assert figures(said)[0] == "89"
-    assert "Decrypt" in said
+    (message,) = messages_of("used-recently", used)
+    assert figures(message)[0] == "89"
+    assert "Decrypt" in message
     assert held_by(changed(last_use={"used": days_ago(90)})) == set()
 
 
 def test_unused_since_the_tracking_began_waits_for_the_tracking() -> None:
     fresh = changed(last_use={"tracking_start": days_ago(39)})
     assert held_by(fresh) == {"used-recently"}
-    (said,) = said_by("used-recently", fresh)
-    assert figures(said) == ["39", "2026-09-23", "90", "2026-12-22"]
+    (message,) = messages_of("used-recently", fresh)
+    assert figures(message) == ["39", "2026-09-23", "90", "2026-12-22"]
     assert held_by(changed(last_use={"tracking_start": days_ago(90)})) == set()
 
 
@@ -85,8 +95,8 @@ def test_never_used_needs_no_days() -> None:
 def test_a_stale_finding_holds() -> None:
     assert held_by(changed(finding_time=days_ago(7))) == set()
     assert held_by(changed(finding_time=days_ago(7) - SECOND)) == {"stale-finding"}
-    (said,) = said_by("stale-finding", changed(finding_time=days_ago(12)))
-    assert figures(said) == ["12", "2026-10-20", "7"]
+    (message,) = messages_of("stale-finding", changed(finding_time=days_ago(12)))
+    assert figures(message) == ["12", "2026-10-20", "7"]
 
 
 def test_a_finding_without_time_is_not_evaluated_by_it() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from dead_key import NOW, PRIMARY, REPLICA, changed, evaluated, held_by, said_by
+from dead_key import NOW, PRIMARY, REPLICA, changed, evaluated, held_by, messages_of
 
 from keysweep.remediation.models import VerdictKind
 from keysweep.remediation.planner import verdict
@@ -14,7 +14,7 @@ from keysweep.remediation.planner import verdict
 def test_a_custom_key_store_holds(origin: str, store: str | None) -> None:
     key = changed(description={"origin": origin, "custom_key_store_id": store})
     assert held_by(key) == {"custom-key-store"}
-    assert origin in said_by("custom-key-store", key)[0]
+    assert origin in messages_of("custom-key-store", key)[0]
 
 
 def test_a_store_holds_whatever_the_origin_says() -> None:
@@ -30,7 +30,7 @@ def test_a_primary_with_replicas_holds_and_names_their_regions() -> None:
     primary = {"multi_region_type": "PRIMARY", "primary": PRIMARY, "replicas": (REPLICA,)}
     key = changed(key_arn=PRIMARY, description=primary)
     assert held_by(key) == {"replicas-remain"}
-    assert "us-east-1" in said_by("replicas-remain", key)[0]
+    assert "us-east-1" in messages_of("replicas-remain", key)[0]
 
 
 def test_a_primary_alone_and_a_replica_may_go() -> None:

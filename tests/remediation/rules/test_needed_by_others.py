@@ -13,8 +13,8 @@ from dead_key import (
     event,
     gap_of,
     held_by,
+    messages_of,
     policy,
-    said_by,
 )
 from message_parts import figures
 
@@ -43,15 +43,15 @@ def grant(**values: object) -> Grant:
 
 def test_any_grant_holds_and_is_named() -> None:
     assert held_by(changed(grants=(GRANT,))) == {"active-grant"}
-    (said,) = said_by("active-grant", changed(grants=(GRANT,)))
-    assert all(part in said for part in (ROLE, "Decrypt", "GenerateDataKey"))
+    (message,) = messages_of("active-grant", changed(grants=(GRANT,)))
+    assert all(part in message for part in (ROLE, "Decrypt", "GenerateDataKey"))
 
 
 def test_many_grants_are_counted_and_the_first_named() -> None:
     many = tuple(grant(grant_id=f"g{n}", operations=()) for n in range(5))
-    (said,) = said_by("active-grant", changed(grants=many))
-    assert said.count(ROLE) == 3
-    assert figures(said.replace(ROLE, "")) == ["5", "2"]
+    (message,) = messages_of("active-grant", changed(grants=many))
+    assert message.count(ROLE) == 3
+    assert figures(message.replace(ROLE, "")) == ["5", "2"]
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_many_grants_are_counted_and_the_first_named() -> None:
 def test_a_grant_of_another_account_is_shared_outside(values: dict[str, str]) -> None:
     key = changed(grants=(grant(**values),))
     assert held_by(key) == {"active-grant", "shared-outside"}
-    assert next(iter(values.values())) in said_by("shared-outside", key)[0]
+    assert next(iter(values.values())) in messages_of("shared-outside", key)[0]
 
 
 @pytest.mark.parametrize(
@@ -109,23 +109,23 @@ def test_what_only_looks_like_a_service_is_outside() -> None:
 def test_outsiders_of_the_key_policy_hold() -> None:
     key = changed(key_policy={"outside": ("everyone (statement 2)",)})
     assert held_by(key) == {"shared-outside"}
-    (said,) = said_by("shared-outside", key)
-    assert "everyone (statement 2)" in said
+    (message,) = messages_of("shared-outside", key)
+    assert "everyone (statement 2)" in message
 
 
 def test_a_service_for_no_account_in_particular_holds_and_the_message_names_the_condition() -> None:
     key = changed(key_policy={"unpinned": ("sns.amazonaws.com for every account (statement 2)",)})
     assert held_by(key) == {"shared-outside"}
-    (said,) = said_by("shared-outside", key)
-    assert f"aws:SourceAccount {ACCOUNT}" in said
+    (message,) = messages_of("shared-outside", key)
+    assert f"aws:SourceAccount {ACCOUNT}" in message
 
 
 def test_a_key_policy_that_cannot_be_evaluated_holds_by_both_of_its_rules() -> None:
     key = changed(key_policy={"problem": "it is not JSON", "account_root": False})
     assert held_by(key) == {"shared-outside", "not-cancellable"}
     for rule in ("shared-outside", "not-cancellable"):
-        (said,) = said_by(rule, key)
-        assert "it is not JSON" in said
+        (message,) = messages_of(rule, key)
+        assert "it is not JSON" in message
 
 
 def test_without_the_account_root_a_deletion_might_stay() -> None:
@@ -135,7 +135,7 @@ def test_without_the_account_root_a_deletion_might_stay() -> None:
 def test_a_denied_cancellation_is_named() -> None:
     key = changed(key_policy={"undo_denied": ('statement "NoWayBack"',)})
     assert held_by(key) == {"not-cancellable"}
-    assert 'statement "NoWayBack"' in said_by("not-cancellable", key)[0]
+    assert 'statement "NoWayBack"' in messages_of("not-cancellable", key)[0]
 
 
 def test_code_that_declares_the_key_holds_with_its_fix() -> None:
@@ -147,9 +147,9 @@ def test_code_that_declares_the_key_holds_with_its_fix() -> None:
     )
     key = changed(declarations=Declarations(found=(declaration,)))
     assert held_by(key) == {"declared-in-code"}
-    (said,) = said_by("declared-in-code", key)
+    (message,) = messages_of("declared-in-code", key)
     parts = (declaration.tool, declaration.owner, declaration.source, declaration.fix)
-    assert all(part in said for part in parts)
+    assert all(part in message for part in parts)
 
 
 VOLUME = Reference(service="ec2", resource="vol-1", region="eu-west-1", field="KmsKeyId")
@@ -162,8 +162,8 @@ GAPS = (
 def test_a_resource_that_names_the_key_holds() -> None:
     key = changed(references=References(found=(VOLUME,)))
     assert held_by(key) == {"in-use"}
-    (said,) = said_by("in-use", key)
-    assert all(part in said for part in ("ec2", "vol-1", "eu-west-1", "KmsKeyId"))
+    (message,) = messages_of("in-use", key)
+    assert all(part in message for part in ("ec2", "vol-1", "eu-west-1", "KmsKeyId"))
 
 
 def test_a_service_that_could_not_be_asked_holds_as_one_line() -> None:
@@ -229,9 +229,9 @@ def test_a_cancellation_holds_however_long_ago() -> None:
     long_ago = event("CancelKeyDeletion", 80)
     key = changed(history={"last_change": long_ago, "cancellations": (long_ago,)})
     assert held_by(key) == {"restored"}
-    (said,) = said_by("restored", key)
-    assert figures(said) == ["2026-08-13"]
-    assert "alice" in said
+    (message,) = messages_of("restored", key)
+    assert figures(message) == ["2026-08-13"]
+    assert "alice" in message
 
 
 def attempt(days: float, **values: object) -> UseAttempt:
@@ -249,9 +249,9 @@ def test_an_attempt_holds_allowed_or_refused() -> None:
 def test_the_last_attempt_is_told() -> None:
     attempts = (attempt(3, error="DisabledException"), attempt(9), attempt(5))
     key = changed(use_attempts={"attempts": attempts, "all_read": False})
-    (said,) = said_by("use-attempted", key)
-    assert figures(said.replace(ROLE, "")) == ["3", "2026-10-23", "2026-10-29"]
-    assert all(part in said for part in (ROLE, "at least", "Decrypt", "DisabledException"))
+    (message,) = messages_of("use-attempted", key)
+    assert figures(message.replace(ROLE, "")) == ["3", "2026-10-23", "2026-10-29"]
+    assert all(part in message for part in (ROLE, "at least", "Decrypt", "DisabledException"))
 
 
 @pytest.mark.parametrize(("days", "wanted", "held"), [(91, 90, 0), (91, 200, 1), (80, 0, 1)])
@@ -287,5 +287,5 @@ def test_silence_counts_only_over_ninety_days_or_the_whole_life_of_the_key(
 
 def test_a_record_that_is_too_short_is_told_with_its_first_day() -> None:
     key = changed(use_attempts={"since": days_ago(35)})
-    (said,) = said_by("use-attempted", key)
-    assert figures(said) == ["2026-09-27", "2026-08-03", "90"]
+    (message,) = messages_of("use-attempted", key)
+    assert figures(message) == ["2026-09-27", "2026-08-03", "90"]

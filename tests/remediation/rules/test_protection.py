@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from dead_key import ACCOUNT, ARN, DEAD, changed, held_by, policy, said_by
+from dead_key import ACCOUNT, ARN, DEAD, changed, held_by, messages_of, policy
 
 from keysweep.remediation.models import Unreadable
 from keysweep.remediation.rules import RULES
@@ -29,7 +29,7 @@ def test_scope(values: dict[str, object], held: bool) -> None:
 
 def test_scope_names_what_is_outside() -> None:
     both = policy(accounts={"deny": [ACCOUNT]}, regions={"deny": ["eu-west-1"]})
-    account, region = said_by("not-in-scope", DEAD, both)
+    account, region = messages_of("not-in-scope", DEAD, both)
     assert (f"account {ACCOUNT} " in account, "eu-west-1" in account) == (True, False)
     assert ("Region eu-west-1 " in region, ACCOUNT in region) == (True, False)
 
@@ -40,7 +40,7 @@ def test_scope_names_what_is_outside() -> None:
 def test_protected_keys_hold(entry: str) -> None:
     under = policy(protected_keys=[entry])
     assert held_by(DEAD, under) == {"protected-key"}
-    assert entry in said_by("protected-key", DEAD, under)[0]
+    assert entry in messages_of("protected-key", DEAD, under)[0]
 
 
 @pytest.mark.parametrize("entry", ["alias/new-shop", "arn:aws:kms:us-east-1:*:key/*"])
@@ -156,13 +156,15 @@ def test_phrases_are_the_policys() -> None:
 
 
 def test_a_long_description_is_shown_in_part() -> None:
-    (said,) = said_by("protected-tag", changed(description={"description": "x " * 4000 + "keep"}))
-    assert "(keep)" in said
-    assert len(said) < 200
+    (message,) = messages_of(
+        "protected-tag", changed(description={"description": "x " * 4000 + "keep"})
+    )
+    assert "(keep)" in message
+    assert len(message) < 200
 
 
 def test_the_tag_is_the_policys() -> None:
     tagged = changed(tags={"Retain": "yes"})
     assert held_by(tagged, policy(protected_tag="retain")) == {"protected-tag"}
-    (said,) = said_by("protected-tag", tagged, policy(protected_tag="retain"))
-    assert re.findall("'(.*?)'", said) == ["Retain", "yes"]
+    (message,) = messages_of("protected-tag", tagged, policy(protected_tag="retain"))
+    assert re.findall("'(.*?)'", message) == ["Retain", "yes"]

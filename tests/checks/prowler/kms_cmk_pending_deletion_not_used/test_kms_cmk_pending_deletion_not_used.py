@@ -195,10 +195,10 @@ def test_without_its_event_the_dates_of_the_waiting_period_decide(kms, run_pendi
     findings = run_pending()
     assert statuses(findings) == {sure: "FAIL", doubtful: "MANUAL"}
     assert findings[doubtful].resource["attempt"]["certain"] is False
-    told = findings[doubtful].status_extended
-    assert f" {key_id(doubtful)} is PendingDeletion" in told
-    assert f" Decrypt at {date(ago(6))} by {WHO}, " in told
-    assert told.endswith(f" {date(ago(5) + 7 * DAY)[:10]}.")
+    message = findings[doubtful].status_extended
+    assert f" {key_id(doubtful)} is PendingDeletion" in message
+    assert f" Decrypt at {date(ago(6))} by {WHO}, " in message
+    assert message.endswith(f" {date(ago(5) + 7 * DAY)[:10]}.")
 
 
 def test_a_doubtful_attempt_is_decided_by_an_older_page(kms, run_pending):
@@ -373,10 +373,10 @@ def test_a_history_that_may_not_be_read_is_manual_and_the_others_are_evaluated(k
     kms.deny("LookupEvents", key_id=key_id(hidden))
     findings = run_pending()
     assert statuses(findings) == {hidden: "MANUAL", open_: "FAIL"}
-    told = findings[hidden].status_extended
-    assert f" {key_id(hidden)} is PendingDeletion" in told
-    assert "(AccessDeniedException)" in told
-    assert told.endswith(f" {date(ago(10) + 30 * DAY)[:10]}.")
+    message = findings[hidden].status_extended
+    assert f" {key_id(hidden)} is PendingDeletion" in message
+    assert "(AccessDeniedException)" in message
+    assert message.endswith(f" {date(ago(10) + 30 * DAY)[:10]}.")
 
 
 @pytest.mark.parametrize("way", ["deny", "cut"])
@@ -461,10 +461,10 @@ def test_a_region_that_may_not_be_listed_is_manual_and_the_others_are_read(kms, 
     kms.deny("ListKeys", region="us-east-1")
     findings = run_pending()
     assert statuses(findings) == {arn: "PASS", unknown("us-east-1"): "MANUAL"}
-    told = findings[unknown("us-east-1")].status_extended
-    assert " us-east-1 " in told
-    assert "(AccessDeniedException)" in told
-    assert "keys pending deletion" in told
+    message = findings[unknown("us-east-1")].status_extended
+    assert " us-east-1 " in message
+    assert "(AccessDeniedException)" in message
+    assert "keys pending deletion" in message
 
 
 def test_an_unreachable_cloudtrail_is_manual(kms, run_pending):

@@ -1,4 +1,4 @@
-"""Takes the place of Prowler's own test helpers, which its wheel does not carry."""
+"""Replaces Prowler's own test helpers, which its wheel does not contain."""
 
 from __future__ import annotations
 

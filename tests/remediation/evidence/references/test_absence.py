@@ -104,7 +104,7 @@ class Network:
 
 @pytest.fixture
 def scan(stubbed: Stubbed, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
-    """Scan services of a Region in a network; returns the index and the place."""
+    """Scan services of a Region in a network; returns the index and the connection."""
 
     def run(
         *entries: Entry,
@@ -305,7 +305,7 @@ def test_the_host_that_counts_is_that_of_the_operation(
 def configured(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> Callable[[str, str], Callable[..., Any]]:
-    """A place like the stubbed one, whose session has a setting of environment or profile."""
+    """A connection like the stubbed one, whose session has a setting of environment or profile."""
 
     def configure(where: str, setting: str) -> Callable[..., Any]:
         monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
@@ -409,7 +409,7 @@ def test_only_the_answer_that_a_name_does_not_exist_counts(
     monkeypatch: pytest.MonkeyPatch, number: int, known: bool
 ) -> None:
     def getaddrinfo(*_: object) -> None:
-        raise socket.gaierror(number, "told")
+        raise socket.gaierror(number, "lookup failed")
 
     monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
     assert absence.exists("some.host") is known

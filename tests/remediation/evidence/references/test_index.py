@@ -234,5 +234,5 @@ def test_very_many_references_are_told_in_short_and_always_the_same() -> None:
 
 def test_gaps_are_told_once_and_always_in_one_order() -> None:
     gaps = [gap_of(service=name, region=REGION, why="denied") for name in ("b", "a", "b")]
-    told = references_to(KEY, (), [Index(gaps=gaps), Index(gaps=gaps[::-1])]).gaps
-    assert [gap.service for gap in told] == ["a", "b"]
+    merged = references_to(KEY, (), [Index(gaps=gaps), Index(gaps=gaps[::-1])]).gaps
+    assert [gap.service for gap in merged] == ["a", "b"]

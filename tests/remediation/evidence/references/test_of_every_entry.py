@@ -2,7 +2,7 @@
 
 What moto cannot create is tried here: requests are built and checked by botocore, answers have the
 shape that AWS declares, come in two pages wherever the operation pages, and name a key of their own
-at every place that the entry claims.
+at every path that the entry claims.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _CURSORS = frozenset({"token", "marker", "cursor", "position"})
 
 
 class Maker:
-    """Makes whole answers in which every text is different, so that each can be told."""
+    """Makes whole answers in which no two texts are alike, so that each is recognized."""
 
     def __init__(self, map_keys: Iterable[str]) -> None:
         self._number = itertools.count(1)
@@ -98,7 +98,7 @@ def texts(value: Any) -> Iterator[str]:
 
 
 def replace(answer: Any, wanted: set[str], value: str) -> Any:
-    """The answer with a value in place of certain texts."""
+    """The answer with a value instead of certain texts."""
     if isinstance(answer, dict):
         return {name: replace(one, wanted, value) for name, one in answer.items()}
     if isinstance(answer, list):

@@ -48,7 +48,7 @@ class Recorded:
     full: bool
     connection: Any = None
     named: dict[str, str] = field(default_factory=dict)
-    """Keys by the operation whose answer names them, in places that an entry reads."""
+    """Keys by the operation whose answer names them, at paths that an entry reads."""
 
     def answer(self, operation: str, _request: Answer) -> Answer:
         if operation == "DescribeRegions":

@@ -530,7 +530,7 @@ def evidence(region: str, number: int) -> Evidence:
 
 @pytest.fixture
 def scans(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
-    """The source with counted scans in place of the engine; returns where they looked."""
+    """The source with counted scans instead of the engine; returns where they looked."""
     done: list[tuple[str, str]] = []
     lock = threading.Lock()
 
@@ -549,7 +549,7 @@ def scans(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
 
 
 class Session:
-    """Anything that can be told from another and let go."""
+    """An object with an identity that can be released."""
 
 
 def test_the_index_is_built_once_a_region_and_once_an_account(
