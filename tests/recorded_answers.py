@@ -48,14 +48,16 @@ def form(value: object, known: list[str]) -> str:
 def differences(
     recorded: Mapping[str, Any], answer: Mapping[str, Any], more: frozenset[str] = frozenset()
 ) -> set[str]:
-    """Fields that an answer lacks, or has too many, or in another form. `more` may be there."""
+    """Fields that an answer lacks (-), has too many (+), in another form (:), or that no recording
+    has (!). `more` may be there."""
     fields = recorded.get("fields", {})
     found: set[str] = set()
     for parent, value in _objects("", {k: v for k, v in answer.items() if k != "ResponseMetadata"}):
         direct = {path for path in fields if path.rpartition(".")[0] == parent}
         has = {f"{parent}.{name}" if parent else name for name in value}
         found |= {f"+{path}" for path in has - direct - more}
-        needed = {path for path in direct if fields[path][0] != "sometimes"}
+        found |= {f"!{path}" for path in direct & has if fields[path][0] == "never"}
+        needed = {path for path in direct if fields[path][0] not in ("never", "sometimes")}
         found |= {f"-{path}" for path in needed - has}
         for name, one in value.items():
             path = f"{parent}.{name}" if parent else name
@@ -132,6 +134,7 @@ def make(
             for name, member in known
             if (at := f"{path}.{name}" if path else name) in fields
             and (name not in absent or "empty" in fields[at])
+            and fields[at][0] != "never"
             and (full or fields[at][0] != "sometimes")
         }
 

@@ -112,7 +112,7 @@ def _default_key_of_new_volumes() -> None:
 
 
 def _images_have_the_devices_they_were_registered_with() -> None:
-    """RegisterImage keeps its block device mappings."""
+    """RegisterImage keeps its block device mappings, and DescribeImages shows no key of them."""
     from moto.core.responses import ActionResult
     from moto.ec2.models.amis import Ami
     from moto.ec2.responses.amis import AmisResponse
@@ -130,10 +130,20 @@ def _images_have_the_devices_they_were_registered_with() -> None:
 
     def mappings(self: Any) -> list[dict[str, Any]]:
         devices: list[dict[str, Any]] = getattr(self, "devices", None) or derived.fget(self)
-        return devices
+        return [_as_images_show_it(one, self.ec2_backend.snapshots) for one in devices]
 
     AmisResponse.register_image = register  # type: ignore[method-assign]
     Ami.block_device_mappings = property(mappings)  # type: ignore[assignment, method-assign]
+
+
+def _as_images_show_it(device: dict[str, Any], snapshots: dict[str, Any]) -> dict[str, Any]:
+    """A block device of an image: encrypted as its snapshot is, without a key."""
+    if "Ebs" not in device:
+        return device
+    shown = {name: value for name, value in device["Ebs"].items() if name != "KmsKeyId"}
+    snapshot = snapshots.get(shown.get("SnapshotId"))
+    encrypted = snapshot.encrypted if snapshot else shown.get("Encrypted", False)
+    return {**device, "Ebs": {**shown, "Encrypted": encrypted}}
 
 
 def _warehouse_snapshots_carry_their_key() -> None:

@@ -194,6 +194,14 @@ def _volume(make: Make, key: str) -> str:
     return str(made["VolumeId"])
 
 
+def _snapshot(make: Make, name: str, key: str) -> str:
+    """A snapshot of an encrypted volume that is deleted."""
+    volume = _volume(make, key)
+    made = make("ec2").create_snapshot(VolumeId=volume, Description=name)
+    make("ec2").delete_volume(VolumeId=volume)
+    return str(made["SnapshotId"])
+
+
 def ebs_volume(make: Make, name: str, key: str) -> None:
     """An encrypted EBS volume."""
     _volume(make, key)
@@ -201,18 +209,16 @@ def ebs_volume(make: Make, name: str, key: str) -> None:
 
 def ebs_snapshot(make: Make, name: str, key: str) -> None:
     """A snapshot that outlives its encrypted volume."""
-    volume = _volume(make, key)
-    make("ec2").create_snapshot(VolumeId=volume, Description=name)
-    make("ec2").delete_volume(VolumeId=volume)
+    _snapshot(make, name, key)
 
 
 def ami(make: Make, name: str, key: str) -> None:
     """A machine image of the account whose root device is encrypted."""
-    device = {"DeviceName": "/dev/sda1", "Ebs": {"VolumeSize": 8, "KmsKeyId": key}}
+    device = {"DeviceName": "/dev/sda1", "Ebs": {"SnapshotId": _snapshot(make, name, key)}}
     make("ec2").register_image(
         Name=name,
         RootDeviceName="/dev/sda1",
-        BlockDeviceMappings=[{**device, "Ebs": {**device["Ebs"], "Encrypted": True}}],  # type: ignore[dict-item]
+        BlockDeviceMappings=[device],  # type: ignore[list-item]
     )
 
 

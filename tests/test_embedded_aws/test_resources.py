@@ -28,6 +28,14 @@ def code_build(lab: Lab) -> Any:
     return lab.client("codebuild").batch_get_projects(names=names)
 
 
+def snapshots_of_images(lab: Lab) -> Any:
+    """AWS shows no key of an image."""
+    [image] = lab.client("ec2").describe_images(Owners=["self"])["Images"]
+    [disk] = [device["Ebs"] for device in image["BlockDeviceMappings"]]
+    assert (disk["Encrypted"], "KmsKeyId" in disk) == (True, False)
+    return lab.client("ec2").describe_snapshots(SnapshotIds=[disk["SnapshotId"]])
+
+
 def queue_attributes(lab: Lab) -> Any:
     [url] = lab.client("sqs").list_queues()["QueueUrls"]
     return lab.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["All"])
@@ -39,7 +47,7 @@ def topic_attributes(lab: Lab) -> Any:
 
 
 WHERE: dict[str, Listing] = {
-    "ami": one("ec2", "describe_images", Owners=["self"]),
+    "ami": snapshots_of_images,
     "backup_vault": one("backup", "list_backup_vaults"),
     "cloudtrail_trail": one("cloudtrail", "describe_trails"),
     "codebuild_project": code_build,

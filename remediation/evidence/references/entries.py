@@ -92,7 +92,8 @@ class Call(Part):
     each: dict[str, tuple[str, ...]] = Field(default={})
     """Parameters with one call for each of these values."""
     batch: Annotated[int, Field(ge=2)] | None = None
-    """How many items of the previous call go into one call. `take` then fills a list."""
+    """How many items of the previous call go into one call. `take` then fills a list, to which an
+    item can add several values, or none."""
     in_region: Expression | None = None
     """The Region to call, from the item of the previous call."""
     page: Paging | None = None

@@ -205,7 +205,7 @@ class Reading:
                     items += self._read(call, answer, params, parent, region)
                     if self.sample:
                         break
-            _demand_all(call, items, parent)
+            _demand_all(call, items, params)
             if call.hides and items:
                 hidden = Answer("KeysNotShown", call.hides, "unclear")
                 shows = f"shows {len(items):,}, such as {items[0].resource}"
@@ -301,7 +301,10 @@ def _requests(call: Call, parent: Item, account_id: str) -> Iterator[dict[str, A
     params |= {name: parent.sent[name] for name in call.same}
     for name, expression in call.take.items():
         if call.batch:
-            params[name] = [_search(expression, item) for item in parent.value]
+            taken = (_flat(_search(expression, item)) for item in parent.value)
+            params[name] = list(dict.fromkeys(itertools.chain.from_iterable(taken)))
+            if not params[name]:
+                return  # without any, AWS would answer with all there are
         elif (value := _search(expression, parent.value)) is not None:
             params[name] = value  # leave out an optional parameter that the item lacks
     for values in itertools.product(*call.each.values()):
@@ -343,10 +346,11 @@ def _pages(client: Any, call: Call, params: Params) -> Iterator[Any]:
             raise TruncatedResponse(f"{call.operation} returned the same page token twice")
 
 
-def _demand_all(call: Call, items: list[Item], parent: Item) -> None:
+def _demand_all(call: Call, items: list[Item], params: Params) -> None:
     """Raise TruncatedResponse if a batch call leaves out an item, whose key would be missed."""
-    if call.batch and len(items) < len(parent.value):
-        raise TruncatedResponse(f"the answer has {len(items)} of {len(parent.value)} items")
+    asked = sum(len(params[name]) for name in call.take) if call.batch else 0
+    if len(items) < asked:
+        raise TruncatedResponse(f"the answer has {len(items)} of {asked} items")
 
 
 def _key_names(call: Call, item: Any) -> Iterator[tuple[str, KeyName]]:

@@ -152,7 +152,8 @@ class Aws:
         client = self.connection.client(self.entry.service_of(call))
         shape = client.meta.service_model.operation_model(operation).output_shape
         answer = self._maker.answer(shape)
-        for expression in (call.items, *call.documents):
+        taken = (one for below in call.then for one in below.take.values())
+        for expression in (call.items, *call.documents, *taken):
             for member, wanted in _wanted_by_filters(expression):
                 answer = set_everywhere(answer, member, wanted)
         if call.batch is not None:
@@ -204,7 +205,7 @@ def _items(call: Call, answer: Answer) -> list[Any]:
 
 def _wanted_by_filters(expression: str) -> Iterator[tuple[str, str | bool | None]]:
     """Members that a filter compares, with the value that passes: made-up ones never do."""
-    for member in re.findall(r"\[\?(\w+)\]", expression):
+    for member in re.findall(r"\[\?(\w+)(?:!=`false`)?\]", expression):
         yield member, True
     for member, text in re.findall(r"\[\?(\w+)==(?:'([^']*)'|`null`)\]", expression):
         yield member, text or None

@@ -111,9 +111,19 @@ def ec2_old_launch_template_version(clients: Clients, key: Named) -> None:
     )
 
 
-@case("ec2", "BlockDeviceMappings[].Ebs.KmsKeyId")
+def snapshot_alone(clients: Clients, key: Named) -> str:
+    ec2 = clients("ec2")
+    volume = ec2.create_volume(
+        AvailabilityZone="eu-west-1a", Size=1, Encrypted=True, KmsKeyId=key.arn
+    )["VolumeId"]
+    snapshot: str = ec2.create_snapshot(VolumeId=volume)["SnapshotId"]
+    ec2.delete_volume(VolumeId=volume)
+    return snapshot
+
+
+@case("ec2", "KmsKeyId")
 def ec2_image(clients: Clients, key: Named) -> None:
-    disk = {"DeviceName": "/dev/sda1", "Ebs": {"Encrypted": True, "KmsKeyId": key.arn}}
+    disk = {"DeviceName": "/dev/sda1", "Ebs": {"SnapshotId": snapshot_alone(clients, key)}}
     clients("ec2").register_image(
         Name="golden", RootDeviceName="/dev/sda1", BlockDeviceMappings=[disk]
     )
@@ -121,12 +131,7 @@ def ec2_image(clients: Clients, key: Named) -> None:
 
 @case("ec2", "KmsKeyId")
 def ec2_snapshot_of_a_deleted_volume(clients: Clients, key: Named) -> None:
-    ec2 = clients("ec2")
-    volume = ec2.create_volume(
-        AvailabilityZone="eu-west-1a", Size=1, Encrypted=True, KmsKeyId=key.arn
-    )["VolumeId"]
-    ec2.create_snapshot(VolumeId=volume)
-    ec2.delete_volume(VolumeId=volume)
+    snapshot_alone(clients, key)
 
 
 # --- databases ------------------------------------------------------------------------------------

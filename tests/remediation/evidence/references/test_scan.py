@@ -445,6 +445,47 @@ def test_a_batch_that_leaves_an_item_out_is_a_gap(stubbed: Stubbed) -> None:
     assert named(index) == {("opensearch", "domain-0"), ("opensearch", "domain-2")}
 
 
+def images(*snapshots: list[str], encrypted: bool | None = True) -> Answer:
+    """Images with these snapshots, as AWS shows them: without their keys."""
+    flag = {} if encrypted is None else {"Encrypted": encrypted}
+    disks = [[{"Ebs": {"SnapshotId": one, **flag}} for one in image] for image in snapshots]
+    shown = [{"ImageId": f"ami-{n}", "BlockDeviceMappings": some} for n, some in enumerate(disks)]
+    return {"DescribeImages": {"Images": shown}}
+
+
+IMAGES = next(e for e in references.reference_list().entries if e.operation == "DescribeImages")
+
+
+@pytest.mark.parametrize("encrypted", [True, None])
+def test_the_key_of_an_image_is_that_of_its_snapshots_of_any_owner(
+    stubbed: Stubbed, encrypted: bool | None
+) -> None:
+    theirs = {"SnapshotId": "snap-1", "OwnerId": "444455556666", "KmsKeyId": KEY}
+    shown = {"Snapshots": [theirs, {"SnapshotId": "snap-2"}]}
+    table = images(["snap-1", "snap-2"], ["snap-2"], [], encrypted=encrypted)
+    connection = stubbed(answers({**table, "DescribeSnapshots": shown}))
+    index = scanned(connection, IMAGES)
+    assert (named(index), index.gaps) == ({("ec2", "snap-1")}, [])
+    assert connection.asked[-1][2]["SnapshotIds"] == ["snap-1", "snap-2"]
+    assert "OwnerIds" not in connection.asked[-1][2]
+
+
+@pytest.mark.parametrize("answer", [{"Snapshots": []}, refusal("InvalidSnapshot.NotFound")])
+def test_a_snapshot_of_an_image_that_aws_does_not_show_is_a_gap(
+    stubbed: Stubbed, answer: Any
+) -> None:
+    table = {**images(["snap-1"]), "DescribeSnapshots": answer}
+    (gap,) = scanned(stubbed(answers(table)), IMAGES).gaps
+    assert gap.operation == "DescribeSnapshots"
+
+
+@pytest.mark.parametrize("table", [images([]), images(["snap-1"], encrypted=False)])
+def test_no_snapshots_of_images_are_not_all_snapshots(stubbed: Stubbed, table: Answer) -> None:
+    connection = stubbed(answers(table))
+    assert scanned(connection, IMAGES).gaps == []
+    assert [operation for _, operation, _ in connection.asked] == ["DescribeImages"]
+
+
 def test_an_item_is_asked_in_its_own_region(stubbed: Stubbed) -> None:
     entry = next(e for e in references.reference_list().entries if e.operation == "ListBuckets")
     buckets = [{"Name": "near"}, {"Name": "far", "BucketRegion": "us-west-2"}]
