@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import importlib.util
+import os
 import sys
 
 from .errors import INTERRUPTED, KeysweepError
@@ -21,6 +22,7 @@ Python's defaults, collecting them takes a quarter of the time of a plan."""
 
 def main() -> None:
     """Run the command and end the process with its exit code."""
+    _open_standard_streams()
     try:
         _run(sys.argv[1:])
     except KeyboardInterrupt:  # while libraries load; commands handle their own
@@ -34,6 +36,20 @@ def main() -> None:
 
         sys.stderr.write(f"keysweep: {diagnostics.unexpected(error, sys.argv)}\n")
         sys.exit(1)
+
+
+def _open_standard_streams() -> None:
+    """Open the null device in place of standard streams that the caller has closed.
+
+    Otherwise, the next file or pipe gets the number of a standard stream, and messages reach it.
+    """
+    while (opened := os.open(os.devnull, os.O_RDWR)) <= 2:  # the lowest free number
+        os.set_inheritable(opened, True)
+    os.close(opened)
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            mode = "w" if number else "r"
+            setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115
 
 
 def _run(arguments: list[str]) -> None:

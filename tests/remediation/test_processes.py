@@ -11,6 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from embedded_aws.process import EmbeddedAws
 from keysweep.remediation import paths
 
@@ -70,6 +72,29 @@ def test_the_commands_that_ask_aws_nothing(keysweep_process: Callable[..., Any])
     proof = keysweep_process("verify", "checkov", "--checkov", "/nowhere/checkov", *JSON)
     assert proof.code == 2
     assert "--checkov PATH" in proof.err
+
+
+@pytest.mark.sample
+def test_closed_standard_streams_change_nothing(
+    aws: EmbeddedAws,
+    results: Callable[..., Path],
+    state_only: Path,
+    as_operator: Callable[..., dict[str, str]],
+    tmp_path: Path,
+) -> None:
+    """Their numbers are free then, for files and for the pipes of workers."""
+    shell = ("sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh")
+    command = ("plan", results(), "--policy", state_only, *ROLE, "--jobs", "2")
+    done = subprocess.run(
+        [*shell, sys.executable, "-P", "-m", "keysweep.remediation", *map(str, command)],
+        cwd=tmp_path,
+        env=as_operator(),
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0
+    plan = json.loads((tmp_path / "plan.json").read_text("utf-8"))
+    assert (plan["unread_accounts"], plan["summary"]["schedule"]) == ([], 5)
 
 
 def test_output_that_cannot_be_written_is_one_sentence(
