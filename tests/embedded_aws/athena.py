@@ -15,7 +15,7 @@ import tempfile
 import threading
 import uuid
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,7 +24,7 @@ from typing import Any
 from . import cloudtrail, names
 from .clock import DAY, iso
 from .errors import AwsError
-from .scenario import AthenaTable, Scenario
+from .scenario import AthenaTable, LogFiles, Scenario
 from .trail import Trail
 
 Json = dict[str, Any]
@@ -106,12 +106,29 @@ class Athena:
             return self._query(operation, table, account, params)
         return None
 
-    def folders(self, bucket: str, prefix: str) -> list[str] | None:
-        """The folders under a prefix of a trail's bucket. None: there is no such bucket."""
+    def bucket(self, name: str, query: Mapping[str, str]) -> str | None:
+        """Answer a request about a trail's bucket. None: there is no such bucket."""
         for (account, _), table in self._tables.items():
-            if table.bucket == bucket:
-                return [f"{prefix}{one}/" for one in self._accounts(table, account)]
+            if table.bucket == name:
+                if "lifecycle" in query:
+                    return _lifecycle(table)
+                prefix = query.get("prefix", "")
+                if query.get("delimiter"):
+                    accounts = self._accounts(table, account)
+                    return _listed(name, prefix, (f"{prefix}{one}/" for one in accounts))
+                return _listed(name, prefix, (), self._objects(table, prefix, query))
         return None
+
+    def _objects(
+        self, table: AthenaTable, prefix: str, query: Mapping[str, str]
+    ) -> Iterable[tuple[str, str]]:
+        """Names and storage classes of an account-Region's log files, one for each day."""
+        owner, _, region = prefix.split("/")[-4:-1]
+        archived = self._days(table.archived, owner, region)
+        days = sorted(_day(self._now - ago * DAY) for ago in range(table.days + 1))
+        found = ((f"{prefix}{day}/{owner}.json.gz", day in archived) for day in days)
+        later = [one for one in found if one[0] > query.get("start-after", "")]
+        return [(name, "GLACIER" if away else "STANDARD") for name, away in later[:1000]]
 
     def _trails(self, operation: str, account: str, region: str, params: Json) -> Json | None:
         """Trails, which the account of the table sees from every Region."""
@@ -133,7 +150,8 @@ class Athena:
             if arn != params.get("TrailName", params.get("Name")) or region != home:
                 raise AwsError("TrailNotFoundException", "Unknown trail")
             if operation == "GetTrailStatus":
-                return {"IsLogging": True} | table.trail_status
+                began = {"StartLoggingTime": self._now - 2000 * DAY}
+                return {"IsLogging": True} | began | table.trail_status
             whole = {"ReadWriteType": "All", "IncludeManagementEvents": True, "DataResources": []}
             selectors = table.selectors or {
                 "EventSelectors": [whole | {"ExcludeManagementEventSources": []}]
@@ -223,14 +241,23 @@ class Athena:
                     by_day[_day(moment)].append(_background(owner, region, moment))
                 for event in self._trail.everything([owner], [region]):
                     by_day[_day(event.time)].append(cloudtrail.record(event))
-                for one in table.missing:
-                    if one.account in (None, owner) and one.region in (None, region):
-                        by_day.pop(_day(self._now - one.days_ago * DAY), None)
+                for day in self._days(table.missing, owner, region):
+                    by_day.pop(day, None)
+                for day in self._days(table.archived, owner, region):
+                    del by_day[day][1:]
                 for day, records in by_day.items():
                     path = home / owner / "CloudTrail" / region / day / f"{owner}.json.gz"
                     path.parent.mkdir(parents=True, exist_ok=True)
                     with gzip.open(path, "wt", compresslevel=1) as file:
                         json.dump({"Records": records}, file)
+
+    def _days(self, files: Iterable[LogFiles], owner: str, region: str) -> set[str]:
+        """The days of those files that are of an account-Region."""
+        return {
+            _day(self._now - one.days_ago * DAY)
+            for one in files
+            if one.account in (None, owner) and one.region in (None, region)
+        }
 
     def _files(self, table: AthenaTable, account: str) -> list[Path]:
         """The log files that the table's projection reads."""
@@ -249,13 +276,39 @@ class Athena:
         ]
 
 
-def listed_folders(bucket: str, prefix: str, folders: Iterable[str]) -> str:
-    """Return the answer of ListObjectsV2 with a delimiter."""
-    found = "".join(f"<CommonPrefixes><Prefix>{one}</Prefix></CommonPrefixes>" for one in folders)
+def _listed(
+    bucket: str, prefix: str, folders: Iterable[str], objects: Iterable[tuple[str, str]] = ()
+) -> str:
+    """The answer of ListObjectsV2, as one page."""
+    parts = [f"<CommonPrefixes><Prefix>{one}</Prefix></CommonPrefixes>" for one in folders]
+    parts += [
+        f"<Contents><Key>{name}</Key><Size>1</Size><StorageClass>{kind}</StorageClass></Contents>"
+        for name, kind in objects
+    ]
     return (
         '<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">'
         f"<Name>{bucket}</Name><Prefix>{prefix}</Prefix><IsTruncated>false</IsTruncated>"
-        f"{found}</ListBucketResult>"
+        f"<KeyCount>{len(parts)}</KeyCount>{''.join(parts)}</ListBucketResult>"
+    )
+
+
+def _lifecycle(table: AthenaTable) -> str:
+    """The answer of GetBucketLifecycleConfiguration. Raises AwsError if there are no rules."""
+    if not table.lifecycle:
+        raise AwsError(
+            "NoSuchLifecycleConfiguration", "The lifecycle configuration does not exist", 404
+        )
+    rules = "".join(
+        f"<Rule>{_xml({'ID': 'rule', 'Status': 'Enabled'} | rule)}</Rule>"
+        for rule in table.lifecycle
+    )
+    return f"<LifecycleConfiguration>{rules}</LifecycleConfiguration>"
+
+
+def _xml(values: Mapping[str, Any]) -> str:
+    return "".join(
+        f"<{name}>{_xml(value) if isinstance(value, dict) else value}</{name}>"
+        for name, value in values.items()
     )
 
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from . import athena, cloudtrail, organization, sts, tasks
+from . import cloudtrail, organization, sts, tasks
 from .common_errors import CODES, common
 from .errors import JSON_TYPE, AwsError, render
 from .faults import Fault
@@ -247,11 +247,9 @@ class Gateway:
             )
             if made is not None:
                 return Reply(200, dict(_JSON), json.dumps(made).encode())
-        if request.service == "s3" and request.query.get("list-type") == "2":
-            bucket, prefix = request.path.strip("/"), request.query.get("prefix", "")
-            folders = world.athena.folders(bucket, prefix)
-            if folders is not None:
-                text = athena.listed_folders(bucket, prefix, folders)
+        if request.service == "s3" and request.query.keys() & {"list-type", "lifecycle"}:
+            text = world.athena.bucket(request.path.strip("/"), request.query)
+            if text is not None:
                 return Reply(200, dict(_XML), text.encode())
         if (run := self._runs(visit, identity)) is not None:
             return Reply(200, dict(_JSON), json.dumps(run).encode())

@@ -223,8 +223,8 @@ class Resource(_Strict):
         return self
 
 
-class MissingFile(_Strict):
-    """Log files that CloudTrail did not deliver; without account or Region, in all of them."""
+class LogFiles(_Strict):
+    """Log files of a day; without account or Region, of all of them."""
 
     days_ago: Days
     account: str | None = None
@@ -257,7 +257,12 @@ class AthenaTable(_Strict):
     selectors: dict[str, Any] = {}
     days: int = 100
     """Days that have a read of KMS in each account-Region."""
-    missing: tuple[MissingFile, ...] = ()
+    missing: tuple[LogFiles, ...] = ()
+    """Files that CloudTrail did not deliver."""
+    archived: tuple[LogFiles, ...] = ()
+    """Days of which S3 Glacier has all log files but one with a read of KMS."""
+    lifecycle: tuple[dict[str, Any], ...] = ()
+    """Rules of the bucket: an action, and if given a prefix and an ID."""
     queries_end: Literal["SUCCEEDED", "FAILED", "CANCELLED", "RUNNING"] = "SUCCEEDED"
     queries_end_reason: str = ""
     reused: bool = False

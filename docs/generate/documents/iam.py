@@ -12,6 +12,7 @@ from keysweep.remediation.aws.bucket_errors import (
 )
 from keysweep.remediation.aws.bucket_errors import LIST_PERMISSION as LIST_BUCKET
 from keysweep.remediation.evidence import SOURCES
+from keysweep.remediation.evidence.history.athena import LIFECYCLE
 from keysweep.remediation.evidence.history.athena import PERMISSIONS as HISTORY
 from keysweep.remediation.evidence.references.absence import LIST_PERMISSION, LIST_RESOURCE
 from keysweep.remediation.guard import GUARD_PIECES
@@ -185,6 +186,7 @@ def _history() -> list[Json]:
         {**_allow("ReadTable", [*of("glue"), "glue:GetDatabase"]), "Resource": catalog},
         _allow("ReadTrail", of("cloudtrail")),
         {**_allow("FindFiles", buckets), "Resource": [logs, results]},
+        {**_allow("ReadRulesOfLogFiles", [LIFECYCLE]), "Resource": logs},
         {**_allow("ReadLogFiles", ["s3:GetObject"]), "Resource": f"{logs}/*"},
         {**_allow("KeepResults", ["s3:GetObject", *write]), "Resource": f"{results}/*"},
         {**keys, "Condition": through_s3},

@@ -42,12 +42,16 @@ from .athena_query import AthenaName, demand_cutoff, demand_table, rows
 from .athena_sql import COLUMNS, statements
 from .athena_table import NotWhole, Trail, TrailTable, demand_logging, table_of, trails_of
 from .events import ALIAS_CHANGES, TrailEvent, is_use, target_of
+from .log_files import Loss, is_archived, worst_loss
 from .sources import CANCELLATION, history_of
 
 T = TypeVar("T")
 
 LIST_BUCKET: Final = "s3:ListBucket"
 """What ListObjectsV2 needs."""
+
+LIFECYCLE: Final = "s3:GetLifecycleConfiguration"
+"""What GetBucketLifecycleConfiguration needs."""
 
 PERMISSIONS: Final = (
     "athena:GetQueryExecution",
@@ -60,6 +64,7 @@ PERMISSIONS: Final = (
     "cloudtrail:GetTrailStatus",
     "glue:GetTable",
     LIST_BUCKET,
+    LIFECYCLE,
 )
 
 FRESH: Final = timedelta(days=1)
@@ -69,6 +74,8 @@ Guide)."""
 
 MOST_ATTEMPTS: Final = 50
 """Attempts that are kept of a key, the newest."""
+
+_LISTINGS_AT_A_TIME: Final = 16
 
 _AT_A_TIME: Final = 4
 """Queries that run side by side. An account may have 20 and more ("Service Quotas", Amazon Athena
@@ -213,12 +220,13 @@ class AthenaHistory:
         reading = _Reading(group, since, self.until)
         try:
             table, trails = self._whole_record()
+            loss = self._loss(table)
         except NotWhole as error:
             reading.lose(group, Unreadable(unreadable=str(error)))
         except _FAILURES as error:
             reading.lose(group, self._explain(error))
         else:
-            self._query(reading, table, trails)
+            self._query(reading, table, self._covered(reading, table, trails, loss))
         return reading.record()
 
     def _explain(self, error: Exception) -> Unreadable:
@@ -226,8 +234,9 @@ class AthenaHistory:
             return Unreadable(unreadable=str(error))
         if isinstance(error, ClientError | BotoCoreError | TruncatedResponse):
             found = explain(error, self.accounts.own_account_region(), PERMISSIONS)
-            if found.permission and found.operation == "ListObjectsV2":
-                return found.model_copy(update={"permission": LIST_BUCKET})
+            named = _NAMED_OTHERWISE.get(found.operation or "")
+            if found.permission and named is not None:
+                return found.model_copy(update={"permission": named})
             return found
         why = f"{type(error).__name__}: {error}"
         return Unreadable(unreadable=f"Athena's answer was not understood ({why[:200]})")
@@ -244,12 +253,12 @@ class AthenaHistory:
         for trail in trails_of(listed, table):
             cloudtrail = own("cloudtrail", trail.region)
             try:
-                demand_logging(
+                logging = demand_logging(
                     trail,
                     cloudtrail.get_event_selectors(TrailName=trail.arn),
                     cloudtrail.get_trail_status(Name=trail.arn),
                 )
-                whole.append(trail)
+                whole.append(logging)
             except NotWhole as error:
                 problem = error
         if not whole:
@@ -276,19 +285,75 @@ class AthenaHistory:
             and len(name) == 12
         }
 
-    def _query(self, reading: _Reading, table: TrailTable, trails: Sequence[Trail]) -> None:
-        """Query each Region of the keys that the trails and the table cover."""
-        by_region: defaultdict[str, list[Evidence]] = defaultdict(list)
+    def _loss(self, table: TrailTable) -> Loss | None:
+        """The days that the lifecycle rules of the trail's bucket lose."""
+        s3 = self.accounts.own_client("s3")
+        try:
+            found = s3.get_bucket_lifecycle_configuration(Bucket=table.bucket)
+        except ClientError as error:
+            if error.response["Error"]["Code"] == "NoSuchLifecycleConfiguration":
+                return None
+            raise
+        now = self.accounts.clock.now()
+        return worst_loss(found["Rules"], table.bucket, table.accounts_folder, now)
+
+    def _covered(
+        self, reading: _Reading, table: TrailTable, trails: Sequence[Trail], loss: Loss | None
+    ) -> dict[str, list[Evidence]]:
+        """The keys that trails, table and log files cover, by Region."""
+        by_place: defaultdict[AccountRegion, list[Evidence]] = defaultdict(list)
         for evidence in reading.group:
             arn, first = evidence.key_arn, reading.first_day(evidence)
-            gaps = [trail.gap(arn) for trail in trails]
+            gaps = [trail.gap(arn, reading.start(evidence)) for trail in trails]
             gap = table.gap(arn, first) or (None if None in gaps else gaps[0])
+            if loss is not None and first < loss.until:
+                gap = gap or loss.why
             if not isinstance(evidence.aliases, tuple):
                 gap = "A use may name an alias of the key, and its aliases could not be read"
             if gap is not None:
                 reading.lose([evidence], Unreadable(unreadable=gap))
             else:
-                by_region[arn.region].append(evidence)
+                by_place[arn.account_region].append(evidence)
+        archived = partial(self._archived, reading, table)
+        by_region: defaultdict[str, list[Evidence]] = defaultdict(list)
+        with ThreadPoolExecutor(_LISTINGS_AT_A_TIME) as threads:
+            for why, group in zip(
+                threads.map(archived, by_place.values()), by_place.values(), strict=True
+            ):
+                if why is not None:
+                    reading.lose(group, why)
+                else:
+                    by_region[group[0].key_arn.region] += group
+        return by_region
+
+    def _archived(
+        self, reading: _Reading, table: TrailTable, group: Sequence[Evidence]
+    ) -> Unreadable | None:
+        """Whether a former lifecycle rule archived log files of an account-Region.
+
+        It archived the oldest ones, so a page from the first day of these keys is enough.
+        """
+        arn = group[0].key_arn
+        folder = table.folder(arn.account_region)
+        try:
+            page = self.accounts.own_client("s3").list_objects_v2(
+                Bucket=table.bucket,
+                Prefix=folder,
+                StartAfter=f"{folder}{min(map(reading.first_day, group)):%Y/%m/%d}",
+            )
+        except _FAILURES as error:
+            return self._explain(error)
+        if not is_archived(page):
+            return None
+        return Unreadable(
+            unreadable=f"Log files in s3://{table.bucket}/{folder} are archived, and Athena skips "
+            "them. Fix: restore them, and copy them to another storage class"
+        )
+
+    def _query(
+        self, reading: _Reading, table: TrailTable, by_region: Mapping[str, Sequence[Evidence]]
+    ) -> None:
+        """Query each Region of these keys."""
         queries = [
             (region, {*keys}, text)
             for region, some in by_region.items()
@@ -315,6 +380,12 @@ class AthenaHistory:
             for _ in threads.map(run, queries):
                 pass
 
+
+_NAMED_OTHERWISE: Final = {
+    "GetBucketLifecycleConfiguration": LIFECYCLE,
+    "ListObjectsV2": LIST_BUCKET,
+}
+"""Permissions that have not the names of their operations."""
 
 _FAILURES: Final = (
     ClientError,
@@ -357,11 +428,15 @@ class _Reading:
             for name in (evidence.key_arn.key_id, *aliases):
                 self._by_name[evidence.key_arn.region, name].append(evidence)
 
-    def first_day(self, evidence: Evidence) -> date:
-        """The first UTC day of a key's window: no event is about a key that did not exist."""
+    def start(self, evidence: Evidence) -> datetime:
+        """Where a key's window begins: no event is about a key that did not exist."""
         seen = evidence.description
         created = seen.creation_date if isinstance(seen, KeyDescription) else self.since
-        return max(self.since, created).date()
+        return max(self.since, created)
+
+    def first_day(self, evidence: Evidence) -> date:
+        """The first UTC day of a key's window."""
+        return self.start(evidence).astimezone(UTC).date()
 
     def lose(self, group: Iterable[Evidence], why: Unreadable) -> None:
         """Record that these keys could not be read."""

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 
-from ...models import KeyArn
+from ...models import AccountRegion, KeyArn
 
 COLUMNS: Final = frozenset(
     {
@@ -76,6 +76,11 @@ class TrailTable:
         """The prefix of the bucket that has a folder for each account."""
         return f"{self.prefix}AWSLogs/{self.organization}"
 
+    def folder(self, account_region: AccountRegion) -> str:
+        """The prefix of an account-Region's log files in the bucket."""
+        account, region = account_region.account_id, account_region.region
+        return f"{self.accounts_folder}{account}/CloudTrail/{region}/"
+
     def gap(self, key_arn: KeyArn, first_day: date) -> str | None:
         """Why the table does not cover a key from that day on. None: it does."""
         if not self.account.has(key_arn.account_id):
@@ -113,6 +118,10 @@ def table_of(described: Mapping[str, Any], now: datetime) -> TrailTable:
     if account.values is None:
         raise NotWhole(
             f"Table {name} projects accounts with type injected, so it does not list them all"
+        )
+    if match["organization"] and account.column is None:
+        raise NotWhole(
+            f"Table {name} reads only account {match['account']} of an organization's trail"
         )
     region = _part(name, parameters, match["region"])
     placed = {account.column, region.column, match["day"]} - {None}
@@ -183,9 +192,14 @@ class Trail:
     region: str
     every_account: bool
     every_region: bool
+    since: datetime | None = None
+    """When it was last switched on; None: not asked yet."""
 
-    def gap(self, key_arn: KeyArn) -> str | None:
-        """Why the trail does not log the events of a key's account-Region. None: it does."""
+    def gap(self, key_arn: KeyArn, start: datetime) -> str | None:
+        """Why it has not logged a key's account-Region from then on. None: it has."""
+        if self.since is None or self.since > start:
+            when = "" if self.since is None else f" on {self.since:%Y-%m-%d %H:%M:%S}"
+            return f"Trail {self.arn} was switched on{when}, after {start:%Y-%m-%d %H:%M:%S}"
         if not self.every_account and key_arn.account_id != self.account_id:
             return f"Trail {self.arn} logs only account {self.account_id}"
         if not self.every_region and key_arn.region != self.region:
@@ -223,10 +237,11 @@ def _folder(prefix: str | None) -> str:
     return f"{prefix.strip('/')}/" if prefix else ""
 
 
-def demand_logging(trail: Trail, selectors: Mapping[str, Any], status: Mapping[str, Any]) -> None:
-    """Raise NotWhole unless the trail delivers every management event of AWS KMS.
+def demand_logging(trail: Trail, selectors: Mapping[str, Any], status: Mapping[str, Any]) -> Trail:
+    """The trail with the time since which it logs. Before, nothing says what it logged.
 
-    From the answers of `GetEventSelectors` and `GetTrailStatus`.
+    From the answers of `GetEventSelectors` and `GetTrailStatus`. Raises NotWhole unless it delivers
+    every management event of AWS KMS.
     """
     if not status["IsLogging"]:
         raise NotWhole(f"Trail {trail.arn} is switched off")
@@ -247,6 +262,10 @@ def demand_logging(trail: Trail, selectors: Mapping[str, Any], status: Mapping[s
             f"Trail {trail.arn} does not log every management event of AWS KMS, read and write: "
             "its event selectors leave some out"
         )
+    since = status.get("StartLoggingTime")
+    if not isinstance(since, datetime):
+        raise NotWhole(f"Trail {trail.arn} does not show when it was switched on")
+    return replace(trail, since=since.astimezone(UTC))
 
 
 def _logs_all(fields: Sequence[Mapping[str, Any]]) -> bool:

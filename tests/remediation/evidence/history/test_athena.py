@@ -282,6 +282,23 @@ UNKNOWN: dict[str, tuple[dict[str, Any], list[str]]] = {
         {"trail_status": {"LatestDeliveryError": "NoSuchBucket"}},
         ["NoSuchBucket"],
     ),
+    "the trail was switched on within the window": (
+        {"trail_status": {"StartLoggingTime": "2026-11-01T00:00:00Z"}},
+        ["trail/all", "2026-11-01"],
+    ),
+    "the trail does not show since when it is on": (
+        {"trail_status": {"StartLoggingTime": None}},
+        ["trail/all"],
+    ),
+    "a rule archives log files": (
+        {"lifecycle": [{"Transition": {"Days": 60, "StorageClass": "GLACIER"}}]},
+        ["rule", "GLACIER", "60"],
+    ),
+    "a rule deletes log files": ({"lifecycle": [{"Expiration": {"Days": 60}}]}, ["rule", "60"]),
+    "a former rule archived log files": (
+        {"archived": [{"days_ago": 90}]},
+        ["s3://amzn-s3-demo-bucket/", f"/{ACCOUNT}/CloudTrail/eu-west-1/"],
+    ),
     "the trail writes elsewhere": ({"trail": {"S3BucketName": "else"}}, ["amzn-s3-demo-bucket"]),
     "the table has another location": ({"location": "s3://else/"}, ["audit.trail"]),
     "no projection": ({"properties": {"projection.enabled": "false"}}, ["audit.trail"]),
@@ -312,8 +329,23 @@ def test_what_is_not_whole_is_unknown(aws, case: str) -> None:
         assert all(word in value.unreadable for word in words)
 
 
-def test_what_is_whole_is_known(aws) -> None:
-    found = read(aws({"name": "dead", **DEAD_KEY}))["dead"]
+def test_log_files_that_are_archived_without_those_of_other_days_hide_uses(aws) -> None:
+    """Each day has a read of KMS all the same: lifecycle rules leave small files where they are."""
+    used = {"name": "used", **DEAD_KEY, "events": [event("Decrypt", 90)]}
+    assert attempts(read(aws(used))["used"]) == {("Decrypt", None)}
+    assert isinstance(read(aws(used, archived=[{"days_ago": 90}]))["used"].use_attempts, Unreadable)
+
+
+@pytest.mark.parametrize(
+    "lifecycle",
+    [
+        (),
+        ({"Transition": {"Days": 30, "StorageClass": "GLACIER_IR"}},),
+        ({"Transition": {"Days": 200, "StorageClass": "GLACIER"}, "Expiration": {"Days": 400}},),
+    ],
+)
+def test_what_is_whole_is_known(aws, lifecycle: tuple[dict[str, Any], ...]) -> None:
+    found = read(aws({"name": "dead", **DEAD_KEY}, lifecycle=lifecycle))["dead"]
     assert not any(isinstance(getattr(found, piece), Unreadable) for piece in PIECES)
 
 
@@ -323,6 +355,7 @@ def test_what_is_whole_is_known(aws) -> None:
         ({"multi_region": False}, {"near": True, "far": False}),
         ({"missing": [{"days_ago": 40, "region": "us-east-1"}]}, {"near": True, "far": False}),
         ({"missing": [{"days_ago": 40, "account": OTHER}]}, {"near": True, "far": True}),
+        ({"archived": [{"days_ago": 90, "region": "us-east-1"}]}, {"near": True, "far": False}),
         ({"missing": [{"days_ago": 0}, {"days_ago": 1}]}, {"near": True, "far": True}),
         ({"organization": False}, {"near": True, "far": True}),
         ({"properties": {"projection.region.type": "injected"}}, {"near": True, "far": True}),
@@ -354,7 +387,8 @@ def test_pages_that_are_lost_or_repeated_are_unknown(aws, lost: str) -> None:
 @pytest.mark.parametrize(
     "operation",
     [
-        *("DescribeTrails", "GetEventSelectors", "GetTrailStatus", "ListObjectsV2"),
+        *("DescribeTrails", "GetEventSelectors", "GetTrailStatus"),
+        *("GetBucketLifecycleConfiguration", "ListObjectsV2"),
         *("StartQueryExecution", "GetQueryExecution", "GetQueryResults"),
     ],
 )
@@ -363,8 +397,20 @@ def test_a_denial_is_unknown_and_names_the_permission(aws, operation: str) -> No
     embedded.fault("deny", operation=operation, times=None)
     value = read(embedded)["dead"].use_attempts
     assert isinstance(value, Unreadable)
-    permission = "s3:ListBucket" if operation == "ListObjectsV2" else operation
-    assert (value.permission or "").endswith(permission)
+    others = {
+        "GetBucketLifecycleConfiguration": "s3:GetLifecycleConfiguration",
+        "ListObjectsV2": "s3:ListBucket",
+    }
+    assert (value.permission or "").endswith(others.get(operation, operation))
+
+
+def test_a_listing_of_log_files_that_is_denied_is_unknown(aws) -> None:
+    """The first listing is of the accounts' folders."""
+    embedded = aws({"name": "dead", **DEAD_KEY}, far=({"name": "far", **DEAD_KEY},))
+    embedded.fault("deny", operation="ListObjectsV2", times=1, skip=2)
+    found = read(embedded)
+    unknown = [name for name, e in found.items() if isinstance(e.history, Unreadable)]
+    assert len(unknown) == 1
 
 
 @pytest.mark.parametrize("operation", ["GetTable", "DescribeTrails", "GetQueryResults"])

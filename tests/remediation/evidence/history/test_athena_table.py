@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from keysweep.remediation.evidence.history.athena_table import (
 from keysweep.remediation.models import KeyArn
 
 NOW = datetime(2026, 11, 30, 1, tzinfo=UTC)
+HOUR = timedelta(hours=1)
 HOME = "s3://logs/audit/AWSLogs/o-abc123/"
 KEY = KeyArn("aws", "111122223333", "eu-west-1", "2f94b26d-630d-533b-be64-3de28d30146d")
 PARAMETERS = {
@@ -72,6 +74,16 @@ def test_account_and_region_may_stand_in_the_path() -> None:
     other = KeyArn("aws", "444455556666", "eu-west-1", KEY.key_id)
     assert "us-east-1" in (one.gap(far, date(2025, 10, 26)) or "")
     assert "444455556666" in (one.gap(other, date(2025, 10, 26)) or "")
+
+
+def test_a_trail_of_an_organization_is_read_in_all_its_accounts() -> None:
+    """A call that another account makes and AWS denies is only in that account's log."""
+    fixed = HOME + "111122223333/CloudTrail/${region}/${timestamp}"
+    with pytest.raises(NotWhole):
+        table(
+            {"storage.location.template": fixed},
+            PartitionKeys=[{"Name": name} for name in ("region", "timestamp")],
+        )
 
 
 def test_a_region_that_each_query_names_may_be_injected() -> None:
@@ -164,6 +176,8 @@ TRAIL = {
     "IsMultiRegionTrail": True,
     "IsOrganizationTrail": True,
 }
+ON = {"IsLogging": True, "StartLoggingTime": NOW}
+ALL = Trail("arn", "999988887777", "us-east-1", every_account=True, every_region=True)
 WHOLE = {"ReadWriteType": "All", "IncludeManagementEvents": True}
 MANAGEMENT = {"Field": "eventCategory", "Equals": ["Management"]}
 
@@ -184,21 +198,29 @@ def test_a_trail_that_writes_elsewhere_is_not_the_tables(other) -> None:
 
 
 def test_a_trail_covers_what_it_logs() -> None:
-    every = Trail("arn", "999988887777", "us-east-1", every_account=True, every_region=True)
-    assert every.gap(KEY) is None
+    every = replace(ALL, since=NOW)
+    assert every.gap(KEY, NOW) is None
     own = Trail("arn", KEY.account_id, KEY.region, every_account=False, every_region=False)
-    assert own.gap(KEY) is None
-    one_account = Trail("arn", "999988887777", KEY.region, every_account=False, every_region=True)
-    assert "999988887777" in (one_account.gap(KEY) or "")
-    one_region = Trail("arn", "999988887777", "us-east-1", every_account=True, every_region=False)
-    assert "us-east-1" in (one_region.gap(KEY) or "")
+    assert replace(own, since=NOW).gap(KEY, NOW) is None
+    one_account = replace(every, every_account=False)
+    assert "999988887777" in (one_account.gap(KEY, NOW) or "")
+    one_region = replace(every, every_region=False)
+    assert "us-east-1" in (one_region.gap(KEY, NOW) or "")
+
+
+def test_a_trail_covers_the_time_since_it_was_switched_on() -> None:
+    """A trail that was off for an hour still logged a read of KMS on that day."""
+    status = {"IsLogging": True, "StartLoggingTime": NOW, "StopLoggingTime": NOW - HOUR}
+    trail = demand_logging(ALL, {"EventSelectors": [WHOLE]}, status)
+    assert trail.gap(KEY, NOW) is None
+    assert "2026-11-30" in (trail.gap(KEY, NOW - HOUR) or "")
+    assert ALL.gap(KEY, NOW) is not None
+    with pytest.raises(NotWhole):
+        demand_logging(ALL, {"EventSelectors": [WHOLE]}, {"IsLogging": True})
 
 
 def advanced(*fields: dict[str, Any]) -> dict[str, Any]:
     return {"AdvancedEventSelectors": [{"FieldSelectors": [*fields]}]}
-
-
-ALL = Trail("arn", "999988887777", "us-east-1", every_account=True, every_region=True)
 
 
 @pytest.mark.parametrize(
@@ -212,11 +234,10 @@ ALL = Trail("arn", "999988887777", "us-east-1", every_account=True, every_region
     ],
 )
 def test_selectors_that_log_every_event_of_kms(selectors) -> None:
-    demand_logging(ALL, selectors, {"IsLogging": True})
-    with pytest.raises(NotWhole):
-        demand_logging(ALL, selectors, {"IsLogging": False})
-    with pytest.raises(NotWhole):
-        demand_logging(ALL, selectors, {"IsLogging": True, "LatestDeliveryError": "AccessDenied"})
+    demand_logging(ALL, selectors, ON)
+    for other in ({"IsLogging": False}, {"LatestDeliveryError": "AccessDenied"}):
+        with pytest.raises(NotWhole):
+            demand_logging(ALL, selectors, ON | other)
 
 
 @pytest.mark.parametrize(
@@ -242,4 +263,4 @@ def test_selectors_that_log_every_event_of_kms(selectors) -> None:
 )
 def test_selectors_that_leave_out_an_event_of_kms(selectors) -> None:
     with pytest.raises(NotWhole):
-        demand_logging(ALL, selectors, {"IsLogging": True})
+        demand_logging(ALL, selectors, ON)
