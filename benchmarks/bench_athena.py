@@ -130,7 +130,15 @@ class _Athena:
 
     def get_trail_status(self, **_: object) -> Mapping[str, Any]:
         """Switched on."""
-        return {"IsLogging": True}
+        return {"IsLogging": True, "StartLoggingTime": self.now - timedelta(days=2 * DAYS)}
+
+    def get_bucket_lifecycle_configuration(self, **_: object) -> Mapping[str, Any]:
+        """No rule."""
+        return {"Rules": []}
+
+    def list_objects_v2(self, **_: object) -> Mapping[str, Any]:
+        """No archived log file."""
+        return {"Contents": [{"StorageClass": "STANDARD"}]}
 
     def get_paginator(self, _: str) -> Any:
         """A folder for each account."""

@@ -301,7 +301,7 @@ class AthenaHistory:
         self, reading: _Reading, table: TrailTable, trails: Sequence[Trail], loss: Loss | None
     ) -> dict[str, list[Evidence]]:
         """The keys that trails, table and log files cover, by Region."""
-        by_place: defaultdict[AccountRegion, list[Evidence]] = defaultdict(list)
+        groups: defaultdict[AccountRegion, list[Evidence]] = defaultdict(list)
         for evidence in reading.group:
             arn, first = evidence.key_arn, reading.first_day(evidence)
             gaps = [trail.gap(arn, reading.start(evidence)) for trail in trails]
@@ -313,12 +313,12 @@ class AthenaHistory:
             if gap is not None:
                 reading.lose([evidence], Unreadable(unreadable=gap))
             else:
-                by_place[arn.account_region].append(evidence)
+                groups[arn.account_region].append(evidence)
         archived = partial(self._archived, reading, table)
         by_region: defaultdict[str, list[Evidence]] = defaultdict(list)
         with ThreadPoolExecutor(_LISTINGS_AT_A_TIME) as threads:
             for why, group in zip(
-                threads.map(archived, by_place.values()), by_place.values(), strict=True
+                threads.map(archived, groups.values()), groups.values(), strict=True
             ):
                 if why is not None:
                     reading.lose(group, why)
