@@ -88,8 +88,9 @@ _ABOUT: Final = {
     "apply": "For `keysweep apply`, which reads each key again and schedules its deletion. It "
     "always includes the permission to cancel. `LookForAlarms` is for the note when no alarm "
     "watches the keys. The policy denies scheduling keys with the protected tag.",
-    "guard": "For `keysweep guard`, together with the documents for references. `ListKeys` is for "
-    "`--all`. `TagResource`, limited to the protected tag, is for `--keep`.",
+    "guard": "For `keysweep guard`, together with the documents for references; alone, for "
+    "`keysweep journal rebuild`. `ListKeys` is for `--all`, and for a rebuild without a plan. "
+    "`TagResource`, limited to the protected tag, is for `--keep`.",
     "cancel": "For `keysweep cancel`. `EnableKey` is for `--enable`. "
     "`TagResource`, limited to the protected tag, is for `--keep`.",
     "organization-guardrail": "A service control policy for the whole organization, with or "
