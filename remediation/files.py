@@ -15,11 +15,12 @@ from typing import BinaryIO
 from .errors import BadInput, Refused
 
 
-def write_private(path: Path, text: str | Iterable[str]) -> None:
+def write_private(path: Path, text: str | Iterable[str], *, new: bool = False) -> None:
     """Write text atomically, readable only by the owner (mode 0600).
 
     A large text can be an iterable of parts. A symbolic link at `path` is replaced, not followed.
-    Raises BadInput if the file could not be written.
+    Raises BadInput if the file could not be written, and FileExistsError for a `new` file that
+    exists.
     """
     try:
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
@@ -30,10 +31,14 @@ def write_private(path: Path, text: str | Iterable[str]) -> None:
             file.writelines([text] if isinstance(text, str) else text)
             file.flush()
             os.fsync(file.fileno())
-        Path(name).replace(path)
+        if new:
+            path.hardlink_to(name)
+            Path(name).unlink()
+        else:
+            Path(name).replace(path)
     except BaseException as error:
         Path(name).unlink(missing_ok=True)
-        if not isinstance(error, OSError):
+        if not isinstance(error, OSError) or isinstance(error, FileExistsError):
             raise
         raise _unwritable(path, error) from error
 

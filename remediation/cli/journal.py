@@ -15,6 +15,7 @@ from ..errors import BadInput, Refused
 from ..files import ascii_json, demand_writable
 from ..interrupt import at_once
 from ..journal import Journal, JournalName, Location, demand_empty
+from ..journal import copy as copy_journal
 from ..journal.s3_lock import LOCK, describe
 from ..plan import Plan
 from ..rebuild import Found
@@ -36,7 +37,7 @@ from .setup import caller_of, in_s3, located, new_collector
 
 @click.group()
 def journal() -> None:
-    """Remove the lock of a journal in S3, or rebuild a lost journal."""
+    """Copy a journal, rebuild a lost one, or remove the lock of one in S3."""
 
 
 @journal.command(cls=Command)
@@ -67,6 +68,28 @@ def unlock(name: Path | JournalName, yes: bool, profile: str | None) -> int:
         raise Refused(f"{name}: The lock has changed meanwhile, and was left alone.")
     say(f"{name}: The lock was removed.")
     return DONE
+
+
+@journal.command(cls=Command)
+@click.argument("source", metavar="FROM", type=click.Path(dir_okay=False), callback=journal_name)
+@click.argument("target", metavar="TO", type=click.Path(dir_okay=False), callback=journal_name)
+@profile_option
+def copy(source: Path | JournalName, target: Path | JournalName, profile: str | None) -> int:
+    """Copy a journal from a file to S3, or back, to hand it over.
+
+    FROM and TO are a file or s3://BUCKET/PREFIX/. TO must not exist, and no run may be writing to
+    FROM. Interrupted operations are copied, too: finish them with the copy.
+
+    Afterwards, use TO alone. What is recorded in one of them is not in the other.
+
+    Example: keysweep journal copy keysweep-journal.jsonl s3://audit/team/
+    """
+    here, there = located([source, target], Accounts(Access(profile)))
+    number, left_behind = copy_journal(here, there)
+    say(f"{there}: {number} lines were copied. From now on, use this journal in place of {here}.")
+    if left_behind is not None:
+        say(left_behind)
+    return DONE if left_behind is None else INCOMPLETE
 
 
 @journal.command(cls=Command)

@@ -23,7 +23,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "doctor": "Show what cannot be read in accounts, why, and what to do.",
     "guard": "Find pending keys that something tries to use.",
     "index": "List the plans of many accounts on one page.",
-    "journal": "Remove the lock that a killed run left on a journal in S3.",
+    "journal": "Copy or rebuild a journal, or remove its lock in S3.",
     "mutelist": "Create a Prowler mutelist for intended deletions.",
     "path": "Print the folder of checks to pass to a scanner.",
     "plan": "Evaluate the keys in scanner results and write a plan.",

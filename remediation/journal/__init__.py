@@ -10,6 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
+from .copy import copy
 from .deletions import Deletion, deletions
 from .file_store import JournalUnusable
 from .lines import (
@@ -26,8 +27,8 @@ from .lines import (
 )
 from .locations import Location, distinct, exists
 from .name import JournalName
-from .reader import History, KeyRecord, read, read_undamaged
-from .writer import Journal, JournalFailed, demand_empty
+from .reader import History, KeyRecord, demand_empty, read, read_undamaged
+from .writer import Journal, JournalFailed
 
 DEFAULT_PATH: Final = Path("keysweep-journal.jsonl")
 
@@ -51,6 +52,7 @@ __all__ = [
     "RebuildLine",
     "RebuiltDeletion",
     "RunLine",
+    "copy",
     "deletions",
     "demand_empty",
     "distinct",

@@ -5,13 +5,14 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from ..errors import RUN_AGAIN, BadInput, Refused
-from .store import LineNotWritten, Reading, Stamp
+from ..files import write_private
+from .store import JournalExists, LineNotWritten, Reading, Stamp
 
 
 class JournalUnusable(BadInput):
@@ -80,6 +81,14 @@ class FileStore:
                 ) from error
             raise self._unusable(error) from error
         return FileAppender(self.path, handle)
+
+    def create(self, run: str, lines: Sequence[bytes]) -> None:  # noqa: ARG002 - the interface's
+        """Write the file whole, or not at all."""
+        try:
+            write_private(self.path, (line.decode("ascii") for line in lines), new=True)
+        except FileExistsError as error:
+            raise JournalExists(self.path) from error
+        _sync_folder(self.path.absolute().parent)
 
     def _unusable(self, error: OSError) -> JournalUnusable:
         link = error.errno == errno.ELOOP

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
@@ -28,7 +28,7 @@ from .lines import (
     decode,
 )
 from .locations import Location, distinct, exists, store_of
-from .store import Reading, Stamp
+from .store import JournalExists, Reading, Stamp
 
 _SCHEDULE: Final = "ScheduleKeyDeletion"
 _CANCEL: Final = "CancelKeyDeletion"
@@ -141,11 +141,11 @@ class History:
 def read(paths: Iterable[Location]) -> History:
     """Read journals once and merge them by time. Raises BadInput for a foreign or newer file."""
     files = [_File(path) for path in distinct(paths)]
-    together = _Fold()
+    together = _Fold(copies=len(files) > 1)
     alone = {file.path: together if len(files) == 1 else _Fold() for file in files}
-    for _, path, line in heapq.merge(*(file.lines() for file in files), key=lambda one: one[0]):
+    for path, line, is_repeated in _merged(files):
         alone[path].take(line)
-        if alone[path] is not together:
+        if not (alone[path] is together or is_repeated):
             together.take(line)
     return History(
         together.keys,
@@ -156,18 +156,37 @@ def read(paths: Iterable[Location]) -> History:
 
 
 def lines(paths: Iterable[Location]) -> Iterator[AnyLine]:
-    """The lines of journals, merged by time."""
-    files = [_File(path) for path in distinct(paths)]
-    for _, _, line in heapq.merge(*(file.lines() for file in files), key=lambda one: one[0]):
-        yield line
+    """The lines of journals, merged by time, without those that a copy repeats."""
+    for _, line, is_repeated in _merged([_File(path) for path in distinct(paths)]):
+        if not is_repeated:
+            yield line
 
 
-def is_empty(path: Location) -> bool:
-    """Whether there is no journal, or none of its lines is complete. Raises BadInput as `read`."""
+def _merged(files: Sequence[_File]) -> Iterator[tuple[Location, AnyLine, bool]]:
+    """The lines by time, and whether another journal had the line already: one is a copy."""
+    seen: dict[AnyLine, Location] = {}
+    for _, path, line in heapq.merge(*(file.lines() for file in files), key=lambda one: one[0]):
+        yield path, line, len(files) > 1 and seen.setdefault(line, path) != path
+
+
+_REBUILD_AGAIN: Final = (
+    "name one that does not exist, and use it in place of this one, which was rebuilt, too"
+)
+
+
+def demand_empty(path: Location) -> None:
+    """For a rebuild: raise JournalExists unless there is no journal, or no complete line in it.
+
+    Raises BadInput as `read` does.
+    """
     if not exists(path):
-        return True
+        return
     file = _File(path)
-    return not any(True for _ in file.lines()) and not file.problems
+    first = next((line for _, _, line in file.lines()), None)
+    if isinstance(first, RebuildLine):
+        raise JournalExists(path, _REBUILD_AGAIN)
+    if first is not None or file.problems:
+        raise JournalExists(path)
 
 
 def read_undamaged(path: Location) -> History:
@@ -349,8 +368,10 @@ class _Order:
 class _Fold:
     """The records of keys, built from lines in order."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, copies: bool = False) -> None:
         self.keys: dict[KeyArn, KeyRecord] = {}
+        self._copies = copies
+        """Whether an intent can have two outcomes: one in each copy of its journal."""
         self._runs: dict[str, RunLine] = {}
         self._intents: dict[str, IntentLine] = {}
 
@@ -398,7 +419,9 @@ class _Fold:
 
         It closes the intents before it: AWS schedules no key that is pending deletion.
         """
-        intent = self._intents.pop(line.id, None)
+        intent = self._intents.get(line.id)
+        if not self._copies:
+            self._intents.pop(line.id, None)
         # A later run, without a plan and with other follow-ups, may have decided it.
         begun = self._runs.get(line.run if intent is None else intent.run)
         decided = self._runs.get(line.run)

@@ -7,7 +7,7 @@ same number is refused. The lock names who writes; no line depends on it.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -17,7 +17,7 @@ from ..escape import short
 from .bucket import Bucket, Taken
 from .name import JournalName
 from .s3_lock import Lock, take
-from .store import LineNotWritten, Reading, Stamp
+from .store import JournalExists, LineNotWritten, Reading, Stamp
 
 LINES: Final = "lines/"
 _NUMBER: Final = re.compile("([0-9]{12})[.]json")
@@ -93,6 +93,33 @@ class S3Store:
             lock.release()
             raise
         return S3Appender(self.bucket, lock, last)
+
+    def create(self, run: str, lines: Sequence[bytes]) -> str | None:
+        """Write the first line last: without it, a journal is damaged.
+
+        Goes on with what an interrupted run with the same lines has written.
+        """
+        lock = take(self.bucket, run, self.caller)
+        try:
+            self._write_all({object_name(n): line for n, line in enumerate(lines, start=1)})
+        except BaseException:
+            lock.release()
+            raise
+        return lock.release()
+
+    def _write_all(self, lines: dict[str, bytes]) -> None:
+        bucket, first = self.bucket, object_name(1)
+        found = {f"{LINES}{name}" for name, _ in bucket.sizes(LINES)}
+        if not found <= lines.keys() - {first}:
+            raise JournalExists(self)
+        later = [name for name in lines if name != first]
+        try:
+            with ThreadPoolExecutor(_AT_A_TIME) as threads:
+                for _ in threads.map(lambda name: bucket.put_new(name, lines[name]), later):
+                    pass
+            bucket.put_new(first, lines[first])
+        except Taken as error:
+            raise JournalExists(self) from error
 
 
 class S3Appender:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -19,6 +19,15 @@ class Reading:
     stamp: Stamp | None = None
     problems: list[str] = field(default_factory=list)
     """Damage that shows without a look into the lines."""
+
+
+class JournalExists(BadInput):
+    """There is a journal already; it was not changed."""
+
+    def __init__(self, path: object, fix: str = "name one that does not exist") -> None:
+        super().__init__(
+            f"{path}: This journal exists, and is never replaced. Nothing was done. Fix: {fix}."
+        )
 
 
 class LineNotWritten(Exception):
@@ -76,4 +85,11 @@ class Store(Protocol):
         """Take the lock for this run.
 
         Raises Refused if another process has it, BadInput, or AccessRefused.
+        """
+
+    def create(self, run: str, lines: Sequence[bytes]) -> str | None:
+        """Write a new journal; if that is interrupted, there is none, or a damaged one.
+
+        `lines` have their line feeds. Returns what a person must know about a lock that could not
+        be released. Raises JournalExists, and otherwise as `open` does.
         """

@@ -23,7 +23,7 @@ from .lines import (
     encode,
 )
 from .locations import Location, exists, store_of
-from .reader import History, is_empty, read
+from .reader import History, demand_empty, read
 from .store import Appender, LineNotWritten
 
 BYTES_PER_KEY: Final = 4096
@@ -43,15 +43,6 @@ class JournalFailed(KeysweepError):
         self.fix: Final = fix
         self.kind: Final = kind
         """Error of a run that could not begin."""
-
-
-def demand_empty(path: Location) -> None:
-    """Raise BadInput if the journal has lines."""
-    if not is_empty(path):
-        raise BadInput(
-            f"{path}: This journal exists, and is never replaced. Nothing was done. Fix: name one "
-            "that does not exist."
-        )
 
 
 @dataclass

@@ -176,3 +176,29 @@ def test_the_generated_document_is_enough_and_deletes_no_line(
             assert keysweep("cancel", *JOURNAL, "--yes").code == 0
         else:
             assert "journal-bucket.json" in applied.err
+
+
+def test_a_journal_changes_hands(
+    aws: EmbeddedAws, bucket: Any, keysweep: Command, planned: Path, tmp_path: Path
+) -> None:
+    applied = keysweep("apply", planned, "--yes", "--journal", "mine.jsonl", *ROLE)
+    assert applied.code == 0, applied.err
+    handed = keysweep("journal", "copy", "mine.jsonl", NAME)
+    assert (handed.code, NAME in handed.err) == (0, True), handed.err
+    assert keysweep("journal", "copy", "mine.jsonl", NAME).code == 2
+    shown = keysweep("status", *JOURNAL, *ROLE, *JSON)
+    assert (shown.code, shown.document["pending"]) == (0, 5)
+    again = keysweep("apply", planned, "--yes", *JOURNAL, *ROLE, *JSON)
+    assert outcomes(again) == {"scheduled"}
+    assert len(aws.calls(operation="ScheduleKeyDeletion")) == 5
+
+    assert keysweep("journal", "copy", NAME, "back.jsonl").code == 0
+    undone = keysweep("cancel", "--journal", "back.jsonl", "--yes", *ROLE, *JSON)
+    assert (undone.code, outcomes(undone)) == (0, {"cancelled"}), undone.err
+
+    bucket.put_object(Bucket=BUCKET, Key="team/lock.json", Body=json.dumps(HOLDER))
+    locked = keysweep("journal", "copy", NAME, "other.jsonl")
+    assert (locked.code, "build-7" in locked.err) == (3, True)
+    assert not (tmp_path / "other.jsonl").exists()
+    absent = keysweep("journal", "copy", "absent.jsonl", "s3://audit-journal/else/")
+    assert (absent.code, "absent.jsonl" in absent.err) == (2, True)

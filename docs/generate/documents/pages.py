@@ -195,6 +195,8 @@ _JOURNAL: Final = (
     "* A line is written with `If-None-Match: *`, so that it never replaces another. If the answer "
     "to the request is lost, Keysweep reads the object and compares its bytes. If it cannot show "
     "that the line is there, it makes no call.\n"
+    "* `keysweep journal copy` writes the first line last: until then, the copy is damaged, since "
+    "its first line is missing. The same command completes it.\n"
     "* The number also separates two writers: the second line with the same number is refused, and "
     "its run stops.\n"
     "* Lines are listed to the end of the last page; an incomplete listing is an error. A missing "

@@ -1,0 +1,31 @@
+"""Copy a journal to another file or bucket: whole, or not at all."""
+
+from __future__ import annotations
+
+import uuid
+
+from ..errors import BadInput
+from .lines import encode
+from .locations import Location, store_of
+from .reader import lines, read, read_undamaged
+
+
+def copy(source: Location, target: Location) -> tuple[int, str | None]:
+    """Copy the complete lines of a journal, open intents included, to a new one.
+
+    Locks both meanwhile. Returns the number of lines, and what a person must know about locks that
+    could not be released. Raises BadInput if the source does not exist or is damaged, or the target
+    exists; Refused if a run is writing to one; and AccessRefused.
+    """
+    read([source])
+    run = uuid.uuid4().hex
+    locked = store_of(source).open(run)
+    try:
+        read_undamaged(source)
+        copied = [encode(line) for line in lines([source])]
+        if not copied:
+            raise BadInput(f"{source}: This journal has no lines. Fix: name the one to copy.")
+        left = store_of(target).create(run, copied)
+    finally:
+        left_of_source = locked.close()
+    return len(copied), " ".join(filter(None, (left, left_of_source))) or None
