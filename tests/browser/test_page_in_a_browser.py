@@ -129,9 +129,7 @@ def test_hostile_text_runs_nothing(tmp_path: Path) -> None:
         '<link rel="stylesheet" href="https://x.invalid/">',
     ],
 )
-def test_what_got_in_all_the_same_would_be_stopped_by_the_browser(
-    tmp_path: Path, smuggled: str
-) -> None:
+def test_the_content_security_policy_blocks_injected_content(tmp_path: Path, smuggled: str) -> None:
     text = html(page.of_plan(plan("alias/x"))).replace("</body>", f"{smuggled}</body>")
     assert smuggled in text
     seen = browse(tmp_path, text)

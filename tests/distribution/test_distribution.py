@@ -63,7 +63,7 @@ def _bare(uv: str, wheel: Path, folder: Path) -> Path:
     return python.with_name("keysweep")
 
 
-def test_without_its_libraries_the_command_says_what_to_install(
+def test_without_its_libraries_the_command_names_what_to_install(
     wheel: Path, uv: str, tmp_path: Path
 ) -> None:
     keysweep = _bare(uv, wheel, tmp_path)

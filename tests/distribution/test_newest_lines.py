@@ -29,7 +29,7 @@ def failed(name: str, kind: str = "failure") -> str:
         (Tried("", ["no index"]), "Prowler: broke: no index", set()),
     ],
 )
-def test_each_outcome_has_its_line(tried: Tried, begins: str, others: set[str]) -> None:
+def test_each_result_has_its_line(tried: Tried, begins: str, others: set[str]) -> None:
     """Only a version that is not the usual one names the usual one, and where it is pinned."""
     summary = line("prowler", "5.46.0", tried)
     assert summary.startswith(begins)

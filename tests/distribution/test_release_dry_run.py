@@ -53,6 +53,6 @@ def test_what_is_not_committed_is_not_released() -> None:
         (replace(RELEASED, section="Unreleased"), "the commit is tagged"),
     ],
 )
-def test_a_contradiction_has_its_sentence(state: State, expected: str) -> None:
+def test_each_contradiction_has_its_message(state: State, expected: str) -> None:
     [sentence] = contradictions(state)
     assert expected in sentence

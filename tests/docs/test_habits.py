@@ -49,7 +49,7 @@ def test_every_target_that_contributing_names_exists() -> None:
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / ".github" / "ISSUE_TEMPLATE").glob("*.yml")))
-def test_a_template_is_as_the_forge_wants_it(path) -> None:
+def test_an_issue_template_has_the_fields_that_the_forge_requires(path) -> None:
     template = yaml.safe_load(path.read_text(encoding="utf-8"))
     if path.name != "config.yml":
         assert {"name", "description", "body"} <= template.keys()

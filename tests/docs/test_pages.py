@@ -34,7 +34,7 @@ def test_every_link_leads_somewhere(page: str) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_every_block_says_what_it_is(page: str) -> None:
+def test_every_block_names_its_language(page: str) -> None:
     odd = {b.line: b.language for b in blocks(page) if not b.language.startswith("{")}
     assert {line: name for line, name in odd.items() if name not in LANGUAGES} == {}
     assert indented_blocks(page) == []

@@ -19,7 +19,7 @@ def test_the_picture_is_current() -> None:
     )
 
 
-def test_every_stage_of_the_picture_is_there_and_told() -> None:
+def test_every_stage_of_the_picture_exists_and_is_described() -> None:
     text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     for stage in STAGES:
         assert (CODE / stage / "__init__.py").is_file() or (CODE / f"{stage}.py").is_file()

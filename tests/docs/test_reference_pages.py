@@ -152,7 +152,7 @@ def test_the_words_of_a_value_are_explained_one_by_one(
     assert f"](#{words.__name__.lower()}) |" in page(name)
 
 
-def test_the_services_that_are_asked_in_every_region_are_named_where_regions_are_closed() -> None:
+def test_the_services_that_are_read_in_every_region_are_named_where_regions_are_closed() -> None:
     (chapter,) = (part for part in page("many-accounts").split("\n## ") if "Regions closed" in part)
     everywhere = {
         entry.service for entry in reference_list().entries if entry.reach == "every-region"

@@ -48,7 +48,7 @@ def test_keysweep_takes_the_command(words: list[str]) -> None:
         command.make_context(words[0], words[1:], parent=context)
 
 
-def test_whatever_writes_asks_nobody_and_never_at_the_same_time_as_another() -> None:
+def test_jobs_that_write_never_prompt_and_never_overlap() -> None:
     for words in commands():
         writes = words[0] == "apply" or "--cancel" in words
         assert writes == ("--yes" in words)
@@ -57,12 +57,12 @@ def test_whatever_writes_asks_nobody_and_never_at_the_same_time_as_another() -> 
     assert {WORKFLOW["jobs"][name]["concurrency"] for name in writing} == {"journal"}
 
 
-def test_nothing_that_a_person_typed_becomes_a_part_of_a_script() -> None:
+def test_no_user_input_becomes_part_of_a_script() -> None:
     for script in scripts():
         assert "${{" not in script
 
 
-def test_the_schedules_are_those_that_the_jobs_ask_for() -> None:
+def test_the_schedules_are_those_that_the_jobs_check() -> None:
     triggers: Any = WORKFLOW[True]  # YAML's word for `on`
     asked = {
         found[1]
@@ -72,7 +72,7 @@ def test_the_schedules_are_those_that_the_jobs_ask_for() -> None:
     assert {one["cron"] for one in triggers["schedule"]} == asked
 
 
-def test_the_line_of_guard_is_one() -> None:
+def test_guard_writes_one_line() -> None:
     (line,) = (b.text for b in blocks(PAGE) if b.language == "json" and '"in_use"' in b.text)
     row = GuardRow.model_validate_json(line)
     assert row.model_dump_json() == line.strip()

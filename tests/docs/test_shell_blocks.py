@@ -86,7 +86,7 @@ def test_no_block_is_left_out_but_these() -> None:
     ],
     indirect=["setting"],
 )
-def test_a_page_does_what_it_says(page: str, setting) -> None:
+def test_the_shell_blocks_of_a_page_run_as_written(page: str, setting) -> None:
     before = [Block("sh", f"{DONE[done]}\n", line=0) for done in BEFORE.get(page, ())]
     typed = [*before, *(block for block in _typed(page) if block.not_run is None)]
     shown = run(typed, setting.folder, setting.environment, SECONDS)

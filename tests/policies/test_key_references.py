@@ -181,7 +181,7 @@ SPARED = {
 }
 
 
-def test_what_a_listing_shows_is_not_asked_item_by_item() -> None:
+def test_what_a_listing_shows_is_not_read_item_by_item() -> None:
     leading = {(e.service, e.operation) for e in LIST.entries if e.then}
     # A listing shows the key of a parameter's newest version alone; its older ones have their own.
     assert leading & SPARED == {("ssm", "DescribeParameters")}
@@ -213,7 +213,7 @@ def test_only_the_systems_own_keyspaces_are_left_out() -> None:
         ([], True),
     ],
 )
-def test_inspector_is_asked_unless_it_says_that_it_is_disabled(
+def test_inspector_is_read_unless_its_status_is_disabled(
     accounts: list[dict[str, Any]], asked: bool
 ) -> None:
     (entry,) = [one for one in LIST.entries if one.service == "inspector2"]
@@ -312,7 +312,7 @@ def test_the_right_entry_has_no_problem() -> None:
         (lambda e: e["then"][0].update(keys=["values(Table)[]"]), "needs a map"),
     ],
 )
-def test_an_entry_that_claims_too_much_is_told(
+def test_an_entry_that_claims_too_much_is_reported(
     change: Callable[[dict[str, Any]], object], problem: str
 ) -> None:
     assert problem in "\n".join(changed(change))
@@ -349,7 +349,7 @@ def written(tmp_path: Path, text: str) -> Path:
         ),
     ],
 )
-def test_a_list_that_cannot_be_used_is_told_with_file_and_place(
+def test_a_list_that_cannot_be_used_is_refused_with_file_and_position(
     tmp_path: Path, text: str, message: str
 ) -> None:
     path = written(tmp_path, text)
@@ -368,12 +368,12 @@ def test_an_entry_with_a_name_twice_is_refused(name: str, tmp_path: Path) -> Non
         load(path)
 
 
-def test_a_list_that_is_not_there_is_told(tmp_path: Path) -> None:
+def test_a_missing_list_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=FILE):
         load(tmp_path / FILE)
 
 
-def test_the_shipped_list_is_as_its_schema_says() -> None:
+def test_the_shipped_list_is_valid_under_its_schema() -> None:
     content = yaml.safe_load((policies_folder() / FILE).read_text(encoding="utf-8"))
     validator = Draft202012Validator(schemas()["key_references"])
     assert [error.message for error in validator.iter_errors(content)] == []

@@ -137,7 +137,7 @@ def test_an_entry_that_is_removed_leaves_its_member_missing() -> None:
     assert accounts(read=frozenset()).missing() == [VOLUME]
 
 
-def test_a_line_is_superfluous_once_its_member_is_read_or_gone() -> None:
+def test_a_ledger_line_is_stale_once_its_member_is_read_or_gone() -> None:
     assert accounts(read=frozenset({VOLUME, SNAPSHOT})).superfluous() == [SNAPSHOT]
     assert accounts(found=Found(frozenset({VOLUME}), frozenset())).superfluous() == [SNAPSHOT]
 
@@ -224,7 +224,7 @@ datasync DescribeLocationS3
 
 
 @pytest.mark.parametrize("line", NEAR_MISSES.split("\n")[1:-1])
-def test_near_misses_are_not(line: str, whole: Ledger) -> None:
+def test_near_misses_are_not_signs(line: str, whole: Ledger) -> None:
     service, operation = line.split()
     assert [
         m for m in whole.found.answers if (m.service, m.operation) == (service, operation)
@@ -334,7 +334,7 @@ def test_operations_that_read(operation: str, reads: bool, kind: str | None) -> 
         ("Names[0]", "@", ["Names"]),
     ],
 )
-def test_the_places_of_an_expression(items: str, expression: str, found: list[str]) -> None:
+def test_the_paths_of_an_expression(items: str, expression: str, found: list[str]) -> None:
     assert list(paths(items, expression)) == found
 
 

@@ -70,7 +70,7 @@ def test_terraform_reads_the_module_and_it_makes_the_same() -> None:
     )
 
 
-def test_both_ask_for_the_same() -> None:
+def test_template_and_module_match_the_same_events() -> None:
     text = MODULE.read_text(encoding="utf-8")
     resources = template()["Resources"]
     pattern = rule()["EventPattern"]["detail"]
@@ -81,7 +81,7 @@ def test_both_ask_for_the_same() -> None:
     assert escaped in text
 
 
-def test_the_pattern_is_what_a_refused_call_says() -> None:
+def test_the_pattern_matches_the_error_of_a_refused_call() -> None:
     with EmbeddedAws(
         {
             "accounts": {
@@ -105,7 +105,7 @@ def test_the_pattern_is_what_a_refused_call_says() -> None:
     assert message.endswith(found[1])
 
 
-def test_reads_are_asked_for_too() -> None:
+def test_the_rule_matches_read_events_too() -> None:
     assert rule()["State"] == "ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS"
 
 

@@ -201,7 +201,7 @@ ASKED_FOR = {
 
 
 @pytest.mark.parametrize("asked", sorted(ASKED_FOR, key=str), ids=str)
-def test_what_an_answer_leaves_out_is_asked_for(asked: tuple[str, str, str, object]) -> None:
+def test_what_an_answer_leaves_out_is_requested(asked: tuple[str, str, str, object]) -> None:
     service, operation, name, value = asked
     calls = [
         call

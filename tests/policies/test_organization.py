@@ -113,7 +113,7 @@ def test_what_needs_any_resource_is_known() -> None:
     assert wide == {"ecr:GetAuthorizationToken", "organizations:ListAccounts"}
 
 
-def test_the_plan_task_may_what_the_document_of_history_says() -> None:
+def test_the_plan_task_has_the_permissions_of_the_history_document() -> None:
     """The same actions on the same kinds of resources, with this account's and Region's names."""
     keys = "arn:aws:kms:eu-west-1:111122223333:key/1,arn:aws:kms:eu-west-1:444455556666:key/2"
     made = Deployment("111122223333", "eu-west-1", {**GIVEN, **HISTORY, "HistoryKeyArns": keys})

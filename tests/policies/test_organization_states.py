@@ -62,7 +62,7 @@ NOT_COLLECTED = {USAGE, KILLED, THRICE, BAD_PLAN, REFUSED, NO_PLAN, NO_FILE}
 
 
 @pytest.mark.sample
-def test_every_exit_code_has_its_way(tmp_path: Path) -> None:
+def test_every_exit_code_has_its_transition(tmp_path: Path) -> None:
     container = script(
         tmp_path / "container", CONTAINER.format(python=sys.executable, folder=tmp_path)
     )

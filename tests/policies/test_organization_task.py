@@ -113,7 +113,7 @@ pathlib.Path("found").write_text(" ".join(found))
 @pytest.mark.parametrize(
     ("code", "left"), [(0, {"run/scan/no-key.json": "[]\n"}), (1, {}), (3, {})]
 )
-def test_only_a_command_that_ends_well_stands_for_nothing_found(
+def test_only_a_command_that_succeeds_means_that_nothing_was_found(
     s3: Any, task: Task, code: int, left: dict[str, str]
 ) -> None:
     options = (*TO, "--if-nothing", "no-key.json")
@@ -121,7 +121,7 @@ def test_only_a_command_that_ends_well_stands_for_nothing_found(
     assert kept(s3) == left
 
 
-def test_a_file_that_was_left_stands_for_itself(s3: Any, task: Task) -> None:
+def test_a_file_that_the_command_left_is_kept(s3: Any, task: Task) -> None:
     options = (*TO, "--if-nothing", "no-key.json")
     assert task(options, "open('found.json', 'w').write('[1]')") == 0
     assert kept(s3) == {"run/scan/found.json": "[1]"}
@@ -163,7 +163,7 @@ def test_a_signal_that_ends_the_command_is_a_failure(s3: Any, task: Task, signal
     "words",
     [[], ["--to", "bucket/run/", "x"], ["--to", "s3://bucket", "x"], ["--to", "s3://b/k/"], ["x"]],
 )
-def test_a_task_that_names_no_place_or_command_is_bad_input(
+def test_a_task_without_an_account_or_command_is_bad_input(
     module: ModuleType, words: list[str]
 ) -> None:
     with pytest.raises(SystemExit) as ended:

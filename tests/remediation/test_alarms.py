@@ -85,7 +85,7 @@ def look(aws: EmbeddedAws, monkeypatch: pytest.MonkeyPatch) -> Callable[[], tupl
     return lambda: notes([key, key], Accounts())
 
 
-def test_apply_says_where_nothing_watches_and_what_to_do(
+def test_apply_names_account_regions_without_an_alarm_and_the_fix(
     aws: EmbeddedAws, planned: Path, keysweep: Callable[..., Any]
 ) -> None:
     put_rule(aws)
@@ -100,7 +100,7 @@ def test_apply_says_where_nothing_watches_and_what_to_do(
     assert "keysweep path policies" in line
 
 
-def test_nothing_is_asked_or_said_when_nothing_was_scheduled(
+def test_no_alarm_is_read_or_reported_when_nothing_was_scheduled(
     aws: EmbeddedAws, planned: Path, keysweep: Callable[..., Any]
 ) -> None:
     aws.fault("deny", operation="ScheduleKeyDeletion", times=None)
@@ -133,7 +133,7 @@ def test_what_our_templates_install_is_recognized(
         ("an alarm on other words", lambda aws: (put_filter(aws, pattern="ERROR"), put_alarm(aws))),
     ],
 )
-def test_what_tells_nobody_is_no_alarm(
+def test_an_alarm_without_actions_does_not_count(
     what: str, put: Callable[[EmbeddedAws], None], aws: EmbeddedAws, look: Any
 ) -> None:
     put(aws)
@@ -152,7 +152,7 @@ def test_an_alarm_that_does_nothing_is_none(
 
 @pytest.mark.parametrize("kind", ["deny", "error_500", "throttle", "drop_before", "truncate"])
 @pytest.mark.parametrize("operation", sorted(OPERATIONS))
-def test_what_cannot_be_looked_at_is_said(
+def test_what_cannot_be_read_is_reported(
     operation: str, kind: str, aws: EmbeddedAws, look: Callable[[], tuple[str, ...]]
 ) -> None:
     put_filter(aws)
@@ -165,7 +165,7 @@ def test_what_cannot_be_looked_at_is_said(
         assert f"allow {action}. " in line
 
 
-def test_trouble_of_our_own_is_a_remark_too(look: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unexpected_error_is_a_note_too(look: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     def odd(connection: object, clients: object) -> str:
         raise KeyError("MetricAlarms")
 
@@ -174,7 +174,7 @@ def test_trouble_of_our_own_is_a_remark_too(look: Any, monkeypatch: pytest.Monke
     assert line.startswith(f"{NOT_READ}account {SHOP} {IRELAND}: KeyError: 'MetricAlarms'. ")
 
 
-def test_one_place_that_tells_is_enough_although_the_other_cannot_be_looked_at(
+def test_an_alarm_is_enough_although_event_rules_cannot_be_read(
     aws: EmbeddedAws, look: Callable[[], tuple[str, ...]]
 ) -> None:
     put_filter(aws)
@@ -183,7 +183,9 @@ def test_one_place_that_tells_is_enough_although_the_other_cannot_be_looked_at(
     assert look() == ()
 
 
-def test_many_places_are_one_line(aws: EmbeddedAws, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_account_regions_are_one_line(
+    aws: EmbeddedAws, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name, value in aws.environment(SHOP).items():
         monkeypatch.setenv(name, value)
     ids = [f"5555000000{number:02}" for number in range(12)]

@@ -97,7 +97,7 @@ def test_any_answer_but_yes_changes_nothing(
     assert not server.calls(operation="CancelKeyDeletion")
 
 
-def test_yes_does_what_the_question_says(planned: Path, server: EmbeddedAws) -> None:
+def test_yes_does_what_the_question_announces(planned: Path, server: EmbeddedAws) -> None:
     arguments = ("apply", planned.name, *ROLE, "--format", "json")
     code, out, shown = at_a_terminal(server, planned.parent, arguments, "y")
     assert code == 0
@@ -126,7 +126,7 @@ def test_a_cancellation_lists_each_key_with_its_deletion_date_in_aws(
     assert listed.count(_day(server, 27)) == 5
 
 
-def test_nobody_is_asked_about_a_plan_without_a_key_to_schedule(
+def test_no_prompt_is_shown_for_a_plan_without_a_key_to_schedule(
     keysweep: Callable[..., Any], results: Callable[..., Path], server: EmbeddedAws, aws: Any
 ) -> None:
     kept = server.key_arn("111122223333", "eu-west-1", "kept")
@@ -137,7 +137,7 @@ def test_nobody_is_asked_about_a_plan_without_a_key_to_schedule(
     assert "Applied" in (folder / "apply.html").read_text(encoding="utf-8")
 
 
-def test_a_page_that_can_no_longer_be_written_is_told_after_the_work(
+def test_a_page_that_can_no_longer_be_written_is_reported_after_the_work(
     planned: Path, keysweep: Callable[..., Any], server: EmbeddedAws
 ) -> None:
     pages = planned.parent / "pages"

@@ -177,7 +177,7 @@ def test_workers_get_what_the_parent_has_queried(begin, keysweep, results, polic
     assert sorted(verdict for verdict, _ in plans[0].values()) == ["hold", "schedule", "schedule"]
 
 
-def test_what_is_not_whole_holds_the_keys_and_the_plan_is_made(
+def test_incomplete_history_holds_the_keys_and_the_plan_is_made(
     begin, keysweep, results, policy
 ) -> None:
     embedded = begin({"name": "dead", **DEAD}, missing=[{"days_ago": 100, "account": SHOP}])

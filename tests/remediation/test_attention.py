@@ -56,7 +56,7 @@ def test_status_names_what_nothing_checked_for_three_days(
     assert unwatched(status()) == keys
 
 
-def test_a_look_without_cloudtrail_is_none(
+def test_a_check_without_cloudtrail_does_not_count(
     aws: EmbeddedAws, applied: Path, keysweep: Callable[..., Any], state_only: Path
 ) -> None:
     aws.advance(days=4)
@@ -126,7 +126,7 @@ def test_plan_names_the_keys_of_the_journal_that_wait_unwatched(
     assert keysweep("plan", found, "--policy", state_only, "--journal", moved, *ROLE).code == 0
 
 
-def test_a_sentence_names_twenty_keys_and_counts_the_others() -> None:
+def test_a_message_names_twenty_keys_and_counts_the_others() -> None:
     arns = [
         KeyArn.parse(f"arn:aws:kms:eu-west-1:{SHOP}:key/{number:08}-1111-4111-8111-111111111111")
         for number in range(23)

@@ -89,7 +89,7 @@ def test_nothing_heavy_is_imported_before_a_command_is_known(arguments: tuple[st
 
 
 @pytest.mark.parametrize("arguments", [("policy",), ("path", "prowler"), ("verify", "--help")])
-def test_what_asks_aws_nothing_imports_no_boto3(arguments: tuple[str, ...]) -> None:
+def test_commands_that_make_no_aws_call_import_no_boto3(arguments: tuple[str, ...]) -> None:
     imported = imported_by(*arguments)
     assert "keysweep" in imported
     assert "boto3" not in imported

@@ -81,7 +81,7 @@ def logged(write: Callable[[], None]) -> str:
 
 
 @given(st.text())
-def test_a_record_is_one_line_whatever_stands_in_it(text: str) -> None:
+def test_a_record_of_any_text_is_one_line(text: str) -> None:
     log = logged(lambda: LOG.info("%s", text))
     (line,) = log.split("\n")[:-1]
     assert not {c for c in line if unicodedata.category(c) in HIDDEN}
@@ -152,7 +152,7 @@ def test_a_file_is_private_and_appended_to(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "kind", ["link", "dangling", "folder", "pipe", "plan", "journal", "absent"]
 )
-def test_what_is_no_log_is_refused_and_left_alone(kind: str, tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_log_is_refused_and_left_alone(kind: str, tmp_path: Path) -> None:
     path, other = tmp_path / "log", tmp_path / "other"
     content = {"plan": '{\n  "version": 1\n}\n', "journal": '{"at": "2026-01-01T00:00:00Z"}\n'}
     if kind == "link":
@@ -175,7 +175,7 @@ def test_what_is_no_log_is_refused_and_left_alone(kind: str, tmp_path: Path) -> 
     assert kind != "link" or other.read_bytes() == b""
 
 
-def test_a_log_that_fails_says_so_once_and_stops_nothing(
+def test_a_log_that_fails_is_reported_once_and_stops_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def full(_descriptor: int, _data: bytes) -> int:
@@ -235,7 +235,7 @@ def test_verify_logs_the_programs_that_it_runs(
     assert any(f"{scanner} ended with 7" in line for line in done.err.splitlines())
 
 
-def test_nothing_is_asked_of_aws_without_a_log(
+def test_a_log_that_cannot_be_opened_ends_the_run_before_any_call(
     aws: EmbeddedAws, keysweep: Callable[..., Any], results: Callable[..., Path]
 ) -> None:
     before = len(aws.calls())
@@ -296,7 +296,7 @@ def surprise(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("surprise")
-def test_an_unexpected_error_is_one_sentence_and_leads_to_its_traceback(
+def test_an_unexpected_error_is_one_message_that_names_its_traceback(
     aws: EmbeddedAws, keysweep: Callable[..., Any], results: Callable[..., Path], tmp_path: Path
 ) -> None:
     done = keysweep("plan", results())
@@ -319,7 +319,7 @@ def test_an_unexpected_error_is_one_sentence_and_leads_to_its_traceback(
 
 
 @pytest.mark.parametrize("debug", [False, True])
-def test_a_broken_library_is_one_sentence(
+def test_a_broken_library_gives_one_message(
     debug: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def load(_command: LazyCommand) -> click.Command:

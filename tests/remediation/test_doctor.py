@@ -100,7 +100,7 @@ def test_every_refusal_is_a_row_of_its_class(first: Done) -> None:
     assert not {row for row in rows(first) if row[0] == ordinary.QUIET}
 
 
-def test_each_row_says_what_to_do_and_no_secret_or_name(first: Done) -> None:
+def test_each_row_has_a_fix_and_no_secret_or_name(first: Done) -> None:
     for one in first.document["account_regions"]:
         for row in one["rows"]:
             assert row["fix"]
@@ -164,7 +164,9 @@ def test_filled_in_the_doctor_finds_nothing_left(
     assert {one["until"] for one in done.document["ending"]} == {UNTIL}
 
 
-def test_a_new_answer_is_told_in_aws_words(aws: EmbeddedAws, folder: Path, decided: Path) -> None:
+def test_a_new_answer_is_reported_in_aws_words(
+    aws: EmbeddedAws, folder: Path, decided: Path
+) -> None:
     aws.fault(
         "deny",
         service="sqs",

@@ -85,13 +85,17 @@ def test_a_key_of_the_results_that_is_gone_is_replaced_by_another(
     assert examined(monkeypatch, keys, ARN) == ({"ListResourceTags"}, True)
 
 
-def test_a_denied_description_is_not_taken_for_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_denied_description_does_not_mean_that_the_key_is_gone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     assert examined(monkeypatch, {ARN: DENIED}, None) == ({"DescribeKey"}, True)
     one_of_two: dict[KeyArn, Seen] = {OTHERS[0]: DENIED, ARN: DEAD.description}  # type: ignore[dict-item]
     assert examined(monkeypatch, one_of_two, None) == ({"ListResourceTags"}, True)
 
 
-def test_a_refused_list_is_not_taken_for_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_refused_list_does_not_mean_that_there_are_no_keys(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     assert examined(monkeypatch, {}, None, refused=True) == ({"ListKeys"}, True)
 
 

@@ -101,7 +101,7 @@ def test_a_query_writes_nothing_but_its_result() -> None:
     assert results["Resource"].endswith("-results/*")
 
 
-def test_who_may_schedule_may_always_undo() -> None:
+def test_roles_that_can_schedule_can_always_undo() -> None:
     for name in POLICIES:
         allowed = {
             action
@@ -118,7 +118,7 @@ def test_who_may_schedule_may_always_undo() -> None:
     } - actions("plan")
 
 
-def test_apply_is_not_allowed_what_it_never_asks() -> None:
+def test_apply_has_no_permission_that_it_never_uses() -> None:
     assert actions("plan") - actions("apply") == {
         "kms:ListKeyRotations",  # for the price alone
         "cloudformation:ListStackResources",  # --cfn-stack
@@ -228,7 +228,7 @@ def test_the_policys_schema_refuses_what_the_reader_refuses(document: dict[str, 
         protected_keys=st.sampled_from([(), ("all",), ("alias/x-*",)]),
     )
 )
-def test_every_policy_is_as_its_schema_says(policy: Policy) -> None:
+def test_every_policy_is_valid_under_its_schema(policy: Policy) -> None:
     assert violations("policy", json.loads(policy.model_dump_json(exclude_none=True))) == []
 
 

@@ -129,7 +129,7 @@ def test_a_key_that_an_application_tries_to_use_on_day_12_is_found_and_restored(
     assert quiet.out.startswith("4 keys checked: "), "what is restored is no longer watched"
 
 
-def test_without_a_key_nothing_is_said_of_their_state() -> None:
+def test_without_keys_their_state_is_not_reported() -> None:
     restored = GuardRow(key_arn=ARN, state="Disabled")
     assert guard_summary(()) != guard_summary([restored])
 
@@ -165,7 +165,7 @@ def test_a_use_well_before_apply_is_no_sign(
     assert rows(done)[arn]["use"] == "no attempt seen (weak)"
 
 
-def test_what_others_did_to_the_deletion_is_told(
+def test_what_others_did_to_the_deletion_is_reported(
     aws: EmbeddedAws, waiting: Callable[..., Any]
 ) -> None:
     gone, moved = (aws.key_arn(SHOP, "eu-west-1", name) for name in ("dead-1", "dead-3"))
@@ -183,7 +183,7 @@ def test_what_others_did_to_the_deletion_is_told(
     assert len(re.findall(r"\d{4}-\d\d-\d\d", note)) == 2
 
 
-def test_a_deletion_that_somebody_else_scheduled_anew_is_told_and_left_alone(
+def test_a_deletion_that_another_user_scheduled_again_is_reported_and_left_alone(
     aws: EmbeddedAws, waiting: Callable[..., Any], keysweep: Callable[..., Any]
 ) -> None:
     moved, used = (aws.key_arn(SHOP, "eu-west-1", name) for name in ("dead-3", "dead-1"))
@@ -259,7 +259,7 @@ def test_all_sees_a_resource_that_names_a_key_by_its_alias(
     }
 
 
-def test_an_end_that_is_near_is_told(aws: EmbeddedAws, waiting: Callable[..., Any]) -> None:
+def test_a_deletion_that_is_near_is_reported(aws: EmbeddedAws, waiting: Callable[..., Any]) -> None:
     aws.advance(days=26)
     assert waiting().out.startswith(f"5 keys checked: {NO_ATTEMPT_FOUND}")
     done = waiting("--days", "5", "--format", "json")
@@ -268,7 +268,7 @@ def test_an_end_that_is_near_is_told(aws: EmbeddedAws, waiting: Callable[..., An
     assert "UTC" in waiting("--days", "5").out
 
 
-def test_what_is_gone_is_told_and_wants_nothing(
+def test_what_is_gone_is_reported_and_needs_no_fix(
     aws: EmbeddedAws, waiting: Callable[..., Any]
 ) -> None:
     keys = {key["arn"] for key in aws.keys(state="PendingDeletion")} - {
@@ -280,7 +280,7 @@ def test_what_is_gone_is_told_and_wants_nothing(
     assert {key: row["state"] for key, row in rows(done).items()} == dict.fromkeys(keys, "deleted")
 
 
-def test_all_tells_of_keys_that_it_cannot_describe(
+def test_all_reports_keys_that_it_cannot_describe(
     scenario: Callable[..., EmbeddedAws], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     pending = {"state": "PendingDeletion", "scheduled_days_ago": 3, "window_days": 30}
@@ -314,7 +314,7 @@ def test_an_alias_that_moved_since_the_plan_is_a_sign(
     assert in_use == {arn: {"alias-moved", "changed"}}
 
 
-def test_what_cannot_be_looked_at_is_no_sign_and_no_all_clear(
+def test_what_cannot_be_read_is_neither_a_sign_nor_a_pass(
     aws: EmbeddedAws, waiting: Callable[..., Any]
 ) -> None:
     before = {key["arn"] for key in aws.keys(state="PendingDeletion")}
@@ -378,7 +378,7 @@ def test_options_that_do_nothing_are_refused(keysweep: Callable[..., Any]) -> No
     assert keysweep("guard", "--keep").code == 2
 
 
-def test_each_look_is_a_line_of_the_journal_with_what_could_be_read(
+def test_each_check_is_a_journal_line_with_what_could_be_read(
     aws: EmbeddedAws, waiting: Callable[..., Any], tmp_path: Path
 ) -> None:
     aws.advance(days=1)
@@ -403,7 +403,7 @@ def test_each_look_is_a_line_of_the_journal_with_what_could_be_read(
 
 
 @pytest.mark.parametrize("why", ["a link", "locked"])
-def test_a_look_that_cannot_be_recorded_counts_and_is_told(
+def test_a_check_that_cannot_be_recorded_counts_and_is_reported(
     why: str, aws: EmbeddedAws, waiting: Callable[..., Any], tmp_path: Path
 ) -> None:
     path = tmp_path / "keysweep-journal.jsonl"
@@ -516,7 +516,7 @@ def cancelled(days: float) -> object:
         ({"alias_moves": moved(1, "possible")}, "alias-moved"),
     ],
 )
-def test_each_sign_wants_the_key(pieces: dict[str, object], rule: str) -> None:
+def test_each_sign_holds_the_key(pieces: dict[str, object], rule: str) -> None:
     row = watched(pending(**pieces))
     assert row.in_use
     assert {sign.rule for sign in row.signs} == {rule}
@@ -543,14 +543,14 @@ def test_attempts_are_counted_in_words() -> None:
         {"alias_moves": moved(13, "possible")},
     ],
 )
-def test_what_was_before_the_window_was_evaluated_then(pieces: dict[str, object]) -> None:
+def test_signs_from_before_the_waiting_period_do_not_count_again(pieces: dict[str, object]) -> None:
     row = watched(pending(**pieces))
     assert (row.in_use, row.signs, row.unreadable) == (False, (), ())
     assert row.use == "no attempt seen (weak)"
 
 
 @pytest.mark.parametrize("piece", sorted(GUARD_PIECES - {"aliases"}))
-def test_a_piece_that_cannot_be_read_is_told(piece: str) -> None:
+def test_a_piece_that_cannot_be_read_is_shown(piece: str) -> None:
     row = watched(pending(**{piece: Unreadable(unreadable="denied")}))
     assert not row.in_use
     assert row.unreadable
@@ -585,7 +585,7 @@ def test_who_cancelled_is_named_as_far_as_it_could_be_read(history: object, who:
     assert (note == CANCELLED_ELSEWHERE) == (who == "")
 
 
-def test_a_gap_is_told_until_the_policy_accepts_it() -> None:
+def test_a_gap_is_reported_until_the_policy_excepts_it() -> None:
     gap = gap_of(service="fsx", region="eu-west-1", why="denied")
     blind = pending(references=References(gaps=(gap,), services=50))
     row = watched(blind)

@@ -198,7 +198,7 @@ def _record(item: PlanItem) -> KeyRecord:
 
 @pytest.mark.parametrize("columns", [40, 80, 200])
 @pytest.mark.parametrize("command", PROMPTS)
-def test_a_prompt_shows_every_key_whatever_others_named_them(
+def test_a_prompt_shows_every_key_under_hostile_names(
     command: str, columns: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     texts = (ESCAPES, MARKUP, STYLES, LONG, "".join(FORMULAS), "\u05d0\u202e", "")
@@ -414,7 +414,7 @@ def test_no_credential_is_written_or_shown(
     assert {secret for secret in secrets for text in shown if secret in text} == set()
 
 
-def test_keys_of_accounts_that_were_not_named_are_told_and_left_alone(
+def test_keys_of_accounts_that_were_not_named_are_reported_and_left_alone(
     own_server: EmbeddedAws, keysweep: Command, tmp_path: Path
 ) -> None:
     keys: dict[str, Any] = {"keys": [{"name": "k-{n}", "count": 2, **DEAD}]}

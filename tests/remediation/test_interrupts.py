@@ -131,7 +131,7 @@ def test_while_it_starts_it_ends_in_one_sentence(tmp_path: Path) -> None:
     assert err == f"keysweep: {INTERRUPTED}\n"
 
 
-def test_a_second_apply_of_the_plan_refuses_whatever_its_journal(run: Stages) -> None:
+def test_a_second_apply_of_the_plan_is_refused_under_any_journal(run: Stages) -> None:
     process = _in_flight(run, "hang_after")
     for journal in ("journal.jsonl", "other.jsonl"):
         second = run.command(*APPLY[:4], journal, "--format", "json")
@@ -146,7 +146,7 @@ def test_a_second_apply_of_the_plan_refuses_whatever_its_journal(run: Stages) ->
 
 
 @pytest.mark.sample
-def test_a_disk_that_fills_up_stops_the_run_in_one_sentence(run: Stages) -> None:
+def test_a_disk_that_fills_up_stops_the_run_with_one_message(run: Stages) -> None:
     plan = run.plan()
 
     def little_room() -> None:
@@ -208,7 +208,7 @@ def test_a_path_that_cannot_hold_a_journal_is_refused_before_any_write(
     _refused_before_any_write(run, journal, words, run.command(*APPLY[:4], journal))
 
 
-def test_an_expired_plan_still_settles_what_was_left_open(run: Stages) -> None:
+def test_an_expired_plan_still_reconciles_open_intents(run: Stages) -> None:
     plan = run.plan()
     one = run.aws.key_arn(SHOP, "eu-west-1", "key-1")
     two = run.aws.key_arn(SHOP, "eu-west-1", "key-2")
@@ -279,7 +279,9 @@ def test_a_journal_that_fails_once_stops_all_threads(
     held.nothing_is_open(run)
 
 
-def test_trouble_of_our_own_is_one_keys_row(run: Stages, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unexpected_error_is_the_row_of_one_key(
+    run: Stages, monkeypatch: pytest.MonkeyPatch
+) -> None:
     plan = run.plan()
     odd = run.aws.key_arn(SHOP, "eu-west-1", "key-3")
     ordinary = Journal.intent

@@ -357,7 +357,7 @@ def test_ctrl_c_ends_all_processes_at_once(hanging: Callable[[], Hanging]) -> No
     wait_for(lambda: not any(map(_is_running, run.workers.values())))
 
 
-def test_a_worker_whose_parent_has_ended_does_not_tell_of_its_log() -> None:
+def test_a_worker_whose_parent_has_ended_does_not_report_its_log() -> None:
     ours, theirs = multiprocessing.Pipe()
     theirs.close()
     peer = Peer(ours, None, 1)

@@ -75,7 +75,7 @@ def test_a_cancelled_key_no_longer_stands_as_scheduled(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("cut", range(1, 60, 7))
-def test_a_torn_last_line_is_left_out_and_said(tmp_path: Path, cut: int) -> None:
+def test_a_torn_last_line_is_left_out_with_a_note(tmp_path: Path, cut: int) -> None:
     path = tmp_path / "journal.jsonl"
     with Journal(path) as journal:
         journal.begin(NOW, "apply")
@@ -93,7 +93,7 @@ def test_a_torn_last_line_is_left_out_and_said(tmp_path: Path, cut: int) -> None
     assert read([path]).keys[TWO].scheduled is not None
 
 
-def test_a_damaged_middle_is_told_with_its_line_and_hides_no_key(tmp_path: Path) -> None:
+def test_damage_in_the_middle_is_reported_with_its_line_and_hides_no_key(tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
     with Journal(path) as journal:
         journal.begin(NOW, "apply")

@@ -73,7 +73,7 @@ def test_a_torn_last_line_is_a_killed_runs_and_apply_goes_on(
 
 
 @pytest.mark.parametrize("way", ["--journal", "--key"])
-def test_cancel_tells_of_the_damage_and_cancels(
+def test_cancel_reports_the_damage_and_cancels(
     way: str, aws: EmbeddedAws, damaged: Path, keysweep: Run
 ) -> None:
     waiting = aws.keys(state="PendingDeletion")
@@ -86,7 +86,7 @@ def test_cancel_tells_of_the_damage_and_cancels(
     assert {key["name"] for key in aws.keys(state="PendingDeletion")} == {"pending"}
 
 
-def test_guard_tells_of_the_damage_beside_its_json(
+def test_guard_reports_the_damage_beside_its_json(
     damaged: Path, keysweep: Run, state_only: Path
 ) -> None:
     done = keysweep("guard", "--policy", state_only, *ROLE, "--format", "json")
@@ -95,7 +95,7 @@ def test_guard_tells_of_the_damage_beside_its_json(
     assert all(json.loads(line)["in_use"] is False for line in done.out.splitlines())
 
 
-def test_mutelist_tells_of_the_damage_beside_its_mutelist(damaged: Path, keysweep: Run) -> None:
+def test_mutelist_reports_the_damage_beside_its_mutelist(damaged: Path, keysweep: Run) -> None:
     done = keysweep("mutelist", *ROLE, "--format", "json")
     assert done.code == 1
     assert "is a second outcome" in done.err
@@ -115,7 +115,7 @@ def words(text: str) -> set[str]:
     return set(re.findall(r"\w+", text))
 
 
-def test_status_says_which_command_settles_what_was_interrupted(
+def test_status_names_the_command_that_reconciles_an_open_intent(
     planned: Path, keysweep: Run, journal: Path
 ) -> None:
     def drift() -> dict[str, str]:

@@ -114,7 +114,7 @@ def test_a_second_run_is_refused_and_the_holder_named(store: S3Store, memory: Me
     assert memory.objects == {}
 
 
-def test_a_lock_that_names_nobody_holds_all_the_same(store: S3Store, memory: Memory) -> None:
+def test_a_lock_without_a_holders_name_is_still_a_lock(store: S3Store, memory: Memory) -> None:
     memory.objects[PREFIX + LOCK] = b"{}"
     with pytest.raises(Refused), Journal(store):
         pass
@@ -137,7 +137,7 @@ def test_a_lock_that_cannot_be_taken_begins_no_run(
     assert memory.objects == {}
 
 
-def test_a_lock_left_behind_is_said(store: S3Store, memory: Memory) -> None:
+def test_a_lock_left_behind_is_reported(store: S3Store, memory: Memory) -> None:
     memory.undeletable = refusal("AccessDenied", "DeleteObject")
     with Journal(store) as journal:
         journal.begin(NOW, "apply")
@@ -207,7 +207,7 @@ def test_a_line_that_was_not_written_fails(
     assert read([store]).keys == {}
 
 
-def test_a_lost_answer_that_nothing_can_settle_fails(store: S3Store, memory: Memory) -> None:
+def test_a_lost_answer_that_cannot_be_reconciled_fails(store: S3Store, memory: Memory) -> None:
     """The line may be there, without its call: a later run takes it for an interrupted one."""
     memory.after = [None, None, LOST]
     with Journal(store) as journal:
@@ -261,7 +261,7 @@ def _repeat_the_token(page: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     "change", [_lose_the_token, _lose_a_name, _say_nothing_of_the_end, _repeat_the_token]
 )
-def test_nothing_is_concluded_from_a_cut_listing(
+def test_nothing_is_concluded_from_a_truncated_listing(
     change: Callable[[dict[str, Any]], None], store: S3Store, memory: Memory
 ) -> None:
     schedule(store)

@@ -112,7 +112,7 @@ def test_a_file_has_no_lock_to_remove(keysweep: Command) -> None:
     assert (done.code, "journal.jsonl" in done.err) == (2, True)
 
 
-def test_a_locked_journal_leaves_the_look_of_guard_unrecorded(
+def test_a_locked_journal_leaves_the_check_of_guard_unrecorded(
     bucket: Any, keysweep: Command, planned: Path, state_only: Path
 ) -> None:
     keysweep("apply", planned, "--yes", *JOURNAL, *ROLE)
@@ -138,7 +138,7 @@ def test_a_missing_line_is_damage(
 @pytest.mark.parametrize(
     ("name", "code"), [("s3://no-such-bucket-here/a/", 2), ("s3://UPPER/", 2), ("s3://", 2)]
 )
-def test_names_that_lead_nowhere(
+def test_names_that_map_to_no_key(
     name: str, code: int, bucket: Any, keysweep: Command, planned: Path
 ) -> None:
     done = keysweep("apply", planned, "--yes", "--journal", name, *ROLE)

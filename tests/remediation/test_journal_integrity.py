@@ -84,7 +84,7 @@ TAMPERED = {
 
 
 @pytest.mark.parametrize("what", TAMPERED)
-def test_lines_that_no_run_leaves_behind_are_said(what: str, path: Path) -> None:
+def test_lines_that_no_run_leaves_behind_are_reported(what: str, path: Path) -> None:
     assert read([path]).problems == ()
     change, number = TAMPERED[what]
     path.write_text("\n".join(change(_lines(path))) + "\n", encoding="utf-8")
@@ -117,7 +117,7 @@ def test_undo_takes_a_scheduled_key_even_when_its_intent_is_missing(path: Path) 
     assert set(batch(read([path]))) == {ONE, TWO}
 
 
-def test_a_journal_of_a_newer_keysweep_says_so(path: Path) -> None:
+def test_a_journal_of_a_newer_keysweep_is_refused_as_such(path: Path) -> None:
     lines = _lines(path)
     newer = {**json.loads(lines[1]), "version": 2, "line": "intention"}
     path.write_text("\n".join([lines[0], json.dumps(newer)]) + "\n", encoding="utf-8")
@@ -272,7 +272,7 @@ def test_a_folder_that_cannot_be_put_on_the_disk_takes_no_journal(
     ("call", "error"),
     [("fsync", OSError(errno.EINVAL, "Invalid argument")), ("open", PermissionError())],
 )
-def test_a_folder_that_cannot_be_synced_by_its_nature_is_no_hindrance(
+def test_a_folder_that_cannot_be_synced_takes_a_journal(
     call: str, error: OSError, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _fail_of_folders(monkeypatch, call, error)
@@ -390,7 +390,7 @@ def look(path: Path, *keys: KeyArn, hours: float = 1) -> None:
         journal.look(now, keys, now - timedelta(minutes=15), caller="guard")
 
 
-def test_a_look_is_of_the_keys_that_it_names_and_changes_nothing_else(path: Path) -> None:
+def test_a_check_line_concerns_only_the_keys_that_it_names(path: Path) -> None:
     before = read([path]).keys
     unknown = KeyArn.parse(str(ONE).replace("11111111", "99999999"))
     look(path, ONE, unknown)
@@ -406,7 +406,7 @@ def test_a_look_is_of_the_keys_that_it_names_and_changes_nothing_else(path: Path
     assert after.keys == before
 
 
-def test_a_look_follows_a_torn_line_and_may_be_torn(path: Path) -> None:
+def test_a_check_line_may_follow_a_torn_line_and_be_torn(path: Path) -> None:
     with path.open("ab") as file:
         file.write(b'{"version":1,"line":"int')
     look(path, ONE)
@@ -420,7 +420,7 @@ def test_a_look_follows_a_torn_line_and_may_be_torn(path: Path) -> None:
     assert found.keys[ONE].looked_at is None
 
 
-def test_a_look_that_is_there_twice_is_damage(path: Path) -> None:
+def test_a_repeated_check_line_is_damage(path: Path) -> None:
     look(path, ONE)
     lines = _lines(path)
     path.write_text("\n".join([*lines, lines[-1]]) + "\n", encoding="utf-8")
@@ -472,7 +472,7 @@ def test_a_last_line_that_is_whole_and_altered_is_damage(altered, path: Path) ->
 
 
 @pytest.mark.parametrize("outcome", [Outcome.FAILED, Outcome.ALREADY_PENDING])
-def test_what_became_of_another_try_does_not_settle_one_that_is_lost(
+def test_the_outcome_of_another_call_does_not_reconcile_a_lost_one(
     outcome: Outcome, tmp_path: Path
 ) -> None:
     a, b, one = tmp_path / "a.jsonl", tmp_path / "b.jsonl", tmp_path / "one.jsonl"
@@ -490,7 +490,7 @@ def test_what_became_of_another_try_does_not_settle_one_that_is_lost(
 @pytest.mark.parametrize(
     ("operation", "outcome"), [(SCHEDULE, Outcome.SCHEDULED), (CANCEL, Outcome.CANCELLED)]
 )
-def test_a_deletion_or_its_cancellation_settles_what_was_begun_before(
+def test_a_deletion_or_its_cancellation_closes_earlier_intents(
     operation: str, outcome: Outcome, tmp_path: Path
 ) -> None:
     path = tmp_path / "journal.jsonl"

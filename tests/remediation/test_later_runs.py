@@ -67,7 +67,7 @@ def _status(run: Stages) -> status_stage.Status:
 # --- DescribeKey does not show a deletion yet -----------------------------------------------------
 
 
-def test_undo_does_not_believe_that_a_deletion_of_a_moment_ago_is_not_there(run: Stages) -> None:
+def test_undo_does_not_trust_that_a_recent_deletion_is_absent(run: Stages) -> None:
     plan = run.plan()
     run.apply(plan)
     run.aws.fault("stale", operation="DescribeKey", times=None)
@@ -93,21 +93,21 @@ def test_a_rerun_waits_until_a_deletion_of_a_moment_ago_is_visible(reads: int, r
     assert outcomes(run.cancel()) == {"key": "cancelled", "other": "cancelled"}
 
 
-def test_later_it_is_believed(run: Stages) -> None:
+def test_after_five_minutes_the_answer_is_trusted(run: Stages) -> None:
     run.apply(run.plan())
     run.kms().cancel_key_deletion(KeyId=run.arn("key"))
     run.aws.advance(seconds=400)
     assert outcomes(run.cancel()) == {"key": "unchanged", "other": "cancelled"}
 
 
-def test_a_key_that_was_enabled_since_is_no_late_answer(run: Stages) -> None:
+def test_a_key_enabled_since_is_not_a_late_answer(run: Stages) -> None:
     run.apply(run.plan())
     run.kms().cancel_key_deletion(KeyId=run.arn("key"))
     run.kms().enable_key(KeyId=run.arn("key"))
     assert outcomes(run.cancel()) == {"key": "unchanged", "other": "cancelled"}
 
 
-def test_our_own_deletion_that_shows_late_is_not_somebody_elses(run: Stages) -> None:
+def test_our_own_deletion_that_shows_late_is_ours(run: Stages) -> None:
     plan = run.plan()
     run.aws.fault("drop_after", operation="ScheduleKeyDeletion", key=run.arn("key"))
     run.aws.fault("stale", operation="DescribeKey", key=run.arn("key"), skip=1, times=None)
@@ -174,7 +174,7 @@ def _taken_over(run: Stages) -> datetime:
 
 
 @pytest.mark.parametrize("later", [{"seconds": 600}, {"days": 2}], ids=["at once", "later"])
-def test_a_rerun_leaves_a_deletion_alone_that_somebody_began_anew(
+def test_a_rerun_leaves_a_deletion_alone_that_another_user_scheduled_again(
     later: dict[str, int], run: Stages
 ) -> None:
     plan = run.plan()
@@ -188,7 +188,7 @@ def test_a_rerun_leaves_a_deletion_alone_that_somebody_began_anew(
     assert run.state("PendingDeletion") == {"key", "other"}
 
 
-def test_a_rerun_says_that_a_key_is_gone(run: Stages) -> None:
+def test_a_rerun_reports_a_deleted_key(run: Stages) -> None:
     plan = run.plan()
     run.apply(plan)
     run.aws.advance(days=31)
@@ -304,7 +304,7 @@ def test_a_lost_deletion_of_a_primary_stays_open_when_its_date_comes_later(run: 
     assert outcomes(run.cancel([KeyArn.parse(arn)])) == {"primary": "cancelled"}
 
 
-def test_a_primarys_deletion_with_another_waiting_period_is_somebody_elses(run: Stages) -> None:
+def test_a_primarys_deletion_with_another_waiting_period_is_not_ours(run: Stages) -> None:
     arn, plan = _primary(run, **{"us-east-1": {"state": "Disabled"}})
     assert outcomes(run.apply(plan)) == {"primary": "scheduled"}
     run.aws.advance(days=2)
@@ -317,7 +317,7 @@ def test_a_primarys_deletion_with_another_waiting_period_is_somebody_elses(run: 
     assert run.aws.key(arn)["state"] == "PendingReplicaDeletion"
 
 
-def test_a_primary_that_waits_for_replicas_which_it_had_not_is_not_muted(run: Stages) -> None:
+def test_a_primary_that_waits_for_replicas_added_later_is_not_muted(run: Stages) -> None:
     arn, plan = _primary(run)
     assert outcomes(run.apply(plan)) == {"primary": "scheduled"}
     kms = run.kms()
@@ -334,7 +334,7 @@ def test_a_primary_that_waits_for_replicas_which_it_had_not_is_not_muted(run: St
 # --- the journal ----------------------------------------------------------------------------------
 
 
-def test_a_lost_cancellation_has_one_outcome_whoever_cancels_meanwhile(run: Stages) -> None:
+def test_a_lost_cancellation_has_one_outcome_if_others_cancel_meanwhile(run: Stages) -> None:
     run.apply(run.plan())
     run.aws.fault("drop_before", operation="CancelKeyDeletion", key=run.arn("key"))
     run.aws.fault("deny", operation="DescribeKey", key=run.arn("key"), skip=1, times=None)
@@ -347,7 +347,7 @@ def test_a_lost_cancellation_has_one_outcome_whoever_cancels_meanwhile(run: Stag
     assert run.history().problems == ()
 
 
-def test_guard_does_not_say_that_somebody_cancelled_what_was_never_begun(run: Stages) -> None:
+def test_guard_reports_no_cancellation_of_a_deletion_that_never_began(run: Stages) -> None:
     plan = run.plan()
     with Journal(run.journal) as journal:
         now = datetime.fromtimestamp(run.aws.now(), UTC)
@@ -380,7 +380,7 @@ def test_a_run_whose_clock_was_wrong_does_not_hide_a_later_deletion(tmp_path: Pa
 @pytest.mark.parametrize(
     "command", [("cancel", "--yes"), ("status",), ("guard",)], ids=lambda words: words[0]
 )
-def test_an_altered_line_keeps_nobody_from_looking_or_from_undoing(
+def test_an_altered_line_prevents_neither_checks_nor_cancellations(
     command: tuple[str, ...], run: Stages
 ) -> None:
     run.apply(run.plan())
@@ -398,7 +398,7 @@ def test_an_altered_line_keeps_nobody_from_looking_or_from_undoing(
 
 @pytest.mark.parametrize("command", ["apply plan.json", "status", "cancel"])
 @pytest.mark.parametrize("name", ["a" * 300, "loop.jsonl"], ids=["too long", "a link to itself"])
-def test_a_name_that_can_be_no_journals_is_bad_input(command: str, name: str, run: Stages) -> None:
+def test_a_name_that_no_journal_can_have_is_bad_input(command: str, name: str, run: Stages) -> None:
     run.plan()
     (run.folder / "loop.jsonl").symlink_to("loop.jsonl")
     yes = () if command == "status" else ("--yes",)
@@ -408,7 +408,7 @@ def test_a_name_that_can_be_no_journals_is_bad_input(command: str, name: str, ru
     assert error.count("\n") == 1
 
 
-def test_apply_of_the_stage_says_expired_where_the_command_lets_it_through(run: Stages) -> None:
+def test_the_stage_refuses_an_expired_plan_that_the_command_accepts(run: Stages) -> None:
     plan = run.plan()
     run.aws.advance(days=8)
     rows = run.apply(plan)

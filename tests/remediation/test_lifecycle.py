@@ -97,7 +97,7 @@ def test_who_began_a_deletion_whose_answer_was_lost(seconds: int, expected: Orig
 
 
 @pytest.mark.parametrize("seconds", [121, 3_601, 8 * 86_400])
-def test_a_primary_may_have_waited_however_long(seconds: int) -> None:
+def test_a_primary_may_have_waited_for_any_time(seconds: int) -> None:
     seen = begun(seconds, multi_region_type="PRIMARY")
     assert origin(seen, intent(), NOW) is Origin.UNDETERMINED
     assert origin(begun(seconds - 30 * 86_400), intent(), NOW) is Origin.FOREIGN
@@ -135,7 +135,7 @@ def test_the_strongest_of_several_intents_counts() -> None:
         assert origin_of_any(begun(0), some, NOW) is expected
 
 
-def test_nothing_that_shows_is_believed_after_five_minutes() -> None:
+def test_within_five_minutes_no_answer_is_trusted() -> None:
     assert not is_conclusive(intent(), AT + timedelta(seconds=299))
     assert is_conclusive(intent(), AT + timedelta(seconds=300))
 
@@ -226,7 +226,7 @@ def test_every_combination(record: str, key: str, time: str) -> None:
     assert state.promised == (None if standing is None else standing.deletion_date)
 
 
-def test_until_when_a_late_answer_is_not_believed() -> None:
+def test_the_time_until_which_a_late_answer_is_not_trusted() -> None:
     late = state_of(RECORDS["dated"], KEYS["Disabled"], TIMES["at once"])
     assert late.until == AT + timedelta(minutes=5)
     assert state_of(RECORDS["open"], KEYS["Disabled"], NOW).until == AT + timedelta(minutes=5)
@@ -247,7 +247,7 @@ def test_a_key_is_unwatched_after_three_days_without_a_check(days: int) -> None:
     assert is_unwatched(KeyRecord(ARN), NOW), "nothing is known"
 
 
-def test_a_deletion_scheduled_since_the_last_look_was_checked_by_apply() -> None:
+def test_a_deletion_scheduled_since_the_last_check_was_checked_by_apply() -> None:
     for begun in ({"scheduled": intent()}, {"open": (intent(),)}):
         record = KeyRecord(ARN, looked_at=AT - timedelta(days=90), **begun)
         assert checked_at(record) == AT

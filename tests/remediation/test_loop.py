@@ -208,7 +208,7 @@ def test_the_end_of_the_window_deletes_and_status_says_so(
     assert [*ended.values()] == ["failed"] * 4
 
 
-def test_status_tells_what_differs_from_the_journal_and_what_it_cannot_see(
+def test_status_reports_drift_and_what_could_not_be_read(
     planned: Path, aws: EmbeddedAws, keysweep: Callable[..., Any]
 ) -> None:
     import boto3
@@ -261,7 +261,7 @@ def test_a_key_that_changed_since_the_plan_is_left_alone(
     assert "dead-1" not in names(aws, "PendingDeletion")
 
 
-def test_a_key_that_somebody_else_scheduled_is_not_ours(
+def test_a_key_that_another_user_scheduled_is_not_ours(
     planned: Path, aws: EmbeddedAws, keysweep: Callable[..., Any]
 ) -> None:
     import boto3
@@ -416,7 +416,7 @@ def test_bad_results_end_plan_before_any_call(
     assert aws.calls() == []
 
 
-def test_a_torn_journal_is_read_up_to_the_tear_and_said(
+def test_a_torn_journal_is_read_up_to_the_tear_with_a_note(
     planned: Path, aws: EmbeddedAws, keysweep: Callable[..., Any]
 ) -> None:
     keysweep("apply", planned, "--yes", *ROLE)
@@ -445,7 +445,7 @@ def test_no_module_but_write_names_a_mutating_operation() -> None:
     assert found == {"write.py"}
 
 
-def test_a_deletion_that_somebody_else_began_anew_is_not_undone(
+def test_a_deletion_that_another_user_scheduled_again_is_not_undone(
     planned: Path, aws: EmbeddedAws, keysweep: Callable[..., Any]
 ) -> None:
     import boto3
@@ -465,7 +465,7 @@ def test_a_deletion_that_somebody_else_began_anew_is_not_undone(
     assert names(aws, "PendingDeletion") == {"dead-1", "pending"}
 
 
-def test_a_rerun_tells_of_a_deletion_that_somebody_cancelled(
+def test_a_rerun_reports_a_deletion_that_another_user_cancelled(
     planned: Path, aws: EmbeddedAws, keysweep: Callable[..., Any]
 ) -> None:
     import boto3

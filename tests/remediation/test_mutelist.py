@@ -90,7 +90,7 @@ def test_merging_keeps_what_people_muted_and_forgets_what_no_longer_waits(
     assert "comments" not in again.err
 
 
-def test_a_key_that_cannot_be_read_is_not_muted_and_said(
+def test_a_key_that_cannot_be_read_is_reported_and_not_muted(
     aws: EmbeddedAws, planned: Path, keysweep: Callable[..., Any]
 ) -> None:
     assert keysweep("apply", planned, "--yes", *ROLE).code == 0
@@ -119,7 +119,7 @@ def test_another_journals_keys_stay_muted() -> None:
 
 
 @pytest.mark.parametrize("day", ["2026-02-28", "2026-02-30"])
-def test_a_day_that_somebody_wrote_stays_a_text(day: str, tmp_path: Path) -> None:
+def test_a_date_in_a_tag_stays_text(day: str, tmp_path: Path) -> None:
     path = tmp_path / "mutelist.yaml"
     path.write_text(THEIRS.replace("[website]}", f"[website], Description: {day}}}"))
     document = merged([], [], load(path))
@@ -164,7 +164,7 @@ def test_what_another_entry_merges_is_kept(tmp_path: Path) -> None:
     }
 
 
-def test_what_is_no_mutelist_is_refused(
+def test_a_file_that_is_not_a_mutelist_is_refused(
     planned: Path, keysweep: Callable[..., Any], tmp_path: Path
 ) -> None:
     assert keysweep("apply", planned, "--yes", *ROLE).code == 0

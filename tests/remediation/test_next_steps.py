@@ -123,7 +123,7 @@ RULES: Mapping[str, str] = {"kept": "protected-tag", "alive": "not-disabled"}
 
 
 @pytest.mark.parametrize("name", [*RULES])
-def test_a_plan_without_a_key_to_schedule_says_why(
+def test_a_plan_without_a_key_to_schedule_names_the_reasons(
     name: str, keysweep: Callable[..., Any], results: Callable[..., Path], aws: EmbeddedAws
 ) -> None:
     done = keysweep("plan", results(aws.key_arn(SHOP, "eu-west-1", name)))

@@ -82,7 +82,7 @@ def pending(aws: EmbeddedAws) -> set[str]:
         (("--owner", "shop", "--account", SHOP, "--region", "us-east-1"), {"far"}),
     ],
 )
-def test_show_shows_the_part_that_is_asked_for(
+def test_show_prints_the_requested_part(
     options: tuple[str, ...], shown: set[str], owned: EmbeddedAws, digest: str, keysweep: Run
 ) -> None:
     owned.clear_calls()

@@ -51,7 +51,7 @@ def _two_plans(aws: EmbeddedAws) -> None:
     _results(aws, "same", "kept", "fresh", "freed")
 
 
-def test_new_gone_and_changed_keys_are_told(
+def test_new_gone_and_changed_keys_are_reported(
     aws: EmbeddedAws, capsys: pytest.CaptureFixture[str]
 ) -> None:
     _two_plans(aws)

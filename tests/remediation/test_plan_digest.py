@@ -133,7 +133,7 @@ BAD_FILES = {
 
 
 @pytest.mark.parametrize("mistake", BAD_FILES)
-def test_a_file_that_is_no_plan_is_refused_in_one_sentence(mistake: str, path: Path) -> None:
+def test_a_file_that_is_not_a_plan_is_refused_with_one_message(mistake: str, path: Path) -> None:
     path.write_text(BAD_FILES[mistake](path.read_text("utf-8")), encoding="utf-8")
     with pytest.raises(BadInput, match="keysweep plan") as refused:
         planfile.load(path)
@@ -159,7 +159,7 @@ def test_why_tags_are_unknown_is_not_read_back_as_two_tags(permission: str | Non
 
 
 @pytest.mark.parametrize("text", ["[" * 20_000, '{"items":' + '[{"a":' * 20_000])
-def test_a_document_that_is_nested_as_no_plan_is_is_refused(text: str, path: Path) -> None:
+def test_a_document_nested_deeper_than_any_plan_is_refused(text: str, path: Path) -> None:
     path.write_text(text, encoding="utf-8")
     with pytest.raises(BadInput, match="Nested"):
         planfile.load(path)
@@ -233,7 +233,7 @@ TWICE = {
 
 
 @pytest.mark.parametrize("case", TWICE)
-def test_a_name_that_stands_twice_is_refused_though_the_digest_fits(case: str, path: Path) -> None:
+def test_a_duplicate_name_is_refused_although_the_digest_matches(case: str, path: Path) -> None:
     change, words = TWICE[case]
     original = path.read_text(encoding="utf-8")
     path.write_text(change(original), encoding="utf-8")

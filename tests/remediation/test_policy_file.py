@@ -47,7 +47,7 @@ def write(tmp_path: Path):
     return make
 
 
-def test_the_default_file_says_what_the_model_says() -> None:
+def test_the_default_file_has_the_defaults_of_the_model() -> None:
     assert load() == Policy()
 
 
@@ -327,7 +327,7 @@ def test_a_coverage_exception_lifts_one_answer_of_one_call() -> None:
 
 
 @pytest.mark.parametrize("part", [{"operation": LISTS_REGIONS}, {"message": MANY_MESSAGES}])
-def test_no_exception_lifts_what_was_not_asked_or_is_many_answers(part: dict[str, str]) -> None:
+def test_no_exception_lifts_what_was_not_read_or_is_many_answers(part: dict[str, str]) -> None:
     gap = GAP.model_copy(update=part)
     decision = {
         **DECISION,
@@ -415,7 +415,7 @@ def test_a_missing_and_a_binary_file_are_named(tmp_path: Path) -> None:
         load(tmp_path / "null.yaml")
 
 
-def test_more_than_one_mistake_tells_the_first_and_counts_the_others(write) -> None:
+def test_of_several_mistakes_the_first_is_named_and_the_others_are_counted(write) -> None:
     path = write("max_keys: x\nmin_age_days: y\nmin_days_unused: z")
     with pytest.raises(BadInput, match=r":\d: max_keys: .* \(and 2 more\)$"):
         load(path)
@@ -429,7 +429,7 @@ def test_no_text_is_anything_but_a_policy_or_a_refusal(tmp_path_factory, text: s
         assert isinstance(load(path), Policy)
 
 
-def test_the_word_all_says_it_on_purpose(write) -> None:
+def test_the_value_all_must_be_explicit(write) -> None:
     policy = load(write("protected_keys: [all]"))
     assert list(policy.protecting(KEY, ())) == ["all"]
     policy = load(

@@ -63,7 +63,7 @@ def test_the_commands_of_a_retirement(
     assert {key["name"] for key in aws.keys(state="PendingDeletion")} == {"pending"}
 
 
-def test_the_commands_that_ask_aws_nothing(keysweep_process: Callable[..., Any]) -> None:
+def test_the_commands_that_make_no_aws_call(keysweep_process: Callable[..., Any]) -> None:
     explained = keysweep_process("policy", *JSON)
     assert explained.code == 0
     assert "pending_window_days" in {value["name"] for value in explained.document["values"]}

@@ -128,7 +128,7 @@ MEDDLING: dict[str, tuple[str, dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize("what", MEDDLING)
-def test_a_change_after_the_last_look_is_seen_after_the_call_and_cancelled(
+def test_a_change_after_the_last_read_is_seen_after_the_call_and_cancelled(
     what: str, run: Stages
 ) -> None:
     plan = run.plan()
@@ -168,7 +168,7 @@ def test_a_change_that_cannot_be_undone_is_that_keys_failure(run: Stages) -> Non
     assert run.state("Disabled") == {"raced"}
 
 
-def test_a_run_that_was_killed_before_it_could_look_is_made_up_for_by_the_next(
+def test_the_next_run_checks_what_a_killed_run_did_not(
     run: Stages,
 ) -> None:
     plan = run.plan()
@@ -187,7 +187,7 @@ def test_a_run_that_was_killed_before_it_could_look_is_made_up_for_by_the_next(
     assert run.state("Disabled") == {"raced"}
 
 
-def test_a_change_is_told_where_nobody_can_say_whether_it_could_be_undone(run: Stages) -> None:
+def test_a_change_is_reported_where_it_is_unknown_whether_it_can_be_undone(run: Stages) -> None:
     plan = run.plan()
     then = {"operation": "TagResource", "Tags": [{"TagKey": "keysweep:keep", "TagValue": ""}]}
     run.aws.fault(
@@ -202,7 +202,9 @@ def test_a_change_is_told_where_nobody_can_say_whether_it_could_be_undone(run: S
     held.undo_finds_everything(run)
 
 
-def test_a_look_after_the_call_that_fails_is_a_failure_that_says_how_to_undo(run: Stages) -> None:
+def test_a_read_after_the_call_that_fails_is_a_failure_with_the_command_to_undo(
+    run: Stages,
+) -> None:
     plan = run.plan()
     run.aws.fault("deny", operation="GetKeyPolicy", key=_arn(run), skip=1, times=None)
     rows = run.apply(plan)
@@ -212,13 +214,13 @@ def test_a_look_after_the_call_that_fails_is_a_failure_that_says_how_to_undo(run
     assert rows["calm"].message == ""
 
 
-def test_another_description_that_asks_for_nothing_changes_nothing(run: Stages) -> None:
+def test_a_description_without_a_protecting_phrase_changes_nothing(run: Stages) -> None:
     plan = run.plan()
     run.kms().update_key_description(KeyId=_arn(run), Description="Old backups of the shop")
     assert outcomes(run.apply(plan)) == {"raced": "scheduled", "calm": "scheduled"}
 
 
-def test_the_next_run_looks_where_a_kill_kept_the_last_one_from_looking(run: Stages) -> None:
+def test_the_next_run_checks_keys_that_a_killed_run_did_not(run: Stages) -> None:
     plan = run.plan()
     run.kms().tag_resource(KeyId=_arn(run), Tags=[{"TagKey": "keysweep:keep", "TagValue": ""}])
     with Journal(run.journal) as journal:
@@ -234,7 +236,7 @@ def test_the_next_run_looks_where_a_kill_kept_the_last_one_from_looking(run: Sta
     held.nothing_is_open(run)
 
 
-def test_an_exception_that_ended_since_the_plan_holds_what_it_had_let_through(run: Stages) -> None:
+def test_a_key_is_held_again_when_its_exception_has_ended_since_the_plan(run: Stages) -> None:
     today = datetime.fromtimestamp(run.aws.now(), UTC).date()
     grants = [
         {
@@ -255,7 +257,7 @@ def test_an_exception_that_ended_since_the_plan_holds_what_it_had_let_through(ru
     assert run.state("PendingDeletion") == {"calm"}
 
 
-def test_a_key_that_is_gone_since_the_plan_is_told(run: Stages) -> None:
+def test_a_key_deleted_since_the_plan_is_reported(run: Stages) -> None:
     run.policy = state_only().model_copy(update={"plan_expires_days": 30})
     plan = run.plan()
     assert set(run.items(plan)) == {"raced", "calm"}
@@ -266,7 +268,7 @@ def test_a_key_that_is_gone_since_the_plan_is_told(run: Stages) -> None:
     assert rows["raced"].message == KEY_NOT_FOUND
 
 
-def test_a_key_in_two_plans_is_scheduled_once_and_the_second_says_by_whom(run: Stages) -> None:
+def test_a_key_in_two_plans_is_scheduled_once_and_the_second_names_the_first(run: Stages) -> None:
     run.policy = state_only()
     one = run.plan()
     run.aws.advance(seconds=2)
@@ -279,7 +281,7 @@ def test_a_key_in_two_plans_is_scheduled_once_and_the_second_says_by_whom(run: S
     held.scheduled_once(run)
 
 
-def test_a_rerun_tells_of_a_key_that_it_cannot_look_at(run: Stages) -> None:
+def test_a_rerun_reports_a_key_that_it_cannot_read(run: Stages) -> None:
     run.policy = state_only()
     plan = run.plan()
     date = run.apply(plan)["raced"].deletion_date
@@ -328,7 +330,7 @@ def test_the_state_alone_costs_two_requests_a_key(run: Stages) -> None:
     ]
 
 
-def test_a_key_that_others_schedule_in_between_is_theirs(run: Stages) -> None:
+def test_a_deletion_that_others_scheduled_meanwhile_is_theirs(run: Stages) -> None:
     run.policy = state_only()
     plan = run.plan()
     then = {"operation": "ScheduleKeyDeletion", "KeyId": _arn(run), "PendingWindowInDays": 30}
@@ -340,7 +342,7 @@ def test_a_key_that_others_schedule_in_between_is_theirs(run: Stages) -> None:
     assert run.state("PendingDeletion") == {"raced"}
 
 
-def test_a_key_that_others_cancel_in_between_is_not_ours_to_cancel(run: Stages) -> None:
+def test_a_deletion_that_others_cancelled_meanwhile_is_not_cancelled_again(run: Stages) -> None:
     run.policy = state_only()
     plan = run.plan()
     run.apply(plan)
@@ -537,7 +539,7 @@ def test_a_deletion_up_to_an_hour_after_a_lost_call_is_undetermined(
     held.nothing_is_open(run)
 
 
-def test_a_deletion_that_others_began_anew_at_once_is_not_undone(run: Stages) -> None:
+def test_a_deletion_that_others_scheduled_again_at_once_is_not_undone(run: Stages) -> None:
     run.policy = state_only()
     run.apply(run.plan())
     run.aws.advance(seconds=30)
@@ -547,7 +549,7 @@ def test_a_deletion_that_others_began_anew_at_once_is_not_undone(run: Stages) ->
     assert run.state("PendingDeletion") == {"raced"}
 
 
-def test_an_intent_that_says_no_waiting_period_takes_no_deletion_for_ours(run: Stages) -> None:
+def test_an_intent_without_a_waiting_period_claims_no_deletion(run: Stages) -> None:
     with Journal(run.journal) as journal:
         now = datetime.fromtimestamp(run.aws.now(), UTC)
         journal.begin(now, "apply", plan_digest="sha256:1")
@@ -557,7 +559,7 @@ def test_an_intent_that_says_no_waiting_period_takes_no_deletion_for_ours(run: S
     assert run.state("PendingDeletion") == {"raced"}
 
 
-def test_undo_says_unchanged_only_when_a_lost_call_can_no_longer_show(run: Stages) -> None:
+def test_undo_reports_unchanged_only_when_a_lost_call_can_no_longer_show(run: Stages) -> None:
     run.policy = state_only()
     _leave_an_intent_open(run, run.plan())
     assert outcomes(run.cancel()) == {"raced": "failed", "calm": "cancelled"}
@@ -567,7 +569,7 @@ def test_undo_says_unchanged_only_when_a_lost_call_can_no_longer_show(run: Stage
     held.nothing_is_open(run)
 
 
-def test_undo_after_the_end_says_that_the_key_is_gone(run: Stages) -> None:
+def test_undo_after_the_deletion_reports_that_the_key_is_gone(run: Stages) -> None:
     run.policy = state_only()
     _leave_an_intent_open(run, run.plan(), reached=True)
     run.aws.advance(days=31)
@@ -578,7 +580,7 @@ def test_undo_after_the_end_says_that_the_key_is_gone(run: Stages) -> None:
 
 
 @pytest.mark.parametrize("took", [True, False])
-def test_apply_settles_a_cancellation_that_was_interrupted(took: bool, run: Stages) -> None:
+def test_apply_reconciles_a_cancellation_that_was_interrupted(took: bool, run: Stages) -> None:
     run.policy = state_only()
     plan = run.plan()
     run.apply(plan)
@@ -619,7 +621,7 @@ def test_what_cancel_does_afterwards_waits_until_the_key_shows_it(run: Stages) -
     assert all("keysweep:keep" in key["tags"] for key in run.aws.keys())
 
 
-def test_what_cancel_could_not_do_afterwards_is_told(run: Stages) -> None:
+def test_what_cancel_could_not_do_afterwards_is_reported(run: Stages) -> None:
     run.policy = state_only()
     run.apply(run.plan())
     run.aws.fault("deny", **_of("DescribeKey", run), skip=1, times=None)
@@ -673,7 +675,7 @@ def test_a_primary_whose_date_came_later_is_undone_too(run: Stages) -> None:
     assert run.aws.key(arn)["state"] == "Disabled"  # type: ignore[index]
 
 
-def test_a_deletion_that_others_began_anew_for_a_primary_is_not_undone(run: Stages) -> None:
+def test_a_deletion_that_others_scheduled_again_for_a_primary_is_not_undone(run: Stages) -> None:
     primary = {"name": "primary", "multi_region": True, **DEAD}
     regions: dict[str, Any] = {"eu-west-1": {"keys": [primary]}, "us-east-1": {}}
     run.aws.reset({"accounts": {SHOP: {"regions": regions}}})

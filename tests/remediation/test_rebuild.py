@@ -145,7 +145,7 @@ def test_without_a_plan_nothing_of_it_is_invented() -> None:
     )
 
 
-def test_a_plan_adds_what_it_says_of_the_key() -> None:
+def test_a_plan_adds_its_facts_about_the_key() -> None:
     _, deletion = decide(ARN, pending(), [OURS], plan(), NOW)
     assert deletion is not None
     assert (deletion.monthly_cost_usd, deletion.alias, deletion.owner, deletion.exceptions) == (

@@ -169,7 +169,7 @@ def test_an_event_that_is_late_leaves_its_key_undetermined(
     assert keysweep(*REBUILD).code == 0
 
 
-def test_cancelled_and_scheduled_again_by_a_colleague_is_theirs(
+def test_a_deletion_cancelled_and_scheduled_again_by_others_is_theirs(
     lost: EmbeddedAws, keysweep: Command
 ) -> None:
     kms = boto3.client("kms", **lost.client_arguments(SHOP, "eu-west-1"))
@@ -183,7 +183,7 @@ def test_cancelled_and_scheduled_again_by_a_colleague_is_theirs(
 
 
 @pytest.mark.parametrize("kind", ["deny", "truncate", "truncate_valid_length", "error_500"])
-def test_a_history_that_cannot_be_read_says_nothing_of_its_keys(
+def test_a_history_that_cannot_be_read_makes_its_keys_unreadable(
     lost: EmbeddedAws, keysweep: Command, tmp_path: Path, kind: str
 ) -> None:
     lost.fault(kind, service="cloudtrail", operation="LookupEvents", times=None)

@@ -48,7 +48,7 @@ def test_the_same_answer_with_other_counts_is_no_change() -> None:
     assert outcome(item(GAP, by), recounted, by) is None
 
 
-def test_another_answer_is_not_taken_for_the_one_that_was_decided() -> None:
+def test_an_exception_does_not_apply_to_another_answer() -> None:
     by = policy(coverage_exceptions=[decision_on(GAP)])
     for other in ({"code": "SlowDown"}, {"message": "No."}, {"region": "us-east-1"}):
         assert outcome(item(GAP, by), GAP.model_copy(update=other), by) is Outcome.FAILED

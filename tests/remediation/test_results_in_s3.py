@@ -72,7 +72,7 @@ def planned(done: Any, aws: EmbeddedAws) -> set[str]:
     return {names[item["key_arn"]] for item in done.document["items"]}
 
 
-def test_the_newest_run_of_each_account_is_read_and_the_older_ones_are_told(
+def test_the_newest_run_of_each_account_is_read_and_older_ones_are_reported(
     aws: EmbeddedAws, bucket: Bucket, plan: Callable[..., Any]
 ) -> None:
     bucket.run(SHOP, "20261101030000", "kept")
@@ -136,7 +136,7 @@ def test_one_object_by_its_name_needs_no_listing(
     assert len(done.document["sources"]) == 1, "an object that is named twice is read once"
 
 
-def test_a_folder_is_no_beginning_of_another_folders_name(
+def test_a_folder_is_no_prefix_of_another_folders_name(
     aws: EmbeddedAws, bucket: Bucket, plan: Callable[..., Any]
 ) -> None:
     bucket.run(SHOP, "20261101030000", "dead-1")
@@ -183,7 +183,7 @@ def test_cancel_takes_results_in_a_bucket(
     )
 
 
-def test_accounts_that_may_be_touched_say_nothing_about_the_bucket(
+def test_limits_on_accounts_do_not_apply_to_the_bucket(
     aws: EmbeddedAws, bucket: Bucket, plan: Callable[..., Any]
 ) -> None:
     bucket.run(DATA, "20261103030000", "dead-other")
@@ -223,7 +223,7 @@ def test_a_denial_names_operation_bucket_code_and_permission(
         ("s3://arn:aws:s3:eu-west-1:111122223333:accesspoint/x", ":accesspoint' "),
     ],
 )
-def test_what_cannot_be_found_is_one_sentence(
+def test_what_cannot_be_found_is_one_message(
     path: str, words: str, bucket: Bucket, plan: Callable[..., Any]
 ) -> None:
     bucket.run(SHOP, "20261103030000", "dead-1")
@@ -245,7 +245,7 @@ def test_a_bucket_in_another_region_is_named_with_its_region(
 
 
 @pytest.mark.parametrize("kind", ["truncate", "truncate_unsized", "truncate_valid_length"])
-def test_a_body_that_is_cut_is_read_again_and_never_believed(
+def test_a_truncated_body_is_read_again_and_never_trusted(
     kind: str, aws: EmbeddedAws, bucket: Bucket, plan: Callable[..., Any]
 ) -> None:
     # Lines, of which each is whole: where they are cut, nothing but the length can tell.
@@ -266,7 +266,7 @@ def test_a_body_that_is_cut_is_read_again_and_never_believed(
 
 
 @pytest.mark.parametrize("kind", ["error_500", "throttle", "drop_after"])
-def test_what_passes_is_tried_again(
+def test_transient_errors_are_retried(
     kind: str, aws: EmbeddedAws, bucket: Bucket, plan: Callable[..., Any]
 ) -> None:
     bucket.run(SHOP, "20261103030000", "dead-1")
@@ -305,7 +305,7 @@ def test_names_of_objects_are_shown_and_obeyed_by_nothing(
     assert len(broken.err.splitlines()) == 1
 
 
-def test_without_credentials_the_sentence_says_so(bucket: Bucket, plan: Callable[..., Any]) -> None:
+def test_missing_credentials_are_named(bucket: Bucket, plan: Callable[..., Any]) -> None:
     done = plan(f"s3://{BUCKET}/output", "--profile", "nobody")
     assert done.code == 2
     assert "nobody" in done.err

@@ -53,7 +53,7 @@ def test_an_item_that_cannot_be_read_back_is_one_failed_row() -> None:
     assert rows == tuple((arn, arn != ARNS[1]) for arn in ARNS)
 
 
-def test_a_journal_that_cannot_be_written_leaves_every_key_with_one_fix(
+def test_a_journal_that_cannot_be_written_leaves_every_key_alone_with_one_fix(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     now = datetime(2026, 1, 1, tzinfo=UTC)

@@ -54,7 +54,7 @@ def test_every_access_and_format_option_has_its_variable() -> None:
     assert len(formats) >= 9
 
 
-def test_an_option_beats_its_variable_and_the_variable_the_default(
+def test_an_option_overrides_its_variable_and_the_variable_the_default(
     planned: Path, keysweep: Callable[..., Any]
 ) -> None:
     plan = ("show", planned)

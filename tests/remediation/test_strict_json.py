@@ -52,7 +52,7 @@ def test_a_stream_with_a_name_twice_is_refused(case: str) -> None:
     "text",
     ["", "{", '{"a":1}{"a":2}', '{"a":1} x', '{"a":NaN}', '{"a":-Infinity}', "Infinity", "{a:1}"],
 )
-def test_what_is_not_one_json_document_is_refused(text: str) -> None:
+def test_input_that_is_not_one_json_document_is_refused(text: str) -> None:
     with pytest.raises(ValueError):
         loads(text)
 

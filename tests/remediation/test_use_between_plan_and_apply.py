@@ -96,7 +96,7 @@ def test_a_use_that_apply_could_not_see_yet_is_found_by_guard(run: Stages) -> No
     assert outcomes(run.cancel_in_use(run.guard())) == {"used": "cancelled"}
 
 
-def test_the_journal_says_from_when_uses_may_not_have_been_seen(run: Stages) -> None:
+def test_the_journal_has_the_time_from_which_uses_may_be_unseen(run: Stages) -> None:
     plan = run.plan()
     minutes(run, 5)
     run.apply(plan)
@@ -119,7 +119,7 @@ def test_in_an_older_journal_it_is_an_hour_before_the_intent(run: Stages) -> Non
         assert record.watch_use_from == record.scheduled.time - timedelta(minutes=60)
 
 
-def test_what_apply_asks_again(run: Stages) -> None:
+def test_the_evidence_that_apply_reads_again(run: Stages) -> None:
     """Of each key one page of CloudTrail, however long its history; references from 15 minutes."""
     plan = run.plan()
     run.aws.clear_calls()

@@ -46,7 +46,7 @@ NOT_FOUND = {
 
 
 @pytest.mark.parametrize(("arguments", "sentence"), NOT_FOUND.values(), ids=NOT_FOUND.keys())
-def test_without_a_scanner_one_line_and_exit_2(
+def test_without_a_scanner_verify_prints_one_line_and_exits_with_2(
     nowhere: Path,
     capsys: pytest.CaptureFixture[str],
     arguments: tuple[str, ...],
@@ -73,7 +73,7 @@ def test_a_path_that_does_not_exist_is_bad_usage(
     assert error.endswith(f" omit {option}\n")
 
 
-def test_without_argument_whichever_is_found_is_asked(
+def test_without_an_argument_every_scanner_found_is_verified(
     nowhere: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     program(nowhere / "checkov")
@@ -95,7 +95,7 @@ def test_the_scanner_on_path_goes_before_the_one_beside_this_python(
     assert verify.find("prowler", str(beside / "prowler")) == beside / "prowler"
 
 
-def test_ctrl_c_ends_in_one_line(
+def test_ctrl_c_ends_the_run_with_one_line(
     nowhere: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupted(*arguments: object) -> None:
@@ -147,7 +147,7 @@ def events(cloudtrail: Any, arn: str) -> list[str]:
     return [event["EventName"] for event in found]
 
 
-def test_the_tests_aws_answers_what_a_scan_asks_and_nothing_else() -> None:
+def test_the_stub_answers_the_calls_of_a_scan_and_no_other() -> None:
     with FakeAws() as aws:
 
         def client(service: str):

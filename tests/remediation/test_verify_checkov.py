@@ -53,7 +53,7 @@ def test_both_checks_fire_whatever_the_users_own_settings_are(
 
 
 @pytest.mark.sample
-def test_a_configuration_file_is_proven_or_mended(
+def test_a_configuration_file_passes_or_fails_with_a_fix(
     checkov: Path,
     capsys: pytest.CaptureFixture[str],
     tmp_path: Path,
@@ -111,7 +111,7 @@ DOES_NOT_PROVE: dict[str, list[dict[str, str]]] = {
 
 
 @pytest.mark.parametrize("failed", DOES_NOT_PROVE.values(), ids=DOES_NOT_PROVE.keys())
-def test_less_than_both_checks_on_the_key_proves_nothing(
+def test_verify_fails_unless_both_checks_report_the_key(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], failed: list[dict[str, str]]
 ) -> None:
     code, result = ask(capsys, made(tmp_path / "checkov", failed))
@@ -120,7 +120,7 @@ def test_less_than_both_checks_on_the_key_proves_nothing(
 
 
 @pytest.mark.parametrize("output", ["", "[]", "null", "no JSON", '{"passed": 0}'])
-def test_a_checkov_without_a_report_proves_nothing(
+def test_a_checkov_without_a_report_fails_verify(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], output: str
 ) -> None:
     checkov = made(tmp_path / "checkov", [])
@@ -139,7 +139,7 @@ def test_a_checkov_without_a_report_proves_nothing(
         'check: [x]\nexternal-checks-dir: # ours\n- other\n- ".keysweep"\n',
     ],
 )
-def test_a_link_that_is_missing_or_leads_nowhere_comes_with_its_command(
+def test_a_missing_or_dangling_link_comes_with_its_command(
     folders: str,
     capsys: pytest.CaptureFixture[str],
     tmp_path: Path,

@@ -142,7 +142,7 @@ def ask(capsys: pytest.CaptureFixture[str]) -> Verify:
     return run
 
 
-def test_a_prowler_that_runs_the_check_is_proven(make: Make, ask: Verify) -> None:
+def test_a_prowler_that_runs_the_check_passes_verify(make: Make, ask: Verify) -> None:
     code, result = ask(make())
     assert code == 0
     assert result["version"] == "5.46.0"
@@ -180,7 +180,7 @@ DOES_NOT_PROVE = {
 
 
 @pytest.mark.parametrize("does", DOES_NOT_PROVE.values(), ids=DOES_NOT_PROVE.keys())
-def test_nothing_else_proves_it(make: Make, ask: Verify, does: str) -> None:
+def test_no_other_report_passes_verify(make: Make, ask: Verify, does: str) -> None:
     code, result = ask(make(does=does))
     assert code == 1
     assert "Prowler scanned keys" in result["details"][0]
@@ -220,7 +220,7 @@ def test_a_folder_whose_metadata_is_refused_breaks_no_other_run(make: Make, ask:
         "sys.exit('another_check.metadata.json')",
     ],
 )
-def test_nothing_else_is_blamed_on_the_pack(make: Make, ask: Verify, does: str) -> None:
+def test_other_errors_are_not_attributed_to_the_pack(make: Make, ask: Verify, does: str) -> None:
     code, result = ask(make(does=does))
     assert code == 1
     assert "uninstall" not in result["fix"]
@@ -241,16 +241,14 @@ def test_a_prowler_that_hangs_is_stopped(
 
 
 @pytest.mark.parametrize("version", ["5.30.0", "5.37.0"])
-def test_it_says_that_a_version_only_lists(make: Make, ask: Verify, version: str) -> None:
+def test_a_version_that_only_lists_is_reported(make: Make, ask: Verify, version: str) -> None:
     code, result = ask(make(version, "sys.exit(0)"))
     assert code == 1
     assert "only lists" in result["details"][0]
     assert f"prowler aws -x {paths.folder('prowler')} -c {CHECK} {OTHER}" in result["fix"]
 
 
-def test_a_version_said_to_only_list_is_believed_when_it_runs_the_check(
-    make: Make, ask: Verify
-) -> None:
+def test_a_version_known_to_only_list_passes_if_it_runs_the_check(make: Make, ask: Verify) -> None:
     assert ask(make("5.37.0"))[0] == 0
 
 
@@ -267,7 +265,7 @@ def test_a_version_that_ignores_packages_is_not_run(make: Make, ask: Verify, ver
     assert not Path(f"{made.script}.ran").exists()
 
 
-def test_a_pack_that_is_elsewhere_is_missed(make: Make, ask: Verify) -> None:
+def test_a_pack_that_is_elsewhere_is_reported_missing(make: Make, ask: Verify) -> None:
     made = make(does=MUST_NOT_RUN, installed=False)
     code, result = ask(made)
     assert code == 1
@@ -318,7 +316,9 @@ WITH_FOLDER = "assert sys.argv[sys.argv.index('-x') + 1] == {folder!r}; " + FIRE
 
 
 @pytest.mark.parametrize("version", ["5.46.0", "5.10.2"])
-def test_the_folder_is_proven_without_the_package(make: Make, ask: Verify, version: str) -> None:
+def test_the_folder_passes_verify_without_the_package(
+    make: Make, ask: Verify, version: str
+) -> None:
     folder = paths.folder("prowler")
     made = make(version, "pass", installed=False)
     botocore = made.prowler.parent / "botocore"
@@ -332,7 +332,7 @@ def test_the_folder_is_proven_without_the_package(make: Make, ask: Verify, versi
     assert f"prowler aws -x {folder} -c {CHECK} {OTHER}" in result["details"][-1]
 
 
-def test_a_copy_that_the_proof_itself_leaves_is_named(make: Make, ask: Verify) -> None:
+def test_a_copy_that_verify_itself_leaves_is_named(make: Make, ask: Verify) -> None:
     made = make(does="pass")
     connection = made.services / CHECK
     body = f"{SCANNER}pathlib.Path({str(connection)!r}).mkdir(); {FIRES}"
@@ -406,7 +406,9 @@ def test_the_real_aws_and_the_users_settings_are_out_of_reach(
     assert seen["AWS_ENDPOINT_URL"].startswith("http://127.0.0.1:")
 
 
-def test_what_is_no_prowler_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_program_that_is_not_prowler_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     wrapper = tmp_path / "prowler"
     wrapper.write_text("#!/bin/sh\nexec docker run prowler\n", encoding="utf-8")
     wrapper.chmod(0o755)
@@ -424,7 +426,7 @@ def test_python_without_prowler_is_no_prowler(make: Make, ask: Verify, tmp_path:
     assert "not a Python script" in result["details"][0]
 
 
-def test_every_check_of_the_pack_is_proven() -> None:
+def test_every_check_of_the_pack_passes_verify() -> None:
     pack_folder = Path(paths.folder("prowler"))
     checks = {path.parent.name for path in pack_folder.glob("*/*.metadata.json")}
     assert set(verify_prowler.CHECKS) == checks

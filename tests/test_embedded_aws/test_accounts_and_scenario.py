@@ -198,7 +198,7 @@ def run(*options: str) -> subprocess.Popen[str]:
     )
 
 
-def test_a_bad_scenario_file_ends_the_process_with_a_sentence(tmp_path: Path) -> None:
+def test_a_bad_scenario_file_ends_the_process_with_a_message(tmp_path: Path) -> None:
     file = tmp_path / "scenario.yaml"
     file.write_text("accounts: {'1': {regions: [eu-west-1]}}", encoding="utf-8")
     process = run("--scenario", str(file))
@@ -207,7 +207,7 @@ def test_a_bad_scenario_file_ends_the_process_with_a_sentence(tmp_path: Path) ->
     assert "scenario.yaml" in stderr
 
 
-def test_it_ends_when_told_and_when_its_parent_goes(tmp_path: Path) -> None:
+def test_it_ends_on_a_signal_and_with_its_parent(tmp_path: Path) -> None:
     file = tmp_path / "scenario.yaml"
     scenario = {"accounts": {ACCOUNT: {"regions": {"eu-west-1": {"keys": [{"name": "a"}]}}}}}
     file.write_text(yaml.safe_dump(scenario), encoding="utf-8")

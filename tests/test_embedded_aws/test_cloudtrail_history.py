@@ -148,7 +148,7 @@ def test_the_scenarios_past_is_there_and_ends_after_90_days(lab: Lab) -> None:
     assert names("old") == []
 
 
-def test_events_come_newest_first_by_50_whatever_happens_between_pages(lab: Lab) -> None:
+def test_events_come_newest_first_by_50_although_others_arrive_between_pages(lab: Lab) -> None:
     lab.scenario({"name": "key"})
     kms, trail = lab.client("kms"), lab.client("cloudtrail")
     for _ in range(120):

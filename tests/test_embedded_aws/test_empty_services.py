@@ -43,7 +43,7 @@ def test_one_named_thing_is_not_found(lab: Lab) -> None:
     assert outcome(call, domain="none") == "ResourceNotFoundException"
 
 
-def test_nothing_pretends_to_be_created(lab: Lab) -> None:
+def test_creating_a_resource_is_not_implemented(lab: Lab) -> None:
     call = lab.client("codeartifact").create_domain
     assert outcome(call, domain="new") == "NotImplemented"
 

@@ -89,7 +89,7 @@ def test_a_call_that_gives_no_answer_was_done_or_not(lab: Lab, kind: str, done: 
 
 
 @pytest.mark.parametrize("kind", ["truncate", "truncate_unsized", "truncate_valid_length"])
-def test_a_cut_answer_was_done(lab: Lab, kind: str) -> None:
+def test_a_call_with_a_truncated_answer_was_done(lab: Lab, kind: str) -> None:
     lab.scenario({"name": "dead", "state": "Disabled"})
     lab.aws.fault(kind, operation="ScheduleKeyDeletion")
     try:
@@ -123,7 +123,7 @@ def raw(lab: Lab, target: str, body: dict[str, Any]) -> tuple[http.client.HTTPRe
         return response, cut.partial
 
 
-def test_the_three_ways_to_cut_an_answer(lab: Lab) -> None:
+def test_the_three_ways_to_truncate_an_answer(lab: Lab) -> None:
     lab.scenario({"name": "key"})
     whole = raw(lab, "DescribeKey", {"KeyId": lab.arn("key")})[1]
     for kind in ("truncate", "truncate_unsized", "truncate_valid_length"):
@@ -183,7 +183,7 @@ def test_a_mistake_in_a_fault_is_an_error(lab: Lab, fault: dict[str, str], names
         lab.aws.fault(**fault)
 
 
-def test_hanging_calls_are_let_go_when_the_faults_are_cleared(lab: Lab) -> None:
+def test_hanging_calls_end_when_the_faults_are_cleared(lab: Lab) -> None:
     lab.aws.fault("hang_before", operation="ListKeys", seconds=600)
     config = Config(read_timeout=0.5, retries={"total_max_attempts": 1})
     kms = boto3.client("kms", config=config, **lab.aws.client_arguments(ACCOUNT, "eu-west-1"))

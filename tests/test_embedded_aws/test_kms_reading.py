@@ -25,7 +25,7 @@ def pages(call: Callable[..., Any], field: str, **arguments: Any) -> list[list[A
         marker = {"Marker": answer["NextMarker"]}
 
 
-def test_list_keys_pages_by_100_unless_told(lab: Lab) -> None:
+def test_list_keys_pages_by_100_by_default(lab: Lab) -> None:
     lab.scenario({"name": "key-{n}", "count": 250})
     call = lab.client("kms").list_keys
     assert [len(page) for page in pages(call, "Keys")] == [100, 100, 50]
@@ -172,7 +172,7 @@ def test_describe_key_takes_id_arn_alias_and_alias_arn(lab: Lab, name: str) -> N
         ("arn:aws:s3:::bucket", "InvalidArnException"),
     ],
 )
-def test_a_key_that_is_not_there_is_an_error(lab: Lab, name: str, code: str) -> None:
+def test_a_key_that_does_not_exist_is_an_error(lab: Lab, name: str, code: str) -> None:
     assert outcome(lab.client("kms").describe_key, KeyId=name) == code
 
 

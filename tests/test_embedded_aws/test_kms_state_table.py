@@ -105,7 +105,7 @@ def test_the_table_knows_every_state_of_the_service_model(lab: Lab) -> None:
     ("state", "sentence"),
     [("Disabled", "is disabled."), ("PendingDeletion", "is pending deletion.")],
 )
-def test_a_refused_use_says_the_key_and_its_state(lab: Lab, state: str, sentence: str) -> None:
+def test_a_refused_use_names_the_key_and_its_state(lab: Lab, state: str, sentence: str) -> None:
     lab.scenario({"name": "key", "state": state})
     kms, arn = lab.client("kms"), lab.arn("key")
     with pytest.raises(kms.exceptions.ClientError) as caught:

@@ -63,7 +63,7 @@ def test_each_key_is_disabled_and_has_one_truth(aws: EmbeddedAws) -> None:
 
 
 @pytest.mark.parametrize("truth", LATER, ids=lambda truth: truth.name)
-def test_what_an_account_used_before_it_was_barred_is_there_and_not_shown(
+def test_what_an_account_used_before_it_was_barred_exists_and_is_not_shown(
     aws: EmbeddedAws, truth: Truth
 ) -> None:
     assert truth.needed_by

@@ -93,7 +93,7 @@ def test_describe_key_may_lag_behind_the_last_change(lab: Lab) -> None:
     assert [state(lab, "dead") for _ in range(3)] == ["Disabled", "Disabled", "PendingDeletion"]
 
 
-def test_somebody_meddles_right_after_a_read(lab: Lab) -> None:
+def test_a_resource_changes_right_after_a_read(lab: Lab) -> None:
     lab.scenario({"name": "dead", "state": "Disabled"}, {"name": "other", "state": "Disabled"})
     arn = lab.arn("dead")
     lab.aws.fault("meddle", operation="DescribeKey", key=arn, then={"operation": "EnableKey"})

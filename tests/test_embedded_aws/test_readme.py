@@ -14,7 +14,7 @@ from embedded_aws.testing import ACCOUNT, Lab
 README = Path(resources.__file__).with_name("README.md").read_text(encoding="utf-8")
 
 
-def test_the_scenario_of_the_readme_starts_and_is_what_it_says(lab: Lab) -> None:
+def test_the_scenario_of_the_readme_starts_with_the_described_keys(lab: Lab) -> None:
     [text] = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
     lab.aws.reset(yaml.safe_load(text))
     truth = {one["name"]: one["state"] for one in lab.aws.keys(region="eu-west-1")}

@@ -102,7 +102,7 @@ def scenario(lab: Lab, *resources: dict[str, Any]) -> None:
     lab.aws.reset({"accounts": {ACCOUNT: {"regions": regions}}})
 
 
-def test_every_recipe_is_looked_at() -> None:
+def test_every_recipe_is_tested() -> None:
     assert set(WHERE) | {"stack"} == set(RECIPES)
 
 
@@ -248,7 +248,7 @@ def test_a_mistake_in_a_resource_is_named(
     lab.scenario()
 
 
-def test_keys_are_found_by_their_tags_though_nothing_else_was_asked(lab: Lab) -> None:
+def test_keys_are_found_by_their_tags_alone(lab: Lab) -> None:
     red = {"name": "red", "tags": {"team": "red"}}
     lab.scenario(red, {"name": "blue", "tags": {"team": "blue"}}, {"name": "bare"})
     tagging = lab.client("resourcegroupstaggingapi")

@@ -162,7 +162,7 @@ def verify(prowler: Path, home: Path, *options: str) -> tuple[int, dict[str, Any
 
 
 @each(lambda row: row.verify is not None)
-def test_verify_says_what_the_scan_showed(
+def test_verify_prints_what_the_scan_found(
     row: Row, program: Callable[[Row], Path], tmp_path: Path
 ) -> None:
     prowler = program(row)
@@ -178,7 +178,7 @@ def test_verify_says_what_the_scan_showed(
 
 
 @each(lambda row: row.way == "package" and row.verify == "passed")
-def test_verify_names_the_cure_for_metadata_that_ends_every_run(row: Row, tmp_path: Path) -> None:
+def test_verify_names_the_fix_for_metadata_that_ends_every_run(row: Row, tmp_path: Path) -> None:
     prowler = prowler_ways.set_apart(PROWLERS[row.prowler], tmp_path / "environment", pack=True)
     pack = prowler_ways.packages_of(prowler) / "keysweep"
     shared = pack.resolve()

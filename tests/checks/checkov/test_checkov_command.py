@@ -43,7 +43,9 @@ def records(reports: dict[str, dict], framework: str, check_id: str = STATE) -> 
 
 
 @pytest.mark.parametrize("framework", FRAMEWORKS)
-def test_the_command_says_what_the_runner_says(reports: dict[str, dict], framework: str) -> None:
+def test_the_command_prints_the_results_of_the_runner(
+    reports: dict[str, dict], framework: str
+) -> None:
     assert from_json(reports[framework]) == verdicts(framework)
     assert {verdict.framework for verdict in verdicts(framework)} == {framework}
 

@@ -88,7 +88,7 @@ def test_a_broken_template_gives_no_record(tmp_path) -> None:
     assert report.parsing_errors == [str(tmp_path / "broken.yaml")]
 
 
-def test_roots_that_share_addresses_are_told_apart(tmp_path) -> None:
+def test_roots_that_share_addresses_are_distinguished(tmp_path) -> None:
     """Two root modules, one address, the same lines: only the second one's value is known."""
     key = 'resource "aws_kms_key" "main" { is_enabled = var.stage == "prod" ? true : false }\n'
     for root, default in (("a", ""), ("b", 'default = "dev"')):
@@ -131,6 +131,6 @@ def test_a_record_of_pulumi_names_its_key(tmp_path) -> None:
     "text",
     ["resources: 5\n", "resources: [{a: 1}, b, 5]\n", "- 5\n- [1]\n", "resources:\n  a: [1, 2]\n"],
 )
-def test_a_file_that_is_no_program_does_not_end_the_scan(tmp_path, text: str) -> None:
+def test_a_file_that_is_not_executable_does_not_end_the_scan(tmp_path, text: str) -> None:
     (tmp_path / "a.yaml").write_text(text, encoding="utf-8")
     assert scan(YamlRunner(), tmp_path).get_all_records() == []

@@ -33,7 +33,7 @@ def found(framework: str, topic: str, check_id: str, outcome: str) -> set[str]:
 @pytest.mark.parametrize(
     ("framework", "topic"), TOPICS, ids=[f"{framework}-{topic}" for framework, topic in TOPICS]
 )
-def test_each_key_gets_the_verdict_it_is_named_for(framework: str, topic: str) -> None:
+def test_each_key_gets_the_verdict_in_its_name(framework: str, topic: str) -> None:
     check_id = WINDOW if topic == "window" else STATE
     assert {
         outcome: found(framework, topic, check_id, outcome) for outcome in EXPECTED.values()
@@ -53,7 +53,7 @@ def test_a_waiting_period_is_never_taken_for_a_state(framework: str) -> None:
     assert found(framework, "literals", WINDOW, "FAILED") == set()
 
 
-def test_the_peer_is_wrong_where_the_documentation_says_so() -> None:
+def test_the_other_tool_is_wrong_where_the_documentation_names_it() -> None:
     """The cases are useful only while CKV_AWS_227 fails or passes on a guess."""
     failed = found("terraform", "expressions", PEER, "FAILED")
     passed = found("terraform", "expressions", PEER, "PASSED")

@@ -103,7 +103,7 @@ def test_only_pages_of_aws_are_linked(check):
 
 
 @each_check
-def test_a_copy_can_be_told_from_a_check_of_prowlers_own(check):
+def test_a_copy_is_distinguished_from_a_check_of_prowlers_own(check):
     """`keysweep verify` tells them apart by the name in the metadata."""
     assert "keysweep" in metadata_file(check).read_text("utf-8")
 

@@ -60,7 +60,7 @@ def test_prowler_resolves_the_id_to_the_installed_module(entry: EntryPoint) -> N
 
 
 @each_check
-def test_the_check_can_be_made_and_says_the_same_of_itself(entry: EntryPoint) -> None:
+def test_the_check_loads_with_the_same_metadata(entry: EntryPoint) -> None:
     check = getattr(_resolve_check_module("aws", "kms", entry.name), entry.name)()
     assert isinstance(check, Check)
     installed = folder(entry) / f"{entry.name}.metadata.json"
@@ -131,6 +131,6 @@ def test_modules_import_the_checks_themselves_and_what_every_prowler_has(
                 assert roots <= {"botocore", "prowler", *sys.stdlib_module_names}
 
 
-def test_the_distribution_asks_for_no_other_package() -> None:
+def test_the_distribution_requires_no_other_package() -> None:
     required = importlib.metadata.requires("keysweep") or []
     assert {line for line in required if "extra ==" not in line} == set()

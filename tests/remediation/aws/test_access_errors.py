@@ -186,7 +186,7 @@ class Failing(Credentials):
         NoCredentialsError(),
     ],
 )
-def test_whatever_a_renewal_raises_is_an_error_of_botocore(error: Exception) -> None:
+def test_any_error_of_a_renewal_is_an_error_of_botocore(error: Exception) -> None:
     with pytest.raises(ProviderError) as caught:
         Guarded(Failing(error)).get_frozen_credentials()
     assert isinstance(caught.value, BotoCoreError)

@@ -79,7 +79,7 @@ def test_an_account_that_is_slow_to_enter_stops_no_other(three: EmbeddedAws) -> 
     assert accounts.connect(key(three, DATA).account_region).account_id == DATA
 
 
-def test_an_account_that_cannot_be_entered_is_asked_once_and_says_why(aws: Scenario) -> None:
+def test_an_account_that_cannot_be_entered_is_tried_once_and_shows_why(aws: Scenario) -> None:
     keys = {"keys": [{"name": "k-{n}", "count": 3, "state": "Disabled"}]}
     server = aws({SHOP: {"regions": {"eu-west-1": {}}}, DATA: {"regions": {"eu-west-1": keys}}})
     accounts = Accounts(ROLE)
@@ -165,7 +165,7 @@ def test_credentials_of_another_partition_enter_nothing(
         Accounts(ROLE).connect(key(three, SHOP).account_region)
 
 
-def test_a_role_that_leads_elsewhere_enters_nothing(
+def test_a_role_of_another_account_enters_nothing(
     three: EmbeddedAws, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _says(monkeypatch, FAR, f"arn:aws:iam::{FAR}:user/operator")
@@ -192,7 +192,7 @@ def test_a_roles_credentials_are_renewed_before_they_expire(
     assert connection.session.get_credentials().get_frozen_credentials().access_key != first
 
 
-def test_credentials_that_expired_are_said_with_the_key(three: EmbeddedAws) -> None:
+def test_expired_credentials_are_named_with_the_key(three: EmbeddedAws) -> None:
     arn = key(three, DATA)
     connection = Accounts(ROLE).connect(arn.account_region)
     three.expire_sessions()
@@ -218,7 +218,7 @@ def test_credentials_that_come_expired_name_the_clock(
         Accounts(ROLE).connect(key(three, DATA).account_region)
 
 
-def test_an_unknown_profile_is_said(monkeypatch: pytest.MonkeyPatch, three: EmbeddedAws) -> None:
+def test_an_unknown_profile_is_named(monkeypatch: pytest.MonkeyPatch, three: EmbeddedAws) -> None:
     with pytest.raises(AccountUnavailable, match=r"nobody.*--profile"):
         Accounts(Access(profile="nobody")).connect(key(three, SHOP).account_region)
 
@@ -246,7 +246,7 @@ def test_a_profile_that_assumes_a_role_is_followed(
     assert isinstance(describe(accounts.connect(arn.account_region), arn), KeyDescription)
 
 
-def test_few_clients_are_kept_however_many_places_there_are(three: EmbeddedAws) -> None:
+def test_few_clients_are_kept_for_many_account_regions(three: EmbeddedAws) -> None:
     accounts = Accounts(ROLE)
     clients = accounts.connect(key(three, SHOP).account_region).clients
     clients._most = 2
@@ -257,7 +257,7 @@ def test_few_clients_are_kept_however_many_places_there_are(three: EmbeddedAws) 
     assert len(clients._kept) == 2
 
 
-def test_a_shell_that_allows_few_open_files_is_asked_for_more() -> None:
+def test_the_limit_of_open_files_is_raised() -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     assert hard > 300
     try:

@@ -325,7 +325,7 @@ def test_an_answer_without_a_message_is_its_code(error: dict[str, str]) -> None:
     assert str(answer) == error.get("Code", "Unknown")
 
 
-def test_answers_that_differ_after_the_cut_stay_different() -> None:
+def test_answers_that_differ_only_after_the_shortened_part_stay_different() -> None:
     allowed = f"{'long ' * 80}because no identity-based policy allows it"
     denied = f"{'long ' * 80}with an explicit deny in a service control policy"
 

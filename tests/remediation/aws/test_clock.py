@@ -25,7 +25,7 @@ def elapsed(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return seconds
 
 
-def test_aws_says_what_time_it_is(elapsed: list[float]) -> None:
+def test_the_time_is_that_of_aws(elapsed: list[float]) -> None:
     clock = Clock()
     clock.observe("Sun, 01 Nov 2026 12:00:00 GMT")
     assert clock.now() == NOON
@@ -33,7 +33,7 @@ def test_aws_says_what_time_it_is(elapsed: list[float]) -> None:
     assert clock.now() == NOON + timedelta(seconds=90)
 
 
-def test_a_night_in_which_the_machine_sleeps_counts(
+def test_time_in_which_the_machine_sleeps_counts(
     elapsed: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = Clock()
@@ -54,7 +54,7 @@ def test_a_clock_knows_whose_time_it_has(elapsed: list[float]) -> None:
 
 
 @pytest.mark.parametrize("asked", [True, False])
-def test_a_plan_of_the_future_is_refused_by_the_clock_that_was_asked(asked: bool) -> None:
+def test_a_plan_from_the_future_is_refused_by_the_clock_that_was_read(asked: bool) -> None:
     clock = Clock()
     if asked:
         clock.observe("Sun, 01 Nov 2026 12:00:00 GMT")
@@ -71,9 +71,7 @@ def test_a_plan_of_the_future_is_refused_by_the_clock_that_was_asked(asked: bool
 
 
 @pytest.mark.parametrize("header", [None, "", "yesterday", "Sun, 99 Nov 2026 12:00:00 GMT"])
-def test_a_header_that_says_no_time_changes_nothing(
-    header: str | None, elapsed: list[float]
-) -> None:
+def test_a_header_without_a_time_changes_nothing(header: str | None, elapsed: list[float]) -> None:
     clock = Clock()
     clock.observe("Sun, 01 Nov 2026 12:00:00 GMT")
     clock.observe(header)

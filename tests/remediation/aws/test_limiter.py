@@ -127,7 +127,7 @@ def test_accounts_regions_and_operations_have_paces_of_their_own() -> None:
     assert one.ceiling == 7.5
 
 
-def test_an_operation_without_a_known_quota_gets_a_polite_pace() -> None:
+def test_an_operation_without_a_known_quota_gets_a_low_rate() -> None:
     assert per_second("glue:GetSecurityConfigurations") == OTHERWISE
 
 
@@ -190,7 +190,7 @@ def test_each_attempt_of_botocores_own_retries_waits_its_turn(aws: Scenario) -> 
     assert pace.rate < pace.ceiling == 80
 
 
-def test_a_reserved_turn_makes_nobody_wait_twice(aws: Scenario) -> None:
+def test_a_reserved_turn_is_waited_for_once(aws: Scenario) -> None:
     _, arns = _scenario(aws, 2, state="PendingDeletion")
     connection = Accounts(settings=ClientSettings(quota_share=0.1)).connect(arns[0].account_region)
     start = time.monotonic()
@@ -208,7 +208,7 @@ def test_a_reserved_turn_makes_nobody_wait_twice(aws: Scenario) -> None:
 
 
 @pytest.mark.parametrize("kind", ["throttle", "error_500", "drop_before", "drop_after"])
-def test_a_write_goes_out_once_whatever_comes_back(kind: str, aws: Scenario) -> None:
+def test_a_write_is_sent_once_for_any_answer(kind: str, aws: Scenario) -> None:
     server, arns = _scenario(aws, 1)
     server.fault(kind, operation="ScheduleKeyDeletion", times=None)
     kms = Accounts(Access()).connect(arns[0].account_region).client("kms", writes=True)
@@ -217,7 +217,7 @@ def test_a_write_goes_out_once_whatever_comes_back(kind: str, aws: Scenario) -> 
     assert len(server.calls(operation="ScheduleKeyDeletion")) == 1
 
 
-def test_a_read_is_tried_as_often_as_said(aws: Scenario) -> None:
+def test_a_read_is_tried_the_configured_number_of_times(aws: Scenario) -> None:
     server, arns = _scenario(aws, 1)
     server.fault("error_500", operation="ListGrants", times=None)
     kms = (
@@ -228,7 +228,7 @@ def test_a_read_is_tried_as_often_as_said(aws: Scenario) -> None:
     assert len(server.calls(operation="ListGrants")) == 2
 
 
-def test_retries_are_said_explicitly_whatever_the_environment_wishes(
+def test_retries_are_set_explicitly_and_not_by_the_environment(
     aws: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, arns = _scenario(aws, 1)
@@ -255,7 +255,7 @@ def test_retries_are_said_explicitly_whatever_the_environment_wishes(
         ("InternalFailure", 500, False),
     ],
 )
-def test_throttling_is_told_by_code_or_status(code: str, status: int, slower: bool) -> None:
+def test_throttling_is_recognized_by_code_or_status(code: str, status: int, slower: bool) -> None:
     limiter = Limiter()
     answer = {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}
     operation = SimpleNamespace(name="ListKeys")

@@ -123,7 +123,7 @@ def test_a_whole_answer_passes(wire: Wire, service: str, how: str) -> None:
 
 @pytest.mark.parametrize("how", WAYS)
 @pytest.mark.parametrize("service", BODIES)
-def test_a_cut_answer_is_an_error_wherever_it_is_cut(wire: Wire, service: str, how: str) -> None:
+def test_an_answer_truncated_at_any_byte_is_an_error(wire: Wire, service: str, how: str) -> None:
     client, whole = wire.client(service), BODIES[service]
     for at in [0, 1, *range(2, len(whole) - 1, 7), len(whole) - 1]:
         wire.cut(whole, at, how)
@@ -131,14 +131,14 @@ def test_a_cut_answer_is_an_error_wherever_it_is_cut(wire: Wire, service: str, h
             CALLS[service](client)
 
 
-def test_without_the_check_a_cut_answer_reads_as_nothing(wire: Wire) -> None:
+def test_without_the_integrity_check_a_truncated_answer_reads_as_empty(wire: Wire) -> None:
     """Why there is a check at all; when botocore mends this, it can go."""
     wire.cut(BODIES["kms"], 30, "announced as it is")
     assert CALLS["kms"](wire.client("kms", checked=False)) is None
 
 
 @pytest.mark.parametrize("body", [b"", b"null x", b'"text"', b"17", b"<html></html>", b"[" * 99999])
-def test_what_is_no_json_document_is_an_error(wire: Wire, body: bytes) -> None:
+def test_text_that_is_not_json_is_an_error(wire: Wire, body: bytes) -> None:
     wire.cut(body, len(body), "announced as it is")
     with pytest.raises(TruncatedResponse, match="KMS ListGrants"):
         CALLS["kms"](wire.client("kms"))
@@ -171,7 +171,7 @@ def test_a_head_has_a_length_and_no_body(wire: Wire) -> None:
     wire.client("s3").head_object(Bucket="b", Key="k")
 
 
-def test_a_body_that_is_one_text_is_not_a_document(wire: Wire) -> None:
+def test_a_body_that_is_a_string_is_not_a_document(wire: Wire) -> None:
     body = b'{"Version": "2012-10-17"}'
     wire.cut(body, len(body), "announced in full")
     assert wire.client("s3").get_bucket_policy(Bucket="b")["Policy"] == body.decode()

@@ -104,7 +104,7 @@ BY_RULES = {piece for rule in RULES for piece in rule.needed(Policy())}
 NEEDED_BY_DEFAULT = BY_RULES.union(*(SOURCES[piece].after for piece in BY_RULES))
 
 
-def test_a_dead_key_is_asked_everything_that_rules_need_and_each_once() -> None:
+def test_every_piece_that_rules_need_is_read_once_for_a_dead_key() -> None:
     world = World(DEAD)
     world.collect(Policy())
     assert Counter(world.pieces()) == Counter(NEEDED_BY_DEFAULT)
@@ -117,7 +117,7 @@ def test_the_cheapest_come_first() -> None:
     assert costs == sorted(costs)
 
 
-def test_a_key_that_is_held_for_free_is_asked_nothing() -> None:
+def test_nothing_is_read_about_a_key_that_free_rules_hold() -> None:
     world = World(DEAD)
     world.collect(policy(accounts={"deny": [ACCOUNT]}))
     assert world.asked == []
@@ -133,7 +133,7 @@ def test_a_key_that_is_held_for_free_is_asked_nothing() -> None:
     ],
     ids=["description", "grants", "history", "last-use"],
 )
-def test_nothing_more_expensive_is_asked_about_a_held_key(
+def test_nothing_more_expensive_is_read_about_a_held_key(
     evidence: Evidence, most_expensive: Cost
 ) -> None:
     world = World(evidence)
@@ -141,7 +141,7 @@ def test_nothing_more_expensive_is_asked_about_a_held_key(
     assert max(cost_of(piece) for piece in world.pieces()) == most_expensive
 
 
-def test_explaining_asks_everything_even_of_a_held_key() -> None:
+def test_explain_reads_everything_even_about_a_held_key() -> None:
     world = World(changed(tags={"keysweep:keep": ""}))
     world.collect(policy(protected_keys=["alias/other"]), ask_all=True)
     assert set(world.pieces()) == PIECES - FOR_REVIEW
@@ -160,7 +160,7 @@ def test_a_lifted_rule_asks_for_nothing() -> None:
     assert set(world.pieces()) == NEEDED_BY_DEFAULT - {"use_attempts"}
 
 
-def test_one_key_does_not_pay_for_another() -> None:
+def test_expensive_evidence_is_read_only_for_keys_that_need_it() -> None:
     other = KeyArn("aws", ACCOUNT, "us-east-1", ARN.key_id)
     world = World(DEAD, changed(key_arn=other, description={"origin": "EXTERNAL"}))
     world.collect(Policy())
@@ -196,7 +196,7 @@ def test_a_key_that_a_source_leaves_out_is_unknown() -> None:
     assert found[ARN].tags.unreadable.endswith(f"left out this key ({OUR_BUG})")
 
 
-def test_a_source_of_one_place_is_asked_once_about_the_keys_of_all_places() -> None:
+def test_a_source_of_one_region_is_read_once_for_the_keys_of_all_regions() -> None:
     groups: list[set[KeyArn]] = []
 
     def read_all(group: Sequence[Evidence]) -> Mapping[KeyArn, Any]:
@@ -238,7 +238,7 @@ def test_a_key_that_waits_for_its_turn_keeps_no_other_key_back() -> None:
     assert [e.use_attempts for e in found.values()] == [DEAD.use_attempts] * 2
 
 
-def test_places_are_read_side_by_side() -> None:
+def test_account_regions_are_read_in_parallel() -> None:
     together = threading.Barrier(40, timeout=120)
 
     def describe(_: Any, __: Evidence) -> Any:
@@ -254,7 +254,7 @@ def test_places_are_read_side_by_side() -> None:
     assert {e.description for e in found.values()} == {DEAD.description}
 
 
-def test_progress_is_told_what_and_of_how_many() -> None:
+def test_progress_gets_the_piece_and_the_number_of_keys() -> None:
     reported: list[tuple[str, int]] = []
     world = World(DEAD)
     collector = Collector(

@@ -39,7 +39,7 @@ def read(*statements: object) -> KeyPolicy:
     return understand(json.dumps({"Version": "2012-10-17", "Statement": statements}), ARN)
 
 
-def test_the_policy_that_aws_gives_a_key_lets_nobody_else_in() -> None:
+def test_the_default_key_policy_grants_access_to_no_outsider() -> None:
     seen = read(ROOT)
     assert (seen.outside, seen.unpinned, seen.undo_denied, seen.problem) == ((), (), (), None)
     assert seen.account_root
@@ -79,7 +79,7 @@ OUTSIDE = {
 
 
 @pytest.mark.parametrize("name", OUTSIDE)
-def test_anybody_else_is_outside_and_named_with_the_statement(name: str) -> None:
+def test_any_other_principal_is_outside_and_named_with_the_statement(name: str) -> None:
     principal, words = OUTSIDE[name]
     seen = read(ROOT, use(principal))
     (access,) = seen.outside
@@ -247,7 +247,7 @@ def test_a_service_that_no_condition_pins_to_the_account_is_named(name: str) -> 
     assert read(ROOT, denied).unpinned == ()
 
 
-def test_each_service_is_named_and_nobody_else() -> None:
+def test_only_service_principals_are_unpinned() -> None:
     mixed = {"Service": ["rds.amazonaws.com", "*"], "AWS": HOME}
     unpinned = read(ROOT, use(mixed)).unpinned
     assert [one.split()[0] for one in unpinned] == ["rds.amazonaws.com", "*"]
@@ -327,11 +327,11 @@ def test_other_conditions_leave_everyone_outside(name: str) -> None:
     assert access.startswith("everyone")
 
 
-def test_a_named_outsider_is_outside_whatever_the_condition() -> None:
+def test_a_named_outsider_is_outside_under_any_condition() -> None:
     assert read(ROOT, use({"AWS": AWAY}, Condition=NARROW["caller"])).outside
 
 
-def test_denials_let_nobody_in() -> None:
+def test_denials_grant_access_to_no_principal() -> None:
     assert read(ROOT, use("*", Effect="Deny")).outside == ()
 
 
@@ -349,7 +349,7 @@ PROBLEMS = {
 
 
 @pytest.mark.parametrize("name", PROBLEMS)
-def test_a_document_that_is_no_policy_is_a_problem(name: str) -> None:
+def test_a_document_that_is_not_a_policy_is_unreadable(name: str) -> None:
     document, problem = PROBLEMS[name]
     seen = understand(document, ARN)
     assert seen.problem is not None

@@ -32,7 +32,7 @@ def test_a_key_that_waits_for_deletion_and_one_of_aws_cost_nothing() -> None:
 
 
 @pytest.mark.parametrize("nothing", [None, NotFound(), Unreadable(unreadable="denied")])
-def test_what_is_not_known_promises_nothing(nothing: object) -> None:
+def test_unknown_evidence_promises_nothing(nothing: object) -> None:
     assert monthly_cost(changed(description=nothing)) == 0
     unread = None if isinstance(nothing, NotFound) else nothing
     assert monthly_cost(changed(rotations=unread)) == 1

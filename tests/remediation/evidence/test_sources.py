@@ -109,7 +109,7 @@ def test_description_has_what_the_rules_need(aws) -> None:
     }
 
 
-def test_a_key_that_is_not_there_is_not_found(aws) -> None:
+def test_a_key_that_does_not_exist_is_not_found(aws) -> None:
     aws({"name": "dead", **DEAD})
     absent = KeyArn("aws", SHOP, "eu-west-1", "00000000-0000-0000-0000-000000000000")
     found = Collector(Accounts(settings=FAST)).collect(
@@ -249,7 +249,7 @@ def test_last_use_is_read_three_ways(aws, server: EmbeddedAws) -> None:
     assert (found["young"].used, found["young"].never) == (None, True)
 
 
-def test_an_sdk_that_does_not_know_last_use_says_which_does(
+def test_an_sdk_without_last_use_names_the_version_that_has_it(
     aws, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     embedded = aws({"name": "dead", **DEAD})
@@ -314,7 +314,7 @@ def test_a_change_that_failed_changed_nothing(aws) -> None:
     assert (history.last_change, history.cancellations) == (None, ())
 
 
-def test_a_change_is_found_on_the_last_page_and_asked_once_for_all_keys(aws) -> None:
+def test_a_change_is_found_on_the_last_page_and_read_once_for_all_keys(aws) -> None:
     busy = {"name": "busy-{n}", "count": 3, "events": [event("DisableKey", 5, count=60)]}
     embedded = aws(busy, {"name": "dead", **DEAD, "disabled_days_ago": 80})
     found = read(embedded, "history")
@@ -443,7 +443,7 @@ def test_a_denial_is_unknown_and_names_the_permission(aws, piece: str) -> None:
 
 @pytest.mark.parametrize("kind", ["truncate", "truncate_unsized", "truncate_valid_length"])
 @pytest.mark.parametrize("piece", sorted(OPERATIONS))
-def test_a_cut_answer_is_unknown_and_never_empty(aws, piece: str, kind: str) -> None:
+def test_a_truncated_answer_is_unreadable_and_never_empty(aws, piece: str, kind: str) -> None:
     embedded = aws({"name": "dead", **DEAD})
     embedded.fault(kind, operation=OPERATIONS[piece], times=None)
     value = getattr(read(embedded, piece)["dead"], piece)
@@ -453,7 +453,7 @@ def test_a_cut_answer_is_unknown_and_never_empty(aws, piece: str, kind: str) -> 
 @pytest.mark.parametrize(
     "piece", ["alias_moves", "aliases", "grants", "history", "later_aliases", "use_attempts"]
 )
-def test_a_cut_second_page_is_unknown_too(aws, piece: str) -> None:
+def test_a_truncated_second_page_is_unreadable_too(aws, piece: str) -> None:
     embedded = aws(
         {
             "name": "rich",
@@ -470,7 +470,7 @@ def test_a_cut_second_page_is_unknown_too(aws, piece: str) -> None:
     assert isinstance(value, Unreadable)
 
 
-def test_one_keys_trouble_is_that_keys_row(aws) -> None:
+def test_an_error_with_one_key_is_the_row_of_that_key(aws) -> None:
     embedded = aws({"name": "sick", **DEAD}, {"name": "well", **DEAD})
     arn = next(key["arn"] for key in embedded.keys() if key["name"] == "sick")
     embedded.fault("deny", operation="ListGrants", key=arn, times=None)
@@ -489,7 +489,7 @@ def test_an_account_that_cannot_be_entered_is_unknown(aws) -> None:
     assert "--role-name" in found[foreign].description.unreadable
 
 
-def test_a_piece_without_a_source_says_so(aws) -> None:
+def test_a_piece_without_a_source_is_unreadable(aws) -> None:
     embedded = aws({"name": "dead", **DEAD})
     value = read(embedded, "tags", sources={})["dead"].tags
     assert isinstance(value, Unreadable)

@@ -83,7 +83,9 @@ def test_a_stack_that_still_has_the_key_owns_it(connection: Connection, status: 
 
 
 @pytest.mark.parametrize("status", ["DELETE_COMPLETE", "DELETE_SKIPPED"])
-def test_a_stack_that_let_the_key_go_does_not(connection: Connection, status: str) -> None:
+def test_a_stack_that_no_longer_has_the_key_does_not_own_it(
+    connection: Connection, status: str
+) -> None:
     assert connection.answers(resource(status=status), resource("role-1")) == Declarations()
 
 
@@ -95,7 +97,7 @@ def test_a_stack_of_more_than_a_hundred_resources_owns_what_it_does_not_list(
     assert declaration.owner == "shop"
 
 
-def test_no_stack_is_an_answer(connection: Connection) -> None:
+def test_having_no_stack_is_an_answer(connection: Connection) -> None:
     message = f"Stack for {ARN.key_id} does not exist"
     connection.stub.add_client_error("describe_stack_resources", "ValidationError", message, 400)
     assert connection.read() == Declarations()

@@ -35,7 +35,7 @@ def addresses(results: Results, status: FindingStatus) -> set[str]:
 
 
 @pytest.mark.parametrize("shape", ["object", "list", "concatenated"])
-def test_failed_passed_and_suppressed_records_are_told_apart(shape: str) -> None:
+def test_failed_passed_and_suppressed_records_are_distinguished(shape: str) -> None:
     results = read(shape)
     stack = {"cloudformation:AWS::KMS::Key.Dead"} if shape != "object" else set()
     assert addresses(results, FindingStatus.FAIL) == {"terraform:aws_kms_key.dead", *stack}
@@ -58,7 +58,7 @@ def test_with_quiet_only_the_failed_records_are_there() -> None:
     assert {finding.status for finding in results.findings} == {FindingStatus.FAIL}
 
 
-def test_a_finding_says_where_in_the_code_it_is() -> None:
+def test_a_finding_has_its_location_in_the_code() -> None:
     failed = next(f for f in read("object").findings if f.status is FindingStatus.FAIL and ours(f))
     assert failed.code == CodeLocation(
         framework="terraform",
@@ -84,7 +84,7 @@ def test_a_finding_says_where_in_the_code_it_is() -> None:
         ({"caller_file": "/shop.tf"}, "/shop.tf"),
     ],
 )
-def test_the_place_to_change_is_the_module_call_if_there_is_one(where, position: str) -> None:
+def test_the_line_to_change_is_the_module_call_if_there_is_one(where, position: str) -> None:
     code = CodeLocation(
         framework="terraform", file="/main.tf", first_line=4, last_line=5, address="a"
     ).model_copy(update=where)

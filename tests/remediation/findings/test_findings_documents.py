@@ -98,7 +98,7 @@ def test_lines_and_concatenated_documents_give_their_records_in_order(
 
 
 @given(st.lists(objects, min_size=1, max_size=5), styles, st.data(), chunks)
-def test_a_document_that_is_cut_off_is_refused_wherever_the_cut_is(
+def test_a_document_truncated_at_any_byte_is_refused(
     elements: list[Any], style: dict[str, Any], data: st.DataObject, chunk: int
 ) -> None:
     document = json.dumps(elements, **style).encode()

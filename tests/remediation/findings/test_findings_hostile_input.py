@@ -93,12 +93,14 @@ def changed(**fields: Any) -> dict[str, Any]:
         (b"[" + b"{}," * 20_000 + b"{}]", "more than 10000 unusable records"),
     ],
 )
-def test_a_document_that_is_no_results_is_refused_with_its_reason(content: bytes, why: str) -> None:
+def test_a_document_that_holds_no_results_is_refused_with_its_reason(
+    content: bytes, why: str
+) -> None:
     assert why in refusal(content)
 
 
 @pytest.mark.parametrize("sample", SAMPLES)
-def test_every_cut_of_a_real_record_is_refused(sample: dict[str, Any]) -> None:
+def test_a_real_record_truncated_at_any_byte_is_refused(sample: dict[str, Any]) -> None:
     document = json.dumps([sample], indent=4).encode()
     for cut in range(1, len(document), 97):
         refusal(document[:cut])
@@ -202,7 +204,7 @@ ARN = f"arn:aws:kms:eu-west-1:111122223333:key/{UUID}"
         (changed(cloud__account__uid=111122223333), "cloud.account.uid"),
     ],
 )
-def test_a_record_that_contradicts_its_arn_or_says_too_little_is_unusable(
+def test_a_record_that_contradicts_its_arn_or_lacks_fields_is_unusable(
     record: dict[str, Any], problem: str
 ) -> None:
     results = read(json.dumps([FAILED, record]).encode())
@@ -287,7 +289,7 @@ def paths(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
 
 
 @given(st.data())
-def test_whatever_a_record_holds_only_our_own_errors_come_out(data: st.DataObject) -> None:
+def test_a_record_of_any_content_raises_only_our_own_errors(data: st.DataObject) -> None:
     record: Any = copy.deepcopy(data.draw(st.sampled_from(SAMPLES)))
     for _ in range(data.draw(st.integers(1, 3))):
         path = data.draw(st.sampled_from(paths(record)))

@@ -65,7 +65,7 @@ def test_a_file_that_does_not_hold_arns_is_refused(tmp_path: Path, text: str, na
             read([f"@{file}"])
 
 
-def test_what_is_no_arn_and_a_file_that_is_not_there_are_refused(tmp_path: Path) -> None:
+def test_text_that_is_not_an_arn_and_a_missing_file_are_refused(tmp_path: Path) -> None:
     for value in ("alias/old", f"@{tmp_path / 'absent'}", "@"):
         with pytest.raises(BadInput):
             results_of_keys([value])

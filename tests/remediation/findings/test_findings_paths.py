@@ -65,7 +65,7 @@ def test_json_of_something_else_in_a_folder_is_passed_over_with_a_warning(folder
     }
 
 
-def test_a_results_file_that_is_cut_off_is_refused_in_a_folder_too(folder: Path) -> None:
+def test_a_truncated_results_file_is_refused_in_a_folder_too(folder: Path) -> None:
     (folder / "a.ocsf.json").write_bytes(OCSF.read_bytes()[:-3])
     with pytest.raises(BadInput, match=r"a\.ocsf\.json .* record 18.* Fix: "):
         read(folder)
@@ -86,7 +86,7 @@ MANUAL = {
 }
 
 
-def test_what_prowler_leaves_of_manual_findings_alone_is_read(tmp_path: Path) -> None:
+def test_a_report_of_manual_findings_alone_is_read(tmp_path: Path) -> None:
     """Prowler leaves MANUAL findings out of ASFF, and then the file has 0 bytes."""
     record = {**json.loads(OCSF.read_bytes())[0], **MANUAL}
     (tmp_path / "a.asff.json").touch()
@@ -123,7 +123,7 @@ def test_a_whole_document_without_records_is_no_findings_with_a_warning(content:
 
 
 @pytest.mark.parametrize("name", ["A.JSON", "a.jsonl", "a.NdJson", "a.ocsf.Json"])
-def test_results_are_found_whatever_the_case_of_their_names(tmp_path: Path, name: str) -> None:
+def test_results_are_found_by_names_in_any_case(tmp_path: Path, name: str) -> None:
     shutil.copy(OCSF, tmp_path / name)
     assert names(read(tmp_path)) == [name]
 
@@ -140,7 +140,7 @@ def test_linked_folders_are_read_once_and_links_upward_end(tmp_path: Path, folde
 
 
 @pytest.mark.parametrize("name", ["results.txt", "results", "results.csv"])
-def test_the_format_is_told_from_the_content_not_from_the_name(tmp_path: Path, name: str) -> None:
+def test_the_content_decides_the_format_and_not_the_name(tmp_path: Path, name: str) -> None:
     shutil.copy(ASFF, tmp_path / name)
     assert {source.format for source in read(tmp_path / name).sources} == {"Prowler ASFF"}
 

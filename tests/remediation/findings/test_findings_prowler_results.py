@@ -76,7 +76,7 @@ def key_names(keys: Iterable[KeyArn | None]) -> set[str]:
 
 
 @pytest.mark.parametrize("file", FILES)
-def test_each_generation_and_format_says_the_same_of_each_key(file: str) -> None:
+def test_each_generation_and_format_gives_the_same_finding_for_each_key(file: str) -> None:
     results = read(file)
     found = {
         KEYS[str(finding.key_arn)]: finding.status.value
@@ -108,7 +108,7 @@ def test_pending_deletions_are_candidates_for_cancel(version: str, format_: str)
 
 
 @pytest.mark.parametrize("version", ["5.10.2", "5.46.0"])
-def test_our_check_makes_a_pending_key_a_cancel_candidate_whatever_its_status(version: str) -> None:
+def test_our_check_makes_a_pending_key_a_cancel_candidate_with_any_status(version: str) -> None:
     ours = [
         f for f in read(f"{version}.ocsf.json").findings if f.check_id == "kms_cmk_not_disabled"
     ]
@@ -128,7 +128,7 @@ def test_our_check_makes_a_pending_key_a_cancel_candidate_whatever_its_status(ve
 
 
 @pytest.mark.parametrize("version", ["5.10.2", "5.46.0"])
-def test_what_could_not_be_looked_at_is_said_and_never_a_candidate(version: str) -> None:
+def test_what_could_not_be_read_is_reported_and_never_a_candidate(version: str) -> None:
     results = read(f"{version}.ocsf.json")
     manual = [f for f in results.findings if f.status is FindingStatus.MANUAL]
     assert key_names(f.key_arn for f in manual) == {"eu-west-1/hidden"}
@@ -150,12 +150,12 @@ def test_the_time_is_the_one_that_the_scan_began_at(version: str) -> None:
 
 
 @pytest.mark.parametrize("file", ["3.16.17.ocsf.json", "3.16.17.json", "4.0.1.ocsf.json"])
-def test_times_without_a_zone_are_read_as_utc_and_that_is_said(file: str) -> None:
+def test_times_without_a_zone_are_read_as_utc_with_a_warning(file: str) -> None:
     assert any("zone" in w and "UTC" in w for w in read(file).warnings)
 
 
 @pytest.mark.parametrize("file", ["4.6.2.ocsf.json", "5.46.0.ocsf.json", "5.46.0.asff.json"])
-def test_times_that_are_certain_are_not_warned_of(file: str) -> None:
+def test_certain_times_give_no_warning(file: str) -> None:
     assert not any("zone" in warning for warning in read(file).warnings)
 
 

@@ -49,7 +49,7 @@ OLD, NEW = "20261101030000", "20261102030000"
         ("json", False),
     ],
 )
-def test_the_end_of_a_name_in_any_case_tells_results(name: str, is_read: bool) -> None:
+def test_the_suffix_of_a_name_in_any_case_marks_results(name: str, is_read: bool) -> None:
     assert names_results(name) is is_read
 
 

@@ -128,7 +128,7 @@ def test_a_page_is_reported_unless_a_file_ends_its_listing(
     assert {name for name in pages if f"page-{name}.json" in "".join(open_ended)} == named
 
 
-def test_findings_of_other_products_are_counted_and_no_trouble() -> None:
+def test_findings_of_other_products_are_counted_and_not_unusable() -> None:
     results = read(page([OTHER] * 12_000 + ASFF))
     assert facts(results) == facts(read(ASFF))
     assert results.unusable == ()

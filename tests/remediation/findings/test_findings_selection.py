@@ -105,7 +105,7 @@ def test_our_check_makes_a_cancel_candidate_by_the_state_alone(
         ([finding(), finding(KEYSWEEP, "PASS", 1, key=OTHER)], True),
     ],
 )
-def test_the_newest_word_on_a_key_decides_whatever_the_order(
+def test_the_newest_finding_of_a_key_decides_in_any_order(
     findings: list[Finding], is_candidate: bool
 ) -> None:
     for order in permutations(findings):
@@ -117,12 +117,12 @@ def test_a_key_is_counted_once_with_every_finding_that_makes_it_a_candidate() ->
     assert candidates(findings, is_plan_candidate) == {KEY: tuple(findings[:3])}
 
 
-def test_an_older_word_of_ours_on_a_pending_deletion_still_makes_a_cancel_candidate() -> None:
+def test_an_older_finding_of_ours_on_a_pending_deletion_still_makes_a_cancel_candidate() -> None:
     findings = [finding(KEYSWEEP, "PASS", state="PendingDeletion"), finding(BUILT_IN, "PASS", 1)]
     assert set(candidates(findings, is_cancel_candidate)) == {KEY}
 
 
-def test_findings_without_a_key_are_left_to_whoever_maps_code_to_keys() -> None:
+def test_findings_without_a_key_are_left_to_iac() -> None:
     assert newest_by_key([finding("CKV_KEYSWEEP_001", key=None)]) == {}
 
 

@@ -133,7 +133,7 @@ def test_every_candidate_is_looked_up_in_the_states(
     assert "--tfstate" not in done.out
 
 
-def test_without_code_the_plan_says_so_and_holds_nothing_for_it(
+def test_without_code_the_plan_has_a_notice_and_holds_nothing(
     arns, keysweep, results, by_code: Path, tmp_path: Path
 ) -> None:
     done = keysweep("plan", results(arns["dead-1"]), "--policy", by_code)
@@ -144,7 +144,7 @@ def test_without_code_the_plan_says_so_and_holds_nothing_for_it(
     assert "--tfstate" in done.out
 
 
-def test_a_key_that_the_policy_lets_go_in_spite_of_the_code_is_scheduled(
+def test_a_key_in_code_is_scheduled_if_the_policy_excepts_it(
     aws: EmbeddedAws, arns, keysweep, results, state_only: Path, shown
 ) -> None:
     state = shown({"old": arns["dead-1"]})
@@ -197,7 +197,7 @@ def test_code_that_cannot_be_read_is_bad_input(
     assert not (tmp_path / "plan.json").exists()
 
 
-def test_a_cut_off_state_is_bad_input(arns, keysweep, results, shown, tmp_path: Path) -> None:
+def test_a_truncated_state_is_bad_input(arns, keysweep, results, shown, tmp_path: Path) -> None:
     state = shown({"old": arns["dead-1"]})
     state.write_bytes(state.read_bytes()[:-40])
     done = keysweep("plan", results(arns["dead-1"]), "--tfstate", state)
@@ -246,7 +246,7 @@ EMPTY = {
 
 
 @pytest.mark.parametrize("case", EMPTY)
-def test_a_state_that_owns_nothing_is_not_code_that_was_looked_at(
+def test_a_state_that_owns_nothing_does_not_count_as_code(
     aws, arns, build, shown, tmp_path: Path, case: str
 ) -> None:
     empty = tmp_path / "empty.json"
@@ -260,7 +260,7 @@ def test_a_state_that_owns_nothing_is_not_code_that_was_looked_at(
     assert other.warnings == (warning,)
 
 
-def test_a_state_that_does_not_say_which_key_it_owns_is_warned_of(aws, arns, build, shown) -> None:
+def test_a_state_without_the_arn_of_its_key_gives_a_warning(aws, arns, build, shown) -> None:
     state = shown({"lost": None})
     plan = build([by_prowler(arns["dead-1"], aws)], states=[state])
     assert plan.code_looked_at is True

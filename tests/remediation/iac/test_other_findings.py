@@ -106,7 +106,7 @@ def test_the_logical_id_in_a_stack_is_the_key(framework: str) -> None:
     assert "update the stack" in declared.fix
 
 
-def test_without_the_stack_the_option_is_told() -> None:
+def test_without_the_stack_the_option_is_named() -> None:
     assert only(traced([template("Orders")])).step == "add --cfn-stack NAME[@REGION]"
 
 
@@ -115,7 +115,7 @@ def test_a_logical_id_of_another_type_is_not_the_one() -> None:
     assert only(traced([replica], stacks=(owned("shop", "Orders", 1),)))
 
 
-def test_a_logical_id_of_two_stacks_is_ambiguous_until_the_template_is_said() -> None:
+def test_a_logical_id_of_two_stacks_is_ambiguous_until_the_template_is_given() -> None:
     code = template("Key", "/infra/a.yaml")
     stacks = (owned("blue", "Key", 1), owned("green", "Key", 2))
     unmapped = only(traced([code], stacks=stacks))
@@ -125,7 +125,7 @@ def test_a_logical_id_of_two_stacks_is_ambiguous_until_the_template_is_said() ->
     assert led(traced([code], stacks=owners)) == {"AWS::KMS::Key.Key": key(1)}
 
 
-def test_a_logical_id_of_two_templates_is_ambiguous_until_the_template_is_said(tmp_path) -> None:
+def test_a_logical_id_of_two_templates_is_ambiguous_until_the_template_is_given(tmp_path) -> None:
     one = template("Key", "/a.yaml")
     two = template("Key", "/b.yaml", absolute_file=str(tmp_path / "b.yaml"))
     found = traced([one, two], stacks=(owned("blue", "Key", 1),))
@@ -427,7 +427,7 @@ def test_a_task_that_checkov_has_no_name_for_names_its_key(tmp_path: Path) -> No
         "\n" * 9 + PLAYBOOK,
     ],
 )
-def test_a_playbook_that_is_another_by_now_leads_nowhere(tmp_path: Path, text: str) -> None:
+def test_a_playbook_that_has_changed_since_maps_to_no_key(tmp_path: Path, text: str) -> None:
     unresolved = ansible.key_name(task(tmp_path, "by alias", text=text))
     assert isinstance(unresolved, Unresolved)
     assert unresolved == FILE_CHANGED
@@ -482,14 +482,16 @@ def test_a_manifest_names_its_key_by_the_external_name(tmp_path: Path) -> None:
     )
 
 
-def test_a_manifest_without_external_name_leads_nowhere(tmp_path: Path) -> None:
+def test_a_manifest_without_external_name_maps_to_no_key(tmp_path: Path) -> None:
     unresolved = crossplane.key_name(manifest(tmp_path, "ReplicaKey.storage.inner"))
     assert isinstance(unresolved, Unresolved)
     assert "crossplane.io/external-name" in unresolved.step
 
 
 @pytest.mark.parametrize("address", ["Key.default.foreign", "Key.default.twice", "Key", ""])
-def test_what_is_not_one_manifest_of_the_provider_leads_nowhere(tmp_path, address: str) -> None:
+def test_a_file_that_is_not_one_manifest_of_the_provider_maps_to_no_key(
+    tmp_path, address: str
+) -> None:
     assert isinstance(crossplane.key_name(manifest(tmp_path, address)), Unresolved)
 
 
@@ -500,7 +502,7 @@ def test_what_is_not_one_manifest_of_the_provider_leads_nowhere(tmp_path, addres
         *("!!timestamp x", "!!float ''", '"\\UFFFFFFFF"'),
     ],
 )
-def test_a_manifest_that_is_another_by_now_leads_nowhere(tmp_path: Path, text: str) -> None:
+def test_a_manifest_that_has_changed_since_maps_to_no_key(tmp_path: Path, text: str) -> None:
     unresolved = crossplane.key_name(manifest(tmp_path, "Key.default.orders.v1", text))
     assert isinstance(unresolved, Unresolved)
 
@@ -518,7 +520,7 @@ def test_only_code_that_lies_here_is_opened(read: Any, file: str | None) -> None
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(text=st.text(alphabet=st.sampled_from("-:&*a![]{}'\"\n #|kindKey"), max_size=40))
-def test_any_text_is_read_or_leads_nowhere(tmp_path: Path, text: str) -> None:
+def test_any_text_is_read_or_maps_to_no_key(tmp_path: Path, text: str) -> None:
     assert isinstance(crossplane.key_name(manifest(tmp_path, "Key.default.a", text)), Unresolved)
     assert isinstance(ansible.key_name(task(tmp_path, "by alias", text=text)), Unresolved)
 
@@ -550,7 +552,7 @@ def test_an_alias_or_id_is_described_in_the_own_account(name: str, region: str) 
         (KeyName("alias/a b", "eu-west-1"), "only its tool"),
     ],
 )
-def test_what_names_no_key_is_not_asked_for(name: KeyName, reason: str) -> None:
+def test_a_name_of_no_key_is_not_looked_up(name: KeyName, reason: str) -> None:
     unresolved = name.resolve(Here("kms"))  # type: ignore[arg-type]
     assert isinstance(unresolved, Unresolved)
     assert reason in unresolved.reason
@@ -563,7 +565,7 @@ def test_what_names_no_key_is_not_asked_for(name: KeyName, reason: str) -> None:
         ("AccessDeniedException", "AccessDeniedException"),
     ],
 )
-def test_what_aws_does_not_say_leads_nowhere(code: str, reason: str) -> None:
+def test_a_key_that_aws_does_not_describe_maps_to_no_key(code: str, reason: str) -> None:
     here = Here("kms")
     here.stub.add_client_error("describe_key", code, "no", 400)
     unresolved = KeyName("alias/archive", "eu-west-1").resolve(here)  # type: ignore[arg-type]
@@ -571,7 +573,7 @@ def test_what_aws_does_not_say_leads_nowhere(code: str, reason: str) -> None:
     assert reason in unresolved.reason
 
 
-def test_an_account_that_cannot_be_entered_or_reached_leads_nowhere() -> None:
+def test_an_account_that_cannot_be_entered_or_reached_is_unreadable() -> None:
     def shut(_region: object) -> None:
         raise AccountUnavailable("bad credentials")
 
@@ -611,7 +613,7 @@ def test_what_names_its_key_declares_it(tmp_path, framework: str, read: Any, add
 @pytest.mark.parametrize(
     ("framework", "words"), [("yaml", "pulumi stack export"), ("bicep", "Prowler")]
 )
-def test_what_leads_to_no_key_says_what_does(framework: str, words: str) -> None:
+def test_a_finding_that_maps_to_no_key_names_what_would(framework: str, words: str) -> None:
     unmapped = only(traced([finding("a", framework=framework)]))
     assert words in unmapped.step
     assert unmapped.reason

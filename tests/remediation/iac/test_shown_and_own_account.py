@@ -41,7 +41,7 @@ def unresolved(number: int = 1, **changes: object) -> Unmapped:
     )
 
 
-def test_a_finding_without_a_key_is_shown_with_place_reason_candidates_and_step() -> None:
+def test_a_finding_without_a_key_is_shown_with_location_reason_candidates_and_step() -> None:
     vague = unresolved(2, reason="ambiguous", candidates=("a[0]", "a[1]"))
     theirs = unresolved(finding=finding("aws_kms_key.k1", "/prod/main.tf", check="CKV_AWS_227"))
     (table,) = tables.of_plan(plan(unresolved(), theirs, vague)).tables
@@ -102,7 +102,7 @@ def test_without_a_region_the_configured_one_counts(own, variables, region: str)
     assert Accounts(Access()).own_connection().region == region
 
 
-def test_no_region_and_no_such_region_are_told(own: pytest.MonkeyPatch) -> None:
+def test_a_missing_and_an_unknown_region_are_reported(own: pytest.MonkeyPatch) -> None:
     with pytest.raises(AccountUnavailable, match="mars-east-1"):
         Accounts(Access()).own_connection("mars-east-1")
     for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
@@ -111,7 +111,7 @@ def test_no_region_and_no_such_region_are_told(own: pytest.MonkeyPatch) -> None:
         Accounts(Access()).own_connection()
 
 
-def test_credentials_that_do_not_work_are_told(own: pytest.MonkeyPatch) -> None:
+def test_credentials_that_do_not_work_are_reported(own: pytest.MonkeyPatch) -> None:
     own.setenv("AWS_ACCESS_KEY_ID", "AKIAUNKNOWN")
     with pytest.raises(AccountUnavailable, match="credentials do not work"):
         Accounts(Access()).own_connection("eu-west-1")

@@ -95,7 +95,7 @@ def test_a_replaced_key_that_still_waits_to_be_destroyed_is_not_the_one() -> Non
     assert [d.owner for d in found.declared_in(key(9))] == ["aws_kms_key.a"]
 
 
-def test_an_address_that_is_not_in_the_state_says_what_to_do() -> None:
+def test_an_address_that_is_not_in_the_state_comes_with_a_fix() -> None:
     found = traced([in_root("aws_kms_key.new"), in_root("aws_kms_key.a")], state("aws_kms_key.a"))
     assert "no such address" in only(found).reason
     assert "apply the code" in only(found).step
@@ -152,7 +152,7 @@ def test_a_failed_finding_without_a_key_is_listed_though_the_other_check_is_mute
     assert only(found).finding.check_id == "CKV_AWS_227"
 
 
-def test_a_key_without_an_arn_leads_nowhere_but_is_still_owned() -> None:
+def test_a_key_without_an_arn_is_owned_but_maps_to_no_key() -> None:
     owned = state("aws_kms_key.a")
     bare = owned.state.keys[0].__class__(
         owned.state.keys[0].address, None, key(1).key_id, deposed=False
@@ -228,7 +228,7 @@ def test_a_module_beside_the_scanned_root() -> None:
     assert led(found) == {"module.m.aws_kms_key.a": key(1)}
 
 
-def test_a_module_of_a_root_that_is_not_known_leads_nowhere() -> None:
+def test_a_module_of_an_unknown_root_maps_to_no_key() -> None:
     code = finding("module.m.aws_kms_key.a", absolute_file=f"{REPO}/main.tf")
     found = traced([code], state("module.m.aws_kms_key.a"))
     assert "root" in only(found).reason

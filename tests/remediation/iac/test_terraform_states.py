@@ -261,7 +261,7 @@ REFUSED: dict[str, tuple[object, str]] = {
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_what_is_no_whole_state_is_refused_in_one_sentence(read, case: str) -> None:
+def test_an_incomplete_state_is_refused_with_one_message(read, case: str) -> None:
     document, words = REFUSED[case]
     with pytest.raises(BadInput) as refused:
         read(document)
@@ -278,7 +278,7 @@ def test_what_cannot_be_read_is_refused(tmp_path: Path, path: str) -> None:
         read_state(tmp_path / path)
 
 
-def test_more_than_is_bearable_is_refused(monkeypatch) -> None:
+def test_a_state_larger_than_the_limit_is_refused(monkeypatch) -> None:
     monkeypatch.setattr(terraform_states, "MOST_BYTES", 1024 * 1024)
     with pytest.raises(BadInput, match="1 MiB"):
         read_state(Path("/dev/zero"))

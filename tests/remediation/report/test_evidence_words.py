@@ -189,7 +189,7 @@ SAID: dict[str, tuple[str, Any, tuple[Line, ...]]] = {
 
 
 @pytest.mark.parametrize("what", SAID)
-def test_what_a_piece_says(what: str) -> None:
+def test_each_piece_is_shown_in_words(what: str) -> None:
     piece, value, lines = SAID[what]
     sections = dict(in_words(changed(**{piece: value})))
     name = dict(zip(sections, _order(), strict=True))
@@ -202,7 +202,7 @@ def test_what_a_piece_says(what: str) -> None:
             assert re.search(".*".join(map(re.escape, expected)), line), line
 
 
-def test_every_piece_is_told_and_what_was_not_asked_is_not() -> None:
+def test_every_piece_that_was_read_is_shown_and_no_other() -> None:
     assert {piece for piece, _, _ in SAID.values()} == PIECES == set(_order())
     assert in_words(Evidence(key_arn=ARN)) == ()
 

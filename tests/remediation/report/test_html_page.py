@@ -233,7 +233,7 @@ def test_what_differs_from_an_earlier_plan_is_a_table_of_its_own() -> None:
     assert not any(one.text.startswith("Since") for one in without.all("h2"))
 
 
-def test_results_tell_what_failed_first_and_what_was_saved() -> None:
+def test_results_show_failures_first_and_the_savings() -> None:
     other = item(key_arn=PRIMARY)
     made = plan(item(), other)
     results = [
@@ -248,7 +248,7 @@ def test_results_tell_what_failed_first_and_what_was_saved() -> None:
     assert "deletion date : 2026-12-01 12:00 UTC" in document.text
 
 
-def test_states_tell_the_waiting_periods_and_the_drift() -> None:
+def test_states_show_the_waiting_periods_and_the_drift() -> None:
     rows = (
         StatusRow(
             key_arn=ARN,
@@ -345,7 +345,7 @@ def test_the_page_is_one_file_that_loads_and_runs_nothing(number: int) -> None:
 
 
 @pytest.mark.parametrize("number", [0, 1, 2])
-def test_the_page_reads_well_without_eyes(number: int) -> None:
+def test_the_page_is_accessible_to_screen_readers(number: int) -> None:
     document = read_page(every_page("tame")[number])
     assert document.one("html").attributes["lang"] == "en"
     assert len(document.all("h1")) == len(document.all("main")) == len(document.all("header")) == 1

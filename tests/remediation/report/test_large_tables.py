@@ -97,7 +97,7 @@ def test_of_many_results_those_are_shown_that_were_not_done() -> None:
     assert tables.of_results(done).tables == ()
 
 
-def test_of_many_that_were_not_done_the_number_is_told() -> None:
+def test_many_keys_that_were_not_done_are_counted() -> None:
     left = [
         KeyResult(key_arn=arn(number), outcome=Outcome.FAILED, message="denied")
         for number in range(MANY)

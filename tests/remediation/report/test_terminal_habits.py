@@ -175,9 +175,7 @@ def test_a_narrow_terminal_shows_the_names_of_the_columns(
 
 
 @pytest.mark.parametrize("table", ["results without a word", "status without a word"])
-def test_keys_of_which_nothing_is_said_take_few_lines(
-    table: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_keys_without_a_reason_take_few_lines(table: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     _, _, row = printed(TABLES[table]).partition(KEY)
     assert len(row.partition("The last line.")[0].split("\n\n")[0].strip().splitlines()) <= 4

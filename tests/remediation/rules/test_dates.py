@@ -40,7 +40,7 @@ def test_too_new_follows_an_override() -> None:
     assert held_by(young, policy(overrides=elsewhere)) == {"too-new"}
 
 
-def test_a_change_that_is_long_enough_ago_lets_through() -> None:
+def test_a_change_that_is_long_enough_ago_holds_nothing() -> None:
     long_ago = changed(history={"last_change": event("DisableKey", 30)})
     assert held_by(long_ago) == set()
 
@@ -103,6 +103,6 @@ def test_a_finding_without_time_is_not_evaluated_by_it() -> None:
     assert held_by(changed(finding_time=None)) == set()
 
 
-def test_a_finding_from_the_future_is_no_fresh_one() -> None:
+def test_a_finding_from_the_future_is_stale() -> None:
     assert held_by(changed(finding_time=NOW + timedelta(hours=23))) == set()
     assert held_by(changed(finding_time=NOW + timedelta(days=400))) == {"stale-finding"}

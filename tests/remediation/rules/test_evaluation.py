@@ -151,7 +151,9 @@ def test_an_unknown_that_an_active_rule_needs_is_never_scheduled(
 
 
 @given(evidences(), policies())
-def test_what_was_not_asked_is_never_scheduled(evidence: Evidence, under: Policy) -> None:
+def test_a_key_whose_evidence_was_not_read_is_never_scheduled(
+    evidence: Evidence, under: Policy
+) -> None:
     needed = pieces_used(evidence, under, NOW)
     missing = {piece for piece in needed if getattr(evidence, piece) is None}
     assume(missing)
@@ -215,7 +217,7 @@ def test_no_order_matters(evidence: Evidence, under: Policy, shuffle: random.Ran
 
 
 @given(evidences(), policies())
-def test_asking_all_changes_no_verdict(evidence: Evidence, under: Policy) -> None:
+def test_evaluating_all_rules_changes_no_verdict(evidence: Evidence, under: Policy) -> None:
     lazily = evaluate(evidence, under, NOW)
     thoroughly = evaluate(evidence, under, NOW, ask_all=True)
     assert lazily.holds == thoroughly.holds
@@ -224,12 +226,12 @@ def test_asking_all_changes_no_verdict(evidence: Evidence, under: Policy) -> Non
 
 
 @given(evidences(), policies())
-def test_a_held_key_is_asked_nothing_more(evidence: Evidence, under: Policy) -> None:
+def test_nothing_more_is_read_about_a_held_key(evidence: Evidence, under: Policy) -> None:
     evaluation = evaluate(evidence, under, NOW)
     assert not (evaluation.holds and evaluation.unasked)
 
 
-def test_each_unknown_alone_holds_and_names_its_cure() -> None:
+def test_each_unreadable_piece_alone_holds_and_names_what_clears_it() -> None:
     for piece in PIECES - FOR_REVIEW:
         evaluation = evaluated(Evidence.model_validate({**dict(DEAD), piece: UNKNOWN}))
         assert evaluation.holds, piece

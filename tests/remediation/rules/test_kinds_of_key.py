@@ -17,7 +17,7 @@ def test_a_custom_key_store_holds(origin: str, store: str | None) -> None:
     assert origin in messages_of("custom-key-store", key)[0]
 
 
-def test_a_store_holds_whatever_the_origin_says() -> None:
+def test_a_custom_key_store_holds_under_any_origin() -> None:
     assert held_by(changed(description={"custom_key_store_id": "cks-1"})) == {"custom-key-store"}
 
 
@@ -33,7 +33,7 @@ def test_a_primary_with_replicas_holds_and_names_their_regions() -> None:
     assert "us-east-1" in messages_of("replicas-remain", key)[0]
 
 
-def test_a_primary_alone_and_a_replica_may_go() -> None:
+def test_a_primary_without_replicas_and_a_replica_can_be_scheduled() -> None:
     alone = {"multi_region_type": "PRIMARY", "primary": PRIMARY, "replicas": ()}
     assert held_by(changed(key_arn=PRIMARY, description=alone)) == set()
     replica = {"multi_region_type": "REPLICA", "primary": PRIMARY, "replicas": (REPLICA,)}

@@ -96,7 +96,7 @@ def test_a_grant_of_the_account_or_of_a_service_is_not(principal: str) -> None:
     assert held_by(changed(grants=(both,))) == {"active-grant"}
 
 
-def test_a_service_counts_as_outside_where_nobody_says_whose_grant_it_is() -> None:
+def test_a_service_counts_as_outside_where_the_owner_of_the_grant_is_unknown() -> None:
     unknown = grant(grantee_principal="dynamodb.eu-west-1.amazonaws.com", issuing_account=None)
     assert held_by(changed(grants=(unknown,))) == {"active-grant", "shared-outside"}
 
@@ -166,7 +166,7 @@ def test_a_resource_that_names_the_key_holds() -> None:
     assert all(part in message for part in ("ec2", "vol-1", "eu-west-1", "KmsKeyId"))
 
 
-def test_a_service_that_could_not_be_asked_holds_as_one_line() -> None:
+def test_a_service_that_could_not_be_read_holds_with_one_line() -> None:
     key = changed(references=References(gaps=GAPS))
     assert held_by(key) == {"in-use"}
     (hold,) = evaluated(key).holds
@@ -174,7 +174,7 @@ def test_a_service_that_could_not_be_asked_holds_as_one_line() -> None:
     assert all(part in hold.message for part in ("fsx", "s3", "AccessDenied"))
 
 
-def test_an_accepted_gap_is_shown_and_lets_through() -> None:
+def test_a_coverage_exception_is_shown_and_lifts_the_gap() -> None:
     key = changed(references=References(gaps=GAPS))
     evaluation = evaluated(key, policy(coverage_exceptions=[*map(decision_on, GAPS)]))
     assert evaluation.holds == ()
@@ -213,13 +213,13 @@ def test_a_closed_region_is_shown_and_holds_nothing() -> None:
     assert [(one.region, one.service) for one in evaluation.exceptions] == [("sa-east-1", None)]
 
 
-def test_one_accepted_gap_of_two_is_not_enough() -> None:
+def test_an_exception_for_one_gap_of_two_is_not_enough() -> None:
     key = changed(references=References(gaps=GAPS))
     evaluation = evaluated(key, policy(coverage_exceptions=[decision_on(GAPS[1])]))
     assert [hold.gaps for hold in evaluation.holds] == [GAPS[:1]]
 
 
-def test_an_accepted_gap_accepts_no_resource() -> None:
+def test_a_coverage_exception_excepts_no_resource() -> None:
     key = changed(references=References(found=(VOLUME,)))
     gap = gap_of("ec2", VOLUME.region, "denied")
     assert held_by(key, policy(coverage_exceptions=[decision_on(gap)])) == {"in-use"}
@@ -246,7 +246,7 @@ def test_an_attempt_holds_allowed_or_refused() -> None:
         assert held_by(key) == {"use-attempted"}
 
 
-def test_the_last_attempt_is_told() -> None:
+def test_the_last_attempt_is_reported() -> None:
     attempts = (attempt(3, error="DisabledException"), attempt(9), attempt(5))
     key = changed(use_attempts={"attempts": attempts, "all_read": False})
     (message,) = messages_of("use-attempted", key)
@@ -285,7 +285,7 @@ def test_silence_counts_only_over_ninety_days_or_the_whole_life_of_the_key(
     assert held_by(key) == ({rule} if held else set())
 
 
-def test_a_record_that_is_too_short_is_told_with_its_first_day() -> None:
+def test_a_record_that_is_too_short_is_reported_with_its_first_day() -> None:
     key = changed(use_attempts={"since": days_ago(35)})
     (message,) = messages_of("use-attempted", key)
     assert figures(message) == ["2026-09-27", "2026-08-03", "90"]

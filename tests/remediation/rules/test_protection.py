@@ -76,7 +76,7 @@ def test_aliases_are_needed_only_when_the_policy_names_some() -> None:
     ],
 )
 @pytest.mark.parametrize("value", ["", "true", "false", "no", "until 2026-13-45"])
-def test_the_tag_protects_however_it_is_typed_and_whatever_it_says(name: str, value: str) -> None:
+def test_the_tag_protects_in_any_case_and_with_any_value(name: str, value: str) -> None:
     assert held_by(changed(tags={"team": "shop", name: value})) == {"protected-tag"}
 
 
@@ -139,7 +139,7 @@ def test_ordinary_words_do_not_hold(text: str) -> None:
 
 @pytest.mark.parametrize("value", ["false", "FALSE", " no ", "0", "off", "Disabled", "none"])
 @pytest.mark.parametrize("name", ["DoNotDelete", "do-not-delete", "delete-protection", "keep"])
-def test_a_tag_whose_value_says_no_asks_for_nothing(name: str, value: str) -> None:
+def test_a_tag_with_the_value_no_protects_nothing(name: str, value: str) -> None:
     assert held_by(changed(tags={name: value})) == set()
 
 

@@ -94,7 +94,7 @@ def check_that_it_is_held_for_this_alone(rule: str, *, without: str = "") -> Non
     assert held_by(evidence, under, without=without) == {rule}
 
 
-def test_the_dead_key_is_held_by_nothing() -> None:
+def test_no_rule_holds_the_dead_key() -> None:
     assert held_by(DEAD) == set()
 
 
@@ -110,7 +110,7 @@ def test_removing_any_rule_is_noticed(rule: str) -> None:
         check_that_it_is_held_for_this_alone(rule, without=rule)
 
 
-def test_removing_a_rule_lets_its_key_through() -> None:
+def test_without_its_rule_a_key_is_scheduled() -> None:
     for rule, (evidence, under) in ONLY_REASON.items():
         assert held_by(evidence, under, without=rule) == set()
 

@@ -75,7 +75,7 @@ def test_a_key_pending_deletion_passes_with_its_date(kms, run):
     assert finding.resource["deletion_date"] == "2030-03-17T17:46:40+00:00"
 
 
-def test_a_key_pending_deletion_without_a_date_says_so(kms, run):
+def test_a_key_pending_deletion_without_a_date_is_reported_as_such(kms, run):
     arn = kms.key("PendingDeletion")
     finding = run()[arn]
     assert finding.status == "PASS"
@@ -91,7 +91,7 @@ def test_no_price_is_claimed_where_none_is_known(partition):
     assert "$" not in sentence
 
 
-def test_the_resource_metadata_tells_all_that_was_read(kms, run):
+def test_the_resource_metadata_has_all_that_was_read(kms, run):
     arn = kms.key(
         Origin="EXTERNAL",
         KeySpec="RSA_4096",
@@ -260,7 +260,7 @@ def test_an_endpoint_that_goes_down_after_the_listing_leaves_no_key_out(kms, run
     }
 
 
-def test_throttling_is_retried_as_prowler_is_told(kms, run):
+def test_throttling_is_retried_as_prowler_is_configured(kms, run):
     arn = kms.key()
     kms.fault("DescribeKey", code="ThrottlingException")
     assert "(ThrottlingException)" in run(retries_max_attempts=5)[arn].status_extended
@@ -269,7 +269,7 @@ def test_throttling_is_retried_as_prowler_is_told(kms, run):
     assert kms.operations().count("DescribeKey") == 4
 
 
-def test_a_cut_off_listing_is_manual(kms, run):
+def test_a_truncated_listing_is_manual(kms, run):
     kms.key()
     kms.cut("ListKeys")
     findings = run()
@@ -277,7 +277,7 @@ def test_a_cut_off_listing_is_manual(kms, run):
     assert "(IncompleteAnswer)" in findings[unknown("eu-west-1")].status_extended
 
 
-def test_a_cut_off_description_is_manual(kms, run):
+def test_a_truncated_description_is_manual(kms, run):
     arn = kms.key("Enabled")
     kms.cut("DescribeKey")
     finding = run()[arn]
@@ -285,7 +285,7 @@ def test_a_cut_off_description_is_manual(kms, run):
     assert "(IncompleteAnswer)" in finding.status_extended
 
 
-def test_cut_off_tags_leave_the_key_disabled_and_say_so(kms, run):
+def test_truncated_tags_leave_the_key_disabled_with_a_note(kms, run):
     arn = kms.key(tags={"team": "red"})
     kms.cut("ListResourceTags")
     finding = run()[arn]
@@ -319,7 +319,7 @@ def test_only_id_manager_and_state_of_a_description_must_be_there(lacking):
 
 
 @pytest.mark.parametrize("state", [7, ["Disabled"], {"Disabled": True}])
-def test_a_state_that_is_no_name_is_no_answer(state):
+def test_a_state_that_is_not_a_string_is_no_answer(state):
     key = reading.Key("1a", f"arn:aws:kms:eu-west-1:{ACCOUNT}:key/1a", "eu-west-1")
     with pytest.raises(reading.IncompleteAnswer):
         reading._fill(key, {"KeyId": "1a", "KeyManager": "CUSTOMER", "KeyState": state})
@@ -358,7 +358,7 @@ def test_a_listing_that_does_not_show_its_end_is_manual(kms, run, answer):
     "body", [b"", b"<html>proxy</html>", b"[]", b"null", b'{"KeyMetadata": 7}']
 )
 @pytest.mark.parametrize("operation", ["ListKeys", "DescribeKey", "ListResourceTags"])
-def test_an_answer_that_is_no_answer_is_never_a_pass(kms, run, operation, body):
+def test_an_answer_of_the_wrong_shape_never_passes(kms, run, operation, body):
     arn = kms.key("Disabled")
     kms.fault(operation, answer=lambda _: body)
     expected = {

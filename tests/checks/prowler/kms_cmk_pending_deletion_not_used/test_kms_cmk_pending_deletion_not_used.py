@@ -134,7 +134,7 @@ def test_fetching_the_public_key_is_use_where_there_is_one(kms, run_pending, spe
     assert statuses(run_pending()) == {arn: status}
 
 
-def test_the_newest_attempt_is_told(kms, run_pending):
+def test_the_newest_attempt_is_reported(kms, run_pending):
     arn = pending(kms, scheduled(10), refused("Decrypt", 8), refused("Encrypt", 2))
     assert run_pending()[arn].resource["attempt"]["event"] == "Encrypt"
 
@@ -179,7 +179,7 @@ def test_an_attempt_whose_record_is_unreadable_is_still_one(kms, run_pending, re
     assert f"Decrypt at {date(ago(3))} by app. " in finding.status_extended
 
 
-def test_events_of_another_service_are_none_of_the_keys(kms, run_pending):
+def test_events_of_another_service_concern_no_key(kms, run_pending):
     other = {**event("Decrypt", 3), "EventSource": "payments.amazonaws.com"}
     arn = pending(kms, scheduled(10), other)
     assert statuses(run_pending()) == {arn: "PASS"}
@@ -210,7 +210,7 @@ def test_a_doubtful_attempt_is_decided_by_an_older_page(kms, run_pending):
     assert statuses(run_pending()) == {before: "PASS", after: "FAIL"}
 
 
-def test_use_longer_ago_than_any_waiting_period_is_not_asked_for(kms, run_pending):
+def test_use_longer_ago_than_any_waiting_period_is_not_read(kms, run_pending):
     arn = pending(kms, event("Decrypt", 2), days_ago=0.001)
     finding = run_pending()[arn]
     assert finding.status == "PASS"
@@ -233,7 +233,7 @@ def test_an_earlier_pending_deletion_that_was_cancelled_is_over(kms, run_pending
     assert finding.resource["seen_since"] == date(ago(11))
 
 
-def test_a_multi_region_primary_is_asked_about_for_all_that_is_kept(kms, run_pending):
+def test_all_kept_events_are_read_for_a_multi_region_primary(kms, run_pending):
     """Its deletion may have been scheduled long before its waiting period began."""
     arn = pending(
         kms,
@@ -244,7 +244,7 @@ def test_a_multi_region_primary_is_asked_about_for_all_that_is_kept(kms, run_pen
     assert statuses(run_pending()) == {arn: "FAIL"}
 
 
-def test_a_primary_that_waits_for_its_replicas_is_asked_about_too(kms, run_pending):
+def test_events_are_read_for_a_primary_that_waits_for_its_replicas(kms, run_pending):
     in_use = kms.key("PendingReplicaDeletion")
     quiet = kms.key("PendingReplicaDeletion")
     kms.events[in_use] = [scheduled(80), event("Sign", 70)]
@@ -257,7 +257,7 @@ def test_a_primary_that_waits_for_its_replicas_is_asked_about_too(kms, run_pendi
     assert findings[quiet].resource["seen_since"][:10] == date(time.time() - 90 * DAY)[:10]
 
 
-def test_a_date_that_aws_did_not_give_is_said(kms, run_pending):
+def test_a_date_that_aws_did_not_give_is_reported_as_unknown(kms, run_pending):
     arn = kms.key("PendingDeletion")
     finding = run_pending()[arn]
     assert finding.status == "PASS"
@@ -335,7 +335,7 @@ def test_prowlers_mutelist_matches_the_tag(kms, run_pending):
     assert mutelist.is_finding_muted(run_pending()[arn], ACCOUNT)
 
 
-def test_the_resource_metadata_tells_all_that_was_read(kms, run_pending):
+def test_the_resource_metadata_has_all_that_was_read(kms, run_pending):
     arn = pending(kms, scheduled(10), refused("Decrypt", 1), tags={"team": "red"})
     resource = run_pending()[arn].resource
     assert resource == {
@@ -380,7 +380,7 @@ def test_a_history_that_may_not_be_read_is_manual_and_the_others_are_evaluated(k
 
 
 @pytest.mark.parametrize("way", ["deny", "cut"])
-def test_a_history_that_breaks_on_its_second_page_is_no_pass(kms, run_pending, way):
+def test_a_history_that_fails_on_its_second_page_never_passes(kms, run_pending, way):
     kms.page_size = 1
     arn = pending(kms, scheduled(10), event("DescribeKey", 1))
     getattr(kms, way)("LookupEvents", page=2)
@@ -413,7 +413,7 @@ def test_throttling_is_retried_longer_than_prowler_would(kms, run_pending):
         {"Events": 7},
     ],
 )
-def test_a_history_that_is_not_whole_is_no_pass(kms, run_pending, answer):
+def test_an_incomplete_history_never_passes(kms, run_pending, answer):
     arn = pending(kms, scheduled(10))
     kms.fault("LookupEvents", answer=lambda _: json.dumps(answer).encode())
     finding = run_pending()[arn]
@@ -423,7 +423,7 @@ def test_a_history_that_is_not_whole_is_no_pass(kms, run_pending, answer):
 
 @pytest.mark.parametrize("body", [b"", b"<html>proxy</html>", b"[]", b"null"])
 @pytest.mark.parametrize("operation", ["ListKeys", "DescribeKey", "LookupEvents"])
-def test_an_answer_that_is_no_answer_is_never_a_pass(kms, run_pending, operation, body):
+def test_an_answer_of_the_wrong_shape_never_passes(kms, run_pending, operation, body):
     arn = pending(kms, scheduled(10))
     kms.fault(operation, answer=lambda _: body)
     about = unknown("eu-west-1") if operation == "ListKeys" else arn

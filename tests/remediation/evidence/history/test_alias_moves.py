@@ -150,7 +150,7 @@ def test_aliases_of_aws_and_other_aliases_are_apart() -> None:
         seen("DeleteAlias", 1, OLD, requestParameters=None),
     ],
 )
-def test_an_event_that_does_not_say_what_it_did_is_not_understood(event: TrailEvent) -> None:
+def test_an_event_without_its_request_is_not_understood(event: TrailEvent) -> None:
     with pytest.raises(ValueError, match="alias"):
         Moves.of([event])
 

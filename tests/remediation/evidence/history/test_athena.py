@@ -320,7 +320,7 @@ UNKNOWN: dict[str, tuple[dict[str, Any], list[str]]] = {
 
 
 @pytest.mark.parametrize("case", UNKNOWN)
-def test_what_is_not_whole_is_unknown(aws, case: str) -> None:
+def test_incomplete_evidence_is_unreadable(aws, case: str) -> None:
     table, words = UNKNOWN[case]
     found = read(aws({"name": "dead", **DEAD_KEY}, **table))["dead"]
     for piece in PIECES:
@@ -414,7 +414,7 @@ def test_a_listing_of_log_files_that_is_denied_is_unknown(aws) -> None:
 
 
 @pytest.mark.parametrize("operation", ["GetTable", "DescribeTrails", "GetQueryResults"])
-def test_a_cut_answer_is_unknown(aws, operation: str) -> None:
+def test_a_truncated_answer_is_unreadable(aws, operation: str) -> None:
     embedded = aws({"name": "dead", **DEAD_KEY})
     skip = 1 if operation == "GetTable" else 0  # the first is asked before anything is read
     embedded.fault("truncate_valid_length", operation=operation, times=None, skip=skip)

@@ -108,7 +108,7 @@ def test_an_event_without_its_date_has_none(what: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "{", json.dumps(DETAIL)[:-40], "[]", "null", "[" * 9999])
-def test_an_event_that_is_cut_matches_nothing(text: str) -> None:
+def test_a_truncated_event_matches_nothing(text: str) -> None:
     assert parse(record(text)) == DeletionEvent("e-1", WHEN, str(ARN))
     assert parse(record(text, listed=False)) == DeletionEvent("e-1", WHEN, None)
 

@@ -348,7 +348,7 @@ def ask(stubbed: Stubbed, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tupl
 
 @pytest.mark.parametrize("where", ["environment", "profile"])
 @pytest.mark.parametrize("setting", ["use_fips_endpoint = true", "use_dualstack_endpoint = true"])
-def test_fips_and_dual_stack_hosts_that_do_not_exist_say_nothing(
+def test_missing_fips_and_dual_stack_hosts_prove_no_absence(
     configured: Any, ask: Any, where: str, setting: str
 ) -> None:
     entry = entry_of("kendra")
@@ -507,7 +507,7 @@ def test_a_sign_of_not_in_region_counts_only_if_the_list_agrees(
         ("ThrottlingException", "Rate exceeded"),
     ],
 )
-def test_what_is_no_sign_is_a_gap_even_if_the_list_lacks_the_service(
+def test_an_answer_that_is_no_sign_is_a_gap_even_if_the_list_lacks_the_service(
     stubbed: Stubbed, code: str, message: str
 ) -> None:
     lacking = codes_of("us-east-1") - {"qbusiness"}

@@ -16,7 +16,7 @@ def test_the_version_is_named() -> None:
 
 
 @pytest.mark.parametrize("installed", ["1.44.8", "1.44.7", "1.43.98", "0.9.9"])
-def test_a_botocore_that_is_not_newer_is_no_warning(installed: str) -> None:
+def test_an_older_or_equal_botocore_gives_no_warning(installed: str) -> None:
     assert newer(LIST, installed) is None
 
 

@@ -105,7 +105,7 @@ def test_fields_that_use_aliases_are_a_gap_while_the_keys_aliases_are_not_known(
     assert references_to(KEY, aliases, [index_of(ID)]).found
 
 
-def test_indexes_are_joined_and_every_gap_is_told() -> None:
+def test_indexes_are_joined_with_every_gap() -> None:
     first, second = index_of(ID), index_of(arn())
     second.by_id[ID].append(
         Reference(service="ec2", resource="vol-1", region=REGION, field="KmsKeyId")
@@ -200,7 +200,7 @@ def test_a_policy_names_a_key_in_any_region_and_account() -> None:
 
 
 @pytest.mark.parametrize("value", [None, 3, ["x"], {}])
-def test_what_is_no_text_names_no_key(value: object) -> None:
+def test_values_that_are_not_strings_name_no_key(value: object) -> None:
     assert key_name(value) is None
     assert list(key_names_within(value)) == []
 
@@ -223,7 +223,7 @@ def many(count: int) -> Index:
     return index
 
 
-def test_very_many_references_are_told_in_short_and_always_the_same() -> None:
+def test_many_references_are_shortened_in_a_stable_order() -> None:
     found = references_to(KEY, (), [many(1234)]).found
     assert [ref.resource for ref in found[:2]] == ["snap-0000", "snap-0001"]
     assert len(found) == 21
@@ -232,7 +232,7 @@ def test_very_many_references_are_told_in_short_and_always_the_same() -> None:
     assert len(references_to(KEY, (), [many(20)]).found) == 20
 
 
-def test_gaps_are_told_once_and_always_in_one_order() -> None:
+def test_gaps_are_reported_once_and_always_in_the_same_order() -> None:
     gaps = [gap_of(service=name, region=REGION, why="denied") for name in ("b", "a", "b")]
     merged = references_to(KEY, (), [Index(gaps=gaps), Index(gaps=gaps[::-1])]).gaps
     assert [gap.service for gap in merged] == ["a", "b"]

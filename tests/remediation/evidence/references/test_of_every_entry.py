@@ -255,7 +255,7 @@ def test_a_listing_that_hides_keys_is_a_gap_unless_it_is_empty(
 
 
 @pytest.mark.parametrize("entry", [e for e in LIST.entries if not e.hides], ids=label)
-def test_each_place_that_an_entry_claims_is_read(entry: Entry, stubbed: Callable[..., Any]) -> None:
+def test_each_path_that_an_entry_claims_is_read(entry: Entry, stubbed: Callable[..., Any]) -> None:
     aws = Aws(entry)
     connection = aws.connection = stubbed(aws.answer)
     only = ReferenceList(version=1, signs=LIST.signs, entries=(entry,))

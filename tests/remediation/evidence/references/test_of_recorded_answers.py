@@ -102,7 +102,7 @@ def test_recorded_answers_are_read_without_a_gap(
     assert not (full and untried)
 
 
-def test_each_place_where_a_key_was_seen_is_read(stubbed: Callable[..., Any]) -> None:
+def test_each_path_where_a_key_was_seen_is_read(stubbed: Callable[..., Any]) -> None:
     seen = {
         (service, operation)
         for service, operations in ANSWERS.items()

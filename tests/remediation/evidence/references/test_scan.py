@@ -135,7 +135,7 @@ def test_any_other_denial_names_no_permission(
     ],
     ids=lambda error: str(error)[:40],
 )
-def test_every_other_trouble_is_a_gap_without_a_permission(
+def test_every_other_error_is_a_gap_without_a_permission(
     stubbed: Stubbed, error: Exception
 ) -> None:
     (gap,) = scanned(stubbed(answers({"DescribeVolumes": error})), VOLUMES).gaps
@@ -203,7 +203,7 @@ def test_what_was_read_before_a_page_failed_counts_and_the_rest_is_a_gap(stubbed
     assert [(gap.code, gap.message) for gap in index.gaps] == [("TruncatedResponse", "cut off")]
 
 
-def test_pages_that_go_round_in_circles_are_a_gap(stubbed: Stubbed) -> None:
+def test_pages_that_repeat_are_a_gap(stubbed: Stubbed) -> None:
     entry = Entry(
         service="fsx",
         operation="DescribeFileCaches",
@@ -221,7 +221,7 @@ def test_an_answer_of_another_shape_is_a_gap(stubbed: Stubbed) -> None:
     assert [gap.service for gap in index.gaps] == ["ec2"]
 
 
-def test_a_field_that_this_boto3_does_not_know_is_a_gap_and_nothing_is_asked(
+def test_a_field_that_this_boto3_lacks_is_a_gap_and_makes_no_call(
     stubbed: Stubbed,
 ) -> None:
     connection = stubbed(answers({}))
@@ -292,7 +292,7 @@ def test_an_answer_that_looks_like_an_absence_is_a_gap_without_a_second_witness(
         ("AuthFailure", ""),
     ],
 )
-def test_what_only_looks_like_it_is_a_gap(stubbed: Stubbed, code: str, message: str) -> None:
+def test_similar_answers_are_gaps(stubbed: Stubbed, code: str, message: str) -> None:
     signs = references.reference_list().signs
     table = {"DescribeVolumes": refusal(code, message)}
     assert len(scanned(stubbed(answers(table)), VOLUMES, signs=signs).gaps) == 1
@@ -486,7 +486,7 @@ def test_no_snapshots_of_images_are_not_all_snapshots(stubbed: Stubbed, table: A
     assert [operation for _, operation, _ in connection.asked] == ["DescribeImages"]
 
 
-def test_an_item_is_asked_in_its_own_region(stubbed: Stubbed) -> None:
+def test_an_item_is_read_in_its_own_region(stubbed: Stubbed) -> None:
     entry = next(e for e in references.reference_list().entries if e.operation == "ListBuckets")
     buckets = [{"Name": "near"}, {"Name": "far", "BucketRegion": "us-west-2"}]
     missing = refusal("ReplicationConfigurationNotFoundError")
@@ -523,7 +523,7 @@ ZONES = Entry(
 )
 
 
-def test_each_entry_is_asked_where_its_reach_says(stubbed: Stubbed) -> None:
+def test_each_entry_is_read_where_its_reach_requires(stubbed: Stubbed) -> None:
     table = {
         "DescribeRegions": {"Regions": [{"RegionName": "us-east-1"}, {"RegionName": REGION}]},
         "DescribeTrails": {"trailList": []},
@@ -613,7 +613,7 @@ def test_the_index_is_built_once_a_region_and_once_an_account(
     assert sorted(kind for kind, _ in scans) == ["account", "region", "region"]
 
 
-def test_another_run_looks_afresh(stubbed: Stubbed, scans: list[tuple[str, str]]) -> None:
+def test_another_session_scans_again(stubbed: Stubbed, scans: list[tuple[str, str]]) -> None:
     read = references.SOURCE.read_account_region
     assert read is not None
     for session in (Session(), Session()):
@@ -621,9 +621,7 @@ def test_another_run_looks_afresh(stubbed: Stubbed, scans: list[tuple[str, str]]
     assert len(scans) == 4
 
 
-def test_every_key_that_was_asked_gets_an_answer(
-    stubbed: Stubbed, scans: list[tuple[str, str]]
-) -> None:
+def test_every_requested_key_gets_an_answer(stubbed: Stubbed, scans: list[tuple[str, str]]) -> None:
     read = references.SOURCE.read_account_region
     assert read is not None
     asked = [evidence(REGION, number) for number in range(3)]

@@ -110,7 +110,7 @@ def test_a_call_that_is_not_answered_is_a_gap_and_the_others_go_on(
     assert others <= found(shop, indexes)
 
 
-def test_a_throttled_call_is_asked_again(
+def test_a_throttled_call_is_retried(
     server: EmbeddedAws, shop: KeyArn, connection: Connection
 ) -> None:
     server.fault("throttle", service="sqs", operation="ListQueues", times=1)
