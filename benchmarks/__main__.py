@@ -33,13 +33,13 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--only", action="append", default=[], metavar="TOPIC")
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--runs", type=int, default=None, metavar="N")
-    asked = parser.parse_args(arguments)
-    topics = asked.only or [topic for topic in _topics() if not _only_if_asked(topic)]
+    options = parser.parse_args(arguments)
+    topics = options.only or [topic for topic in _topics() if not _only_if_asked(topic)]
     if unknown := set(topics) - {*_topics()}:
         parser.error(f"no such topic: {', '.join(sorted(unknown))}; there are {_topics()}")
-    runs = asked.runs or (1 if asked.quick else RUNS)
+    runs = options.runs or (1 if options.quick else RUNS)
     begun = time.monotonic()
-    missed = [t for t in topics if not _measure(t, _module(t), runs, quick=asked.quick)]
+    missed = [t for t in topics if not _measure(t, _module(t), runs, quick=options.quick)]
     print(f"{time.monotonic() - begun:.0f} s; not all met: {', '.join(missed) or 'none'}")
     return 1 if missed else 0
 

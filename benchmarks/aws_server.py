@@ -251,14 +251,14 @@ def _said(document: dict[str, Any]) -> Answer:
     return 200, JSON, json.dumps(document).encode()
 
 
-def _arn(account: str, region: str, asked: dict[str, Any]) -> str:
-    given: str = asked["KeyId"]
+def _arn(account: str, region: str, request: dict[str, Any]) -> str:
+    given: str = request["KeyId"]
     return given if given.startswith("arn:") else f"arn:aws:kms:{region}:{account}:key/{given}"
 
 
-def _list_keys(world: World, account: str, region: str, asked: dict[str, Any]) -> Answer:
+def _list_keys(world: World, account: str, region: str, request: dict[str, Any]) -> Answer:
     ids = world.setting.scenario.key_ids(account, region)
-    start, size = int(asked.get("Marker", 0)), asked.get("Limit", 100)
+    start, size = int(request.get("Marker", 0)), request.get("Limit", 100)
     page = ids[start : start + size]
     more = start + size < len(ids)
     home = f"arn:aws:kms:{region}:{account}:key/"
@@ -267,8 +267,8 @@ def _list_keys(world: World, account: str, region: str, asked: dict[str, Any]) -
     return _said({"Keys": keys, "Truncated": more, **marker})
 
 
-def _describe_key(world: World, account: str, region: str, asked: dict[str, Any]) -> Answer:
-    arn = _arn(account, region, asked)
+def _describe_key(world: World, account: str, region: str, request: dict[str, Any]) -> Answer:
+    arn = _arn(account, region, request)
     until = world.pending.get(arn)
     state: dict[str, Any] = {"KeyState": "PendingDeletion", "DeletionDate": until}
     if until is None:
@@ -295,8 +295,8 @@ def _describe_key(world: World, account: str, region: str, asked: dict[str, Any]
     )
 
 
-def _list_resource_tags(world: World, account: str, region: str, asked: dict[str, Any]) -> Answer:
-    kept = world.setting.scenario.is_kept(_arn(account, region, asked))
+def _list_resource_tags(world: World, account: str, region: str, request: dict[str, Any]) -> Answer:
+    kept = world.setting.scenario.is_kept(_arn(account, region, request))
     tags = [{"TagKey": "keysweep:keep", "TagValue": "yes"}] if kept else []
     return _said({"Tags": tags, "Truncated": False})
 
@@ -313,10 +313,12 @@ def _get_key_policy(_world: World, account: str, _region: str, _asked: dict[str,
     return _said({"Policy": policy, "PolicyName": "default"})
 
 
-def _get_key_last_usage(_world: World, account: str, region: str, asked: dict[str, Any]) -> Answer:
+def _get_key_last_usage(
+    _world: World, account: str, region: str, request: dict[str, Any]
+) -> Answer:
     return _said(
         {
-            "KeyId": _arn(account, region, asked),
+            "KeyId": _arn(account, region, request),
             "KeyCreationDate": BORN,
             "TrackingStartDate": TRACKED_SINCE,
             "KeyLastUsage": {"Operation": "Decrypt", "Timestamp": USED},
@@ -325,19 +327,21 @@ def _get_key_last_usage(_world: World, account: str, region: str, asked: dict[st
 
 
 def _schedule_key_deletion(
-    world: World, account: str, region: str, asked: dict[str, Any]
+    world: World, account: str, region: str, request: dict[str, Any]
 ) -> Answer:
-    arn = _arn(account, region, asked)
+    arn = _arn(account, region, request)
     if arn in world.pending:
         return _refused("KMSInvalidStateException", f"{arn} is pending deletion.")
-    days = asked.get("PendingWindowInDays", 30)
+    days = request.get("PendingWindowInDays", 30)
     world.pending[arn] = until = round(time.time(), 3) + days * 86_400
     answer = {"KeyId": arn, "DeletionDate": until, "KeyState": "PendingDeletion"}
     return _said({**answer, "PendingWindowInDays": days})
 
 
-def _cancel_key_deletion(world: World, account: str, region: str, asked: dict[str, Any]) -> Answer:
-    arn = _arn(account, region, asked)
+def _cancel_key_deletion(
+    world: World, account: str, region: str, request: dict[str, Any]
+) -> Answer:
+    arn = _arn(account, region, request)
     if world.pending.pop(arn, None) is None:
         return _refused("KMSInvalidStateException", f"{arn} is not pending deletion.")
     return _said({"KeyId": arn})

@@ -195,9 +195,9 @@ def _mostly_held(aws: Aws, keys: int) -> Row:
         scene = Scene(aws, Path(name), Scenario(1, 1, keys, kept=19), latency=LATENCY)
         scene.policy()
         scene.plan(quotas=True)
-        asked = scene.counts.requests
+        requests = scene.counts.requests
         # All of LookupEvents but the questions by event name, which are asked once.
-        expensive = asked["kms:GetKeyLastUsage"] + asked["cloudtrail:LookupEvents"] - 9
+        expensive = requests["kms:GetKeyLastUsage"] + requests["cloudtrail:LookupEvents"] - 9
         held = scene.summary()["hold"]
     part = expensive / (2 * keys)
     return Row(

@@ -25,9 +25,9 @@ def program(environment: str, name: str) -> Path:
 @cache
 def version(environment: str, package: str) -> str:
     """The version of a package that is installed there."""
-    asked = f"import importlib.metadata as m; print(m.version({package!r}))"
+    script = f"import importlib.metadata as m; print(m.version({package!r}))"
     answer = subprocess.run(
-        [program(environment, "python"), "-P", "-c", asked],
+        [program(environment, "python"), "-P", "-c", script],
         capture_output=True,
         text=True,
         check=True,

@@ -472,7 +472,7 @@ def _joined(
 ) -> Evidence | None:
     """The evidence read again, with the earlier attempts to use the key and the new ones.
 
-    A history that now begins later than it was asked for has a gap: only its own part counts.
+    A history that now begins later than requested has a gap: only its own part counts.
     """
     if again is None:
         return None

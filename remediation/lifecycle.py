@@ -244,13 +244,13 @@ def _pending(record: KeyRecord, seen: KeyDescription, now: datetime) -> Situatio
     return Situation.FOREIGN if standing is None else Situation.DRIFTED
 
 
-def _stands(seen: KeyDescription, standing: OutcomeLine, asked: IntentLine | None) -> bool:
+def _stands(seen: KeyDescription, standing: OutcomeLine, intent: IntentLine | None) -> bool:
     """Whether the pending deletion is the one in the journal."""
     if standing.deletion_date is not None:
         date = seen.deletion_date
         return date is not None and same_date(date, standing.deletion_date)
     # A primary key that waited for its replicas: its own waiting period starts afterwards.
-    window = None if asked is None else asked.pending_window_days
+    window = None if intent is None else intent.pending_window_days
     if seen.deletion_date is None:
         return window is None or seen.pending_window_days == window
     return seen.deletion_date - timedelta(days=window or 0) >= standing.time - OURS_WITHIN

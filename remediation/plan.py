@@ -199,8 +199,8 @@ class Plan(Model):
             if all(not g or n in g for g, n in zip(given.values(), names, strict=True)):
                 items.append(item)
                 summary.add(item)
-        for option, wanted in given.items():
-            if unknown := sorted(wanted - present[option]):
+        for option, requested in given.items():
+            if unknown := sorted(requested - present[option]):
                 raise BadInput(
                     f"{option} {short(unknown[0])}: The plan has no such key. "
                     f"Fix: name one of {_some(present[option])}."

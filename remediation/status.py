@@ -231,14 +231,14 @@ def _row(record: KeyRecord, accounts: Accounts) -> StatusRow:
         return _unreadable(arn, explain(error, connection).unreadable)
     now = connection.clock.now()
     cost = record.scheduled.monthly_cost_usd if record.scheduled is not None else None
-    asked = record.scheduled.time if record.scheduled is not None else None
+    scheduled_at = record.scheduled.time if record.scheduled is not None else None
     state = state_of(record, seen, now)
     if isinstance(seen, NotFound):
         return StatusRow(
             key_arn=arn,
             state="deleted",
             situation=state.situation,
-            scheduled_at=asked,
+            scheduled_at=scheduled_at,
             deletion_date=state.promised,
             monthly_cost_usd=cost or 0.0,
             drift=GONE_EARLY if state.situation is Situation.GONE_EARLY else "",
@@ -248,7 +248,7 @@ def _row(record: KeyRecord, accounts: Accounts) -> StatusRow:
         key_arn=arn,
         state=seen.key_state,
         situation=state.situation,
-        scheduled_at=asked,
+        scheduled_at=scheduled_at,
         deletion_date=seen.deletion_date,
         days_left=None if seen.deletion_date is None else max(0, (seen.deletion_date - now).days),
         monthly_cost_usd=(cost or 0.0) if seen.key_state == "PendingDeletion" else 0.0,

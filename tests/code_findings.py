@@ -59,12 +59,12 @@ def state(*addresses: str, file: str = "a.tfstate", folder: str | None = None) -
 
 
 class NoAccounts:
-    """Credentials of the shop, and AWS not asked."""
+    """Credentials of the shop, without a call to AWS."""
 
     changes_roles = True
 
     def own_connection(self, region: str | None = None) -> Any:
-        raise AssertionError("AWS was asked")
+        raise AssertionError("AWS was called")
 
 
 def traced(

@@ -48,7 +48,7 @@ def pinned(scanner: str) -> str:
 
 def attempt(scanner: str) -> Tried:
     """Install the newest, let `keysweep verify` prove it, and run the checks' tests beside it."""
-    asked = _run(
+    listed = _run(
         TOOLS / "uv",
         "pip",
         "compile",
@@ -59,9 +59,9 @@ def attempt(scanner: str) -> Tried:
         "-",
         say=scanner,
     )
-    version = asked.stdout.strip().removeprefix(f"{scanner}==")
-    if asked.returncode:
-        return Tried("", [f"the index does not tell its versions: {_last_line(asked.stderr)}"])
+    version = listed.stdout.strip().removeprefix(f"{scanner}==")
+    if listed.returncode:
+        return Tried("", [f"the index does not tell its versions: {_last_line(listed.stderr)}"])
     environment = f"{scanner}-newest"
     tox = [TOOLS / "tox", "run", "-q", "-r", "--notest", "-e", environment]
     made = _run(*tox, KEYSWEEP_NEWEST=f"=={version}")

@@ -148,9 +148,9 @@ def demand_terminal_for_mfa(session: Session) -> None:
     """
     profiles = session.full_config.get("profiles", {})
     name: str | None = session.profile or "default"
-    asked: set[str] = set()
-    while name is not None and name not in asked:
-        asked.add(name)
+    visited: set[str] = set()
+    while name is not None and name not in visited:
+        visited.add(name)
         profile = profiles.get(name, {})
         if "role_arn" in profile and "mfa_serial" in profile and not _has_terminal():
             raise NoTerminal

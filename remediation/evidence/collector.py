@@ -165,19 +165,19 @@ class Collector:
     ) -> list[_Step]:
         """Read evidence of an account-Region's keys, up to pieces of all keys together."""
         known: dict[KeyArn, _Step] = {}
-        asked = group
+        keys_to_read = group
         with ThreadPoolExecutor(min(parallel_keys, len(group))) as keys:
             while True:
-                for step in keys.map(lambda e: self._one_key(e, needed, tally), asked):
+                for step in keys.map(lambda e: self._one_key(e, needed, tally), keys_to_read):
                     known[step.evidence.key_arn] = step
-                waiting = [step for e in asked if (step := known[e.key_arn]).ready]
+                waiting = [step for e in keys_to_read if (step := known[e.key_arn]).ready]
                 if not waiting:
                     return list(known.values())
                 piece, some = self._choose(waiting)
                 if self._is_elsewhere(piece):
                     return list(known.values())
                 tally.add(piece, len(some))
-                asked = self._read_group(piece, some)
+                keys_to_read = self._read_group(piece, some)
 
     def _one_key(self, evidence: Evidence, needed: Needed, tally: _Counts) -> _Step:
         """Read evidence of one key, up to pieces that are read for many keys together."""

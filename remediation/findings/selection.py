@@ -37,14 +37,14 @@ def newest_by_key(findings: Iterable[Finding]) -> dict[KeyArn, tuple[Finding, ..
     * `kms_cmk_not_disabled` and Prowler's `kms_cmk_are_used` check the same. A failure of one does
       not count if the other has a newer record, or if `kms_cmk_not_disabled` is muted.
     """
-    asked: dict[tuple[KeyArn, str], list[Finding]] = {}
+    by_check: dict[tuple[KeyArn, str], list[Finding]] = {}
     for finding in findings:
         if finding.key_arn is not None:
-            question = KEYSWEEP if finding.check_id == BUILT_IN else finding.check_id
-            asked.setdefault((finding.key_arn, question), []).append(finding)
+            check = KEYSWEEP if finding.check_id == BUILT_IN else finding.check_id
+            by_check.setdefault((finding.key_arn, check), []).append(finding)
     by_key: dict[KeyArn, tuple[Finding, ...]] = {}
-    for (key, _), answers in asked.items():
-        by_key[key] = (*by_key.get(key, ()), *_newest(answers))
+    for (key, _), records in by_check.items():
+        by_key[key] = (*by_key.get(key, ()), *_newest(records))
     return by_key
 
 
@@ -59,11 +59,11 @@ def candidates(
     }
 
 
-def _newest(answers: list[Finding]) -> list[Finding]:
+def _newest(records: list[Finding]) -> list[Finding]:
     newest = [
         finding
-        for check in dict.fromkeys(finding.check_id for finding in answers)
-        for finding in _of_latest([answer for answer in answers if answer.check_id == check])
+        for check in dict.fromkeys(finding.check_id for finding in records)
+        for finding in _of_latest([record for record in records if record.check_id == check])
     ]
     latest = max(map(_time, newest))
     keysweeps = {finding.status for finding in newest if finding.check_id == KEYSWEEP}

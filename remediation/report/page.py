@@ -585,7 +585,7 @@ def _audited(rows: Sequence[AuditRow]) -> Group:
 
 
 def _agreement(status: Status) -> str:
-    """Whether AWS agrees with the journal, as far as it was asked."""
+    """Whether AWS agrees with the journal, as far as it was read."""
     if status.unreadable:
         return f"{counted(status.unreadable, 'key')} could not be read"
     return "AWS differs from the journal" if status.drifted else "AWS agrees with the journal"

@@ -325,11 +325,11 @@ def guard_summary(rows: Iterable[GuardRow]) -> str:
 
 def of_rebuild(made: Rebuild) -> Report:
     """The keys that are pending deletion, and who scheduled them."""
-    asked = ("requested", "caller", "address", "user agent")
+    request_columns = ("requested", "caller", "address", "user agent")
     tables = []
     for decision, heading in _DECISIONS.items():
         if rows := made.of(decision):
-            last = asked if decision is RebuildDecision.REBUILT else ("caller", "message")
+            last = request_columns if decision is RebuildDecision.REBUILT else ("caller", "message")
             columns = ("key", "account", "Region", "deletion date", *last)
             cells = tuple(tuple(_cells(row)[column] for column in columns) for row in rows)
             tables.append(Table(f"{heading}: {counted(len(rows), 'key')}", columns, cells))
@@ -417,10 +417,10 @@ def of_policy(view: PolicyView) -> Report:
             for one in view.overrides
         ),
     )
-    asked = view.references
+    references = view.references
     lines = [
-        f"Resources that name a key: {asked.entries} entries in policies/key_references.yaml, "
-        f"{asked.calls} API calls of {asked.services} services.",
+        f"Resources that name a key: {references.entries} entries in policies/key_references.yaml, "
+        f"{references.calls} API calls of {references.services} services.",
     ]
     unread = Table(
         "Coverage exceptions",
@@ -447,7 +447,7 @@ def of_policy(view: PolicyView) -> Report:
                 one.reason,
                 one.approved_by,
             )
-            for one in asked.coverage_exceptions
+            for one in references.coverage_exceptions
         ),
     )
     shown = (values, rules, exceptions, unread, overrides)

@@ -91,8 +91,8 @@ class FakeAws:
             listed = [{"KeyId": name, "KeyArn": arn} for name, arn in keys.items()]
             return {"Keys": listed, "Truncated": False}
         if operation == "LookupEvents":
-            asked = self.pending in json.dumps(request)
-            return {"Events": _events(self.pending) if asked else []}
+            is_named = self.pending in json.dumps(request)
+            return {"Events": _events(self.pending) if is_named else []}
         name = str(request.get("KeyId")).rpartition("/")[2]
         if name not in keys:
             return None

@@ -53,5 +53,5 @@ def test_an_issue_template_has_the_fields_that_the_forge_requires(path) -> None:
     template = yaml.safe_load(path.read_text(encoding="utf-8"))
     if path.name != "config.yml":
         assert {"name", "description", "body"} <= template.keys()
-        asked = [part for part in template["body"] if part["type"] != "markdown"]
-        assert all("id" in part and "label" in part["attributes"] for part in asked)
+        fields = [part for part in template["body"] if part["type"] != "markdown"]
+        assert all("id" in part and "label" in part["attributes"] for part in fields)

@@ -64,12 +64,12 @@ def test_no_user_input_becomes_part_of_a_script() -> None:
 
 def test_the_schedules_are_those_that_the_jobs_check() -> None:
     triggers: Any = WORKFLOW[True]  # YAML's word for `on`
-    asked = {
+    checked = {
         found[1]
         for job in WORKFLOW["jobs"].values()
         if (found := re.search(r"schedule == '([^']+)'", job["if"]))
     }
-    assert {one["cron"] for one in triggers["schedule"]} == asked
+    assert {one["cron"] for one in triggers["schedule"]} == checked
 
 
 def test_guard_writes_one_line() -> None:

@@ -63,10 +63,10 @@ def lookup_events(trail: Trail, account: str, region: str, params: Json, now: fl
     end = float(params.get("EndTime", now))
     if start > end:
         raise AwsError("InvalidTimeRangeException", "StartTime must be before EndTime")
-    asked = hashlib.sha256(
+    lookup = hashlib.sha256(
         json.dumps([attributes, params.get("StartTime"), params.get("EndTime")]).encode()
     ).hexdigest()[:16]
-    until, skip = _resume(params.get("NextToken"), asked, now)
+    until, skip = _resume(params.get("NextToken"), lookup, now)
     oldest = max(start, now - KEPT)
     matches = _ATTRIBUTES[key] if key else None
     found: list[Event] = []
@@ -82,17 +82,17 @@ def lookup_events(trail: Trail, account: str, region: str, params: Json, now: fl
         if len(found) == most:
             return {
                 "Events": [_listed(one) for one in found],
-                "NextToken": _token(asked, until, skip + most),
+                "NextToken": _token(lookup, until, skip + most),
             }
         found.append(event)
     return {"Events": [_listed(one) for one in found]}
 
 
-def _token(asked: str, until: float, skip: int) -> str:
-    return base64.b64encode(json.dumps([asked, until, skip]).encode()).decode()
+def _token(lookup: str, until: float, skip: int) -> str:
+    return base64.b64encode(json.dumps([lookup, until, skip]).encode()).decode()
 
 
-def _resume(token: object, asked: str, now: float) -> tuple[float, int]:
+def _resume(token: object, lookup: str, now: float) -> tuple[float, int]:
     """Return up to when and after how many events a page starts; new events do not shift it."""
     if token is None:
         return now, 0
@@ -100,7 +100,7 @@ def _resume(token: object, asked: str, now: float) -> tuple[float, int]:
         before, until, skip = json.loads(base64.b64decode(str(token)))
     except (ValueError, binascii.Error):
         before, until, skip = "", 0.0, 0
-    if before != asked:
+    if before != lookup:
         raise AwsError("InvalidNextTokenException", "The token does not belong to this lookup")
     return float(until), int(skip)
 

@@ -82,8 +82,8 @@ def _has_paginator(service: str, operation: str) -> bool:
 def test_no_call_is_listed_twice_with_the_same_request() -> None:
     def requests(service: str, call: Call, before: tuple[str, ...] = ()) -> Iterator[str]:
         service = call.service or service
-        asked = (service, call.operation, call.params, call.items, call.take, before)
-        made = json.dumps(asked, sort_keys=True)
+        request = (service, call.operation, call.params, call.items, call.take, before)
+        made = json.dumps(request, sort_keys=True)
         yield made
         for below in call.then:
             yield from requests(service, below, (*before, made))
@@ -204,7 +204,7 @@ def test_only_the_systems_own_keyspaces_are_left_out() -> None:
 
 
 @pytest.mark.parametrize(
-    ("accounts", "asked"),
+    ("accounts", "is_read"),
     [
         ([{"state": {"status": "DISABLED"}}], False),
         ([{"state": {"status": "ENABLED"}}], True),
@@ -214,11 +214,11 @@ def test_only_the_systems_own_keyspaces_are_left_out() -> None:
     ],
 )
 def test_inspector_is_read_unless_its_status_is_disabled(
-    accounts: list[dict[str, Any]], asked: bool
+    accounts: list[dict[str, Any]], is_read: bool
 ) -> None:
     (entry,) = [one for one in LIST.entries if one.service == "inspector2"]
     answer = {"accounts": accounts, "failedAccounts": []}
-    assert bool(compiled(entry.items).search(answer)) == asked
+    assert bool(compiled(entry.items).search(answer)) == is_read
 
 
 # --- permissions ----------------------------------------------------------------------------------

@@ -57,10 +57,10 @@ def test_what_shows_the_key_of_another_is_read(whole: Ledger) -> None:
 
 
 def test_what_no_call_shows_is_set_by_requests_alone(whole: Ledger) -> None:
-    asked = {m for m, reasons in whole.reasons.items() if reasons == ("no-read-call",)}
-    assert asked
-    assert asked <= unanswered(whole.found)
-    assert not asked & whole.found.answers
+    unread = {m for m, reasons in whole.reasons.items() if reasons == ("no-read-call",)}
+    assert unread
+    assert unread <= unanswered(whole.found)
+    assert not unread & whole.found.answers
 
 
 def test_all_that_the_entries_read_is_found_but_texts_and_maps(whole: Ledger) -> None:
@@ -93,12 +93,12 @@ def test_only_kinds_of_tier_3_are_not_read_yet(whole: Ledger) -> None:
 
 def test_each_kind_that_has_a_tier_is_read_or_left_out(whole: Ledger) -> None:
     """A kind that is only listed, as directory buckets are, is read with its follow-up calls."""
-    asked = {
+    listed = {
         (entry.service_of(call), Member("", call.operation, "").kind)
         for entry, call in reference_list().calls()
     }
     explained = {(member.service, member.kind) for member in whole.reasons}
-    assert tiers().keys() <= asked | explained | whole.kinds().keys()
+    assert tiers().keys() <= listed | explained | whole.kinds().keys()
     assert {1, 2, 3} == set(tiers().values())
 
 

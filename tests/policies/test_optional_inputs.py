@@ -200,9 +200,9 @@ ASKED_FOR = {
 """Inputs without which an answer lacks something, by their documentation."""
 
 
-@pytest.mark.parametrize("asked", sorted(ASKED_FOR, key=str), ids=str)
-def test_what_an_answer_leaves_out_is_requested(asked: tuple[str, str, str, object]) -> None:
-    service, operation, name, value = asked
+@pytest.mark.parametrize("sent", sorted(ASKED_FOR, key=str), ids=str)
+def test_what_an_answer_leaves_out_is_requested(sent: tuple[str, str, str, object]) -> None:
+    service, operation, name, value = sent
     calls = [
         call
         for entry, call in reference_list().calls()
@@ -224,5 +224,5 @@ def test_all_that_can_be_managed_by_a_service_is_asked_for_with_it() -> None:
 
 def test_all_kinds_of_db_snapshots_are_read() -> None:
     """Manual, automated and shared ones by one call, those of AWS Backup by another."""
-    asked = [c.params for _, c in reference_list().calls() if c.operation == "DescribeDBSnapshots"]
-    assert {one.get("SnapshotType") for one in asked} == {None, "awsbackup"}
+    sent = [c.params for _, c in reference_list().calls() if c.operation == "DescribeDBSnapshots"]
+    assert {one.get("SnapshotType") for one in sent} == {None, "awsbackup"}

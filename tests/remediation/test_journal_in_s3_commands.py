@@ -98,8 +98,8 @@ def test_a_lock_names_its_holder_until_a_person_removes_it(
         assert str(word) in refused.err
     assert aws.calls(operation="ScheduleKeyDeletion") == []
 
-    asked = keysweep("journal", "unlock", NAME)
-    assert (asked.code, "--yes" in asked.err, "build-7" in asked.err) == (2, True, True)
+    done = keysweep("journal", "unlock", NAME)
+    assert (done.code, "--yes" in done.err, "build-7" in done.err) == (2, True, True)
     assert "team/lock.json" in keys_in(bucket)
     assert keysweep("journal", "unlock", NAME, "--yes").code == 0
     assert keys_in(bucket) == []

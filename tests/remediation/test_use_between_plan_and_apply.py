@@ -51,7 +51,7 @@ def in_use(run: Stages) -> dict[str, set[str]]:
     return {name: {sign.rule for sign in row.signs} for name, row in run.guard().items()}
 
 
-def asked(run: Stages, operation: str) -> int:
+def count_of(run: Stages, operation: str) -> int:
     """Number of calls about the key that is not in use."""
     calls = run.aws.calls(operation=operation)
     return sum(call["key"] == run.arn("calm") for call in calls)
@@ -125,7 +125,7 @@ def test_the_evidence_that_apply_reads_again(run: Stages) -> None:
     run.aws.clear_calls()
     run.apply(plan)
     events, listings = _by_key(run), run.aws.calls(operation="ListSecrets")
-    assert (events, asked(run, "GetKeyLastUsage"), listings) == (2, 1, [])
+    assert (events, count_of(run, "GetKeyLastUsage"), listings) == (2, 1, [])
     run.cancel()
     run.journal.unlink()
     minutes(run, 15)

@@ -96,8 +96,8 @@ def _rows(entries: list[Entry]) -> Iterator[str]:
 
 def _name(call: Call) -> str:
     """The operation, with its service if that is not the entry's."""
-    asked = None if isinstance(call, Entry) else call.service
-    return f"{asked} {call.operation}" if asked else call.operation
+    service = None if isinstance(call, Entry) else call.service
+    return f"{service} {call.operation}" if service else call.operation
 
 
 def _ways(call: Call) -> Iterator[list[Call]]:

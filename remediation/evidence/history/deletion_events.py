@@ -60,11 +60,11 @@ def parse(record: dict[str, Any]) -> DeletionEvent | None:
     detail = _detail(record.get("CloudTrailEvent"))
     if detail.get("errorCode"):
         return None
-    identity, asked, answer = (
+    identity, request, answer = (
         _object(detail.get(part))
         for part in ("userIdentity", "requestParameters", "responseElements")
     )
-    window = asked.get("pendingWindowInDays")
+    window = request.get("pendingWindowInDays")
     agent = _AGENT.search(_text(detail.get("userAgent")) or "")
     return DeletionEvent(
         id=record["EventId"],

@@ -26,7 +26,7 @@ _scans: Final[WeakKeyDictionary[Session, Once[Index]]] = WeakKeyDictionary()
 _scans_lock: Final = threading.Lock()
 
 
-def _read(connection: Connection, asked: Sequence[Evidence]) -> Mapping[KeyArn, References]:
+def _read(connection: Connection, group: Sequence[Evidence]) -> Mapping[KeyArn, References]:
     from .scan import scan_account, scan_region
 
     with _scans_lock:
@@ -38,7 +38,7 @@ def _read(connection: Connection, asked: Sequence[Evidence]) -> Mapping[KeyArn, 
     )
     return {
         evidence.key_arn: references_to(evidence.key_arn, evidence.aliases, indexes)
-        for evidence in asked
+        for evidence in group
     }
 
 

@@ -268,11 +268,11 @@ def _plain_host(connection: Connection, service: str, region: str) -> str:
 def service_list(connection: Connection, region: str, path: str) -> ServiceList | Doubt:
     """AWS's list of a Region's services, from the Region itself or from another that has it."""
     problem = Doubt("AWS's public list could not be read")
-    for asked in dict.fromkeys(
+    for source in dict.fromkeys(
         (region, LIST_ALSO_IN) if connection.partition == "aws" else (region,)
     ):
         try:
-            pages = connection.own_client("ssm", asked).get_paginator("get_parameters_by_path")
+            pages = connection.own_client("ssm", source).get_paginator("get_parameters_by_path")
             names = [
                 one["Name"] for page in pages.paginate(Path=path) for one in page["Parameters"]
             ]

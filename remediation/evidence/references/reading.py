@@ -269,11 +269,11 @@ class Reading:
         return items
 
     def _client(self, call: Call, region: str | None = None) -> Any:
-        asked = self.entry.service_of(call), region or self.region
+        target = self.entry.service_of(call), region or self.region
         with self._lock:
-            if asked not in self._clients:
-                self._clients[asked] = self.connection.client(asked[0], region=asked[1])
-            return self._clients[asked]
+            if target not in self._clients:
+                self._clients[target] = self.connection.client(target[0], region=target[1])
+            return self._clients[target]
 
     def _model(self, call: Call) -> ServiceModel:
         model: ServiceModel = self._client(call).meta.service_model
@@ -348,9 +348,9 @@ def _pages(client: Any, call: Call, params: Params) -> Iterator[Any]:
 
 def _demand_all(call: Call, items: list[Item], params: Params) -> None:
     """Raise TruncatedResponse if a batch call leaves out an item, whose key would be missed."""
-    asked = sum(len(params[name]) for name in call.take) if call.batch else 0
-    if len(items) < asked:
-        raise TruncatedResponse(f"the answer has {len(items)} of {asked} items")
+    expected = sum(len(params[name]) for name in call.take) if call.batch else 0
+    if len(items) < expected:
+        raise TruncatedResponse(f"the answer has {len(items)} of {expected} items")
 
 
 def _key_names(call: Call, item: Any) -> Iterator[tuple[str, KeyName]]:

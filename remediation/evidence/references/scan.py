@@ -34,8 +34,10 @@ def scan_region(
 
     `sample`: only try the calls, each follow-up call for the first item alone.
     """
-    asked = [(entry, connection.region) for entry in references.entries if entry.reach == "region"]
-    return _scan(connection, references, asked, sample=sample)
+    targets = [
+        (entry, connection.region) for entry in references.entries if entry.reach == "region"
+    ]
+    return _scan(connection, references, targets, sample=sample)
 
 
 def scan_account(
@@ -49,8 +51,8 @@ def scan_account(
     once = [(entry, connection.region) for entry in references.entries if entry.reach == "account"]
     everywhere = [entry for entry in references.entries if entry.reach == "every-region"]
     regions, gaps = _enabled_regions(connection, everywhere)
-    asked = once + [(entry, region) for entry in everywhere for region in regions]
-    index = _scan(connection, references, asked, sample=sample)
+    targets = once + [(entry, region) for entry in everywhere for region in regions]
+    index = _scan(connection, references, targets, sample=sample)
     index.gaps += gaps
     return index
 
@@ -87,7 +89,7 @@ def _enabled_regions(
 def _scan(
     connection: Connection,
     references: ReferenceList,
-    asked: Iterable[tuple[Entry, str]],
+    targets: Iterable[tuple[Entry, str]],
     *,
     sample: bool,
 ) -> Index:
@@ -97,7 +99,7 @@ def _scan(
     with ThreadPoolExecutor(ENTRY_WORKERS) as entries, ThreadPoolExecutor(ITEM_WORKERS) as items:
         readings = [
             Reading(connection, references, entry, region, witnesses, items, sample)
-            for entry, region in asked
+            for entry, region in targets
         ]
         for reading in entries.map(Reading.run, readings):
             for name, reference in reading.found:

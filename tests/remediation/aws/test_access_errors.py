@@ -147,10 +147,10 @@ def test_an_endpoint_without_a_scheme_exits_with_2(
 def test_a_region_that_does_not_answer_is_not_the_last_one_tried(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    asked: list[str] = []
+    tried: list[str] = []
 
     def identity(self: Accounts, session: object, account: str, region: str) -> tuple[str, str]:
-        asked.append(region)
+        tried.append(region)
         if region != "eu-west-1":
             raise EndpointConnectionError(endpoint_url="https://sts.example.com")
         return "111122223333", "arn:aws:iam::111122223333:user/operator"
@@ -161,7 +161,7 @@ def test_a_region_that_does_not_answer_is_not_the_last_one_tried(
     accounts = Accounts()
     new = AccountRegion("aws", "111122223333", "me-new-1")
     accounts.demand_access([new, IRELAND])
-    assert asked == ["me-new-1", "eu-west-1"]
+    assert tried == ["me-new-1", "eu-west-1"]
     assert accounts.caller(new).endswith("user/operator")
 
 

@@ -53,10 +53,10 @@ def test_a_clock_knows_whose_time_it_has(elapsed: list[float]) -> None:
     assert (clock.is_of_aws, other.is_of_aws) == (True, True)
 
 
-@pytest.mark.parametrize("asked", [True, False])
-def test_a_plan_from_the_future_is_refused_by_the_clock_that_was_read(asked: bool) -> None:
+@pytest.mark.parametrize("aws_was_read", [True, False])
+def test_a_plan_from_the_future_is_refused_by_the_clock_that_was_read(aws_was_read: bool) -> None:
     clock = Clock()
-    if asked:
+    if aws_was_read:
         clock.observe("Sun, 01 Nov 2026 12:00:00 GMT")
     plan = Plan(
         created_at=clock.now() + timedelta(hours=1),
@@ -67,7 +67,7 @@ def test_a_plan_from_the_future_is_refused_by_the_clock_that_was_read(asked: boo
     )
     with pytest.raises(Refused) as refused:
         refuse_expired(plan, clock)
-    assert ("AWS" in str(refused.value)) == asked
+    assert ("AWS" in str(refused.value)) == aws_was_read
 
 
 @pytest.mark.parametrize("header", [None, "", "yesterday", "Sun, 99 Nov 2026 12:00:00 GMT"])

@@ -43,7 +43,7 @@ class StubbedConnection:
     own: Any = field(default_factory=_Own)
     services: Callable[[str, str, Answer], Answer] | None = None
     """Answers instead, from service, operation and request."""
-    asked: list[tuple[str, str, Answer]] = field(default_factory=list)
+    calls: list[tuple[str, str, Answer]] = field(default_factory=list)
     """Region, operation and request of each call, in order."""
 
     def limited_to(self, operations: frozenset[str]) -> Any:
@@ -86,7 +86,7 @@ def _keep(params: Answer, context: Answer, **_: Any) -> None:
 
 def _reply(model: Any, context: Answer, request_signer: Any, **_: Any) -> tuple[Any, Answer]:
     connection = _ANSWERING[0]
-    connection.asked.append((request_signer.region_name, model.name, context["request"]))
+    connection.calls.append((request_signer.region_name, model.name, context["request"]))
     if connection.services is not None:
         answering = partial(connection.services, model.service_model.service_name)
     else:

@@ -63,7 +63,7 @@ class World:
 
     def __init__(self, *truth: Evidence) -> None:
         self.truth = {evidence.key_arn: evidence for evidence in truth}
-        self.asked: list[tuple[str, KeyArn]] = []
+        self.reads: list[tuple[str, KeyArn]] = []
 
     def sources(self) -> dict[str, Source]:
         return {piece: self._source(source) for piece, source in SOURCES.items()}
@@ -72,7 +72,7 @@ class World:
         piece = source.piece
 
         def read_key(_: Any, evidence: Evidence) -> Any:
-            self.asked.append((piece, evidence.key_arn))
+            self.reads.append((piece, evidence.key_arn))
             return getattr(self.truth[evidence.key_arn], piece)
 
         def read_account_region(connection: Any, group: Sequence[Evidence]) -> Mapping[KeyArn, Any]:
@@ -93,7 +93,7 @@ class World:
         )
 
     def pieces(self, arn: KeyArn = ARN) -> list[str]:
-        return [piece for piece, of in self.asked if of == arn]
+        return [piece for piece, of in self.reads if of == arn]
 
 
 def cost_of(piece: str) -> int:
@@ -120,7 +120,7 @@ def test_the_cheapest_come_first() -> None:
 def test_nothing_is_read_about_a_key_that_free_rules_hold() -> None:
     world = World(DEAD)
     world.collect(policy(accounts={"deny": [ACCOUNT]}))
-    assert world.asked == []
+    assert world.reads == []
 
 
 @pytest.mark.parametrize(

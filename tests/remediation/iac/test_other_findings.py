@@ -188,17 +188,17 @@ class Here:
         )
         self.stub = Stubber(self._client)
         self.stub.activate()
-        self.asked: list[object] = []
+        self.entered: list[object] = []
 
     def client(self, _service: str) -> Any:
         return self._client
 
     def own_connection(self, region: str | None = None) -> Here:
-        self.asked.append(region)
+        self.entered.append(region)
         return self
 
     def connect(self, account_region: AccountRegion) -> Here:
-        self.asked.append(account_region)
+        self.entered.append(account_region)
         return self
 
 
@@ -238,10 +238,10 @@ def test_a_stack_is_read_to_its_last_page_and_into_its_nested_stacks() -> None:
         ({"StackName": NESTED}, [listed("Inner", str(key(2)), "AWS::KMS::ReplicaKey")], None),
     ]
     order = [pages[0], pages[1], pages[2]]
-    for asked, resources, token in order:
+    for parameters, resources, token in order:
         answer: dict[str, Any] = {"StackResourceSummaries": resources}
         here.stub.add_response(
-            "list_stack_resources", {**answer, "NextToken": token} if token else answer, asked
+            "list_stack_resources", {**answer, "NextToken": token} if token else answer, parameters
         )
     found = read_stack(StackOption("shop", "eu-west-1", "a.yaml"), here)  # type: ignore[arg-type]
     assert not found.empty
@@ -249,7 +249,7 @@ def test_a_stack_is_read_to_its_last_page_and_into_its_nested_stacks() -> None:
         StackKey("shop", "Orders", "AWS::KMS::Key", key(1), "a.yaml"),
         StackKey("shop-Keys-1X", "Inner", "AWS::KMS::ReplicaKey", key(2), None),
     )
-    assert here.asked == ["eu-west-1"]
+    assert here.entered == ["eu-west-1"]
     here.stub.assert_no_pending_responses()
 
 
@@ -257,7 +257,7 @@ def test_an_arn_says_account_and_region() -> None:
     here = Here("cloudformation")
     here.stub.add_response("list_stack_resources", {"StackResourceSummaries": []})
     assert read_stack(StackOption(NESTED), here) == Stack((), empty=True)  # type: ignore[arg-type]
-    assert here.asked == [AccountRegion("aws", SHOP, "eu-west-1")]
+    assert here.entered == [AccountRegion("aws", SHOP, "eu-west-1")]
 
 
 @pytest.mark.parametrize(
@@ -539,7 +539,7 @@ def test_an_alias_or_id_is_described_in_the_own_account(name: str, region: str) 
         {"KeyId": name},
     )
     assert KeyName(name, region).resolve(here) == key(1)  # type: ignore[arg-type]
-    assert here.asked == [region]
+    assert here.entered == [region]
 
 
 @pytest.mark.parametrize(

@@ -84,7 +84,7 @@ def test_a_line_of_guard_is_as_explained() -> None:
         deletion_date=DATE,
         in_use=True,
         signs=(Hold(rule="changed", message="no longer as it was reviewed: aliases"),),
-        unreadable=(Hold(rule="in-use", message="not all could be asked", gaps=(gap,)),),
+        unreadable=(Hold(rule="in-use", message="not all could be read", gaps=(gap,)),),
         cancellation=KeyResult(key_arn=ARNS[0], outcome=Outcome.CANCELLED),
     )
     demand("GuardRow", row.model_dump_json())

@@ -204,7 +204,7 @@ def test_the_example_is_a_key_that_passes(patched: Path) -> None:
 
 @pytest.mark.sample
 def test_prowler_finds_the_checks_among_its_own(tree: Path) -> None:
-    asked = """
+    script = """
 import json, prowler
 from prowler.lib.check.models import CheckMetadata
 from prowler.lib.check.utils import recover_checks_from_provider
@@ -214,7 +214,7 @@ for name, path in recover_checks_from_provider("aws", "kms"):
 related = [one.RelatedTo for name, one in CheckMetadata.get_bulk("aws").items() if name in own]
 print(json.dumps([prowler.__file__, own, sum(related, [])]))
 """
-    done = run(tree, "-c", asked)
+    done = run(tree, "-c", script)
     assert done.returncode == 0, done.stderr
     package, own, related = json.loads(done.stdout.splitlines()[-1])
     assert Path(package) == tree / "prowler/__init__.py"

@@ -134,7 +134,7 @@ def absent(index: Index) -> set[tuple[str, str]]:
 
 
 def called(connection: Any) -> set[str]:
-    return {operation for _, operation, _ in connection.asked} - {"GetParametersByPath"}
+    return {operation for _, operation, _ in connection.calls} - {"GetParametersByPath"}
 
 
 def refusal(code: str, message: str = "") -> ClientError:
@@ -183,11 +183,11 @@ def test_the_list_is_read_once_a_region_and_only_where_a_host_is_missing(
     scan: Callable[..., Any],
 ) -> None:
     _, connection, _ = scan(QBUSINESS, FARMS, unknown=r"(qbusiness|management\.deadline)\.")
-    asked = [request for _, operation, request in connection.asked if operation != "ListFarms"]
-    assert len(asked) == len(codes_of("eu-west-3")) // 10 + 1
+    requests = [request for _, operation, request in connection.calls if operation != "ListFarms"]
+    assert len(requests) == len(codes_of("eu-west-3")) // 10 + 1
     _, connection, _ = scan(QBUSINESS, FARMS, known="")
     assert called(connection) == {"ListApplications", "ListFarms"}
-    assert {operation for _, operation, _ in connection.asked} == called(connection)
+    assert {operation for _, operation, _ in connection.calls} == called(connection)
 
 
 @pytest.mark.parametrize(
@@ -235,7 +235,7 @@ def test_a_list_that_the_region_does_not_have_is_read_from_another(
 
     index, connection, _ = scan(QBUSINESS, unknown=NO_QBUSINESS, store=store)
     assert absent(index) == {("qbusiness", "eu-west-3")}
-    assert [region for region, _, _ in connection.asked][:2] == ["eu-west-3", "us-east-1"]
+    assert [region for region, _, _ in connection.calls][:2] == ["eu-west-3", "us-east-1"]
 
 
 def test_a_service_without_a_code_is_never_absent(scan: Callable[..., Any]) -> None:

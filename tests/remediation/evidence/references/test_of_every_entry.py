@@ -172,10 +172,10 @@ class Aws:
         return all(request.get(name) == value for name, value in constants.items())
 
     def _as_many_as_asked(self, call: Call, answer: Answer, request: Answer) -> Answer:
-        asked = request[next(iter(call.take))]
-        assert len(asked) <= (call.batch or 0)
+        identifiers = request[next(iter(call.take))]
+        assert len(identifiers) <= (call.batch or 0)
         member = call.items.removesuffix("[]")
-        return {**answer, member: answer[member] * len(asked)}
+        return {**answer, member: answer[member] * len(identifiers)}
 
     def _name_keys(self, call: Call, answer: Answer) -> Answer:
         for expression in (*call.keys, *call.documents):
@@ -272,8 +272,8 @@ def test_each_path_that_an_entry_claims_is_read(entry: Entry, stubbed: Callable[
     claimed = {one for call in entry.walk() for one in (*call.keys, *call.documents)}
     assert {expression for _, expression in aws.named} == claimed
     assert aws.unnamed == set()
-    asked = {operation for _, operation, _ in connection.asked} - {"DescribeRegions"}
-    assert asked == {call.operation for call in entry.walk()}
+    called = {operation for _, operation, _ in connection.calls} - {"DescribeRegions"}
+    assert called == {call.operation for call in entry.walk()}
     assert aws.first_pages == aws.last_pages
 
 
@@ -303,8 +303,8 @@ def answer_of(resources: list[Aws], service: str, operation: str, request: Answe
     """The answer of the resource that a request is about."""
     for aws in resources:
         for call in aws.entry.walk():
-            asked = (aws.entry.service_of(call), call.operation)
-            if asked == (service, operation) and aws.sends(call, request):
+            named = (aws.entry.service_of(call), call.operation)
+            if named == (service, operation) and aws.sends(call, request):
                 return aws.answer(operation, request)
     assert operation == "DescribeRegions"
     return {"Regions": [{"RegionName": REGION}]}

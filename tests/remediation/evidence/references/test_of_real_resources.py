@@ -1252,14 +1252,14 @@ def evidence(
     accounts = Accounts(settings=ClientSettings(quota_share=100))
     found: dict[KeyArn, References] = {}
     for region in (REGION, ELSEWHERE):
-        asked = [
+        keys_to_read = [
             Evidence(key_arn=KeyArn.parse(key.arn), aliases=(key.alias,))
             for key in keys.values()
             if KeyArn.parse(key.arn).region == region
         ]
         assert SOURCE.read_account_region is not None
         found |= SOURCE.read_account_region(
-            accounts.connect(asked[0].key_arn.account_region), asked
+            accounts.connect(keys_to_read[0].key_arn.account_region), keys_to_read
         )
     return found
 

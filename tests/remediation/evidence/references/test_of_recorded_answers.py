@@ -96,9 +96,9 @@ def test_recorded_answers_are_read_without_a_gap(
     assert index.gaps == []
     found = {key for key in aws.named if references_to(KeyArn.parse(key), (), [index]).found}
     assert found == set(aws.named)
-    asked = {operation for _, operation, _ in connection.asked} - {"DescribeRegions"}
+    called = {operation for _, operation, _ in connection.calls} - {"DescribeRegions"}
     untried = {one.rpartition(":")[2] for one in index.untried}
-    assert asked | untried == {call.operation for call in entry.walk()}
+    assert called | untried == {call.operation for call in entry.walk()}
     assert not (full and untried)
 
 
@@ -158,13 +158,13 @@ def test_an_item_that_no_longer_exists_is_no_gap(
     aws = Recorded(entry, full=True)
     tried = []
 
-    def answer(asked: str, request: Answer) -> Answer:
-        if asked == operation:
-            tried.append(asked)
+    def answer(called: str, request: Answer) -> Answer:
+        if called == operation:
+            tried.append(called)
             raise ClientError(
-                {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}, asked
+                {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}, called
             )
-        return aws.answer(asked, request)
+        return aws.answer(called, request)
 
     connection = aws.connection = stubbed(answer)
     assert [gap for gap in scan(entry, connection).gaps if gap.operation == operation] == []

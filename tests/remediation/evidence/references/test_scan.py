@@ -229,7 +229,7 @@ def test_a_field_that_this_boto3_lacks_is_a_gap_and_makes_no_call(
     assert "too old" in gap.why
     assert "Volume" in gap.why
     assert "KeyOfTheFuture" in gap.why
-    assert connection.asked == []
+    assert connection.calls == []
 
 
 def test_a_service_that_this_boto3_does_not_know_is_a_gap(stubbed: Stubbed) -> None:
@@ -244,7 +244,7 @@ def test_an_empty_answer_is_nothing_and_leads_to_no_further_call(stubbed: Stubbe
     connection = stubbed(answers({"ListTables": {"TableNames": []}}))
     index = scanned(connection, TABLES)
     assert (index.gaps, named(index)) == ([], set())
-    assert [operation for _, operation, _ in connection.asked] == ["ListTables"]
+    assert [operation for _, operation, _ in connection.calls] == ["ListTables"]
 
 
 def test_a_declared_error_is_nothing(stubbed: Stubbed) -> None:
@@ -392,7 +392,7 @@ def test_requests_take_repeat_and_multiply_parameters(stubbed: Stubbed) -> None:
     }
     connection = stubbed(answers(table))
     assert named(scanned(connection, entry)) == {("connect", "arn:one")}
-    assert [request for _, operation, request in connection.asked[1:]] == [
+    assert [request for _, operation, request in connection.calls[1:]] == [
         {"InstanceId": "one", "ResourceType": "CALL_RECORDINGS"},
         {"InstanceId": "one", "ResourceType": "ATTACHMENTS"},
     ]
@@ -419,10 +419,10 @@ DOMAINS = Entry.model_validate(
 
 def domains(count: int, *, lost: str = "") -> dict[str, Any]:
     def describe(request: Answer) -> Answer:
-        asked = request["DomainNames"]
+        requested = request["DomainNames"]
         status = [
             {"DomainName": name, "EncryptionAtRestOptions": {"KmsKeyId": KEY}}
-            for name in asked
+            for name in requested
             if name != lost
         ]
         return {"DomainStatusList": status}
@@ -434,7 +434,7 @@ def domains(count: int, *, lost: str = "") -> dict[str, Any]:
 def test_items_go_into_batches(stubbed: Stubbed) -> None:
     connection = stubbed(answers(domains(12)))
     assert len(named(scanned(connection, DOMAINS))) == 12
-    sizes = sorted(len(request["DomainNames"]) for _, _, request in connection.asked[1:])
+    sizes = sorted(len(request["DomainNames"]) for _, _, request in connection.calls[1:])
     assert sizes == [2, 5, 5]
 
 
@@ -466,8 +466,8 @@ def test_the_key_of_an_image_is_that_of_its_snapshots_of_any_owner(
     connection = stubbed(answers({**table, "DescribeSnapshots": shown}))
     index = scanned(connection, IMAGES)
     assert (named(index), index.gaps) == ({("ec2", "snap-1")}, [])
-    assert connection.asked[-1][2]["SnapshotIds"] == ["snap-1", "snap-2"]
-    assert "OwnerIds" not in connection.asked[-1][2]
+    assert connection.calls[-1][2]["SnapshotIds"] == ["snap-1", "snap-2"]
+    assert "OwnerIds" not in connection.calls[-1][2]
 
 
 @pytest.mark.parametrize("answer", [{"Snapshots": []}, refusal("InvalidSnapshot.NotFound")])
@@ -483,7 +483,7 @@ def test_a_snapshot_of_an_image_that_aws_does_not_show_is_a_gap(
 def test_no_snapshots_of_images_are_not_all_snapshots(stubbed: Stubbed, table: Answer) -> None:
     connection = stubbed(answers(table))
     assert scanned(connection, IMAGES).gaps == []
-    assert [operation for _, operation, _ in connection.asked] == ["DescribeImages"]
+    assert [operation for _, operation, _ in connection.calls] == ["DescribeImages"]
 
 
 def test_an_item_is_read_in_its_own_region(stubbed: Stubbed) -> None:
@@ -500,8 +500,8 @@ def test_an_item_is_read_in_its_own_region(stubbed: Stubbed) -> None:
     connection = stubbed(answers(table))
     index = scan_account(connection, listing(entry))
     assert index.gaps == []
-    asked = {(request.get("Bucket"), region) for region, _, request in connection.asked}
-    assert asked == {(None, REGION), ("near", REGION), ("far", "us-west-2")}
+    called = {(request.get("Bucket"), region) for region, _, request in connection.calls}
+    assert called == {(None, REGION), ("near", REGION), ("far", "us-west-2")}
 
 
 # --- every Region ---------------------------------------------------------------------------------
@@ -533,12 +533,12 @@ def test_each_entry_is_read_where_its_reach_requires(stubbed: Stubbed) -> None:
     connection = stubbed(answers(table))
     all_three = listing(VOLUMES, TRAILS, ZONES)
     scan_region(connection, all_three)
-    assert {(operation, region) for region, operation, _ in connection.asked} == {
+    assert {(operation, region) for region, operation, _ in connection.calls} == {
         ("DescribeVolumes", REGION)
     }
-    connection.asked.clear()
+    connection.calls.clear()
     scan_account(connection, all_three)
-    assert {(operation, region) for region, operation, _ in connection.asked} == {
+    assert {(operation, region) for region, operation, _ in connection.calls} == {
         ("DescribeRegions", REGION),
         ("DescribeTrails", REGION),
         ("DescribeTrails", "us-east-1"),
@@ -556,7 +556,7 @@ def test_unknown_regions_are_a_gap_of_each_service_that_needs_them(stubbed: Stub
     (gap,) = scan_account(connection, listing(TRAILS, ZONES)).gaps
     assert (gap.service, gap.permission) == ("cloudtrail", "ec2:DescribeRegions")
     assert (gap.operation, gap.every_region) == ("DescribeRegions", True)
-    assert ("DescribeTrails", REGION) in {(op, region) for region, op, _ in connection.asked}
+    assert ("DescribeTrails", REGION) in {(op, region) for region, op, _ in connection.calls}
 
 
 # --- the source -----------------------------------------------------------------------------------
@@ -603,12 +603,12 @@ def test_the_index_is_built_once_a_region_and_once_an_account(
     read = references.SOURCE.read_account_region
     assert read is not None
     with ThreadPoolExecutor(8) as threads:
-        asked = [
+        reads = [
             (connection, evidence(REGION, number))
             for connection in connections
             for number in range(20)
         ]
-        found = list(threads.map(lambda one: read(one[0], [one[1]]), asked))
+        found = list(threads.map(lambda one: read(one[0], [one[1]]), reads))
     assert all(next(iter(one.values())).services == 2 for one in found)
     assert sorted(kind for kind, _ in scans) == ["account", "region", "region"]
 
@@ -624,8 +624,8 @@ def test_another_session_scans_again(stubbed: Stubbed, scans: list[tuple[str, st
 def test_every_requested_key_gets_an_answer(stubbed: Stubbed, scans: list[tuple[str, str]]) -> None:
     read = references.SOURCE.read_account_region
     assert read is not None
-    asked = [evidence(REGION, number) for number in range(3)]
-    assert set(read(stubbed(answers({}), session=Session()), asked)) == {e.key_arn for e in asked}
+    group = [evidence(REGION, number) for number in range(3)]
+    assert set(read(stubbed(answers({}), session=Session()), group)) == {e.key_arn for e in group}
 
 
 def test_a_scan_that_breaks_breaks_for_all_who_wait_for_it(
