@@ -347,6 +347,16 @@ def written(tmp_path: Path, text: str) -> Path:
             "  - {service: a, operation: B, keys: [K], batch: 5}\n",
             "exactly one parameter",
         ),
+        (
+            "version: 1\nsigns: []\nentries:\n"
+            "  - {service: a, operation: B, keys: [K], batch: 5, take: {C: C}, each: {D: [e]}}\n",
+            "has no each",
+        ),
+        (
+            "version: 1\nsigns: []\nentries:\n"
+            "  - {service: a, operation: B, keys: [K], not_found: F}\n",
+            "belongs to a batch",
+        ),
     ],
 )
 def test_a_list_that_cannot_be_used_is_refused_with_file_and_position(

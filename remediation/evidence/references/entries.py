@@ -77,6 +77,18 @@ class Paging(Part):
     """Its value, from the answer; null or false after the last page."""
 
 
+class Gone(Part):
+    """An error which says that the item of the previous call no longer exists, beyond those that
+    AWS's model of the service declares."""
+
+    code: str
+    """AWS's error code."""
+    text: str
+    """A part of the message. The code alone has other meanings, too."""
+    seen: str
+    """Where the answer was observed, or is documented."""
+
+
 class Call(Part):
     """One API call, its items, and the calls made for each item."""
 
@@ -111,6 +123,11 @@ class Call(Part):
     nothing: tuple[str, ...] = ()
     """AWS's error codes that mean that the item of the previous call, or the account, has none of
     what this call reads."""
+    gone: tuple[Gone, ...] = ()
+    """Errors which say that the item of the previous call no longer exists, if AWS's model of the
+    service declares none. A batch is then asked item by item."""
+    not_found: Expression | None = None
+    """Where an answer to a batch names the items that no longer exist."""
     permission: str | None = None
     """The IAM action, if it is not the service's prefix and the operation's name."""
     then: Calls = ()
@@ -121,6 +138,10 @@ class Call(Part):
             raise ValueError(f"{self.operation} names no key: give keys, documents, then or hides")
         if self.batch is not None and len(self.take) != 1:
             raise ValueError(f"{self.operation}: batch needs exactly one parameter in take")
+        if self.batch is not None and self.each:
+            raise ValueError(f"{self.operation}: batch has no each")
+        if self.not_found is not None and self.batch is None:
+            raise ValueError(f"{self.operation}: not_found belongs to a batch")
         return self
 
     def walk(self) -> Iterator[Call]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 import boto3
 from botocore import xform_name
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.model import StructureShape
 from botocore.parsers import ResponseParserError
 
 from ...aws import Connection
@@ -31,7 +32,7 @@ from .index import KeyName, key_name, key_names_within
 from .shapes import next_page, problems
 
 if TYPE_CHECKING:
-    from botocore.model import ServiceModel
+    from botocore.model import ServiceModel, Shape
 
 Params = Mapping[str, Any]
 Each = Callable[[Callable[["Item"], None], Iterable["Item"]], Iterable[None]]
@@ -60,6 +61,8 @@ class Item:
     sent: Params
     """Parameters of the call that returned it."""
     resource: str
+    batched: tuple[Item, ...] = ()
+    """The items of a batch, whose values are then a list."""
 
 
 _START: Final = Item(None, {}, "")
@@ -193,6 +196,7 @@ class Reading:
     def _ask(self, call: Call, parent: Item, params: Params) -> list[Item]:
         """Items of all pages, or of those before a failure, which is recorded."""
         items: list[Item] = []
+        not_found: set[Any] = set()
         with self._lock:
             self._calls[call.operation] = self._calls.get(call.operation, 0) + 1
         region = self.region
@@ -203,9 +207,10 @@ class Reading:
                 for answer in _pages(client, call, params):
                     self._answered = True
                     items += self._read(call, answer, params, parent, region)
+                    not_found.update(_flat(_search(call.not_found, answer)))
                     if self.sample:
                         break
-            _demand_all(call, items, params)
+            _demand_all(call, items, not_found, params)
             if call.hides and items:
                 hidden = Answer("KeysNotShown", call.hides, "unclear")
                 shows = f"shows {len(items):,}, such as {items[0].resource}"
@@ -214,14 +219,26 @@ class Reading:
                         _Failed(call, hidden, parent.resource, region, shows=shows)
                     )
         except FAILURES as error:
+            if len(parent.batched) > 1 and self._says_gone(call, error):
+                return self._ask_one_by_one(call, parent)
             self._fail(call, error, parent, params, region)
         return items
+
+    def _ask_one_by_one(self, call: Call, parent: Item) -> list[Item]:
+        """Items of a batch of which at least one no longer exists."""
+        return [
+            item
+            for one in _batches(parent.batched, parent.sent, 1)
+            for params in _requests(call, one, self.connection.account_id)
+            for item in self._ask(call, one, params)
+        ]
 
     def _fail(
         self, call: Call, error: Exception, parent: Item, params: Params, region: str
     ) -> None:
         """Record a failure, unless it shows that there is nothing to read."""
-        if self._means_nothing(call, error, nested=parent is not _START):
+        alone = not call.batch or all(len(params[name]) == 1 for name in call.take)
+        if self._means_nothing(call, error, of_one=alone and parent is not _START):
             return
         names = tuple(str(params[name]) for name in (*call.take, *call.same) if name in params)
         answer = answer_of(error, (*names, parent.resource))
@@ -281,12 +298,19 @@ class Reading:
 
     # --- what errors mean -------------------------------------------------------------------------
 
-    def _means_nothing(self, call: Call, error: Exception, *, nested: bool) -> bool:
+    def _means_nothing(self, call: Call, error: Exception, *, of_one: bool) -> bool:
+        if isinstance(error, ClientError) and answer_of(error).code in call.nothing:
+            return True
+        return of_one and self._says_gone(call, error)
+
+    def _says_gone(self, call: Call, error: Exception) -> bool:
+        """Whether an error says that an item that was just listed no longer exists."""
         if not isinstance(error, ClientError):
             return False
-        code = answer_of(error).code
-        return code in call.nothing or (
-            nested and not call.batch and code in _gone(self._client(call), call)
+        answered: Mapping[str, Any] = {**error.response.get("Error", {})}
+        code, message = answered.get("Code"), str(answered.get("Message"))
+        return code in gone(self._model(call), call) or any(
+            code == one.code and one.text in message for one in call.gone
         )
 
 
@@ -318,11 +342,11 @@ def _constant(value: Any, account_id: str) -> Any:
     return account_id if value == "{account}" else value
 
 
-def _batches(items: list[Item], sent: Params, size: int) -> Iterator[Item]:
+def _batches(items: Sequence[Item], sent: Params, size: int) -> Iterator[Item]:
     """Groups of items, each as one item whose value is the list of theirs."""
     for start in range(0, len(items), size):
-        some = items[start : start + size]
-        yield Item([item.value for item in some], sent, some[0].resource)
+        some = tuple(items[start : start + size])
+        yield Item([item.value for item in some], sent, some[0].resource, some)
 
 
 def _pages(client: Any, call: Call, params: Params) -> Iterator[Any]:
@@ -346,11 +370,12 @@ def _pages(client: Any, call: Call, params: Params) -> Iterator[Any]:
             raise TruncatedResponse(f"{call.operation} returned the same page token twice")
 
 
-def _demand_all(call: Call, items: list[Item], params: Params) -> None:
+def _demand_all(call: Call, items: list[Item], not_found: set[Any], params: Params) -> None:
     """Raise TruncatedResponse if a batch call leaves out an item, whose key would be missed."""
-    expected = sum(len(params[name]) for name in call.take) if call.batch else 0
-    if len(items) < expected:
-        raise TruncatedResponse(f"the answer has {len(items)} of {expected} items")
+    taken = [params[name] for name in call.take] if call.batch else []
+    expected = [value for values in taken for value in values if value not in not_found]
+    if len(items) < len(expected):
+        raise TruncatedResponse(f"the answer has {len(items)} of {len(expected)} items")
 
 
 def _key_names(call: Call, item: Any) -> Iterator[tuple[str, KeyName]]:
@@ -376,13 +401,20 @@ def _flat(value: Any) -> Iterator[Any]:
         yield value
 
 
-def _gone(client: Any, call: Call) -> frozenset[str]:
-    """Errors of an operation that mean that an item that was just listed no longer exists.
+def gone(model: ServiceModel, call: Call) -> frozenset[str]:
+    """Error codes which AWS's model declares, and which mean that an item that was just listed no
+    longer exists.
 
-    Errors about a key are not among them: the item exists, and its key does not.
+    Where the model of an operation lacks any, as for EC2 Image Builder, the service's general one
+    counts. Errors about a key are not among them: the item exists, and its key does not.
     """
-    shapes = client.meta.service_model.operation_model(call.operation).error_shapes
-    names = {name for shape in shapes for name in (shape.name, shape.error_code) if name}
+    own = _not_found(model.operation_model(call.operation).error_shapes)
+    return own or (_not_found(model.error_shapes) & _GENERAL if call.take else frozenset())
+
+
+def _not_found(shapes: Iterable[Shape]) -> frozenset[str]:
+    structures = (shape for shape in shapes if isinstance(shape, StructureShape))
+    names = {name for shape in structures for name in (shape.name, shape.error_code) if name}
     words = ("NotFound", "DoesNotExist", "NoSuch")
     return frozenset(
         name
@@ -392,3 +424,5 @@ def _gone(client: Any, call: Call) -> frozenset[str]:
 
 
 _OF_KEYS: Final = ("Key", "KMS", "Kms")
+
+_GENERAL: Final = {"ResourceNotFoundException", "ResourceNotFound"}

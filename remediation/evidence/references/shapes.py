@@ -90,8 +90,9 @@ def _item(call: Call, operation: OperationModel, parent: Shape | None) -> Shape 
     """Follow each expression of the call, and return the shape of an item."""
     for expression in (*call.take.values(), *filter(None, [call.in_region])):
         shape_of(expression, parent)
-    if call.page is not None:
-        shape_of(call.page.take, operation.output_shape)
+    for shown in (call.page.take if call.page else None, call.not_found):
+        if shown is not None:
+            shape_of(shown, operation.output_shape)
     item = _element(shape_of(call.items, operation.output_shape))
     if call.resource is not None:
         shape_of(call.resource, item)

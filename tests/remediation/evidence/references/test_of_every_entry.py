@@ -19,11 +19,13 @@ from typing import Any
 import pytest
 import yaml
 from botocore import xform_name
+from botocore.exceptions import ClientError
 from botocore.model import Shape
 
 from keysweep.remediation.evidence.references.entries import Call, Entry, ReferenceList, compiled
 from keysweep.remediation.evidence.references.entries import reference_list as shipped
 from keysweep.remediation.evidence.references.index import Index, references_to
+from keysweep.remediation.evidence.references.reading import gone
 from keysweep.remediation.evidence.references.scan import scan_account, scan_region
 from keysweep.remediation.evidence.references.shapes import next_page
 from keysweep.remediation.models import Evidence, KeyArn
@@ -275,6 +277,82 @@ def test_each_path_that_an_entry_claims_is_read(entry: Entry, stubbed: Callable[
     called = {operation for _, operation, _ in connection.calls} - {"DescribeRegions"}
     assert called == {call.operation for call in entry.walk()}
     assert aws.first_pages == aws.last_pages
+
+
+# --- items that no longer exist -------------------------------------------------------------------
+
+
+def with_answer(
+    stubbed: Callable[..., Any], entry: Entry, call: Call, answer: Callable[[Answer], Answer]
+) -> list[str]:
+    """The codes of the gaps of a call that is answered so, and all before it as ever."""
+    aws = Aws(entry)
+
+    def reply(operation: str, request: Answer) -> Answer:
+        applies = operation == call.operation and set(call.take) <= set(request)
+        return answer(request) if applies else aws.answer(operation, request)
+
+    connection = aws.connection = stubbed(reply)
+    only = ReferenceList(version=1, signs=LIST.signs, entries=(entry,))
+    index = (scan_region if entry.reach == "region" else scan_account)(connection, only)
+    assert call.operation in {operation for _, operation, _ in connection.calls}
+    return [gap.code for gap in index.gaps if gap.operation == call.operation]
+
+
+def refuse(code: str, message: str = "") -> Callable[[Answer], Answer]:
+    def answer(_request: Answer) -> Answer:
+        raise ClientError({"Error": {"Code": code, "Message": message}}, "Op")
+
+    return answer
+
+
+NO_SIGN = {
+    # Not about an item: a subscription has a registration of keys, even an empty one.
+    "quicksight:DescribeKeyRegistration",
+    # The same answer if the snapshot of an image is another account's.
+    "ec2:DescribeSnapshots",
+    # Named in the answer, not by an error.
+    "codecommit:BatchGetRepositories",
+}
+"""Calls of which no error says that the item is gone."""
+
+
+@pytest.mark.parametrize("entry", [e for e in LIST.entries if e.then], ids=label)
+def test_an_item_that_no_longer_exists_is_no_gap(entry: Entry, stubbed: Callable[..., Any]) -> None:
+    connection = stubbed(None)
+    for call in (one for one in entry.walk() if one is not entry):
+        service = entry.service_of(call)
+        declared = gone(connection.client(service).meta.service_model, call)
+        errors = [(code, "") for code in (*declared, *call.nothing)]
+        errors += [(one.code, f"Error: {one.text}.") for one in call.gone]
+        assert bool(errors) == (f"{service}:{call.operation}" not in NO_SIGN)
+        for code, message in errors:
+            assert with_answer(stubbed, entry, call, refuse(code, message)) == []
+        for code in {one.code for one in call.gone}:
+            assert set(with_answer(stubbed, entry, call, refuse(code, "Another."))) == {code}
+
+
+@pytest.mark.parametrize(
+    ("entry", "call"),
+    [(e, call) for e in LIST.entries for call in e.walk() if call.not_found],
+    ids=lambda one: one.operation,
+)
+def test_what_a_batch_names_as_not_found_is_no_gap(
+    entry: Entry, call: Call, stubbed: Callable[..., Any]
+) -> None:
+    (taken,) = call.take
+
+    def missing(named: Callable[[list[str]], list[str]], request: Answer) -> Answer:
+        names: Any = named(request[taken])
+        expression = str(call.not_found)
+        if found := re.fullmatch(r"(\w+)\[\?(\w+)=='(\w+)'\]\.(\w+)", expression):
+            member, reason, value, name = found.groups()
+            return {member: [{reason: value, name: one} for one in names]}
+        return {expression: names}
+
+    assert with_answer(stubbed, entry, call, partial(missing, list)) == []
+    others = partial(missing, lambda names: [f"other-{one}" for one in names])
+    assert with_answer(stubbed, entry, call, others) == ["TruncatedResponse"]
 
 
 # --- an environment of the resources that are not rare --------------------------------------------

@@ -17,7 +17,7 @@ from botocore.exceptions import (
 from keysweep.remediation.errors import TruncatedResponse
 from keysweep.remediation.evidence import references
 from keysweep.remediation.evidence.references import scan as scan_module
-from keysweep.remediation.evidence.references.entries import Entry, ReferenceList, Sign
+from keysweep.remediation.evidence.references.entries import Entry, Gone, ReferenceList, Sign
 from keysweep.remediation.evidence.references.index import Index
 from keysweep.remediation.evidence.references.scan import scan_account, scan_region
 from keysweep.remediation.models import Evidence, KeyArn
@@ -443,6 +443,37 @@ def test_a_batch_that_leaves_an_item_out_is_a_gap(stubbed: Stubbed) -> None:
     (gap,) = index.gaps
     assert "2 of 3 items" in gap.why
     assert named(index) == {("opensearch", "domain-0"), ("opensearch", "domain-2")}
+
+
+@pytest.mark.parametrize(("alone", "gaps"), [("gone", 0), ("denied", 1)])
+def test_a_batch_with_an_item_that_is_gone_is_asked_item_by_item(
+    stubbed: Stubbed, alone: str, gaps: int
+) -> None:
+    def describe(request: Answer) -> Any:
+        if "domain-1" not in request["DomainNames"]:
+            return table["DescribeDomains"](request)
+        denied = alone == "denied" and request["DomainNames"] == ["domain-1"]
+        return refusal("AccessDeniedException" if denied else "ResourceNotFoundException")
+
+    table = domains(7)
+    connection = stubbed(answers({**table, "DescribeDomains": describe}))
+    index = scanned(connection, DOMAINS)
+    assert named(index) == {("opensearch", f"domain-{number}") for number in (0, 2, 3, 4, 5, 6)}
+    assert len(index.gaps) == gaps
+    assert all("domain-1" in gap.why for gap in index.gaps)
+    sizes = sorted(len(request["DomainNames"]) for _, _, request in connection.calls[1:])
+    assert sizes == [1, 1, 1, 1, 1, 2, 5]
+
+
+def test_an_image_of_several_snapshots_is_not_gone_with_one(stubbed: Stubbed) -> None:
+    sign = Gone(code="InvalidSnapshot.NotFound", text="", seen="a test")
+    entry = IMAGES.model_copy(
+        update={"then": (IMAGES.then[0].model_copy(update={"gone": (sign,)}),)}
+    )
+    answer = refusal("InvalidSnapshot.NotFound")
+    for snapshots, gaps in ((["snap-1"], 0), (["snap-1", "snap-2"], 1)):
+        table = {**images(snapshots), "DescribeSnapshots": answer}
+        assert len(scanned(stubbed(answers(table)), entry).gaps) == gaps
 
 
 def images(*snapshots: list[str], encrypted: bool | None = True) -> Answer:
