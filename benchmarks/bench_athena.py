@@ -6,6 +6,7 @@ rows, and the making of them. Athena's time and price depend on the log files (d
 
 from __future__ import annotations
 
+import random
 import re
 import time
 import uuid
@@ -20,10 +21,10 @@ from keysweep.remediation.evidence.history.athena import FRESH, AthenaHistory
 from keysweep.remediation.evidence.history.athena_query import AthenaName
 from keysweep.remediation.evidence.history.athena_sql import COLUMNS
 from keysweep.remediation.evidence.history.athena_table import COLUMNS as OF_TABLE
-from keysweep.remediation.models import Evidence, KeyArn
+from keysweep.remediation.models import Evidence, KeyArn, KeyHistory, UseAttempts
 
 from .environments import version
-from .scenario import REGIONS, Scenario
+from .scenario import REGIONS
 from .table import Row, seconds
 
 DAYS: Final = 400
@@ -31,31 +32,41 @@ PAGE: Final = 1_000
 REGION: Final = REGIONS[0]
 
 _HOME: Final = "s3://amzn-s3-demo-bucket/AWSLogs/o-exampleorg1/"
-_KEY: Final = re.compile(r"'([0-9a-f]{8}-[0-9a-f-]{27})'")
+_ENDS: Final = re.compile(r"UNNEST\(regexp_extract_all\('([0-9a-f]+)', '\.\{(\d)\}'\)\)")
 _USE: Final = {"kind": "use", "event": "Decrypt", "error": "DisabledException"}
 _CHANGE: Final = {"kind": "change", "event": "DisableKey"}
 
 
 def measure(runs: int, quick: bool) -> list[Row]:
-    """The remaining keys of one Region in 1,000 accounts, each changed and tried once."""
+    """The remaining keys of one Region, each changed and tried once, as all others there."""
     accounts = 40 if quick else 1_000
-    keys = Scenario(accounts, 1, 50)
+    return [_measure(runs, accounts, *keys) for keys in ((50, 500), (60, 100))]
+
+
+def _measure(runs: int, accounts: int, remaining: int, keys: int) -> Row:
     taken = []
     for _ in range(runs):
-        aws = _Athena(keys)
+        aws = _Athena(accounts, keys)
+        group = [Evidence(key_arn=arn, aliases=()) for arn in aws.arns(remaining)]
+        found = 0
+
+        def keep(evidence: Evidence) -> None:
+            nonlocal found
+            assert isinstance(evidence.history, KeyHistory), evidence.history
+            assert isinstance(evidence.use_attempts, UseAttempts)
+            found += len(evidence.use_attempts.attempts)
+
         begun = time.process_time()
-        record = aws.history().read([Evidence(key_arn=arn, aliases=()) for arn in aws.arns])
+        aws.history().read(group, keep)
         taken.append(time.process_time() - begun)
-        assert not record.unreadable, next(iter(record.unreadable.values()))
-        assert len(record.attempts) == len(record.changes) == len(aws.arns)
+        assert found == len(group)
     rows = sum(map(len, aws.queries.values()))
-    return [
-        Row(
-            f"rows of one Region, {accounts:,} accounts, 50 keys each, {DAYS} days",
-            len(aws.arns),
-            f"{seconds(median(taken))} CPU, {len(aws.queries):,} queries, {rows:,} rows",
-        )
-    ]
+    return Row(
+        f"one Region, {accounts:,} accounts, {remaining} of {keys} keys remain, {DAYS} days",
+        len(group),
+        f"{seconds(median(taken))} CPU, {len(aws.queries):,} query, {rows:,} rows, "
+        f"{aws.characters or 'no'} characters of each id listed",
+    )
 
 
 def versions() -> dict[str, str]:
@@ -67,14 +78,25 @@ def versions() -> dict[str, str]:
 class _Athena:
     """Every client of an account with a trail and a table that are whole."""
 
-    scenario: Scenario
+    accounts: int
+    keys: int
+    """Of each account."""
     queries: dict[str, list[dict[str, str]]] = field(default_factory=dict)
+    characters: int = 0
+    """How many characters of each id the last query listed."""
 
     def __post_init__(self) -> None:
         self.now = datetime.now(UTC).replace(microsecond=0)
-        self.arns = [KeyArn.parse(arn) for arn in self.scenario.arns()]
         self.clock = SimpleNamespace(now=lambda: self.now)
-        self._by_id = {arn.key_id: arn for arn in self.arns}
+        self._names = [f"{number:012d}" for number in range(1, self.accounts + 1)]
+
+    def arns(self, keys: int) -> Iterator[KeyArn]:
+        """The first keys of each account. Their ids are random, as those of AWS."""
+        for account in self._names:
+            chance = random.Random(account)
+            for _ in range(keys):
+                key_id = str(uuid.UUID(int=chance.getrandbits(128), version=4))
+                yield KeyArn("aws", account, REGION, key_id)
 
     def history(self) -> AthenaHistory:
         """The history that asks these clients."""
@@ -94,7 +116,7 @@ class _Athena:
             "projection.timestamp.format": "yyyy/MM/dd",
             "projection.timestamp.range": "2020/01/01,NOW",
             "projection.account.type": "enum",
-            "projection.account.values": ",".join(sorted({arn.account_id for arn in self.arns})),
+            "projection.account.values": ",".join(self._names),
             "projection.region.type": "injected",
             "storage.location.template": _HOME + "${account}/CloudTrail/${region}/${timestamp}",
         }
@@ -115,7 +137,7 @@ class _Athena:
         return {
             "trailList": [
                 {
-                    "TrailARN": f"arn:aws:cloudtrail:{REGION}:{self.arns[0].account_id}:trail/all",
+                    "TrailARN": f"arn:aws:cloudtrail:{REGION}:{self._names[0]}:trail/all",
                     "HomeRegion": REGION,
                     "S3BucketName": _HOME.split("/")[2],
                     "IsMultiRegionTrail": True,
@@ -142,14 +164,17 @@ class _Athena:
 
     def get_paginator(self, _: str) -> Any:
         """A folder for each account."""
-        folders = {f"{_HOME}{arn.account_id}/" for arn in self.arns}
-        pages = [{"CommonPrefixes": [{"Prefix": one} for one in sorted(folders)]}]
+        pages = [{"CommonPrefixes": [{"Prefix": f"{_HOME}{one}/"} for one in self._names]}]
         return SimpleNamespace(paginate=lambda **_: pages)
 
     def start_query_execution(self, *, QueryString: str, **_: object) -> Mapping[str, Any]:  # noqa: N803
-        """Make the rows of the keys that the query names."""
+        """Make the rows of the keys whose ids end as the query says."""
         name = str(uuid.uuid4())  # queries run side by side
-        self.queries[name] = [*self._made(_KEY.findall(QueryString))]
+        listed, ends = _ENDS.search(QueryString), frozenset[str]()
+        if listed is not None:
+            self.characters = int(listed[2])
+            ends = frozenset(re.findall(f".{{{self.characters}}}", listed[1]))
+        self.queries[name] = [*self._made(ends)]
         return {"QueryExecutionId": name}
 
     def get_query_execution(self, **_: object) -> Mapping[str, Any]:
@@ -179,16 +204,24 @@ class _Athena:
             **({"NextToken": str(start + PAGE)} if more else {}),
         }
 
-    def _made(self, key_ids: list[str]) -> Iterator[dict[str, str]]:
-        arns = [self._by_id[one] for one in key_ids]
-        accounts = {arn.account_id for arn in self.arns}
-        total = str(2 * len(arns) + len(accounts))
+    def _made(self, ends: frozenset[str]) -> Iterator[dict[str, str]]:
+        arns = [
+            arn
+            for arn in self.arns(self.keys)
+            if not ends or arn.key_id[-self.characters :] in ends
+        ]
+        total = str(2 * len(arns) + self.accounts)
         latest = (self.now - timedelta(days=300)).isoformat().replace("+00:00", "Z")
         days = " ".join(map(str, range(DAYS + 1)))
-        for account in accounts:
-            place = {"account": account, "region": REGION}
-            yield {"kind": "day", "days": days, "latest": latest, "total": total, **place}
+        for account in self._names:
+            yield {
+                "kind": "day",
+                "days": days,
+                "latest": latest,
+                "total": total,
+                "account": account,
+            }
         for arn in arns:
-            place = {"account": arn.account_id, "region": arn.region, "names": str(arn)}
+            about = {"account": arn.account_id, "names": str(arn)}
             for kind in (_CHANGE, _USE):
-                yield {**kind, "latest": latest, "changed": latest, "total": total, **place}
+                yield {**kind, "latest": latest, "changed": latest, "total": total, **about}

@@ -15,9 +15,8 @@ from __future__ import annotations
 
 import argparse
 import io
-import math
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -32,17 +31,19 @@ from keysweep.remediation.aws import Access, Accounts, ClientSettings
 from keysweep.remediation.aws.concurrency import ACCOUNT_REGIONS
 from keysweep.remediation.aws.quotas import per_second
 from keysweep.remediation.evidence import SOURCES, collector
-from keysweep.remediation.evidence.history.athena import FRESH, AthenaHistory, Record
+from keysweep.remediation.evidence.history.athena import FRESH, AthenaHistory
 from keysweep.remediation.evidence.history.athena_query import AthenaName
-from keysweep.remediation.evidence.history.athena_sql import MOST_KEYS
 from keysweep.remediation.evidence.references import scan
 from keysweep.remediation.findings import Results
 from keysweep.remediation.models import (
     NEXT_WAVE,
+    AliasMoves,
     Evidence,
     Finding,
     FindingStatus,
     KeyArn,
+    KeyHistory,
+    UseAttempts,
     VerdictKind,
 )
 
@@ -138,9 +139,18 @@ class _NoEvents(AthenaHistory):
         name = AthenaName("team", "audit", "trail")
         return cls(accounts, name, 400, 10**12, accounts.clock.now() - FRESH)
 
-    def read(self, group: Sequence[Evidence]) -> Record:  # noqa: ARG002 - as the base
+    def read(self, group: Iterable[Evidence], keep: Callable[[Evidence], None]) -> None:
         """Nothing, and that for the whole window."""
-        return Record(self.since, self.until)
+        since = self.since
+        for evidence in group:
+            keep(
+                Evidence(
+                    key_arn=evidence.key_arn,
+                    alias_moves=AliasMoves(since=since),
+                    history=KeyHistory(since=since),
+                    use_attempts=UseAttempts(since=since),
+                )
+            )
 
 
 class _Sent:
@@ -276,18 +286,13 @@ def _print(regions: int) -> None:
         f"* scans in turn: {turn:.2f} s of each account-Region / {CORES},\n"
         f"* processors: requests x {each * 1000:.2f} ms / {CORES}.\n"
         f"Queries in Athena, whose time comes on top: "
-        + ", ".join(f"{queries(share):,} ({share.name})" for share in SHARES if share.athena)
+        f"one for each of {REGIONS_EACH} Regions"
     )
 
 
 def scan_seconds(one: Simulated, regions: int) -> float:
     """Seconds that a process takes for one more account-Region: its scans wait for their turn."""
     return (simulate(SHARES[0], 2, regions).seconds - one.seconds) / regions
-
-
-def queries(share: Share) -> int:
-    """Queries of one plan over the organization."""
-    return REGIONS_EACH * math.ceil(share.disabled * ACCOUNTS / MOST_KEYS)
 
 
 def scaled(made: Simulated, times: float) -> Simulated:

@@ -15,8 +15,6 @@ from functools import cache, partial
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar, runtime_checkable
 
 from botocore.exceptions import BotoCoreError, ClientError
-from pydantic import ValidationError
-from pydantic_core import PydanticSerializationError
 
 from ..aws import Accounts, Connection
 from ..aws.concurrency import ACCOUNT_REGIONS, SCANS, keys_at_a_time
@@ -25,7 +23,7 @@ from ..errors import AccountUnavailable, InvariantError, TruncatedResponse, pres
 from ..models import AccountRegion, Cost, Evidence, KeyArn, Unreadable
 from ..spill import SpilledSequence
 from .registry import SOURCES
-from .source import Piece, Source
+from .source import Piece, Source, with_piece
 
 if TYPE_CHECKING:
     from ..workers import Workers
@@ -127,7 +125,9 @@ class Collector:
                 piece, group = self._choose(waiting)
                 tally.add(piece, len(group))
                 known = {step.evidence.key_arn: step.evidence for step in waiting}
-                known.update((e.key_arn, e) for e in self._read_group(piece, group))
+                known.update(
+                    (e.key_arn, e) for e in self._read_group(piece, group, [*known.values()])
+                )
                 started = _by_account_region(known.values(), lambda evidence: evidence.key_arn)
         for evidence in (begin(arn) for arns in groups for arn in arns if arn.account_id in lost):
             # Newer than what the account's worker may have read before it ended.
@@ -199,23 +199,27 @@ class Collector:
         source = self.sources.get(piece)
         return source is not None and source.read_all is not None
 
-    def _read_group(self, piece: str, group: Sequence[Evidence]) -> list[Evidence]:
-        """Read one more piece of these keys."""
-        values = self._values(piece, group)
+    def _read_group(
+        self, piece: str, group: Sequence[Evidence], waiting: Sequence[Evidence] = ()
+    ) -> list[Evidence]:
+        """Read one more piece of these keys, some of those that wait."""
+        values = self._values(piece, group, waiting or group)
         found = []
         for evidence in group:
             value = values.get(evidence.key_arn)
             if value is None:
                 value = Unreadable(unreadable=f"its source left out this key ({OUR_BUG})")
-            found.append(_put(evidence, piece, value))
+            found.append(with_piece(evidence, piece, value))
         return found
 
-    def _values(self, piece: str, group: Sequence[Evidence]) -> Mapping[KeyArn, Piece]:
+    def _values(
+        self, piece: str, group: Sequence[Evidence], waiting: Sequence[Evidence]
+    ) -> Mapping[KeyArn, Piece]:
         source = self.sources.get(piece)
         if source is None:
             return _all(group, Unreadable(unreadable=f"no source reads it ({OUR_BUG})"))
         if source.read_all is not None:
-            return source.read_all(group)
+            return source.read_all(group, waiting)
         try:
             connection = self.accounts.connect(group[0].key_arn.account_region)
         except AccountUnavailable as error:
@@ -323,7 +327,7 @@ def _elsewhere(source: Source) -> Source:
     )
 
 
-def _not_here(_group: Sequence[Evidence]) -> Mapping[KeyArn, Piece]:
+def _not_here(_group: Sequence[Evidence], _waiting: Iterable[Evidence]) -> Mapping[KeyArn, Piece]:
     raise InvariantError("the parent reads this piece")
 
 
@@ -461,16 +465,3 @@ def attempt(
 
 def _all(group: Sequence[Evidence], value: Unreadable) -> dict[KeyArn, Piece]:
     return {evidence.key_arn: value for evidence in group}
-
-
-def _put(evidence: Evidence, piece: str, value: Piece) -> Evidence:
-    """Add a piece to the evidence. An invalid value becomes `Unreadable`."""
-    try:
-        added = Evidence.model_validate({**dict(evidence), piece: value})
-        added.model_dump_json(include={piece})  # text with half a surrogate pair has no JSON
-    except (ValidationError, PydanticSerializationError) as error:
-        _log.debug("%s of %s: value not valid", piece, evidence.key_arn, exc_info=True)
-        why = error.errors()[0]["msg"] if isinstance(error, ValidationError) else "not Unicode"
-        unreadable = Unreadable(unreadable=f"AWS's answer was not understood ({why})")
-        return evidence.model_copy(update={piece: unreadable})
-    return added

@@ -1,6 +1,6 @@
-"""Athena: a year and more of the events of a whole organization, in a few queries.
+"""Athena: a year and more of the events of a whole organization, in a query for each Region.
 
-The caller's own credentials run the queries, where the trail's log files are. One query reads one
+The caller's own credentials run the queries, where the trail's log files are. Queries read one
 Region in all accounts, since a call that another account makes and AWS denies is only in the
 caller's log ("Logging AWS KMS API calls with AWS CloudTrail", AWS KMS Developer Guide).
 
@@ -14,12 +14,12 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
-from typing import Final, Self, TypeVar
+from typing import Any, Final, Self
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -35,8 +35,9 @@ from ...models import (
     Unreadable,
     UseAttempts,
 )
+from ...spill import SpilledSequence
 from ...wording import first_few
-from ..source import Piece, Source
+from ..source import Piece, Source, with_piece
 from .alias_moves import AFTER, Moves
 from .athena_query import AthenaName, demand_cutoff, demand_table, rows
 from .athena_sql import COLUMNS, statements
@@ -44,8 +45,6 @@ from .athena_table import NotWhole, Trail, TrailTable, demand_logging, table_of,
 from .events import ALIAS_CHANGES, TrailEvent, is_use, target_of
 from .log_files import Loss, is_archived, worst_loss
 from .sources import CANCELLATION, history_of
-
-T = TypeVar("T")
 
 LIST_BUCKET: Final = "s3:ListBucket"
 """What ListObjectsV2 needs."""
@@ -77,78 +76,9 @@ MOST_ATTEMPTS: Final = 50
 
 _LISTINGS_AT_A_TIME: Final = 16
 
-_AT_A_TIME: Final = 4
-"""Queries that run side by side. An account may have 20 and more ("Service Quotas", Amazon Athena
-User Guide)."""
-
-
-@dataclass(frozen=True)
-class Record:
-    """What the table has about some keys. A plain value, which can go to another process."""
-
-    since: datetime
-    until: datetime
-    """Where the window ends. The event history must show the rest."""
-    changes: Mapping[KeyArn, Sequence[TrailEvent]] = field(default_factory=dict)
-    attempts: Mapping[KeyArn, Sequence[TrailEvent]] = field(default_factory=dict)
-    aliases: Mapping[AccountRegion, Sequence[TrailEvent]] = field(default_factory=dict)
-    """Changes of aliases in the account-Regions of the keys."""
-    unreadable: Mapping[KeyArn, Unreadable] = field(default_factory=dict)
-    """Why the record does not cover a key."""
-
-    def piece(self, piece: str, group: Iterable[Evidence]) -> dict[KeyArn, Piece]:
-        """One piece of evidence of each key."""
-        moves: dict[AccountRegion, Moves | Unreadable] = {}
-        found = {}
-        for evidence in group:
-            account_region = evidence.key_arn.account_region
-            if piece == "alias_moves" and account_region not in moves:
-                moves[account_region] = self._moves(account_region)
-            found[evidence.key_arn] = self._of_key(piece, evidence, moves.get(account_region))
-        return found
-
-    def _of_key(self, piece: str, evidence: Evidence, moves: Moves | Unreadable | None) -> Piece:
-        arn = evidence.key_arn
-        if gap := self.unreadable.get(arn):
-            return gap
-        if piece == "history":
-            return history_of(evidence, self.changes.get(arn, ()), self.since)
-        if piece == "alias_moves":
-            return moves.of_key(evidence, self.since) if isinstance(moves, Moves) else moves
-        attempts = tuple(event.attempt() for event in self.attempts.get(arn, ()))
-        return UseAttempts(since=self.since, attempts=attempts, all_read=not attempts)
-
-    def _moves(self, account_region: AccountRegion) -> Moves | Unreadable:
-        try:
-            return Moves.of(self.aliases.get(account_region, ()))
-        except ValueError as error:
-            return Unreadable(unreadable=f"A log file was not understood ({error})")
-
-    def part(self, account_region: AccountRegion) -> Record:
-        """What it has about the keys of one account-Region."""
-
-        def own(values: Mapping[KeyArn, T]) -> dict[KeyArn, T]:
-            return {
-                arn: value for arn, value in values.items() if arn.account_region == account_region
-            }
-
-        return replace(
-            self,
-            changes=own(self.changes),
-            attempts=own(self.attempts),
-            aliases={account_region: self.aliases.get(account_region, ())},
-            unreadable=own(self.unreadable),
-        )
-
-    def and_other_keys(self, other: Record) -> Record:
-        """This record and that of other keys."""
-        return replace(
-            self,
-            changes={**self.changes, **other.changes},
-            attempts={**self.attempts, **other.attempts},
-            aliases={**self.aliases, **other.aliases},
-            unreadable={**self.unreadable, **other.unreadable},
-        )
+_AT_A_TIME: Final = 10
+"""Queries that run side by side. An account may have 20 and more ("Amazon Athena endpoints and
+quotas", AWS General Reference)."""
 
 
 PIECES: Final = ("alias_moves", "history", "use_attempts")
@@ -166,8 +96,8 @@ class AthenaHistory:
     """Bytes after which the workgroup cuts a query."""
     until: datetime
     """Where the record ends: a UTC midnight."""
-    _record: Record | None = None
-    _read: set[KeyArn] = field(default_factory=set)
+    _found: SpilledSequence[Evidence] = field(default_factory=lambda: SpilledSequence(Evidence))
+    """The pieces of each key that was queried."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @classmethod
@@ -205,29 +135,33 @@ class AthenaHistory:
             for piece in PIECES
         }
 
-    def _piece(self, piece: str, group: Sequence[Evidence]) -> Mapping[KeyArn, Piece]:
+    def _piece(
+        self, piece: str, group: Sequence[Evidence], waiting: Iterable[Evidence]
+    ) -> Mapping[KeyArn, Piece]:
+        found = self._found.by_key
         with self._lock:
-            missing = [evidence for evidence in group if evidence.key_arn not in self._read]
-            if missing or self._record is None:
-                record = self.read(missing)
-                self._record = self._record.and_other_keys(record) if self._record else record
-                self._read.update(evidence.key_arn for evidence in missing)
-            return self._record.piece(piece, group)
+            missing = [evidence for evidence in waiting if evidence.key_arn not in found]
+            if missing:
+                self.read(missing, self._found.append)
+        return _Pieces(piece, found, group)
 
-    def read(self, group: Sequence[Evidence]) -> Record:
-        """Query the table about these keys. What could not be read makes keys unreadable."""
-        since = self.since
-        reading = _Reading(group, since, self.until)
+    def read(self, group: Iterable[Evidence], keep: Callable[[Evidence], None]) -> None:
+        """Query the table about these keys, and keep the pieces of each one.
+
+        What could not be read is unreadable.
+        """
         try:
             table, trails = self._whole_record()
             loss = self._loss(table)
         except NotWhole as error:
-            reading.lose(group, Unreadable(unreadable=str(error)))
+            why = Unreadable(unreadable=str(error))
         except _FAILURES as error:
-            reading.lose(group, self._explain(error))
+            why = self._explain(error)
         else:
-            self._query(reading, table, self._covered(reading, table, trails, loss))
-        return reading.record()
+            self._query(table, self._covered(group, table, trails, loss, keep), keep)
+            return
+        for evidence in group:
+            keep(_unreadable(evidence, why))
 
     def _explain(self, error: Exception) -> Unreadable:
         if isinstance(error, AccountUnavailable):
@@ -298,48 +232,49 @@ class AthenaHistory:
         return worst_loss(found["Rules"], table.bucket, table.accounts_folder, now)
 
     def _covered(
-        self, reading: _Reading, table: TrailTable, trails: Sequence[Trail], loss: Loss | None
-    ) -> dict[str, list[Evidence]]:
-        """The keys that trails, table and log files cover, by Region."""
+        self,
+        group: Iterable[Evidence],
+        table: TrailTable,
+        trails: Sequence[Trail],
+        loss: Loss | None,
+        keep: Callable[[Evidence], None],
+    ) -> dict[str, _Reading]:
+        """Readings of the keys that trails, table and log files cover, by Region."""
+        since = self.since
         groups: defaultdict[AccountRegion, list[Evidence]] = defaultdict(list)
-        for evidence in reading.group:
-            arn, first = evidence.key_arn, reading.first_day(evidence)
-            gaps = [trail.gap(arn, reading.start(evidence)) for trail in trails]
-            gap = table.gap(arn, first) or (None if None in gaps else gaps[0])
-            if loss is not None and first < loss.until:
-                gap = gap or loss.why
-            if not isinstance(evidence.aliases, tuple):
-                gap = "A use may name an alias of the key, and its aliases could not be read"
-            if gap is not None:
-                reading.lose([evidence], Unreadable(unreadable=gap))
+        for evidence in group:
+            if gap := _gap(evidence, since, table, trails, loss):
+                keep(_unreadable(evidence, Unreadable(unreadable=gap)))
             else:
-                groups[arn.account_region].append(evidence)
-        archived = partial(self._archived, reading, table)
-        by_region: defaultdict[str, list[Evidence]] = defaultdict(list)
+                groups[evidence.key_arn.account_region].append(evidence)
+        readings: dict[str, _Reading] = {}
+        archived = partial(self._archived, since, table)
         with ThreadPoolExecutor(_LISTINGS_AT_A_TIME) as threads:
-            for why, group in zip(
+            for why, some in zip(
                 threads.map(archived, groups.values()), groups.values(), strict=True
             ):
-                if why is not None:
-                    reading.lose(group, why)
-                else:
-                    by_region[group[0].key_arn.region] += group
-        return by_region
+                region = some[0].key_arn.region
+                if region not in readings:
+                    readings[region] = _Reading(region, since, self.until)
+                for evidence in some:
+                    if why is None:
+                        readings[region].expect(evidence)
+                    else:
+                        keep(_unreadable(evidence, why))
+        return {region: reading for region, reading in readings.items() if reading.group}
 
     def _archived(
-        self, reading: _Reading, table: TrailTable, group: Sequence[Evidence]
+        self, since: datetime, table: TrailTable, group: Sequence[Evidence]
     ) -> Unreadable | None:
         """Whether a former lifecycle rule archived log files of an account-Region.
 
         It archived the oldest ones, so a page from the first day of these keys is enough.
         """
-        arn = group[0].key_arn
-        folder = table.folder(arn.account_region)
+        folder = table.folder(group[0].key_arn.account_region)
+        first = min(first_day(evidence, since) for evidence in group)
         try:
             page = self.accounts.own_client("s3").list_objects_v2(
-                Bucket=table.bucket,
-                Prefix=folder,
-                StartAfter=f"{folder}{min(map(reading.first_day, group)):%Y/%m/%d}",
+                Bucket=table.bucket, Prefix=folder, StartAfter=f"{folder}{first:%Y/%m/%d}"
             )
         except _FAILURES as error:
             return self._explain(error)
@@ -351,34 +286,78 @@ class AthenaHistory:
         )
 
     def _query(
-        self, reading: _Reading, table: TrailTable, by_region: Mapping[str, Sequence[Evidence]]
+        self,
+        table: TrailTable,
+        readings: dict[str, _Reading],
+        keep: Callable[[Evidence], None],
     ) -> None:
-        """Query each Region of these keys."""
-        queries = [
-            (region, {*keys}, text)
-            for region, some in by_region.items()
-            for keys, text in statements(
-                table, region, (e.key_arn.key_id for e in some), reading.since.date()
-            )
-        ]
+        """Query each Region of these readings, which it takes away."""
         athena = self.accounts.own_client("athena")
+        today = self.accounts.clock.now().date()
 
-        def run(query: tuple[str, set[str], str]) -> None:
-            region, keys, text = query
-            some = [e for e in by_region[region] if e.key_arn.key_id in keys]
-            part = _Reading(some, reading.since, reading.until)
-            try:
-                for row in rows(athena, self.name, text, COLUMNS):
-                    part.add(row)
-            except _FAILURES as error:
-                part.lose(some, self._explain(error))
-            else:
-                part.lose_missing_days(table.name)
-            reading.merge(part)
+        def read(region: str) -> None:
+            reading = readings.pop(region)
+            start = reading.since.date()
+            texts = statements(table, region, reading.key_ids, start, today)
+            for evidence in self._of_region(reading, athena, texts):
+                keep(evidence)
 
         with ThreadPoolExecutor(_AT_A_TIME) as threads:
-            for _ in threads.map(run, queries):
+            for _ in threads.map(read, [*readings]):
                 pass
+
+    def _of_region(
+        self, reading: _Reading, athena: Any, texts: Iterable[str]
+    ) -> Iterator[Evidence]:
+        """Run the queries of a Region, and return the pieces of each key."""
+        try:
+            for text in texts:
+                for row in rows(athena, self.name, text, COLUMNS):
+                    reading.add(row)
+        except _FAILURES as error:
+            why = self._explain(error)
+            yield from (_unreadable(evidence, why) for evidence in reading.group)
+        else:
+            yield from reading.pieces(f"{self.name.database}.{self.name.table}")
+
+
+def _gap(
+    evidence: Evidence,
+    since: datetime,
+    table: TrailTable,
+    trails: Sequence[Trail],
+    loss: Loss | None,
+) -> str | None:
+    """Why no query shows all events of a key. None: one does."""
+    if not isinstance(evidence.aliases, tuple):
+        return "A use may name an alias of the key, and its aliases could not be read"
+    arn, first = evidence.key_arn, first_day(evidence, since)
+    if gap := table.gap(arn, first):
+        return gap
+    gaps = [trail.gap(arn, _start(evidence, since)) for trail in trails]
+    if None not in gaps:
+        return gaps[0]
+    return loss.why if loss is not None and first < loss.until else None
+
+
+class _Pieces(Mapping[KeyArn, Piece]):
+    """One piece of these keys, each read from the disk when it is asked for."""
+
+    def __init__(
+        self, piece: str, found: Mapping[KeyArn, Evidence], group: Sequence[Evidence]
+    ) -> None:
+        self._piece = piece
+        self._found = found
+        self._group = group
+
+    def __getitem__(self, arn: KeyArn) -> Piece:
+        return getattr(self._found[arn], self._piece)
+
+    def __iter__(self) -> Iterator[KeyArn]:
+        return (evidence.key_arn for evidence in self._group)
+
+    def __len__(self) -> int:
+        return len(self._group)
 
 
 _NAMED_OTHERWISE: Final = {
@@ -405,114 +384,133 @@ def present_values(table: TrailTable) -> frozenset[str]:
     return present(table.account.values, "the accounts of the table")
 
 
-class _Reading:
-    """Collects the rows that are about some keys. Keeps nothing of the others."""
+def _start(evidence: Evidence, since: datetime) -> datetime:
+    """Where a key's window begins: no event is about a key that did not exist."""
+    seen = evidence.description
+    created = seen.creation_date if isinstance(seen, KeyDescription) else since
+    return max(since, created)
 
-    def __init__(self, group: Sequence[Evidence], since: datetime, until: datetime) -> None:
-        self.group = group
+
+def first_day(evidence: Evidence, since: datetime) -> date:
+    """The first UTC day of a key's window."""
+    return _start(evidence, since).astimezone(UTC).date()
+
+
+def _unreadable(evidence: Evidence, why: Unreadable) -> Evidence:
+    return Evidence(key_arn=evidence.key_arn, alias_moves=why, history=why, use_attempts=why)
+
+
+class _Reading:
+    """Collects the rows about keys of a Region. Keeps nothing of other keys."""
+
+    def __init__(self, region: str, since: datetime, until: datetime) -> None:
+        self.region = region
+        self.group: list[Evidence] = []
         self.since = since
         self.until = until
-        self._lock = threading.Lock()
         self._changes: defaultdict[KeyArn, list[TrailEvent]] = defaultdict(list)
         self._attempts: defaultdict[KeyArn, list[TrailEvent]] = defaultdict(list)
-        self._aliases: defaultdict[AccountRegion, list[TrailEvent]] = defaultdict(list)
-        self._days: dict[tuple[str, str], set[int]] = {}
-        self._unreadable: dict[KeyArn, Unreadable] = {}
-        self._account_regions = {
-            (arn.account_id, arn.region): arn.account_region
-            for arn in (evidence.key_arn for evidence in group)
-        }
-        self._by_name: defaultdict[tuple[str, str], list[Evidence]] = defaultdict(list)
-        for evidence in group:
-            aliases = evidence.aliases if isinstance(evidence.aliases, tuple) else ()
-            for name in (evidence.key_arn.key_id, *aliases):
-                self._by_name[evidence.key_arn.region, name].append(evidence)
+        self._aliases: defaultdict[str, list[TrailEvent]] = defaultdict(list)
+        """Changes of aliases in the accounts of the keys."""
+        self._days: defaultdict[str, set[int]] = defaultdict(set)
+        """Days with a read of KMS in these accounts."""
+        self._accounts: set[str] = set()
+        self._by_name: defaultdict[str, list[Evidence]] = defaultdict(list)
 
-    def start(self, evidence: Evidence) -> datetime:
-        """Where a key's window begins: no event is about a key that did not exist."""
-        seen = evidence.description
-        created = seen.creation_date if isinstance(seen, KeyDescription) else self.since
-        return max(self.since, created)
+    @property
+    def key_ids(self) -> Iterator[str]:
+        """The ids of the keys."""
+        return (evidence.key_arn.key_id for evidence in self.group)
 
-    def first_day(self, evidence: Evidence) -> date:
-        """The first UTC day of a key's window."""
-        return self.start(evidence).astimezone(UTC).date()
-
-    def lose(self, group: Iterable[Evidence], why: Unreadable) -> None:
-        """Record that these keys could not be read."""
-        self._unreadable.update((evidence.key_arn, why) for evidence in group)
+    def expect(self, evidence: Evidence) -> None:
+        """Collect rows about this key too."""
+        self.group.append(evidence)
+        self._accounts.add(evidence.key_arn.account_id)
+        aliases = evidence.aliases if isinstance(evidence.aliases, tuple) else ()
+        for name in (evidence.key_arn.key_id, *aliases):
+            self._by_name[name].append(evidence)
 
     def add(self, row: Mapping[str, str]) -> None:
         """Add one row. Raises ValueError for a row that cannot be understood."""
-        account_region = (row["account"], row["region"])
+        account = row["account"]
         if row["kind"] == "day":
-            if account_region in self._account_regions:
-                self._days[account_region] = {int(day) for day in row["days"].split()}
+            if account in self._accounts:
+                self._days[account].update(map(int, row["days"].split()))
+            return
+        if row["kind"] == "alias":
+            if account in self._accounts:
+                self._aliases[account].append(_event(row))
+            return
+        if not (named := self._named(row["names"].split())):  # a row of other keys
             return
         event = _event(row)
         if row["kind"] == "change" and event.error is not None:  # it changed nothing
             return
-        if row["kind"] == "alias":
-            if account_region in self._account_regions:
-                self._aliases[self._account_regions[account_region]].append(event)
-            return
         found = self._changes if row["kind"] == "change" else self._attempts
-        for evidence in self._named(row["region"], event):
+        for evidence in named.values():
             if event.about(evidence) and (found is self._changes or is_use(event, evidence)):
                 found[evidence.key_arn].append(event)
                 if len(found[evidence.key_arn]) > 4 * MOST_ATTEMPTS:
                     found[evidence.key_arn] = _telling(found[evidence.key_arn])
 
-    def _named(self, region: str, event: TrailEvent) -> Iterable[Evidence]:
-        """Keys that the event may be about, by their ids and aliases."""
+    def _named(self, mentions: Iterable[str]) -> Mapping[KeyArn, Evidence]:
+        """Keys that an event may be about, by their ids and aliases."""
         named: dict[KeyArn, Evidence] = {}
-        for mention in event.mentions:
+        for mention in mentions:
             name = mention.rsplit(":key/", 1)[-1]
             if mention.startswith("arn:") and ":alias/" in mention:
                 name = "alias/" + mention.split(":alias/", 1)[1]
-            named.update((e.key_arn, e) for e in self._by_name.get((region, name), ()))
-        return named.values()
+            named.update((e.key_arn, e) for e in self._by_name.get(name, ()))
+        return named
 
-    def lose_missing_days(self, table: str) -> None:
-        """Make keys unreadable whose account-Region has a day without an event of KMS."""
-        last = self.until.date() - timedelta(days=1)
+    def pieces(self, table: str) -> Iterator[Evidence]:
+        """The pieces of each key, once all rows are added."""
+        by_account: defaultdict[str, list[Evidence]] = defaultdict(list)
         for evidence in self.group:
-            arn = evidence.key_arn
-            days = self._days.get((arn.account_id, arn.region), set())
-            first = self.first_day(evidence)
-            offset = (first - self.since.date()).days
-            needed = range(offset, (last - self.since.date()).days + 1)
-            missing = [day for day in needed if day not in days]
-            if missing:
-                absent = self.since.date() + timedelta(days=missing[0])
-                count = len(missing)
-                why = (
-                    f"Table {table} has no read of AWS KMS in account {arn.account_id}, "
-                    f"{arn.region} on {count} of {len(needed)} days since {first}, first on "
-                    f"{absent}, so log files may be missing"
-                )
-                self.lose([evidence], Unreadable(unreadable=why))
+            by_account[evidence.key_arn.account_id].append(evidence)
+        for account, some in by_account.items():
+            moves = self._moves(account)
+            for evidence in some:
+                if gap := self._missing_days(evidence, table):
+                    yield _unreadable(evidence, gap)
+                else:
+                    yield self._of_key(evidence, moves)
 
-    def merge(self, part: _Reading) -> None:
-        """Add what another thread has read about some of the keys."""
-        with self._lock:
-            self._changes.update(part._changes)
-            self._attempts.update(part._attempts)
-            self._unreadable.update(part._unreadable)
-            # Each query of a Region returns all changes of its aliases.
-            self._aliases.update(part._aliases)
+    def _of_key(self, evidence: Evidence, moves: Moves | Unreadable) -> Evidence:
+        arn = evidence.key_arn
+        changes = self._changes.get(arn, ())
+        attempts = tuple(event.attempt() for event in _newest(self._attempts.get(arn, ())))
+        pieces = {
+            "alias_moves": moves.of_key(evidence, self.since)
+            if isinstance(moves, Moves)
+            else moves,
+            "history": history_of(evidence, changes, self.since),
+            "use_attempts": UseAttempts(since=self.since, attempts=attempts, all_read=not attempts),
+        }
+        found = Evidence(key_arn=arn)
+        for piece, value in pieces.items():
+            found = with_piece(found, piece, value)
+        return found
 
-    def record(self) -> Record:
-        """What was read."""
-        return Record(
-            since=self.since,
-            until=self.until,
-            changes={arn: tuple(events) for arn, events in self._changes.items()},
-            attempts={arn: tuple(_newest(events)) for arn, events in self._attempts.items()},
-            aliases={
-                account_region: tuple(events) for account_region, events in self._aliases.items()
-            },
-            unreadable=self._unreadable,
+    def _moves(self, account: str) -> Moves | Unreadable:
+        try:
+            return Moves.of(self._aliases.get(account, ()))
+        except ValueError as error:
+            return Unreadable(unreadable=f"A log file was not understood ({error})")
+
+    def _missing_days(self, evidence: Evidence, table: str) -> Unreadable | None:
+        """Whether the key's account-Region has a day without an event of KMS."""
+        arn = evidence.key_arn
+        start, last = self.since.date(), self.until.date() - timedelta(days=1)
+        first = first_day(evidence, self.since)
+        needed = range((first - start).days, (last - start).days + 1)
+        missing = sorted({*needed} - self._days.get(arn.account_id, set()))
+        if not missing:
+            return None
+        return Unreadable(
+            unreadable=f"Table {table} has no read of AWS KMS in account {arn.account_id}, "
+            f"{arn.region} on {len(missing)} of {len(needed)} days since {first}, first on "
+            f"{start + timedelta(days=missing[0])}, so log files may be missing"
         )
 
 

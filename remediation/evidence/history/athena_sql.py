@@ -1,6 +1,8 @@
-"""The query that reads KMS events of many keys from a CloudTrail table, in one scan.
+"""Queries that read KMS events of many keys from a CloudTrail table, each log file once.
 
-A query costs by the data that it scans, whatever it asks, so one returns four kinds of rows:
+A query costs by the data that it scans, whatever it asks, so one is about all keys of a Region. It
+lists the ends of their ids, as long as they fit, and reads every key if they do not. So there are
+rows of other keys, which the reader leaves out. There are four kinds of rows:
 
 * `day`: the days, counted from the first, on which an account-Region logged a read of KMS;
 * `change`: a change of a key's state;
@@ -13,8 +15,9 @@ Only validated names and numbers become part of the text.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from datetime import date
+from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
+from datetime import date, timedelta
 from typing import Final
 
 from ...errors import demand
@@ -30,26 +33,33 @@ from .events import (
     USES,
 )
 
-MOST_KEYS: Final = 6_000
-"""Keys of one query: 40 bytes each, of the 262,144 that a query may have ("Service Quotas", Amazon
-Athena User Guide)."""
-
 MOST_BYTES: Final = 262_144
+"""Bytes that a query may have ("Service Quotas", Amazon Athena User Guide)."""
+
+MOST_PARTITIONS: Final = 1_000_000
+"""Folders that a query may read (the same page)."""
+
+LISTED: Final = (8, 7, 6, 5)
+"""How many of the last characters of each key's id a query may list. Fewer bring too many rows of
+other keys."""
+
+_REST: Final = 8_192
+"""Bytes for the rest of a query. Its longest names have 255 characters each."""
 
 COLUMNS: Final = (
-    *("kind", "account", "region", "event", "error", "names", "alias", "target"),
+    *("kind", "account", "event", "error", "names", "alias", "target"),
     *("changed", "latest", "who", "shared", "days", "total"),
 )
 """Columns of the result. `total` is the number of its rows."""
 
 _STATEMENT: Final = """\
-SELECT kind, account, region, event, error, names, alias, target, changed,
+SELECT kind, account, event, error, names, alias, target, changed,
   max(moment) AS latest, max_by(caller, moment) AS who, max_by(sharing, moment) AS shared,
   array_join(array_sort(array_agg(DISTINCT day) FILTER (WHERE kind = 'day' AND reads = 'true')), \
 ' ') AS days,
   count(*) OVER () AS total
 FROM (
-  SELECT kind, account, region, moment, caller, sharing, reads,
+  SELECT kind, account, moment, caller, sharing, reads,
     date_diff('day', DATE '{start}', CAST(substr(moment, 1, 10) AS date)) AS day,
     CASE WHEN kind = 'day' THEN '' ELSE event END AS event,
     CASE WHEN kind = 'day' THEN '' ELSE error END AS error,
@@ -65,15 +75,15 @@ FROM (
         ELSE 'use'
       END AS kind
     FROM (
-      SELECT recipientaccountid AS account, awsregion AS region, eventname AS event,
-        eventtime AS moment, coalesce(errorcode, '') AS error, readonly AS reads,
+      SELECT recipientaccountid AS account, eventname AS event, eventtime AS moment,
+        coalesce(errorcode, '') AS error, readonly AS reads,
         coalesce(useridentity.arn, useridentity.invokedby) AS caller, sharedeventid AS sharing,
         coalesce(json_extract_scalar(requestparameters, '$.aliasName'), '') AS alias,
         coalesce(json_extract_scalar(requestparameters, '$.targetKeyId'), '') AS target,
         concat_ws(' ', array_join(transform(resources, r -> r.arn), ' '), {names},
           array_join(regexp_extract_all(errormessage, '{in_text}'), ' ')) AS names
       FROM "{database}"."{table}"
-      WHERE "{day}" >= '{start_folder}'{regions}
+      WHERE "{day}" >= '{first_folder}' AND "{day}" < '{next_folder}'{regions}
         AND eventsource = 'kms.amazonaws.com' AND awsregion = '{region}'
         AND eventtime >= '{start}'
     ) AS events
@@ -83,50 +93,77 @@ FROM (
           OR (event = '{two_keys}' AND names LIKE '%alias/%')) THEN 'named'
         ELSE 'day'
       END])) AS marks (mark)
-    WHERE mark IN ('day', 'alias', 'named')
-      OR (event IN ({changes}, {uses}) AND mark IN ({keys}))
+    WHERE mark IN ('day', 'alias', 'named') OR (event IN ({changes}, {uses}){listed})
   ) AS kinds
 ) AS rows_of_kinds
-GROUP BY kind, account, region, event, error, names, alias, target, changed
+GROUP BY kind, account, event, error, names, alias, target, changed
 """
+
+_ENDS: Final = """
+        AND substr(mark, -{length}) IN (
+          SELECT listed FROM UNNEST(regexp_extract_all('{ends}', '.{{{length}}}')) AS ends (listed)
+        )"""
 
 
 def statements(
-    table: TrailTable, region: str, key_ids: Iterable[str], start: date
-) -> Iterator[tuple[tuple[str, ...], str]]:
-    """Queries for these keys of one Region, as many as fit into each, and the keys of each."""
+    table: TrailTable, region: str, key_ids: Iterable[str], start: date, end: date
+) -> list[str]:
+    """Queries for all of these keys of one Region since a day; `end` is today.
+
+    Each reads other days of the table's folders, as many as it may read.
+    """
+    listed = _listed_ids(frozenset(key_ids))
+    days = max(1, MOST_PARTITIONS // max(1, len(table.account.values or ())))
+    after = end + timedelta(days=1)
+    first = [start + timedelta(days=n) for n in range(0, (after - start).days, days)]
+    made = []
+    for since, until in zip(first, [*first[1:], after], strict=True):
+        text = _text(table, region, start, (since, until), listed)
+        demand(len(text.encode()) <= MOST_BYTES, "a query of so many keys is too long")
+        made.append(text)
+    return made
+
+
+def _listed_ids(key_ids: AbstractSet[str]) -> str:
+    """The condition that a key's id ends as one of these; empty if they are too many to list."""
+    for length in LISTED:
+        ends = sorted({key_id[-length:] for key_id in key_ids})
+        if length * len(ends) <= MOST_BYTES - _REST:
+            return _ENDS.format(length=length, ends="".join(ends))
+    return ""
+
+
+def _text(
+    table: TrailTable, region: str, start: date, folders: tuple[date, date], listed: str
+) -> str:
     database, name = table.name.split(".")
     column = table.region.column
-    ordered = sorted(set(key_ids))
-    for first in range(0, len(ordered), MOST_KEYS):
-        keys = tuple(ordered[first : first + MOST_KEYS])
-        text = _STATEMENT.format(
-            start=start.isoformat(),
-            start_folder=f"{start:%Y/%m/%d}",
-            region=region,
-            regions="" if column is None else f"\n        AND \"{column}\" = '{region}'",
-            database=database,
-            table=name,
-            day=table.day_column,
-            changes=_listed(STATE_CHANGES),
-            aliases=_listed(ALIAS_CHANGES),
-            uses=_listed(USES),
-            keys=_listed(keys),
-            two_keys=TWO_KEYS,
-            key=rf"(?:^|\s){KEY}",
-            in_text=KEY_IN_TEXT.pattern,
-            names=", ".join(
-                f"json_extract_scalar({part}, '$.{path}')"
-                for part, paths in (
-                    ("requestparameters", IN_REQUEST),
-                    ("responseelements", IN_RESPONSE),
-                )
-                for path in paths
-            ),
-        )
-        demand(len(text.encode()) <= MOST_BYTES, "a query of so many keys is too long")
-        yield keys, text
+    return _STATEMENT.format(
+        start=start.isoformat(),
+        day=table.day_column,
+        first_folder=f"{folders[0]:%Y/%m/%d}",
+        next_folder=f"{folders[1]:%Y/%m/%d}",
+        region=region,
+        regions="" if column is None else f"\n        AND \"{column}\" = '{region}'",
+        database=database,
+        table=name,
+        changes=_quoted(STATE_CHANGES),
+        aliases=_quoted(ALIAS_CHANGES),
+        uses=_quoted(USES),
+        listed=listed,
+        two_keys=TWO_KEYS,
+        key=rf"(?:^|\s){KEY}",
+        in_text=KEY_IN_TEXT.pattern,
+        names=", ".join(
+            f"json_extract_scalar({part}, '$.{path}')"
+            for part, paths in (
+                ("requestparameters", IN_REQUEST),
+                ("responseelements", IN_RESPONSE),
+            )
+            for path in paths
+        ),
+    )
 
 
-def _listed(names: Sequence[str]) -> str:
+def _quoted(names: Sequence[str]) -> str:
     return ", ".join(f"'{name}'" for name in names)

@@ -74,7 +74,7 @@ _KEY: Final = re.compile(KEY, re.ASCII)
 KEY_IN_TEXT: Final = re.compile(r"arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:(?:key|alias)/[\w/:-]+")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class TrailEvent:
     """One KMS event, with every key name in it."""
 

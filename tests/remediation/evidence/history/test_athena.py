@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 import random
 import tracemalloc
 from collections.abc import Callable, Mapping
@@ -16,8 +15,8 @@ from embedded_aws.process import EmbeddedAws
 from keysweep.remediation.aws import Accounts, ClientSettings
 from keysweep.remediation.errors import AccountUnavailable, BadInput
 from keysweep.remediation.evidence import SOURCES, Collector
-from keysweep.remediation.evidence.history import athena
-from keysweep.remediation.evidence.history.athena import PIECES, AthenaHistory, Record
+from keysweep.remediation.evidence.history import athena, athena_sql
+from keysweep.remediation.evidence.history.athena import PIECES, AthenaHistory
 from keysweep.remediation.models import Evidence, KeyArn, Unreadable
 from keysweep.remediation.policy import Policy
 from keysweep.remediation.rules import evaluate
@@ -155,6 +154,20 @@ def test_each_of_two_keys_may_be_named_by_an_alias(aws) -> None:
     assert attempts(read(embedded)["to"]) == {("ReEncrypt", "DisabledException")}
 
 
+def test_keys_that_need_different_pieces_take_one_query(aws) -> None:
+    """Such as those for which an exception lifts a rule."""
+    embedded = aws({"name": "dead", **DEAD_KEY}, {"name": "excepted", **DEAD_KEY})
+    accounts = Accounts(settings=FAST)
+    dead, excepted = (KeyArn.parse(key["arn"]) for key in embedded.keys(account=ACCOUNT))
+    pieces = {dead: PIECES, excepted: ("use_attempts",)}
+    found = Collector(
+        accounts, sources={**SOURCES, **AthenaHistory.open(accounts, NAME, DAYS).sources()}
+    ).collect(pieces, lambda e: frozenset(p for p in pieces[e.key_arn] if getattr(e, p) is None))
+    assert found[excepted].alias_moves is None
+    assert not attempts(found[excepted])
+    assert len(embedded.calls(operation="StartQueryExecution")) == 1
+
+
 def test_without_the_aliases_of_a_key_its_history_is_unknown(aws) -> None:
     embedded = aws({"name": "dead", **DEAD_KEY})
     embedded.fault("deny", operation="ListAliases", times=None)
@@ -201,10 +214,58 @@ def test_replicas_of_a_key_are_used_apart(aws) -> None:
     }
 
 
-def _by_arn(embedded: EmbeddedAws) -> dict[KeyArn, Evidence]:
+FORMS: dict[str, dict[str, object]] = {
+    "ends of ids": {},
+    "ends that many ids have": {"LISTED": (1,)},
+    "no list": {"LISTED": ()},
+    "a query for each 40 days": {"MOST_PARTITIONS": 80},
+}
+"""How queries may differ: what they list, and how many folders they may read."""
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_rows_of_other_keys_are_left_out(aws, form: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also those of a replica with the same id, and of keys in the caller's own account."""
+    for name, value in FORMS[form].items():
+        monkeypatch.setattr(athena_sql, name, value)
+    refused = {"error": "DisabledException", "message": "no", "with_resources": False}
+    lent = event("Decrypt", 20, error="AccessDenied", account=OTHER, with_resources=False)
+    embedded = aws(
+        {
+            "name": "set",
+            **DEAD_KEY,
+            "aliases": ["alias/set"],
+            "replicas": {"us-east-1": {"state": "Disabled"}},
+            "events": [event("Decrypt", 30), event("Encrypt", 21, key_id="alias/set", **refused)],
+        },
+        {"name": "lent", **DEAD_KEY, "events": [lent]},
+        {"name": "changed", **DEAD_KEY, "events": [event("DisableKey", 50), event("Sign", 51)]},
+        *({"name": f"dead-{n}", **DEAD_KEY} for n in range(4)),
+        *(
+            {"name": f"used-{n}", "created_days_ago": 900, "events": [event("Verify", n + 9)]}
+            for n in range(20)
+        ),
+    )
+    found = _by_arn(embedded, lambda name: not name.startswith("used-"))
+    each = 3 if "MOST_PARTITIONS" in FORMS[form] else 1
+    assert len(embedded.calls(operation="StartQueryExecution")) == 2 * each
+    names = {key["arn"]: key["name"] for key in embedded.keys(account=ACCOUNT)}
+    used = {(names[str(arn)], arn.region): attempts(one) for arn, one in found.items()}
+    assert {where: those for where, those in used.items() if those} == {
+        ("set", "eu-west-1"): {("Decrypt", None), ("Encrypt", "DisabledException")},
+        ("lent", "eu-west-1"): {("Decrypt", "AccessDenied")},
+        ("changed", "eu-west-1"): {("Sign", None)},
+    }
+    changes = {e.history.last_change.event for e in found.values() if e.history.last_change}
+    assert changes == {"DisableKey"}
+
+
+def _by_arn(
+    embedded: EmbeddedAws, wanted: Callable[[str], bool] = lambda _: True
+) -> dict[KeyArn, Evidence]:
     accounts = Accounts(settings=FAST)
     history = AthenaHistory.open(accounts, NAME, DAYS)
-    arns = [KeyArn.parse(key["arn"]) for key in embedded.keys(account=ACCOUNT)]
+    arns = [KeyArn.parse(k["arn"]) for k in embedded.keys(account=ACCOUNT) if wanted(k["name"])]
     found = Collector(accounts, sources={**SOURCES, **history.sources()}).collect(
         arns, lambda e: frozenset(p for p in PIECES if getattr(e, p) is None)
     )
@@ -439,33 +500,26 @@ def test_a_workgroup_that_cannot_be_used_is_refused_before_anything_is_read(aws)
         assert caught.value.exit_code == 1
 
 
-def test_a_record_is_a_plain_value_with_parts(aws, monkeypatch: pytest.MonkeyPatch) -> None:
-    embedded = aws(
-        {"name": "used", **DEAD_KEY, "events": [event("Decrypt", 20)]},
-        far=({"name": "far", **DEAD_KEY, "events": [event("Sign", 20)]},),
-    )
-    read(embedded)
-    accounts = Accounts(settings=FAST)
-    group = [
-        Evidence(key_arn=KeyArn.parse(key["arn"]), aliases=())
-        for key in embedded.keys(account=ACCOUNT)
-    ]
-    record: Record = AthenaHistory.open(accounts, NAME, DAYS).read(group)
-    for evidence in group:
-        part = pickle.loads(pickle.dumps(record.part(evidence.key_arn.account_region)))
-        for piece in PIECES:
-            whole = record.piece(piece, [evidence])
-            assert part.piece(piece, [evidence]) == whole
-        assert part.attempts.keys() == {evidence.key_arn}
-
-
 # --- many rows ----------------------------------------------------------------------------------
 
 
 def _row(kind: str, names: str, latest: str, **more: str) -> dict[str, str]:
-    usual = {"kind": kind, "account": ACCOUNT, "region": "eu-west-1", "event": "Decrypt"}
+    usual = {"kind": kind, "account": ACCOUNT, "event": "Decrypt"}
     empty = dict.fromkeys(("error", "alias", "target", "who", "shared", "days"), "")
     return {**usual, **empty, "names": names, "latest": latest, **more}
+
+
+def _reading(key: Evidence, since: datetime) -> athena._Reading:
+    """Of one key and 300 days, each with a read of KMS."""
+    reading = athena._Reading(key.key_arn.region, since, since + timedelta(days=300))
+    reading.expect(key)
+    reading.add(_row("day", "", "", days=" ".join(map(str, range(300)))))
+    return reading
+
+
+def only(reading: athena._Reading) -> Evidence:
+    [found] = reading.pieces("audit.trail")
+    return found
 
 
 @pytest.mark.sample
@@ -473,7 +527,7 @@ def test_many_rows_take_no_more_memory() -> None:
     """Rows of other keys are not kept, and of a key the newest are enough."""
     key = changed(aliases=())
     since = datetime(2026, 1, 1, tzinfo=UTC)
-    reading = athena._Reading([key], since, since + timedelta(days=300))
+    reading = _reading(key, since)
     own, other = str(key.key_arn), str(key.key_arn).replace("key/", "key/0")[:-1]
     tracemalloc.start()
     try:
@@ -485,7 +539,7 @@ def test_many_rows_take_no_more_memory() -> None:
     finally:
         tracemalloc.stop()
     assert peak < 2_000_000
-    [found] = reading.record().piece("use_attempts", [key]).values()
+    found = only(reading).use_attempts
     assert len(found.attempts) == athena.MOST_ATTEMPTS
     assert found.attempts[0].time == since + timedelta(seconds=59_997)
 
@@ -493,13 +547,13 @@ def test_many_rows_take_no_more_memory() -> None:
 def test_rows_of_many_changes_keep_the_last_one_and_every_cancellation() -> None:
     key = changed(aliases=())
     since = datetime(2026, 1, 1, tzinfo=UTC)
-    reading = athena._Reading([key], since, since + timedelta(days=300))
+    reading = _reading(key, since)
     for second in range(2_000):
         time = f"{since + timedelta(seconds=second):%Y-%m-%dT%H:%M:%SZ}"
         name = "CancelKeyDeletion" if second in {3, 700} else "DisableKey"
         failed = "KMSInvalidStateException" if second > 1_900 else ""
         reading.add(_row("change", str(key.key_arn), time, event=name, error=failed))
-    [found] = reading.record().piece("history", [key]).values()
+    found = only(reading).history
     assert found.last_change.time == since + timedelta(seconds=1_900)
     assert [one.time - since for one in found.cancellations] == [
         timedelta(seconds=3),

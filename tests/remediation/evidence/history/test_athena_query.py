@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
+import re
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -17,6 +20,7 @@ from keysweep.remediation.evidence.history.athena_query import (
     demand_table,
     rows,
 )
+from keysweep.remediation.evidence.history.athena_sql import statements
 from keysweep.remediation.evidence.history.athena_table import Part, TrailTable
 
 NAME = AthenaName("team", "audit", "trail")
@@ -198,6 +202,7 @@ def test_what_does_not_exist_is_bad_input_and_a_denial_is_not() -> None:
 
 # --- the statements -----------------------------------------------------------------------------
 
+TODAY = date(2026, 11, 30)
 TABLE = TrailTable(
     "audit.trail",
     "logs",
@@ -210,11 +215,42 @@ TABLE = TrailTable(
 )
 
 
-def test_many_keys_take_several_queries_of_allowed_length() -> None:
-    ids = [f"{n:08x}-0000-0000-0000-000000000000" for n in range(athena_sql.MOST_KEYS + 1)]
-    made = list(athena_sql.statements(TABLE, "eu-west-1", [*ids, *ids], date(2025, 10, 26)))
-    assert [len(keys) for keys, _ in made] == [athena_sql.MOST_KEYS, 1]
-    assert max(len(text) for _, text in made) <= athena_sql.MOST_BYTES
-    for keys, text in made:
-        assert all(f"'{key}'" in text for key in keys)
-        assert "\"region\" = 'eu-west-1'" in text
+def ids(count: int) -> list[str]:
+    """Keys whose ids end differently."""
+    return [f"00000000-0000-0000-0000-{n:012x}" for n in range(count)]
+
+
+@pytest.mark.parametrize(
+    ("count", "length"), [(1, 8), (50, 8), (31_000, 8), (36_000, 7), (42_000, 6), (50_000, 5)]
+)
+def test_one_query_lists_as_much_of_each_id_as_fits(count: int, length: int) -> None:
+    [text] = statements(TABLE, "eu-west-1", ids(count), date(2025, 10, 26), TODAY)
+    assert len(text.encode()) <= athena_sql.MOST_BYTES
+    assert f"substr(mark, -{length})" in text
+    [ends] = re.findall(r"UNNEST\(regexp_extract_all\('([0-9a-f]+)'", text)
+    listed = {ends[n : n + length] for n in range(0, len(ends), length)}
+    assert listed == {one[-length:] for one in ids(count)}
+
+
+def test_one_query_without_a_list_reads_more_keys_than_fit() -> None:
+    [text] = statements(TABLE, "eu-west-1", ids(60_000), date(2025, 10, 26), TODAY)
+    assert len(text) < 8_192
+    assert "substr(mark" not in text
+
+
+@pytest.mark.parametrize(("accounts", "queries"), [(1, 1), (1_000, 1), (2_600, 2), (9_000, 4)])
+def test_each_folder_is_read_by_one_query_of_as_many_as_it_may(accounts: int, queries: int) -> None:
+    listed = frozenset(f"{n:012}" for n in range(accounts))
+    table = replace(TABLE, account=Part("account", listed))
+    start = TODAY - timedelta(days=400)
+    made = statements(table, "eu-west-1", ids(1), start, TODAY)
+    bounds = [re.findall(r'"timestamp" (>=|<) \'([0-9/]+)\'', text) for text in made]
+    assert len(made) == queries
+    assert [[sign for sign, _ in one] for one in bounds] == [[">=", "<"]] * queries
+    days = [[date.fromisoformat(day.replace("/", "-")) for _, day in one] for one in bounds]
+    assert days[0][0] == start
+    assert days[-1][1] == TODAY + timedelta(days=1)
+    assert all(before[1] == after[0] for before, after in itertools.pairwise(days))
+    most = max((until - since).days for since, until in days)
+    assert most * accounts <= athena_sql.MOST_PARTITIONS
+    assert all("\"region\" = 'eu-west-1'" in text for text in made)
