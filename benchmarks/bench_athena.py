@@ -6,6 +6,7 @@ rows, and the making of them. Athena's time and price depend on the log files (d
 
 from __future__ import annotations
 
+import itertools
 import random
 import re
 import time
@@ -89,14 +90,14 @@ class _Athena:
         self.now = datetime.now(UTC).replace(microsecond=0)
         self.clock = SimpleNamespace(now=lambda: self.now)
         self._names = [f"{number:012d}" for number in range(1, self.accounts + 1)]
+        self._of_account = {
+            account: [*_made_of(account, self.keys, random.Random(account))]
+            for account in self._names
+        }
 
     def arns(self, keys: int) -> Iterator[KeyArn]:
-        """The first keys of each account. Their ids are random, as those of AWS."""
-        for account in self._names:
-            chance = random.Random(account)
-            for _ in range(keys):
-                key_id = str(uuid.UUID(int=chance.getrandbits(128), version=4))
-                yield KeyArn("aws", account, REGION, key_id)
+        """The first keys of each account."""
+        return itertools.chain.from_iterable(arns[:keys] for arns in self._of_account.values())
 
     def history(self) -> AthenaHistory:
         """The history that asks these clients."""
@@ -225,3 +226,10 @@ class _Athena:
             about = {"account": arn.account_id, "names": str(arn)}
             for kind in (_CHANGE, _USE):
                 yield {**kind, "latest": latest, "changed": latest, "total": total, **about}
+
+
+def _made_of(account: str, keys: int, chance: random.Random) -> Iterator[KeyArn]:
+    """Keys with random ids, as those of AWS."""
+    for _ in range(keys):
+        key_id = str(uuid.UUID(int=chance.getrandbits(128), version=4))
+        yield KeyArn("aws", account, REGION, key_id)

@@ -468,11 +468,15 @@ class _Reading:
         by_account: defaultdict[str, list[Evidence]] = defaultdict(list)
         for evidence in self.group:
             by_account[evidence.key_arn.account_id].append(evidence)
+        start = self.since.date()
+        days = {*range((self.until.date() - start).days)}
         for account, some in by_account.items():
             moves = self._moves(account)
+            missing = sorted(days - self._days.get(account, set()))
             for evidence in some:
-                if gap := self._missing_days(evidence, table):
-                    yield _unreadable(evidence, gap)
+                offset = (first_day(evidence, self.since) - start).days
+                if absent := [day for day in missing if day >= offset]:
+                    yield _unreadable(evidence, self._missing_days(evidence, absent, table))
                 else:
                     yield self._of_key(evidence, moves)
 
@@ -498,19 +502,14 @@ class _Reading:
         except ValueError as error:
             return Unreadable(unreadable=f"A log file was not understood ({error})")
 
-    def _missing_days(self, evidence: Evidence, table: str) -> Unreadable | None:
-        """Whether the key's account-Region has a day without an event of KMS."""
-        arn = evidence.key_arn
-        start, last = self.since.date(), self.until.date() - timedelta(days=1)
+    def _missing_days(self, evidence: Evidence, days: Sequence[int], table: str) -> Unreadable:
+        """Why a key is unreadable whose account-Region has days without a read of KMS."""
+        arn, start = evidence.key_arn, self.since.date()
         first = first_day(evidence, self.since)
-        needed = range((first - start).days, (last - start).days + 1)
-        missing = sorted({*needed} - self._days.get(arn.account_id, set()))
-        if not missing:
-            return None
         return Unreadable(
             unreadable=f"Table {table} has no read of AWS KMS in account {arn.account_id}, "
-            f"{arn.region} on {len(missing)} of {len(needed)} days since {first}, first on "
-            f"{start + timedelta(days=missing[0])}, so log files may be missing"
+            f"{arn.region} on {len(days)} of {(self.until.date() - first).days} days since "
+            f"{first}, first on {start + timedelta(days=days[0])}, so log files may be missing"
         )
 
 

@@ -11,7 +11,7 @@ from typing import Any, Final, Self
 
 from botocore.exceptions import ClientError
 
-from ...errors import BadInput, TruncatedResponse
+from ...errors import BadInput, TruncatedResponse, present
 
 OPTION: Final = "athena:WORKGROUP/DATABASE.TABLE"
 
@@ -22,6 +22,7 @@ Guide)."""
 FIRST_PAUSE: Final = 0.2
 """Seconds between the first two looks at a query. Each later pause is twice as long."""
 
+_UNFINISHED: Final = frozenset({"QUEUED", "RUNNING"})
 _PAGE: Final = 1_000
 _LONGEST_PAUSE: Final = 10.0
 _SOURCE: Final = re.compile(
@@ -95,12 +96,7 @@ def rows(
     The column `total` must say how many rows there are. Raises TruncatedResponse for a query that
     does not succeed and for a result that is not whole, in AWS's words; AWS's errors pass through.
     """
-    query = athena.start_query_execution(
-        QueryString=statement,
-        WorkGroup=name.workgroup,
-        QueryExecutionContext={"Database": name.database},
-        ResultReuseConfiguration={"ResultReuseByAgeConfiguration": {"Enabled": False}},
-    )["QueryExecutionId"]
+    query = _start(athena, name, statement)
     _wait(athena, name, query)
     count, total = 0, None
     for row in _cells(athena, query, columns):
@@ -111,26 +107,54 @@ def rows(
         raise TruncatedResponse(f"Athena query {query} returned {count} of {total} rows")
 
 
+def _start(athena: Any, name: AthenaName, statement: str) -> str:
+    """Start a query and return its id. Waits while the account runs as many as it may."""
+    refused: ClientError | None = None
+    for _ in _patiently():
+        try:
+            query: str = athena.start_query_execution(
+                QueryString=statement,
+                WorkGroup=name.workgroup,
+                QueryExecutionContext={"Database": name.database},
+                ResultReuseConfiguration={"ResultReuseByAgeConfiguration": {"Enabled": False}},
+            )["QueryExecutionId"]
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "TooManyRequestsException":
+                raise
+            refused = error
+        else:
+            return query
+    raise present(refused, "why no query was started")
+
+
+def _patiently() -> Iterator[None]:
+    """Pauses until the time limit, each twice as long as the one before; the first has no time."""
+    deadline = time.monotonic() + PATIENCE.total_seconds()
+    pause = FIRST_PAUSE
+    yield
+    while time.monotonic() <= deadline:
+        time.sleep(pause)
+        pause = min(pause * 2, _LONGEST_PAUSE)
+        yield
+
+
 def _wait(athena: Any, name: AthenaName, query: str) -> None:
     """Wait until the query has succeeded. Whatever else happens, it does not go on."""
-    deadline = time.monotonic() + PATIENCE.total_seconds()
-    pause, state = FIRST_PAUSE, "QUEUED"
+    state = "QUEUED"
     try:
-        while True:
+        for _ in _patiently():
             execution = athena.get_query_execution(QueryExecutionId=query)["QueryExecution"]
             status = execution["Status"]
             state = status["State"]
-            if state not in {"QUEUED", "RUNNING"}:
+            if state not in _UNFINISHED:
                 break
-            if time.monotonic() > deadline:
-                minutes = PATIENCE // timedelta(minutes=1)
-                raise TruncatedResponse(
-                    f"Athena query {query} is still {state} after {minutes} minutes"
-                )
-            time.sleep(pause)
-            pause = min(pause * 2, _LONGEST_PAUSE)
+        else:
+            minutes = PATIENCE // timedelta(minutes=1)
+            raise TruncatedResponse(
+                f"Athena query {query} is still {state} after {minutes} minutes"
+            )
     finally:
-        if state in {"QUEUED", "RUNNING"}:
+        if state in _UNFINISHED:
             athena.stop_query_execution(QueryExecutionId=query)
     if state != "SUCCEEDED":
         why = status.get("StateChangeReason") or status.get("AthenaError", {}).get("ErrorMessage")

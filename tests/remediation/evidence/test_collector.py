@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
@@ -197,19 +197,25 @@ def test_a_key_that_a_source_leaves_out_is_unknown() -> None:
 
 
 def test_a_source_of_one_region_is_read_once_for_the_keys_of_all_regions() -> None:
-    groups: list[set[KeyArn]] = []
+    """It gets the keys that wait for its other pieces too."""
+    asked: list[tuple[str, set[KeyArn], set[KeyArn]]] = []
 
-    def read_all(group: Sequence[Evidence]) -> Mapping[KeyArn, Any]:
-        groups.append({evidence.key_arn for evidence in group})
-        return {evidence.key_arn: DEAD.history for evidence in group}
+    def source(piece: str) -> Source:
+        def read_all(
+            group: Sequence[Evidence], waiting: Iterable[Evidence]
+        ) -> Mapping[KeyArn, Any]:
+            asked.append((piece, {e.key_arn for e in group}, {e.key_arn for e in waiting}))
+            return {e.key_arn: getattr(DEAD, piece) for e in group}
+
+        return Source(piece, Cost.EVENT_NAME, (), read_all=read_all)
 
     far = KeyArn("aws", "444455556666", "us-east-1", ARN.key_id)
-    source = Source("history", Cost.EVENT_NAME, (), read_all=read_all)
-    Collector(NoAccounts(), sources={"history": source}).collect(
-        [ARN, far],
-        lambda e: frozenset({"history"}) if e.history is None else frozenset(),
-    )
-    assert groups == [{ARN, far}]
+    pieces = {ARN: ("alias_moves", "history"), far: ("history",)}
+    found = Collector(
+        NoAccounts(), sources={piece: source(piece) for piece in ("alias_moves", "history")}
+    ).collect(pieces, lambda e: frozenset(p for p in pieces[e.key_arn] if getattr(e, p) is None))
+    assert asked == [("alias_moves", {ARN}, {ARN, far}), ("history", {ARN, far}, {ARN, far})]
+    assert found[far].alias_moves is None
 
 
 def test_a_key_that_waits_for_its_turn_keeps_no_other_key_back() -> None:

@@ -33,12 +33,16 @@ class Athena:
     def __init__(self, states: Sequence[dict[str, Any]], *pages: dict[str, Any]) -> None:
         self.states = [*states]
         self.pages = [*pages]
+        self.refusals: list[str] = []
         self.started: dict[str, Any] = {}
         self.stopped: list[str] = []
         self.statistics: dict[str, Any] = {}
 
     def start_query_execution(self, **request: Any) -> dict[str, Any]:
         self.started = request
+        if self.refusals:
+            code = self.refusals.pop()
+            raise ClientError({"Error": {"Code": code, "Message": "m"}}, "StartQueryExecution")
         return {"QueryExecutionId": "q-1"}
 
     def get_query_execution(self, **_: str) -> dict[str, Any]:
@@ -126,6 +130,17 @@ def test_a_query_that_does_not_end_is_stopped(monkeypatch: pytest.MonkeyPatch) -
     with pytest.raises(TruncatedResponse):
         list(rows(athena, NAME, "SELECT 1", COLUMNS))
     assert athena.stopped == ["q-1"]
+
+
+def test_a_query_waits_while_the_account_runs_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    athena = Athena(DONE, page(COLUMNS, ("day", "1")))
+    athena.refusals = ["TooManyRequestsException"] * 3
+    assert len(list(rows(athena, NAME, "SELECT 1", COLUMNS))) == 1
+    monkeypatch.setattr(athena_query, "PATIENCE", timedelta())
+    for refusals in (["TooManyRequestsException"] * 3, ["InvalidRequestException"]):
+        athena.refusals = refusals
+        with pytest.raises(ClientError):
+            list(rows(athena, NAME, "SELECT 1", COLUMNS))
 
 
 def test_an_interrupted_run_stops_its_query(monkeypatch: pytest.MonkeyPatch) -> None:
