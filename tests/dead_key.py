@@ -1,6 +1,6 @@
-"""A key that is dead beyond doubt, as evidence: every rule of the default policy lets it through.
+"""A key that no rule of the default policy holds, as evidence and in a plan.
 
-Tests change one thing about it and say what must follow.
+Tests change one fact about it, and compare what follows.
 """
 
 from __future__ import annotations
@@ -19,10 +19,13 @@ from keysweep.remediation.models import (
     KeyPolicy,
     LastUse,
     LaterAliases,
+    PlanItem,
     References,
     StateChange,
     UseAttempts,
+    VerdictKind,
 )
+from keysweep.remediation.plan import Plan, Summing
 from keysweep.remediation.policy import Policy
 from keysweep.remediation.rules import RULES, Evaluation, evaluate
 
@@ -122,3 +125,32 @@ def held_by(evidence: Evidence, under: Policy | None = None, *, without: str = "
 def messages_of(rule: str, evidence: Evidence, under: Policy | None = None) -> list[str]:
     """What one rule says about the key."""
     return [hold.message for hold in evaluated(evidence, under).holds if hold.rule == rule]
+
+
+def plan_item(arn: KeyArn = ARN, **changes: Any) -> PlanItem:
+    """An item of a plan: the dead key, to be scheduled, with these changes."""
+    fields = {
+        "key_arn": arn,
+        "account_id": arn.account_id,
+        "region": arn.region,
+        "verdict": VerdictKind.SCHEDULE,
+        "pending_window_days": 30,
+        "monthly_cost_usd": 1.0,
+        "evidence": changed(key_arn=arn),
+    }
+    return PlanItem.model_validate({**fields, **changes})
+
+
+def plan_of(*items: PlanItem, **changes: Any) -> Plan:
+    """A plan of these items, made at NOW under the default policy, with their summary."""
+    summing = Summing()
+    for item in items:
+        summing.add(item)
+    fields = {
+        "created_at": NOW,
+        "policy": Policy(),
+        "sources": (),
+        "summary": summing.done(),
+        "items": items,
+    }
+    return Plan.model_validate({**fields, **changes})

@@ -14,12 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dead_key import ARN, NOW, PRIMARY, changed
+from dead_key import ARN, NOW, PRIMARY, changed, plan_item, plan_of
 from page_reader import read_page
 
-from keysweep.remediation.models import Hold, PlanItem, VerdictKind
-from keysweep.remediation.plan import Plan, PlanSummary
-from keysweep.remediation.policy import Policy
+from keysweep.remediation.models import Hold, VerdictKind
+from keysweep.remediation.plan import Plan
 from keysweep.remediation.report import page
 from keysweep.remediation.report.html import html
 from keysweep.remediation.status import Status, StatusRow
@@ -59,16 +58,7 @@ def browse(folder: Path, text: str) -> Browsed:
 
 def plan(alias: str) -> Plan:
     """One key to schedule and one that is held."""
-    chosen = PlanItem(
-        key_arn=ARN,
-        account_id=ARN.account_id,
-        region=ARN.region,
-        verdict=VerdictKind.SCHEDULE,
-        pending_window_days=30,
-        monthly_cost_usd=3,
-        owner=alias,
-        evidence=changed(aliases=(alias,)),
-    )
+    chosen = plan_item(monthly_cost_usd=3, owner=alias, evidence=changed(aliases=(alias,)))
     held = chosen.model_copy(
         update={
             "key_arn": PRIMARY,
@@ -76,13 +66,7 @@ def plan(alias: str) -> Plan:
             "reasons": (Hold(rule="protected-tag", message=alias),),
         }
     )
-    return Plan(
-        created_at=NOW,
-        policy=Policy(),
-        sources=(),
-        summary=PlanSummary(schedule=1, hold=1, skip=0, monthly_cost_usd=3),
-        items=(chosen, held),
-    )
+    return plan_of(chosen, held)
 
 
 def test_a_plan_opens_as_it_was_written(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from typing import Any, cast
 import boto3
 import pytest
 from botocore.exceptions import ClientError
-from dead_key import ARN, NOW, changed, decision_on, event, gap_of
+from dead_key import ARN, NOW, changed, decision_on, event, gap_of, plan_item, plan_of
 from stages import Stages, few_references
 
 from embedded_aws.process import EmbeddedAws
@@ -37,15 +37,13 @@ from keysweep.remediation.models import (
     KeyResult,
     LastUse,
     Outcome,
-    PlanItem,
     Reference,
     References,
     Unreadable,
     UseAttempt,
     UseAttempts,
-    VerdictKind,
 )
-from keysweep.remediation.plan import Plan, PlanSummary
+from keysweep.remediation.plan import Plan
 from keysweep.remediation.policy import Policy, policies_folder
 from keysweep.remediation.report.tables import guard_summary
 from keysweep.remediation.report.view import guard_row
@@ -617,22 +615,7 @@ def test_an_exception_lifts_what_lasts_and_never_what_happens() -> None:
 
 
 def test_every_difference_from_the_plan_is_a_sign() -> None:
-    item = PlanItem(
-        key_arn=ARN,
-        account_id=ARN.account_id,
-        region=ARN.region,
-        verdict=VerdictKind.SCHEDULE,
-        pending_window_days=30,
-        monthly_cost_usd=1,
-        evidence=changed(),
-    )
-    plan = Plan(
-        created_at=NOW,
-        policy=Policy(),
-        sources=(),
-        summary=PlanSummary(schedule=1, hold=0, skip=0, monthly_cost_usd=1),
-        items=(item,),
-    )
+    plan = plan_of(plan_item())
     assert not watched(PENDING, plan=plan).in_use
     gap = gap_of(service="fsx", region="eu-west-1", why="denied")
     blind = watched(pending(references=References(gaps=(gap,), services=50)), plan=plan)

@@ -21,7 +21,7 @@ from typing import Any
 
 import pytest
 import yaml
-from dead_key import NOW, changed
+from dead_key import NOW, changed, plan_item
 from hypothesis import given
 from hypothesis import strategies as st
 from prowler_records import prowler_record
@@ -34,7 +34,7 @@ from keysweep.remediation.errors import BadInput, Refused
 from keysweep.remediation.escape import csv_cell, markdown_text, printable
 from keysweep.remediation.files import write_private
 from keysweep.remediation.journal import KeyRecord
-from keysweep.remediation.models import AppliedException, KeyArn, PlanItem, VerdictKind
+from keysweep.remediation.models import AppliedException, KeyArn, PlanItem
 from keysweep.remediation.report.confirmation import rows_to_cancel, rows_to_schedule
 from keysweep.remediation.report.view import KeyRow
 
@@ -207,13 +207,8 @@ def test_a_prompt_shows_every_key_under_hostile_names(
     )
     arns = [KeyArn("aws", SHOP, "eu-west-1", f"{number:08}-{'1' * 12}") for number in range(7)]
     items = [
-        PlanItem(
-            key_arn=arn,
-            account_id=arn.account_id,
-            region=arn.region,
-            verdict=VerdictKind.SCHEDULE,
-            pending_window_days=30,
-            monthly_cost_usd=1.0,
+        plan_item(
+            arn,
             owner=text,
             exceptions=exceptions,
             evidence=changed(key_arn=arn, aliases=(f"alias/{text}",)),

@@ -9,31 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dead_key import DEAD, NOW
+from dead_key import DEAD, plan_item, plan_of
 
 from keysweep.remediation import planfile
 from keysweep.remediation.errors import BadInput
-from keysweep.remediation.models import Evidence, PlanItem, PlanSummary, Unreadable
+from keysweep.remediation.models import Evidence, Unreadable
 from keysweep.remediation.plan import Plan
-from keysweep.remediation.policy import Policy
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    items = tuple(
-        PlanItem(
-            key_arn=DEAD.key_arn,
-            account_id=DEAD.key_arn.account_id,
-            region=DEAD.key_arn.region,
-            verdict="schedule",
-            pending_window_days=30,
-            monthly_cost_usd=1.0,
-            evidence=DEAD,
-        )
-        for _ in range(2)
-    )
-    summary = PlanSummary(schedule=2, hold=0, skip=0, monthly_cost_usd=2.0)
-    plan = Plan(created_at=NOW, policy=Policy(), sources=(), summary=summary, items=items)
+    plan = plan_of(plan_item(), plan_item())
     digest = planfile.digest_of(plan)
     planfile.save(plan.model_copy(update={"digest": digest}), tmp_path / "plan.json")
     return tmp_path / "plan.json"

@@ -8,14 +8,12 @@ from typing import Any
 
 import pytest
 from command_runs import Done, run_here
-from dead_key import DEAD, NOW
+from dead_key import DEAD, plan_item, plan_of
 from page_reader import read_page
 
 from keysweep.remediation import plan_index, planfile
 from keysweep.remediation.errors import BadInput
-from keysweep.remediation.models import PlanItem, PlanSummary, UnusableRecord
-from keysweep.remediation.plan import Plan
-from keysweep.remediation.policy import Policy
+from keysweep.remediation.models import UnusableRecord
 
 ACCOUNT = DEAD.key_arn.account_id
 """The account of the only key."""
@@ -23,20 +21,7 @@ QUIET, GONE, CUT, SHUT, ODD = (f"{n}" * 12 for n in (2, 3, 4, 5, 6))
 
 
 def written(folder: Path, account: str, keys: int = 0, **fields: Any) -> None:
-    items = tuple(
-        PlanItem(
-            key_arn=DEAD.key_arn,
-            account_id=ACCOUNT,
-            region=DEAD.key_arn.region,
-            verdict="schedule",
-            pending_window_days=30,
-            monthly_cost_usd=3.0,
-            evidence=DEAD,
-        )
-        for _ in range(keys)
-    )
-    summary = PlanSummary(schedule=keys, hold=0, skip=0, monthly_cost_usd=3.0 * keys)
-    plan = Plan(created_at=NOW, policy=Policy(), sources=(), summary=summary, items=items, **fields)
+    plan = plan_of(*[plan_item(monthly_cost_usd=3.0)] * keys, **fields)
     plan = plan.model_copy(update={"digest": planfile.digest_of(plan)})
     planfile.save(plan, folder / f"{account}.json")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from dead_key import ARN, NOW, changed, decision_on, evaluated, gap_of, policy
+from dead_key import NOW, changed, decision_on, evaluated, gap_of, plan_item, policy
 
 from keysweep.remediation.apply import changed_row
 from keysweep.remediation.models import (
@@ -12,7 +12,6 @@ from keysweep.remediation.models import (
     Outcome,
     PlanItem,
     References,
-    VerdictKind,
 )
 from keysweep.remediation.plan_diff import compare
 from keysweep.remediation.policy import Policy
@@ -24,16 +23,7 @@ LAST_DAY = (NOW + timedelta(days=1)).date()
 
 def item(gap: CoverageGap, by: Policy) -> PlanItem:
     evidence = changed(references=References(gaps=(gap,)))
-    return PlanItem(
-        key_arn=ARN,
-        account_id=ARN.account_id,
-        region=ARN.region,
-        verdict=VerdictKind.SCHEDULE,
-        exceptions=evaluated(evidence, by).exceptions,
-        pending_window_days=30,
-        monthly_cost_usd=1.0,
-        evidence=evidence,
-    )
+    return plan_item(exceptions=evaluated(evidence, by).exceptions, evidence=evidence)
 
 
 def outcome(reviewed: PlanItem, now: CoverageGap, by: Policy, days: int = 0) -> Outcome | None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from threading import Thread
 
 import pytest
-from dead_key import DEAD, NOW
+from dead_key import DEAD, NOW, plan_item, plan_of
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
@@ -27,12 +27,10 @@ from keysweep.remediation.models import (
     NotFound,
     Outcome,
     PlanItem,
-    PlanSummary,
     Unreadable,
     VerdictKind,
 )
 from keysweep.remediation.plan import Plan, PlanItems
-from keysweep.remediation.policy import Policy
 from keysweep.remediation.spill import SpilledSequence
 
 
@@ -42,19 +40,7 @@ def arn_of(number: int) -> KeyArn:
 
 
 def item_of(number: int, **changes: object) -> PlanItem:
-    arn = arn_of(number)
-    return PlanItem(
-        **{
-            "key_arn": arn,
-            "account_id": arn.account_id,
-            "region": arn.region,
-            "verdict": "schedule",
-            "pending_window_days": 30,
-            "monthly_cost_usd": 1.0,
-            "evidence": DEAD.model_copy(update={"key_arn": arn}),
-            **changes,
-        }
-    )
+    return plan_item(arn_of(number), **changes)
 
 
 def noted(text: str, number: int = 0) -> Evidence:
@@ -176,19 +162,14 @@ def test_the_file_has_no_name_and_goes_with_its_sequence(monkeypatch: pytest.Mon
     assert len(temporary_files()) == before
 
 
-def plan_of(items: object) -> Plan:
-    summary = PlanSummary(schedule=0, hold=0, skip=0, monthly_cost_usd=0)
-    return Plan(created_at=NOW, policy=Policy(), sources=(), summary=summary, items=items)
-
-
 @pytest.mark.parametrize("items", [[{"key_arn": str(arn_of(1))}], ["text"], 3, None])
 def test_the_items_of_a_plan_are_validated(items: object) -> None:
     with pytest.raises(ValidationError):
-        plan_of(items)
+        plan_of(items=items)
 
 
 def test_an_item_that_skipped_validation_is_caught_when_it_is_read() -> None:
-    plan = plan_of([item_of(1).model_copy(update={"pending_window_days": 3})])
+    plan = plan_of(items=[item_of(1).model_copy(update={"pending_window_days": 3})])
     with pytest.raises(ValidationError):
         list(plan.items)
 
@@ -212,7 +193,7 @@ def peak(make: Callable[[int], object]) -> float:
 
 
 def a_plan(keys: int) -> Plan:
-    plan = plan_of(PlanItems(map(item_of, range(keys))))
+    plan = plan_of(items=PlanItems(map(item_of, range(keys))))
     return plan.model_copy(update={"digest": planfile.digest_of(plan)})
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from dead_key import ARN, BEGIN_OF_HISTORY, DEAD, changed, event
+from dead_key import ARN, BEGIN_OF_HISTORY, DEAD, changed, event, plan_item
 
 from keysweep.remediation.models import (
     NEXT_WAVE,
@@ -44,16 +44,7 @@ def item(digit: str, **changes: Any) -> PlanItem:
         ARN.partition, ARN.account_id, ARN.region, f"{digit * 8}-1111-4111-8111-{'1' * 12}"
     )
     evidence: Evidence = changed(key_arn=arn, history=HISTORIES[digit])
-    fields = {
-        "key_arn": arn,
-        "account_id": arn.account_id,
-        "region": arn.region,
-        "verdict": VerdictKind.SCHEDULE,
-        "pending_window_days": 30,
-        "monthly_cost_usd": 1.0,
-        "evidence": evidence,
-    }
-    return PlanItem.model_validate({**fields, **changes})
+    return plan_item(arn, **{"evidence": evidence, **changes})
 
 
 def digits(items: PlanItems, verdict: VerdictKind) -> set[str]:

@@ -6,13 +6,11 @@ import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from dead_key import plan_of
 
 from keysweep.remediation.apply import refuse_expired
 from keysweep.remediation.aws.clock import Clock
 from keysweep.remediation.errors import Refused
-from keysweep.remediation.models import PlanSummary
-from keysweep.remediation.plan import Plan
-from keysweep.remediation.policy import Policy
 
 NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
 
@@ -58,13 +56,7 @@ def test_a_plan_from_the_future_is_refused_by_the_clock_that_was_read(aws_was_re
     clock = Clock()
     if aws_was_read:
         clock.observe("Sun, 01 Nov 2026 12:00:00 GMT")
-    plan = Plan(
-        created_at=clock.now() + timedelta(hours=1),
-        policy=Policy(),
-        sources=(),
-        summary=PlanSummary(schedule=0, hold=0, skip=0, monthly_cost_usd=0),
-        items=(),
-    )
+    plan = plan_of(created_at=clock.now() + timedelta(hours=1))
     with pytest.raises(Refused) as refused:
         refuse_expired(plan, clock)
     assert ("AWS" in str(refused.value)) == aws_was_read

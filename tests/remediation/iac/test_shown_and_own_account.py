@@ -6,13 +6,13 @@ from datetime import UTC, datetime
 
 import pytest
 from code_findings import finding
+from dead_key import plan_of
 
 from embedded_aws.process import EmbeddedAws
 from keysweep.remediation.aws import Access, Accounts
 from keysweep.remediation.errors import AccountUnavailable
-from keysweep.remediation.models import PlanSummary, Unmapped
+from keysweep.remediation.models import Unmapped
 from keysweep.remediation.plan import Plan
-from keysweep.remediation.policy import Policy
 from keysweep.remediation.report import csv_rows, tables
 from keysweep.remediation.report.view import READABLE_ROWS
 
@@ -20,14 +20,7 @@ SHOP = "111122223333"
 
 
 def plan(*unmapped: Unmapped) -> Plan:
-    return Plan(
-        created_at=datetime(2026, 11, 1, tzinfo=UTC),
-        policy=Policy(),
-        sources=(),
-        summary=PlanSummary(schedule=0, hold=0, skip=0, monthly_cost_usd=0),
-        unmapped=unmapped,
-        items=(),
-    )
+    return plan_of(created_at=datetime(2026, 11, 1, tzinfo=UTC), unmapped=unmapped)
 
 
 def unresolved(number: int = 1, **changes: object) -> Unmapped:

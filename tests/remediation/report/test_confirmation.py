@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from dead_key import ARN, DEAD, NOW
+from dead_key import ARN, NOW, changed, plan_item
 
 from keysweep.remediation.journal import KeyRecord
 from keysweep.remediation.journal.lines import IntentLine
-from keysweep.remediation.models import AppliedException, KeyArn, PlanItem, VerdictKind
+from keysweep.remediation.models import AppliedException, KeyArn, PlanItem
 from keysweep.remediation.report.confirmation import (
     MOST_LISTED,
     of_confirmation,
@@ -27,16 +27,7 @@ def key(number: int, account: str = "111122223333") -> KeyArn:
 
 
 def item(arn: KeyArn, **changes: Any) -> PlanItem:
-    fields = {
-        "key_arn": arn,
-        "account_id": arn.account_id,
-        "region": arn.region,
-        "verdict": VerdictKind.SCHEDULE,
-        "pending_window_days": 30,
-        "monthly_cost_usd": 1.0,
-        "evidence": DEAD.model_copy(update={"key_arn": arn, "aliases": ("alias/old",)}),
-    }
-    return PlanItem.model_validate({**fields, **changes})
+    return plan_item(arn, **{"evidence": changed(key_arn=arn, aliases=("alias/old",)), **changes})
 
 
 def everything(_arn: KeyArn) -> bool:

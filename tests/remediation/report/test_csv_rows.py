@@ -6,20 +6,16 @@ import csv
 import io
 from collections.abc import Iterable
 from datetime import timedelta
-from typing import Any
 
-from dead_key import ARN, DEAD, NOW
+from dead_key import ARN, NOW, plan_item, plan_of
 
 from keysweep.remediation.models import (
     AppliedException,
     Hold,
     KeyResult,
     Outcome,
-    PlanItem,
     VerdictKind,
 )
-from keysweep.remediation.plan import Plan, PlanSummary
-from keysweep.remediation.policy import Policy
 from keysweep.remediation.report import csv_rows
 from keysweep.remediation.status import StatusRow
 
@@ -31,30 +27,12 @@ def table(lines: Iterable[str]) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(text)))
 
 
-def plan(*items: PlanItem) -> Plan:
-    summary = PlanSummary(schedule=0, hold=0, skip=0, monthly_cost_usd=0)
-    return Plan.model_validate(
-        {"created_at": NOW, "policy": Policy(), "sources": (), "summary": summary, "items": items}
-    )
-
-
-def item(**changes: Any) -> PlanItem:
-    fields = {
-        "key_arn": ARN,
-        "account_id": ARN.account_id,
-        "region": ARN.region,
-        "verdict": VerdictKind.SCHEDULE,
-        "pending_window_days": 30,
-        "monthly_cost_usd": 1.5,
-        "evidence": DEAD,
-    }
-    return PlanItem.model_validate({**fields, **changes})
-
-
 def test_a_plan_is_one_table_with_numbers_and_every_reason_in_words() -> None:
     reasons = (Hold(rule="too-new", message="young"), Hold(rule="in-use", message="a bucket"))
-    held = [item(verdict=VerdictKind.HOLD, reasons=reasons, owner="shop", lead="x") for _ in "1234"]
-    rows = table(csv_rows.of_plan(plan(item(), *held)))
+    chosen = plan_item(monthly_cost_usd=1.5)
+    hold = {"verdict": VerdictKind.HOLD, "reasons": reasons, "owner": "shop", "lead": "x"}
+    held = [chosen.model_copy(update=hold)] * 4
+    rows = table(csv_rows.of_plan(plan_of(chosen, *held)))
     assert rows[0] == {
         "verdict": "schedule",
         "key_arn": str(ARN),
@@ -79,7 +57,9 @@ def test_a_plan_is_one_table_with_numbers_and_every_reason_in_words() -> None:
 def test_exceptions_are_named_and_no_cell_is_a_formula() -> None:
     decided = AppliedException(rule="too-new", reason="y", approved_by="z", until="2027-01-01")
     (row,) = table(
-        csv_rows.of_plan(plan(item(owner="=1+1", lead="@x\n\x1b[1m", exceptions=(decided,))))
+        csv_rows.of_plan(
+            plan_of(plan_item(owner="=1+1", lead="@x\n\x1b[1m", exceptions=(decided,)))
+        )
     )
     assert row["owner"] == "'=1+1"
     assert row["lead"].startswith("'@x")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dead_key import ARN, NOW, PRIMARY, changed, gap_of
+from dead_key import ARN, NOW, PRIMARY, changed, gap_of, plan_item, plan_of
 from hypothesis import given
 from hypothesis import strategies as st
 from page_reader import read_page
@@ -29,9 +29,8 @@ from keysweep.remediation.models import (
     Unreadable,
     VerdictKind,
 )
-from keysweep.remediation.plan import LIMITS, Plan, PlanSummary
+from keysweep.remediation.plan import LIMITS, Plan
 from keysweep.remediation.plan_diff import compare
-from keysweep.remediation.policy import Policy
 from keysweep.remediation.report import page, tables
 from keysweep.remediation.report.evidence_words import in_words
 from keysweep.remediation.report.html import html
@@ -44,17 +43,7 @@ HOSTILE = "</td><script>alert(1)</script><img src=x onerror=alert(2)>{{ 7*7 }}\"
 
 def item(**changes: Any) -> PlanItem:
     """An item of a plan, to be scheduled by default."""
-    values: dict[str, Any] = {
-        "key_arn": ARN,
-        "account_id": ARN.account_id,
-        "region": ARN.region,
-        "verdict": VerdictKind.SCHEDULE,
-        "pending_window_days": 30,
-        "monthly_cost_usd": 3.0,
-        "owner": "shop",
-        "evidence": changed(),
-    }
-    return PlanItem(**{**values, **changes})
+    return plan_item(**{"monthly_cost_usd": 3.0, "owner": "shop", **changes})
 
 
 def held(**changes: Any) -> PlanItem:
@@ -86,21 +75,7 @@ def held(**changes: Any) -> PlanItem:
 
 def plan(*items: PlanItem, **changes: Any) -> Plan:
     """A plan of these items."""
-    chosen = [one for one in items if one.verdict is VerdictKind.SCHEDULE]
-    values: dict[str, Any] = {
-        "digest": "sha256:" + "0" * 64,
-        "created_at": NOW,
-        "policy": Policy(),
-        "sources": (),
-        "summary": PlanSummary(
-            schedule=len(chosen),
-            hold=len(items) - len(chosen),
-            skip=0,
-            monthly_cost_usd=sum(one.monthly_cost_usd for one in chosen),
-        ),
-        "items": items,
-    }
-    return Plan(**{**values, **changes})
+    return plan_of(*items, digest="sha256:" + "0" * 64, **changes)
 
 
 def shown(of: page.Page) -> Any:

@@ -7,12 +7,11 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
-from dead_key import ACCOUNT, NOW, OUTSIDER, changed
+from dead_key import ACCOUNT, NOW, OUTSIDER, plan_item, plan_of
 from message_parts import figures
 
 from keysweep.remediation.models import Hold, KeyArn, KeyResult, Outcome, PlanItem, VerdictKind
-from keysweep.remediation.plan import Plan, PlanItems, PlanSummary
-from keysweep.remediation.policy import Policy
+from keysweep.remediation.plan import Plan, PlanItems
 from keysweep.remediation.report import csv_rows, page, tables
 from keysweep.remediation.report.tables import Report
 from keysweep.remediation.report.view import READABLE_ROWS
@@ -28,30 +27,11 @@ def arn(number: int, account: str = ACCOUNT) -> KeyArn:
 def item(number: int, *, owner: str | None, rule: str | None) -> PlanItem:
     """One of many keys: held by a rule, or to be scheduled."""
     account = ACCOUNT if number % 2 else OUTSIDER
-    return PlanItem(
-        key_arn=arn(number, account),
-        account_id=account,
-        region="eu-west-1",
+    return plan_item(
+        arn(number, account),
         verdict=VerdictKind.SCHEDULE if rule is None else VerdictKind.HOLD,
         reasons=() if rule is None else (Hold(rule=rule, message="a reason"),),
-        pending_window_days=30,
-        monthly_cost_usd=1.0,
         owner=owner,
-        evidence=changed(),
-    )
-
-
-def plan(*items: PlanItem) -> Plan:
-    """A plan of these items."""
-    chosen = sum(one.verdict is VerdictKind.SCHEDULE for one in items)
-    return Plan(
-        created_at=NOW,
-        policy=Policy(),
-        sources=(),
-        summary=PlanSummary(
-            schedule=chosen, hold=len(items) - chosen, skip=0, monthly_cost_usd=float(chosen)
-        ),
-        items=items,
     )
 
 
@@ -64,7 +44,7 @@ def rows(report: Report, heading: str) -> tuple[tuple[str, ...], ...]:
 def test_many_keys_are_grouped_by_account_owner_and_rule() -> None:
     chosen = [item(number, owner="shop", rule=None) for number in range(MANY)]
     held = [item(MANY + n, owner=None, rule=("in-use", "too-new")[n % 2]) for n in range(MANY)]
-    few = tables.of_plan(plan(*chosen, *held))
+    few = tables.of_plan(plan_of(*chosen, *held))
     half = str(READABLE_ROWS)
     assert rows(few, "To schedule") == (
         (ACCOUNT, "shop", "", half, "$60"),
@@ -74,7 +54,7 @@ def test_many_keys_are_grouped_by_account_owner_and_rule() -> None:
         (ACCOUNT, "unknown", "too-new", half, "$60"),
         (OUTSIDER, "unknown", "in-use", half, "$60"),
     )
-    assert len(list(csv_rows.of_plan(plan(*chosen, *held)))) == 1 + 2 * MANY
+    assert len(list(csv_rows.of_plan(plan_of(*chosen, *held)))) == 1 + 2 * MANY
 
 
 def test_of_many_results_those_are_shown_that_were_not_done() -> None:
@@ -125,7 +105,7 @@ def test_many_keys_that_were_not_done_are_counted() -> None:
 def test_a_report_reads_each_item_once(
     report: Callable[[Plan], object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = plan(
+    made = plan_of(
         *(item(number, owner="shop", rule=(None, "in-use")[number % 2]) for number in (1, 2))
     )
     reads: Counter[int] = Counter()
