@@ -32,6 +32,8 @@ class AccountPlan:
     """None without a plan that can be read."""
     page: str | None = None
     """Name of the HTML report beside the plan, if there is one."""
+    warnings: int = 0
+    """Number of the plan's warnings, such as Regions whose keys the scan could not list."""
 
 
 def read(folder: Path, expected: Iterable[str]) -> tuple[AccountPlan, ...]:
@@ -67,7 +69,9 @@ def _read(account: str, file: Path) -> AccountPlan:
     except BadInput as error:
         return AccountPlan(account, str(error), page=shown)
     problem = " ".join(_problems(account, plan))
-    return AccountPlan(account, problem, plan.digest, plan.summary, shown)
+    return AccountPlan(
+        account, problem, plan.digest, plan.summary, shown, warnings=len(plan.warnings)
+    )
 
 
 def _problems(account: str, plan: Plan) -> Iterator[str]:

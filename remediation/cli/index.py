@@ -53,7 +53,7 @@ def index(folder: Path, expected: Path | None, html_path: Path | None, form: str
     left = plan_index.incomplete(found)
     if left:
         names = ", ".join(one.account_id for one in left)
-        say(f"No complete plan of {len(left)} of {counted(len(found), 'account')}: {names}.")
+        say(f"{len(left)} of {counted(len(found), 'account')} have no complete plan: {names}.")
     return INCOMPLETE if left else DONE
 
 

@@ -48,7 +48,8 @@ def unlock(name: Path | JournalName, yes: bool, profile: str | None) -> int:
     """Remove the lock that a killed run left on the journal s3://BUCKET/PREFIX/.
 
     Names the run that holds the lock, and asks. Make sure first that this run has ended: look at
-    its host or its job. If it has not, its next line is refused, and it makes no further call.
+    its host or its job. If it has not, only one of it and the next run can write the next line; the
+    other makes no further call.
 
     Example: keysweep journal unlock s3://audit-journal/keysweep/
     """
@@ -63,7 +64,7 @@ def unlock(name: Path | JournalName, yes: bool, profile: str | None) -> int:
         say(f"{name}: No run holds the lock.")
         return DONE
     say(f"{name}: The lock is held by {describe(found)}.")
-    ask("Has this run ended, and remove its lock?", yes=yes)
+    ask("Has this run ended? Remove its lock?", yes=yes)
     if not bucket.delete(LOCK, found.etag):
         raise Refused(f"{name}: The lock has changed meanwhile, and was left alone.")
     say(f"{name}: The lock was removed.")

@@ -57,7 +57,7 @@ class Lock:
         try:
             self._bucket.delete(LOCK, self._etag)
         except KeysweepError as error:
-            return f"{error}. The lock is left behind; then run: {way_out(self._bucket)}"
+            return f"{error}. The lock remains. Then remove it: {way_out(self._bucket)}"
         return None
 
 
@@ -87,7 +87,7 @@ def describe(found: Content) -> str:
     try:
         return str(_HOLDER.validate_json(found.body))
     except ValueError:
-        return "a holder that its lock does not name"
+        return "an unknown run, because the lock cannot be read"
 
 
 def way_out(bucket: Bucket) -> str:

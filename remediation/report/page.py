@@ -304,7 +304,8 @@ def _absent(view: PlanView) -> Iterable[Table]:
 # --- many plans --------------------------------------------------------------------------------
 
 
-INDEX_COLUMNS: Final = ("account", "to schedule", "on hold", "skipped", "saved", "digest")
+_NUMBERS: Final = ("to schedule", "on hold", "skipped", "saved")
+INDEX_COLUMNS: Final = ("account", *_NUMBERS, "digest", "warnings")
 
 
 def of_index(plans: Sequence[AccountPlan], folder: str) -> Page:
@@ -346,7 +347,7 @@ def _index_row(plan: AccountPlan, folder: str) -> tuple[str, ...]:
     if (its := plan.summary) is None:
         return (_account(plan, folder), *[""] * (len(INDEX_COLUMNS) - 1))
     numbers = str(its.schedule), str(its.hold), str(its.skip), money(its.monthly_cost_usd)
-    return (_account(plan, folder), *numbers, plan.digest)
+    return (_account(plan, folder), *numbers, plan.digest, str(plan.warnings))
 
 
 def _account(plan: AccountPlan, folder: str) -> str:

@@ -50,7 +50,8 @@ RULE = Rule(
     ),
     clears=(
         "Find what uses the alias, re-encrypt its data under the new key, then add an exception "
-        "for this rule. Otherwise, wait 90 days until the move leaves the history."
+        "for this rule. Otherwise, wait until the move leaves the history: 90 days, or with Athena "
+        "`history_days`."
     ),
     needs=("alias_moves", "aliases", "description"),
     while_pending=WhilePending.EVENTS,

@@ -40,7 +40,10 @@ RULE = Rule(
         "of attempts is weak evidence, since an attached volume may not call KMS for months. "
         "Without 90 days of events it is no evidence, and the key is held."
     ),
-    clears="Find the caller in CloudTrail and stop it. The event leaves the history after 90 days.",
+    clears=(
+        "Find the caller in CloudTrail and stop it. An attempt counts for 90 days, or for "
+        "`min_days_unused` if that is more and the history reaches back so far."
+    ),
     needs=("use_attempts",),
     while_pending=WhilePending.EVENTS,
     check=_check,

@@ -117,6 +117,19 @@ def test_an_index_that_finds_an_account_missing_fails_the_run(tmp_path: Path) ->
         assert made.run("night")["error"] == "Keysweep.NotCollected"
 
 
+def test_an_empty_list_of_accounts_is_not_the_whole_organization(tmp_path: Path) -> None:
+    """`keysweep index` refuses it, so that the run fails."""
+    ends = {"all": {"index": [2]}}
+    container = script(
+        tmp_path / "container", CONTAINER.format(python=sys.executable, folder=tmp_path)
+    )
+    (tmp_path / "ends.json").write_text(json.dumps(ends), encoding="utf-8")
+    with organization(tmp_path, {}, {}, [str(container)]) as made:
+        assert made.run("none", {"accounts": []})["error"] == "Keysweep.NotCollected"
+        assert json.loads(made.read("none/accounts.json")) == []
+        assert made.calls("organizations", "ListAccounts") == []
+
+
 def test_a_container_that_cannot_start_is_no_plan(tmp_path: Path) -> None:
     with organization(tmp_path, {}, {}, [str(tmp_path / "missing")]) as made:
         ended = made.run("night")

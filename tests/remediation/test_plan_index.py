@@ -78,6 +78,16 @@ def test_accounts_without_a_complete_plan_are_named(plans: Path) -> None:
     assert {name for name, one in found.items() if one.summary is None} == {GONE, CUT}
 
 
+def test_warnings_of_a_plan_are_counted(plans: Path) -> None:
+    """A Region that the scan could not list leaves a complete plan, which may have no key."""
+    written(plans, QUIET, warnings=("its keys in eu-west-1 could not all be listed", "no records"))
+    done = index(plans, "plans", "--html", plans.parent / "index.html")
+    assert done.code == 0
+    page = read_page((plans.parent / "index.html").read_text(encoding="utf-8"))
+    rows = [[cell.text for cell in row.all("th", "td")] for row in page.all("tr")]
+    assert {row[0]: row[-1] for row in rows[1:]} == {ACCOUNT: "0", QUIET: "2"}
+
+
 def test_a_record_that_could_not_be_used_leaves_a_plan_incomplete(plans: Path) -> None:
     record = UnusableRecord(source="x.json", position="record 1", problem="no ARN")
     written(plans, QUIET, unusable=(record,))
