@@ -99,7 +99,7 @@ class Athena:
         if service != "athena":
             return None
         if operation == "GetWorkGroup" and params.get("WorkGroup") == table.workgroup:
-            return {"WorkGroup": _workgroup(table)}
+            return {"WorkGroup": _workgroup(table, self._now)}
         if operation == "GetWorkGroup" and params.get("WorkGroup") != "primary":
             raise AwsError("InvalidRequestException", "WorkGroup is not found.")
         if operation in QUERIES:
@@ -142,7 +142,10 @@ class Athena:
                     "TrailARN": arn,
                     "HomeRegion": home,
                     "S3BucketName": table.bucket,
+                    "IncludeGlobalServiceEvents": True,
                     "IsMultiRegionTrail": table.multi_region,
+                    "LogFileValidationEnabled": False,
+                    "HasCustomEventSelectors": bool(table.selectors),
                     "IsOrganizationTrail": table.organization,
                     **({"S3KeyPrefix": table.prefix} if table.prefix else {}),
                 }
@@ -150,8 +153,7 @@ class Athena:
             if arn != params.get("TrailName", params.get("Name")) or region != home:
                 raise AwsError("TrailNotFoundException", "Unknown trail")
             if operation == "GetTrailStatus":
-                began = {"StartLoggingTime": self._now - 2000 * DAY}
-                return {"IsLogging": True} | began | table.trail_status
+                return _trail_status(self._now) | table.trail_status
             whole = {"ReadWriteType": "All", "IncludeManagementEvents": True, "DataResources": []}
             selectors = table.selectors or {
                 "EventSelectors": [whole | {"ExcludeManagementEventSources": []}]
@@ -328,11 +330,42 @@ def _background(account: str, region: str, moment: float) -> Json:
     }
 
 
-def _workgroup(table: AthenaTable) -> Json:
-    configuration = {"EnforceWorkGroupConfiguration": True}
+def _trail_status(now: float) -> Json:
+    """The status of a trail that was never stopped, and notifies nobody."""
+    delivered = iso(now)
+    return {
+        "IsLogging": True,
+        "StartLoggingTime": now - 2000 * DAY,
+        "TimeLoggingStarted": iso(now - 2000 * DAY),
+        "TimeLoggingStopped": "",
+        "LatestDeliveryTime": now,
+        "LatestDeliveryAttemptTime": delivered,
+        "LatestDeliveryAttemptSucceeded": delivered,
+        "LatestNotificationAttemptTime": "",
+        "LatestNotificationAttemptSucceeded": "",
+    }
+
+
+def _workgroup(table: AthenaTable, now: float) -> Json:
+    configuration: Json = {
+        "ResultConfiguration": {},
+        "EnforceWorkGroupConfiguration": True,
+        "PublishCloudWatchMetricsEnabled": False,
+        "RequesterPaysEnabled": False,
+        "EngineVersion": {
+            "SelectedEngineVersion": "AUTO",
+            "EffectiveEngineVersion": "Athena engine version 3",
+        },
+        "EnableMinimumEncryptionConfiguration": False,
+    }
     if table.cutoff_bytes is not None:
         configuration["BytesScannedCutoffPerQuery"] = table.cutoff_bytes
-    return {"Name": table.workgroup, "State": table.workgroup_state, "Configuration": configuration}
+    return {
+        "Name": table.workgroup,
+        "State": table.workgroup_state,
+        "Configuration": configuration,
+        "CreationTime": now - 2000 * DAY,
+    }
 
 
 def _glue_table(table: AthenaTable, params: Json, now: float, path: str) -> Json:

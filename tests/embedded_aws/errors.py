@@ -18,17 +18,20 @@ class AwsError(Exception):
         self.status = status
 
 
-def validation(message: str) -> AwsError:
+def validation(message: str, code: str = "ValidationException") -> AwsError:
     """Return the error for a request whose values break a constraint."""
-    return AwsError("ValidationException", message)
+    return AwsError(code, message)
 
 
-def constraint(value: object, parameter: str, rule: str) -> AwsError:
+def constraint(
+    value: object, parameter: str, rule: str, code: str = "ValidationException"
+) -> AwsError:
     """Return AWS's usual sentence for one value that breaks one rule."""
     shown = "null" if value is None else f"'{value}'"
     return validation(
         f"1 validation error detected: Value {shown} at '{parameter}' failed to satisfy "
-        f"constraint: Member must {rule}"
+        f"constraint: Member must {rule}",
+        code,
     )
 
 

@@ -262,9 +262,9 @@ class Gateway:
     def _runs(self, visit: Visit, identity: Identity) -> dict[str, Any] | None:
         """What AWS Organizations and the tasks of Amazon ECS answer, if the request is theirs."""
         request, operation = visit.request, visit.operation
-        if request.service == "organizations" and operation == "ListAccounts":
-            scenario = self.world.scenario
-            return organization.list_accounts(scenario, identity.account, request.json())
+        if request.service == "organizations" and operation in organization.OPERATIONS:
+            scenario, caller = self.world.scenario, identity.account
+            return organization.answer(operation, scenario, caller, request.json())
         if request.service == "ecs" and operation in tasks.OPERATIONS:
             run = self.world.tasks.answer
             return run(operation, identity, request.region, request.json(), self.endpoint)

@@ -28,6 +28,8 @@ class Identity:
     """Service control policies of the account: only their denials count."""
     expires: float | None = None
     """Real time, since clients compare it with their own clock."""
+    transitive: frozenset[str] = frozenset()
+    """Keys of session tags that go on to the sessions of further roles."""
 
     def arn(self, region: str) -> str:
         """Return the ARN that GetCallerIdentity shows."""
@@ -100,11 +102,18 @@ class Identities:
         return len(fresh)
 
     def assume(
-        self, caller: Identity, arn: str, session: str, seconds: int, external_id: str | None
+        self,
+        caller: Identity,
+        arn: str,
+        session: str,
+        seconds: int,
+        external_id: str | None,
+        transitive: frozenset[str] = frozenset(),
     ) -> Identity:
         """Return a new session of a role that the scenario lists, or raise AccessDenied."""
         if not 900 <= seconds <= 43_200:
-            raise constraint(seconds, "durationSeconds", "have value between 900 and 43200")
+            rule = "have value between 900 and 43200"
+            raise constraint(seconds, "durationSeconds", rule, "ValidationError")
         account, role = _parse_role(arn)
         content = self._scenario.accounts.get(account)
         found: Role | None = content.roles.get(role) if content else None
@@ -123,6 +132,7 @@ class Identities:
             policies=found.policies,
             control_policies=content.service_control_policies,
             expires=time.time() + seconds,
+            transitive=caller.transitive | transitive,
         )
         self._known[identity.access_key] = identity
         return identity

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from xml.sax.saxutils import escape
 
 from . import names
 from .clock import iso
-from .errors import AwsError
+from .errors import AwsError, constraint
 from .identity import Identities, Identity
 
 _STS = "https://sts.amazonaws.com/doc/2011-06-15/"
@@ -33,9 +34,11 @@ def answer(
             f"<Account>{caller.account}</Account>"
         )
     elif operation == "AssumeRole":
-        role, session = _required(params, "RoleArn"), _required(params, "RoleSessionName")
+        role, session = _required(params, "RoleArn"), _session_name(params)
         seconds = int(params.get("DurationSeconds", "3600"))
-        assumed = identities.assume(caller, role, session, seconds, params.get("ExternalId"))
+        kept = _transitive_tags(params, caller)
+        external_id = params.get("ExternalId")
+        assumed = identities.assume(caller, role, session, seconds, external_id, kept)
         result = _credentials(assumed) + (
             f"<AssumedRoleUser><AssumedRoleId>{_user_id(assumed)}</AssumedRoleId>"
             f"<Arn>{escape(assumed.arn(region))}</Arn></AssumedRoleUser>"
@@ -89,6 +92,32 @@ def _required(params: Mapping[str, str], name: str) -> str:
     if not params.get(name):
         raise AwsError("MissingParameter", f"The request must contain the parameter {name}")
     return params[name]
+
+
+def _session_name(params: Mapping[str, str]) -> str:
+    name = _required(params, "RoleSessionName")
+    if not re.fullmatch(r"[\w+=,.@-]*", name, re.ASCII):
+        wanted = r"satisfy regular expression pattern: [\w+=,.@-]*"
+        raise constraint(name, "roleSessionName", wanted, "ValidationError")
+    return name
+
+
+def _transitive_tags(params: Mapping[str, str], caller: Identity) -> frozenset[str]:
+    """Keys of the transitive tags of a new session, in lower case. Raises AwsError."""
+    tags = [v.lower() for k, v in params.items() if re.fullmatch(r"Tags\.member\.\d+\.Key", k)]
+    kept = {v.lower() for k, v in params.items() if k.startswith("TransitiveTagKeys.member.")}
+    if len(tags) > len(set(tags)):
+        reason = "Duplicate tag keys found. Please note that Tag keys are case insensitive."
+    elif kept & caller.transitive:
+        reason = (
+            "One of the specified transitive tag keys can't be set because it conflicts with a "
+            "transitive tag key from the calling session."
+        )
+    elif kept - set(tags):
+        reason = "The specified transitive tag key must be included in the requested tags."
+    else:
+        return frozenset(kept)
+    raise AwsError("InvalidParameterValue", reason)
 
 
 def _user_id(identity: Identity) -> str:
