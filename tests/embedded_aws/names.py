@@ -1,9 +1,10 @@
-"""Names that are the same in every run: partitions, ARNs, key ids and access keys."""
+"""Names that are the same in every run: partitions, ARNs, key ids, access keys and variables."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
+import os
 import re
 import uuid
 
@@ -42,6 +43,27 @@ def alias_arn(account: str, region: str, alias: str) -> str:
 def access_key(account: str) -> tuple[str, str]:
     """Return access key id and secret of the operator of an account of the scenario."""
     return f"AKIA{_letters('key/' + account)}", _letters("secret/" + account) * 2
+
+
+def environment(endpoint: str, region: str, key: str, secret: str) -> dict[str, str]:
+    """Return the variables that make AWS's SDKs call a server with these credentials, and no other.
+
+    Nothing in them can reach the real AWS: no profile, no shared files, no metadata service.
+    """
+    return {
+        "AWS_ENDPOINT_URL": endpoint,
+        "AWS_ACCESS_KEY_ID": key,
+        "AWS_SECRET_ACCESS_KEY": secret,
+        "AWS_DEFAULT_REGION": region,
+        "AWS_REGION": region,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_DISABLE_HOST_PREFIX_INJECTION": "true",
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "AWS_STS_REGIONAL_ENDPOINTS": "regional",
+        "NO_PROXY": "127.0.0.1",
+        "no_proxy": "127.0.0.1",
+    }
 
 
 def user_arn(account: str, region: str) -> str:

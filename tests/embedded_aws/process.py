@@ -99,25 +99,8 @@ class EmbeddedAws:
         self.stop()
 
     def environment(self, account: str, region: str = "us-east-1") -> dict[str, str]:
-        """Return the variables that make AWS clients talk to this server as the operator.
-
-        Nothing in them can reach the real AWS: no profile, no shared files, no metadata service.
-        """
-        key, secret = names.access_key(account)
-        return {
-            "AWS_ENDPOINT_URL": self.endpoint,
-            "AWS_ACCESS_KEY_ID": key,
-            "AWS_SECRET_ACCESS_KEY": secret,
-            "AWS_DEFAULT_REGION": region,
-            "AWS_REGION": region,
-            "AWS_EC2_METADATA_DISABLED": "true",
-            "AWS_DISABLE_HOST_PREFIX_INJECTION": "true",
-            "AWS_CONFIG_FILE": os.devnull,
-            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-            "AWS_STS_REGIONAL_ENDPOINTS": "regional",
-            "NO_PROXY": "127.0.0.1",
-            "no_proxy": "127.0.0.1",
-        }
+        """Return the variables that make AWS's SDKs call this server as the operator."""
+        return names.environment(self.endpoint, region, *names.access_key(account))
 
     def client_arguments(self, account: str, region: str = "us-east-1") -> dict[str, str]:
         """Return the keyword arguments of `boto3.client` for the operator of an account."""

@@ -7,7 +7,6 @@ has the credentials of the task role, and nothing of this process's own environm
 
 from __future__ import annotations
 
-import os
 import subprocess
 import threading
 import time
@@ -19,7 +18,7 @@ from typing import IO, Any
 
 from .errors import AwsError
 from .identity import Identities, Identity
-from .names import partition
+from .names import environment, partition
 from .scenario import Image
 
 Json = dict[str, Any]
@@ -187,20 +186,8 @@ def _shown(arn: str, cluster: str, definition: Json, params: Json) -> Json:
 
 def _access(session: Identity, region: str, endpoint: str) -> dict[str, str]:
     """What leads AWS's SDKs to this server, as the task role."""
-    return {
-        "AWS_ENDPOINT_URL": endpoint,
-        "AWS_ACCESS_KEY_ID": session.access_key,
-        "AWS_SECRET_ACCESS_KEY": "secret",
-        "AWS_SESSION_TOKEN": "token",
-        "AWS_REGION": region,
-        "AWS_DEFAULT_REGION": region,
-        "AWS_EC2_METADATA_DISABLED": "true",
-        "AWS_DISABLE_HOST_PREFIX_INJECTION": "true",
-        "AWS_CONFIG_FILE": os.devnull,
-        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-        "AWS_STS_REGIONAL_ENDPOINTS": "regional",
-        "NO_PROXY": "127.0.0.1",
-    }
+    variables = environment(endpoint, region, session.access_key, "secret")
+    return {**variables, "AWS_SESSION_TOKEN": "token"}
 
 
 def _start(

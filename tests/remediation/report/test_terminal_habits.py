@@ -23,6 +23,10 @@ ATTEMPT = (
     "arn:aws:sts::444455556666:assumed-role/monthly-report/session with Decrypt"
 )
 PLAN = ("key", "alias", "account", "Region", "monthly cost", "owner", "why")
+RESULT_COLUMNS = ("key", "account", "Region", "outcome", "deletion date", "message")
+STATUS_COLUMNS = (
+    *("key", "account", "Region", "state", "deletion date", "days left", "monthly cost", "drift"),
+)
 TABLES = {
     "scheduled": Table(
         "To schedule: 2 keys, monthly cost $4",
@@ -47,7 +51,7 @@ TABLES = {
     ),
     "results": Table(
         "Results",
-        ("key", "account", "Region", "outcome", "deletion date", "message"),
+        RESULT_COLUMNS,
         (
             (KEY, *HERE, "scheduled", "2026-12-24 10:11 UTC", ""),
             (REPLICA, *HERE, "already_pending", "", "its tags changed since the plan was made"),
@@ -55,16 +59,7 @@ TABLES = {
     ),
     "status": Table(
         "Scheduled by this journal",
-        (
-            "key",
-            "account",
-            "Region",
-            "state",
-            "deletion date",
-            "days left",
-            "monthly cost",
-            "drift",
-        ),
+        STATUS_COLUMNS,
         (
             (KEY, *HERE, "PendingDeletion", "2026-12-24", "30", "$3", "cancelled elsewhere"),
             (REPLICA, *HERE, "PendingReplicaDeletion", "", "", "$1", ""),
@@ -73,21 +68,12 @@ TABLES = {
     # Usually the column is empty for every key.
     "results without a word": Table(
         "Results",
-        ("key", "account", "Region", "outcome", "deletion date", "message"),
+        RESULT_COLUMNS,
         ((KEY, *HERE, "scheduled", "2026-12-24 10:11 UTC", ""),),
     ),
     "status without a word": Table(
         "Scheduled by this journal",
-        (
-            "key",
-            "account",
-            "Region",
-            "state",
-            "deletion date",
-            "days left",
-            "monthly cost",
-            "drift",
-        ),
+        STATUS_COLUMNS,
         ((KEY, *HERE, "PendingDeletion", "2026-12-24", "30", "$3", ""),),
     ),
     "guard": Table(

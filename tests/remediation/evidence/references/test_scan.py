@@ -694,20 +694,9 @@ def test_a_service_that_answered_once_is_not_absent(stubbed: Stubbed) -> None:
 
 
 def test_a_gap_is_of_the_region_that_was_called(stubbed: Stubbed) -> None:
-    entry = Entry.model_validate(
-        {
-            "service": "dynamodb",
-            "operation": "ListTables",
-            "items": "TableNames[]",
-            "resource": "@",
-            "then": {
-                "operation": "DescribeTable",
-                "take": {"TableName": "@"},
-                "in_region": "@",
-                "keys": ["Table.SSEDescription.KMSMasterKeyArn"],
-            },
-        }
-    )
+    (describe,) = TABLES.then
+    then = describe.model_copy(update={"in_region": "@"})
+    entry = TABLES.model_copy(update={"then": (then,)})
     table = {
         "ListTables": {"TableNames": ["us-east-1", REGION]},
         "DescribeTable": refusal("AccessDeniedException", "no"),
