@@ -246,6 +246,98 @@ def _kafka_clusters_keep_their_key() -> None:
     KafkaBackend.create_cluster_v2 = create  # type: ignore[method-assign]
 
 
+def _backups_carry_their_key() -> None:
+    """A backup of an FSx file system shows the file system's key."""
+    from moto.fsx.models import Backup
+
+    original = Backup.to_dict
+
+    @functools.wraps(original)
+    def shown(self: Any) -> dict[str, Any]:
+        return {**original(self), "KmsKeyId": self.kms_key_id}
+
+    def init(self: Any, *args: Any, **kwargs: Any) -> None:
+        made(self, *args, **kwargs)
+        source = self.backend.file_systems.get(self.file_system_id)
+        self.kms_key_id = source and source.kms_key_id
+
+    made = Backup.__init__
+    Backup.__init__ = init  # type: ignore[method-assign]
+    Backup.to_dict = shown  # type: ignore[method-assign]
+
+
+def _streams_say_that_they_are_not_encrypted() -> None:
+    """DescribeDeliveryStream shows the encryption of the stream and of S3 even if there is none."""
+    from moto.firehose.models import FirehoseBackend
+
+    original = FirehoseBackend.describe_delivery_stream
+
+    @functools.wraps(original)
+    def describe(self: Any, delivery_stream_name: str) -> dict[str, Any]:
+        shown = original(self, delivery_stream_name)["DeliveryStreamDescription"]
+        shown = {"DeliveryStreamEncryptionConfiguration": {"Status": "DISABLED"}, **shown}
+        shown["Destinations"] = _with_encryption(shown["Destinations"])
+        return {"DeliveryStreamDescription": shown}
+
+    FirehoseBackend.describe_delivery_stream = describe  # type: ignore[method-assign]
+
+
+def _with_encryption(shown: Any, name: str = "") -> Any:
+    """A description whose S3 destinations each have an EncryptionConfiguration."""
+    if isinstance(shown, list):
+        return [_with_encryption(one) for one in shown]
+    if not isinstance(shown, dict):
+        return shown
+    none = {"EncryptionConfiguration": {"NoEncryptionConfig": "NoEncryption"}}
+    inner = {key: _with_encryption(value, key) for key, value in shown.items()}
+    return {**(none if name.endswith("S3DestinationDescription") else {}), **inner}
+
+
+def _classifiers_show_their_output() -> None:
+    """A document classifier shows OutputDataConfig, empty if it was not given."""
+    from moto.comprehend.models import DocumentClassifier
+
+    original = DocumentClassifier.to_dict
+
+    @functools.wraps(original)
+    def shown(self: Any) -> dict[str, Any]:
+        return {**original(self), "OutputDataConfig": self.output_data_config or {}}
+
+    DocumentClassifier.to_dict = shown  # type: ignore[method-assign]
+
+
+def _security_configurations_end_with_an_empty_token() -> None:
+    """GetSecurityConfigurations ends its last page with an empty NextToken."""
+    from moto.core.responses import ActionResult
+    from moto.glue.responses import GlueResponse
+
+    original = GlueResponse.get_security_configurations
+
+    @functools.wraps(original)
+    def get(self: Any) -> ActionResult:
+        result = original(self)
+        shown: Any = result.result
+        return ActionResult({**shown, "NextToken": ""})
+
+    GlueResponse.get_security_configurations = get  # type: ignore[method-assign]
+
+
+def _bot_aliases_without_logs_show_none() -> None:
+    """DescribeBotAlias leaves out conversationLogSettings if there are none."""
+    from moto.lexv2models.models import LexModelsV2Backend
+
+    original = LexModelsV2Backend.describe_bot_alias
+
+    @functools.wraps(original)
+    def describe(self: Any, bot_alias_id: str, bot_id: str) -> dict[str, Any]:
+        shown = original(self, bot_alias_id, bot_id)
+        if not shown["conversationLogSettings"]:
+            del shown["conversationLogSettings"]
+        return shown
+
+    LexModelsV2Backend.describe_bot_alias = describe  # type: ignore[method-assign]
+
+
 def _time_series_are_served_here() -> None:
     """DescribeEndpoints names this server, and not a host of the real AWS."""
     from moto.timestreamwrite.responses import TimestreamWriteResponse
@@ -296,6 +388,11 @@ _WAITING: dict[str, tuple[Callable[[], None], ...]] = {
     "rds": (_clusters_show_the_arn_of_their_key,),
     "secretsmanager": (_secret_versions_name_their_keys,),
     "codebuild": (_build_projects_keep_their_key,),
+    "comprehend": (_classifiers_show_their_output,),
+    "firehose": (_streams_say_that_they_are_not_encrypted,),
+    "fsx": (_backups_carry_their_key,),
+    "glue": (_security_configurations_end_with_an_empty_token,),
+    "lex": (_bot_aliases_without_logs_show_none,),
     "kafka": (_kafka_clusters_keep_their_key,),
     "ssm": (_public_parameters_are_aws_own,),
     "tagging": (_keys_are_found_by_their_tags,),
