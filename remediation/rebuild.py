@@ -48,11 +48,14 @@ from .policy import MAX_WINDOW_DAYS, MIN_WINDOW_DAYS
 _WORDS: Final = {
     RebuildReason.ANOTHER_CALLER: "Not scheduled by Keysweep",
     RebuildReason.ANOTHER_PLAN: "Scheduled by Keysweep, but not while this plan could be applied",
-    RebuildReason.NO_EVENT: "No event in CloudTrail has this deletion date. It shows events up to "
-    "15 minutes late. Fix: rebuild another journal then",
-    RebuildReason.NO_DATE: "No deletion date to compare: a primary key waits for its replicas",
-    RebuildReason.SEVERAL_EVENTS: "Keysweep and another caller scheduled it with this date",
-    RebuildReason.INCOMPLETE_EVENT: "Its event in CloudTrail is incomplete",
+    RebuildReason.NO_EVENT: "CloudTrail shows no event with this deletion date, or not yet. "
+    "Fix: rebuild again in 15 minutes",
+    RebuildReason.NO_DATE: "A primary key that waits for its replicas has no deletion date to "
+    "compare. Fix: rebuild again after its replicas are deleted",
+    RebuildReason.SEVERAL_EVENTS: "Keysweep and another caller scheduled it with this date. Fix: "
+    "restore it with keysweep cancel --key, or watch it with keysweep guard --all",
+    RebuildReason.INCOMPLETE_EVENT: "Its event in CloudTrail has no valid waiting period. Fix: "
+    "restore it with keysweep cancel --key, or watch it with keysweep guard --all",
 }
 
 
@@ -202,12 +205,18 @@ def _decided(
 ) -> Decided:
     """The decision on a key, if it and the events of its account-Region could be read."""
     if not isinstance(seen, KeyDescription):
-        why = "not read" if seen is None else seen.unreadable
-        return _row(arn, RebuildReason.KEY_UNREADABLE, f"The key could not be read: {why}"), None
+        why = "The key could not be read"
+        message = why if seen is None else f"{why}: {_with_fix(seen)}"
+        return _row(arn, RebuildReason.KEY_UNREADABLE, message), None
     if isinstance(events, Unreadable):
-        why = f"CloudTrail's events could not be read: {events.unreadable}"
-        return _row(arn, RebuildReason.HISTORY_UNREADABLE, why, seen.deletion_date), None
+        message = f"CloudTrail's events could not be read: {_with_fix(events)}"
+        return _row(arn, RebuildReason.HISTORY_UNREADABLE, message, seen.deletion_date), None
     return decide(arn, seen, events.get(str(arn), ()), plan, now)
+
+
+def _with_fix(why: Unreadable) -> str:
+    allow = f"allow {why.permission}, then " if why.permission else ""
+    return f"{why.unreadable}. Fix: {allow}rebuild again"
 
 
 def decide(

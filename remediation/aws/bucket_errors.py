@@ -32,7 +32,7 @@ class Permission(NamedTuple):
     action: str
     document: str
     """The IAM document that has it."""
-    of_key: str = DECRYPT_PERMISSION
+    of_key: str | None = DECRYPT_PERMISSION
     """What it also needs on the KMS key of the bucket."""
 
 
@@ -58,8 +58,7 @@ def _why(
     code = code_of(error)
     failed = f"{error.operation_name} of bucket {bucket}"
     if denied(code):
-        listed = permission.action == LIST_PERMISSION
-        also = "" if listed else f", and {permission.of_key} on its key"
+        also = "" if permission.of_key is None else f", and {permission.of_key} on its key"
         return (
             f"{failed} was denied ({code}). Fix: allow {permission.action}{also} "
             f"({permission.document})"

@@ -152,11 +152,11 @@ def rebuild(
 def _confirm(path: Location, found: Found, plan: Plan | None, *, yes: bool) -> None:
     """List what was found, and ask whether these deletions are Keysweep's."""
     ask(
-        f"{path}: Write a journal by which Keysweep began the deletion of "
+        f"{path}: Write a journal that says that Keysweep scheduled the deletion of "
         f"{counted(len(found.deletions), 'key')}?",
         yes=yes,
         show=lambda: render.terminal(
-            tables.of_rebuild(found.report(str(path), plan, written=False)), sys.stderr
+            tables.of_rebuild(found.report(str(path), plan, written=False), asking=True), sys.stderr
         ),
     )
 

@@ -38,7 +38,7 @@ from .remote import (
 
 DOCUMENT: Final = "policies/iam/results-bucket.json"
 
-_LIST: Final = Permission(LIST_PERMISSION, DOCUMENT)
+_LIST: Final = Permission(LIST_PERMISSION, DOCUMENT, of_key=None)
 _READ: Final = Permission(READ_PERMISSION, DOCUMENT)
 
 MOST_FILES: Final = 10_000

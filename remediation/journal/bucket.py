@@ -30,10 +30,10 @@ GENERATE_PERMISSION: Final = "kms:GenerateDataKey"
 
 DOCUMENT: Final = "policies/iam/journal-bucket.json"
 
-_LIST: Final = Permission(LIST_PERMISSION, DOCUMENT)
+_LIST: Final = Permission(LIST_PERMISSION, DOCUMENT, of_key=None)
 _READ: Final = Permission(READ_PERMISSION, DOCUMENT)
 _WRITE: Final = Permission(WRITE_PERMISSION, DOCUMENT, GENERATE_PERMISSION)
-_DELETE: Final = Permission(DELETE_PERMISSION, DOCUMENT)
+_DELETE: Final = Permission(DELETE_PERMISSION, DOCUMENT, of_key=None)
 
 _CONFLICT: Final = "ConditionalRequestConflict"
 _EXISTS: Final = frozenset({"PreconditionFailed", "412"})

@@ -6,8 +6,8 @@ import uuid
 
 from ..errors import BadInput
 from .lines import encode
-from .locations import Location, store_of
-from .reader import lines, read, read_undamaged
+from .locations import Location, exists, store_of
+from .reader import lines, read
 
 
 def copy(source: Location, target: Location) -> tuple[int, str | None]:
@@ -17,14 +17,17 @@ def copy(source: Location, target: Location) -> tuple[int, str | None]:
     could not be released. Raises BadInput if the source does not exist or is damaged, or the target
     exists; Refused if a run is writing to one; and AccessRefused.
     """
-    read([source])
+    if not exists(source):
+        raise BadInput(f"{source}: There is no journal. Fix: check the name.")
     run = uuid.uuid4().hex
     locked = store_of(source).open(run)
     try:
-        read_undamaged(source)
+        problems = read([source]).problems
+        if problems:
+            raise BadInput(f"{'; '.join(problems)}. Nothing was done. Fix: restore the journal.")
         copied = [encode(line) for line in lines([source])]
         if not copied:
-            raise BadInput(f"{source}: This journal has no lines. Fix: name the one to copy.")
+            raise BadInput(f"{source}: This journal has no lines. Fix: check the name.")
         left = store_of(target).create(run, copied)
     finally:
         left_of_source = locked.close()

@@ -21,7 +21,7 @@ class JournalUnusable(BadInput):
     def __init__(self, path: object, why: str) -> None:
         super().__init__(
             f"{path}: The journal cannot be written: {why}. Nothing was done. "
-            "Fix: name another file with --journal."
+            "Fix: make it writable, or name another."
         )
         self.why: Final = why
 

@@ -169,11 +169,6 @@ def _merged(files: Sequence[_File]) -> Iterator[tuple[Location, AnyLine, bool]]:
         yield path, line, len(files) > 1 and seen.setdefault(line, path) != path
 
 
-_REBUILD_AGAIN: Final = (
-    "name one that does not exist, and use it in place of this one, which was rebuilt, too"
-)
-
-
 def demand_empty(path: Location) -> None:
     """For a rebuild: raise JournalExists unless there is no journal, or no complete line in it.
 
@@ -183,10 +178,8 @@ def demand_empty(path: Location) -> None:
         return
     file = _File(path)
     first = next((line for _, _, line in file.lines()), None)
-    if isinstance(first, RebuildLine):
-        raise JournalExists(path, _REBUILD_AGAIN)
     if first is not None or file.problems:
-        raise JournalExists(path)
+        raise JournalExists(path, rebuilt=isinstance(first, RebuildLine))
 
 
 def read_undamaged(path: Location) -> History:
@@ -319,7 +312,7 @@ def _repeated(error: ValueError) -> str:
 def _foreign(path: Location, number: int, why: str) -> BadInput:
     return BadInput(
         f"{path}: Line {number} is not a line of a version 1 journal{why}. The file is damaged, "
-        "or it is not a journal. Fix: restore it, or name another with --journal."
+        "or it is not a journal. Fix: restore it, or name another."
     )
 
 

@@ -14,7 +14,7 @@ from typing import Final
 from pydantic import TypeAdapter
 from pydantic.dataclasses import dataclass
 
-from ..errors import KeysweepError, Refused
+from ..errors import RUN_AGAIN, KeysweepError, Refused
 from ..escape import short
 from ..files import ascii_json
 from ..models import SLIM, Time
@@ -57,7 +57,9 @@ class Lock:
         try:
             self._bucket.delete(LOCK, self._etag)
         except KeysweepError as error:
-            return f"{error}. The lock remains. Then remove it: {way_out(self._bucket)}"
+            why, _, fix = str(error).partition(". Fix: ")
+            first = "" if fix == RUN_AGAIN else f"{fix}, then "
+            return f"{why}. The lock remains. Fix: {first}run {way_out(self._bucket)}"
         return None
 
 
@@ -78,7 +80,7 @@ def take(bucket: Bucket, run: str, caller: Callable[[], str | None]) -> Lock:
         by = "a run that has just ended" if found is None else describe(found)
         raise Refused(
             f"{bucket.name}: Another keysweep is writing to this journal: {by}. Nothing was done. "
-            f"Fix: wait until it ends. If it no longer runs: {way_out(bucket)}"
+            f"Fix: wait until it ends, or if it was killed, run {way_out(bucket)}"
         ) from error
 
 

@@ -77,7 +77,7 @@ class S3Store:
         for name, size in self.bucket.sizes(LINES):
             found = _NUMBER.fullmatch(name)
             if found is None or int(found[1]) < expected:
-                reading.problems.append(f"the object {short(LINES + name)} is no line")
+                reading.problems.append(f"the object {short(LINES + name)} is not a journal line")
                 continue
             number = int(found[1])
             reading.problems += [] if number == expected else [_missing(expected, number - 1)]

@@ -24,10 +24,12 @@ class Reading:
 class JournalExists(BadInput):
     """There is a journal already; it was not changed."""
 
-    def __init__(self, path: object, fix: str = "name one that does not exist") -> None:
-        super().__init__(
-            f"{path}: This journal exists, and is never replaced. Nothing was done. Fix: {fix}."
-        )
+    def __init__(self, path: object, *, rebuilt: bool = False) -> None:
+        what, fix = "This journal exists", "name one that does not exist"
+        if rebuilt:
+            what = "This journal was rebuilt before"
+            fix = "rebuild under another name, and use that journal in place of this one"
+        super().__init__(f"{path}: {what}, and is never replaced. Nothing was done. Fix: {fix}.")
 
 
 class LineNotWritten(Exception):

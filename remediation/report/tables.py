@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from ..errors import RUN_AGAIN
 from ..models import (
     NEXT_WAVE,
     KeyResult,
@@ -323,8 +324,8 @@ def guard_summary(rows: Iterable[GuardRow]) -> str:
     return " ".join(parts) or ("No key is pending deletion." if rows else "No key was checked.")
 
 
-def of_rebuild(made: Rebuild) -> Report:
-    """The keys that are pending deletion, and who scheduled them."""
+def of_rebuild(made: Rebuild, *, asking: bool = False) -> Report:
+    """The keys that are pending deletion, and who scheduled them; `asking`: before the prompt."""
     request_columns = ("requested", "caller", "address", "user agent")
     tables = []
     for decision, heading in _DECISIONS.items():
@@ -337,8 +338,26 @@ def of_rebuild(made: Rebuild) -> Report:
     lines = [f"Could not be read: {one.message}" for one in made.unread]
     if made.plan_digest is not None:
         lines.append(f"Keys of the plan that are not pending deletion: {made.not_pending}.")
-    end = "The journal was written" if made.written else "No journal was written"
-    return Report(tuple(tables), (*lines, *made.notes, f"{counts}. {end}: {made.journal}"))
+    ending = (f"{counts}.",) if asking else (f"{counts}. {_ending(made)}", *_next_rebuild(made))
+    return Report(tuple(tables), (*lines, *made.notes, *ending))
+
+
+def _ending(made: Rebuild) -> str:
+    return f"{'The journal was' if made.written else 'No journal was'} written: {made.journal}"
+
+
+def _next_rebuild(made: Rebuild) -> Iterator[str]:
+    """What a rebuild leaves to a second one."""
+    if not made.is_incomplete:
+        return
+    if made.written:
+        yield (
+            f"Keys that are undetermined, or could not be read, are not in {made.journal}, and "
+            "guard does not watch them. Fix: do what their messages say, rebuild under another "
+            f"name, and use that journal in place of {made.journal}."
+        )
+    else:
+        yield f"Fix: do what the messages say, then {RUN_AGAIN}."
 
 
 _DECISIONS: Final = {

@@ -203,6 +203,18 @@ def test_what_cannot_be_copied(source: Path, tmp_path: Path) -> None:
     assert not target.exists()
 
 
+def test_no_message_names_an_option_that_copy_lacks(source: Path, tmp_path: Path) -> None:
+    foreign, damaged = tmp_path / "foreign.jsonl", tmp_path / "damaged.jsonl"
+    foreign.write_bytes(b"[]\n")
+    damaged.write_bytes(b"".join(source.read_bytes().splitlines(keepends=True)[1:]))
+    link = tmp_path / "link.jsonl"
+    link.symlink_to(source)
+    for unusable in (tmp_path / "absent.jsonl", foreign, damaged, link):
+        with pytest.raises(BadInput, match=f"{unusable}.*Fix: ") as refused:
+            copy(unusable, tmp_path / "copy.jsonl")
+        assert "--" not in str(refused.value)
+
+
 def test_a_refused_write_leaves_damage_that_a_rerun_completes(source: Path) -> None:
     memory = Memory(before=[None, None, refusal("AccessDenied")])
     with pytest.raises(AccessRefused):

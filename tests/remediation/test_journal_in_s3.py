@@ -137,12 +137,18 @@ def test_a_lock_that_cannot_be_taken_begins_no_run(
     assert memory.objects == {}
 
 
-def test_a_lock_left_behind_is_reported(store: S3Store, memory: Memory) -> None:
-    memory.undeletable = refusal("AccessDenied", "DeleteObject")
+@pytest.mark.parametrize("code", ["AccessDenied", "SlowDown"])
+def test_a_lock_left_behind_is_reported(code: str, store: S3Store, memory: Memory) -> None:
+    """With one way out: while the lock is there, the same command is refused."""
+    memory.undeletable = refusal(code, "DeleteObject")
     with Journal(store) as journal:
         journal.begin(NOW, "apply")
     assert journal.left_behind is not None
     assert f"keysweep journal unlock {store}" in journal.left_behind
+    assert RUN_AGAIN not in journal.left_behind
+    assert journal.left_behind.count("Fix: ") == 1
+    assert ("s3:DeleteObject" in journal.left_behind) == (code == "AccessDenied")
+    assert "kms:" not in journal.left_behind
 
 
 def test_the_lock_of_another_run_is_not_released(store: S3Store, memory: Memory) -> None:

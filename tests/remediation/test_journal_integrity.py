@@ -241,9 +241,9 @@ def test_a_disk_without_room_for_the_run_is_refused_before_it(
 
 def test_a_folder_that_takes_no_files_is_refused(tmp_path: Path) -> None:
     missing = tmp_path / "none" / "journal.jsonl"
-    with pytest.raises(BadInput, match=r"none.*--journal"), Journal(missing):
+    with pytest.raises(BadInput, match="none"), Journal(missing):
         pass
-    with pytest.raises(BadInput, match="--journal"), Journal(Path("/proc/journal.jsonl")):
+    with pytest.raises(BadInput, match="/proc"), Journal(Path("/proc/journal.jsonl")):
         pass
 
 
@@ -255,7 +255,7 @@ def test_a_file_system_without_locks_takes_no_journal(
 
     monkeypatch.setattr(fcntl, "flock", flock)
     journal = Journal(tmp_path / "journal.jsonl")
-    with pytest.raises(BadInput, match=r"No locks.*--journal"), journal:
+    with pytest.raises(BadInput, match="No locks"), journal:
         pass
 
 
@@ -264,7 +264,7 @@ def test_a_folder_that_cannot_be_put_on_the_disk_takes_no_journal(
 ) -> None:
     _fail_of_folders(monkeypatch, "fsync", OSError(errno.EIO, "Input/output error"))
     journal = Journal(tmp_path / "journal.jsonl")
-    with pytest.raises(BadInput, match=r"Input/output error.*--journal"), journal:
+    with pytest.raises(BadInput, match="Input/output error"), journal:
         pass
 
 
@@ -301,7 +301,7 @@ def test_a_journal_whose_end_cannot_be_read_is_not_added_to(
 
     monkeypatch.setattr(os, "pread", pread)
     before = path.read_bytes()
-    with Journal(path) as journal, pytest.raises(BadInput, match="--journal"):
+    with Journal(path) as journal, pytest.raises(BadInput, match="Input/output"):
         journal.begin(NOW, "apply")
     assert path.read_bytes() == before
 

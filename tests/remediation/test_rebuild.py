@@ -30,13 +30,16 @@ from keysweep.remediation.models import (
     Outcome,
     PlanItem,
     PlanSummary,
+    Rebuild,
     RebuildDecision,
     RebuildReason,
+    RebuildRow,
     VerdictKind,
 )
 from keysweep.remediation.plan import Plan, PlanItems
 from keysweep.remediation.policy import Policy
 from keysweep.remediation.rebuild import decide, watch_use_from
+from keysweep.remediation.report import tables
 
 BEGAN = days_ago(3)
 DATE = BEGAN + timedelta(days=30)
@@ -293,3 +296,14 @@ def test_a_line_without_its_facts_is_no_line(path: Path, name: str) -> None:
     path.write_bytes(encode(line()).replace(f'"{name}"'.encode(), b'"x"', 1))
     with pytest.raises(BadInput):
         read([path])
+
+
+@pytest.mark.parametrize("reason", [None, RebuildReason.NO_EVENT])
+def test_the_prompt_does_not_say_what_became_of_the_journal(reason: RebuildReason | None) -> None:
+    decision = RebuildDecision.UNDETERMINED if reason else RebuildDecision.REBUILT
+    row = RebuildRow(key_arn=ARN, decision=decision, reason=reason)
+    made = Rebuild(journal="rebuilt.jsonl", written=False, rows=(row,))
+    asking, after = (tables.of_rebuild(made, asking=one) for one in (True, False))
+    assert asking.tables == after.tables
+    assert "rebuilt.jsonl" not in " ".join(asking.lines)
+    assert len(after.lines) == 1 + (reason is not None)

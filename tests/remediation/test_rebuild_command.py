@@ -14,6 +14,7 @@ from s3_stages import BUCKET, NAME, make_bucket
 
 from documents.iam import iam_policies
 from embedded_aws.process import EmbeddedAws
+from keysweep.remediation.errors import RUN_AGAIN
 from keysweep.remediation.journal.s3_store import object_name
 
 SHOP, DATA = "111122223333", "444455556666"
@@ -191,6 +192,8 @@ def test_a_history_that_cannot_be_read_makes_its_keys_unreadable(
     assert done.code == 1
     assert {*decisions(done).values()} == {("undetermined", "history-unreadable")}
     assert len(decisions(done)) == 4
+    for row in done.document["rows"]:
+        assert ("allow cloudtrail:LookupEvents" in row["message"]) == (kind == "deny")
     assert not (tmp_path / REBUILT).exists()
 
 
@@ -256,6 +259,30 @@ def test_a_rebuilt_journal_is_not_rebuilt_again(
     before = (tmp_path / REBUILT).read_bytes()
     assert keysweep(*REBUILD).code == 2
     assert (tmp_path / REBUILT).read_bytes() == before
+
+
+def test_a_second_rebuild_takes_the_part_of_an_incomplete_one(
+    lost: EmbeddedAws, keysweep: Command, tmp_path: Path
+) -> None:
+    """The first one stays as it is, and both runs name what to do: another name, used alone."""
+    command = ("journal", "rebuild", REBUILT, "--yes", *WHERE)
+    lost.fault("deny", operation="DescribeKey", key=arn(lost, "dead-1"), times=None)
+    first = keysweep(*command)
+    assert (first.code, f"place of {REBUILT}" in " ".join(first.out.split())) == (1, True)
+    lost.clear_faults()
+    again = keysweep(*command)
+    assert (again.code, "rebuilt before" in again.err) == (2, True)
+    second = keysweep("journal", "rebuild", "second.jsonl", "--yes", *WHERE)
+    assert (second.code, "place of" in second.out) == (0, False)
+    keys = [
+        {one["key_arn"] for one in json.loads((tmp_path / name).read_text("utf-8"))["keys"]}
+        for name in (REBUILT, "second.jsonl")
+    ]
+    assert keys == [{arn(lost, "dead-2")}, {arn(lost, name) for name in DEAD}]
+
+    lost.fault("deny", service="cloudtrail", operation="LookupEvents", times=None)
+    nothing = keysweep("journal", "rebuild", "third.jsonl", "--yes", *WHERE)
+    assert (nothing.code, RUN_AGAIN in " ".join(nothing.out.split())) == (1, True)
 
 
 def test_without_a_terminal_it_asks_for_yes(
