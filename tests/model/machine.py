@@ -33,7 +33,7 @@ from prowler_records import prowler_record
 from keysweep.remediation import journal as journal_stage
 from keysweep.remediation.models import UNKNOWN
 from keysweep.remediation.plan import LIMITS
-from model.reference import DAY, HOUR, MINUTE, Reference, Reviewed, Run
+from model.reference import DAY, HOUR, MINUTE, OUTSIDER, PROTECTED, Reference, Reviewed, Run
 from model.simulation import (
     AFTER,
     BEFORE,
@@ -74,6 +74,7 @@ _NAMES = (
     *((SHOP, HERE, "one"), (SHOP, HERE, "two"), (SHOP, THERE, "far")),
     *((DATA, HERE, "other"), (SHOP, HERE, "both")),
 )
+EVERYWHERE = ["--all", "--account", SHOP, "--account", DATA, "--region", HERE, "--region", THERE]
 KEYS = len(_NAMES) + 1
 """The last one is the replica of `both`."""
 PRIMARY = 4
@@ -187,12 +188,19 @@ _SIMPLE: dict[str, tuple[str, dict[str, Any]]] = {
     "encrypt": ("Encrypt", {"Plaintext": "eA=="}),
     "data key": ("GenerateDataKey", {"KeySpec": "AES_256"}),
     "tag": ("TagResource", {"Tags": [{"TagKey": "team", "TagValue": "x"}]}),
-    "keep": ("TagResource", {"Tags": [{"TagKey": "keysweep:keep", "TagValue": ""}]}),
+    "keep": ("TagResource", {"Tags": [{"TagKey": PROTECTED, "TagValue": ""}]}),
     "grant": ("CreateGrant", {"GranteePrincipal": _ROLE, "Operations": ["Decrypt"]}),
 }
-CHANGES = (*_SIMPLE, "alias", "secret", "reschedule", "clean")
+CHANGES = (*_SIMPLE, "alias", "secret", "share", "reschedule", "clean")
 """What other people do to a key."""
-MEDDLING = (*_SIMPLE, "alias", "secret", "reschedule", "schedule", "clean")
+MEDDLING = (*CHANGES, "schedule")
+SHOWN_BY = {
+    "keep": "ListResourceTags",
+    "tag": "ListResourceTags",
+    "share": "GetKeyPolicy",
+    "secret": "ListSecrets",
+}
+"""Operations that alone show a change."""
 ALL = (*EVIDENCE, *CALLS)
 PARTS = ("digest", "other digest", "owner", "account", "region")
 """Options of apply that approve or limit it."""
@@ -400,12 +408,28 @@ class Histories(RuleBasedStateMachine):
         self._pass(wait)
         self.apply(0, journal, trouble)
 
+    @rule(
+        key=keys,
+        what=st.sampled_from(sorted(SHOWN_BY)),
+        kind=st.one_of(*map(st.sampled_from, KINDS)),
+        journal=journals,
+    )
+    def plan_change_apply_unread(self, key: int, what: str, kind: str, journal: str) -> None:
+        """A plan, a change of one of its keys, and the plan carried out without a look at that."""
+        self.plan(0, Options("patient"), CALM)
+        if 0 not in self.plans or not self.plans[0].chosen:
+            return
+        chosen = sorted(self.plans[0].chosen)
+        self.others_do(self.arns.index(chosen[key % len(chosen)]), what)
+        self._pass(20 * MINUTE)
+        self.apply(0, journal, (Fault(kind, SHOWN_BY[what], always=True),))
+
     @precondition(lambda self: self.has_journal)
     @rule(journal=journals)
     def guard_later(self, journal: str) -> None:
         """A fault-free look, once CloudTrail has delivered everything."""
         self._pass(3 * HOUR)
-        self.guard((journal,), False, False, None, CALM)
+        self.guard((journal,), False, False, None, False, CALM)
 
     @precondition(lambda self: self.has_plan and self.has_journal)
     @rule(slot=slots, journal=journals)
@@ -471,24 +495,31 @@ class Histories(RuleBasedStateMachine):
         self._check()
 
     @precondition(lambda self: self.has_journal)
-    @rule(journal=journals)
-    def undo(self, journal: str) -> None:
-        """A fault-free undo of a journal: exactly its deletions end."""
-        if not (self.folder / journal).exists():
-            return
+    @rule(names=watched, keep=st.booleans(), enable=st.booleans())
+    def undo(self, names: tuple[str, ...], keep: bool, enable: bool) -> None:
+        """A fault-free undo of journals: exactly their deletions end."""
+        names = self._journals(names)
         self._pass(SETTLED)
         pending = {arn for arn in self.arns if self.aws.key(arn) is not None}
-        ours = self.reference.ours(journal) & pending
+        ours = {arn for name in names for arn in self.reference.ours(name) & pending}
         unclear = {arn for arn in pending if self.reference.may_be_undetermined(arn)}
         seeming = {arn for arn in pending if self.reference.may_seem_ours(arn)}
-        run = Run("cancel", journal, self.now)
-        arguments = ["cancel", "--yes", "--format", "json", "--journal", journal]
+        run = Run("cancel", names[0], self.now, may_tag=keep, may_enable=enable)
+        arguments = ["cancel", "--yes", "--format", "json", *_journal_arguments(names)]
+        arguments += ["--keep"] * keep + ["--enable"] * enable
         done = self._run(run, arguments, CALM)
         self._demand(done is not None and done.code in {0, 1}, "undo ended with an error")
         self._demand(
             ours - unclear <= {*run.cancelled} <= ours | seeming,
-            f"undo of {journal} cancelled {sorted(run.cancelled)}, not {sorted(ours)}",
+            f"undo of {names} cancelled {sorted(run.cancelled)}, not {sorted(ours)}",
         )
+        for arn in run.cancelled:
+            key = self.aws.key(arn) or {"state": "deleted", "tags": {}}
+            self._demand(
+                key["state"] == ("Enabled" if enable else "Disabled"),
+                f"undo leaves {arn} {key['state']}",
+            )
+            self._demand(not keep or PROTECTED in key["tags"], f"undo does not tag {arn}")
         self._check()
 
     @precondition(lambda self: self.has_plan and self.has_journal)
@@ -497,24 +528,34 @@ class Histories(RuleBasedStateMachine):
         cancels=st.booleans(),
         keep=st.booleans(),
         slot=st.none() | slots,
-        trouble=_trouble("CancelKeyDeletion", *EVIDENCE),
+        every=_mostly(False, st.just(True)),
+        trouble=_trouble("CancelKeyDeletion", *EVIDENCE, "ListKeys"),
     )
     def guard(
-        self, names: tuple[str, ...], cancels: bool, keep: bool, slot: int | None, trouble: Trouble
+        self,
+        names: tuple[str, ...],
+        cancels: bool,
+        keep: bool,
+        slot: int | None,
+        every: bool,
+        trouble: Trouble,
     ) -> None:
-        """Watch the keys of journals."""
+        """Watch the keys of journals, or every key that is pending deletion."""
         names = self._journals(names)
         slot = None if slot is None else self._slot(slot)
         arguments = ["guard", *_journal_arguments(names), "--yes", "--format", "json"]
         arguments += ["--cancel"] * cancels + ["--keep"] * (cancels and keep)
         if slot is not None:
             arguments += ["--plan", f"plan-{slot}.json"]
+        arguments += EVERYWHERE if every else []
         expected = {
             arn
-            for arn in self._visibly_pending(names, trouble)
-            if self.reference.attempts(arn, self.now, self.delay)
+            for arn in self._visibly_pending(None if every else names, trouble)
+            if self.reference.in_use(arn, self.now, self.delay)
         }
         run = Run("guard", names[0], self.now, may_tag=cancels and keep)
+        if every and cancels:
+            run.may_cancel_others = frozenset(self.arns)
         done = self._run(run, arguments, trouble)
         if done is not None and not _of(Fault, trouble):
             rows = {row["key_arn"]: row for row in map(json.loads, done.out.splitlines())}
@@ -632,6 +673,8 @@ class Histories(RuleBasedStateMachine):
             )
         elif what == "secret":
             self._name_in_a_secret(arn)
+        elif what == "share":
+            self._put_policy(arn, OUTSIDER)
         elif what in {"schedule", "reschedule"}:
             if what == "reschedule":
                 self._others(arn, "CancelKeyDeletion")
@@ -643,8 +686,9 @@ class Histories(RuleBasedStateMachine):
 
     def _clean(self, arn: str) -> None:
         """The last need of a key ends."""
-        self._others(arn, "UntagResource", TagKeys=["team", "keysweep:keep"])
+        self._others(arn, "UntagResource", TagKeys=["team", PROTECTED])
         self._others(arn, "DisableKey")
+        self._put_policy(arn)
         world = self.aws.gateway.world
         for grant in [g for key in world.keys if key.arn == arn for g in key.grants]:
             self._others(arn, "RevokeGrant", GrantId=grant)
@@ -682,7 +726,8 @@ class Histories(RuleBasedStateMachine):
         try:
             if not self.reference.violations:
                 for journal in JOURNALS:
-                    self.undo(journal)
+                    if (self.folder / journal).exists():
+                        self.undo((journal,), False, False)
         finally:
             self._stack.close()
             shutil.rmtree(self.folder)
@@ -725,11 +770,14 @@ class Histories(RuleBasedStateMachine):
             touched |= {arn} if one.what != "alias" else {*self.arns}
         return touched
 
-    def _visibly_pending(self, names: tuple[str, ...], trouble: Trouble) -> set[str]:
-        """Keys whose deletion these journals began, as the next run sees it."""
+    def _visibly_pending(self, names: tuple[str, ...] | None, trouble: Trouble) -> set[str]:
+        """Keys whose deletion these journals, or anybody, began, as the next run sees it."""
         lag = sum(one.seconds for one in _of(Lag, trouble))
         touched = self._touched(trouble)
-        ours = {arn for name in names for arn in self.reference.ours(name)}
+        if names is None:
+            ours = {arn for arn in self.arns if self.reference.facts(arn).deletion is not None}
+        else:
+            ours = {arn for name in names for arn in self.reference.ours(name)}
         return {
             arn
             for arn in ours - touched
@@ -861,6 +909,13 @@ class Histories(RuleBasedStateMachine):
         }
         (self.folder / "state.json").write_text(json.dumps(document), encoding="utf-8")
         return "state.json"
+
+    def _put_policy(self, arn: str, *others: str) -> None:
+        """A key policy for the key's own account, and these accounts."""
+        roots = [f"arn:aws:iam::{one}:root" for one in (_where(arn)[0], *others)]
+        allow = {"Effect": "Allow", "Action": "kms:*", "Resource": "*"}
+        policy = {"Version": "2012-10-17", "Statement": [{**allow, "Principal": {"AWS": roots}}]}
+        self._others(arn, "PutKeyPolicy", PolicyName="default", Policy=json.dumps(policy))
 
     def _name_in_a_secret(self, arn: str) -> None:
         account, region = _where(arn)

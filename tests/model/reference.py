@@ -20,6 +20,11 @@ TOGGLES = frozenset({"EnableKey", "DisableKey", "CancelKeyDeletion"})
 """Calls of anybody that make a key's state younger than the policy demands."""
 USES = frozenset({"Decrypt", "Encrypt", "GenerateDataKey", "CreateGrant"})
 
+PROTECTED = "keysweep:keep"
+"""The tag that holds a key."""
+OUTSIDER = "999988887777"
+"""An account that a key policy may let in."""
+
 HISTORY = 89 * DAY
 """How far back attempts to use a key count, and a little less."""
 REST = 29 * DAY
@@ -62,6 +67,10 @@ class KeyFacts:
     """Whether a journal has the outcome of the last one."""
     moved: float = 0.0
     """When its state changed last."""
+    shared: bool = False
+    """Whether its key policy lets another account in."""
+    restored: bool = False
+    """Whether a journal announced that its deletion is cancelled."""
     shown: str | None = None
     """Its state as a run last read it."""
     shown_at: float = 0.0
@@ -141,6 +150,8 @@ class Reference:
 
     def written(self, journal: Path, line: dict[str, Any]) -> None:
         if line["line"] == "intent":
+            if line["operation"] == "CancelKeyDeletion":
+                self.facts(line["key_arn"]).restored = True
             self._intents.setdefault(line["key_arn"], []).append(Intent(line["operation"]))
             if line["operation"] == "ScheduleKeyDeletion":
                 self.facts(line["key_arn"]).announced.append(self._now())
@@ -167,10 +178,11 @@ class Reference:
             last.sent = True
         if operation == "ScheduleKeyDeletion":
             self._scheduling(run, arn, parameters)
-        elif operation == "TagResource":
-            self.demand(run.may_tag, f"{run.command} tags {arn}")
-        elif operation == "EnableKey":
-            self.demand(run.may_enable, f"{run.command} enables {arn}")
+        elif operation in {"TagResource", "EnableKey"}:
+            may = run.may_tag if operation == "TagResource" else run.may_enable
+            self.demand(
+                may and self.facts(arn).restored, f"{run.command} sends {operation} for {arn}"
+            )
         return self._journal_of.get(arn)
 
     def _scheduling(self, run: Run, arn: str, parameters: dict[str, Any]) -> None:
@@ -195,6 +207,12 @@ class Reference:
         if call.ours and call.operation == "DescribeKey" and call.answer is not None:
             facts.shown = call.answer["KeyMetadata"]["KeyState"]
             facts.shown_at = self._now()
+        self._changed(call, facts)
+
+    def _changed(self, call: Call, facts: KeyFacts) -> None:
+        """Note what a request that was carried out changed."""
+        if call.operation == "PutKeyPolicy":
+            facts.shared = OUTSIDER in call.parameters["Policy"]
         if call.operation in TOGGLES:
             facts.toggles.append(self._now())
         if call.operation in TOGGLES or call.operation == "ScheduleKeyDeletion":
@@ -233,12 +251,14 @@ class Reference:
     def _state_need(self, plan: Reviewed, key: Mapping[str, Any]) -> str | None:
         if key["state"] == "Enabled":
             return "its state"
+        if self.facts(key["arn"]).shared:
+            return "a key policy that lets another account in"
         return self.change(plan, key)
 
     def change(self, plan: Reviewed, key: Mapping[str, Any]) -> str | None:
         """A need, or a difference from the plan, that cannot begin any more once it is pending."""
         arn = key["arn"]
-        if "keysweep:keep" in key["tags"]:
+        if PROTECTED in key["tags"]:
             return "its protected tag"
         if key["grants"]:
             return "a grant"
@@ -268,6 +288,10 @@ class Reference:
             return 0
         start = deletion.at - BEFORE_EVIDENCE + 5 * MINUTE  # the run began to read before its call
         return sum(start < one < now - delay - 1 for one in self.facts(arn).uses)
+
+    def in_use(self, arn: str, now: float, delay: float) -> bool:
+        """Whether AWS shows a sign that a key pending deletion is in use."""
+        return self.facts(arn).shared or self.attempts(arn, now, delay) > 0
 
     def ours(self, journal: str) -> set[str]:
         """Keys whose deletion this journal began, and that are pending."""

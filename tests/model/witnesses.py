@@ -44,7 +44,7 @@ def _applied(state: Histories) -> None:
 def _dropped(state: Histories) -> None:
     state.plan(0, PATIENT, CALM)
     state.apply(0, A, (Fault("drop_after", "ScheduleKeyDeletion", 0, 0, True),))
-    state.undo(A)
+    state.undo((A,), False, False)
 
 
 def _truncated(state: Histories) -> None:
@@ -56,7 +56,7 @@ def _truncated(state: Histories) -> None:
 def _rescheduled(state: Histories) -> None:
     _applied(state)
     state.others_do(0, "reschedule")
-    state.undo(A)
+    state.undo((A,), False, False)
 
 
 def _waves(state: Histories) -> None:
