@@ -55,6 +55,7 @@ from .plan import Plan
 from .policy import Policy
 from .rules import RULES, WhilePending, evaluate
 from .wording import counted
+from .write import ALIVE
 
 COMPARED: Final = frozenset({"aliases", "grants", "key_policy", "references"})
 """Pieces of evidence for which every difference from the plan is a sign of use."""
@@ -390,7 +391,7 @@ def to_cancel(
     follow_ups: frozenset[str],
     other: Location,
 ) -> tuple[Batch, ...]:
-    """The deletions to cancel: of keys in use, and of those with follow-ups left by earlier runs.
+    """The deletions to cancel: of keys in use, and of those that earlier runs left half restored.
 
     A key of a journal goes to that journal, and is left alone unless its deletion is the journal's;
     any other key goes to `other`.
@@ -400,7 +401,8 @@ def to_cancel(
     left = {
         row.key_arn  # others are left out by --account or --region
         for row in rows
-        if (record := history.keys.get(row.key_arn)) and record.follow_ups_left & follow_ups
+        if (record := history.keys.get(row.key_arn))
+        and (record.follow_ups_left & follow_ups or _is_half_restored(row, record))
     }
     of_journals = {arn for keys in batches.values() for arn in keys}
     chosen = [
@@ -408,7 +410,13 @@ def to_cancel(
         for path, keys in batches.items()
     ]
     chosen.append(Batch(other, sorted(in_use - of_journals), only_ours=False))
+    chosen.append(Batch(other, sorted(left - in_use - of_journals), only_ours=True))
     return tuple(batch for batch in chosen if batch.keys)
+
+
+def _is_half_restored(row: GuardRow, record: KeyRecord) -> bool:
+    """Whether a run was killed after it had cancelled the deletion, and before it recorded that."""
+    return row.state in ALIVE and bool(record.open_cancellations)
 
 
 def with_cancellations(

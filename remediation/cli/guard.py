@@ -121,6 +121,8 @@ def guard(
         regions = sorted(access.regions)
         pending = guard_stage.pending_keys(collector, regions, access.only) if every else ()
         recorded = {arn for some in batches.values() for arn in some}
+        if every:  # a run that was killed may have restored keys of no journal
+            recorded |= {arn for arn, one in history.keys.items() if one.open_cancellations}
         selected = select(accounts, sorted({*pending, *recorded}), named=() if every else recorded)
         keys = selected.keys
         rows = guard_stage.watch(history, keys, collector, policy, plan=plan, near_days=near_days)

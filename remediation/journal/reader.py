@@ -100,6 +100,11 @@ class KeyRecord:
         return tuple(intent for intent in self.open if intent.operation == _SCHEDULE)
 
     @property
+    def open_cancellations(self) -> tuple[IntentLine, ...]:
+        """Open intents that may have cancelled a deletion, oldest first."""
+        return tuple(intent for intent in self.open if intent.operation == _CANCEL)
+
+    @property
     def watch_use_from(self) -> datetime | None:
         """Start of the uses that may not have been visible before the deletion began; None if the
         journal began no deletion."""

@@ -1,8 +1,8 @@
 """A run is killed at each of its events in turn, and the next one finishes its work.
 
 No moment is drawn. A run without faults shows the events; then each request and each line is the
-last event of a run of its own, and one fault-free run follows at once. `make test` kills at a few
-of them, CI at all.
+last event of a run of its own, and one fault-free run follows at once, or is killed in turn.
+`make test` kills at a few of them, CI at all; CI kills some second runs, `make test-all` each.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from prowler_records import prowler_record
 from keysweep.remediation import journal as journal_stage
 from keysweep.remediation.cancel import batch
 from keysweep.remediation.rules import RULES
-from model.reference import WRITES, Reference, Run
+from model.reference import MINUTE, PROTECTED, WRITES, Reference, Run
 from model.simulation import (
     AFTER,
     ANY,
@@ -97,6 +97,7 @@ COMMANDS = {
     "apply-state": replace(APPLY, policy=STATE_ONLY),
     "cancel": UNDO,
     "restore": replace(UNDO, options=("--keep", "--enable"), state="Enabled"),
+    "guard": replace(UNDO, name="guard", options=("--cancel", "--keep")),
 }
 
 
@@ -133,16 +134,24 @@ class Rehearsal:
         self.seen.begin(run)
 
     def begin(self) -> None:
-        """A plan that was reviewed; for an undo, also carried out a while ago."""
+        """A plan that was reviewed; for an undo, also carried out a while ago.
+
+        For `guard`, something has tried to use its keys since.
+        """
         (self.folder / JOURNAL).unlink(missing_ok=True)
         self.seen = Watched(lambda: self.simulation.time.seconds)
         self.simulation.restart(SCENARIO, self._planned, self.seen)
         self.simulation.lag = 0.0
-        if self.command.name == "cancel":
+        if self.command.name != "apply":
             self._may("apply")
             assert self._run(APPLY.arguments).code == 0
             self.simulation.time.sleep(60)
             self.seen.done.clear()
+        if self.command.name == "guard":
+            for arn in self.arns:
+                region = arn.split(":")[3]
+                self.simulation.others(SHOP, region, "Encrypt", KeyId=arn, Plaintext="eA==")
+            self.simulation.time.sleep(20 * MINUTE)
         self.simulation.lag = self.lag
         self._may(self.command.name)
 
@@ -154,25 +163,41 @@ class Rehearsal:
         assert self._wrong(done) == []
         return events
 
-    def wrong_after(self, kill: Kill) -> list[str]:
-        """What is wrong after a run that was killed, and one more run right after it."""
+    def events_after(self, kill: Kill) -> list[str]:
+        """The events of a run right after one that was killed."""
         self.begin()
-        if self.simulation.run(self.command.arguments, self.folder, kill) is not None:
-            return ["it was not killed"]
+        self.simulation.run(self.command.arguments, self.folder, kill)
+        self._run(self.command.arguments)
+        return [*self.simulation.events]
+
+    def wrong_after(self, *kills: Kill) -> list[str]:
+        """What is wrong after runs that were killed, and one more run right after them."""
+        self.begin()
+        for kill in kills:
+            if self.simulation.run(self.command.arguments, self.folder, kill) is not None:
+                return ["it was not killed"]
         done = self._run(self.command.arguments)
         self.simulation.arrive()
         return self._wrong(done)
 
     def _wrong(self, done: Done) -> list[str]:
-        if done.code != 0:
+        if self.command.name == "guard":
+            watched = [json.loads(line) for line in done.out.splitlines()]
+            code = int(any(row["in_use"] for row in watched))
+            results = [row["cancellation"] for row in watched if row["cancellation"] is not None]
+        else:
+            code, results = 0, done.document["results"]
+        if done.code != code:
             return [f"exit code {done.code}: {done.out}{done.err}"]
-        rows = {row["key_arn"]: row["outcome"] for row in done.document["results"]}
+        rows = {row["key_arn"]: row["outcome"] for row in results}
         whole = self.command.name == "apply"  # an undo names no key that is done
         history = journal_stage.read([self.folder / JOURNAL])
         holds = {
             "rows": {*rows.values()} <= {self.command.outcome},
             "keys": {*rows} == {*self.arns} if whole else {*rows} <= {*self.arns},
             "states": {key["state"] for key in self.simulation.aws.keys()} == {self.command.state},
+            "tags": {PROTECTED in key["tags"] for key in self.simulation.aws.keys()}
+            == {"--keep" in self.command.options},
             "calls": self._calls() == dict.fromkeys(self.arns, 1),
             "outcomes": self._outcomes() == dict.fromkeys(self.arns, 1),
             "open": all(record.undecided is None for record in history.keys.values()),
@@ -220,14 +245,16 @@ def _rehearsal(folder: Path, command: Command, lag: float) -> Iterator[Rehearsal
         yield Rehearsal(folder, command, lag, simulation)
 
 
-def _broken(rehearsal: Rehearsal, kills: Iterable[Kill]) -> dict[Kill, list[str]]:
-    found = {kill: rehearsal.wrong_after(kill) for kill in kills}
-    return {kill: wrong for kill, wrong in found.items() if wrong}
+def _broken(
+    rehearsal: Rehearsal, kills: Iterable[tuple[Kill, ...]]
+) -> dict[tuple[Kill, ...], list[str]]:
+    found = {some: rehearsal.wrong_after(*some) for some in kills}
+    return {some: wrong for some, wrong in found.items() if wrong}
 
 
 def _cases(*names: str, some: float, stride: int) -> list[Any]:
     """A few events with one lag in `make test`, every event with each lag in CI."""
-    few = [pytest.param(name, some, stride, id=f"{name}-some") for name in names]
+    few = [pytest.param(name, some, stride, id=f"{name}-some") for name in names if name != "guard"]
     return few + [
         pytest.param(name, lag, 1, id=f"{name}-{lag:g}-every", marks=pytest.mark.sample)
         for name in names
@@ -236,7 +263,7 @@ def _cases(*names: str, some: float, stride: int) -> list[Any]:
 
 
 @pytest.mark.parametrize(
-    ("command", "lag", "stride"), _cases("apply", "cancel", "restore", some=3.0, stride=7)
+    ("command", "lag", "stride"), _cases("apply", "cancel", "restore", "guard", some=3.0, stride=7)
 )
 def test_one_more_run_finishes_what_was_killed_at_any_event(
     command: str,
@@ -250,12 +277,44 @@ def test_one_more_run_finishes_what_was_killed_at_any_event(
         first = next(number for number, name in enumerate(events) if name in WRITES)
         # Until something changes, no description is late.
         kills = [one for one in _moments(events) if not lag or one.skip >= first][::stride]
-        assert _broken(rehearsal, kills) == {}
+        assert _broken(rehearsal, zip(kills, strict=True)) == {}
     record_property("figures", f"{len(kills)} kills")
 
 
 @pytest.mark.parametrize(
-    ("command", "lag", "stride"), _cases("apply-state", "cancel", some=0.0, stride=5)
+    ("command", "lag", "stride"),
+    [
+        pytest.param(name, lag, stride, id=f"{name}-{lag:g}-{size}", marks=mark)
+        for name in ("apply-state", "cancel", "restore", "guard")
+        for lag in LAGS
+        for size, stride, mark in (
+            ("some", 11, pytest.mark.sample),
+            ("every", 1, pytest.mark.slow),
+        )
+    ],
+)
+def test_one_more_run_finishes_what_two_killed_runs_left(
+    command: str,
+    lag: float,
+    stride: int,
+    tmp_path: Path,
+    record_property: Callable[[str, object], None],
+) -> None:
+    """The run was killed, and the next one too."""
+    with _rehearsal(tmp_path, COMMANDS[command], lag) as rehearsal:
+        events = rehearsal.events()
+        first = next(number for number, name in enumerate(events) if name in WRITES)
+        pairs = [
+            (one, other)
+            for one in [kill for kill in _moments(events) if kill.skip >= first - 1][::stride]
+            for other in [*_moments(rehearsal.events_after(one))][::stride]
+        ]
+        assert _broken(rehearsal, pairs) == {}
+    record_property("figures", f"{2 * len(pairs)} kills")
+
+
+@pytest.mark.parametrize(
+    ("command", "lag", "stride"), _cases("apply-state", "cancel", "guard", some=0.0, stride=5)
 )
 def test_a_request_arrives_at_any_event_of_the_next_run(
     command: str,
@@ -269,5 +328,5 @@ def test_a_request_arrives_at_any_event_of_the_next_run(
         events = rehearsal.events()
         last = max(number for number, name in enumerate(events) if name in WRITES)
         kills = [Kill(ANY, LATE, last, late) for late in range(len(events))][::stride]
-        assert _broken(rehearsal, kills) == {}
+        assert _broken(rehearsal, zip(kills, strict=True)) == {}
     record_property("figures", f"{len(kills)} kills")

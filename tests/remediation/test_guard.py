@@ -19,6 +19,7 @@ from stages import Stages, few_references
 
 from embedded_aws.process import EmbeddedAws
 from keysweep.remediation.access import Access
+from keysweep.remediation.cancel import Batch
 from keysweep.remediation.evidence import Collector
 from keysweep.remediation.guard import (
     GUARD_PIECES,
@@ -638,3 +639,16 @@ def test_what_follows_a_cancellation_is_left_out_with_its_key() -> None:
     (batch,) = to_cancel([row], history, {path: [ARN]}, tag, path)
     assert batch.keys == [ARN]
     assert to_cancel([], history, {path: [ARN]}, tag, path) == ()
+
+
+@pytest.mark.parametrize(("state", "chosen"), [("Disabled", True), ("PendingDeletion", False)])
+def test_a_cancellation_without_an_outcome_is_finished(state: str, chosen: bool) -> None:
+    path, other = Path("a.jsonl"), KeyArn.parse(str(ARN).replace("eu-west", "us-east"))
+    opened = [
+        IntentLine(id="1", run="1", time=NOW, operation="CancelKeyDeletion", key_arn=arn)
+        for arn in (ARN, other)
+    ]
+    history = History({one.key_arn: KeyRecord(one.key_arn, open=(one,)) for one in opened})
+    rows = [GuardRow(key_arn=one.key_arn, state=state) for one in opened]
+    batches = to_cancel(rows, history, {path: [ARN]}, frozenset(), path)
+    assert batches == ((Batch(path, [ARN], True), Batch(path, [other], True)) if chosen else ())
