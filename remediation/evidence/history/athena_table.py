@@ -241,7 +241,7 @@ def demand_logging(trail: Trail, selectors: Mapping[str, Any], status: Mapping[s
     """The trail with the time since which it logs. Before, nothing says what it logged.
 
     From the answers of `GetEventSelectors` and `GetTrailStatus`. Raises NotWhole unless it delivers
-    every management event of AWS KMS.
+    every management event of AWS KMS. All recorded answers about a trail that logs have the time.
     """
     if not status["IsLogging"]:
         raise NotWhole(f"Trail {trail.arn} is switched off")
