@@ -136,6 +136,35 @@ def _images_have_the_devices_they_were_registered_with() -> None:
     Ami.block_device_mappings = property(mappings)  # type: ignore[assignment, method-assign]
 
 
+def _images_have_snapshots_with_keys() -> None:
+    """The snapshot of an image has the key of the instance's volume, or that of CopyImage."""
+    from moto.core.responses import ActionResult
+    from moto.ec2.models.amis import Ami
+    from moto.ec2.responses.amis import AmisResponse
+
+    made, copied = Ami.__init__, AmisResponse.copy_image
+
+    @functools.wraps(made)
+    def init(self: Any, backend: Any, ami_id: str, instance: Any = None, **kwargs: Any) -> None:
+        made(self, backend, ami_id, instance=instance, **kwargs)
+        for device in instance.block_device_mapping.values() if instance else ():
+            volume = backend.volumes[device.volume_id]
+            self.ebs_snapshot.encrypted = volume.encrypted
+            self.ebs_snapshot.kms_key_id = volume.kms_key_id
+
+    @functools.wraps(copied)
+    def copy(self: Any) -> ActionResult:
+        result = copied(self)
+        shown: Any = result.result
+        snapshot = self.ec2_backend.amis[shown["ImageId"]].ebs_snapshot
+        if self._get_param("Encrypted"):
+            snapshot.encrypted, snapshot.kms_key_id = True, self._get_param("KmsKeyId")
+        return result
+
+    Ami.__init__ = init  # type: ignore[method-assign]
+    AmisResponse.copy_image = copy  # type: ignore[method-assign]
+
+
 def _as_images_show_it(device: dict[str, Any], snapshots: dict[str, Any]) -> dict[str, Any]:
     """A block device of an image: encrypted as its snapshot is, without a key."""
     if "Ebs" not in device:
@@ -383,6 +412,7 @@ _WAITING: dict[str, tuple[Callable[[], None], ...]] = {
         _snapshots_of_their_owners,
         _default_key_of_new_volumes,
         _images_have_the_devices_they_were_registered_with,
+        _images_have_snapshots_with_keys,
     ),
     "redshift": (_warehouse_snapshots_carry_their_key, _warehouses_have_a_namespace),
     "rds": (_clusters_show_the_arn_of_their_key,),

@@ -130,6 +130,30 @@ def ec2_image(clients: Clients, key: Named) -> None:
 
 
 @case("ec2", "KmsKeyId")
+def ec2_copied_image(clients: Clients, key: Named) -> None:
+    ec2 = clients("ec2")
+    source = ec2.register_image(Name="plain", RootDeviceName="/dev/sda1")["ImageId"]
+    ec2.copy_image(
+        Name="sealed", SourceImageId=source, SourceRegion=REGION, Encrypted=True, KmsKeyId=key.arn
+    )
+
+
+@case("ec2", "KmsKeyId")
+def ec2_image_of_an_instance(clients: Clients, key: Named) -> None:
+    ec2 = clients("ec2")
+    ebs = {"VolumeSize": 8, "DeleteOnTermination": True, "Encrypted": True, "KmsKeyId": key.arn}
+    disk = {"DeviceName": "/dev/sda1", "Ebs": ebs}
+    source = ec2.register_image(Name="base", RootDeviceName="/dev/sda1")["ImageId"]
+    instance = ec2.run_instances(
+        ImageId=source, MinCount=1, MaxCount=1, BlockDeviceMappings=[disk]
+    )["Instances"][0]["InstanceId"]
+    ec2.create_image(InstanceId=instance, Name="taken")
+    ec2.terminate_instances(InstanceIds=[instance])
+    volumes = ec2.describe_volumes(Filters=[{"Name": "encrypted", "Values": ["true"]}])["Volumes"]
+    assert key.arn not in {volume.get("KmsKeyId") for volume in volumes}
+
+
+@case("ec2", "KmsKeyId")
 def ec2_snapshot_of_a_deleted_volume(clients: Clients, key: Named) -> None:
     snapshot_alone(clients, key)
 
