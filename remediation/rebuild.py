@@ -1,8 +1,8 @@
-"""Rebuild a lost journal: which pending deletions are Keysweep's, according to CloudTrail.
+"""Rebuild a lost journal: find the pending deletions that Keysweep requested, with CloudTrail.
 
-A deletion is Keysweep's if the request that began it says so, and CloudTrail shows the very date
-that DescribeKey shows. No pending key is passed over: what is neither Keysweep's nor another
-caller's is undetermined.
+A deletion is Keysweep's if its request has Keysweep's user agent, and CloudTrail and DescribeKey
+show the same deletion date. Every pending key gets a decision: it is undetermined if it is neither
+Keysweep's nor another caller's.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ _WORDS: Final = {
 
 @dataclass(frozen=True)
 class Found:
-    """What was read, and the line to write."""
+    """The result of reading: rows to report, and deletions to write."""
 
     rows: tuple[RebuildRow, ...]
     deletions: tuple[RebuiltDeletion, ...]
@@ -71,7 +71,7 @@ class Found:
     notes: tuple[str, ...]
 
     def line(self, run: str, now: datetime, caller: str | None, plan: Plan | None) -> RebuildLine:
-        """The journal's line."""
+        """The line to write to the journal."""
         undetermined = (r for r in self.rows if r.decision is RebuildDecision.UNDETERMINED)
         return RebuildLine(
             run=run,
@@ -86,7 +86,7 @@ class Found:
         )
 
     def report(self, journal: str, plan: Plan | None, *, written: bool) -> Rebuild:
-        """What to print."""
+        """The report to print."""
         return Rebuild(
             journal=journal,
             written=written,
@@ -99,10 +99,10 @@ class Found:
 
 
 def find(collector: Collector, plan: Plan | None = None) -> Found:
-    """Read the keys that are pending deletion, and who scheduled them. Changes nothing in AWS.
+    """Find keys pending deletion, and who scheduled them. Changes nothing in AWS.
 
-    Reads the plan's keys to schedule, or else every key of the account-Regions that the options
-    name. Raises AccountUnavailable if the credentials do not work.
+    Reads the keys that the plan schedules; without a plan, all keys of the account-Regions that the
+    options name. Raises AccountUnavailable if the credentials do not work.
     """
     accounts = collector.accounts
     notes: tuple[str, ...] = ()
@@ -146,7 +146,7 @@ def find(collector: Collector, plan: Plan | None = None) -> Found:
 def _listed(
     accounts: Accounts, account_regions: Sequence[AccountRegion], unread: dict[AccountRegion, str]
 ) -> list[KeyArn]:
-    """The keys of account-Regions; adds those that could not be listed."""
+    """List the keys of account-Regions. Adds those that could not be listed to `unread`."""
 
     def one(account_region: AccountRegion) -> list[KeyArn] | str:
         try:
@@ -167,7 +167,7 @@ def _listed(
 
 
 Events = Mapping[str, Sequence[DeletionEvent]] | Unreadable
-"""The events of an account-Region by the ARNs of their keys."""
+"""The events of an account-Region by key ARN."""
 
 
 def _events(
@@ -185,7 +185,7 @@ def _events(
 
 
 def _by_key(connection: Connection) -> Mapping[str, Sequence[DeletionEvent]]:
-    """The events of an account-Region; one without a readable key matches no deletion."""
+    """The events of an account-Region by key ARN, without those whose key could not be read."""
     found: dict[str, list[DeletionEvent]] = defaultdict(list)
     for event in deletion_events(connection):
         if event.key_arn is not None:
@@ -203,7 +203,7 @@ def _decided(
     plan: Plan | None,
     now: datetime,
 ) -> Decided:
-    """The decision on a key, if it and the events of its account-Region could be read."""
+    """Decide on a key; undetermined if the key or the events could not be read."""
     if not isinstance(seen, KeyDescription):
         why = "The key could not be read"
         message = why if seen is None else f"{why}: {_with_fix(seen)}"
@@ -226,7 +226,7 @@ def decide(
     plan: Plan | None,
     now: datetime,
 ) -> Decided:
-    """The decision on a key that is pending deletion, given all requests for its deletion."""
+    """Decide on a key pending deletion by the requests to delete it."""
     date = seen.deletion_date
     if date is None:
         return _row(arn, RebuildReason.NO_DATE, _WORDS[RebuildReason.NO_DATE]), None
@@ -248,7 +248,7 @@ def decide(
 def _why_not(
     event: DeletionEvent, plan: Plan | None, *, all_ours: bool, any_ours: bool
 ) -> RebuildReason | None:
-    """Why the deletion that an event began is not to be rebuilt."""
+    """Why a deletion is not rebuilt; None if it is. `event` is its newest request."""
     window = event.pending_window_days
     if not any_ours:
         return RebuildReason.ANOTHER_CALLER
@@ -262,7 +262,7 @@ def _why_not(
 
 
 def _may_be_of(plan: Plan, event: DeletionEvent) -> bool:
-    """Whether the plan could be applied then: `apply` refuses it earlier and later."""
+    """Whether the plan could be applied at that time. `apply` refuses it before and after."""
     return plan.created_at - CLOCK_SKEW <= event.time <= plan.expires_at + CLOCK_SKEW
 
 
@@ -290,11 +290,11 @@ def _rebuilt(
 
 
 def watch_use_from(plan: Plan | None, now: datetime) -> datetime:
-    """Start of the uses that may have gone unseen.
+    """Start of the period in which uses may have gone unseen.
 
-    Only the lost journal had the time at which `apply` last read them, which was after the plan's
-    evidence was read. Without a plan, every use that the event history still shows counts: too
-    early is safe, too late is a blind spot (rule 12 of docs/safety.md).
+    Only the lost journal recorded when `apply` last read uses. That was after the plan's evidence
+    was read, so the plan gives a safe start. Without a plan, it is the beginning of the event
+    history. Too early is safe; too late is a blind spot (rule 12 of docs/safety.md).
     """
     if plan is None or plan.evidence_from is None:
         return now - REACHES_BACK

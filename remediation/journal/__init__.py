@@ -1,8 +1,9 @@
 """The journal: append-only JSON lines of every write; the source for undo, status and reruns.
 
-A line is on the disk (fsync), or in the bucket, before the call that it announces. One process
-writes at a time. `lines` has the format, `reader` what a journal says of each key, and `writer` the
-appending. `store` is the interface to where a journal is kept: `file_store` or `s3_store`.
+Each line is on disk (fsync), or in the bucket, before the call that it announces. Only one process
+writes at a time. `lines` defines the format, `reader` builds the record of each key, and `writer`
+appends. `store` is the interface to storage, with `file_store` and `s3_store` behind it. `copy`
+moves a journal between them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Objects of a journal in S3: listed to the end, read whole, and never written twice."""
+"""A journal's objects in S3: list all of them, read them whole, never overwrite one."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from .name import JournalName
 WRITE_PERMISSION: Final = "s3:PutObject"
 DELETE_PERMISSION: Final = "s3:DeleteObject"
 GENERATE_PERMISSION: Final = "kms:GenerateDataKey"
-"""For writing to a bucket that is encrypted with a KMS key."""
+"""Needed to write to a bucket that is encrypted with a KMS key."""
 
 DOCUMENT: Final = "policies/iam/journal-bucket.json"
 
@@ -38,8 +38,9 @@ _DELETE: Final = Permission(DELETE_PERMISSION, DOCUMENT, of_key=None)
 _CONFLICT: Final = "ConditionalRequestConflict"
 _EXISTS: Final = frozenset({"PreconditionFailed", "412"})
 CONFLICT_PAUSES: Final = (0.2, 1.0)
-"""Seconds before a write is repeated that met another at the same time: S3 did neither ("Adding
-preconditions to S3 operations with conditional requests", Amazon S3 User Guide)."""
+"""Seconds to wait before repeating a write that conflicted with a simultaneous one. S3 rejects such
+a write ("Adding preconditions to S3 operations with conditional requests", Amazon S3 User Guide).
+"""
 
 _ERRORS: Final = (ClientError, BotoCoreError, TruncatedResponse, OSError)
 
@@ -47,11 +48,11 @@ _log: Final = logging.getLogger(__name__)
 
 
 class Taken(Exception):
-    """Another object has this name."""
+    """An object of this name exists, with other content."""
 
 
 class Content(NamedTuple):
-    """A whole object."""
+    """A complete object."""
 
     body: bytes
     etag: str
@@ -59,15 +60,15 @@ class Content(NamedTuple):
 
 @dataclass(frozen=True)
 class Bucket:
-    """The objects below a journal's name."""
+    """The objects under a journal's prefix."""
 
     name: JournalName
     client: Callable[[], Any] = field(compare=False, repr=False)
 
     def sizes(self, folder: str) -> Iterator[tuple[str, int]]:
-        """Names below a folder, in their order, and sizes.
+        """Yield the names under a folder, in order, with their sizes.
 
-        Raises AccessRefused, also for a listing that does not reach its end.
+        Raises AccessRefused, also if the listing is incomplete.
         """
         prefix = f"{self.name.prefix}{folder}"
         try:
@@ -93,7 +94,7 @@ class Bucket:
             more = {"ContinuationToken": token}
 
     def get(self, key: str, size: int | None = None) -> Content | None:
-        """A whole object; None if it does not exist. `size` is the one that was listed.
+        """Return a complete object, or None if it does not exist. `size` is the listed size.
 
         Raises AccessRefused if it could not be read.
         """
@@ -111,17 +112,17 @@ class Bucket:
             if code_of(error) in MISSING:
                 return None
             raise
-        with closing(answer["Body"]) as stream:  # as a context, it would hide botocore's errors
+        with closing(answer["Body"]) as stream:  # as a context manager, it hides botocore's errors
             body = stream.read()
         if answer.get("ContentLength") != len(body) or (size is not None and size != len(body)):
             raise TruncatedResponse(f"the response of S3 GetObject has {len(body)} bytes")
         return Content(body, answer["ETag"])
 
     def put_new(self, key: str, body: bytes) -> str:
-        """Write an object that does not exist yet; returns its entity tag.
+        """Write an object that does not exist yet, and return its entity tag.
 
-        S3 may have done what it did not answer, and botocore repeats a request, so that after any
-        error the object itself says whether it is ours. Raises Taken if it is another's, and
+        After any error, reads the object back and compares it: S3 may have written it although its
+        answer was lost, and botocore retries. Raises Taken if it has other content, and
         AccessRefused or BadInput if it was not written.
         """
         for pause in (*CONFLICT_PAUSES, None):
@@ -146,9 +147,9 @@ class Bucket:
         raise InvariantError("the last attempt returns or raises")
 
     def _written(self, key: str, body: bytes) -> str | None:
-        """Entity tag of the object if it has these bytes; None if none could be read.
+        """Return the entity tag of the object if it has this content, or None if it was not read.
 
-        Raises Taken if it has others.
+        Raises Taken if it has other content.
         """
         try:
             found = self._get(key)
@@ -162,7 +163,7 @@ class Bucket:
         return found.etag
 
     def delete(self, key: str, etag: str) -> bool:
-        """Delete this very object; False if it is gone, or another's by now.
+        """Delete the object if its entity tag still matches; return whether it did.
 
         Raises AccessRefused.
         """

@@ -1,4 +1,4 @@
-"""Copy a journal to another file or bucket: whole, or not at all."""
+"""Copy a journal to a new file or bucket. An incomplete copy never passes for a journal."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from .reader import lines, read
 
 
 def copy(source: Location, target: Location) -> tuple[int, str | None]:
-    """Copy the complete lines of a journal, open intents included, to a new one.
+    """Copy the complete lines of a journal, including open intents, to a new journal.
 
-    Locks both meanwhile. Returns the number of lines, and what a person must know about locks that
-    could not be released. Raises BadInput if the source does not exist or is damaged, or the target
-    exists; Refused if a run is writing to one; and AccessRefused.
+    Holds the locks of both. Returns the number of lines, and a message about locks that could not
+    be released. Raises BadInput if the source does not exist or is damaged, or if the target
+    exists; Refused if a run is writing to either; and AccessRefused.
     """
     if not exists(source):
         raise BadInput(f"{source}: There is no journal. Fix: check the name.")

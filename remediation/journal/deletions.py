@@ -1,4 +1,4 @@
-"""Every deletion that journals record, also those that were cancelled, for audits."""
+"""All deletions in journals, including cancelled ones, for audits."""
 
 from __future__ import annotations
 
@@ -17,29 +17,29 @@ _CANCEL: Final = "CancelKeyDeletion"
 
 @dataclass(slots=True)
 class Deletion:
-    """One request to delete a key, and what became of it."""
+    """One request to delete a key, and its outcome."""
 
     intent: IntentLine
     run: RunLine | None
-    """Its run; None: its first line is missing."""
+    """The run that requested it. None: the first line of the run is missing."""
     outcome: OutcomeLine | None = None
-    """None: interrupted."""
+    """None: the run was interrupted."""
     cancelled: OutcomeLine | None = None
     cancelled_in: RunLine | None = None
-    """The run of the cancellation."""
+    """The run that cancelled it."""
     rebuilt: bool = False
-    """Whether it was found in CloudTrail's events, after the journal was lost."""
+    """Whether it comes from CloudTrail's events, because the journal was lost."""
 
     @property
     def exceptions(self) -> tuple[AppliedException, ...]:
-        """The exceptions on which the key rested."""
+        """The exceptions without which the key would have been on hold."""
         known = () if self.run is None else self.run.exceptions or ()
         named = self.intent.exceptions or ()
         return tuple(known[one] for one in named if 0 <= one < len(known))
 
     @property
     def stands(self) -> bool:
-        """Whether it may be pending, as far as the journals show."""
+        """Whether it may still be pending, according to the journals."""
         begun = self.outcome is None or self.outcome.outcome is Outcome.SCHEDULED
         return begun and self.cancelled is None
 

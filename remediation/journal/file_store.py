@@ -1,4 +1,4 @@
-"""A journal in a file: lines are appended, and the operating system's lock ends with a process."""
+"""A journal in a file: append lines under a lock that the operating system releases."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .store import JournalExists, LineNotWritten, Reading, Stamp
 
 
 class JournalUnusable(BadInput):
-    """The file cannot be written to; no line was."""
+    """The file cannot be written. Nothing was added to it."""
 
     def __init__(self, path: object, why: str) -> None:
         super().__init__(
@@ -37,14 +37,14 @@ class FileStore:
         return str(self.path)
 
     def exists(self) -> bool:
-        """Whether the file exists; an impossible name fails when it is opened."""
+        """Whether the file exists. An invalid name counts as absent, and fails on opening."""
         try:
             return self.path.exists()
         except OSError:
             return False
 
     def read(self, reading: Reading) -> Iterator[tuple[int, bytes]]:
-        """The lines that are not empty."""
+        """Yield the lines, except empty ones."""
         if self.exists() and not (self.path.is_file() or self.path.is_dir()):
             raise BadInput(
                 f"{self.path}: Not a regular file. Fix: name another journal with --journal."
@@ -62,7 +62,7 @@ class FileStore:
             ) from error
 
     def open(self, run: str) -> FileAppender:  # noqa: ARG002 - the interface's
-        """Open the file, or create it, and lock it."""
+        """Open or create the file, and lock it."""
         flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
         try:
             handle = os.open(self.path, flags, 0o600)
@@ -70,7 +70,7 @@ class FileStore:
             raise self._unusable(error) from error
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            # Even when the file is not new: a run that was killed may have made it a moment ago.
+            # Even if the file exists: a killed run may have just created it.
             _sync_folder(self.path.absolute().parent)
             _sync_folder(self.path.absolute().parent.parent)
         except OSError as error:
@@ -83,7 +83,7 @@ class FileStore:
         return FileAppender(self.path, handle)
 
     def create(self, run: str, lines: Sequence[bytes]) -> None:  # noqa: ARG002 - the interface's
-        """Write the file whole, or not at all."""
+        """Write the complete file, or none."""
         try:
             write_private(self.path, (line.decode("ascii") for line in lines), new=True)
         except FileExistsError as error:
@@ -110,7 +110,7 @@ class FileAppender:
         return _stamp_of(self._handle)
 
     def demand_room(self, size: int) -> None:
-        """Raise BadInput if the disk has not so many bytes."""
+        """Raise BadInput if the disk does not have this many bytes free."""
         try:
             disk = os.fstatvfs(self._handle)
         except OSError as error:
@@ -132,7 +132,7 @@ class FileAppender:
             raise LineNotWritten(_reason(error)) from error
 
     def append(self, data: bytes) -> None:
-        """Put the line on the disk."""
+        """Append the line and sync it to disk."""
         try:
             written = os.write(self._handle, data)
             os.fsync(self._handle)
@@ -142,12 +142,12 @@ class FileAppender:
             raise LineNotWritten(f"only {written} of {len(data)} bytes were written")
 
     def close(self) -> None:
-        """Close the file, which ends the lock."""
+        """Close the file, which releases the lock."""
         os.close(self._handle)
 
 
 def _stamp_of(handle: int) -> Stamp:
-    """Device, inode, size and time of change of an open file."""
+    """Device, inode, size and modification time of an open file."""
     state = os.fstat(handle)
     return state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns
 
@@ -157,11 +157,11 @@ def _reason(error: OSError) -> str:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Put the names in a folder on the disk, if the file system and permissions allow it."""
+    """Sync a folder's entries to disk, if the file system and permissions allow it."""
     try:
         handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     except PermissionError:
-        return  # it can be entered, but not read
+        return  # the folder can be searched, but not read
     try:
         os.fsync(handle)
     except OSError as error:

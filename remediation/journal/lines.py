@@ -1,4 +1,4 @@
-"""The kinds of line in a journal, and their JSON."""
+"""The line types of a journal, and their JSON."""
 
 from __future__ import annotations
 
@@ -43,7 +43,8 @@ class RunLine:
     approved_by: str | None = None
     """Approver, from `--approved-by`."""
     exceptions: tuple[AppliedException, ...] | None = None
-    """Exceptions of the policy on which keys of this run rest; only with `apply`."""
+    """Exceptions of the policy without which keys of this run would be on hold; only with `apply`.
+    """
     owners: tuple[str, ...] | None = None
     """Owners to which the run was limited, from `--owner`; only with `apply`."""
     accounts: tuple[str, ...] | None = None
@@ -84,11 +85,11 @@ class IntentLine:
     """Owner of the key when the plan was made. Only with ScheduleKeyDeletion; absent if unknown and
     in older journals."""
     exceptions: tuple[int, ...] | None = None
-    """Exceptions without which the key would be on hold, as positions from 0 in those of the run's
-    line. Only with ScheduleKeyDeletion; absent if there are none."""
+    """Exceptions without which the key would be on hold, as positions from 0 in `exceptions` of the
+    run's line. Only with ScheduleKeyDeletion; absent if there are none."""
     watch_use_from: WrittenTime | None = None
-    """Start of the uses that may not have been visible yet: when `apply` last began to read them,
-    minus 60 minutes. Only with ScheduleKeyDeletion; absent in older journals."""
+    """Start of the period in which uses may not have been visible yet: when `apply` last began to
+    read them, minus 60 minutes. Only with ScheduleKeyDeletion; absent in older journals."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=SLIM)
@@ -119,7 +120,7 @@ class OutcomeLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=SLIM)
 class LookLine:
-    """A look of `guard` at keys: a run of this one line, which changes nothing in AWS."""
+    """A check of keys by `guard`: a run of this line alone, which changes nothing in AWS."""
 
     version: Literal[1] = 1
     """Version of the format."""
@@ -132,10 +133,10 @@ class LookLine:
     caller: str | None = None
     """ARN of the identity that ran it; absent if AWS did not return it."""
     keys: tuple[KeyArn, ...]
-    """Keys of this journal that were checked. Of each key pending deletion, the attempts to use it
-    were read."""
+    """Keys of this journal that were checked. For keys pending deletion, attempts to use them were
+    read."""
     until: WrittenTime
-    """CloudTrail usually shows events up to this time: 15 minutes before the look began."""
+    """CloudTrail usually shows events up to this time: 15 minutes before the check began."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=SLIM)
@@ -151,16 +152,16 @@ class RebuiltDeletion:
     caller: str | None = None
     """ARN of the identity that made the call, from the event; absent if it names none."""
     user_agent: str
-    """Keysweep's part of the event's user agent, such as `keysweep/1.0.0`. The caller chose it, so
-    it is no proof."""
+    """Keysweep's part of the event's user agent, such as `keysweep/1.0.0`. Any caller can send it,
+    so it proves nothing."""
     pending_window_days: int
     """Waiting period in days, from the event."""
     deletion_date: WrittenTime
-    """Date on which AWS deletes the key, from DescribeKey; the event's is at most 2 seconds away.
-    """
+    """Date on which AWS deletes the key, from DescribeKey. The event's date is within 2 seconds."""
     watch_use_from: WrittenTime
-    """Start of the uses that may have gone unseen: when the plan's evidence was read, minus 60
-    minutes; without a plan, the beginning of the event history, 90 days before the rebuild."""
+    """Start of the period in which uses may have gone unseen: when the plan's evidence was read,
+    minus 60 minutes. Without a plan: 90 days before the rebuild, where the event history begins.
+    """
     monthly_cost_usd: Annotated[float, Field(allow_inf_nan=False)] | None = None
     """Monthly cost of the key in US dollars (list price), from the plan; absent without a plan."""
     alias: str | None = None
@@ -168,14 +169,15 @@ class RebuiltDeletion:
     owner: str | None = None
     """Owner of the key, from the plan; absent if unknown, and without a plan."""
     exceptions: tuple[int, ...] | None = None
-    """Exceptions on which it rests, from the plan, as positions from 0 in those of the line."""
+    """Exceptions without which the key would be on hold, from the plan, as positions from 0 in the
+    line's `exceptions`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=SLIM)
 class RebuildLine:
-    """A journal that was rebuilt from CloudTrail's events: a run of this one line, and the first.
+    """The first line of a journal that was rebuilt from CloudTrail's events: a run of its own.
 
-    What the lost journal knew besides, such as tickets and cancelled deletions, is not in it.
+    Other content of the lost journal, such as tickets and cancelled deletions, is not in it.
     """
 
     version: Literal[1] = 1
@@ -191,16 +193,15 @@ class RebuildLine:
     plan_digest: str | None = None
     """Digest of the plan to which the rebuild was limited; absent without `--plan`."""
     exceptions: tuple[AppliedException, ...] | None = None
-    """Exceptions on which keys of that plan rest."""
+    """Exceptions of that plan without which some of its keys would be on hold."""
     read: tuple[str, ...]
-    """The account-Regions that were read, as `ACCOUNT REGION`. The journal says nothing of others.
-    """
+    """Account-Regions that were read, as `ACCOUNT REGION`. The journal covers no others."""
     unread: tuple[str, ...] = ()
     """Account-Regions that could not be read."""
     undetermined: tuple[KeyArn, ...] = ()
-    """Keys of which it could not be determined whether Keysweep scheduled them."""
+    """Keys that Keysweep may or may not have scheduled: this could not be determined."""
     keys: tuple[RebuiltDeletion, ...]
-    """The deletions, in order of the keys' ARNs."""
+    """The deletions, sorted by key ARN."""
 
 
 AnyLine = RunLine | IntentLine | OutcomeLine | LookLine | RebuildLine
@@ -209,7 +210,7 @@ Line = Annotated[AnyLine, Field(discriminator="line")]
 _LINE: Final[TypeAdapter[AnyLine]] = TypeAdapter(Line)
 
 BEGINNING: Final = b'{"version":1,"line":"'
-"""First bytes of every line as written."""
+"""First bytes of every line that Keysweep writes."""
 
 RUN_BEGINNINGS: Final = (BEGINNING + b'run"', BEGINNING + b'look"', BEGINNING + b'rebuild"')
 """First bytes of a run's first line."""
@@ -223,5 +224,5 @@ def decode(raw: bytes) -> AnyLine:
 
 
 def encode(line: AnyLine) -> bytes:
-    """The line as ASCII JSON, with its line feed."""
+    """Return the line as ASCII JSON, with a line feed."""
     return ascii_json(_LINE.dump_json(line, exclude_none=True).decode()).encode("ascii") + b"\n"

@@ -1,4 +1,4 @@
-"""Where journals are kept, from a file's path or a store. Imports no library of AWS."""
+"""Locations of journals: paths and stores. Imports no AWS library."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ Location = Path | Store
 
 
 def store_of(location: Location) -> Store:
-    """Where the journal is kept."""
+    """Return the store of a location."""
     return FileStore(location) if isinstance(location, Path) else location
 
 
 def exists(location: Location) -> bool:
-    """Whether there is a journal. Raises AccessRefused if AWS refuses to say."""
+    """Whether there is a journal. Raises AccessRefused if AWS refuses the request."""
     return store_of(location).exists()
 
 
 def distinct(locations: Iterable[Location]) -> tuple[Location, ...]:
-    """The locations, without those that lead to the same journal as an earlier one."""
+    """The locations, except those of the same journal as an earlier one."""
     return tuple({_identity(one): one for one in reversed([*locations])}.values())[::-1]
 
 

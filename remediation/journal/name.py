@@ -19,11 +19,11 @@ class JournalName:
 
     bucket: str
     prefix: str
-    """Empty, or with a slash at its end."""
+    """Empty, or ends with a slash."""
 
     @classmethod
     def parse(cls, text: str) -> JournalName:
-        """Raises BadInput for a name that no bucket has."""
+        """Parse the name. Raises BadInput if no bucket can have it."""
         bucket, _, prefix = text.removeprefix(S3).partition("/")
         if not BUCKET_NAME.fullmatch(bucket) or re.search(r"[\x00-\x1f\x7f]|//", prefix):
             raise BadInput(f"{short(text)}: Not a journal's name. Fix: use s3://BUCKET/PREFIX/")

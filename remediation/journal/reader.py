@@ -1,4 +1,4 @@
-"""Read journals: what they say of each key, and what is wrong with them."""
+"""Read journals: the record of each key, and any damage."""
 
 from __future__ import annotations
 
@@ -34,56 +34,56 @@ _SCHEDULE: Final = "ScheduleKeyDeletion"
 _CANCEL: Final = "CancelKeyDeletion"
 
 _NOTHING: Final = frozenset[str]()
-"""Shared by all keys: each new empty frozenset takes 200 bytes."""
+"""Shared by all keys, because each new empty frozenset takes 200 bytes."""
 
 
 @dataclass(slots=True)
 class KeyRecord:
-    """What the journal says of one key."""
+    """The record of one key in the journal."""
 
     key_arn: KeyArn
     scheduled: IntentLine | None = None
-    """Intent of the deletion that stands; None after a cancellation."""
+    """Intent of the current deletion; None after a cancellation."""
     scheduled_outcome: OutcomeLine | None = None
     plan_digest: str | None = None
     alias: str = ""
-    """First alias of the key when it was last to be scheduled, also after a cancellation."""
+    """First alias of the key at its last scheduling; kept after a cancellation."""
     owner: str | None = None
-    """Its owner then."""
+    """Owner of the key at that time."""
     exceptions: tuple[AppliedException, ...] = ()
-    """Exceptions on which that rested."""
+    """Exceptions without which the key would have been on hold."""
     open: tuple[IntentLine, ...] = ()
-    """Intents without outcome, oldest first: the run was killed, or the answer was lost. Later
-    calls say nothing about them."""
+    """Intents without an outcome, oldest first: the run was killed, or the answer was lost. Later
+    calls do not decide them."""
     open_digests: frozenset[str] = _NOTHING
-    """Digests of their plans."""
+    """Digests of the plans of open intents."""
     cancelled: OutcomeLine | None = None
     """The last cancellation, until the key is scheduled again."""
     follow_ups: frozenset[str] = _NOTHING
-    """Operations requested to follow that cancellation."""
+    """Follow-ups that were requested with that cancellation: operations."""
     follow_ups_done: frozenset[str] = _NOTHING
-    """Operations done since that cancellation."""
+    """Follow-ups done since that cancellation."""
     last: OutcomeLine | None = None
     looked_at: datetime | None = None
     """When `guard` last checked the key."""
     rebuilt: bool = False
-    """Whether CloudTrail alone says that the deletion that stands is the journal's."""
+    """Whether the current deletion was rebuilt from CloudTrail's events."""
 
     @property
     def follow_ups_left(self) -> frozenset[str]:
-        """Operations requested to follow the cancellation and not done yet."""
+        """Requested follow-ups of the cancellation that are not done yet."""
         return self.follow_ups - self.follow_ups_done
 
     @property
     def undo_failed(self) -> bool:
-        """Whether the deletion stands although a cancellation was tried, or needed, since."""
+        """Whether the deletion is still pending after a failed cancellation."""
         last = self.last
         if self.scheduled_outcome is None or last is None:
             return False
         return last.operation == _CANCEL and last.outcome is Outcome.FAILED
 
     def interrupted(self, access: Access) -> str:
-        """Message that names the interrupted operation and its fix; empty if there is none."""
+        """Message with the interrupted operation and its fix; empty if there is none."""
         if self.undecided is None:
             return ""
         operation = self.undecided.operation
@@ -106,35 +106,36 @@ class KeyRecord:
 
     @property
     def watch_use_from(self) -> datetime | None:
-        """Start of the uses that may not have been visible before the deletion began; None if the
-        journal began no deletion."""
+        """Start of the period in which uses may not have been visible when the deletion began.
+
+        None if the journal began no deletion.
+        """
         begun = (*self.open_schedules, *filter(None, (self.scheduled,)))
         moments = (one.watch_use_from or one.time - USE_REPORTING_DELAY for one in begun)
         return min(moments, default=None)
 
     @property
     def undecided(self) -> IntentLine | None:
-        """The most important open intent: the newest that may have begun a deletion."""
+        """The open intent to report: the newest that may have begun a deletion, else the newest."""
         return max(self.open_schedules or self.open, key=lambda one: one.time, default=None)
 
 
 @dataclass(frozen=True)
 class History:
-    """What one or several journals say."""
+    """The content of one or several journals."""
 
     keys: dict[KeyArn, KeyRecord]
     notes: tuple[str, ...] = ()
-    """Torn lines and rebuilt journals, which are no fault."""
+    """Torn lines and rebuilt journals. Neither is damage."""
     problems: tuple[str, ...] = ()
-    """Lines that are missing, repeated or altered: no run of keysweep leaves these behind."""
+    """Missing, repeated or altered lines. No run of Keysweep causes these."""
     journals: Mapping[Location, History] = field(default_factory=dict)
-    """Each journal alone."""
+    """The content of each journal on its own."""
     stamp: Stamp | None = None
-    """State of one journal when it was read."""
+    """State of the journal when it was read; only for a single journal."""
 
     def left_open(self, plan_digest: str) -> frozenset[KeyArn]:
-        """Keys of this plan with an open intent, or whose deletion was to be cancelled at once and
-        still stands."""
+        """Keys of this plan with an open intent, or with a deletion whose cancellation failed."""
         return frozenset(
             arn
             for arn, record in self.keys.items()
@@ -144,7 +145,7 @@ class History:
 
 
 def read(paths: Iterable[Location]) -> History:
-    """Read journals once and merge them by time. Raises BadInput for a foreign or newer file."""
+    """Read journals in one pass, merged by time. Raises BadInput for a foreign or newer file."""
     files = [_File(path) for path in distinct(paths)]
     together = _Fold(copies=len(files) > 1)
     alone = {file.path: together if len(files) == 1 else _Fold() for file in files}
@@ -161,21 +162,21 @@ def read(paths: Iterable[Location]) -> History:
 
 
 def lines(paths: Iterable[Location]) -> Iterator[AnyLine]:
-    """The lines of journals, merged by time, without those that a copy repeats."""
+    """Yield the lines of journals, merged by time, without those that a copy repeats."""
     for _, line, is_repeated in _merged([_File(path) for path in distinct(paths)]):
         if not is_repeated:
             yield line
 
 
 def _merged(files: Sequence[_File]) -> Iterator[tuple[Location, AnyLine, bool]]:
-    """The lines by time, and whether another journal had the line already: one is a copy."""
+    """Yield the lines by time, and whether another journal, of which this is a copy, had it."""
     seen: dict[AnyLine, Location] = {}
     for _, path, line in heapq.merge(*(file.lines() for file in files), key=lambda one: one[0]):
         yield path, line, len(files) > 1 and seen.setdefault(line, path) != path
 
 
 def demand_empty(path: Location) -> None:
-    """For a rebuild: raise JournalExists unless there is no journal, or no complete line in it.
+    """Raise JournalExists if the journal has a complete line or damage; for a rebuild.
 
     Raises BadInput as `read` does.
     """
@@ -188,9 +189,9 @@ def demand_empty(path: Location) -> None:
 
 
 def read_undamaged(path: Location) -> History:
-    """Read the journal to write to; an absent one is empty.
+    """Read a journal before writing to it. An absent one is empty.
 
-    Raises BadInput for one with problems: its next lines could be misread.
+    Raises BadInput if it is damaged, because new lines could be misread.
     """
     history = read([path]) if exists(path) else History({})
     if history.problems:
@@ -202,16 +203,16 @@ def read_undamaged(path: Location) -> History:
 
 
 class _File:
-    """One journal while it is read, a line at a time."""
+    """One journal, read line by line."""
 
     def __init__(self, path: Location) -> None:
         self.path = path
         self._store = store_of(path)
         self._reading = Reading()
         self.notes: list[str] = []
-        """Torn lines, and that it was rebuilt."""
+        """Notes on torn lines and on a rebuild."""
         self.problems = self._reading.problems
-        """Missing lines, and violations of their order."""
+        """Missing lines, and lines in the wrong order."""
         self._order = _Order()
 
     @property
@@ -220,11 +221,11 @@ class _File:
         return self._reading.stamp
 
     def lines(self) -> Iterator[tuple[datetime, Location, AnyLine]]:
-        """The lines with times that never go back: within a file, its own order is the truth."""
+        """Yield the lines with times that never go back: the order in the file is decisive."""
         latest = datetime.min.replace(tzinfo=UTC)
         for number, line in self._parsed():
             self.problems += (f"line {number} {problem}" for problem in self._order.take(line))
-            if not isinstance(line, RunLine):  # its time is this machine's when AWS does not answer
+            if not isinstance(line, RunLine):  # the local clock's time, if AWS does not answer
                 latest = max(latest, line.time)
             if isinstance(line, RebuildLine):
                 self.notes.append(f"{self.path}: {_rebuilt(line)}")
@@ -246,7 +247,7 @@ class _File:
                 continue
             ours = True
             if torn is not None:
-                # A kill tears the last line only; whatever follows it was begun by a later run.
+                # A kill tears only the last line of a run, so the next line starts a run.
                 self._left_out(torn, killed=isinstance(line, RunLine | LookLine | RebuildLine))
                 torn = None
             yield number, line
@@ -277,7 +278,7 @@ class _File:
 
 
 def _rebuilt(line: RebuildLine) -> str:
-    """What a reader must know of a rebuilt journal."""
+    """Note on a rebuilt journal."""
     left = (
         *((f"{len(line.undetermined)} undetermined",) if line.undetermined else ()),
         *((f"{counted(len(line.unread), 'account-Region')} not read",) if line.unread else ()),
@@ -289,8 +290,10 @@ def _rebuilt(line: RebuildLine) -> str:
 
 
 def _is_torn(raw: bytes, beginning: bytes = BEGINNING) -> bool:
-    """Whether this is the beginning of a line, and neither something else nor a whole document; a
-    disk that lost its power may end it with zeros."""
+    """Whether this is the beginning of a line, but not a complete document.
+
+    After a power failure, it may end with zero bytes.
+    """
     begun = raw.rstrip(b"\0")
     if not (begun.startswith(beginning) or beginning.startswith(begun)):
         return False
@@ -322,7 +325,7 @@ def _foreign(path: Location, number: int, why: str) -> BadInput:
 
 
 class _Order:
-    """Invariants between the lines of one file."""
+    """Checks the order of the lines of one journal."""
 
     def __init__(self) -> None:
         self._runs: set[str] = set()
@@ -330,7 +333,7 @@ class _Order:
         self._decided: set[str] = set()
 
     def take(self, line: AnyLine) -> Iterator[str]:
-        """Violations by this line; clauses that continue "line 7 "."""
+        """Yield the violations of this line, as clauses that continue "line 7 "."""
         if isinstance(line, RunLine | LookLine | RebuildLine):
             if line.run in self._runs:
                 yield "starts a run a second time"
@@ -364,7 +367,7 @@ class _Order:
 
 
 class _Fold:
-    """The records of keys, built from lines in order."""
+    """Builds the records of keys from lines in order."""
 
     def __init__(self, *, copies: bool = False) -> None:
         self.keys: dict[KeyArn, KeyRecord] = {}
@@ -374,7 +377,7 @@ class _Fold:
         self._intents: dict[str, IntentLine] = {}
 
     def take(self, line: AnyLine) -> None:
-        """Add the next line."""
+        """Add a line."""
         if isinstance(line, RunLine):
             self._runs[line.run] = line
             return
@@ -400,27 +403,27 @@ class _Fold:
         record.open_digests = frozenset(name for name in named if name is not None) or _NOTHING
 
     def _rebuild(self, line: RebuildLine, one: RebuiltDeletion) -> None:
-        """Take a deletion as if its run had been read, and remember that it was not."""
+        """Add a deletion as if its run had been read, and mark it as rebuilt."""
         run, intent, outcome = as_run(line, one)
         for part in (run, intent, outcome):
             self.take(part)
         self.keys[one.key_arn].rebuilt = True
 
     def _exceptions_of(self, line: IntentLine) -> tuple[AppliedException, ...]:
-        """The exceptions that an intent names by their positions in its run's line."""
+        """The exceptions of an intent, which names positions in its run's line."""
         run = self._runs.get(line.run)
         known = () if run is None else run.exceptions or ()
         return tuple(known[one] for one in line.exceptions or () if 0 <= one < len(known))
 
     def _decide(self, record: KeyRecord, line: OutcomeLine) -> None:
-        """Take an outcome: a deletion, its cancellation, or a follow-up.
+        """Add the outcome of a deletion, a cancellation or a follow-up.
 
-        It closes the intents before it: AWS schedules no key that is pending deletion.
+        Also closes earlier intents, because AWS does not schedule a key that is pending deletion.
         """
         intent = self._intents.get(line.id)
         if not self._copies:
             self._intents.pop(line.id, None)
-        # A later run, without a plan and with other follow-ups, may have decided it.
+        # A later run without a plan, or with other follow-ups, may have reconciled it.
         begun = self._runs.get(line.run if intent is None else intent.run)
         decided = self._runs.get(line.run)
         opened = record.open
@@ -445,7 +448,7 @@ class _Fold:
 
 
 def as_run(line: RebuildLine, one: RebuiltDeletion) -> tuple[RunLine, IntentLine, OutcomeLine]:
-    """The lines of the run that a rebuilt deletion stands for. Its run has the event's id."""
+    """Return a rebuilt deletion as the lines of a run, whose id is the event's."""
     run = RunLine(
         run=one.event_id,
         time=one.time,
@@ -482,9 +485,10 @@ def as_run(line: RebuildLine, one: RebuiltDeletion) -> tuple[RunLine, IntentLine
 def _close_before(
     record: KeyRecord, opened: tuple[IntentLine, ...], intent: IntentLine | None
 ) -> None:
-    """Close what was opened before an intent, by the order of lines.
+    """Close intents that come before this one in the journal.
 
-    AWS's clock is known to a second, so the intents of a rerun may have earlier times.
+    Times do not decide this: AWS's clock is known only to the second, so the intents of a rerun may
+    have earlier times.
     """
     if intent in opened:
         record.open = opened[opened.index(intent) + 1 :]

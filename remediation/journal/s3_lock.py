@@ -1,6 +1,6 @@
-"""The lock of a journal in S3: an object that names its holder until the holder deletes it.
+"""The lock of a journal in S3: an object that names its holder, which deletes it at the end.
 
-A killed run leaves it behind. Only a person can know that, so nothing removes it by its age.
+A killed run leaves its lock. Only a person can find out that a run was killed, so no lock expires.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ LOCK: Final = "lock.json"
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=SLIM)
 class Holder:
-    """The run that writes to the journal, as the lock names it."""
+    """The run that writes to the journal, as recorded in the lock."""
 
     version: int = 1
     run: str
-    """Id of the run, as in its lines."""
+    """Id of the run, the same as in its lines."""
     caller: str | None = None
     """ARN of the identity that runs it, if AWS returned it."""
     host: str
     process: int
     since: Time
-    """By the clock of the host."""
+    """Start of the run, by the clock of the host."""
 
     def __str__(self) -> str:
         who = f"{self.caller or 'an unknown identity'} on {self.host}"
@@ -53,7 +53,7 @@ class Lock:
         self._etag = etag
 
     def release(self) -> str | None:
-        """Delete it, unless a person did. Returns what a person must know if that failed."""
+        """Delete the lock, unless a person has. Returns a message if that failed."""
         try:
             self._bucket.delete(LOCK, self._etag)
         except KeysweepError as error:
@@ -64,7 +64,7 @@ class Lock:
 
 
 def take(bucket: Bucket, run: str, caller: Callable[[], str | None]) -> Lock:
-    """Take the lock. Raises Refused with its holder, and AccessRefused or BadInput."""
+    """Take the lock. Raises Refused, which names its holder, AccessRefused or BadInput."""
     holder = Holder(
         run=run,
         caller=caller(),
@@ -85,7 +85,7 @@ def take(bucket: Bucket, run: str, caller: Callable[[], str | None]) -> Lock:
 
 
 def describe(found: Content) -> str:
-    """The holder that a lock names."""
+    """Describe the holder of a lock."""
     try:
         return str(_HOLDER.validate_json(found.body))
     except ValueError:
@@ -93,5 +93,5 @@ def describe(found: Content) -> str:
 
 
 def way_out(bucket: Bucket) -> str:
-    """The command that removes a lock whose holder no longer runs."""
+    """The command that removes the lock of a killed run."""
     return f"keysweep journal unlock {bucket.name}"

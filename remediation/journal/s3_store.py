@@ -1,7 +1,7 @@
-"""A journal in S3: one object a line, numbered without gaps, each written once.
+"""A journal in S3: one object per line, numbered without gaps, never overwritten.
 
-The number is the fence between writers: if one writes the next line, the other's line with the
-same number is refused. The lock names who writes; no line depends on it.
+The numbers keep writers apart: once a line is written, S3 rejects another line with its number. The
+lock only tells people which run is writing.
 """
 
 from __future__ import annotations
@@ -26,36 +26,36 @@ _BATCH: Final = 512
 
 
 def object_name(number: int) -> str:
-    """Name of a line's object. Its numbers have a fixed width, so that they are listed in order."""
+    """Name of a line's object. S3 lists numbers of a fixed width in order."""
     return f"{LINES}{number:012}.json"
 
 
 @dataclass(frozen=True)
 class S3Store:
-    """A journal below `s3://BUCKET/PREFIX/`."""
+    """A journal under `s3://BUCKET/PREFIX/`."""
 
     name: JournalName
     client: Callable[[], Any] = field(compare=False, repr=False)
-    """Client of S3, with the credentials that the command was given."""
+    """S3 client with the credentials of the command, not of a role."""
     caller: Callable[[], str | None] = field(compare=False, repr=False, default=lambda: None)
-    """ARN of those credentials' identity, for the lock."""
+    """ARN of the identity of these credentials, for the lock."""
     tears: bool = False
-    """S3 writes an object whole, or not at all."""
+    """S3 never writes part of an object."""
 
     def __str__(self) -> str:
         return str(self.name)
 
     @property
     def bucket(self) -> Bucket:
-        """The objects."""
+        """The journal's objects."""
         return Bucket(self.name, self.client)
 
     def exists(self) -> bool:
-        """Whether there is a line."""
+        """Whether the journal has a line."""
         return any(self.bucket.sizes(LINES))
 
     def read(self, reading: Reading) -> Iterator[tuple[int, bytes]]:
-        """The lines; a missing number, or an object with another name, is damage."""
+        """Yield the lines. A missing number, or an object with another name, is damage."""
         bucket = self.bucket
         listed = list(self._listed(reading))
         if not (listed or reading.problems):
@@ -72,7 +72,7 @@ class S3Store:
                         yield number, _only_line(content.body)
 
     def _listed(self, reading: Reading) -> Iterator[tuple[int, int]]:
-        """Numbers and sizes of the lines."""
+        """Yield the numbers and sizes of the lines."""
         expected = 1
         for name, size in self.bucket.sizes(LINES):
             found = _NUMBER.fullmatch(name)
@@ -85,7 +85,7 @@ class S3Store:
             expected = number + 1
 
     def open(self, run: str) -> S3Appender:
-        """Take the lock, and find the number of the last line."""
+        """Take the lock, and look up the number of the last line."""
         lock = take(self.bucket, run, self.caller)
         try:
             last = max((number for number, _ in self._listed(Reading())), default=0)
@@ -95,9 +95,9 @@ class S3Store:
         return S3Appender(self.bucket, lock, last)
 
     def create(self, run: str, lines: Sequence[bytes]) -> str | None:
-        """Write the first line last: without it, a journal is damaged.
+        """Write the first line last, because a journal without it counts as damaged.
 
-        Goes on with what an interrupted run with the same lines has written.
+        Continues an interrupted copy of the same lines.
         """
         lock = take(self.bucket, run, self.caller)
         try:
@@ -137,14 +137,14 @@ class S3Appender:
         return _stamp(self._last)
 
     def demand_room(self, size: int) -> None:
-        """A bucket has room."""
+        """A bucket has no limit."""
 
     def is_torn(self) -> bool:
-        """No line is."""
+        """No line in S3 is incomplete."""
         return False
 
     def append(self, data: bytes) -> None:
-        """Write the next line, unless another run has."""
+        """Write the next line, unless another run has written it."""
         number = self._last + 1
         try:
             self._bucket.put_new(object_name(number), data)
@@ -169,7 +169,7 @@ def _stamp(last: int) -> Stamp:
 
 
 def _only_line(body: bytes) -> bytes:
-    """The line of an object; nothing, which is no line, if it has not exactly one."""
+    """The only line of an object; empty, which is not a valid line, if it has none or several."""
     return body[:-1] if body.find(b"\n") == len(body) - 1 else b""
 
 

@@ -1,4 +1,4 @@
-"""The interface between journals and where they are kept: a file, or objects in a bucket."""
+"""The interface to a journal's storage: a file, or objects in a bucket."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from typing import Protocol
 from ..errors import BadInput, KeysweepError
 
 Stamp = tuple[int | str, ...]
-"""State of a journal: it changes whenever a line is added."""
+"""State of a journal, which changes with each added line."""
 
 
 @dataclass
 class Reading:
-    """What else was found while the lines of a journal were read."""
+    """What reading a journal yields besides its lines."""
 
     stamp: Stamp | None = None
     problems: list[str] = field(default_factory=list)
-    """Damage that shows without a look into the lines."""
+    """Damage that is visible without parsing lines."""
 
 
 class JournalExists(BadInput):
-    """There is a journal already; it was not changed."""
+    """The journal exists. It was not changed."""
 
     def __init__(self, path: object, *, rebuilt: bool = False) -> None:
         what, fix = "This journal exists", "name one that does not exist"
@@ -33,20 +33,20 @@ class JournalExists(BadInput):
 
 
 class LineNotWritten(Exception):
-    """A line could not be written; the text is the reason alone."""
+    """A line could not be written. The text is only the reason."""
 
     def __init__(
         self, why: str, kind: type[KeysweepError] = BadInput, fix: str | None = None
     ) -> None:
         super().__init__(why)
         self.kind = kind
-        """Error of a run that could not begin."""
+        """The error to raise if this prevents a run from starting."""
         self.fix = fix
-        """What to do; None: the appender's `fix`."""
+        """What to do. None: the appender's `fix`."""
 
 
 class Appender(Protocol):
-    """A journal open for writing, whose lock this process holds."""
+    """A journal that is open for writing and locked by this process."""
 
     fix: str
     """What to do if a line cannot be written."""
@@ -55,20 +55,20 @@ class Appender(Protocol):
     def stamp(self) -> Stamp: ...
 
     def demand_room(self, size: int) -> None:
-        """Raise BadInput if so many bytes cannot be added."""
+        """Raise BadInput if this many bytes cannot be added."""
 
     def is_torn(self) -> bool:
         """Whether the last line is incomplete. Raises LineNotWritten if it cannot be read."""
 
     def append(self, data: bytes) -> None:
-        """Add a line, for good when this returns. Raises LineNotWritten."""
+        """Add a line, durably. Raises LineNotWritten."""
 
     def close(self) -> str | None:
-        """Give up the lock. Returns what a person must know if that failed."""
+        """Release the lock. Returns a message if that failed."""
 
 
 class Store(Protocol):
-    """Where a journal is kept. As text: the value of `--journal`."""
+    """The storage of a journal. Its text is the value of `--journal`."""
 
     @property
     def tears(self) -> bool:
@@ -78,20 +78,20 @@ class Store(Protocol):
         """Whether there is a journal."""
 
     def read(self, reading: Reading) -> Iterator[tuple[int, bytes]]:
-        """The lines with their numbers from 1, without line feeds.
+        """Yield the lines without line feeds, numbered from 1.
 
-        Raises BadInput if there is no journal, and AccessRefused if AWS refuses it.
+        Raises BadInput if there is no journal, and AccessRefused if AWS refuses the request.
         """
 
     def open(self, run: str) -> Appender:
-        """Take the lock for this run.
+        """Take the lock for this run, and open the journal for writing.
 
-        Raises Refused if another process has it, BadInput, or AccessRefused.
+        Raises Refused if another process holds the lock, BadInput, or AccessRefused.
         """
 
     def create(self, run: str, lines: Sequence[bytes]) -> str | None:
-        """Write a new journal; if that is interrupted, there is none, or a damaged one.
+        """Write a new journal. An interruption leaves no journal, or a damaged one.
 
-        `lines` have their line feeds. Returns what a person must know about a lock that could not
-        be released. Raises JournalExists, and otherwise as `open` does.
+        `lines` end with line feeds. Returns a message if a lock could not be released. Raises
+        JournalExists, and otherwise the errors of `open`.
         """

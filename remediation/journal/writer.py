@@ -1,4 +1,4 @@
-"""Append to a journal: lock, and stop after the first line that could not be written."""
+"""Append to a locked journal, until a line cannot be written."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ from .reader import History, demand_empty, read
 from .store import Appender, LineNotWritten
 
 BYTES_PER_KEY: Final = 4096
-"""Upper bound for the lines of one key in one run."""
+"""Upper limit for the lines of one key in one run."""
 
 
 class JournalFailed(KeysweepError):
-    """A line could not be written during a run; no further call may be made.
+    """A line could not be written during a run. No further call may be made.
 
-    The text is the reason alone: the message that it becomes part of ends with `fix`.
+    The text is only the reason. The message to print also has `fix`.
     """
 
     exit_code = 1
@@ -42,21 +42,21 @@ class JournalFailed(KeysweepError):
         super().__init__(why)
         self.fix: Final = fix
         self.kind: Final = kind
-        """Error of a run that could not begin."""
+        """The error to raise if this prevents the run from starting."""
 
 
 @dataclass
 class Journal:
-    """A journal open for one run, as a context manager that holds its lock."""
+    """A journal that is open for one run: a context manager that holds the lock."""
 
     path: Location
     run: str = field(default_factory=lambda: uuid.uuid4().hex)
     failure: JournalFailed | None = None
-    """Why a line could not be written; from then on, none is."""
+    """Why a line could not be written. No line is written after that."""
     left_behind: str | None = None
-    """What a person must know about a lock that could not be released."""
+    """Message about a lock that could not be released."""
     known: History | None = None
-    """What this run has already read, of this journal and perhaps others."""
+    """What this run has already read from this journal, and perhaps from others."""
     _before: History | None = None
     _exceptions: dict[AppliedException, int] = field(default_factory=dict)
     """Positions in the run's line."""
@@ -104,12 +104,12 @@ class Journal:
         follow_ups: Iterable[str] = (),
         keys: int = 0,
     ) -> None:
-        """Write the first line of this run, after closing off a torn line.
+        """Write the first line of this run. Ends a torn line first.
 
-        `exceptions` are those on which keys of the run rest. `owners`, `accounts` and `regions`
-        are the part of the plan to which the run is limited.
+        `exceptions` are those without which keys of the run would be on hold. `owners`, `accounts`
+        and `regions` limit the run to a part of the plan.
 
-        Raises BadInput when it cannot be written, or the disk has no room for this many keys.
+        Raises BadInput if the line cannot be written, or the disk lacks space for this many keys.
         """
         self._exceptions = {one: position for position, one in enumerate(exceptions)}
         line = RunLine(
@@ -137,7 +137,7 @@ class Journal:
     def look(
         self, now: datetime, keys: Iterable[KeyArn], until: datetime, *, caller: str | None = None
     ) -> None:
-        """Write that these keys were checked; the only line of its run.
+        """Record that these keys were checked, as the only line of this run.
 
         Raises JournalFailed.
         """
@@ -148,9 +148,9 @@ class Journal:
             raise self._failed(error) from error
 
     def rebuild(self, line: RebuildLine) -> None:
-        """Write the only line of this run into a journal without lines.
+        """Write the only line of this run to a journal without lines.
 
-        Raises BadInput for a journal that has lines, or if the line cannot be written.
+        Raises BadInput if the journal has lines, or the line cannot be written.
         """
         demand_empty(self.path)
         try:
@@ -162,7 +162,7 @@ class Journal:
             raise error.kind(f"{error}. Nothing was done. Fix: {error.fix}") from error
 
     def _start_with(self, line: RunLine | LookLine | RebuildLine) -> None:
-        """Write the first line of this run, after closing off a torn line."""
+        """Write the first line of this run. Ends a torn line first."""
         self._append((b"\n" if self._appender.is_torn() else b"") + encode(line))
 
     def intent(
@@ -178,9 +178,9 @@ class Journal:
         exceptions: Iterable[AppliedException] = (),
         watch_use_from: datetime | None = None,
     ) -> IntentLine:
-        """Put an intent on the disk; the call may go out only after this returns.
+        """Write an intent durably. The call may be made only after this returns.
 
-        `exceptions` are those on which the key rests, all given to `begin`.
+        `exceptions` are those without which the key would be on hold; `begin` must have had them.
         """
         line = IntentLine(
             run=self.run,
@@ -207,7 +207,7 @@ class Journal:
         deletion_date: datetime | None = None,
         message: str = "",
     ) -> None:
-        """Put the outcome of an intent on the disk."""
+        """Write the outcome of an intent durably."""
         self._write(
             OutcomeLine(
                 run=self.run,
