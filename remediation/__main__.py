@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import importlib.util
 import os
+import signal
 import sys
 
 from .errors import INTERRUPTED, KeysweepError
@@ -23,9 +24,11 @@ Python's defaults, collecting them takes a quarter of the time of a plan."""
 def main() -> None:
     """Run the command and end the process with its exit code."""
     _open_standard_streams()
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that locks are released
     try:
         _run(sys.argv[1:])
-    except KeyboardInterrupt:  # while libraries load; commands handle their own
+    except KeyboardInterrupt:  # or SIGTERM, while libraries load; commands handle their own
         sys.stderr.write(f"keysweep: {INTERRUPTED}\n")
         sys.exit(1)
     except KeysweepError as error:

@@ -118,8 +118,8 @@ def apply(
     stop = Stop()
     with (
         locked(plan_path, "Another keysweep is applying this plan"),
+        orderly(stop),  # also while the lock of the journal is taken and released
         Journal(path, known=history) as journal,
-        orderly(stop),
         progress("scheduling", len(chosen)) as step,
     ):
         journal.begin(

@@ -54,8 +54,8 @@ def cancel_batches(
     done: list[KeyResult] = []
     journals: dict[Location, Journal] = {}
     with (
+        orderly(stop),  # also while the locks of journals are taken and released
         ExitStack() as opened,
-        orderly(stop),
         progress("cancelling", sum(len(batch.keys) for batch in batches)) as step,
     ):
         for path in dict.fromkeys(batch.journal for batch in batches):

@@ -111,7 +111,8 @@ def test_plan_ends_at_once_since_it_changes_nothing(run: Stages) -> None:
     run.aws.clear_faults()
 
 
-def test_while_it_starts_it_ends_in_one_sentence(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_while_it_starts_it_ends_in_one_sentence(number: int, tmp_path: Path) -> None:
     loading = tmp_path / "loading"
     # A library that takes its time, found before the installed one.
     (tmp_path / "click.py").write_text(
@@ -125,7 +126,7 @@ def test_while_it_starts_it_ends_in_one_sentence(tmp_path: Path) -> None:
         text=True,
     )
     wait_for(loading.exists)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     out, err = process.communicate(timeout=120)
     assert (process.returncode, out) == (1, "")
     assert err == f"keysweep: {INTERRUPTED}\n"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from s3_stages import BUCKET, NAME, make_bucket
 
 from documents.iam import YOUR_BUCKET, iam_policies
 from embedded_aws.process import EmbeddedAws
+from keysweep.remediation.journal.bucket import Bucket
+from keysweep.remediation.journal.s3_lock import LOCK
 from keysweep.remediation.journal.s3_store import object_name
 
 SHOP = "111122223333"
@@ -105,6 +108,39 @@ def test_a_lock_names_its_holder_until_a_person_removes_it(
     assert keys_in(bucket) == []
     assert keysweep("journal", "unlock", NAME, "--yes").code == 0
     assert keysweep("apply", planned, "--yes", *JOURNAL, *ROLE).code == 0
+
+
+@pytest.fixture
+def as_a_process() -> Iterator[None]:
+    """SIGTERM as the console script handles it."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+@pytest.mark.usefixtures("as_a_process")
+@pytest.mark.parametrize("request_name", ["put_new", "delete"])
+def test_a_signal_leaves_no_lock_behind(
+    request_name: str,
+    bucket: Any,
+    keysweep: Command,
+    planned: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It ends the run in order, also while the lock is taken or released."""
+    request, signalled = getattr(Bucket, request_name), []
+
+    def with_signal(self: Bucket, key: str, *more: Any) -> Any:
+        answer = request(self, key, *more) if request_name == "put_new" else None
+        if key == LOCK:
+            signalled.append(key)
+            signal.raise_signal(signal.SIGTERM)
+        return request(self, key, *more) if answer is None else answer
+
+    monkeypatch.setattr(Bucket, request_name, with_signal)
+    keysweep("apply", planned, "--yes", *ROLE, *JOURNAL)
+    assert signalled == [LOCK]
+    assert "team/lock.json" not in keys_in(bucket)
 
 
 def test_a_file_has_no_lock_to_remove(keysweep: Command) -> None:
