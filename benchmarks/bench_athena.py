@@ -48,7 +48,7 @@ def _measure(runs: int, accounts: int, remaining: int, keys: int) -> Row:
     taken = []
     for _ in range(runs):
         aws = _Athena(accounts, keys)
-        group = [Evidence(key_arn=arn, aliases=()) for arn in aws.arns(remaining)]
+        group = {arn: Evidence(key_arn=arn, aliases=()) for arn in aws.arns(remaining)}
         found = 0
 
         def keep(evidence: Evidence) -> None:
@@ -58,7 +58,7 @@ def _measure(runs: int, accounts: int, remaining: int, keys: int) -> Row:
             found += len(evidence.use_attempts.attempts)
 
         begun = time.process_time()
-        aws.history().read(group, keep)
+        aws.history().read(group, group, keep)
         taken.append(time.process_time() - begun)
         assert found == len(group)
     rows = sum(map(len, aws.queries.values()))

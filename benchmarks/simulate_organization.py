@@ -16,7 +16,7 @@ from __future__ import annotations
 import argparse
 import io
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -31,7 +31,7 @@ from keysweep.remediation.aws import Access, Accounts, ClientSettings
 from keysweep.remediation.aws.concurrency import ACCOUNT_REGIONS
 from keysweep.remediation.aws.quotas import per_second
 from keysweep.remediation.evidence import SOURCES, collector
-from keysweep.remediation.evidence.history.athena import FRESH, AthenaHistory
+from keysweep.remediation.evidence.history.athena import FRESH, AthenaHistory, Keep
 from keysweep.remediation.evidence.history.athena_query import AthenaName
 from keysweep.remediation.evidence.references import scan
 from keysweep.remediation.findings import Results
@@ -139,13 +139,18 @@ class _NoEvents(AthenaHistory):
         name = AthenaName("team", "audit", "trail")
         return cls(accounts, name, 400, 10**12, accounts.clock.now() - FRESH)
 
-    def read(self, group: Iterable[Evidence], keep: Callable[[Evidence], None]) -> None:
+    def read(
+        self,
+        keys: Iterable[KeyArn],
+        known: Mapping[KeyArn, Evidence],  # noqa: ARG002 - as the base
+        keep: Keep,
+    ) -> None:
         """Nothing, and that for the whole window."""
         since = self.since
-        for evidence in group:
+        for arn in keys:
             keep(
                 Evidence(
-                    key_arn=evidence.key_arn,
+                    key_arn=arn,
                     alias_moves=AliasMoves(since=since),
                     history=KeyHistory(since=since),
                     use_attempts=UseAttempts(since=since),

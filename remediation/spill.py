@@ -86,21 +86,22 @@ class SpilledSequence(_LazySequence[M]):
         ):
             self._rows(statement)
 
-    def append(self, model: M) -> None:
-        """Add a model at the end."""
+    def append(self, model: M) -> int:
+        """Add a model at the end, and return its position."""
         # What is unset stays unset, because a digest covers only what a file had.
         json = model.model_dump_json(exclude_unset=True)
-        self._insert(model.key_arn, self._group(model), json)
+        return self._insert(model.key_arn, self._group(model), json)
 
-    def append_json(self, arn: KeyArn, json: str) -> None:
+    def append_json(self, arn: KeyArn, json: str) -> int:
         """Add a model of no group at the end, given as `append` stores it."""
-        self._insert(arn, "", json)
+        return self._insert(arn, "", json)
 
-    def _insert(self, arn: KeyArn, group: str, json: str) -> None:
+    def _insert(self, arn: KeyArn, group: str, json: str) -> int:
         with self._lock:
             row = self._length, str(arn), group, json
             self._rows("INSERT INTO models VALUES (?, ?, ?, ?)", *row)
             self._length += 1
+            return row[0]
 
     def __len__(self) -> int:
         return self._length

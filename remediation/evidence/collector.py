@@ -93,16 +93,18 @@ class Collector:
         work = _work_of_accounts(groups)
         lost: dict[str, Unreadable] = {}
 
-        def go_on(known: Iterable[Evidence]) -> list[_Step]:
-            waiting = []
+        def go_on(waiting: SpilledSequence[Evidence], known: Iterable[Evidence]) -> list[_Wait]:
+            waits = []
             for step in self._one_account_region([*known], needed, parallel_keys, tally):
                 if step.ready:
-                    waiting.append(step)
+                    waits.append(_Wait(waiting.append(step.evidence), step.ready))
                 else:
                     collected.append(step.evidence)
-            return waiting
+            return waits
 
-        def go_on_in(workers: Workers, known: Iterable[Evidence]) -> list[_Step]:
+        def go_on_in(
+            workers: Workers, waiting: SpilledSequence[Evidence], known: Iterable[Evidence]
+        ) -> list[_Wait]:
             group = [*known]
             account = group[0].key_arn.account_id
             try:
@@ -110,10 +112,13 @@ class Collector:
             except AccountUnavailable as error:
                 lost[account] = Unreadable(unreadable=str(error))
                 return []
+            waits = []
             for arn, json, ready in done:
-                if not ready:
+                if ready:
+                    waits.append(_Wait(waiting.append_json(arn, json), ready))
+                else:
                     collected.append_json(arn, json)
-            return [_Step(_evidence(json), ready) for _, json, ready in done if ready]
+            return waits
 
         with (
             self._workers(jobs, tally) as workers,
@@ -121,14 +126,10 @@ class Collector:
         ):
             read = go_on if workers is None else partial(go_on_in, workers)
             started: Iterable[Iterable[Evidence]] = [map(begin, arns) for arns in groups]
-            while waiting := [step for some in threads.map(read, started) for step in some]:
-                piece, group = self._choose(waiting)
-                tally.add(piece, len(group))
-                known = {step.evidence.key_arn: step.evidence for step in waiting}
-                known.update(
-                    (e.key_arn, e) for e in self._read_group(piece, group, [*known.values()])
-                )
-                started = _by_account_region(known.values(), lambda evidence: evidence.key_arn)
+            waiting = SpilledSequence(Evidence)
+            while waits := [some for some in threads.map(partial(read, waiting), started) if some]:
+                started = self._read_all(waiting, waits, tally)
+                waiting = SpilledSequence(Evidence)
         for evidence in (begin(arn) for arns in groups for arn in arns if arn.account_id in lost):
             # Newer than what the account's worker may have read before it ended.
             why = lost[evidence.key_arn.account_id]
@@ -192,34 +193,37 @@ class Collector:
 
     def _choose(self, waiting: Sequence[_Step]) -> tuple[str, list[Evidence]]:
         """Return the cheapest piece that a key waits for, and the keys that wait for it."""
-        piece = min(frozenset[str]().union(*(step.ready for step in waiting)), key=self._order)
+        piece = self._cheapest(step.ready for step in waiting)
         return piece, [step.evidence for step in waiting if piece in step.ready]
+
+    def _cheapest(self, ready: Iterable[frozenset[str]]) -> str:
+        return min({piece for some in ready for piece in some}, key=self._order)
 
     def _is_elsewhere(self, piece: str) -> bool:
         source = self.sources.get(piece)
         return source is not None and source.read_all is not None
 
-    def _read_group(
-        self, piece: str, group: Sequence[Evidence], waiting: Sequence[Evidence] = ()
-    ) -> list[Evidence]:
-        """Read one more piece of these keys, some of those that wait."""
-        values = self._values(piece, group, waiting or group)
-        found = []
-        for evidence in group:
-            value = values.get(evidence.key_arn)
-            if value is None:
-                value = Unreadable(unreadable=f"its source left out this key ({OUR_BUG})")
-            found.append(with_piece(evidence, piece, value))
-        return found
+    def _read_group(self, piece: str, group: Sequence[Evidence]) -> list[Evidence]:
+        """Read one more piece of these keys."""
+        values = self._values(piece, group)
+        return [_with_value(evidence, piece, values) for evidence in group]
 
-    def _values(
-        self, piece: str, group: Sequence[Evidence], waiting: Sequence[Evidence]
-    ) -> Mapping[KeyArn, Piece]:
+    def _read_all(
+        self, waiting: SpilledSequence[Evidence], waits: Sequence[Sequence[_Wait]], tally: _Tally
+    ) -> list[Iterator[Evidence]]:
+        """Read the cheapest piece of keys of all account-Regions that wait for it."""
+        piece = self._cheapest(wait.ready for some in waits for wait in some)
+        tally.add(piece, sum(piece in wait.ready for some in waits for wait in some))
+        read = present(self.sources[piece].read_all, f"the function that reads {piece}")
+        values = read(waiting.by_key)
+        return [_with_piece_of_all(waiting, some, piece, values) for some in waits]
+
+    def _values(self, piece: str, group: Sequence[Evidence]) -> Mapping[KeyArn, Piece]:
         source = self.sources.get(piece)
         if source is None:
             return _all(group, Unreadable(unreadable=f"no source reads it ({OUR_BUG})"))
         if source.read_all is not None:
-            return source.read_all(group, waiting)
+            return source.read_all({evidence.key_arn: evidence for evidence in group})
         try:
             connection = self.accounts.connect(group[0].key_arn.account_region)
         except AccountUnavailable as error:
@@ -327,7 +331,7 @@ def _elsewhere(source: Source) -> Source:
     )
 
 
-def _not_here(_group: Sequence[Evidence], _waiting: Iterable[Evidence]) -> Mapping[KeyArn, Piece]:
+def _not_here(_waiting: Mapping[KeyArn, Evidence]) -> Mapping[KeyArn, Piece]:
     raise InvariantError("the parent reads this piece")
 
 
@@ -352,6 +356,15 @@ class _Step:
     """Evidence of one key so far, and the pieces to read next."""
 
     evidence: Evidence
+    ready: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Wait:
+    """A key that waits for pieces of all keys together."""
+
+    position: int
+    """Of its evidence on disk."""
     ready: frozenset[str]
 
 
@@ -461,6 +474,25 @@ def attempt(
             unreadable=f"AWS's answer in account {connection.account_id}, {connection.region} "
             f"was not understood ({why[:200]})"
         )
+
+
+def _with_piece_of_all(
+    waiting: Sequence[Evidence],
+    waits: Iterable[_Wait],
+    piece: str,
+    values: Mapping[KeyArn, Piece],
+) -> Iterator[Evidence]:
+    """The evidence of keys that wait, with this piece where it is needed."""
+    for wait in waits:
+        evidence = waiting[wait.position]
+        yield _with_value(evidence, piece, values) if piece in wait.ready else evidence
+
+
+def _with_value(evidence: Evidence, piece: str, values: Mapping[KeyArn, Piece]) -> Evidence:
+    value = values.get(evidence.key_arn)
+    if value is None:
+        value = Unreadable(unreadable=f"its source left out this key ({OUR_BUG})")
+    return with_piece(evidence, piece, value)
 
 
 def _all(group: Sequence[Evidence], value: Unreadable) -> dict[KeyArn, Piece]:

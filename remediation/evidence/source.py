@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -20,7 +20,7 @@ Piece = Any
 """Value of one field of `Evidence`. The model validates it when it is added."""
 
 ReadMany = Callable[[Connection, Sequence[Evidence]], Mapping[KeyArn, Piece]]
-ReadAll = Callable[[Sequence[Evidence], Iterable[Evidence]], Mapping[KeyArn, Piece]]
+ReadAll = Callable[[Mapping[KeyArn, Evidence]], Mapping[KeyArn, Piece]]
 
 
 @dataclass(frozen=True)
@@ -38,9 +38,9 @@ class Source:
     """Reads all given keys of an account-Region. An AWS error makes the piece `Unreadable` for all
     of them."""
     read_all: ReadAll | None = None
-    """Reads keys of all account-Regions together, once each of them needs such a piece. The second
-    argument is all of these keys, so that one reading can serve all pieces. What cannot be read is
-    `Unreadable` in its answer."""
+    """Reads keys of all account-Regions together, once each of them needs such a piece. It gets all
+    of these keys, so that one reading can serve all pieces, and those that need this one are looked
+    up in its answer. What cannot be read is `Unreadable`."""
     after: tuple[str, ...] = ()
     """Pieces that this source uses, and that must be read first."""
     since: Callable[[datetime], Source] | None = None

@@ -19,7 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
-from typing import Any, Final, Self
+from typing import Final, Self
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -39,7 +39,7 @@ from ...spill import SpilledSequence
 from ...wording import first_few
 from ..source import Piece, Source, with_piece
 from .alias_moves import AFTER, Moves
-from .athena_query import AthenaName, demand_cutoff, demand_table, rows
+from .athena_query import AthenaName, demand_cutoff, demand_table, rows, run
 from .athena_sql import COLUMNS, statements
 from .athena_table import NotWhole, Trail, TrailTable, demand_logging, table_of, trails_of
 from .events import ALIAS_CHANGES, TrailEvent, is_use, target_of
@@ -76,10 +76,16 @@ MOST_ATTEMPTS: Final = 50
 
 _LISTINGS_AT_A_TIME: Final = 16
 
+_READ_AT_A_TIME: Final = 4
+"""Regions whose rows are read side by side. Memory holds their keys."""
+
 _AT_A_TIME: Final = 10
 """Queries that run side by side. An account may have 20 and more ("Amazon Athena endpoints and
 quotas", AWS General Reference)."""
 
+
+Keep = Callable[[Evidence], object]
+"""Takes a key's pieces of evidence."""
 
 PIECES: Final = ("alias_moves", "history", "use_attempts")
 
@@ -135,33 +141,31 @@ class AthenaHistory:
             for piece in PIECES
         }
 
-    def _piece(
-        self, piece: str, group: Sequence[Evidence], waiting: Iterable[Evidence]
-    ) -> Mapping[KeyArn, Piece]:
+    def _piece(self, piece: str, waiting: Mapping[KeyArn, Evidence]) -> Mapping[KeyArn, Piece]:
         found = self._found.by_key
         with self._lock:
-            missing = [evidence for evidence in waiting if evidence.key_arn not in found]
+            missing = [arn for arn in waiting if arn not in found]
             if missing:
-                self.read(missing, self._found.append)
-        return _Pieces(piece, found, group)
+                self.read(missing, waiting, self._found.append)
+        return _Pieces(piece, found)
 
-    def read(self, group: Iterable[Evidence], keep: Callable[[Evidence], None]) -> None:
-        """Query the table about these keys, and keep the pieces of each one.
+    def read(self, keys: Iterable[KeyArn], known: Mapping[KeyArn, Evidence], keep: Keep) -> None:
+        """Query the table about keys, and keep the pieces of each one.
 
         What could not be read is unreadable.
         """
         try:
             table, trails = self._whole_record()
-            loss = self._loss(table)
+            whole = _Whole(self.since, table, trails, self._loss(table))
         except NotWhole as error:
             why = Unreadable(unreadable=str(error))
         except _FAILURES as error:
             why = self._explain(error)
         else:
-            self._query(table, self._covered(group, table, trails, loss, keep), keep)
+            self._query(whole, self._covered(keys, known, whole, keep), known, keep)
             return
-        for evidence in group:
-            keep(_unreadable(evidence, why))
+        for arn in keys:
+            keep(_unreadable(arn, why))
 
     def _explain(self, error: Exception) -> Unreadable:
         if isinstance(error, AccountUnavailable):
@@ -232,46 +236,40 @@ class AthenaHistory:
         return worst_loss(found["Rules"], table.bucket, table.accounts_folder, now)
 
     def _covered(
-        self,
-        group: Iterable[Evidence],
-        table: TrailTable,
-        trails: Sequence[Trail],
-        loss: Loss | None,
-        keep: Callable[[Evidence], None],
-    ) -> dict[str, _Reading]:
-        """Readings of the keys that trails, table and log files cover, by Region."""
-        since = self.since
-        groups: defaultdict[AccountRegion, list[Evidence]] = defaultdict(list)
-        for evidence in group:
-            if gap := _gap(evidence, since, table, trails, loss):
-                keep(_unreadable(evidence, Unreadable(unreadable=gap)))
-            else:
-                groups[evidence.key_arn.account_region].append(evidence)
-        readings: dict[str, _Reading] = {}
-        archived = partial(self._archived, since, table)
+        self, keys: Iterable[KeyArn], known: Mapping[KeyArn, Evidence], whole: _Whole, keep: Keep
+    ) -> dict[str, list[KeyArn]]:
+        """The keys that trails, table and log files cover, by Region."""
+        groups: defaultdict[AccountRegion, list[KeyArn]] = defaultdict(list)
+        for arn in keys:
+            groups[arn.account_region].append(arn)
+
+        def covered(account_region: AccountRegion) -> list[KeyArn]:
+            first: dict[KeyArn, date] = {}
+            for evidence in map(known.__getitem__, groups[account_region]):
+                if gap := whole.gap(evidence):
+                    keep(_unreadable(evidence.key_arn, Unreadable(unreadable=gap)))
+                else:
+                    first[evidence.key_arn] = first_day(evidence, whole.since)
+            if first and (why := self._archived(whole.table, account_region, min(first.values()))):
+                for arn in first:
+                    keep(_unreadable(arn, why))
+                return []
+            return [*first]
+
+        by_region: defaultdict[str, list[KeyArn]] = defaultdict(list)
         with ThreadPoolExecutor(_LISTINGS_AT_A_TIME) as threads:
-            for why, some in zip(
-                threads.map(archived, groups.values()), groups.values(), strict=True
-            ):
-                region = some[0].key_arn.region
-                if region not in readings:
-                    readings[region] = _Reading(region, since, self.until)
-                for evidence in some:
-                    if why is None:
-                        readings[region].expect(evidence)
-                    else:
-                        keep(_unreadable(evidence, why))
-        return {region: reading for region, reading in readings.items() if reading.group}
+            for arns in filter(None, threads.map(covered, groups)):
+                by_region[arns[0].region] += arns
+        return by_region
 
     def _archived(
-        self, since: datetime, table: TrailTable, group: Sequence[Evidence]
+        self, table: TrailTable, account_region: AccountRegion, first: date
     ) -> Unreadable | None:
         """Whether a former lifecycle rule archived log files of an account-Region.
 
-        It archived the oldest ones, so a page from the first day of these keys is enough.
+        It archived the oldest ones, so a page from the first day of its keys is enough.
         """
-        folder = table.folder(group[0].key_arn.account_region)
-        first = min(first_day(evidence, since) for evidence in group)
+        folder = table.folder(account_region)
         try:
             page = self.accounts.own_client("s3").list_objects_v2(
                 Bucket=table.bucket, Prefix=folder, StartAfter=f"{folder}{first:%Y/%m/%d}"
@@ -287,77 +285,78 @@ class AthenaHistory:
 
     def _query(
         self,
-        table: TrailTable,
-        readings: dict[str, _Reading],
-        keep: Callable[[Evidence], None],
+        whole: _Whole,
+        by_region: Mapping[str, Sequence[KeyArn]],
+        known: Mapping[KeyArn, Evidence],
+        keep: Keep,
     ) -> None:
-        """Query each Region of these readings, which it takes away."""
+        """Query each Region of these keys, and read the rows of some Regions at a time."""
         athena = self.accounts.own_client("athena")
         today = self.accounts.clock.now().date()
+        turns = threading.Semaphore(_READ_AT_A_TIME)
 
         def read(region: str) -> None:
-            reading = readings.pop(region)
-            start = reading.since.date()
-            texts = statements(table, region, reading.key_ids, start, today)
-            for evidence in self._of_region(reading, athena, texts):
-                keep(evidence)
+            keys = by_region[region]
+            ids = (arn.key_id for arn in keys)
+            texts = statements(whole.table, region, ids, whole.since.date(), today)
+            try:
+                queries = [run(athena, self.name, text) for text in texts]
+                with turns:
+                    reading = _Reading(whole.since, self.until)
+                    for arn in keys:
+                        reading.expect(known[arn])
+                    for query in queries:
+                        for row in rows(athena, query, COLUMNS):
+                            reading.add(row)
+                    for evidence in reading.pieces(whole.table.name):
+                        keep(evidence)
+            except _FAILURES as error:
+                why = self._explain(error)
+                for arn in keys:
+                    keep(_unreadable(arn, why))
 
         with ThreadPoolExecutor(_AT_A_TIME) as threads:
-            for _ in threads.map(read, [*readings]):
+            for _ in threads.map(read, by_region):
                 pass
 
-    def _of_region(
-        self, reading: _Reading, athena: Any, texts: Iterable[str]
-    ) -> Iterator[Evidence]:
-        """Run the queries of a Region, and return the pieces of each key."""
-        try:
-            for text in texts:
-                for row in rows(athena, self.name, text, COLUMNS):
-                    reading.add(row)
-        except _FAILURES as error:
-            why = self._explain(error)
-            yield from (_unreadable(evidence, why) for evidence in reading.group)
-        else:
-            yield from reading.pieces(f"{self.name.database}.{self.name.table}")
 
+@dataclass(frozen=True)
+class _Whole:
+    """A table, its trails and the log files that they lose, in the window since a moment."""
 
-def _gap(
-    evidence: Evidence,
-    since: datetime,
-    table: TrailTable,
-    trails: Sequence[Trail],
-    loss: Loss | None,
-) -> str | None:
-    """Why no query shows all events of a key. None: one does."""
-    if not isinstance(evidence.aliases, tuple):
-        return "A use may name an alias of the key, and its aliases could not be read"
-    arn, first = evidence.key_arn, first_day(evidence, since)
-    if gap := table.gap(arn, first):
-        return gap
-    gaps = [trail.gap(arn, _start(evidence, since)) for trail in trails]
-    if None not in gaps:
-        return gaps[0]
-    return loss.why if loss is not None and first < loss.until else None
+    since: datetime
+    table: TrailTable
+    trails: Sequence[Trail]
+    loss: Loss | None
+
+    def gap(self, evidence: Evidence) -> str | None:
+        """Why no query shows all events of a key. None: one does."""
+        if not isinstance(evidence.aliases, tuple):
+            return "A use may name an alias of the key, and its aliases could not be read"
+        arn, first = evidence.key_arn, first_day(evidence, self.since)
+        if gap := self.table.gap(arn, first):
+            return gap
+        gaps = [trail.gap(arn, _start(evidence, self.since)) for trail in self.trails]
+        if None not in gaps:
+            return gaps[0]
+        return self.loss.why if self.loss is not None and first < self.loss.until else None
 
 
 class _Pieces(Mapping[KeyArn, Piece]):
-    """One piece of these keys, each read from the disk when it is asked for."""
+    """One piece of keys, each read from the disk when it is asked for."""
 
-    def __init__(
-        self, piece: str, found: Mapping[KeyArn, Evidence], group: Sequence[Evidence]
-    ) -> None:
+    def __init__(self, piece: str, found: Mapping[KeyArn, Evidence]) -> None:
         self._piece = piece
         self._found = found
-        self._group = group
 
     def __getitem__(self, arn: KeyArn) -> Piece:
         return getattr(self._found[arn], self._piece)
 
     def __iter__(self) -> Iterator[KeyArn]:
-        return (evidence.key_arn for evidence in self._group)
+        return iter(self._found)
 
     def __len__(self) -> int:
-        return len(self._group)
+        return len(self._found)
 
 
 _NAMED_OTHERWISE: Final = {
@@ -396,15 +395,14 @@ def first_day(evidence: Evidence, since: datetime) -> date:
     return _start(evidence, since).astimezone(UTC).date()
 
 
-def _unreadable(evidence: Evidence, why: Unreadable) -> Evidence:
-    return Evidence(key_arn=evidence.key_arn, alias_moves=why, history=why, use_attempts=why)
+def _unreadable(arn: KeyArn, why: Unreadable) -> Evidence:
+    return Evidence(key_arn=arn, alias_moves=why, history=why, use_attempts=why)
 
 
 class _Reading:
     """Collects the rows about keys of a Region. Keeps nothing of other keys."""
 
-    def __init__(self, region: str, since: datetime, until: datetime) -> None:
-        self.region = region
+    def __init__(self, since: datetime, until: datetime) -> None:
         self.group: list[Evidence] = []
         self.since = since
         self.until = until
@@ -417,13 +415,10 @@ class _Reading:
         self._accounts: set[str] = set()
         self._by_name: defaultdict[str, list[Evidence]] = defaultdict(list)
 
-    @property
-    def key_ids(self) -> Iterator[str]:
-        """The ids of the keys."""
-        return (evidence.key_arn.key_id for evidence in self.group)
-
     def expect(self, evidence: Evidence) -> None:
-        """Collect rows about this key too."""
+        """Collect rows about this key too. Keeps only what its rows are compared with."""
+        kept = {piece: getattr(evidence, piece) for piece in ("key_arn", *AFTER)}
+        evidence = Evidence.model_construct(**kept)
         self.group.append(evidence)
         self._accounts.add(evidence.key_arn.account_id)
         aliases = evidence.aliases if isinstance(evidence.aliases, tuple) else ()
@@ -476,7 +471,7 @@ class _Reading:
             for evidence in some:
                 offset = (first_day(evidence, self.since) - start).days
                 if absent := [day for day in missing if day >= offset]:
-                    yield _unreadable(evidence, self._missing_days(evidence, absent, table))
+                    yield _unreadable(evidence.key_arn, self._missing_days(evidence, absent, table))
                 else:
                     yield self._of_key(evidence, moves)
 

@@ -88,16 +88,22 @@ def demand_table(glue: Any, name: AthenaName) -> Mapping[str, Any]:
     return table
 
 
-def rows(
-    athena: Any, name: AthenaName, statement: str, columns: Sequence[str]
-) -> Iterator[Mapping[str, str]]:
-    """Run a query and yield its rows; a missing value is an empty text.
+def run(athena: Any, name: AthenaName, statement: str) -> str:
+    """Run a query, and return its id.
 
-    The column `total` must say how many rows there are. Raises TruncatedResponse for a query that
-    does not succeed and for a result that is not whole, in AWS's words; AWS's errors pass through.
+    Raises TruncatedResponse, in AWS's words, if it does not succeed; AWS's errors pass through.
     """
     query = _start(athena, name, statement)
     _wait(athena, name, query)
+    return query
+
+
+def rows(athena: Any, query: str, columns: Sequence[str]) -> Iterator[Mapping[str, str]]:
+    """Read the rows of a query; a missing value is an empty text.
+
+    The column `total` must say how many rows there are. Raises TruncatedResponse for a result that
+    is not whole; AWS's errors pass through.
+    """
     count, total = 0, None
     for row in _cells(athena, query, columns):
         count += 1

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
+import tracemalloc
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
@@ -198,14 +199,13 @@ def test_a_key_that_a_source_leaves_out_is_unknown() -> None:
 
 def test_a_source_of_one_region_is_read_once_for_the_keys_of_all_regions() -> None:
     """It gets the keys that wait for its other pieces too."""
-    asked: list[tuple[str, set[KeyArn], set[KeyArn]]] = []
+    asked: list[tuple[str, set[KeyArn]]] = []
 
     def source(piece: str) -> Source:
-        def read_all(
-            group: Sequence[Evidence], waiting: Iterable[Evidence]
-        ) -> Mapping[KeyArn, Any]:
-            asked.append((piece, {e.key_arn for e in group}, {e.key_arn for e in waiting}))
-            return {e.key_arn: getattr(DEAD, piece) for e in group}
+        def read_all(waiting: Mapping[KeyArn, Evidence]) -> Mapping[KeyArn, Any]:
+            assert all(evidence.key_arn == arn for arn, evidence in waiting.items())
+            asked.append((piece, set(waiting)))
+            return dict.fromkeys(waiting, getattr(DEAD, piece))
 
         return Source(piece, Cost.EVENT_NAME, (), read_all=read_all)
 
@@ -214,8 +214,9 @@ def test_a_source_of_one_region_is_read_once_for_the_keys_of_all_regions() -> No
     found = Collector(
         NoAccounts(), sources={piece: source(piece) for piece in ("alias_moves", "history")}
     ).collect(pieces, lambda e: frozenset(p for p in pieces[e.key_arn] if getattr(e, p) is None))
-    assert asked == [("alias_moves", {ARN}, {ARN, far}), ("history", {ARN, far}, {ARN, far})]
-    assert found[far].alias_moves is None
+    assert asked == [("alias_moves", {ARN, far}), ("history", {ARN, far})]
+    assert (found[ARN].alias_moves, found[far].alias_moves) == (DEAD.alias_moves, None)
+    assert [found[arn].history for arn in pieces] == [DEAD.history] * 2
 
 
 def test_a_key_that_waits_for_its_turn_keeps_no_other_key_back() -> None:
@@ -323,3 +324,33 @@ def test_scans_of_a_region_follow_each_other() -> None:
         begun.wait(0.2)
         assert not order
     assert order == ["b", "b", "a", "a", "c", "c"]
+
+
+@pytest.mark.sample
+def test_keys_that_wait_for_all_others_take_no_memory() -> None:
+    """Their evidence is on disk, and so may be what is read for them."""
+    arns = [
+        KeyArn("aws", f"{1 + n // 10:012d}", ARN.region, f"{n:08x}{ARN.key_id[8:]}")
+        for n in range(4_000)
+    ]
+
+    def tags(_: Any, group: Sequence[Evidence]) -> Mapping[KeyArn, Any]:
+        return {e.key_arn: {f"{e.key_arn.key_id}-{n}": str(n) for n in range(50)} for e in group}
+
+    def history(waiting: Mapping[KeyArn, Evidence]) -> Mapping[KeyArn, Any]:
+        return dict.fromkeys(waiting, DEAD.history)
+
+    sources = {
+        "tags": Source("tags", Cost.KEY_CALL, (), read_account_region=tags),
+        "history": Source("history", Cost.EVENT_NAME, (), read_all=history),
+    }
+    tracemalloc.start()
+    try:
+        found = Collector(NoAccounts(), sources=sources).collect(
+            arns, lambda e: frozenset(p for p in sources if getattr(e, p) is None)
+        )
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert found[arns[-1]].history == DEAD.history
+    assert peak < 20_000_000

@@ -501,7 +501,7 @@ def _row(kind: str, names: str, latest: str, **more: str) -> dict[str, str]:
 
 def _reading(key: Evidence, since: datetime) -> athena._Reading:
     """Of one key and 300 days, each with a read of KMS."""
-    reading = athena._Reading(key.key_arn.region, since, since + timedelta(days=300))
+    reading = athena._Reading(since, since + timedelta(days=300))
     reading.expect(key)
     reading.add(_row("day", "", "", days=" ".join(map(str, range(300)))))
     return reading

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
@@ -19,6 +19,7 @@ from keysweep.remediation.evidence.history.athena_query import (
     demand_cutoff,
     demand_table,
     rows,
+    run,
 )
 from keysweep.remediation.evidence.history.athena_sql import statements
 from keysweep.remediation.evidence.history.athena_table import Part, TrailTable
@@ -56,6 +57,11 @@ class Athena:
         return self.pages.pop(0)
 
 
+def read(athena: Athena) -> list[Mapping[str, str]]:
+    """Run a query and read its rows."""
+    return [*rows(athena, run(athena, NAME, "SELECT 1"), COLUMNS)]
+
+
 DONE = [{"State": "QUEUED"}, {"State": "RUNNING"}, {"State": "SUCCEEDED"}]
 
 
@@ -80,7 +86,7 @@ def _no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_rows_of_all_pages_without_the_head() -> None:
     athena = Athena(DONE, page(COLUMNS, ("day", "3"), token="a"), page((None, "3"), ("use", "3")))
-    assert [row["kind"] for row in rows(athena, NAME, "SELECT 1", COLUMNS)] == ["day", "", "use"]
+    assert [row["kind"] for row in read(athena)] == ["day", "", "use"]
     assert (athena.started["WorkGroup"], athena.stopped) == ("team", [])
     reuse = athena.started["ResultReuseConfiguration"]["ResultReuseByAgeConfiguration"]
     assert reuse == {"Enabled": False}
@@ -99,7 +105,7 @@ def test_rows_of_all_pages_without_the_head() -> None:
 )
 def test_a_result_that_is_not_whole_is_an_error(pages) -> None:
     with pytest.raises(TruncatedResponse):
-        list(rows(Athena(DONE, *pages), NAME, "SELECT 1", COLUMNS))
+        read(Athena(DONE, *pages))
 
 
 @pytest.mark.parametrize(
@@ -113,7 +119,7 @@ def test_a_result_that_is_not_whole_is_an_error(pages) -> None:
 )
 def test_a_query_that_does_not_succeed_is_an_error_in_awss_words(state, words) -> None:
     with pytest.raises(TruncatedResponse) as caught:
-        list(rows(Athena([state]), NAME, "SELECT 1", COLUMNS))
+        read(Athena([state]))
     assert all(word in str(caught.value) for word in ["team", *words])
 
 
@@ -121,26 +127,26 @@ def test_an_earlier_result_is_no_answer() -> None:
     athena = Athena(DONE, page(COLUMNS))
     athena.statistics = {"ResultReuseInformation": {"ReusedPreviousResult": True}}
     with pytest.raises(TruncatedResponse):
-        list(rows(athena, NAME, "SELECT 1", COLUMNS))
+        read(athena)
 
 
 def test_a_query_that_does_not_end_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(athena_query, "PATIENCE", timedelta())
     athena = Athena([{"State": "RUNNING"}])
     with pytest.raises(TruncatedResponse):
-        list(rows(athena, NAME, "SELECT 1", COLUMNS))
+        read(athena)
     assert athena.stopped == ["q-1"]
 
 
 def test_a_query_waits_while_the_account_runs_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
     athena = Athena(DONE, page(COLUMNS, ("day", "1")))
     athena.refusals = ["TooManyRequestsException"] * 3
-    assert len(list(rows(athena, NAME, "SELECT 1", COLUMNS))) == 1
+    assert len(read(athena)) == 1
     monkeypatch.setattr(athena_query, "PATIENCE", timedelta())
     for refusals in (["TooManyRequestsException"] * 3, ["InvalidRequestException"]):
         athena.refusals = refusals
         with pytest.raises(ClientError):
-            list(rows(athena, NAME, "SELECT 1", COLUMNS))
+            read(athena)
 
 
 def test_an_interrupted_run_stops_its_query(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -150,7 +156,7 @@ def test_an_interrupted_run_stops_its_query(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(athena_query.time, "sleep", interrupt)
     athena = Athena([{"State": "RUNNING"}])
     with pytest.raises(KeyboardInterrupt):
-        list(rows(athena, NAME, "SELECT 1", COLUMNS))
+        read(athena)
     assert athena.stopped == ["q-1"]
 
 
