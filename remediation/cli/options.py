@@ -19,7 +19,7 @@ from .. import diagnostics
 from .. import journal as journal_stage
 from ..access import SESSION_NAME, Access
 from ..errors import BadInput, KeysweepError, Unexpected
-from ..journal.name import S3, JournalName
+from ..journal.name import JournalName
 from ..models import UNKNOWN
 from ..parameters import DIAGNOSTICS
 from .argparse_command import parameter
@@ -33,6 +33,10 @@ ALL_FORMATS: Final = ("table", "json", "markdown", "csv")
 
 _ENDINGS: Final = (KeysweepError, click.ClickException, click.Abort, click.exceptions.Exit, OSError)
 """Errors that `main` maps to exit codes."""
+
+
+_URI: Final = re.compile("(?:s3|arn):|[a-z][a-z0-9+.-]*://", re.IGNORECASE)
+"""Prefixes that are a mistake in the name of a file: a CI job would lose such a file unnoticed."""
 
 
 def _variable(option: str) -> str:
@@ -246,7 +250,7 @@ def journal_name(
 
 
 def _journal(value: str) -> Path | JournalName:
-    return JournalName.parse(value) if value.startswith(S3) else Path(value)
+    return JournalName.parse(value) if _URI.match(value) else Path(value)
 
 
 def journal_option(

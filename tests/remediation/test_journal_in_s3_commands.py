@@ -172,13 +172,19 @@ def test_a_missing_line_is_damage(
 
 
 @pytest.mark.parametrize(
-    ("name", "code"), [("s3://no-such-bucket-here/a/", 2), ("s3://UPPER/", 2), ("s3://", 2)]
+    "name",
+    [
+        *("s3://no-such-bucket-here/a/", "s3://UPPER/", "s3://", f"s3:{BUCKET}", f"S3://{BUCKET}/"),
+        *(f"arn:aws:s3:::{BUCKET}", f"https://{BUCKET}.s3.amazonaws.com/team/"),
+    ],
 )
-def test_names_that_map_to_no_key(
-    name: str, code: int, bucket: Any, keysweep: Command, planned: Path
+def test_a_name_of_no_journal_is_refused(
+    name: str, bucket: Any, aws: EmbeddedAws, keysweep: Command, planned: Path
 ) -> None:
     done = keysweep("apply", planned, "--yes", "--journal", name, *ROLE)
-    assert (done.code, name in done.err) == (code, True)
+    assert (done.code, name in done.err) == (2, True)
+    assert not list(planned.parent.glob("*:*"))
+    assert aws.calls(operation="ScheduleKeyDeletion") == []
 
 
 def test_the_generated_document_is_enough_and_deletes_no_line(
