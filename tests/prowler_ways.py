@@ -9,7 +9,7 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -123,12 +123,13 @@ def _link(source: str, target: str) -> None:
 
 
 @dataclass(frozen=True)
-class Left:
-    """What a run of Prowler left: its exit code, its words, the records of all its OCSF files."""
+class ScanResult:
+    """A run of Prowler: exit code, output, the records of all its OCSF files, and their folder."""
 
     code: int
     text: str
     records: list[dict[str, Any]]
+    folder: Path
 
     def statuses(self, check: str = CHECK) -> dict[str, str]:
         """Return a check's statuses by ARN; muted ones end in "/muted". Each ARN comes once."""
@@ -147,13 +148,19 @@ class Left:
 
 
 def scan(
-    prowler: Path, options: Sequence[str | Path], variables: Mapping[str, str], folder: Path
-) -> Left:
-    """Run `prowler aws` with these options in a folder of its own."""
-    out = folder / "out"
+    prowler: Path,
+    options: Sequence[str | Path],
+    variables: Mapping[str, str],
+    folder: Path,
+    *,
+    formats: Iterable[str] = ("json-ocsf",),
+    out: Path | None = None,
+) -> ScanResult:
+    """Run `prowler aws` with these options in a folder; its results go to `out` below it."""
+    out = out or folder / "out"
     command = [prowler, "aws", *options, "--no-banner", "--no-color"]
     if "--list-checks" not in options:
-        command += ["--output-formats", "json-ocsf", "--output-directory", str(out)]
+        command += ["--output-formats", *formats, "--output-directory", out]
     done = subprocess.run(
         command,
         env=dict(variables),
@@ -169,7 +176,7 @@ def scan(
         for path in sorted(out.glob("*.ocsf.json"))
         for record in json.loads(path.read_text(encoding="utf-8"))
     ]
-    return Left(done.returncode, done.stdout + done.stderr, records)
+    return ScanResult(done.returncode, done.stdout + done.stderr, records, out)
 
 
 if __name__ == "__main__":

@@ -7,11 +7,12 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import prowler_ways
 import pytest
+from prowler_ways import ScanResult
 
 from embedded_aws.network import AT_ONCE
 from embedded_aws.ordinary import row_of
@@ -64,16 +65,6 @@ SCENARIO: dict[str, Any] = {
 }
 
 
-@dataclass(frozen=True)
-class Scan:
-    """What a run of Prowler left."""
-
-    code: int
-    text: str
-    records: list[dict[str, Any]]
-    folder: Path
-
-
 @pytest.fixture(scope="session")
 def prowler() -> Path:
     """The real scanner, in the environment that `make` builds first."""
@@ -96,28 +87,13 @@ def environment(aws: EmbeddedAws) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def scan(aws: EmbeddedAws, prowler: Path) -> Callable[..., Scan]:
+def scan(aws: EmbeddedAws, prowler: Path) -> Callable[..., ScanResult]:
     """Run the real `prowler aws` with these arguments, results into the folder."""
 
-    def run(folder: Path, *arguments: str, formats: tuple[str, ...] = ("json-ocsf",)) -> Scan:
-        command = [prowler, "aws", *arguments, "--region", *REGIONS, "--no-banner", "--no-color"]
-        outputs = ["--output-formats", *formats, "--output-directory", str(folder)]
-        done = subprocess.run(
-            [*command, *outputs],
-            env=environment(aws),
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            encoding="utf-8",
-            check=False,
-            timeout=300,
-        )
-        records = [
-            record
-            for path in sorted(folder.glob("*.ocsf.json"))
-            for record in json.loads(path.read_text(encoding="utf-8"))
-        ]
-        return Scan(done.returncode, done.stdout + done.stderr, records, folder)
+    def run(folder: Path, *arguments: str, formats: tuple[str, ...] = ("json-ocsf",)) -> ScanResult:
+        options = [*arguments, "--region", *REGIONS]
+        variables = environment(aws)
+        return prowler_ways.scan(prowler, options, variables, folder, formats=formats, out=folder)
 
     return run
 

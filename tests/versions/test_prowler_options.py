@@ -15,7 +15,7 @@ from typing import Any
 import prowler_ways
 import pytest
 import yaml
-from prowler_ways import CHECK, Left
+from prowler_ways import CHECK, ScanResult
 
 from embedded_aws.process import EmbeddedAws
 
@@ -52,7 +52,7 @@ SCENARIO: dict[str, Any] = {
     }
 }
 
-Scan = Callable[..., Left]
+Scan = Callable[..., ScanResult]
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +73,7 @@ def aws() -> Iterator[EmbeddedAws]:
 def scan(aws: EmbeddedAws, prowler: Path, tmp_path: Path) -> Scan:
     """Run the pinned Prowler, which has the pack installed, as the operator of the shop."""
 
-    def run(*options: str) -> Left:
+    def run(*options: str) -> ScanResult:
         keep = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
         variables = {**keep, **aws.environment(SHOP, "eu-west-1"), "COLUMNS": "160"}
         return prowler_ways.scan(prowler, options, variables, tmp_path)
@@ -81,7 +81,7 @@ def scan(aws: EmbeddedAws, prowler: Path, tmp_path: Path) -> Scan:
     return run
 
 
-def named(aws: EmbeddedAws, left: Left, check: str = CHECK) -> dict[str, str]:
+def named(aws: EmbeddedAws, left: ScanResult, check: str = CHECK) -> dict[str, str]:
     """Statuses by the names of the keys."""
     names = {key["arn"]: key["name"] for key in aws.keys()}
     return {names[arn]: status for arn, status in left.statuses(check).items()}
