@@ -342,7 +342,7 @@ def test_the_page_is_accessible_to_screen_readers(number: int) -> None:
 
 
 def test_a_very_large_plan_names_what_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(page, "MOST_KEYS", 1)
+    monkeypatch.setattr("keysweep.remediation.report.page.plan.MOST_KEYS", 1)
     document = shown(page.of_plan(plan(item(), item(key_arn=PRIMARY))))
     assert [h.text for h in document.all("h2")][1] == "To schedule: 2"
     assert len(document.all("details")) == 1
