@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+import math
 import threading
 import time
 from collections import Counter
@@ -261,12 +262,18 @@ class Collector:
 class _Turns:
     """Lets so many threads in at a time, those of one Region after each other.
 
-    Accounts share the clients of a Region, and only some hundred clients are kept.
+    Accounts share the clients of a Region, and only some hundred clients are kept. So another
+    Region's turn comes when none of the former's is left, or has not ended for `PATIENCE` seconds.
     """
 
+    PATIENCE: Final = 3.0
+
     def __init__(self, number: int) -> None:
-        self._free = number
+        self._number = number
+        self._held = 0
         self._region = ""
+        self._since = -math.inf
+        """When a turn was last begun or ended."""
         self._numbers = itertools.count()
         self._waiting: list[tuple[str, int]] = []
         self._changed = threading.Condition()
@@ -277,20 +284,28 @@ class _Turns:
         with self._changed:
             mine = region, next(self._numbers)
             self._waiting.append(mine)
-            self._changed.wait_for(lambda: self._free and mine == self._first())
+            while not self._is_next(mine):
+                self._changed.wait(self.PATIENCE)
             self._waiting.remove(mine)
-            self._free -= 1
             self._region = region
-            self._changed.notify_all()
+            self._change(1)
         try:
             yield
         finally:
             with self._changed:
-                self._free += 1
-                self._changed.notify_all()
+                self._change(-1)
 
-    def _first(self) -> tuple[str, int]:
-        return min(self._waiting, key=lambda one: (one[0] != self._region, one))
+    def _change(self, turns: int) -> None:
+        self._held += turns
+        self._since = time.monotonic()
+        self._changed.notify_all()
+
+    def _is_next(self, mine: tuple[str, int]) -> bool:
+        first = min(self._waiting, key=lambda one: (one[0] != self._region, one))
+        if mine != first or self._held >= self._number:
+            return False
+        idle = time.monotonic() - self._since
+        return mine[0] == self._region or not self._held or idle >= self.PATIENCE
 
 
 @dataclass(frozen=True)

@@ -354,3 +354,24 @@ def test_keys_that_wait_for_all_others_take_no_memory() -> None:
         tracemalloc.stop()
     assert found[arns[-1]].history == DEAD.history
     assert peak < 20_000_000
+
+
+@pytest.mark.parametrize(("patience", "together"), [(60.0, False), (0.05, True)])
+def test_scans_of_another_region_wait_for_those_of_the_first_but_not_forever(
+    patience: float, *, together: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_Turns, "PATIENCE", patience)
+    turns = _Turns(3)
+    begun = {region: threading.Event() for region in ("a", "b")}
+
+    def one(region: str) -> None:
+        with turns.of(region):
+            begun[region].set()
+
+    with ThreadPoolExecutor(2) as threads:
+        with turns.of("a"):
+            for region in begun:
+                threads.submit(one, region)
+            assert begun["a"].wait(10)
+            assert begun["b"].wait(10 if together else 0.2) is together
+        assert begun["b"].wait(10)
