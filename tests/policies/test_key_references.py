@@ -27,7 +27,7 @@ from keysweep.remediation.evidence.references.entries import (
     load,
     reference_list,
 )
-from keysweep.remediation.evidence.references.shapes import next_page, problems
+from keysweep.remediation.evidence.references.shapes import Compared, next_page, problems
 from keysweep.remediation.policy import policies_folder
 
 LIST = reference_list()
@@ -285,6 +285,24 @@ def changed(change: Callable[[dict[str, Any]], object]) -> list[str]:
     content = json.loads(json.dumps(TABLES))
     change(content)
     return problems(Entry.model_validate(content), lambda call: model(call.service or "dynamodb"))
+
+
+def test_an_entry_is_compared_once_a_run() -> None:
+    asked: list[str] = []
+
+    def models(call: Call) -> ServiceModel:
+        asked.append(call.operation)
+        return model("dynamodb")
+
+    compared = Compared()
+    right, wrong = (Entry.model_validate({**TABLES, "items": i}) for i in ("TableNames", "Tables"))
+    for _ in range(2):
+        assert compared.problems(right, models) == problems(right, models)
+        assert compared.problems(wrong, models) == problems(wrong, models) != []
+    once = len(asked)
+    compared.problems(right, models)
+    compared.problems(wrong, models)
+    assert len(asked) == once
 
 
 def test_the_right_entry_has_no_problem() -> None:

@@ -29,7 +29,7 @@ from ...models import MANY_MESSAGES, CoverageGap, Reference
 from .absence import Absent, Doubt, Witnesses
 from .entries import Call, Entry, ReferenceList, compiled
 from .index import KeyName, key_name, key_names_within
-from .shapes import next_page, problems
+from .shapes import Compared, next_page
 
 if TYPE_CHECKING:
     from botocore.model import ServiceModel, Shape
@@ -91,6 +91,8 @@ class Reading:
     witnesses: Witnesses
     items: Executor
     """Makes the calls that follow an item."""
+    compared: Compared
+    """Entries that were compared with botocore's models in this run."""
     sample: bool = False
     """Whether to read only the first page of a listing, and its first item."""
     absent: Absent | None = None
@@ -109,7 +111,7 @@ class Reading:
         """Read everything. Failures become coverage gaps."""
         try:
             client = self._client(self.entry)
-            if unknown := problems(self.entry, self._model):
+            if unknown := self.compared.problems(self.entry, self._model):
                 raise TruncatedResponse(f"boto3 {boto3.__version__} is too old: {unknown[0]}")
             params = next(_requests(self.entry, _START, self.connection.account_id))
             with self.connection.acting():

@@ -5,9 +5,11 @@ The answers become an `Index`, in which all keys of the account-Region are then 
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Final
+from typing import TYPE_CHECKING, Final
+from weakref import WeakKeyDictionary
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -20,6 +22,10 @@ from .absence import witnesses_of
 from .entries import REGIONS_PERMISSION, Entry, ReferenceList
 from .index import Index
 from .reading import Reading
+from .shapes import Compared
+
+if TYPE_CHECKING:
+    from ...aws.accounts import Own
 
 ENTRY_WORKERS: Final = 12
 ITEM_WORKERS: Final = 12
@@ -86,6 +92,16 @@ def _enabled_regions(
     return sorted({connection.region, *names}), []
 
 
+_of_runs: Final[WeakKeyDictionary[Own, Compared]] = WeakKeyDictionary()
+_of_runs_lock: Final = threading.Lock()
+
+
+def _compared_of(connection: Connection) -> Compared:
+    """Entries that were compared with botocore's models in this run."""
+    with _of_runs_lock:
+        return _of_runs.setdefault(connection.own, Compared())
+
+
 def _scan(
     connection: Connection,
     references: ReferenceList,
@@ -94,11 +110,11 @@ def _scan(
     sample: bool,
 ) -> Index:
     index = Index()
-    witnesses = witnesses_of(connection)
+    witnesses, compared = witnesses_of(connection), _compared_of(connection)
     connection = connection.limited_to(references.operations())
     with ThreadPoolExecutor(ENTRY_WORKERS) as entries, ThreadPoolExecutor(ITEM_WORKERS) as items:
         readings = [
-            Reading(connection, references, entry, region, witnesses, items, sample)
+            Reading(connection, references, entry, region, witnesses, items, compared, sample)
             for entry, region in targets
         ]
         for reading in entries.map(Reading.run, readings):

@@ -26,6 +26,21 @@ def problems(entry: Entry, models: Models) -> list[str]:
     return list(_check(entry, models, None, ()))
 
 
+class Compared:
+    """What the models lack for each entry, compared once a run, whose models stay the same."""
+
+    def __init__(self) -> None:
+        self._found: dict[int, tuple[Entry, list[str]]] = {}
+        """By the id of an entry, which is kept so that no other has its id."""
+
+    def problems(self, entry: Entry, models: Models) -> list[str]:
+        """As `problems`. An error of `models` passes through."""
+        found = self._found.get(id(entry))
+        if found is None:
+            found = self._found[id(entry)] = entry, problems(entry, models)
+        return found[1]
+
+
 def next_page(call: Call, service: ServiceModel) -> tuple[str, str] | None:
     """Request and answer members of a page token, by AWS's usual names for them."""
     operation = service.operation_model(call.operation)
