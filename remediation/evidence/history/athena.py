@@ -339,7 +339,9 @@ class _Whole:
         gaps = [trail.gap(arn, _start(evidence, self.since)) for trail in self.trails]
         if None not in gaps:
             return gaps[0]
-        return self.loss.why if self.loss is not None and first < self.loss.until else None
+        if self.loss is not None and first < self.loss.until:
+            return f"{self.loss.why}, and they are needed since {first}. Fix: lower history_days"
+        return None
 
 
 class _Pieces(Mapping[KeyArn, Piece]):

@@ -198,13 +198,20 @@ class Trail:
     def gap(self, key_arn: KeyArn, start: datetime) -> str | None:
         """Why it has not logged a key's account-Region from then on. None: it has."""
         if self.since is None or self.since > start:
-            when = "" if self.since is None else f" on {self.since:%Y-%m-%d %H:%M:%S}"
-            return f"Trail {self.arn} was switched on{when}, after {start:%Y-%m-%d %H:%M:%S}"
+            known = "an unknown time" if self.since is None else _utc(self.since)
+            return (
+                f"Trail {self.arn} has been switched on since {known}, and its log files are "
+                f"needed since {_utc(start)}. Fix: lower history_days"
+            )
         if not self.every_account and key_arn.account_id != self.account_id:
             return f"Trail {self.arn} logs only account {self.account_id}"
         if not self.every_region and key_arn.region != self.region:
             return f"Trail {self.arn} logs only Region {self.region}"
         return None
+
+
+def _utc(time: datetime) -> str:
+    return f"{time:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def trails_of(described: Sequence[Mapping[str, Any]], table: TrailTable) -> list[Trail]:
