@@ -1,1 +1,1 @@
-"""Keysweep beside its peers: time, requests and memory of whole processes. No tests."""
+"""Measurements of Keysweep and similar tools: time, requests and memory of whole processes."""

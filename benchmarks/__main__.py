@@ -28,7 +28,7 @@ RUNS: Final = 5
 
 
 def main(arguments: Sequence[str]) -> int:
-    """The exit code: 1 when a target was missed or a benchmark failed."""
+    """Measure the topics; returns 1 if a target was missed or a benchmark failed."""
     parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
     parser.add_argument("--only", action="append", default=[], metavar="TOPIC")
     parser.add_argument("--quick", action="store_true")
@@ -58,7 +58,7 @@ def _only_if_asked(topic: str) -> bool:
 
 
 def _measure(topic: str, module: ModuleType, runs: int, *, quick: bool) -> bool:
-    """Measure one topic, print it, and keep it unless it was quick; whether all targets are met."""
+    """Measure a topic, print it, and save it unless `quick`. Returns whether targets were met."""
     title = (module.__doc__ or topic).splitlines()[0].rstrip(".")
     begun = time.monotonic()
     print(f"\n# {topic}: {title}", flush=True)

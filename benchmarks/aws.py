@@ -1,4 +1,4 @@
-"""Starts the light AWS in a process of its own, sets it up and reads its counts."""
+"""Start the lightweight AWS in its own process, configure it and read its counts."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ REGION = REGIONS[0]
 
 @dataclass(frozen=True)
 class Counts:
-    """What the server has seen since it was set up."""
+    """Requests that the server has received since `set_up`."""
 
     requests: Mapping[str, int]
     """By `service:Operation`."""
     throttled: Mapping[str, int]
     most_a_second: Mapping[str, int]
-    """Of an operation in one account and Region."""
+    """Highest of any operation in one account and Region."""
     most_in_flight: int
 
     def of(self, service: str) -> int:
@@ -59,7 +59,7 @@ class Aws(AbstractContextManager["Aws"]):
         quotas: bool = False,
         fresh: bool = True,
     ) -> None:
-        """Begin a new count. `latency` in seconds; `fresh`: all keys are as they were at first."""
+        """Start a new count. `latency` is in seconds; `fresh` resets the states of all keys."""
         order = {
             "latency": latency,
             "quotas": quotas,
@@ -73,7 +73,7 @@ class Aws(AbstractContextManager["Aws"]):
         return Counts(**self._ask("GET", "/counts"))
 
     def environment(self) -> dict[str, str]:
-        """The variables that lead AWS's clients here, as the first account's operator."""
+        """Variables that make AWS's SDKs call this server as the operator of the first account."""
         return {
             "AWS_ENDPOINT_URL": f"http://127.0.0.1:{self.port}",
             "AWS_ACCESS_KEY_ID": access_key(),

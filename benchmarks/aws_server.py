@@ -1,11 +1,12 @@
-"""A light AWS for measuring: python -m benchmarks.aws_server, which prints its port.
+"""A lightweight AWS for benchmarks: python -m benchmarks.aws_server, which prints its port.
 
-Answers are made by hand, from the ARN that is asked about: KMS and STS, and an empty account for
-everything else, an empty event history too. Each answer waits as long as it is set to; AWS's
-quotas can be switched on; every request is counted by operation. One thread in one process: it must
-stay well above what is measured with it, and `bench_server` measures that.
+It computes each answer from the ARN in the request. It has KMS and STS; every other service is
+empty, and so is the event history. Latency and AWS's quotas are configurable, and requests are
+counted by operation. It is one process with one thread. `bench_server` checks that it is much
+faster than what is measured with it.
 
-`POST /control` takes the JSON of `Setting` and begins a new count; `GET /counts` gives the counts.
+`POST /control` takes the JSON of `Setting` and starts a new count; `GET /counts` returns the
+counts.
 """
 
 from __future__ import annotations
@@ -41,8 +42,8 @@ QUOTAS: Final = {
     "kms:TagResource": 10,
     "cloudtrail:LookupEvents": 2,
 }
-"""Requests a second in an account and Region: "Request quotas" (AWS KMS Developer Guide), "Quotas
-in AWS CloudTrail" (AWS CloudTrail User Guide). A bucket holds one second's worth."""
+"""Requests per second in one account and Region: "Request quotas" (AWS KMS Developer Guide),
+"Quotas in AWS CloudTrail" (AWS CloudTrail User Guide). A bucket holds one second's worth."""
 
 BORN: Final = datetime(2020, 9, 13, tzinfo=UTC).timestamp()
 USED: Final = datetime(2026, 5, 1, tzinfo=UTC).timestamp()
@@ -62,20 +63,20 @@ class Setting:
     """How the server behaves, and which keys there are."""
 
     latency: float = 0.0
-    """Seconds that every answer waits."""
+    """Delay of every answer, in seconds."""
     quotas: bool = False
     scenario: Scenario = field(default_factory=Scenario)
 
 
 @dataclass
 class World:
-    """What all connections share."""
+    """State that all connections share."""
 
     setting: Setting = field(default_factory=Setting)
     counts: Counter[str] = field(default_factory=Counter)
     throttled: Counter[str] = field(default_factory=Counter)
     most: Counter[str] = field(default_factory=Counter)
-    """The most requests of an operation, in one account and Region, within one second."""
+    """Highest number of requests of an operation in one account and Region within one second."""
     pending: dict[str, float] = field(default_factory=dict)
     """Deletion dates of the keys that are pending deletion, by ARN."""
     buckets: dict[tuple[str, str, str], tuple[float, float]] = field(default_factory=dict)
@@ -84,7 +85,7 @@ class World:
     most_in_flight: int = 0
 
     def control(self, order: dict[str, Any]) -> None:
-        """Take a setting, and begin a new count; keys keep their states unless `fresh`."""
+        """Apply a setting and start a new count; keys keep their states unless `fresh`."""
         self.setting = Setting(order["latency"], order["quotas"], Scenario(**order["scenario"]))
         if order["fresh"]:
             self.pending.clear()
@@ -104,7 +105,7 @@ class World:
         }
 
     def count(self, account: str, region: str, operation: str) -> bool:
-        """Count a request; whether the quota lets it through."""
+        """Count a request. Returns whether the quota allows it."""
         self.counts[operation] += 1
         now = time.monotonic()
         where = (account, region, operation)
@@ -125,7 +126,7 @@ class World:
 
 
 class Connection(asyncio.Protocol):
-    """One connection: a request after the other, without pipelining, as AWS's clients do."""
+    """One connection: one request after another without pipelining, as AWS's SDKs send them."""
 
     def __init__(self, world: World, loop: asyncio.AbstractEventLoop) -> None:
         self._world = world
@@ -191,7 +192,7 @@ Answer = tuple[int, str, bytes]
 
 
 def answer_to(world: World, head: bytes, body: bytes) -> Answer:
-    """Status, content type and body that a request gets."""
+    """Status, content type and body of the answer to a request."""
     scope = _SCOPE.search(head)
     account = account_of_access_key(scope[1].decode()) if scope else "0"
     region, service = (scope[2].decode(), scope[3].decode()) if scope else ("", "")
@@ -236,7 +237,7 @@ def _json(
 
 
 def _endpoints(head: bytes) -> Answer:
-    """Timestream's host is asked for first: it is this one."""
+    """Timestream's SDK first reads its host, which is this one."""
     host = _HOST.search(head)
     assert host is not None
     endpoint = {"Address": f"http://{host[1].decode()}", "CachePeriodInMinutes": 1440}
@@ -400,7 +401,7 @@ def _form(
 
 
 def main() -> None:
-    """Serve until the process is ended; the first line of standard output is the port."""
+    """Serve until the process ends. The first line of standard output is the port."""
 
     async def serve() -> None:
         world, loop = World(), asyncio.get_running_loop()

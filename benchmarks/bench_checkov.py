@@ -1,8 +1,8 @@
 """Checkov over Terraform files, with our checks and without.
 
-Pairs of whole processes, their order changing from pair to pair, after one that warms up; CPU,
-which a busy machine moves less than the clock. What our checks add is the median of the differences
-within the pairs. It counts as distinguishable from noise when every single pair has the same sign.
+Measures pairs of whole processes in alternating order, after one warm-up run, by CPU time, which
+varies less than elapsed time on a busy machine. The cost of our checks is the median difference
+within the pairs. It counts as more than noise only if all pairs have the same sign.
 """
 
 from __future__ import annotations
@@ -45,18 +45,18 @@ class Empty(BaseResourceCheck):
 for number in (1, 2):
     Empty(f"CKV_EMPTY_{number}")
 """
-"""Cost of two checks that evaluate nothing: Checkov's own work for their records."""
+"""Cost of two checks without logic: Checkov's own work for their records."""
 
 
 @dataclass(frozen=True)
 class _Scan:
-    """A way to run Checkov, and which of the checks must find how many keys."""
+    """Options of a Checkov run, and the number of keys that each check must find."""
 
     arguments: Sequence[str | Path]
     finds: Mapping[str, int]
 
     def cpu(self, code: Path) -> float:
-        """Seconds of user and system time of one run. Raises Failed unless it found the keys."""
+        """User and system time of one run, in seconds. Raises Failed unless it found the keys."""
         done = run(
             [
                 program("checkov", "checkov"),
@@ -74,7 +74,7 @@ class _Scan:
 
 
 def versions() -> dict[str, str]:
-    """What scanned."""
+    """Versions of the measured programs."""
     return {
         "checkov": version("checkov", "checkov"),
         "keysweep": version("command", "keysweep"),
@@ -82,7 +82,7 @@ def versions() -> dict[str, str]:
 
 
 def measure(runs: int, quick: bool) -> list[Row]:
-    """All of Checkov's checks with and without ours, with two empty ones, and each one alone."""
+    """Measure Checkov's checks with and without ours, with two empty ones, and each check alone."""
     files = 40 if quick else 1000
     pack = run([program("command", "keysweep"), "path", "checkov"]).out.strip()
     ours: Sequence[str | Path] = ("--external-checks-dir", pack)

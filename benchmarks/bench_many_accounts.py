@@ -1,7 +1,8 @@
 """Many accounts: plan, apply, status and cancel of 100,000 keys in 200 accounts.
 
-Five Regions each; a policy that evaluates the state alone; no latency and no quotas, except
-Keysweep's own in plan. Measures this program's own work, for about half an hour on one core.
+Each account has five Regions. The policy evaluates only the key state. Without latency and quotas,
+except Keysweep's own in plan, so that it measures Keysweep's own work. Takes about half an hour on
+one core.
 """
 
 from __future__ import annotations
@@ -17,11 +18,11 @@ from .scene import STATE_ALONE, Scene
 from .table import Row, seconds
 
 ONLY_IF_ASKED = True
-"""Too long to be a part of every run."""
+"""It takes too long for every run."""
 
 
 def measure(runs: int, quick: bool) -> list[Row]:
-    """One run of each command; quick: a hundredth of the keys, in twenty account-Regions."""
+    """Run each command once. `quick`: 1 % of the keys, in twenty account-Regions."""
     del runs
     few, many = Scenario(4, 5, 50), Scenario(200, 5, 100)
     rows = []
@@ -38,7 +39,7 @@ def measure(runs: int, quick: bool) -> list[Row]:
 
 
 def versions() -> dict[str, str]:
-    """What is measured with."""
+    """Versions of the measured programs."""
     return {"boto3": version("command", "boto3")}
 
 

@@ -1,6 +1,6 @@
 """An organization: a plan over 1,000 accounts x 17 Regions x 500 keys, simulated.
 
-The tables of docs/scale.md, and how they are made: `python -m benchmarks.simulate_organization`.
+`python -m benchmarks.simulate_organization` makes the tables of docs/scale.md.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ MOST_MINUTES: Final = 60
 
 
 def measure(runs: int, quick: bool) -> list[Row]:
-    """None held, on 16 cores: the event history, and Athena without its own time."""
+    """Simulate without held keys on 16 cores: the event history, and Athena without query time."""
     del runs
     regions = 1 if quick else SAMPLED
     _, cpu = measured(quick=quick)
@@ -57,5 +57,5 @@ def measure(runs: int, quick: bool) -> list[Row]:
 
 
 def versions() -> dict[str, str]:
-    """What is measured with."""
+    """Versions of the measured programs."""
     return {"boto3": version("command", "boto3")}

@@ -1,6 +1,6 @@
 """The Prowler check beside Prowler's own kms_cmk_are_used, both through prowler aws -c.
 
-One key in ten is disabled. Start-up is what the same command takes where there is no key.
+One key in ten is disabled. Start-up is the time of the same command without keys.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ OURS: Final = "kms_cmk_not_disabled"
 THEIRS: Final = "kms_cmk_are_used"
 DESCRIBE_QUOTA: Final = 2000
 LONG: Final = 60.0
-"""Seconds of a run from which two of it do: it waits for answers, and its times hardly differ."""
+"""From this many seconds on, two runs are enough, because waiting for answers dominates."""
 
 
 def measure(runs: int, quick: bool) -> list[Row]:
-    """The rows; quick: start-up and a hundred keys."""
+    """Measure the rows. `quick`: start-up and a hundred keys."""
     with Aws() as aws, tempfile.TemporaryDirectory() as name:
         scan = _Scan(aws, Path(name))
         for keys, own in ((0, runs), (100, runs)):
@@ -36,7 +36,7 @@ def measure(runs: int, quick: bool) -> list[Row]:
         if quick:
             return rows
         for number in range(runs):
-            # What is left of a scan without its start is small, so the start is measured beside it.
+            # A scan takes little more than its start, so both are measured side by side.
             scan.one(OURS, 0)
             scan.one(OURS, 1_000)
             if number < 2 or scan.wall(THEIRS, 1_000) < LONG:
@@ -48,7 +48,7 @@ def measure(runs: int, quick: bool) -> list[Row]:
 
 
 def versions() -> dict[str, str]:
-    """What is measured."""
+    """Versions of the measured programs."""
     return {name: version("prowler", name) for name in ("prowler", "boto3")}
 
 
@@ -62,12 +62,12 @@ class _Scan:
         self.counts: dict[tuple[str, int], Counts] = {}
 
     def both(self, keys: int) -> None:
-        """Ours, then the peer's."""
+        """Scan with our check, then with Prowler's."""
         self.one(OURS, keys)
         self.one(THEIRS, keys)
 
     def one(self, check: str, keys: int) -> None:
-        """One scan."""
+        """Run one scan."""
         self._aws.set_up(Scenario(1, 1, keys, disabled_one_in=10), latency=LATENCY)
         words = ("aws", "-c", check, "-f", REGIONS[0], "-M", "json-ocsf", "-b")
         taken = run(
@@ -81,11 +81,11 @@ class _Scan:
         print(f"  {check}, {keys} keys: {taken.wall:.1f} s", flush=True)
 
     def wall(self, check: str, keys: int) -> float:
-        """Median of the whole process; nothing yet: 0."""
+        """Median time of the whole process in seconds; 0 without runs."""
         return self._median(check, keys, lambda one: one.wall)
 
     def after_start(self, check: str, keys: int) -> float:
-        """Seconds beyond the same command without keys."""
+        """Seconds more than the same command without keys."""
         return self.wall(check, keys) - self.wall(check, 0)
 
     def _median(self, check: str, keys: int, figure: Callable[[Run], float]) -> float:
@@ -103,12 +103,12 @@ class _Scan:
         )
 
     def start_up(self) -> Row:
-        """What both take without any key."""
+        """Time of both checks without keys."""
         ours, theirs = self.wall(OURS, 0), self.wall(THEIRS, 0)
         return Row("scan without keys: start-up", 0, seconds(ours), seconds(theirs), theirs / ours)
 
     def rows(self, keys: int, *, fifty: bool = False) -> list[Row]:
-        """Time after start-up, and requests."""
+        """Rows of the time after start-up and of the requests."""
         ratio = self.after_start(THEIRS, keys) / self.after_start(OURS, keys)
         return [
             Row(
@@ -138,7 +138,7 @@ class _Scan:
         )
 
     def linear(self, few: int, many: int) -> list[Row]:
-        """Time for ten times the keys, and the rate at which they are read."""
+        """Rows of the time for ten times the keys, and of keys read per second."""
         growth = self.after_start(OURS, many) / self.after_start(OURS, few) / (many / few)
         most = max(
             self.counts[OURS, keys].most_a_second.get("kms:DescribeKey", 0) for keys in (few, many)

@@ -17,15 +17,15 @@ from .table import Row, seconds
 
 LATENCY: Final = 0.02
 SHARE: Final = 0.8
-"""The policy's default."""
+"""The default of the decision policy."""
 NEAR: Final = 0.95
-"""A share with which 90 % of the whole quota can be had."""
+"""A share that allows 90 % of the whole quota."""
 MOST_RUNS: Final = 2
-"""The pace decides and not the machine, and a run takes a minute."""
+"""With this many keys the rate limit decides, not the machine, and a run takes a minute."""
 
 
 def measure(runs: int, quick: bool) -> list[Row]:
-    """The rows; quick: a tenth of the keys, where start-up weighs more than it should."""
+    """Measure the rows. `quick`: a tenth of the keys, so that start-up has too much weight."""
     runs = min(runs, MOST_RUNS)
     part = 10 if quick else 1
     one, twenty = (1, 1), (4, 5)
@@ -69,12 +69,12 @@ def measure(runs: int, quick: bool) -> list[Row]:
 
 
 def versions() -> dict[str, str]:
-    """What is measured with."""
+    """Versions of the measured programs."""
     return {"boto3": version("command", "boto3")}
 
 
 class _Measured:
-    """One command on one scenario, several times, with AWS's quotas."""
+    """Several runs of one command on one scenario with AWS's quotas."""
 
     def __init__(
         self,
@@ -97,13 +97,13 @@ class _Measured:
         self.scene.policy(lifted=exceptions, share=share)
 
     def prepare(self) -> None:
-        """Make the plan that is applied."""
+        """Make the plan to apply."""
         self.scene.plan()
         assert self.scene.summary()["schedule"] == self.total
 
     @property
     def total(self) -> int:
-        """Keys of all account-Regions."""
+        """Number of keys in all account-Regions."""
         return self.keys * self.connections[0] * self.connections[1]
 
     def plan(self) -> None:
@@ -112,7 +112,7 @@ class _Measured:
         assert self.scene.summary()["schedule"] == self.total
 
     def apply(self, *, count: bool = True, quotas: bool = True) -> None:
-        """Measure apply, or only carry it out."""
+        """Measure apply, or only run it."""
         if count:
             self._take(lambda: self.scene.apply(quotas=quotas))
             assert self.scene.counts.requests["kms:ScheduleKeyDeletion"] == self.total
@@ -134,11 +134,11 @@ class _Measured:
 
     @property
     def wall(self) -> float:
-        """Seconds of the whole process."""
+        """Time of the whole process, in seconds."""
         return median(run.wall for run in self.runs)
 
     def figures(self) -> str:
-        """Figures of Keysweep."""
+        """Rows of Keysweep's time and requests."""
         run = self.runs[-1]
         requests = sum(self.scene.counts.requests.values())
         return (
@@ -147,7 +147,7 @@ class _Measured:
         )
 
     def near_floor(self, what: str) -> Row:
-        """How near to the quotas' own time."""
+        """Row that compares the time with the minimum that the quotas allow."""
         part = self.floor / self.wall
         return Row(
             f"{what}: one account-Region",
@@ -160,7 +160,7 @@ class _Measured:
         )
 
     def rate(self, what: str, quota: float) -> Row:
-        """How much of AWS's own quota is had."""
+        """Row of the share of AWS's quota that is used."""
         rate = self.total / self.wall
         return Row(
             f"{what}: keys a second, start-up included",
@@ -190,13 +190,13 @@ def _both(what: str, one: _Measured, twenty: _Measured) -> list[Row]:
 
 
 def _mostly_held(aws: Aws, keys: int) -> Row:
-    """A plan where 19 of 20 keys have the tag that protects."""
+    """Measure a plan in which 19 of 20 keys have the protecting tag."""
     with tempfile.TemporaryDirectory() as name:
         scene = Scene(aws, Path(name), Scenario(1, 1, keys, kept=19), latency=LATENCY)
         scene.policy()
         scene.plan(quotas=True)
         requests = scene.counts.requests
-        # All of LookupEvents but the questions by event name, which are asked once.
+        # All of LookupEvents but the 9 lookups by event name, which are made once.
         expensive = requests["kms:GetKeyLastUsage"] + requests["cloudtrail:LookupEvents"] - 9
         held = scene.summary()["hold"]
     part = expensive / (2 * keys)

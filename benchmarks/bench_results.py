@@ -1,8 +1,8 @@
 """Results files: reading OCSF of all checks, one record in a thousand ours.
 
-Seconds are CPU of the reading alone, taken inside of the process; memory is what the whole process
-held at most. Ours does all that `plan` does with a file: it also makes the digest and proves that
-nothing is cut off. The other readers only parse, and pick the same records.
+Seconds are CPU time of the reading alone, measured inside the process; memory is the peak of the
+whole process. Keysweep does everything that `plan` does with a file: it also computes the digest
+and checks that nothing is truncated. The other readers only parse and select the same records.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ MEGABYTE: Final = 1_000_000
 LEAST_MB_A_SECOND: Final = 150
 MOST_MB: Final = 300
 MOST_GROWTH: Final = 1.2
-"""Seconds a megabyte of the largest file over those of the smallest: linear, as far as one sees."""
+"""Largest ratio of seconds per megabyte between the largest and the smallest file."""
 
 _OURS: Final = """
 import io, json, sys, time
@@ -124,7 +124,7 @@ class _Taken(NamedTuple):
 
 
 def versions() -> dict[str, str]:
-    """What read."""
+    """Versions of the measured readers."""
     libraries = {reader.library for reader in _READERS} - {"json"}
     return {"keysweep": version("command", "keysweep")} | {
         name: version("bench-readers", name) for name in libraries
@@ -132,7 +132,7 @@ def versions() -> dict[str, str]:
 
 
 def measure(runs: int, quick: bool) -> list[Row]:
-    """Ours on growing files, and beside the libraries on one that each of them can hold."""
+    """Measure Keysweep on growing files, and all readers on a file that each can hold in memory."""
     sizes = (10, 30, 100) if quick else (10, 100, 1000)
     with tempfile.TemporaryDirectory() as folder:
         files = {size: Path(folder, f"{size}.ocsf.json") for size in sizes}
@@ -213,7 +213,7 @@ def _peer(reader: _Reader, file: Path) -> Run:
 
 
 def _taken(out: str, rss: float, expected: int) -> _Taken:
-    """The figures that a process printed. Raises Failed unless it found every record."""
+    """Figures that a process printed. Raises Failed unless it found every record."""
     found, cpu = json.loads(out)
     if found != expected:
         raise Failed(f"{found} records of {ocsf.OURS} were found, and there are {expected}")

@@ -1,6 +1,7 @@
 """Retiring keys: apply beside Cloud Custodian, and beside a loop of the AWS CLI.
 
-The policy evaluates the state alone, as Custodian's does; quotas are off, ours too.
+The policy evaluates only the key state, as Custodian's does. AWS's and Keysweep's rate limits are
+off.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ done
 
 
 def measure(runs: int, quick: bool) -> list[Row]:
-    """The rows; quick: twelve keys."""
+    """Measure the rows. `quick`: twelve keys."""
     with Aws() as aws:
         rows = [_custodian(aws, 12 if quick else 120, runs)]
         rows.append(_loop(aws, 3 if quick else 20, min(runs, 2)))
@@ -49,7 +50,7 @@ def measure(runs: int, quick: bool) -> list[Row]:
 
 
 def versions() -> dict[str, str]:
-    """What is measured."""
+    """Versions of the measured programs."""
     return {
         "c7n": version("bench-custodian", "c7n"),
         "awscli": version("bench-awscli", "awscli"),
@@ -58,7 +59,7 @@ def versions() -> dict[str, str]:
 
 
 class _Beside:
-    """Apply and a peer, on the same keys."""
+    """Apply and a similar tool on the same keys."""
 
     def __init__(self, aws: Aws, folder: Path, keys: int) -> None:
         self._aws = aws
@@ -72,13 +73,13 @@ class _Beside:
         self.theirs = self.ours
 
     def apply(self) -> Run:
-        """Ours."""
+        """Run Keysweep's apply."""
         taken = self._scene.apply(paced=False)
         self.ours = self._scene.counts
         return self._all_scheduled("keysweep apply", taken, self.ours)
 
     def custodian(self) -> Run:
-        """Cloud Custodian's, which lists and describes too."""
+        """Run Cloud Custodian, which also lists and describes the keys."""
         policy = self._folder / "custodian.yaml"
         policy.write_text(CUSTODIAN, encoding="utf-8")
         command: list[str | Path] = [program("bench-custodian", "custodian"), "run"]
@@ -86,7 +87,7 @@ class _Beside:
         return self._peer("custodian", command)
 
     def loop(self) -> Run:
-        """The AWS CLI's."""
+        """Run a loop of the AWS CLI."""
         return self._peer("aws", ["/bin/sh", "-c", LOOP])
 
     def _peer(self, name: str, command: list[str | Path]) -> Run:

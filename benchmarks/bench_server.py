@@ -21,7 +21,7 @@ _REQUEST: Final = (
 
 
 def measure(runs: int, quick: bool) -> list[Row]:
-    """The rows; quick: a tenth of the requests."""
+    """Measure the rows. `quick`: a tenth of the requests."""
     del runs
     requests = 2_000 if quick else 20_000
     rows = []

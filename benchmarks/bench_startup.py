@@ -1,7 +1,7 @@
 """Start-up: CPU beyond a bare Python.
 
-`python -c pass` of the same environment is what no command can do without; what comes on top is
-ours to answer for. The scanners' and tools' own are beside it, each beyond its own Python.
+No command is faster than `python -c pass` in the same environment, so that time is subtracted, also
+from the scanners and tools that are listed for comparison.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from .process import interleaved, middle, run
 from .table import Row, seconds
 
 OURS_A_RUN: Final = 5
-"""Starts of ours in each run: they are short, so many of them cost little and say more."""
+"""Starts of Keysweep in each run. They are short, so many of them cost little and reduce noise."""
 
 
 class _Peer(NamedTuple):
@@ -38,18 +38,18 @@ _TARGETS: Final = (
     (("verify", "--help"), None),
     (("plan", "--help"), None),
 )
-"""What is asked of us, and the seconds of CPU that it may take."""
+"""Commands of Keysweep, and the seconds of CPU time that each may take."""
 
 
 def versions() -> dict[str, str]:
-    """What was started."""
+    """Versions of the measured programs."""
     return {"keysweep": version("command", "keysweep"), "click": version("command", "click")} | {
         peer.package: version(peer.environment, peer.package) for peer in _PEERS
     }
 
 
 def measure(runs: int, quick: bool) -> list[Row]:
-    """Median CPU of each, less the median of the bare Python that was started in turns with it."""
+    """Median CPU time of each, minus the median of bare Python, started in alternation."""
     ours = program("command", "keysweep")
     bare, *taken = _cpu(
         runs * OURS_A_RUN,
@@ -90,7 +90,7 @@ def measure(runs: int, quick: bool) -> list[Row]:
 
 
 def _cpu(runs: int, *commands: Sequence[str | Path]) -> list[float]:
-    """Median CPU seconds of each command, the commands taking turns; the first turn warms up."""
+    """Median CPU seconds of each command, run in alternation. The first round is a warm-up."""
     started = [lambda command=command: run(command, codes=(0,)) for command in commands]
     for start in started:
         start()

@@ -1,4 +1,4 @@
-"""The environments of what is measured, ours and the peers', as `make bench` makes them."""
+"""The environments of Keysweep and the similar tools, which `make bench` creates."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ NAMES: Final = ("command", "prowler", "checkov", "bench-custodian", "bench-awscl
 
 
 def program(environment: str, name: str) -> Path:
-    """A program of one of the environments, which stand in `.tox`, or where BENCH_ENVS says."""
+    """Path of a program in an environment below `.tox`, or below BENCH_ENVS."""
     folder = Path(os.environ.get("BENCH_ENVS", ROOT / ".tox"))
     found = folder / environment / "bin" / name
     if not found.exists():
@@ -24,7 +24,7 @@ def program(environment: str, name: str) -> Path:
 
 @cache
 def version(environment: str, package: str) -> str:
-    """The version of a package that is installed there."""
+    """Installed version of a package in an environment."""
     script = f"import importlib.metadata as m; print(m.version({package!r}))"
     answer = subprocess.run(
         [program(environment, "python"), "-P", "-c", script],

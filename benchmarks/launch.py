@@ -1,8 +1,8 @@
-"""Runs one command and writes what it took: python -I -S launch.py REPORT COMMAND...
+"""Run one command and write its time and memory: python -I -S launch.py REPORT COMMAND...
 
-A process of its own, since Linux counts the parent's memory at the fork as the child's
-("getrusage(2)", ru_maxrss), and the measuring process may have read a plan of hundreds of
-megabytes. Imports only what it needs, so that it adds 10 MB at most.
+This is a process of its own because Linux counts the parent's memory at the fork as the child's
+("getrusage(2)", ru_maxrss), and the measuring process may hold a plan of hundreds of megabytes. It
+imports little, so that it adds at most 10 MB.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""Prowler's OCSF results of any size, made of the records of a real run."""
+"""Write Prowler's OCSF results of any size, from the records of a real run."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ OTHERS: Final = (
 """Checks of Prowler that Keysweep does not act on."""
 
 BLOCK: Final = 1000
-"""Records of which one is ours: a scan with all checks has about so many of the others."""
+"""One of this many records is of Keysweep's check, about as in a scan with all checks."""
 
 
 def write(path: Path, size: int) -> int:
-    """Write a whole document of about `size` bytes; returns how many findings of ours it has."""
+    """Write a document of about `size` bytes. Returns the number of Keysweep's findings."""
     between, records = _records(FIXTURE.read_text(encoding="utf-8"))
     disabled = next(r for r in records if f'"{OURS}"' in r and '"FAIL"' in r)
     key_id = json.loads(disabled)["resources"][0]["uid"].rpartition("/")[2]
@@ -49,7 +49,7 @@ def write(path: Path, size: int) -> int:
 
 
 def _records(text: str) -> tuple[str, list[str]]:
-    """What stands between two records, and each record as it was written."""
+    """The text between two records, and each record as it was written."""
     found = list(_spans(text))
     return text[found[0][1] : found[1][0]], [text[start:end] for start, end in found]
 

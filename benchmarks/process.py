@@ -1,4 +1,4 @@
-"""Runs a command as a whole process, and measures it from outside."""
+"""Run a command as a process, and measure it from outside."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ from typing import Final
 
 @dataclass(frozen=True)
 class Run:
-    """What one run took, its children included."""
+    """Time and memory of one run, children included."""
 
     wall: float
-    """Seconds."""
+    """Elapsed time, in seconds."""
     cpu: float
-    """Seconds of user and system time."""
+    """User and system time, in seconds."""
     rss: float
-    """Megabytes (10^6 bytes) that the largest process held at most."""
+    """Peak memory of the largest process, in megabytes (10^6 bytes)."""
     code: int
     out: str
     """Standard output and standard error."""
 
 
 class Failed(Exception):
-    """A command did not do what is to be measured."""
+    """A command did not do what was to be measured."""
 
 
 LAUNCH: Final = Path(__file__).with_name("launch.py")
 
 ENVIRONMENT: Final = ("HOME", "LANG", "PATH", "TMPDIR", "TZ")
-"""Variables that a measured command gets from ours."""
+"""Variables that a measured command inherits."""
 
 
 def run(
@@ -46,7 +46,7 @@ def run(
     cwd: Path | None = None,
     codes: Sequence[int] = (0,),
 ) -> Run:
-    """Run a command to its end. Raises Failed when it ends with another code than `codes`."""
+    """Run a command to its end. Raises Failed if its exit code is not in `codes`."""
     kept = {name: os.environ[name] for name in ENVIRONMENT if name in os.environ}
     with tempfile.TemporaryDirectory() as name, tempfile.TemporaryFile() as out:
         report = Path(name, "report.json")
@@ -70,7 +70,7 @@ def run(
 
 
 def interleaved(runs: int, *measured: Callable[[], Run]) -> list[list[Run]]:
-    """The runs of each: ours, peer, ours, peer, so that what changes with time hits both."""
+    """Runs of each in alternation, so that changes of the machine's load affect both."""
     taken: list[list[Run]] = [[] for _ in measured]
     for _ in range(runs):
         for one, runs_of_one in zip(measured, taken, strict=True):

@@ -1,4 +1,4 @@
-"""RESULTS.md: one section for each topic, replaced alone when only that topic is measured."""
+"""Write RESULTS.md, which has one section for each topic. Each can be replaced alone."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TITLE = (
 
 
 def machine() -> str:
-    """Processor, cores, memory and Python; nothing that names the machine."""
+    """Processor, cores, memory and Python, without the name of the machine."""
     return (
         f"{_processor()}, {os.cpu_count()} cores, "
         f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 1e9:.0f} GB, "
@@ -36,7 +36,7 @@ def _processor() -> str:
 
 
 def section(title: str, rows: Sequence[Row], runs: int, versions: Mapping[str, str]) -> str:
-    """What one topic measured, with when and on what."""
+    """The section of a topic: its rows, the date and the machine."""
     named = ", ".join(f"{name} {version}" for name, version in sorted(versions.items()))
     taken = "1 run" if runs == 1 else f"{runs} runs"
     about = [f"{datetime.now(UTC):%Y-%m-%d}", taken, machine(), named]

@@ -1,4 +1,4 @@
-"""Keys for measurements, made from numbers: an ARN determines everything about its key."""
+"""Generated keys for benchmarks: an ARN determines everything about its key."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from functools import cache
 from typing import Final
 
 OWN: Final = "000000000001"
-"""The account of the given credentials."""
+"""Account of the given credentials."""
 
 REGIONS: Final = (
     *("eu-west-1", "eu-central-1", "us-east-1", "us-west-2", "ap-south-1", "ap-northeast-1"),
@@ -28,7 +28,7 @@ class Scenario:
     disabled_one_in: int = 1
     """1: every key is disabled; 10: every tenth; the others are enabled."""
     kept: int = 0
-    """Of each 20 keys, those with the protecting tag."""
+    """Number of keys with the protecting tag, of each 20."""
 
     def arns(self) -> Iterator[str]:
         """All keys."""
@@ -58,16 +58,16 @@ def _key_ids(account: str, region: str, keys: int) -> tuple[str, ...]:
 
 
 def account_region_of(arn: str) -> tuple[str, str]:
-    """Account and Region of an ARN."""
+    """Return account and Region of an ARN."""
     parts = arn.split(":")
     return parts[4], parts[3]
 
 
 def access_key(account: str = OWN) -> str:
-    """An access key id that contains its account."""
+    """Return an access key id that contains the account."""
     return f"AKIA{account}"
 
 
 def account_of_access_key(access_key_id: str) -> str:
-    """The account of such an id."""
+    """Return the account of such an id."""
     return access_key_id[4:16]

@@ -31,7 +31,7 @@ _UNPACED: Final = (
     "quotas.PER_SECOND.update(dict.fromkeys(quotas.PER_SECOND, 1e9)); "
     "import sys; from keysweep.remediation.__main__ import main; sys.exit(main())"
 )
-"""The command as it is, where AWS has raised the quotas out of sight."""
+"""Share of the quotas that limits nothing, as if AWS had raised them."""
 
 
 class Scene:
@@ -46,10 +46,10 @@ class Scene:
         findings = [prowler_record(arn, now) for arn in scenario.arns()]
         (folder / "results.json").write_text(json.dumps(findings), encoding="utf-8")
         self.counts = Counts({}, {}, {}, 0)
-        """Of the last command."""
+        """Requests of the last command."""
 
     def policy(self, *, lifted: Sequence[str] = (), share: float = 0.8) -> None:
-        """Write the policy: the default one, but for the rules that are lifted and the share."""
+        """Write the default policy, with these rules lifted and this share of the quotas."""
         exceptions = "".join(
             f"  - {{key: all, rule: {rule}, reason: test, approved_by: bench, until: 2099-01-01}}\n"
             for rule in lifted
@@ -59,12 +59,12 @@ class Scene:
         (self._folder / "policy.yaml").write_text(text, encoding="utf-8")
 
     def plan(self, *, quotas: bool = False, fresh: bool = True, jobs: int = 1) -> Run:
-        """Make the plan with so many processes; all keys are as they were at first."""
+        """Make the plan with this many processes, after a reset of all keys."""
         words = ("plan", "results.json", "--policy", "policy.yaml", "--jobs", str(jobs))
         return self._run(words, quotas=quotas, fresh=fresh)
 
     def apply(self, *, quotas: bool = False, paced: bool = True) -> Run:
-        """Apply the plan, with a journal of its own; all keys are as they were at first."""
+        """Apply the plan with a new journal, after a reset of all keys."""
         (self._folder / JOURNAL).unlink(missing_ok=True)
         words = ("apply", "plan.json", "--yes", "--journal", JOURNAL)
         return self._run(words, quotas=quotas, fresh=True, paced=paced)
@@ -75,21 +75,21 @@ class Scene:
         return self._run(words, quotas=quotas, fresh=False, paced=paced)
 
     def status(self) -> Run:
-        """Show what is pending."""
+        """Run status."""
         return self._run(("status", "--journal", JOURNAL), quotas=False, fresh=False, paced=False)
 
     def summary(self) -> dict[str, int]:
-        """The plan's counts of verdicts."""
+        """Counts of the plan's verdicts."""
         with (self._folder / "plan.json").open("rb") as plan:  # in parts: it is large
             found: dict[str, int] = next(ijson.items(plan, "summary", use_float=True))
         return found
 
     def floor(self, share: float) -> float:
-        """Seconds that the last command's requests take at this share of the quotas.
+        """Minimum time of the last command's requests at this share of the quotas, in seconds.
 
         Computed for each account-Region alone.
 
-        The slowest operation counts, since each has a quota of its own.
+        The slowest operation decides, because each operation has its own quota.
         """
         connections = self._scenario.accounts * self._scenario.regions
         return max(

@@ -1,4 +1,4 @@
-"""A row of a table of measurements, and the tables in Markdown."""
+"""Rows of measurements, and their tables in Markdown."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ HEAD: Final = ("what", "N", "ours", "peer", "ratio", "target", "met")
 
 @dataclass(frozen=True)
 class Row:
-    """One measurement. Texts carry their units; an empty one is a cell that does not apply."""
+    """One measurement. Texts include their units; an empty text is a cell that does not apply."""
 
     what: str
     n: int | None
-    """How many keys, files or records."""
+    """Number of keys, files or records."""
     ours: str
     peer: str = ""
     ratio: float | None = None
-    """What the target is about: mostly the peer's figure over ours."""
+    """The value to compare with the target, usually the other tool's figure over Keysweep's."""
     target: str = ""
     met: bool | None = None
-    """None: a figure for information, without a target."""
+    """None: for information only, without a target."""
 
 
 def seconds(value: float) -> str:
-    """Seconds for people."""
+    """Format seconds."""
     if value < 0.1:
         return f"{value * 1000:.1f} ms"
     return f"{value:.2f} s" if value < 10 else f"{value:.1f} s"
 
 
 def megabytes(value: float) -> str:
-    """Megabytes (10^6 bytes) for people."""
+    """Format bytes as megabytes (10^6 bytes)."""
     return f"{value:.0f} MB"
 
 

@@ -1,4 +1,4 @@
-"""Terraform code of any size: folders of files, each with a key beside what is usual."""
+"""Write Terraform code of any size: folders of files, each with a key and common resources."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ resource "aws_s3_bucket_server_side_encryption_configuration" "bucket_{n}" {{
 
 
 def write(folder: Path, files: int) -> int:
-    """Write so many files below a folder; returns how many keys are declared disabled."""
+    """Write this many files below a folder. Returns the number of keys declared disabled."""
     disabled = 0
     for n in range(files):
         root = folder / f"team-{n // FILES_A_FOLDER:03}"

@@ -1,9 +1,10 @@
 """Threads in virtual time: waiting takes no real time.
 
-Inside of `VirtualTime`, the locks, conditions and pools of threads that are made, and the monotonic
-clocks, are virtual: time stands still while any thread computes, and jumps to the next one that is
-to wake when all of them wait. So quotas, latency and pools take as long as they would, and the
-simulation as long as its computing. What was made before is real, and must not be waited for long.
+Inside `VirtualTime`, new locks, conditions and thread pools are virtual, and so are the monotonic
+clocks. Time stands still while any thread computes. When all threads wait, it jumps to the next
+moment at which one wakes. Quotas, latency and pools thus take as long as in reality, by virtual
+time, and the simulation takes only its computing time. Locks created before are real: waiting for
+them stops the clock.
 """
 
 from __future__ import annotations
@@ -23,11 +24,11 @@ from unittest.mock import patch
 _real_lock = threading.Lock
 
 _LEAST: Final = 1e-6
-"""Seconds that any waiting takes: what is lost in rounding would be waited for again and again."""
+"""Minimum seconds of any wait: a remainder lost in rounding would be waited for again and again."""
 
 
 class _Waiter:
-    """One thread that waits, until it is woken or its moment has come."""
+    """One thread that waits until it is woken or its time has come."""
 
     def __init__(self) -> None:
         self.over = False
@@ -37,10 +38,10 @@ class _Waiter:
 
 
 class VirtualTime:
-    """The clock, how many threads compute, and who waits for which moment."""
+    """The clock, the number of threads that compute, and the waiting threads with their times."""
 
     def __init__(self, *modules: ModuleType) -> None:
-        """`modules` have ThreadPoolExecutor as a name of their own."""
+        """`modules` are those that import ThreadPoolExecutor by name."""
         self.now = 0.0
         self._modules = modules
         self._guard = _real_lock()
@@ -72,11 +73,11 @@ class VirtualTime:
         self._patches.close()
 
     def sleep(self, seconds: float) -> None:
-        """Wait for nothing but the time."""
+        """Wait for a time."""
         self.block(_Waiter(), seconds)
 
     def start(self, work: Callable[[], None]) -> None:
-        """Run something in a thread of its own, which counts as computing from this moment on."""
+        """Run a function in a new thread, which counts as computing from now on."""
         with self._guard:
             self._computing += 1
 
@@ -89,7 +90,7 @@ class VirtualTime:
         threading.Thread(target=run, daemon=True).start()
 
     def block(self, waiter: _Waiter, seconds: float | None = None) -> bool:
-        """Wait until woken, or for so long; whether it was woken."""
+        """Wait until woken, or for this many seconds. Returns whether it was woken."""
         with self._guard:
             if seconds is not None and not waiter.over:
                 moment = self.now + max(_LEAST, seconds)
@@ -99,7 +100,7 @@ class VirtualTime:
         return waiter.woken
 
     def wake(self, waiter: _Waiter) -> bool:
-        """Let a waiter go on; False when its moment came first."""
+        """Wake a waiter. Returns False if its time came first."""
         with self._guard:
             if waiter.over:
                 return False
@@ -108,7 +109,7 @@ class VirtualTime:
             return True
 
     def _rest(self) -> None:
-        """This thread computes no more; when nobody does, the next moment comes."""
+        """This thread stops computing. When none computes, time jumps to the next wake-up."""
         with self._guard:
             self._computing -= 1
             while not self._computing and self._moments:
@@ -127,7 +128,7 @@ class VirtualTime:
 
 
 class Lock:
-    """A lock that may be taken again by its owner; handed over in the order of asking."""
+    """A reentrant lock that is granted in the order of requests."""
 
     def __init__(self, of: VirtualTime) -> None:
         self._time = of
@@ -190,7 +191,7 @@ class Condition:
         self.release()
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Wait for a notice, or for so long."""
+        """Wait for a notification, or for this many seconds."""
         waiter = _Waiter()
         self._waiting.append(waiter)
         self.release()
@@ -199,7 +200,7 @@ class Condition:
         return woken
 
     def wait_for(self, predicate: Callable[[], Any], timeout: float | None = None) -> Any:
-        """Wait until something is so."""
+        """Wait until a predicate is true."""
         until = None if timeout is None else self._time.now + timeout
         while not (so := predicate()):
             if until is not None and self._time.now >= until:
@@ -208,17 +209,17 @@ class Condition:
         return so
 
     def notify(self, n: int = 1) -> None:
-        """Wake so many of those that wait."""
+        """Wake this many waiters."""
         while n > 0 and self._waiting:
             n -= self._time.wake(self._waiting.popleft())
 
     def notify_all(self) -> None:
-        """Wake all."""
+        """Wake all waiters."""
         self.notify(len(self._waiting))
 
 
 class Pool:
-    """What the program uses of `concurrent.futures.ThreadPoolExecutor`."""
+    """The part of `concurrent.futures.ThreadPoolExecutor` that Keysweep uses."""
 
     def __init__(self, of: VirtualTime, workers: int) -> None:
         self._time = of
@@ -228,7 +229,7 @@ class Pool:
         self._futures: list[Future[Any]] = []
 
     def submit(self, work: Callable[..., Any], /, *given: Any, **named: Any) -> Future[Any]:
-        """Do this as soon as a worker is free."""
+        """Run a call as soon as a worker is free."""
         future: Future[Any] = Future()
 
         def task() -> None:
@@ -249,7 +250,7 @@ class Pool:
         return future
 
     def map(self, work: Callable[..., Any], *given: Iterable[Any]) -> Iterator[Any]:
-        """The results in the order of what was given."""
+        """The results in the order of the arguments."""
         futures = [self.submit(work, *one) for one in zip(*given, strict=False)]
         return (future.result() for future in futures)
 

@@ -7,8 +7,6 @@ from botocore.exceptions import BotoCoreError, ClientError
 from ..aws import Connection
 from ..errors import TruncatedResponse
 
-TAG_PERMISSION = "tag:GetResources"
-
 
 def hint(connection: Connection, region: str, prefix: str) -> str | None:
     """What CloudTrail's newest 50 events and the tagged resources of a service show in a Region.

@@ -10,11 +10,10 @@ from __future__ import annotations
 
 from .accounts import expected_accounts, missing_accounts
 from .named import named_keys, results_of_keys
-from .read import STDIN, Results, read_results
+from .read import Results, read_results
 from .selection import candidates, is_cancel_candidate, is_plan_candidate, newest_by_key
 
 __all__ = [
-    "STDIN",
     "Results",
     "candidates",
     "expected_accounts",

@@ -17,14 +17,11 @@ from .file_store import JournalUnusable
 from .lines import (
     DELIVERY_DELAY,
     USE_REPORTING_DELAY,
-    AnyLine,
     IntentLine,
     Line,
-    LookLine,
     OutcomeLine,
     RebuildLine,
     RebuiltDeletion,
-    RunLine,
 )
 from .locations import Location, distinct, exists
 from .name import JournalName
@@ -37,7 +34,6 @@ __all__ = [
     "DEFAULT_PATH",
     "DELIVERY_DELAY",
     "USE_REPORTING_DELAY",
-    "AnyLine",
     "Deletion",
     "History",
     "IntentLine",
@@ -48,11 +44,9 @@ __all__ = [
     "KeyRecord",
     "Line",
     "Location",
-    "LookLine",
     "OutcomeLine",
     "RebuildLine",
     "RebuiltDeletion",
-    "RunLine",
     "copy",
     "deletions",
     "demand_empty",

@@ -1,4 +1,4 @@
-"""The keys that a person confirms before AWS is changed: those that rest on exceptions first."""
+"""List the keys to confirm before a change to AWS; keys that rest on exceptions come first."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _COLUMNS: Final = (
 def rows_to_schedule(
     items: Iterable[PlanItem], admits: Callable[[KeyArn], bool], now: datetime
 ) -> list[KeyRow]:
-    """The items of a plan that are admitted, with the deletion dates if it is applied now."""
+    """The selected items of a plan, with their deletion dates if it is applied now."""
     return [
         plan_row(
             item,

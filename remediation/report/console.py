@@ -12,7 +12,7 @@ _ASCII_HEAD: Final = box.Box(str(box.SIMPLE_HEAD).replace("─", "-"), ascii=Tru
 
 
 class PeoplesConsole(Console):
-    """rich's console (NO_COLOR, TERM) that also respects the C locale and COLUMNS."""
+    """A rich console (NO_COLOR, TERM) that also respects the C locale and COLUMNS."""
 
     def __init__(self, stream: TextIO) -> None:
         super().__init__(file=stream, highlight=False, soft_wrap=False)
@@ -22,12 +22,12 @@ class PeoplesConsole(Console):
 
     @property
     def encoding(self) -> str:
-        """The stream's; ASCII in the C locale, where Python writes UTF-8 all the same (PEP 540)."""
+        """Encoding of the stream; ASCII in the C locale, although Python writes UTF-8 (PEP 540)."""
         return "ascii" if _c_locale() else super().encoding
 
     @property
     def lines(self) -> box.Box:
-        """What tables are drawn with."""
+        """Box style of tables."""
         return _ASCII_HEAD if self.options.ascii_only else box.SIMPLE_HEAD
 
 

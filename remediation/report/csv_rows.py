@@ -1,4 +1,4 @@
-"""CSV (RFC 4180): one flat table with a row for each key, numbers as numbers, reasons in words."""
+"""Reports as CSV (RFC 4180): a flat table with a row for each key. Costs are plain numbers."""
 
 from __future__ import annotations
 

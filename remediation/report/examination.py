@@ -73,7 +73,7 @@ def _grouped(found: Examination) -> Iterator[tuple[tuple[str, str, str], Row, st
 
 
 def _bare(row: Row) -> Row:
-    """The row without what may differ between its account-Regions."""
+    """The row without the fields that may differ between its account-Regions."""
     return row.model_copy(update={"every_region": False})
 
 

@@ -1,4 +1,4 @@
-"""Group coverage gaps into the rows that reports show: one for a Region that is closed."""
+"""Group coverage gaps into rows of reports. A closed Region has one row."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def gap_rows(gaps: Iterable[CoverageGap]) -> dict[CoverageGap, GapRow]:
 
 
 def cause(gap: CoverageGap | Row) -> str:
-    """AWS's answer, whatever the action, or the error's name where there was no answer."""
+    """AWS's answer without the action, or the name of the error if there was no answer."""
     if gap.answer_class == "network":
         return gap.code
     return f"{gap.code} {_ACTION.sub('', gap.message)}"

@@ -54,7 +54,7 @@ _NAMED: Final = frozenset(
 
 
 def terminal(report: Report, stream: TextIO) -> None:
-    """Print to a terminal; colors and width follow it, NO_COLOR and COLUMNS.
+    """Print to a terminal, with its colors and width, NO_COLOR and COLUMNS.
 
     Nothing is cut: where a table has no room for its columns, its rows take more lines.
     """
@@ -107,7 +107,7 @@ def _width(name: str, cells: Iterable[str]) -> int:
 
 
 def _columns(table: Table, console: PeoplesConsole) -> RichTable:
-    """One line a row, unless a text folds."""
+    """A table with one line for each row, unless a text folds."""
     drawn = RichTable(box=console.lines, pad_edge=False)
     spare = console.width - _needs(table)
     for name, cells in zip(table.columns, zip(*table.rows, strict=True), strict=True):
@@ -171,7 +171,7 @@ def _joined(facts: Iterable[str]) -> str:
 
 
 def _packed(facts: Iterable[str], width: int) -> Iterator[str]:
-    """Lines of facts; none is broken unless it is longer than a line."""
+    """Facts packed into lines; one is broken only if it is longer than a line."""
     line: list[str] = []
     for fact in facts:
         if line and cell_len(_joined([*line, fact])) > width:

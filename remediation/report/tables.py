@@ -135,7 +135,7 @@ def _heading(section: Section, its: Sum) -> str:
 
 
 def _gaps(view: PlanView) -> Iterator[str]:
-    """Services that could not be read: where, why, how many keys that holds, what to do."""
+    """Services that could not be read: where, why, the number of keys they hold, and the fix."""
     for services, keys in view.keys_by_gap_services.items():
         rows = [row for row in view.gaps if row.services == services]
         regions = ", ".join(sorted({row.region for row in rows}))
@@ -290,7 +290,7 @@ def of_status(status: Status, listing: str) -> Report:
 
 
 def of_guard(rows: Iterable[GuardRow], history: History, restore: str) -> Report:
-    """Keys with something to report, and how many were checked.
+    """Keys with something to report, and the number of checked keys.
 
     `restore` is the command that restores the keys in use.
     """
@@ -311,7 +311,7 @@ def of_guard(rows: Iterable[GuardRow], history: History, restore: str) -> Report
 
 
 def guard_summary(rows: Iterable[GuardRow]) -> str:
-    """How many keys were checked, and up to when CloudTrail showed events."""
+    """The number of checked keys, and the time of CloudTrail's newest events."""
     rows = tuple(rows)
     until = [row.checked_until for row in rows if row.checked_until is not None]
     blind = sum(row.is_unchecked for row in rows)
@@ -347,7 +347,7 @@ def _ending(made: Rebuild) -> str:
 
 
 def _next_rebuild(made: Rebuild) -> Iterator[str]:
-    """What a rebuild leaves to a second one."""
+    """How a second rebuild can complete the first."""
     if not made.is_incomplete:
         return
     if made.written:

@@ -195,7 +195,7 @@ def audit_table(rows: Iterable[AuditRow]) -> Table:
 
 
 def audit_row(row: AuditRow) -> KeyRow:
-    """A deletion in the journals, with everything about it in sentences of its own."""
+    """A deletion in the journals, with a sentence for each fact about it."""
     facts = zip(AUDIT, _audit_cells(row), strict=True)
     shown = {*IDENTITY, "state"}
     return KeyRow(
@@ -372,13 +372,13 @@ def _by_owner(owners: Owners, item: PlanItem) -> None:
 
 
 def exception_text(exception: AppliedException) -> str:
-    """What an exception lifts: its rule, and the call or the Region that could not be read."""
+    """The rule that an exception lifts, and the call or Region that could not be read."""
     read = (exception.service, exception.operation, exception.region and f"in {exception.region}")
     return " ".join((exception.rule, *(part for part in read if part)))
 
 
 def exceptions_text(exceptions: Iterable[AppliedException]) -> tuple[tuple[str, str], ...]:
-    """What each exception lifts, and its reason, approver and end."""
+    """The rule that each exception lifts, with reason, approver and end."""
     return tuple(
         (
             f"exception: {exception_text(one)}",

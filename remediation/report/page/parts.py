@@ -1,4 +1,4 @@
-"""The parts that a page consists of, and those that several pages have."""
+"""The model of a page, and the parts that several pages share."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MOST_KEYS: Final = 1000
 
 @dataclass(frozen=True)
 class Figure:
-    """One figure that the page begins with."""
+    """One figure at the top of the page."""
 
     value: str
     label: str
@@ -47,7 +47,7 @@ class Bars:
 
 @dataclass(frozen=True)
 class Group:
-    """Keys of one kind: a line to scan for each, and below it everything that it rests on."""
+    """Keys of one kind: a summary line for each, and below it the evidence."""
 
     heading: str
     about: str
@@ -60,14 +60,14 @@ class Group:
 
 @dataclass(frozen=True)
 class Span:
-    """A waiting period on the page's common scale, in per cent."""
+    """A waiting period on the page's common scale, in percent."""
 
     label: str
     text: str
     start: float
     length: float
     passed: float
-    """How much of the length is over, in per cent."""
+    """Elapsed part of the length, in percent."""
 
 
 @dataclass(frozen=True)

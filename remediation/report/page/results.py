@@ -1,4 +1,4 @@
-"""The page of what `apply` did with a plan."""
+"""The page of the results of `apply`."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _OUTCOMES: Final = {
 
 
 def of_results(results: Iterable[KeyResult], plan: Plan, now: datetime) -> Page:
-    """The page of what `apply` did with a plan."""
+    """The page of the results of `apply`."""
     view = applied_view(results, plan, MOST_KEYS)
     done, failed = view.sums[Outcome.SCHEDULED], view.sums[Outcome.FAILED].keys
     alone = view.keys - done.keys - failed

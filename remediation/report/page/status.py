@@ -1,4 +1,4 @@
-"""The page of what the keys of journals are now."""
+"""The page of the current state of the journals' keys."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:  # it imports AWS's libraries
 
 
 def of_status(status: Status, now: datetime) -> Page:
-    """The page of what a journal's keys are now."""
+    """The page of the current state of the journals' keys."""
     saved = status.monthly_cost_usd
     return Page(
         title=f"Status on {now:%d %B %Y}",

@@ -1,4 +1,4 @@
-"""Waiting periods on a page: those of pending keys, on one scale."""
+"""Timeline of the waiting periods of pending keys."""
 
 from __future__ import annotations
 
