@@ -172,6 +172,8 @@ slots = st.integers(0, 1)
 journals = st.sampled_from(JOURNALS)
 watched = st.sampled_from(((JOURNALS[0],), (JOURNALS[1],), JOURNALS))
 
+kinds = st.one_of(*map(st.sampled_from, KINDS))
+
 options_ = st.builds(
     Options,
     st.sampled_from(sorted(POLICIES)),
@@ -199,6 +201,7 @@ SHOWN_BY = {
     "tag": "ListResourceTags",
     "share": "GetKeyPolicy",
     "secret": "ListSecrets",
+    "encrypt": "LookupEvents",
 }
 """Operations that alone show a change."""
 ALL = (*EVIDENCE, *CALLS)
@@ -365,17 +368,17 @@ class Histories(RuleBasedStateMachine):
     @rule(
         options=options_,
         key=keys,
-        what=st.sampled_from(("keep", "secret", "encrypt")),
-        trouble=_one_fault("ListSecrets", "ListResourceTags", "LookupEvents"),
+        what=st.sampled_from(sorted(SHOWN_BY)),
+        kind=kinds,
         journal=journals,
     )
     def change_plan_apply(
-        self, options: Options, key: int, what: str, trouble: Trouble, journal: str
+        self, options: Options, key: int, what: str, kind: str, journal: str
     ) -> None:
-        """A plan of a key with a need, while AWS does not answer, and the plan carried out."""
+        """A plan of a key with a need, without a look at that, and the plan carried out."""
         self.others_do(key, what)
         self._pass(MINUTE)
-        self.plan(0, options, trouble)
+        self.plan(0, options, (Fault(kind, SHOWN_BY[what], always=True),))
         if 0 in self.plans:
             self.apply(0, journal, CALM)
 
@@ -411,7 +414,7 @@ class Histories(RuleBasedStateMachine):
     @rule(
         key=keys,
         what=st.sampled_from(sorted(SHOWN_BY)),
-        kind=st.one_of(*map(st.sampled_from, KINDS)),
+        kind=kinds,
         journal=journals,
     )
     def plan_change_apply_unread(self, key: int, what: str, kind: str, journal: str) -> None:
@@ -424,12 +427,33 @@ class Histories(RuleBasedStateMachine):
         self._pass(20 * MINUTE)
         self.apply(0, journal, (Fault(kind, SHOWN_BY[what], always=True),))
 
+    @rule(journal=journals, kind=st.sampled_from(KINDS[1] + KINDS[2]))
+    def apply_unanswered(self, journal: str, kind: str) -> None:
+        """A plan that is carried out, of which no answer comes back, and its undo."""
+        self.plan(0, Options("patient"), CALM)
+        if 0 in self.plans:
+            self.apply(0, journal, (Fault(kind, "ScheduleKeyDeletion", always=True),))
+        if self.has_journal:
+            self.undo((journal,), False, False)
+
+    @rule(key=keys, journal=journals)
+    def use_apply_guard(self, key: int, journal: str) -> None:
+        """A use that CloudTrail shows only after the plan was carried out."""
+        self.delay_trail(60)
+        self.plan(0, Options("patient"), CALM)
+        self.others_do(key, "encrypt")
+        self._pass(20 * MINUTE)
+        if 0 in self.plans:
+            self.apply(0, journal, CALM)
+        if self.has_journal:
+            self.guard_later(journal)
+
     @precondition(lambda self: self.has_journal)
     @rule(journal=journals)
     def guard_later(self, journal: str) -> None:
         """A fault-free look, once CloudTrail has delivered everything."""
         self._pass(3 * HOUR)
-        self.guard((journal,), False, False, None, False, CALM)
+        self.guard((self._journal(journal),), False, False, None, False, CALM)
 
     @precondition(lambda self: self.has_plan and self.has_journal)
     @rule(slot=slots, journal=journals)

@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from model.machine import CALM, Fault, Histories, Options
-from model.reference import DAY, MINUTE
+from model.reference import DAY
 
 PATIENT = Options("patient")
 A = "a.jsonl"
 
 
 def _change_and_fault(state: Histories) -> None:
-    state.plan(0, PATIENT, CALM)
-    state.others_do(0, "keep")
-    state.apply(0, A, (Fault("deny", "ListResourceTags", None, 0, True),))
+    state.plan_change_apply_unread(0, "keep", "deny", A)
 
 
 def _enabled(state: Histories) -> None:
@@ -48,9 +46,7 @@ def _dropped(state: Histories) -> None:
 
 
 def _truncated(state: Histories) -> None:
-    state.change_plan_apply(
-        PATIENT, 0, "secret", (Fault("truncate_valid_length", "ListSecrets", None, 0, True),), A
-    )
+    state.change_plan_apply(PATIENT, 0, "secret", "truncate_valid_length", A)
 
 
 def _rescheduled(state: Histories) -> None:
@@ -68,8 +64,7 @@ def _declared(state: Histories) -> None:
 
 
 def _used_just_before(state: Histories) -> None:
-    state.plan_change_apply(PATIENT, 0, "encrypt", 60, 20 * MINUTE, A, CALM)
-    state.guard_later(A)
+    state.use_apply_guard(0, A)
 
 
 def _left_alone(state: Histories) -> None:
