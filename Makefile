@@ -35,7 +35,7 @@ test-all: export KEYSWEEP_EXAMPLES = all
 
 # How many seconds tests/model may try histories of events, on one of the workers.
 export KEYSWEEP_MODEL_SECONDS ?= 45
-test-sample: export KEYSWEEP_MODEL_SECONDS = 60
+test-sample: export KEYSWEEP_MODEL_SECONDS = 240
 test-all: export KEYSWEEP_MODEL_SECONDS = 3600
 
 help: ## Show this help
