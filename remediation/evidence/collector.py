@@ -172,7 +172,7 @@ class Collector:
             while True:
                 for step in keys.map(lambda e: self._one_key(e, needed, tally), keys_to_read):
                     known[step.evidence.key_arn] = step
-                waiting = [step for e in keys_to_read if (step := known[e.key_arn]).ready]
+                waiting = [step for step in known.values() if step.ready]
                 if not waiting:
                     return list(known.values())
                 piece, some = self._choose(waiting)

@@ -219,6 +219,26 @@ def test_a_source_of_one_region_is_read_once_for_the_keys_of_all_regions() -> No
     assert [found[arn].history for arn in pieces] == [DEAD.history] * 2
 
 
+def test_keys_of_an_account_region_that_wait_for_different_pieces_get_them() -> None:
+    other = KeyArn("aws", ACCOUNT, ARN.region, "0" + ARN.key_id[1:])
+    pieces = {ARN: "grants", other: "history"}
+
+    def source(piece: str, cost: Cost) -> Source:
+        def read(_: Any, group: Sequence[Evidence]) -> Mapping[KeyArn, Any]:
+            return {evidence.key_arn: getattr(DEAD, piece) for evidence in group}
+
+        return Source(piece, cost, (), read_account_region=read)
+
+    sources = {
+        "grants": source("grants", Cost.KEY_CALL),
+        "history": source("history", Cost.EVENT_NAME),
+    }
+    found = Collector(NoAccounts(), sources=sources).collect(
+        pieces, lambda e: frozenset({p for p in [pieces[e.key_arn]] if getattr(e, p) is None})
+    )
+    assert (found[ARN].grants, found[other].history) == (DEAD.grants, DEAD.history)
+
+
 def test_a_key_that_waits_for_its_turn_keeps_no_other_key_back() -> None:
     """GetKeyLastUsage and LookupEvents have quotas of their own: both are taken from together."""
     expensive = threading.Event()
