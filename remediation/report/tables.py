@@ -387,7 +387,17 @@ def _because(source: str, sentence: str) -> str:
 
 def of_policy(view: PolicyView) -> Report:
     """The values and rules of a decision policy."""
-    values = Table(
+    references = view.references
+    size = (
+        f"Resources that name a key: {references.entries} entries in policies/key_references.yaml, "
+        f"{references.calls} API calls of {references.services} services."
+    )
+    tables = (*_values_and_rules(view), *_decisions(view))
+    return Report(tuple(table for table in tables if table.rows), (size,))
+
+
+def _values_and_rules(view: PolicyView) -> Iterator[Table]:
+    yield Table(
         "Values",
         ("name", "value", "default", "meaning"),
         tuple(
@@ -400,7 +410,7 @@ def of_policy(view: PolicyView) -> Report:
             for one in view.values
         ),
     )
-    rules = Table(
+    yield Table(
         "Rules",
         ("rule", "needs", "why it holds", "what clears it"),
         tuple(
@@ -408,23 +418,35 @@ def of_policy(view: PolicyView) -> Report:
             for rule in view.rules
         ),
     )
-    exceptions = Table(
+
+
+def _decisions(view: PolicyView) -> Iterator[Table]:
+    """Exceptions of rules and of coverage, and values of certain accounts and Regions."""
+    decision = ("until", "state", "reason", "approved by")
+    yield Table(
         "Exceptions",
-        ("rule", "key", "until", "state", "reason", "approved by"),
+        ("rule", "key", *decision),
         tuple(
-            (
-                rule.id,
-                exception.key,
-                exception.until,
-                exception.state,
-                exception.reason,
-                exception.approved_by,
-            )
+            (rule.id, one.key, one.until, one.state, one.reason, one.approved_by)
             for rule in view.rules
-            for exception in rule.exceptions
+            for one in rule.exceptions
         ),
     )
-    overrides = Table(
+    yield Table(
+        "Coverage exceptions",
+        ("service", "operation", "answer", "accounts", "Regions", *decision),
+        tuple(
+            (
+                one.service or "read in every Region",
+                one.operation or "",
+                one.answer or "denied by the organization",
+                *(_listed(one.accounts), _listed(one.regions)),
+                *(one.until, one.state, one.reason, one.approved_by),
+            )
+            for one in view.references.coverage_exceptions
+        ),
+    )
+    yield Table(
         "Overrides",
         ("accounts", "Regions", "values"),
         tuple(
@@ -436,41 +458,6 @@ def of_policy(view: PolicyView) -> Report:
             for one in view.overrides
         ),
     )
-    references = view.references
-    lines = [
-        f"Resources that name a key: {references.entries} entries in policies/key_references.yaml, "
-        f"{references.calls} API calls of {references.services} services.",
-    ]
-    unread = Table(
-        "Coverage exceptions",
-        (
-            "service",
-            "operation",
-            "answer",
-            "accounts",
-            "Regions",
-            "until",
-            "state",
-            "reason",
-            "approved by",
-        ),
-        tuple(
-            (
-                one.service or "read in every Region",
-                one.operation or "",
-                one.answer or "denied by the organization",
-                _listed(one.accounts),
-                _listed(one.regions),
-                one.until,
-                one.state,
-                one.reason,
-                one.approved_by,
-            )
-            for one in references.coverage_exceptions
-        ),
-    )
-    shown = (values, rules, exceptions, unread, overrides)
-    return Report(tuple(table for table in shown if table.rows), tuple(lines))
 
 
 def _listed(value: object) -> str:
