@@ -13,6 +13,7 @@ from typing import Final
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from ..escape import printable
+from ..wording import counted
 from .evidence_words import moment
 from .page import Page
 from .view import money
@@ -28,7 +29,12 @@ _NUMBERS: Final = frozenset(
 def html(page: Page) -> str:
     """The page as one HTML document."""
     return _template().render(
-        page=page, numbers=_NUMBERS, money=money, moment=moment, version=version("keysweep")
+        page=page,
+        numbers=_NUMBERS,
+        counted=counted,
+        money=money,
+        moment=moment,
+        version=version("keysweep"),
     )
 
 

@@ -237,7 +237,9 @@ def of_results(results: Iterable[KeyResult]) -> Report:
         rows = left[:READABLE_ROWS]
         cut = len(left) - len(rows)
         which = f"{cut} of them not done" if cut else "those that were done"
-        lines.append(f"{view.keys - len(rows)} more keys, {which}: --format json lists all.")
+        lines.append(
+            f"{counted(view.keys - len(rows), 'more key')}, {which}: --format json lists all."
+        )
     table = key_table(
         "Results",
         rows,
@@ -275,7 +277,9 @@ def of_status(status: Status, listing: str) -> Report:
         f"{money(status.monthly_cost_usd)} a month no longer charged (list price)."
     ]
     if len(rows) < len(status.rows):
-        lines.append(f"{len(status.rows) - len(rows)} more keys: --format json lists all.")
+        lines.append(
+            f"{counted(len(status.rows) - len(rows), 'more key')}: --format json lists all."
+        )
     cancelled = f"Cancelled: {counted(status.cancelled, 'key')}. List them with: {listing}"
     tables = [table] if rows else []
     if status.audit:

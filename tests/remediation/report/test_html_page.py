@@ -346,7 +346,7 @@ def test_a_very_large_plan_names_what_is_left_out(monkeypatch: pytest.MonkeyPatc
     document = shown(page.of_plan(plan(item(), item(key_arn=PRIMARY))))
     assert [h.text for h in document.all("h2")][1] == "To schedule: 2"
     assert len(document.all("details")) == 1
-    assert " 1 more keys " in document.text
+    assert " 1 more key." in document.text
 
 
 def test_each_command_writes_its_page(
