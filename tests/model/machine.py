@@ -319,6 +319,7 @@ class Histories(RuleBasedStateMachine):
         began = self.now
         done = self._run(Run("plan", "", began), arguments, trouble)
         path = self.folder / f"plan-{slot}.json"
+        self._check()
         if done is None or not path.exists():
             return
         made = json.loads(path.read_text(encoding="utf-8"))
@@ -888,9 +889,8 @@ class Histories(RuleBasedStateMachine):
         done = self.simulation.run(arguments, self.folder, kill)
         figures["killed"] += done is None
         if done is not None:
-            failed = "Internal error" in done.out + done.err or "Traceback" in done.err
             self._demand(
-                done.code in {0, 1, 2, 3} and not failed,
+                done.code in {0, 1, 2, 3} and not self.simulation.errors,
                 f"keysweep {' '.join(arguments)} failed: {done.err[-500:]}",
             )
             if os.environ.get("KEYSWEEP_HISTORY"):  # to look into one history

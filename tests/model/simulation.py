@@ -35,7 +35,7 @@ from embedded_aws.http_message import Reply, Request
 from embedded_aws.kms.keys import Key
 from embedded_aws.process import EmbeddedAws
 from embedded_aws.world import World
-from keysweep.remediation import alarms, policy_file, runner, status
+from keysweep.remediation import alarms, diagnostics, policy_file, runner, status
 from keysweep.remediation import write as write_stage
 from keysweep.remediation.aws import accounts, sessions
 from keysweep.remediation.aws import clock as command_clock
@@ -227,6 +227,8 @@ class Simulation:
         self.interference: Interference | None = None
         self.events: list[str] = []
         """Names of the events of the last run, in order."""
+        self.errors: list[BaseException] = []
+        """Errors of the command itself in the last run."""
         self._moved: dict[str, float] = {}
         self._on_their_way: list[_OnItsWay] = []
         patch.setattr(embedded_clock, "time", self.time)
@@ -250,6 +252,7 @@ class Simulation:
         patch.setattr(identity, "time", self.time)
         patch.setattr(accounts, "Clients", _clients)
         patch.setattr(URLLib3Session, "send", lambda _session, request: self._send(request))
+        patch.setattr(diagnostics, "unexpected", self._unexpected(diagnostics.unexpected))
         append, move = Journal._append, Key.move
         patch.setattr(Journal, "_append", lambda journal, data: self._append(append, journal, data))
         patch.setattr(Key, "move", lambda key, *to, **also: self._move(move, key, *to, **also))
@@ -276,6 +279,7 @@ class Simulation:
         environment = {**keep, **self.aws.environment(SHOP), **own}
         self._kill, self._dead, self._ours = kill, False, True
         self.events.clear()
+        self.errors.clear()
         try:
             return run_here(arguments, folder, environment)
         except Killed:
@@ -283,6 +287,13 @@ class Simulation:
         finally:
             self._kill, self._dead, self._ours = None, False, False
             self.late = self.interference = None
+
+    def _unexpected(self, describe: Callable[..., str]) -> Callable[..., str]:
+        def noted(error: Exception, *arguments: Any) -> str:
+            self.errors.append(error)
+            return describe(error, *arguments)
+
+        return noted
 
     def arrive(self) -> None:
         """Let AWS carry out every request that is on its way."""

@@ -203,6 +203,7 @@ class Rehearsal:
             "open": all(record.undecided is None for record in history.keys.values()),
             "batch": {*map(str, batch(history))} == ({*self.arns} if whole else set()),
             "journal": history.problems == (),
+            "errors": self.simulation.errors == [],
         }
         return [*(name for name, held in holds.items() if not held), *self.seen.violations]
 
