@@ -241,14 +241,14 @@ def _endpoints(head: bytes) -> Answer:
     host = _HOST.search(head)
     assert host is not None
     endpoint = {"Address": f"http://{host[1].decode()}", "CachePeriodInMinutes": 1440}
-    return _said({"Endpoints": [endpoint]})
+    return _json_answer({"Endpoints": [endpoint]})
 
 
 def _refused(code: str, message: str) -> Answer:
     return 400, JSON, json.dumps({"__type": code, "message": message}).encode()
 
 
-def _said(document: dict[str, Any]) -> Answer:
+def _json_answer(document: dict[str, Any]) -> Answer:
     return 200, JSON, json.dumps(document).encode()
 
 
@@ -265,7 +265,7 @@ def _list_keys(world: World, account: str, region: str, request: dict[str, Any])
     home = f"arn:aws:kms:{region}:{account}:key/"
     keys = [{"KeyId": one, "KeyArn": home + one} for one in page]
     marker = {"NextMarker": str(start + size)} if more else {}
-    return _said({"Keys": keys, "Truncated": more, **marker})
+    return _json_answer({"Keys": keys, "Truncated": more, **marker})
 
 
 def _describe_key(world: World, account: str, region: str, request: dict[str, Any]) -> Answer:
@@ -274,7 +274,7 @@ def _describe_key(world: World, account: str, region: str, request: dict[str, An
     state: dict[str, Any] = {"KeyState": "PendingDeletion", "DeletionDate": until}
     if until is None:
         state = {"KeyState": "Disabled" if world.setting.scenario.is_disabled(arn) else "Enabled"}
-    return _said(
+    return _json_answer(
         {
             "KeyMetadata": {
                 "AWSAccountId": arn.split(":")[4],
@@ -299,7 +299,7 @@ def _describe_key(world: World, account: str, region: str, request: dict[str, An
 def _list_resource_tags(world: World, account: str, region: str, request: dict[str, Any]) -> Answer:
     kept = world.setting.scenario.is_kept(_arn(account, region, request))
     tags = [{"TagKey": "keysweep:keep", "TagValue": "yes"}] if kept else []
-    return _said({"Tags": tags, "Truncated": False})
+    return _json_answer({"Tags": tags, "Truncated": False})
 
 
 def _get_key_policy(_world: World, account: str, _region: str, _asked: dict[str, Any]) -> Answer:
@@ -311,13 +311,13 @@ def _get_key_policy(_world: World, account: str, _region: str, _asked: dict[str,
         "Resource": "*",
     }
     policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-    return _said({"Policy": policy, "PolicyName": "default"})
+    return _json_answer({"Policy": policy, "PolicyName": "default"})
 
 
 def _get_key_last_usage(
     _world: World, account: str, region: str, request: dict[str, Any]
 ) -> Answer:
-    return _said(
+    return _json_answer(
         {
             "KeyId": _arn(account, region, request),
             "KeyCreationDate": BORN,
@@ -336,7 +336,7 @@ def _schedule_key_deletion(
     days = request.get("PendingWindowInDays", 30)
     world.pending[arn] = until = round(time.time(), 3) + days * 86_400
     answer = {"KeyId": arn, "DeletionDate": until, "KeyState": "PendingDeletion"}
-    return _said({**answer, "PendingWindowInDays": days})
+    return _json_answer({**answer, "PendingWindowInDays": days})
 
 
 def _cancel_key_deletion(
@@ -345,11 +345,11 @@ def _cancel_key_deletion(
     arn = _arn(account, region, request)
     if world.pending.pop(arn, None) is None:
         return _refused("KMSInvalidStateException", f"{arn} is not pending deletion.")
-    return _said({"KeyId": arn})
+    return _json_answer({"KeyId": arn})
 
 
 def _empty(name: str) -> Callable[[World, str, str, dict[str, Any]], Answer]:
-    answer = _said({name: [], "Truncated": False})
+    answer = _json_answer({name: [], "Truncated": False})
     return lambda _world, _account, _region, _asked: answer
 
 
@@ -358,7 +358,7 @@ _KMS: Final[dict[str, Callable[[World, str, str, dict[str, Any]], Answer]]] = {
     "DescribeKey": _describe_key,
     "GetKeyLastUsage": _get_key_last_usage,
     "GetKeyPolicy": _get_key_policy,
-    "GetKeyRotationStatus": lambda *_: _said({"KeyRotationEnabled": False}),
+    "GetKeyRotationStatus": lambda *_: _json_answer({"KeyRotationEnabled": False}),
     "ListAliases": _empty("Aliases"),
     "ListGrants": _empty("Grants"),
     "ListKeyRotations": _empty("Rotations"),

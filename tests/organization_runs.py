@@ -111,7 +111,7 @@ class Organization:
     def calls(
         self, service: str | None = None, operation: str | None = None
     ) -> list[dict[str, Any]]:
-        """What AWS was asked, by everybody."""
+        """All calls to AWS, by every caller."""
         return self._aws.calls(service=service, operation=operation)
 
     def run(self, name: str, given: object = None, seconds: float = 600, pause: float = 0.5) -> Any:

@@ -139,7 +139,7 @@ def test_roles_are_assumed_in_the_partition_of_the_key(region: str, aws: Scenari
     assert principals == {f"arn:{partition}:sts::{DATA}:assumed-role/Sweep/friday-sweep"}
 
 
-def _says(monkeypatch: pytest.MonkeyPatch, account: str, arn: str) -> None:
+def _identity_is(monkeypatch: pytest.MonkeyPatch, account: str, arn: str) -> None:
     """Make sts:GetCallerIdentity say this of every session."""
     ordinary = Clients.make
 
@@ -160,7 +160,7 @@ def _says(monkeypatch: pytest.MonkeyPatch, account: str, arn: str) -> None:
 def test_credentials_of_another_partition_enter_nothing(
     three: EmbeddedAws, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _says(monkeypatch, SHOP, f"arn:aws-cn:iam::{SHOP}:user/operator")
+    _identity_is(monkeypatch, SHOP, f"arn:aws-cn:iam::{SHOP}:user/operator")
     with pytest.raises(AccountUnavailable, match=r"aws-cn.* aws\b"):
         Accounts(ROLE).connect(key(three, SHOP).account_region)
 
@@ -168,7 +168,7 @@ def test_credentials_of_another_partition_enter_nothing(
 def test_a_role_of_another_account_enters_nothing(
     three: EmbeddedAws, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _says(monkeypatch, FAR, f"arn:aws:iam::{FAR}:user/operator")
+    _identity_is(monkeypatch, FAR, f"arn:aws:iam::{FAR}:user/operator")
     with pytest.raises(AccountUnavailable, match=f"leads to account {FAR}, not {DATA}"):
         Accounts(ROLE).connect(key(three, DATA).account_region)
 

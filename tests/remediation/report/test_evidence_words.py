@@ -41,7 +41,7 @@ ATTEMPT = {"event": "Decrypt", "time": days_ago(3)}
 Line = str | tuple[str, ...]
 """A line, or parts of one in their order."""
 
-SAID: dict[str, tuple[str, Any, tuple[Line, ...]]] = {
+SHOWN: dict[str, tuple[str, Any, tuple[Line, ...]]] = {
     "a pending key": (
         "description",
         {"key_state": "PendingDeletion", "deletion_date": days_ago(-30)},
@@ -188,9 +188,9 @@ SAID: dict[str, tuple[str, Any, tuple[Line, ...]]] = {
 }
 
 
-@pytest.mark.parametrize("what", SAID)
+@pytest.mark.parametrize("what", SHOWN)
 def test_each_piece_is_shown_in_words(what: str) -> None:
-    piece, value, lines = SAID[what]
+    piece, value, lines = SHOWN[what]
     sections = dict(in_words(changed(**{piece: value})))
     name = dict(zip(sections, _order(), strict=True))
     (shown,) = (texts for title, texts in sections.items() if name[title] == piece)
@@ -203,7 +203,7 @@ def test_each_piece_is_shown_in_words(what: str) -> None:
 
 
 def test_every_piece_that_was_read_is_shown_and_no_other() -> None:
-    assert {piece for piece, _, _ in SAID.values()} == PIECES == set(_order())
+    assert {piece for piece, _, _ in SHOWN.values()} == PIECES == set(_order())
     assert in_words(Evidence(key_arn=ARN)) == ()
 
 
