@@ -43,7 +43,7 @@ def test_a_history_shows_a_rule_that_is_switched_off(
 
 
 def _search() -> None:
-    """Search histories; each mutant needs 1 to 147."""
+    """Search histories; each mutant needs 2 to 157."""
     figures.clear()
     searched = settings(
         max_examples=HISTORIES,
