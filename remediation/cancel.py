@@ -205,13 +205,18 @@ class _Cancelling:
 
     def _reconcile_all(self) -> _Before:
         """Reconcile open intents, the newest first."""
-        done = [(one, *self._reconcile(one)) for one in reversed(self.record.open)]
-        cancels = [(intent, one) for intent, operation, one in done if operation is CANCEL]
-        for _, one in cancels:
-            if one.result.outcome is Outcome.CANCELLED:
-                return _Before(row=one.result)
+        cancels: list[tuple[IntentLine, Reconciliation]] = []
+        schedules: list[Reconciliation] = []
+        for intent in reversed(self.record.open):
+            operation = _operation(intent.operation)
+            done = reconcile(self.connection, self.journal, intent, operation)
+            if operation is CANCEL and done.result.outcome is Outcome.CANCELLED:
+                return _Before(row=done.result)  # its outcome closes the earlier ones
+            if operation is CANCEL:
+                cancels.append((intent, done))
+            elif operation is SCHEDULE:
+                schedules.append(done)
         lost = tuple(intent for intent, one in reversed(cancels) if not one.final)
-        schedules = [one for _, operation, one in done if operation is SCHEDULE]
         if not schedules or any(one.result.outcome is Outcome.SCHEDULED for one in schedules):
             return _Before(lost=lost)
         if open_still := next((one.result for one in schedules if not one.final), None):
@@ -223,10 +228,6 @@ class _Cancelling:
         if foreign and self.request.only_ours and self.record.scheduled_outcome is None:
             return _Before(row=replace(foreign[0].result, message=_LEFT_ALONE))
         return _Before(lost=lost)
-
-    def _reconcile(self, intent: IntentLine) -> tuple[Operation, Reconciliation]:
-        operation = _operation(intent.operation)
-        return operation, reconcile(self.connection, self.journal, intent, operation)
 
     def _cancel(self, before: _Before) -> KeyResult:
         try:

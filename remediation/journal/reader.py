@@ -439,7 +439,9 @@ class _Fold:
             record.scheduled = record.scheduled_outcome = record.plan_digest = None
             record.cancelled, record.follow_ups_done = line, _NOTHING
             record.rebuilt = False
-            requested = [run.follow_ups or () for run in (begun, decided) if run is not None]
+            closed = (self._runs.get(one.run) for one in opened if one.operation == _CANCEL)
+            runs = (begun, decided, *closed)
+            requested = [run.follow_ups or () for run in runs if run is not None]
             record.follow_ups = _NOTHING.union(*requested)
             _close_before(record, opened, intent)
         elif line.outcome is Outcome.CANCELLED:

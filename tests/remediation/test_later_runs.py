@@ -347,6 +347,23 @@ def test_a_lost_cancellation_has_one_outcome_if_others_cancel_meanwhile(run: Sta
     assert run.history().problems == ()
 
 
+def test_two_lost_cancellations_have_one_outcome_and_the_follow_ups_of_both(run: Stages) -> None:
+    run.apply(run.plan())
+    arn = KeyArn.parse(run.arn("key"))
+    for requested in (frozenset({"TagResource"}), frozenset[str]()):
+        with Journal(run.journal) as journal:
+            now = datetime.fromtimestamp(run.aws.now(), UTC)
+            journal.begin(now, "cancel", follow_ups=requested)
+            journal.intent(now, "CancelKeyDeletion", arn)
+    run.kms().cancel_key_deletion(KeyId=str(arn))
+    assert outcomes(run.cancel()) == {"key": "cancelled", "other": "cancelled"}
+    lines = map(json.loads, run.journal.read_text(encoding="utf-8").splitlines())
+    named = [one for one in lines if one.get("key_arn") == str(arn) and one["line"] == "outcome"]
+    assert [one["operation"] for one in named] == ["ScheduleKeyDeletion", "CancelKeyDeletion"]
+    record = run.history().keys[arn]
+    assert (record.open, record.follow_ups_left) == ((), {"TagResource"})
+
+
 def test_guard_reports_no_cancellation_of_a_deletion_that_never_began(run: Stages) -> None:
     plan = run.plan()
     with Journal(run.journal) as journal:
