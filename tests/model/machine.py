@@ -959,6 +959,7 @@ class Histories(RuleBasedStateMachine):
     def _check(self) -> None:
         self.reference.run = None
         if self.reference.violations:
+            figures["violations"] += 1
             raise Broken("; ".join(self.reference.violations))
 
 

@@ -3,11 +3,13 @@ search within 300 histories at a fixed seed."""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from contextlib import suppress
 
 import pytest
 from hypothesis import HealthCheck, Phase, seed, settings
+from hypothesis.errors import Flaky
 from hypothesis.stateful import run_state_machine_as_test
 
 from model.machine import Broken, Histories, figures
@@ -42,27 +44,35 @@ def test_a_history_shows_a_rule_that_is_switched_off(
         _play(name)
 
 
-def _search() -> None:
-    """Search histories; each mutant needs 2 to 157."""
+def _search() -> bool:
+    """Whether a history broke a promise; those of each mutant take 2 to 157.
+
+    Threads can continue the same beginning in another way. Hypothesis then gives up, and the search
+    goes on with the next seed.
+    """
     figures.clear()
-    searched = settings(
-        max_examples=HISTORIES,
-        stateful_step_count=STEPS,
-        deadline=None,
-        database=None,
-        phases=[Phase.generate],
-        report_multiple_bugs=False,
-        suppress_health_check=list(HealthCheck),
-    )
-    run_state_machine_as_test(seed(SEED)(Histories), settings=searched)
+    for number in itertools.count(SEED):
+        searched = settings(
+            max_examples=HISTORIES - figures["histories"],
+            stateful_step_count=STEPS,
+            deadline=None,
+            database=None,
+            phases=[Phase.generate],
+            report_multiple_bugs=False,
+            suppress_health_check=list(HealthCheck),
+        )
+        with suppress(Broken, Flaky):
+            run_state_machine_as_test(seed(number)(Histories), settings=searched)
+        if figures["violations"] or figures["histories"] >= HISTORIES:
+            break
+    return figures["violations"] > 0
 
 
 @pytest.mark.slow
 def test_the_search_finds_nothing_if_every_rule_is_on(
     record_property: Callable[[str, object], None],
 ) -> None:
-    _search()
-    assert figures["histories"] >= HISTORIES
+    assert not _search()
     record_property("figures", f"none missed after {figures['histories']} histories")
 
 
@@ -72,7 +82,6 @@ def test_the_search_finds_a_rule_that_is_switched_off(
     name: str, monkeypatch: pytest.MonkeyPatch, record_property: Callable[[str, object], None]
 ) -> None:
     MUTANTS[name](monkeypatch)
-    with pytest.raises(Broken):
-        _search()
+    assert _search()
     assert figures["histories"] <= HISTORIES
     record_property("figures", f"{name} missed after {figures['histories']} histories")
