@@ -12,7 +12,7 @@ from typing import Final
 ACCOUNT_REGIONS: Final = 64
 """Account-Regions processed at a time. A slow one occupies few threads."""
 
-SCANS: Final = 3
+SCANS: Final = 4
 """Account-Regions that a process scans for references at a time. Each has two dozen threads and
 takes half a second of CPU or more, so more at a time would take more memory and save no time."""
 
