@@ -5,7 +5,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Hashable
 from concurrent.futures import Future
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
+from weakref import WeakKeyDictionary
+
+if TYPE_CHECKING:
+    from ..aws import Connection
+    from ..aws.accounts import Own
 
 V = TypeVar("V")
 
@@ -31,3 +36,17 @@ class Once(Generic[V]):
                 future.set_exception(error)
                 raise
         return future.result()
+
+
+class OfEachRun(Generic[V]):
+    """One value for each run, for all of its accounts."""
+
+    def __init__(self, make: Callable[[], V]) -> None:
+        self._make = make
+        self._values: WeakKeyDictionary[Own, V] = WeakKeyDictionary()
+        self._lock = threading.Lock()
+
+    def __call__(self, connection: Connection) -> V:
+        """The value of a connection's run."""
+        with self._lock:
+            return self._values.setdefault(connection.own, self._make())

@@ -25,7 +25,7 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 from weakref import WeakKeyDictionary
@@ -37,11 +37,8 @@ from ...aws import Connection
 from ...aws.answers import Answer, answer_of
 from ...errors import TruncatedResponse
 from ...models import AbsentService
-from ..once import Once
+from ..once import OfEachRun, Once
 from .entries import Entry, ReferenceList, Sign
-
-if TYPE_CHECKING:
-    from ...aws.accounts import Own
 
 LIST_PERMISSION: Final = "ssm:GetParametersByPath"
 LIST_RESOURCE: Final = "arn:aws:ssm:*:*:parameter/aws/service/global-infrastructure/*"
@@ -295,14 +292,8 @@ def service_list(connection: Connection, region: str, path: str) -> ServiceList 
     return problem
 
 
-_of_runs: Final[WeakKeyDictionary[Own, Witnesses]] = WeakKeyDictionary()
-_of_runs_lock: Final = threading.Lock()
-
-
-def witnesses_of(connection: Connection) -> Witnesses:
-    """The witnesses of a run, whose lists are the same for all accounts."""
-    with _of_runs_lock:
-        return _of_runs.setdefault(connection.own, Witnesses())
+witnesses_of: Final = OfEachRun(Witnesses)
+"""The witnesses of a run, whose lists are the same for all accounts."""
 
 
 def service_list_of_run(connection: Connection, region: str) -> ServiceList | Doubt:

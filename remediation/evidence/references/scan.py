@@ -5,11 +5,9 @@ The answers become an `Index`, in which all keys of the account-Region are then 
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Final
-from weakref import WeakKeyDictionary
+from typing import Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -18,14 +16,12 @@ from ...aws.answers import answer_of
 from ...aws.failures import verb
 from ...errors import TruncatedResponse
 from ...models import LISTS_REGIONS, CoverageGap
+from ..once import OfEachRun
 from .absence import witnesses_of
 from .entries import REGIONS_PERMISSION, Entry, ReferenceList
 from .index import Index
 from .reading import Reading
 from .shapes import Compared
-
-if TYPE_CHECKING:
-    from ...aws.accounts import Own
 
 ENTRY_WORKERS: Final = 12
 ITEM_WORKERS: Final = 12
@@ -92,14 +88,8 @@ def _enabled_regions(
     return sorted({connection.region, *names}), []
 
 
-_of_runs: Final[WeakKeyDictionary[Own, Compared]] = WeakKeyDictionary()
-_of_runs_lock: Final = threading.Lock()
-
-
-def _compared_of(connection: Connection) -> Compared:
-    """Entries that were compared with botocore's models in this run."""
-    with _of_runs_lock:
-        return _of_runs.setdefault(connection.own, Compared())
+_compared_of: Final = OfEachRun(Compared)
+"""Entries that were compared with botocore's models in a run."""
 
 
 def _scan(
