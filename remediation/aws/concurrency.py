@@ -19,6 +19,8 @@ takes half a second of CPU or more, so more at a time would take more memory and
 _THREADS: Final = 256
 _FEWEST_KEYS: Final = 4
 _MOST_KEYS: Final = 16
+_KEYS_AHEAD: Final = 32
+"""CloudTrail's quota allows so many lookups in 20 seconds."""
 
 
 def usable_cores() -> int:
@@ -33,3 +35,11 @@ def keys_at_a_time(account_regions: int) -> int:
     return min(
         _MOST_KEYS, max(_FEWEST_KEYS, _THREADS // max(1, min(account_regions, ACCOUNT_REGIONS)))
     )
+
+
+def keys_ahead(account_regions: int, jobs: int) -> int:
+    """Number of keys of one account-Region to read ahead while it waits to be scanned.
+
+    The scan may hold them after all. Few account-Regions need not wait.
+    """
+    return _KEYS_AHEAD if account_regions > SCANS * jobs else 0

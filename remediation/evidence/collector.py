@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
 import logging
-import math
 import threading
 import time
 from collections import Counter
@@ -18,13 +16,15 @@ from typing import TYPE_CHECKING, Final, Protocol, TypeVar, runtime_checkable
 from botocore.exceptions import BotoCoreError, ClientError
 
 from ..aws import Accounts, Connection
-from ..aws.concurrency import ACCOUNT_REGIONS, SCANS, keys_at_a_time
+from ..aws.concurrency import ACCOUNT_REGIONS, SCANS, keys_ahead, keys_at_a_time
 from ..aws.failures import explain
 from ..errors import AccountUnavailable, InvariantError, TruncatedResponse, present
 from ..models import AccountRegion, Cost, Evidence, KeyArn, Unreadable
 from ..spill import SpilledSequence
+from .ahead import ReadAhead
 from .registry import SOURCES
 from .source import Piece, Source, with_piece
+from .turns import Turns
 
 if TYPE_CHECKING:
     from ..workers import Workers
@@ -70,7 +70,7 @@ class Collector:
     """The source of each piece. Athena replaces some of `SOURCES`."""
     jobs: int = 1
     """Number of processes that read, each whole accounts. One account needs no other process."""
-    _scans: _Turns = field(default_factory=lambda: _Turns(SCANS))
+    _scans: Turns = field(default_factory=lambda: Turns(SCANS))
 
     def collect(
         self,
@@ -89,14 +89,14 @@ class Collector:
         tally = _Tally(self.progress)
         groups = _by_account_region(keys, lambda arn: arn)
         groups.sort(key=lambda group: group[0].region)  # whose clients accounts share
-        parallel_keys = keys_at_a_time(len(groups))
         jobs = min(self.jobs, len({group[0].account_id for group in groups}))
+        limits = _Limits(keys_at_a_time(len(groups)), keys_ahead(len(groups), jobs))
         work = _work_of_accounts(groups)
         lost: dict[str, Unreadable] = {}
 
         def go_on(waiting: SpilledSequence[Evidence], known: Iterable[Evidence]) -> list[_Wait]:
             waits = []
-            for step in self._one_account_region([*known], needed, parallel_keys, tally):
+            for step in self._one_account_region([*known], needed, limits, tally):
                 if step.ready:
                     waits.append(_Wait(waiting.append(step.evidence), step.ready))
                 else:
@@ -109,7 +109,7 @@ class Collector:
             group = [*known]
             account = group[0].key_arn.account_id
             try:
-                done = workers.run(account, _task(group, needed, parallel_keys), work[account])
+                done = workers.run(account, _task(group, needed, limits), work[account])
             except AccountUnavailable as error:
                 lost[account] = Unreadable(unreadable=str(error))
                 return []
@@ -159,18 +159,22 @@ class Collector:
     def do(self, tally: _Batched, task: _Task) -> _Done:
         """Read evidence of an account-Region's keys, in a worker."""
         group = [*map(_evidence, task.keys)]
-        steps = self._one_account_region(group, task.needed, task.parallel_keys, tally)
+        steps = self._one_account_region(group, task.needed, task.limits, tally)
         return [(step.evidence.key_arn, _json(step.evidence), step.ready) for step in steps]
 
     def _one_account_region(
-        self, group: Sequence[Evidence], needed: Needed, parallel_keys: int, tally: _Counts
+        self, group: Sequence[Evidence], needed: Needed, limits: _Limits, tally: _Counts
     ) -> list[_Step]:
         """Read evidence of an account-Region's keys, up to pieces of all keys together."""
         known: dict[KeyArn, _Step] = {}
         keys_to_read = group
-        with ThreadPoolExecutor(min(parallel_keys, len(group))) as keys:
+        with (
+            ReadAhead(limits.ahead, partial(self._single_pieces, needed=needed)) as ahead,
+            ThreadPoolExecutor(min(limits.at_a_time, len(group))) as threads,
+        ):
             while True:
-                for step in keys.map(lambda e: self._one_key(e, needed, tally), keys_to_read):
+                read_on = partial(self._one_key, needed=needed, tally=tally, ahead=ahead)
+                for step in threads.map(read_on, keys_to_read):
                     known[step.evidence.key_arn] = step
                 waiting = [step for step in known.values() if step.ready]
                 if not waiting:
@@ -180,17 +184,35 @@ class Collector:
                     return list(known.values())
                 tally.add(piece, len(some))
                 keys_to_read = self._read_group(piece, some)
+                if self._cost(piece) is Cost.ACCOUNT_REGION_SCAN:
+                    ahead.stop()
 
-    def _one_key(self, evidence: Evidence, needed: Needed, tally: _Counts) -> _Step:
+    def _one_key(
+        self, evidence: Evidence, needed: Needed, tally: _Counts, ahead: ReadAhead
+    ) -> _Step:
         """Read evidence of one key, up to pieces that are read for many keys together."""
         while ready := self._ready(evidence, needed):
             piece = min(ready, key=self._order)
-            source = self.sources.get(piece)
-            if source is None or source.read_key is None:
+            if not self._is_single(piece):
+                if self._cost(piece) is Cost.ACCOUNT_REGION_SCAN:
+                    ahead.begin(evidence)
                 break
             tally.add(piece, 1)
-            (evidence,) = self._read_group(piece, [evidence])
+            if (value := ahead.piece(evidence.key_arn, piece)) is not None:
+                evidence = evidence.model_copy(update={piece: value})
+            else:
+                (evidence,) = self._read_group(piece, [evidence])
         return _Step(evidence, ready)
+
+    def _single_pieces(self, evidence: Evidence, needed: Needed) -> Evidence:
+        """Read the needed pieces that are read for one key alone."""
+        while ready := [*filter(self._is_single, self._ready(evidence, needed))]:
+            (evidence,) = self._read_group(min(ready, key=self._order), [evidence])
+        return evidence
+
+    def _is_single(self, piece: str) -> bool:
+        source = self.sources.get(piece)
+        return source is not None and source.read_key is not None
 
     def _choose(self, waiting: Sequence[_Step]) -> tuple[str, list[Evidence]]:
         """Return the cheapest piece that a key waits for, and the keys that wait for it."""
@@ -240,8 +262,11 @@ class Collector:
             return _read(source, connection, group)
 
     def _order(self, piece: str) -> tuple[int, str]:
+        return self._cost(piece), piece
+
+    def _cost(self, piece: str) -> Cost:
         source = self.sources.get(piece)
-        return (Cost.FREE if source is None else source.cost), piece
+        return Cost.FREE if source is None else source.cost
 
     def _ready(self, evidence: Evidence, needed: Needed) -> frozenset[str]:
         """Pieces to read now: needed ones, or those that must be read before them."""
@@ -259,53 +284,13 @@ class Collector:
         return frozenset(ready)
 
 
-class _Turns:
-    """Lets so many threads in at a time, those of one Region after each other.
+@dataclass(frozen=True)
+class _Limits:
+    """Numbers of keys of one account-Region."""
 
-    Accounts share the clients of a Region, and only some hundred clients are kept. So another
-    Region's turn comes when none of the former's is left, or has not ended for `PATIENCE` seconds.
-    """
-
-    PATIENCE: Final = 3.0
-
-    def __init__(self, number: int) -> None:
-        self._number = number
-        self._held = 0
-        self._region = ""
-        self._since = -math.inf
-        """When a turn was last begun or ended."""
-        self._numbers = itertools.count()
-        self._waiting: list[tuple[str, int]] = []
-        self._changed = threading.Condition()
-
-    @contextmanager
-    def of(self, region: str) -> Iterator[None]:
-        """Wait for a turn, and hold it."""
-        with self._changed:
-            mine = region, next(self._numbers)
-            self._waiting.append(mine)
-            while not self._is_next(mine):
-                self._changed.wait(self.PATIENCE)
-            self._waiting.remove(mine)
-            self._region = region
-            self._change(1)
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._change(-1)
-
-    def _change(self, turns: int) -> None:
-        self._held += turns
-        self._since = time.monotonic()
-        self._changed.notify_all()
-
-    def _is_next(self, mine: tuple[str, int]) -> bool:
-        first = min(self._waiting, key=lambda one: (one[0] != self._region, one))
-        if mine != first or self._held >= self._number:
-            return False
-        idle = time.monotonic() - self._since
-        return mine[0] == self._region or not self._held or idle >= self.PATIENCE
+    at_a_time: int
+    ahead: int
+    """To read ahead while the account-Region waits to be scanned."""
 
 
 @dataclass(frozen=True)
@@ -314,7 +299,7 @@ class _Task:
 
     keys: Sequence[str]
     needed: PortableNeeded
-    parallel_keys: int
+    limits: _Limits
 
 
 _Done = list[tuple[KeyArn, str, frozenset[str]]]
@@ -350,11 +335,11 @@ def _not_here(_waiting: Mapping[KeyArn, Evidence]) -> Mapping[KeyArn, Piece]:
     raise InvariantError("the parent reads this piece")
 
 
-def _task(group: Sequence[Evidence], needed: Needed, parallel_keys: int) -> _Task:
+def _task(group: Sequence[Evidence], needed: Needed, limits: _Limits) -> _Task:
     if not isinstance(needed, PortableNeeded):
         raise InvariantError("what keys need cannot be sent to another process")
     only = needed.only([evidence.key_arn for evidence in group])
-    return _Task([*map(_json, group)], only, parallel_keys)
+    return _Task([*map(_json, group)], only, limits)
 
 
 def _json(evidence: Evidence) -> str:

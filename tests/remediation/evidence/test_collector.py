@@ -18,8 +18,9 @@ from keysweep.remediation.aws.clients import MOST_CLIENTS
 from keysweep.remediation.aws.concurrency import SCANS
 from keysweep.remediation.errors import AccountUnavailable
 from keysweep.remediation.evidence import SOURCES, Collector, Source
-from keysweep.remediation.evidence.collector import OUR_BUG, _Turns, operations
+from keysweep.remediation.evidence.collector import OUR_BUG, operations
 from keysweep.remediation.evidence.references.entries import reference_list
+from keysweep.remediation.evidence.turns import Turns
 from keysweep.remediation.models import (
     PIECES,
     AccountRegion,
@@ -329,7 +330,7 @@ def test_accounts_share_reduced_clients_of_every_operation_that_sources_call() -
 
 
 def test_scans_of_a_region_follow_each_other() -> None:
-    turns = _Turns(1)
+    turns = Turns(1)
     order: list[str] = []
     begun = threading.Event()
     waiting = [*("b", "a", "c", "b"), *("a", "c")]
@@ -344,6 +345,46 @@ def test_scans_of_a_region_follow_each_other() -> None:
         begun.wait(0.2)
         assert not order
     assert order == ["b", "b", "a", "a", "c", "c"]
+
+
+@pytest.mark.parametrize(("account_regions", "ahead"), [(SCANS + 1, True), (SCANS, False)])
+def test_keys_of_many_account_regions_are_read_ahead_while_these_are_scanned(
+    account_regions: int, *, ahead: bool
+) -> None:
+    """Each key is looked up once, and one that the scan holds does not show its lookup."""
+    lookups: Counter[KeyArn] = Counter()
+    all_looked_up = threading.Event()
+    arns = [
+        KeyArn("aws", ACCOUNT, region, number + ARN.key_id[1:])
+        for region in [f"eu-west-{n}" for n in range(1, 6)][:account_regions]
+        for number in "01"
+    ]
+
+    def scan(_: Any, group: Sequence[Evidence]) -> Mapping[KeyArn, Any]:
+        if ahead and not all_looked_up.wait(120):
+            raise TimeoutError
+        return {e.key_arn: DEAD.references for e in group}
+
+    def use_attempts(_: Any, evidence: Evidence) -> Any:
+        lookups[evidence.key_arn] += 1
+        if len(lookups) == len(arns):
+            all_looked_up.set()
+        return DEAD.use_attempts
+
+    def needed(evidence: Evidence) -> frozenset[str]:
+        if evidence.references is not None and evidence.key_arn.key_id.startswith("0"):
+            return frozenset()
+        return frozenset(piece for piece in sources if getattr(evidence, piece) is None)
+
+    sources = {
+        "references": Source("references", Cost.ACCOUNT_REGION_SCAN, (), read_account_region=scan),
+        "use_attempts": Source("use_attempts", Cost.EVENT_KEY, (), read_key=use_attempts),
+    }
+    found = Collector(NoAccounts(), sources=sources).collect(arns, needed)
+    needy = {arn for arn in arns if arn.key_id.startswith("1")}
+    assert lookups == Counter(arns if ahead else needy)
+    assert {arn for arn, evidence in found.items() if evidence.use_attempts} == needy
+    assert {evidence.references for evidence in found.values()} == {DEAD.references}
 
 
 @pytest.mark.sample
@@ -380,8 +421,8 @@ def test_keys_that_wait_for_all_others_take_no_memory() -> None:
 def test_scans_of_another_region_wait_for_those_of_the_first_but_not_forever(
     patience: float, *, together: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_Turns, "PATIENCE", patience)
-    turns = _Turns(3)
+    monkeypatch.setattr(Turns, "PATIENCE", patience)
+    turns = Turns(3)
     begun = {region: threading.Event() for region in ("a", "b")}
 
     def one(region: str) -> None:
