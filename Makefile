@@ -114,7 +114,7 @@ fuzz: .venv/.ready ## Fuzz the readers of plans, journals, policies, results and
 
 # BENCH_ONLY="topic topic" measures these alone; BENCH_QUICK=1 small and once, to see that it works.
 bench: .venv/.ready ## Keysweep beside its peers: half an hour, on a machine that does nothing else
-	@$(TOX) --notest -e command,prowler,checkov,bench-custodian,bench-awscli,bench-readers
+	@$(TOX) --notest -e command,prowler,checkov,bench-custodian,bench-awscli,bench-readers,bench-former
 	@.tox/command/bin/python -m benchmarks $(BENCH_ONLY:%=--only %) $(if $(BENCH_QUICK),--quick)
 
 figures: dev ## The figures of docs/reliability.md, from a run of today: a quarter of an hour

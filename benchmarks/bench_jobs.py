@@ -40,11 +40,13 @@ def measure(runs: int, quick: bool) -> list[Row]:
         for _ in range(runs):
             for one in (*free, *paced):
                 one.plan()
-        alone = [Measured(aws, Scenario(1, 1, 1), 1)]
-        alone[0].plan()
+        former = Measured(aws, many, None)
+        alone = [Measured(aws, Scenario(1, 1, 1), jobs) for jobs in (1, None)]
+        for one in (former, *alone):
+            one.plan()
         rows.append(_faster(*free))
         rows.append(_memory(free[1]))
-        rows.append(_request(free[0], alone[0]))
+        rows.append(_request(free[0], former, *alone))
         rows.append(_twenty(*paced))
     return rows
 
@@ -60,7 +62,8 @@ class Measured:
 
     aws: Aws
     scenario: Scenario
-    jobs: int
+    jobs: int | None
+    """None: the version before worker processes."""
     quotas: bool = False
     runs: list[Run] = field(default_factory=list)
     requests: int = 0
@@ -68,14 +71,18 @@ class Measured:
     def plan(self) -> None:
         """Make the plan once more."""
         with tempfile.TemporaryDirectory() as name:
-            scene = Scene(self.aws, Path(name), self.scenario, latency=LATENCY)
+            version = "bench-former" if self.jobs is None else "command"
+            scene = Scene(
+                self.aws, Path(name), self.scenario, latency=LATENCY, environment=version
+            )
             scene.policy(lifted=() if self.quotas else UNPACED)
             run = scene.plan(quotas=self.quotas, jobs=self.jobs)
             scheduled = scene.summary()["schedule"]
         assert scheduled == self.keys, f"{scheduled} of {self.keys}"
         self.runs.append(run)
         self.requests = sum(scene.counts.requests.values())
-        print(f"  {self.keys} keys, {self.jobs} jobs: {self.figures()}", flush=True)
+        jobs = "before jobs" if self.jobs is None else f"{self.jobs} jobs"
+        print(f"  {self.keys} keys, {jobs}: {self.figures()}", flush=True)
 
     @property
     def keys(self) -> int:
@@ -131,14 +138,23 @@ def _memory(two: Measured) -> Row:
     )
 
 
-def _request(many: Measured, alone: Measured) -> Row:
-    each = (many.cpu - alone.cpu) / (many.requests - alone.requests) * 1000
+def _request(many: Measured, former: Measured, alone: Measured, former_alone: Measured) -> Row:
+    each = _one_more(many, alone)
+    before = _one_more(former, former_alone)
     return Row(
-        "CPU of one more request, start and models left out",
+        "CPU of one more request of one process; peer: before worker processes and shared clients",
         many.requests,
-        f"{each:.2f} ms",
-        f"start, models and one account-Region: {seconds(alone.cpu)}",
+        f"{each:.2f} ms; of the plan {seconds(many.cpu)}",
+        f"{before:.2f} ms; of the plan {seconds(former.cpu)}",
+        each / before,
+        "≤ 0.50",
+        each <= before / 2,
     )
+
+
+def _one_more(many: Measured, alone: Measured) -> float:
+    """Milliseconds of CPU of a request, without start and models."""
+    return (many.cpu - alone.cpu) / (many.requests - alone.requests) * 1000
 
 
 def _twenty(one: Measured, twenty: Measured) -> Row:

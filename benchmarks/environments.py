@@ -10,7 +10,10 @@ from typing import Final
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 
-NAMES: Final = ("command", "prowler", "checkov", "bench-custodian", "bench-awscli", "bench-readers")
+NAMES: Final = (
+    *("command", "prowler", "checkov"),
+    *("bench-custodian", "bench-awscli", "bench-readers", "bench-former"),
+)
 
 
 def program(environment: str, name: str) -> Path:

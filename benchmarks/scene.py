@@ -37,8 +37,17 @@ _UNPACED: Final = (
 class Scene:
     """Keys, a policy and the findings about them."""
 
-    def __init__(self, aws: Aws, folder: Path, scenario: Scenario, *, latency: float = 0.0) -> None:
+    def __init__(
+        self,
+        aws: Aws,
+        folder: Path,
+        scenario: Scenario,
+        *,
+        latency: float = 0.0,
+        environment: str = "command",
+    ) -> None:
         self._aws = aws
+        self._environment = environment
         self._folder = folder
         self._scenario = scenario
         self._latency = latency
@@ -58,9 +67,14 @@ class Scene:
         text += f"exceptions:\n{exceptions}" if exceptions else ""
         (self._folder / "policy.yaml").write_text(text, encoding="utf-8")
 
-    def plan(self, *, quotas: bool = False, fresh: bool = True, jobs: int = 1) -> Run:
-        """Make the plan with this many processes, after a reset of all keys."""
-        words = ("plan", "results.json", "--policy", "policy.yaml", "--jobs", str(jobs))
+    def plan(self, *, quotas: bool = False, fresh: bool = True, jobs: int | None = 1) -> Run:
+        """Make the plan with this many processes, after a reset of all keys.
+
+        None: by a version that knows no processes.
+        """
+        words = ["plan", "results.json", "--policy", "policy.yaml"]
+        if jobs is not None:
+            words += ["--jobs", str(jobs)]
         return self._run(words, quotas=quotas, fresh=fresh)
 
     def apply(self, *, quotas: bool = False, paced: bool = True) -> Run:
@@ -99,7 +113,7 @@ class Scene:
 
     def _run(self, words: Sequence[str], *, quotas: bool, fresh: bool, paced: bool = True) -> Run:
         self._aws.set_up(self._scenario, latency=self._latency, quotas=quotas, fresh=fresh)
-        python = program("command", "python")
+        python = program(self._environment, "python")
         start = ["-m", "keysweep.remediation"] if paced else ["-c", _UNPACED]
         role = ["--role-name", "Sweep"]
         taken = run(

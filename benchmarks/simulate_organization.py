@@ -30,7 +30,7 @@ from keysweep.remediation import planner, policy_file
 from keysweep.remediation.aws import Access, Accounts, ClientSettings
 from keysweep.remediation.aws.concurrency import ACCOUNT_REGIONS
 from keysweep.remediation.aws.quotas import per_second
-from keysweep.remediation.evidence import SOURCES, collector
+from keysweep.remediation.evidence import SOURCES, ahead, collector
 from keysweep.remediation.evidence.history.athena import FRESH, AthenaHistory, Keep
 from keysweep.remediation.evidence.history.athena_query import AthenaName
 from keysweep.remediation.evidence.references import scan
@@ -205,7 +205,7 @@ def simulate(share: Share, accounts: int, regions: int) -> Simulated:
         for number, arn in enumerate(filter(scenario.is_disabled, scenario.arns()), 1)
     )
     with (
-        VirtualTime(collector, scan) as clock,
+        VirtualTime(ahead, collector, scan) as clock,
         patch.object(URLLib3Session, "send", _sending(_Sent(world, clock))),
     ):
         connections = Accounts(
@@ -399,12 +399,12 @@ def measured(*, quick: bool = False) -> tuple[str, float]:
     scenario = QUICK_SCENARIO if quick else JOBS_SCENARIO
     with Aws() as aws:
         start = Measured(aws, ALONE, 1)
-        both = [Measured(aws, scenario, jobs) for jobs in (1, 2)]
-        for one in (start, *both):
+        both = {jobs: Measured(aws, scenario, jobs) for jobs in (1, 2)}
+        for one in (start, *both.values()):
             one.plan()
     each = [
-        (one.cpu - one.jobs * start.cpu) / (one.requests - one.jobs * start.requests)
-        for one in both
+        (one.cpu - jobs * start.cpu) / (one.requests - jobs * start.requests)
+        for jobs, one in both.items()
     ]
     accounts, regions, keys = scenario.accounts, scenario.regions, scenario.keys
     table = _table(
@@ -412,15 +412,15 @@ def measured(*, quick: bool = False) -> tuple[str, float]:
         ("CPU seconds", "CPU of a request", "MB of the largest process", "times as fast"),
         [
             (
-                f"--jobs {one.jobs}, measured",
+                f"--jobs {jobs}, measured",
                 f"{one.requests:,}",
                 f"{one.wall:,.0f}",
                 f"{one.cpu:,.0f}",
                 f"{cpu * 1000:.2f} ms",
                 f"{one.rss:,.0f}",
-                f"{both[0].wall / one.wall:.2f}",
+                f"{both[1].wall / one.wall:.2f}",
             )
-            for one, cpu in zip(both, each, strict=True)
+            for (jobs, one), cpu in zip(both.items(), each, strict=True)
         ],
     )
     return table, each[-1]

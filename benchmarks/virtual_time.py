@@ -233,6 +233,8 @@ class Pool:
         future: Future[Any] = Future()
 
         def task() -> None:
+            if not future.set_running_or_notify_cancel():
+                return
             try:
                 result = work(*given, **named)
             except BaseException as error:  # noqa: BLE001 - it is raised again where the result is read
@@ -258,8 +260,13 @@ class Pool:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.shutdown()
+
+    def shutdown(self) -> None:
+        """Wait for all calls that were not cancelled."""
         for future in self._futures:
-            future.exception()
+            if not future.cancelled():
+                future.exception()
 
     def _work(self) -> None:
         while True:
