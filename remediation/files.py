@@ -6,9 +6,10 @@ import fcntl
 import json
 import os
 import re
+import stat
 import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -22,6 +23,7 @@ def write_private(path: Path, text: str | Iterable[str], *, new: bool = False) -
     Raises BadInput if the file could not be written, and FileExistsError for a `new` file that
     exists.
     """
+    _demand_replaceable(path)
     try:
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     except OSError as error:
@@ -41,6 +43,28 @@ def write_private(path: Path, text: str | Iterable[str], *, new: bool = False) -
         if not isinstance(error, OSError) or isinstance(error, FileExistsError):
             raise
         raise _unwritable(path, error) from error
+
+
+def exists(path: Path) -> bool:
+    """Whether there is something at the path. An unusable name counts as absent.
+
+    Unlike `Path.exists`, never raises: not for a name that is too long, nor for a denied folder.
+    """
+    return os.path.exists(path)  # noqa: PTH110
+
+
+def is_file(path: Path) -> bool:
+    """Whether the path leads to a regular file. Never raises, as `exists`."""
+    return os.path.isfile(path)  # noqa: PTH113
+
+
+def beginning(path: Path) -> bytes:
+    """The first bytes of a regular file, without white space; none if there is no such file."""
+    if not is_file(path):
+        return b""
+    with suppress(OSError), path.open("rb") as file:
+        return file.read(1024).lstrip()
+    return b""
 
 
 def ascii_json(document: str) -> str:
@@ -66,8 +90,9 @@ def demand_writable(path: Path | None) -> None:
     """Raise BadInput, before any work is done, if the file cannot be written."""
     if path is None:
         return
+    _demand_replaceable(path)
     try:
-        with tempfile.TemporaryFile(dir=path.parent):
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}."):
             pass
     except OSError as error:
         raise _unwritable(path, error) from error
@@ -86,7 +111,7 @@ def write_new(path: Path, text: str) -> None:
     except FileExistsError as error:
         raise BadInput(f"{path} exists already. Fix: name a file that does not exist") from error
     except OSError as error:
-        raise BadInput(f"{path} could not be written: {error.strerror}") from error
+        raise _unwritable(path, error) from error
 
 
 def read_text(path: Path) -> str:
@@ -124,6 +149,20 @@ def read_stream(path: Path) -> Iterator[BinaryIO]:
             yield file
     except OSError as error:
         raise _unreadable(path, error) from error
+
+
+def _demand_replaceable(path: Path) -> None:
+    """Raise BadInput for a device, a pipe or a standard stream, which no file may replace.
+
+    A plan in place of `/dev/null` or `/dev/stdout` would break every other program.
+    """
+    try:
+        mode = path.stat().st_mode
+        stream = path.is_symlink() and str(path.readlink()).startswith("/proc/")
+    except OSError:
+        return
+    if stream or not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise BadInput(f"{path}: Not a regular file. Fix: name a file")
 
 
 @contextmanager

@@ -110,15 +110,17 @@ def load(path: Path) -> Mutelist:
         mark = getattr(error, "problem_mark", None)
         line = f"line {mark.line + 1}: " if mark is not None else ""
         why = error.problem if isinstance(error, RepeatedName) else "not valid YAML"
-        raise BadInput(f"{path}: {line}{why}. Nothing was written.") from error
+        raise BadInput(
+            f"{path}: {line}{why}. Nothing was written. Fix: correct it, or merge another mutelist."
+        ) from error
     accounts = _mapping(_mapping(document).get("Mutelist")).get("Accounts")
     whole = isinstance(accounts, dict) and all(
         isinstance(_mapping(content).get("Checks"), dict) for content in accounts.values()
     )
     if not whole or set(document) != {"Mutelist"} or set(document["Mutelist"]) != {"Accounts"}:
         raise BadInput(
-            f"{path}: Not a Prowler mutelist: it needs Mutelist, Accounts, and Checks in each "
-            "account. Nothing was written."
+            f"{path}: Not a Prowler mutelist, which has Mutelist, Accounts, and Checks in each "
+            "account. Nothing was written. Fix: correct it, or merge another mutelist."
         )
     for account, content in _mapping(accounts).items():
         if not isinstance(account, str):

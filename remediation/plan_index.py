@@ -11,6 +11,7 @@ from typing import Final
 from . import planfile
 from .errors import BadInput
 from .escape import short
+from .files import is_file
 from .models import PlanSummary
 from .plan import Plan
 from .wording import counted
@@ -63,7 +64,7 @@ def incomplete(plans: Iterable[AccountPlan]) -> tuple[AccountPlan, ...]:
 
 def _read(account: str, file: Path) -> AccountPlan:
     page = file.with_suffix(".html")
-    shown = page.name if page.is_file() else None
+    shown = page.name if is_file(page) else None
     try:
         plan = planfile.load(file)
     except BadInput as error:

@@ -15,12 +15,12 @@ from .parameters import DIAGNOSTICS, Parameter
 from .paths import FOLDERS, folder
 
 PATH_PARAMETERS: Final[tuple[Parameter, ...]] = (
-    (("part",), {"choices": sorted(FOLDERS), "help": "scanner, or policies"}),
-    (("--format",), {"choices": ("table", "json"), "default": "table", "help": "output format"}),
+    (("part",), {"choices": sorted(FOLDERS), "help": "A scanner, or policies."}),
+    (("--format",), {"choices": ("table", "json"), "default": "table", "help": "Output format."}),
     *DIAGNOSTICS,
 )
 
-PATH_ABOUT: Final = "Print the folder of checks to pass to a scanner."
+PATH_ABOUT: Final = "Print the folder of a scanner's checks, to pass to it, or of the policies."
 PATH_EXAMPLE: Final = 'prowler aws -x "$(keysweep path prowler)"'
 """Description and example in the help."""
 

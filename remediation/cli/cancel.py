@@ -83,10 +83,11 @@ def cancel(
     access: Access,
     form: str,
 ) -> int:
-    """Cancel deletions: of a journal, a plan, scanner RESULTS, or single keys.
+    """Cancel deletions: those of a journal, a plan, scanner RESULTS, or single keys.
 
-    --journal alone cancels the deletions that the journal began. With RESULTS, --plan or --key, it
-    is the journal to write to.
+    --journal alone cancels the deletions that the journal began, and no others. With RESULTS,
+    --plan or --key, --journal is the one to write to. These also cancel deletions that someone else
+    requested. Lists the keys and asks for confirmation first.
 
     Example: keysweep cancel --journal keysweep-journal.jsonl
     """

@@ -16,7 +16,7 @@ from ..doctor.probe import Probe
 from ..errors import BadInput
 from ..evidence.references.checked import checked_with, newer
 from ..evidence.references.entries import reference_list
-from ..files import ascii_json, demand_writable
+from ..files import ascii_json, demand_writable, exists
 from ..findings import candidates, is_plan_candidate, read_results
 from ..findings.s3 import S3Results
 from ..interrupt import at_once
@@ -63,7 +63,7 @@ def doctor(
     if policy_out is not None:
         if policy_path is None:
             raise click.UsageError("--policy-out needs --policy: the file to extend")
-        if policy_out.exists():
+        if exists(policy_out):
             raise BadInput(f"{policy_out} exists already. Fix: name a file that does not exist")
         demand_writable(policy_out)
     if not results and not access.regions:

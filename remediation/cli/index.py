@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from urllib.parse import quote
 
 import click
 
@@ -15,7 +16,7 @@ from ..report.html import html
 from ..wording import counted
 from . import DONE, INCOMPLETE
 from .console import print_report, say
-from .options import command, format_option
+from .options import command, format_option, page_path
 
 
 @command()
@@ -25,12 +26,13 @@ from .options import command, format_option
     "expected",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help="Account IDs, one a line or as a JSON list, that must have a plan.",
+    help="File of account IDs that must have a plan, one a line or a JSON list.",
 )
 @click.option(
     "--html",
     "html_path",
     type=click.Path(path_type=Path, dir_okay=False),
+    callback=page_path,
     metavar="FILE",
     help="Also write the index as one HTML file, without scripts. It links the report of each "
     "account, ACCOUNT.html beside the plan.",
@@ -58,7 +60,7 @@ def index(folder: Path, expected: Path | None, html_path: Path | None, form: str
 
 
 def _link(folder: Path, html_path: Path) -> str:
-    """The folder as the page names it, which may move together with the folder."""
+    """The folder as a URL relative to the page: both may move together."""
     try:
         relative = folder.resolve().relative_to(html_path.resolve().parent)
     except ValueError as error:
@@ -66,4 +68,4 @@ def _link(folder: Path, html_path: Path) -> str:
             f"{html_path} does not lie beside or above {folder}, whose reports it links. "
             "Fix: name a file there"
         ) from error
-    return "" if relative == Path() else f"{relative.as_posix()}/"
+    return "" if relative == Path() else f"{quote(relative.as_posix())}/"

@@ -25,7 +25,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "index": "List the plans of many accounts on one page.",
     "journal": "Copy or rebuild a journal, or remove its lock in S3.",
     "mutelist": "Create a Prowler mutelist for intended deletions.",
-    "path": "Print the folder of checks to pass to a scanner.",
+    "path": "Print the folder of a scanner's checks, or of the policies.",
     "plan": "Evaluate the keys in scanner results and write a plan.",
     "policy": "Check a decision policy and show its effect.",
     "show": "Show a saved plan, without access to AWS.",
@@ -57,7 +57,10 @@ def run(arguments: Sequence[str]) -> int:
         return error.exit_code
     except OSError as error:
         # Files have errors of their own, so this is standard output.
-        say(f"Cannot write the output: {error.strerror}. The journal records what was done.")
+        say(
+            f"Standard output could not be written: {error.strerror}. "
+            "The journal records what was changed in AWS."
+        )
         sys.stdout = None  # else Python flushes it again at exit
         return INCOMPLETE
     except Exception as error:  # noqa: BLE001 - a broken library, before its command can answer

@@ -11,9 +11,11 @@ from .. import journal as journal_stage
 from .. import mutelist as mutelist_stage
 from .. import status as status_stage
 from ..aws import Access, Accounts
-from ..files import write_private
+from ..errors import BadInput
+from ..files import beginning, demand_writable, write_private
 from ..interrupt import at_once
 from ..journal import JournalName
+from ..journal.lines import BEGINNING
 from . import DONE, INCOMPLETE
 from .console import progress, say
 from .options import access_options, command, format_option, journal_option
@@ -27,7 +29,7 @@ from .setup import located
     "existing",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help="Mutelist to extend; its entries stay, its comments are lost.",
+    help="Mutelist to extend: its entries stay, its comments are lost.",
 )
 @click.option(
     "--out",
@@ -44,13 +46,16 @@ def mutelist(
     form: str,
     access: Access,
 ) -> int:
-    """Make a Prowler mutelist for the journal's keys that are pending deletion.
+    """Create a Prowler mutelist for the journal's keys that are pending deletion.
 
     Mutes kms_cmk_not_deleted_unintentionally for these keys only. Prowler's --fixer ignores
     mutelists: never run it with that check while keys are pending deletion.
 
     Example: keysweep mutelist --merge mutelist.yaml --out mutelist.yaml
     """
+    if out is not None and beginning(out).startswith(BEGINNING):
+        raise BadInput(f"{out} is a journal. Fix: choose another --out")
+    demand_writable(out)
     accounts = Accounts(access)
     history = journal_stage.read(located(journals or [journal_stage.DEFAULT_PATH], accounts))
     for problem in history.problems:

@@ -19,6 +19,7 @@ from .. import diagnostics
 from .. import journal as journal_stage
 from ..access import SESSION_NAME, Access
 from ..errors import BadInput, KeysweepError, Unexpected
+from ..files import beginning
 from ..journal.name import JournalName
 from ..models import UNKNOWN
 from ..parameters import DIAGNOSTICS
@@ -136,7 +137,7 @@ def access_options(command: Decorated) -> Decorated:
             default=SESSION_NAME,
             show_default=True,
             callback=_named(r"[\w+=,.@-]{2,64}", "2 to 64 letters, digits and +=,.@-_"),
-            help="Role session name, shown in CloudTrail.",
+            help="Name of the role's session, which CloudTrail shows.",
         ),
         _access_option("--external-id", metavar="ID", help="External ID that the role requires."),
         _access_option(
@@ -206,7 +207,7 @@ owner_option = click.option(
     multiple=True,
     metavar="NAME",
     help="Limit the run to keys of this owner, as the plan names it; repeatable. "
-    f"{UNKNOWN}: keys without an owner.",
+    f"{UNKNOWN} is for keys without an owner.",
 )
 
 
@@ -301,10 +302,22 @@ def policy_option(
     )
 
 
+def page_path(
+    context: click.Context, parameter: click.Parameter, value: Path | None
+) -> Path | None:
+    """A file for a page, which replaces no file of another kind, such as a plan or a journal."""
+    if value is not None and (begins := beginning(value)) and not begins.startswith(b"<"):
+        raise click.BadParameter(
+            f"{value} exists and is not an HTML page. Fix: name another file", context, parameter
+        )
+    return value
+
+
 html_option = click.option(
     "--html",
     "html_path",
     type=click.Path(path_type=Path, dir_okay=False),
+    callback=page_path,
     metavar="FILE",
     help="Also write the report as one HTML file, without scripts.",
 )

@@ -14,9 +14,9 @@ import click
 from .. import attention, planfile, planner
 from .. import journal as journal_stage
 from ..aws import Access, Accounts, ClientSettings
-from ..errors import KeysweepError
+from ..errors import BadInput, KeysweepError
 from ..evidence.history.athena import AthenaHistory
-from ..files import demand_writable, write_private
+from ..files import beginning, demand_writable, write_private
 from ..findings import (
     expected_accounts,
     missing_accounts,
@@ -27,6 +27,7 @@ from ..findings.s3 import S3Results
 from ..iac import read_code
 from ..interrupt import at_once
 from ..journal import History, JournalName, Location
+from ..journal.lines import BEGINNING
 from ..lifecycle import is_pending
 from ..models import KeyDescription
 from ..plan import Plan
@@ -89,9 +90,9 @@ def _out_of(arguments: Sequence[str]) -> Path:
 )
 @journal_option(
     many=True,
-    use="Journal whose pending keys are named if nothing has checked them for 3 days, or if they "
-    "will be deleted within 3 days; repeatable.",
-    default="that of the current folder, if there is one",
+    use="Journal to look through for pending keys that nothing has checked for 3 days, or that "
+    "will be deleted within 3 days; the run names them; repeatable.",
+    default="the one in the current folder, if any",
 )
 @policy_option(beside_a_plan=False)
 @click.option(
@@ -108,8 +109,8 @@ def _out_of(arguments: Sequence[str]) -> Path:
     "expected",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help="Account IDs, one a line, that RESULTS must have records of; missing ones are named, with "
-    "exit code 1.",
+    help="File of account IDs, one a line or a JSON list, of which RESULTS must have records. The "
+    "run names those that are missing, and exits with 1.",
 )
 @click.option(
     "--pending-window-days",
@@ -121,7 +122,7 @@ def _out_of(arguments: Sequence[str]) -> Path:
     "--max-keys",
     type=click.IntRange(0),
     metavar="N",
-    help="Maximum number of keys to schedule, those disabled for longest; the others wait for the "
+    help="Maximum number of keys to schedule, the longest disabled first; the others wait for the "
     "next plan.  [default: the policy's]",
 )
 @click.option(
@@ -130,36 +131,36 @@ def _out_of(arguments: Sequence[str]) -> Path:
     multiple=True,
     metavar="[DIR=]FILE",
     help="Terraform state of the root module in DIR: the state file, or the output of terraform "
-    "show -json. DIR is a folder on this machine or relative to the folder that Checkov scanned, "
-    "which is the default. Example: terraform/prod=prod.json; repeatable.",
+    "show -json. DIR is a folder on this machine, or relative to the folder that Checkov scanned "
+    "(the default). Example: terraform/prod=prod.json; repeatable.",
 )
 @click.option(
     "--cfn-stack",
     "stacks",
     multiple=True,
     metavar="[TEMPLATE=]NAME[@REGION]",
-    help="CloudFormation stack, by name or ARN. TEMPLATE is its template file as Checkov names it, "
-    "needed when several templates have the same logical ID. Example: "
+    help="CloudFormation stack, by name or ARN. TEMPLATE is its template file as Checkov names it; "
+    "give it if several templates have the same logical ID. Example: "
     "infra/keys.yaml=shop@eu-west-1; repeatable.",
 )
 @click.option(
     "--history",
     "history_name",
     metavar="athena:WORKGROUP/DATABASE.TABLE",
-    help="Athena table of a trail's log files, to read history and use from: the policy's "
-    "history_days, instead of the 90 days of CloudTrail's event history.",
+    help="Athena table of a trail's log files. Reads history and use of the policy's history_days "
+    "from it, instead of the 90 days of CloudTrail's event history.",
 )
 @click.option(
     "--since",
     "since_path",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="PLAN",
-    help="Earlier plan: show the keys that are new, gone or have another verdict.",
+    help="Earlier plan to compare with: show keys that are new, gone, or have another verdict.",
 )
 @click.option(
     "--explain",
     is_flag=True,
-    help="Read all evidence and list all reasons, also for keys already on hold (slower).",
+    help="Read all evidence and list all reasons, even for keys that are already on hold (slower).",
 )
 @html_option
 @jobs_option
@@ -208,7 +209,7 @@ def plan(
         since_path = former
     policy = load_policy(policy_path, pending_window_days, max_keys)
     since = planfile.load(since_path) if since_path is not None else None
-    demand_writable(html_path)
+    _demand_files(out, html_path)
     accounts = Accounts(access, ClientSettings(policy.quota_share))
     journal = _journals(located(journals, accounts))
     history = _athena(history_name, policy, accounts)
@@ -244,7 +245,21 @@ def plan(
 
 
 def _set_aside(out: Path) -> Path | None:
-    return None if out == STDOUT else planfile.set_aside(out)
+    """Move the former plan. Raises BadInput for a file that is no plan, such as a journal."""
+    if out == STDOUT:
+        return None
+    begins = beginning(out)
+    if begins and (not begins.startswith(b"{") or begins.startswith(BEGINNING)):
+        raise BadInput(f"{out} exists and is not a plan. Fix: choose another --out")
+    return planfile.set_aside(out)
+
+
+def _demand_files(out: Path, html_path: Path | None) -> None:
+    """Raise before hours of work if the plan or the page cannot be written."""
+    if html_path == out:
+        raise click.UsageError("--out and --html name the same file")
+    demand_writable(html_path)
+    demand_writable(None if out == STDOUT else out)
 
 
 def _print(made: Plan, form: str) -> None:

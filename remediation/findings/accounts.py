@@ -24,8 +24,8 @@ def expected_accounts(path: Path) -> frozenset[str]:
         account = line.partition("#")[0].strip()
         if account and not re.fullmatch("[0-9]{12}", account, re.ASCII):
             raise BadInput(
-                f"{short(str(path))}, line {number}: {short(account)} is no 12-digit account ID. "
-                "Fix: write one a line"
+                f"{short(str(path))}, line {number}: {short(account)} is not a 12-digit account "
+                "ID. Fix: write one a line"
             )
         found.add(account)
     found.discard("")

@@ -147,8 +147,16 @@ def _files(folder: str) -> Iterator[str]:
         )
         for name in sorted(names):
             file = Path(parent, name)
-            if names_results(name) and file.is_file():
+            if names_results(name) and _is_file(file):
                 yield str(file)
+
+
+def _is_file(path: Path) -> bool:
+    """Whether a name in a folder leads to a file. Raises BadInput if that could not be read."""
+    try:
+        return path.is_file()
+    except OSError as error:
+        raise _unreadable(str(path), error) from error
 
 
 def _unreadable(path: str, error: OSError) -> BadInput:

@@ -12,7 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from ..aws import Accounts
 from ..aws.failures import explain
 from ..errors import AccountUnavailable, BadInput, TruncatedResponse
-from ..files import read_at_most
+from ..files import is_file, read_at_most
 from ..models import CodeLocation, KeyArn
 
 SCAN_WITH_PROWLER: Final = (
@@ -101,7 +101,7 @@ def source_text(code: CodeLocation) -> str | Unresolved:
     if code.absolute_file is None:
         return absent
     path = Path(code.absolute_file)
-    if not path.is_absolute() or path.suffix not in SUFFIXES or not path.is_file():
+    if not path.is_absolute() or path.suffix not in SUFFIXES or not is_file(path):
         return absent
     try:
         return read_at_most(path, MOST_BYTES).decode()

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from ..errors import RUN_AGAIN, BadInput, Refused
-from ..files import write_private
+from ..files import exists, write_private
 from .store import JournalExists, LineNotWritten, Reading, Stamp
 
 
@@ -38,10 +38,7 @@ class FileStore:
 
     def exists(self) -> bool:
         """Whether the file exists. An invalid name counts as absent, and fails on opening."""
-        try:
-            return self.path.exists()
-        except OSError:
-            return False
+        return exists(self.path)
 
     def read(self, reading: Reading) -> Iterator[tuple[int, bytes]]:
         """Yield the lines, except empty ones."""

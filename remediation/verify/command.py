@@ -23,13 +23,13 @@ PARAMETERS: Final[tuple[Parameter, ...]] = (
         {
             "nargs": "?",
             "choices": ("prowler", "checkov"),
-            "help": "default: every scanner found",
+            "help": "Scanner to verify. Default: every scanner found.",
         },
     ),
     *(
         (
             (f"--{name}",),
-            {"metavar": "PATH", "help": f"the {name} to verify; default: the one on PATH"},
+            {"metavar": "PATH", "help": f"The {name} to verify. Default: the one on PATH."},
         )
         for name in ("prowler", "checkov")
     ),
@@ -39,8 +39,8 @@ PARAMETERS: Final[tuple[Parameter, ...]] = (
             "nargs": "?",
             "const": "",
             "metavar": "FOLDER",
-            "help": "verify `prowler aws -x FOLDER` instead of the installed package, for older "
-            "Prowlers; default: the folder of `keysweep path prowler`",
+            "help": "Verify `prowler aws -x FOLDER` instead of the installed package, for older "
+            "Prowlers. Default: the folder of `keysweep path prowler`.",
         },
     ),
     (
@@ -48,10 +48,10 @@ PARAMETERS: Final[tuple[Parameter, ...]] = (
         {
             "type": Path,
             "metavar": "FILE",
-            "help": "verify the folder of checks that this .checkov.yaml names",
+            "help": "Verify the folder of checks that this .checkov.yaml names.",
         },
     ),
-    (("--format",), {"choices": ("table", "json"), "default": "table", "help": "output format"}),
+    (("--format",), {"choices": ("table", "json"), "default": "table", "help": "Output format."}),
     *DIAGNOSTICS,
 )
 

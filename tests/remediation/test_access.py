@@ -90,6 +90,54 @@ def test_a_plan_that_is_renewed_leaves_no_previous_one(
     assert not (tmp_path / "plan.json.previous").exists()
 
 
+@pytest.mark.parametrize("option", ["--out", "--html"])
+def test_a_file_that_cannot_be_written_ends_the_run_before_aws_is_read(
+    option: str, plan: Command, aws: EmbeddedAws, tmp_path: Path
+) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for name in ("absent/file", "n" * 300, "pipe"):
+        done = plan(option, name, *ROLE)
+        assert (done.code, done.out, name in done.err) == (2, "", True)
+        assert len(done.err.splitlines()) == 1
+    assert aws.calls() == []
+    assert {path.name for path in tmp_path.iterdir()}.isdisjoint({"absent", "plan.json"})
+
+
+JOURNAL = '{"version":1,"line":"run","run":"r"}\n'
+
+
+@pytest.mark.parametrize(
+    ("arguments", "content"),
+    [
+        (("plan", "--key", "k", "--out"), JOURNAL),
+        (("plan", "--key", "k", "--out"), "- a policy\n"),
+        (("plan", "--key", "k", "--out"), '[{"status_code": "FAIL"}]'),
+        (("plan", "--no-such-option", "--out"), JOURNAL),
+        (("plan", "--key", "k", "--html"), FORMER),
+        (("apply", "plan.json", "--html"), JOURNAL),
+        (("show", "plan.json", "--html"), FORMER),
+        (("status", "--html"), JOURNAL),
+        (("index", ".", "--html"), FORMER),
+        (("mutelist", "--out"), JOURNAL),
+    ],
+)
+def test_no_output_replaces_a_file_of_another_kind(
+    arguments: tuple[str, ...], content: str, aws: EmbeddedAws, keysweep: Command, tmp_path: Path
+) -> None:
+    path = tmp_path / "precious"
+    path.write_text(content, encoding="utf-8")
+    done = keysweep(*arguments, path.name)
+    assert (done.code, done.out, len(done.err.splitlines())) == (2, "", 1)
+    assert path.read_text("utf-8") == content
+    assert {one.name for one in tmp_path.iterdir()} == {path.name}
+    assert aws.calls() == []
+
+
+def test_the_plan_and_its_page_are_two_files(plan: Command, aws: EmbeddedAws) -> None:
+    assert plan("--html", "./plan.json").code == 2
+    assert aws.calls() == []
+
+
 def test_help_leaves_the_plan_where_it_is(keysweep: Command, former: Path) -> None:
     assert keysweep("plan", "--help").code == 0
     assert former.read_text("utf-8") == FORMER

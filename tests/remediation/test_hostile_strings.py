@@ -32,7 +32,7 @@ from keysweep.remediation.cli.console import confirm
 from keysweep.remediation.cli.main import run as run_cli
 from keysweep.remediation.errors import BadInput, Refused
 from keysweep.remediation.escape import csv_cell, markdown_text, printable
-from keysweep.remediation.files import write_private
+from keysweep.remediation.files import demand_writable, write_private
 from keysweep.remediation.journal import KeyRecord
 from keysweep.remediation.models import AppliedException, KeyArn, PlanItem
 from keysweep.remediation.report.confirmation import rows_to_cancel, rows_to_schedule
@@ -311,6 +311,21 @@ def test_what_is_written_is_the_owners_and_replaces_links(tmp_path: Path) -> Non
     open_to_all.touch(mode=0o666)
     write_private(open_to_all, "new")
     assert stat.S_IMODE(open_to_all.stat().st_mode) == 0o600
+
+
+def test_a_pipe_and_a_standard_stream_are_not_replaced(tmp_path: Path) -> None:
+    pipe, to_pipe, stream = (tmp_path / name for name in ("pipe", "to_pipe", "stream"))
+    os.mkfifo(pipe)
+    to_pipe.symlink_to(pipe)
+    with (tmp_path / "redirected").open("w", encoding="utf-8") as file:
+        stream.symlink_to(f"/proc/self/fd/{file.fileno()}")  # as /dev/stdout is in Linux
+        for path in (pipe, to_pipe, *((stream,) if stream.exists() else ())):
+            before = path.lstat().st_ino
+            for write in (demand_writable, lambda path: write_private(path, "new")):
+                with pytest.raises(BadInput, match=path.name) as refused:
+                    write(path)
+                assert refused.value.exit_code == 2
+            assert path.lstat().st_ino == before
 
 
 def test_a_file_that_cannot_be_written_leaves_nothing_behind(tmp_path: Path) -> None:

@@ -94,6 +94,14 @@ def test_a_record_that_could_not_be_used_leaves_a_plan_incomplete(plans: Path) -
     assert [one.account_id for one in plan_index.incomplete(plan_index.read(plans, ()))] == [QUIET]
 
 
+def test_a_link_is_a_url_whatever_the_name_of_the_folder(plans: Path) -> None:
+    odd = plans.rename(plans.parent / "javascript:plans #1")
+    assert index(odd, odd.name, "--html", "index.html").code in {0, 1}
+    page = read_page((odd.parent / "index.html").read_text(encoding="utf-8"))
+    (link,) = page.all("table")[0].all("a")
+    assert link.attributes["href"] == f"javascript%3Aplans%20%231/{ACCOUNT}.html"
+
+
 @pytest.mark.parametrize("given", [[], ["nowhere"], ["plans", "--html", "elsewhere/index.html"]])
 def test_what_cannot_be_an_index_is_bad_input(given: list[str], plans: Path) -> None:
     (plans.parent / "elsewhere").mkdir()
