@@ -17,15 +17,28 @@ from pydantic import ValidationError
 
 from .errors import BadInput
 from .escape import printable, short
-from .files import json_with_list, read_stream, write_private
+from .files import exists, is_file, json_with_list, read_stream, write_private
 from .models import PlanItem
 from .plan import Plan, PlanItems
-from .strict_json import RepeatedName, unique_names
+from .strict_json import RepeatedName, loads, unique_names
 
 _MAKE_ANOTHER: Final = "Fix: make a new plan with keysweep plan"
 _CHANGED: Final = "Changed after it was made"
 _MAX_DEPTH: Final = 100
 """Levels of nesting. A plan has about twelve."""
+_LONGEST_LINE: Final = 1 << 20
+_FORMATS: Final = {b"\x1f\x8b": "compressed with gzip", b"PK\x03\x04": "a ZIP archive"}
+"""Other formats by their first bytes."""
+_NO_OBJECT: Final = "a file that does not begin with a JSON object, such as scanner results"
+
+
+class NotAPlan(BadInput):
+    """A file that is no plan and never was one, such as results or a journal."""
+
+    def __init__(self, path: Path, what: str) -> None:
+        super().__init__(
+            f"{path}: Not a plan but {what}. Fix: name the file that keysweep plan wrote (--out)"
+        )
 
 
 def digest_of(plan: Plan, *, as_read: bool = False) -> str:
@@ -64,7 +77,7 @@ def set_aside(path: Path) -> Path | None:
 
     Returns where it is now; None if there is none. Raises BadInput if it cannot be moved.
     """
-    if not path.is_file():
+    if not is_file(path):
         return None
     previous = _previous(path)
     try:
@@ -87,19 +100,20 @@ def save(plan: Plan, path: Path) -> None:
 
 
 def load(path: Path) -> Plan:
-    """Read a plan. Raises BadInput if it is truncated, edited, or no plan of Keysweep."""
-    if not path.exists() and _previous(path).is_file():
+    """Read a plan. Raises BadInput if it is truncated or edited, and NotAPlan if it is no plan."""
+    if not exists(path) and is_file(_previous(path)):
         raise BadInput(
             f"{path}: Not found. The last keysweep plan failed, and moved the former plan to "
             f"{_previous(path)}. Fix: run keysweep plan again"
         )
+    if exists(path) and not is_file(path):
+        raise NotAPlan(path, "a folder, a pipe or a device")
     try:
         head = _head(path)
-        if why := _why_not_a_plan(head):
-            raise _refusal(path, why)
+        _demand_plan(path, head)
         plan = Plan.model_validate({**head, "items": _items(path)})
     except ijson.JSONError as error:
-        raise _refusal(path, "Not a complete JSON document; the plan is truncated") from error
+        raise _not_json(path) from error
     except UnicodeDecodeError as error:  # from ijson, for an escape of half a character
         raise _refusal(path, f"{_CHANGED}: half of a surrogate pair") from error
     except RepeatedName as error:
@@ -117,8 +131,49 @@ def _refusal(path: Path, why: str) -> BadInput:
     return BadInput(f"{path}: {why}. {_MAKE_ANOTHER}")
 
 
+def _demand_plan(path: Path, head: Mapping[str, Any]) -> None:
+    """Raise NotAPlan without a digest, and BadInput for a plan that this version does not read."""
+    if not head.get("digest") or not isinstance(head["digest"], str):
+        raise NotAPlan(path, "a JSON object without a digest")
+    if head.get("version") != 1:
+        version = printable(head.get("version"), 20)
+        raise _refusal(path, f"Plan of version {version}; this version reads version 1")
+
+
+def _not_json(path: Path) -> BadInput:
+    """The error for a file that is not one JSON document."""
+    with read_stream(path) as file:
+        line, more = file.readline(_LONGEST_LINE), file.readline(_LONGEST_LINE)
+    what = _other_format(line, more)
+    return NotAPlan(path, what) if what else _refusal(path, "Not valid JSON: truncated or edited")
+
+
+def _other_format(line: bytes, more: bytes) -> str:
+    """What a file is by its first two lines; empty if it may be a damaged plan."""
+    if not line:
+        return "an empty file"
+    for start, name in _FORMATS.items():
+        if line.startswith(start):
+            return name
+    if json.detect_encoding(line + more) != "utf-8":
+        return "text in another encoding than UTF-8, or with a byte order mark"
+    if line.strip() and not line.lstrip().startswith(b"{"):
+        return _NO_OBJECT
+    if more.strip() and _is_json(line):
+        return "several JSON documents, one on each line, such as a journal"
+    return ""
+
+
+def _is_json(line: bytes) -> bool:
+    try:
+        loads(line)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
 def _head(path: Path) -> dict[str, Any]:
-    """The document without its items; empty if it is not an object.
+    """The document without its items. Raises NotAPlan if it is not an object.
 
     Raises RepeatedName for a repeated name anywhere, in items too: the digest covers one of the
     values, and a reader may see the other. Raises BadInput for a document that is nested too
@@ -129,6 +184,8 @@ def _head(path: Path) -> dict[str, Any]:
     in_items = False
     with read_stream(path) as file:
         for event, value in unique_names(ijson.basic_parse(file, use_float=True)):
+            if not depth and event != "start_map":
+                raise NotAPlan(path, _NO_OBJECT)
             depth += event.startswith("start_")
             if depth > _MAX_DEPTH:
                 raise _refusal(path, "Nested too deeply for a plan of Keysweep")
@@ -139,7 +196,8 @@ def _head(path: Path) -> dict[str, Any]:
             if not in_items:
                 builder.event(event, value)
             depth -= event.startswith("end_")
-    return builder.value if isinstance(builder.value, dict) else {}
+    head: dict[str, Any] = builder.value
+    return head
 
 
 def _items(path: Path) -> PlanItems:
@@ -148,12 +206,3 @@ def _items(path: Path) -> PlanItems:
         for item in ijson.items(file, "items.item", use_float=True):
             items.append(PlanItem.model_validate(item))
     return items
-
-
-def _why_not_a_plan(head: Mapping[str, Any]) -> str:
-    """Why the document is no plan that this version reads; empty if it is one."""
-    if not head.get("digest") or not isinstance(head["digest"], str):
-        return "Not a plan of Keysweep"
-    if head.get("version") != 1:
-        return f"Plan of version {printable(head.get('version'), 20)}; this version reads version 1"
-    return ""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -127,6 +129,68 @@ def test_a_file_that_is_not_a_plan_is_refused_with_one_message(mistake: str, pat
     assert "\n" not in str(refused.value)
 
 
+OTHER_FILES = {
+    "results without a record": lambda plan: b"[]",
+    "a list that ends nowhere": lambda plan: b"[" * 20_000,
+    "records on lines": lambda plan: b'{"status": "FAIL"}\n{"status": "FAIL"}\n',
+    "a journal": lambda plan: b'{"line": "run"}\n{"line": "intent"}\n{"li',
+    "a journal of one line": lambda plan: b'{"line": "run"}\n',
+    "a number": lambda plan: b"42",
+    "text": lambda plan: b"To schedule: 7 keys\n",
+    "nothing": lambda plan: b"",
+    "gzip": gzip.compress,
+    "a ZIP archive": lambda plan: b"PK\x03\x04\x14\x00",
+    "UTF-16": lambda plan: plan.decode().encode("utf-16"),
+    "UTF-16 without a mark": lambda plan: plan.decode().encode("utf-16-le"),
+    "a byte order mark": lambda plan: b"\xef\xbb\xbf" + plan,
+    "binary": lambda plan: b"\x00\x01\x02",
+}
+
+
+@pytest.mark.parametrize("kind", OTHER_FILES)
+def test_a_file_of_another_kind_is_not_taken_for_a_damaged_plan(kind: str, path: Path) -> None:
+    path.write_bytes(OTHER_FILES[kind](path.read_bytes()))
+    with pytest.raises(planfile.NotAPlan, match="keysweep plan") as refused:
+        planfile.load(path)
+    assert refused.value.exit_code == 2
+    assert str(refused.value).startswith(f"{path}: ")
+    assert "\n" not in str(refused.value)
+
+
+DAMAGED = {
+    "cut off": lambda plan: plan[: len(plan) // 2],
+    "cut off after its first line": lambda plan: plan[:2],
+    "another plan behind it": lambda plan: plan + plan,
+    "one value edited": lambda plan: plan.replace(b'"pending_window_days": 30', b'"x": 30'),
+    "a line removed": lambda plan: plan.replace(b'  "version": 1,\n', b""),
+    "a comma removed": lambda plan: plan.replace(b'"version": 1,', b'"version": 1'),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGED)
+def test_a_damaged_plan_is_not_taken_for_a_file_of_another_kind(damage: str, path: Path) -> None:
+    whole = path.read_bytes()
+    path.write_bytes(DAMAGED[damage](whole))
+    assert path.read_bytes() != whole
+    with pytest.raises(BadInput, match="keysweep plan") as refused:
+        planfile.load(path)
+    assert not isinstance(refused.value, planfile.NotAPlan)
+
+
+def test_a_pipe_is_refused_before_it_is_opened(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(planfile.NotAPlan):
+        planfile.load(tmp_path / "pipe")
+
+
+def test_a_name_that_no_file_can_have_is_bad_input(tmp_path: Path) -> None:
+    name = tmp_path / ("n" * 300)
+    with pytest.raises(BadInput, match="nnn") as refused:
+        planfile.load(name)
+    assert refused.value.exit_code == 2
+    assert planfile.set_aside(name) is None
+
+
 def test_a_plan_is_written_in_parts_as_the_whole_document_would_be(path: Path) -> None:
     plan = planfile.load(path)
     for some in (Plan.model_validate({**dict(plan), "items": plan.items[:n]}) for n in (1, 2)):
@@ -144,7 +208,7 @@ def test_why_tags_are_unknown_is_not_read_back_as_two_tags(permission: str | Non
     assert Evidence.model_validate_json(evidence.model_dump_json()) == evidence
 
 
-@pytest.mark.parametrize("text", ["[" * 20_000, '{"items":' + '[{"a":' * 20_000])
+@pytest.mark.parametrize("text", ['{"a":' + "[" * 20_000, '{"items":' + '[{"a":' * 20_000])
 def test_a_document_nested_deeper_than_any_plan_is_refused(text: str, path: Path) -> None:
     path.write_text(text, encoding="utf-8")
     with pytest.raises(BadInput, match="Nested"):
