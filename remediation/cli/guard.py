@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from .. import journal as journal_stage
 from .. import planfile, policy_file
 from ..aws import Access, Accounts, ClientSettings, select
 from ..cancel import Batch
-from ..errors import AccessRefused, Refused
+from ..errors import AccessRefused, KeysweepError, Refused
 from ..files import ascii_json
 from ..guard import GuardRow
 from ..interrupt import at_once
@@ -56,7 +56,8 @@ from .setup import caller_of, journal_arguments, located, new_collector
     "plan_path",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help="The applied plan: any difference from it is a sign of use, and its policy applies.",
+    help="The applied plan: any difference from its review is a sign of use, and its policy "
+    "applies.",
 )
 @policy_option()
 @click.option(
@@ -91,9 +92,10 @@ def guard(
     access: Access,
     form: str,
 ) -> int:
-    """Watch keys that are pending deletion: is one of them in use?
+    """Check whether something tries to use keys that are pending deletion. Run it every day.
 
-    Reads the keys that the journal scheduled, or with --all every key pending deletion.
+    Reads the keys that the journal scheduled or, with --all, every key pending deletion. Changes
+    nothing in AWS without --cancel.
 
     Exits with 1 if a key is in use, restored or not, or if something could not be read. Prints the
     keys that need attention, and how many were checked; with --format json, one line for each key.
@@ -140,6 +142,7 @@ def guard(
         *(("--all",) if every else ()),
         *access.limits,
     )
+    restore = access.command_line("guard", *options, "--cancel")
     if chosen:
         tag = policy.protected_tag if keep else None
         rows, code = _cancel(
@@ -154,8 +157,9 @@ def guard(
             listing=access.command_line("guard", *options)
             if plan_path is None
             else access.command_line("show", plan_path),
+            found=lambda: _print(rows, history, form, restore),
         )
-    _print(rows, history, form, access.command_line("guard", *options, "--cancel"))
+    _print(rows, history, form, restore)
     return code
 
 
@@ -194,29 +198,37 @@ def _cancel(
     yes: bool,
     code: int,
     listing: str,
+    found: Callable[[], None],
 ) -> tuple[tuple[GuardRow, ...], int]:
-    """Cancel deletions after confirmation; the rows with their results, and the exit code."""
+    """Cancel deletions after confirmation; the rows with their results, and the exit code.
+
+    `found` prints the rows if the cancellation is refused: which keys are in use still counts.
+    """
     keys = sorted(arn for batch in batches for arn in batch.keys)
     caller = caller_of(accounts, keys)
     aliases = {row.key_arn: row.alias for row in rows}
     dates = {row.key_arn: row.deletion_date for row in rows}
-    confirm(
-        "Cancel the deletion of",
-        keys,
-        lambda: rows_to_cancel(keys, history.keys, planned, dates, aliases),
-        yes=yes,
-        listing=listing,
-    )
     stop = Stop()
-    done, written = cancel_batches(
-        "guard",
-        batches,
-        accounts,
-        stop,
-        known=history,
-        caller=caller,
-        protected_tag=protected_tag,
-    )
+    try:
+        confirm(
+            "Cancel the deletion of",
+            keys,
+            lambda: rows_to_cancel(keys, history.keys, planned, dates, aliases),
+            yes=yes,
+            listing=listing,
+        )
+        done, written = cancel_batches(
+            "guard",
+            batches,
+            accounts,
+            stop,
+            known=history,
+            caller=caller,
+            protected_tag=protected_tag,
+        )
+    except KeysweepError:
+        found()
+        raise
     done = identified(done, planned, history.keys)
     if any(one.outcome is Outcome.FAILED for one in done):
         code = INCOMPLETE

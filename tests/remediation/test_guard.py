@@ -106,8 +106,12 @@ def test_a_key_that_an_application_tries_to_use_on_day_12_is_found_and_restored(
     assert aws.key(arn)["state"] == "PendingDeletion", "only --cancel changes anything"
 
     others = {key["arn"] for key in aws.keys(state="PendingDeletion")} - {arn}
-    refused = waiting("--cancel")
-    assert refused.code == 2
+    refused = waiting("--cancel", "--format", "json")
+    assert (refused.code, rows(refused)[arn]["in_use"]) == (2, True)
+    with Journal(tmp_path / "keysweep-journal.jsonl"):
+        locked = waiting("--cancel", "--yes", "--format", "json")
+    assert (locked.code, rows(locked)[arn]["in_use"]) == (3, True)
+    assert aws.key(arn)["state"] == "PendingDeletion"
     restored = waiting("--cancel", "--keep", "--yes", "--format", "json")
     assert restored.code == 1, "a person should hear of it"
     assert rows(restored)[arn]["cancellation"]["outcome"] == "cancelled"
