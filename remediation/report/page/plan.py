@@ -45,8 +45,8 @@ def of_plan(plan: Plan, part: str = "") -> Page:
     costs = sum(its.monthly_cost_usd for its in view.sums.values())
     return Page(
         title=f"Plan of {plan.created_at:%d %B %Y}",
-        about="Nothing has been changed. These are the verdicts on the candidates from the "
-        "scanners, with their evidence.",
+        about="Nothing has been changed in AWS. These are the verdicts on the candidates, with "
+        "their evidence.",
         facts=(
             ("Made", moment(plan.created_at)),
             ("Expires", moment(plan.expires_at)),
