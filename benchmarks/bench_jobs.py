@@ -72,9 +72,7 @@ class Measured:
         """Make the plan once more."""
         with tempfile.TemporaryDirectory() as name:
             version = "bench-former" if self.jobs is None else "command"
-            scene = Scene(
-                self.aws, Path(name), self.scenario, latency=LATENCY, environment=version
-            )
+            scene = Scene(self.aws, Path(name), self.scenario, latency=LATENCY, environment=version)
             scene.policy(lifted=() if self.quotas else UNPACED)
             run = scene.plan(quotas=self.quotas, jobs=self.jobs)
             scheduled = scene.summary()["schedule"]
