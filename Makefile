@@ -113,7 +113,7 @@ fuzz: .venv/.ready ## Fuzz the readers of plans, journals, policies, results and
 	@$(TOX) -e fuzz
 
 # BENCH_ONLY="topic topic" measures these alone; BENCH_QUICK=1 small and once, to see that it works.
-bench: .venv/.ready ## Keysweep beside its peers: half an hour, on a machine that does nothing else
+bench: .venv/.ready ## Keysweep beside its peers: an hour, on a machine that does nothing else
 	@$(TOX) --notest -e command,prowler,checkov,bench-custodian,bench-awscli,bench-readers,bench-former
 	@.tox/command/bin/python -m benchmarks $(BENCH_ONLY:%=--only %) $(if $(BENCH_QUICK),--quick)
 

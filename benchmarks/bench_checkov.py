@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 from typing import Final
@@ -99,7 +99,14 @@ def measure(runs: int, quick: bool) -> list[Row]:
         peer_alone = _Scan(("--check", PEER), {PEER: keys})
         ours_alone = _Scan((*ours, "--check", OURS), {OURS: keys})
         return [
-            _row("all checks with ours; peer: without", files, runs, with_ours, everything, code),
+            # Checkov's own records of two more checks are no cost of ours: without a target.
+            replace(
+                _row(
+                    "all checks with ours; peer: without", files, runs, with_ours, everything, code
+                ),
+                target="",
+                met=None,
+            ),
             _row(
                 "all checks with ours; peer: with two that pass every key",
                 *(files, runs, with_ours, with_empty, code),
