@@ -7,7 +7,7 @@ import uuid
 from ..errors import BadInput
 from .lines import encode
 from .locations import Location, exists, store_of
-from .reader import lines, read
+from .reader import undamaged_lines
 
 
 def copy(source: Location, target: Location) -> tuple[int, str | None]:
@@ -22,10 +22,7 @@ def copy(source: Location, target: Location) -> tuple[int, str | None]:
     run = uuid.uuid4().hex
     locked = store_of(source).open(run)
     try:
-        problems = read([source]).problems
-        if problems:
-            raise BadInput(f"{'; '.join(problems)}. Nothing was done. Fix: restore the journal.")
-        copied = [encode(line) for line in lines([source])]
+        copied = [encode(line) for line in undamaged_lines(source)]
         if not copied:
             raise BadInput(f"{source}: This journal has no lines. Fix: check the name.")
         left = store_of(target).create(run, copied)

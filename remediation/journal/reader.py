@@ -175,6 +175,16 @@ def _merged(files: Sequence[_File]) -> Iterator[tuple[Location, AnyLine, bool]]:
         yield path, line, len(files) > 1 and seen.setdefault(line, path) != path
 
 
+def undamaged_lines(path: Location) -> list[AnyLine]:
+    """All lines of a journal, each read once. Raises BadInput if it is damaged."""
+    file = _File(path)
+    found = [line for _, _, line in file.lines()]
+    if file.problems:
+        problems = "; ".join(f"{path}: {problem}" for problem in file.problems)
+        raise BadInput(f"{problems}. Nothing was done. Fix: restore the journal.")
+    return found
+
+
 def demand_empty(path: Location) -> None:
     """Raise JournalExists if the journal has a complete line or damage; for a rebuild.
 

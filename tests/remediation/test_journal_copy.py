@@ -215,6 +215,43 @@ def test_no_message_names_an_option_that_copy_lacks(source: Path, tmp_path: Path
         assert "--" not in str(refused.value)
 
 
+@dataclass
+class Losing:
+    """A client of a bucket that loses a line at a request."""
+
+    memory: Memory
+    at: int
+    requests: Iterator[int] = field(default_factory=count)
+    lost: bool = False
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        def call(**parameters: Any) -> Any:
+            if next(self.requests) == self.at:
+                self.lost = True
+                del self.memory.objects[f"team/{object_name(3)}"]
+            return getattr(self.memory, name)(**parameters)
+
+        return call
+
+
+def test_a_source_that_loses_a_line_is_copied_whole_or_not_at_all(source: Path) -> None:
+    copied = set()
+    for at in count():
+        client, target = Losing(Memory(), at), Memory()
+        copy(source, in_s3(client.memory))
+        try:
+            copy(in_s3(client), in_s3(target))
+        except BadInput:
+            assert not target.objects
+            copied.add(False)
+        else:
+            assert text(in_s3(target)) == text(source)
+            copied.add(True)
+        if not client.lost:
+            break
+    assert copied == {False, True}
+
+
 def test_a_refused_write_leaves_damage_that_a_rerun_completes(source: Path) -> None:
     memory = Memory(before=[None, None, refusal("AccessDenied")])
     with pytest.raises(AccessRefused):
