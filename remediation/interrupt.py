@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Final
 
 from .errors import RUN_AGAIN
+from .journal import Location, store_of
 from .runner import Stop
 
 EXIT_CODE: Final = 1
@@ -20,15 +21,18 @@ _SHOW_CURSOR: Final = "\x1b[?25h"
 
 
 @contextmanager
-def orderly(stop: Stop) -> Iterator[None]:
+def orderly(stop: Stop, journals: Iterable[Location]) -> Iterator[None]:
     """For runs that write: the first signal stops in order, the second at once.
 
-    Calls in flight are then intents in the journal, which the next run reconciles.
+    Calls in flight are then intents in the journals, which the next run reconciles. The locks of
+    journals in S3 remain.
     """
+    unlock = [f"run {command}" for one in journals if (command := store_of(one).unlock)]
+    fix = ", then ".join([*unlock, RUN_AGAIN])
 
     def requested() -> None:
         if stop.requested:
-            _end(f"Stopped at once. The journal has the calls in flight. Fix: {RUN_AGAIN}.")
+            _end(f"Stopped at once. The journal has the calls in flight. Fix: {fix}.")
         stop.request("the run was interrupted")
         _say("Stopping after the calls in flight. Press Ctrl-C again to stop at once.")
 
@@ -58,12 +62,17 @@ def _handling(requested: Callable[[], None]) -> Iterator[None]:
 
 def _say(message: str) -> None:
     # Unbuffered: a handler may run in the middle of a write to sys.stderr.
-    os.write(2, f"keysweep: {message}\n".encode())
+    _write(f"keysweep: {message}\n")
+
+
+def _write(text: str) -> None:
+    with suppress(OSError):  # the terminal may be closed
+        os.write(2, text.encode())
 
 
 def _end(message: str) -> None:
     """Exit without waiting for threads that hang in a call."""
     if sys.stderr.isatty():
-        os.write(2, _SHOW_CURSOR.encode())  # a progress bar hides it
+        _write(_SHOW_CURSOR)  # a progress bar hides it
     _say(message)
     os._exit(EXIT_CODE)

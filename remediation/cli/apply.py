@@ -118,7 +118,7 @@ def apply(
     stop = Stop()
     with (
         locked(plan_path, "Another keysweep is applying this plan"),
-        orderly(stop),  # also while the lock of the journal is taken and released
+        orderly(stop, [path]),  # also while the lock of the journal is taken and released
         Journal(path, known=history) as journal,
         progress("scheduling", len(chosen)) as step,
     ):

@@ -52,13 +52,14 @@ def cancel_batches(
     batches = [batch for batch in batches if batch.keys]
     follow_ups = cancel_stage.follow_ups(keep=protected_tag is not None, enable=enable)
     done: list[KeyResult] = []
+    paths = [*dict.fromkeys(batch.journal for batch in batches)]
     journals: dict[Location, Journal] = {}
     with (
-        orderly(stop),  # also while the locks of journals are taken and released
+        orderly(stop, paths),  # also while the locks of journals are taken and released
         ExitStack() as opened,
         progress("cancelling", sum(len(batch.keys) for batch in batches)) as step,
     ):
-        for path in dict.fromkeys(batch.journal for batch in batches):
+        for path in paths:
             journals[path] = opened.enter_context(Journal(path, known=known))
         for path, journal in journals.items():
             count = sum(len(batch.keys) for batch in batches if batch.journal == path)

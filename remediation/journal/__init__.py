@@ -23,7 +23,7 @@ from .lines import (
     RebuildLine,
     RebuiltDeletion,
 )
-from .locations import Location, distinct, exists
+from .locations import Location, distinct, exists, store_of
 from .name import JournalName
 from .reader import History, KeyRecord, demand_empty, read, read_undamaged
 from .writer import Journal, JournalFailed
@@ -54,4 +54,5 @@ __all__ = [
     "exists",
     "read",
     "read_undamaged",
+    "store_of",
 ]

@@ -32,6 +32,8 @@ class FileStore:
 
     path: Path
     tears: bool = True
+    unlock: None = None
+    """The operating system releases the lock."""
 
     def __str__(self) -> str:
         return str(self.path)

@@ -16,7 +16,7 @@ from ..errors import RUN_AGAIN, BadInput, KeysweepError, Refused
 from ..escape import short
 from .bucket import Bucket, Taken
 from .name import JournalName
-from .s3_lock import Lock, take
+from .s3_lock import Lock, take, way_out
 from .store import JournalExists, LineNotWritten, Reading, Stamp
 
 LINES: Final = "lines/"
@@ -49,6 +49,11 @@ class S3Store:
     def bucket(self) -> Bucket:
         """The journal's objects."""
         return Bucket(self.name, self.client)
+
+    @property
+    def unlock(self) -> str:
+        """The command that removes the lock of a killed run."""
+        return way_out(self.bucket)
 
     def exists(self) -> bool:
         """Whether the journal has a line."""

@@ -74,6 +74,10 @@ class Store(Protocol):
     def tears(self) -> bool:
         """Whether a killed run can leave an incomplete line."""
 
+    @property
+    def unlock(self) -> str | None:
+        """The command that removes the lock of a killed run. None: the lock ends with its run."""
+
     def exists(self) -> bool:
         """Whether there is a journal."""
 

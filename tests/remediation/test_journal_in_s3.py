@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 from s3_memory import LOST, Memory, refusal
 
 from keysweep.remediation.errors import RUN_AGAIN, AccessRefused, BadInput, Refused
+from keysweep.remediation.interrupt import orderly
 from keysweep.remediation.journal import (
     Journal,
     JournalFailed,
@@ -24,6 +28,7 @@ from keysweep.remediation.journal import bucket as bucket_module
 from keysweep.remediation.journal.s3_lock import LOCK, describe
 from keysweep.remediation.journal.s3_store import S3Store, object_name
 from keysweep.remediation.models import KeyArn, Outcome
+from keysweep.remediation.runner import Stop
 
 NOW = datetime(2026, 11, 30, 2, 0, tzinfo=UTC)
 ONE = KeyArn.parse("arn:aws:kms:eu-west-1:111122223333:key/1111aaaa-1111-4111-8111-111111111111")
@@ -386,3 +391,46 @@ def test_names_of_no_journal(text: str) -> None:
 def test_a_journal_named_twice_is_read_once(store: S3Store, memory: Memory) -> None:
     again = S3Store(JournalName.parse("s3://jrnl/team"), lambda: memory)
     assert distinct([store, again]) == (store,)
+
+
+# --- Ctrl-C ---------------------------------------------------------------------------------------
+
+
+class Ended(BaseException):
+    """The process has ended."""
+
+
+@pytest.fixture
+def ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    def end(_code: int) -> None:
+        raise Ended
+
+    monkeypatch.setattr(os, "_exit", end)
+
+
+@pytest.mark.usefixtures("ends")
+def test_stopped_at_once_it_names_the_command_that_removes_the_lock(
+    store: S3Store, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(Ended), orderly(Stop(), [tmp_path / "journal.jsonl", store]):
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+    first, second = capfd.readouterr().err.splitlines()
+    assert "unlock" not in first
+    assert f"journal unlock {store}, then {RUN_AGAIN}" in second
+    assert second.count("unlock") == 1
+
+
+@pytest.mark.usefixtures("ends")
+def test_a_closed_terminal_hinders_no_interruption(
+    store: S3Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def closed(_descriptor: int, _text: bytes) -> int:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(os, "write", closed)
+    stop = Stop()
+    with pytest.raises(Ended), orderly(stop, [store]):
+        signal.raise_signal(signal.SIGTERM)
+        assert stop.requested
+        signal.raise_signal(signal.SIGTERM)
