@@ -131,11 +131,13 @@ def status(
     *,
     jobs: int = 1,
     check: str = "keysweep guard",
+    notice: Callable[[str], None] = lambda _message: None,
 ) -> Status:
     """Read each key of the journal again and compare.
 
     With `every` deletion of the journals, also keys whose deletion was cancelled or failed. `jobs`
-    is the number of processes that read, `check` the command that checks the keys.
+    is the number of processes that read, `check` the command that checks the keys. `notice` is
+    called with a message about each process that becomes silent.
     """
     watched = [
         arn
@@ -144,7 +146,7 @@ def status(
     ]
     selected = select(accounts, watched)
     records = [history.keys[arn] for arn in selected.keys]
-    found = _by_account(records, accounts, jobs)
+    found = _by_account(records, accounts, jobs, notice)
     rows = tuple(
         replace(row, alias=record.alias, owner=record.owner, rebuilt=record.rebuilt)
         for row, record in zip(found, records, strict=True)
@@ -177,7 +179,10 @@ def _is_cancelled(record: KeyRecord) -> bool:
 
 
 def _by_account(
-    records: Sequence[KeyRecord], accounts: Accounts, jobs: int
+    records: Sequence[KeyRecord],
+    accounts: Accounts,
+    jobs: int,
+    notice: Callable[[str], None],
 ) -> tuple[StatusRow, ...]:
     """The row of each record, from this process or from workers."""
     of_accounts: dict[str, list[KeyRecord]] = {}
@@ -187,7 +192,7 @@ def _by_account(
     if number <= 1:
         return _rows(accounts, records)
     with (
-        Workers(accounts, _Reading(), number, lambda _piece, _keys: None) as workers,
+        Workers(accounts, _Reading(), number, lambda _piece, _keys: None, notice) as workers,
         ThreadPoolExecutor(_ACCOUNTS_EACH * number) as threads,
     ):
         found = threads.map(partial(_rows_of_account, workers), of_accounts.values())
@@ -198,7 +203,8 @@ def _by_account(
 def _rows_of_account(workers: Workers, records: Sequence[KeyRecord]) -> Sequence[StatusRow]:
     try:
         account = records[0].key_arn.account_id
-        rows: Sequence[StatusRow] = workers.run(account, records, len(records))
+        what = f"account {account}"
+        rows: Sequence[StatusRow] = workers.run(account, records, what, len(records))
     except AccountUnavailable as error:
         return [_unreadable(record.key_arn, str(error)) for record in records]
     return rows

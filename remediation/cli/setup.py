@@ -19,6 +19,7 @@ from ..journal.s3_store import S3Store
 from ..models import KeyArn
 from ..policy import Policy
 from ..wording import counted
+from .console import say
 
 KEYS_EACH: Final = 250
 """Number of keys whose one request each takes as long as the start of a process."""
@@ -64,6 +65,7 @@ def new_collector(
         progress=progress,
         sources={**SOURCES, **long},
         jobs=usable_cores() if jobs is None else jobs,
+        notice=say,
     )
 
 

@@ -65,7 +65,7 @@ def status(
     with at_once(), progress("reading keys"):
         jobs = worth_starting(jobs, len(history.keys))
         check = access.command_line("guard", *options)
-        now = status_stage.status(history, accounts, deletions, jobs=jobs, check=check)
+        now = status_stage.status(history, accounts, deletions, jobs=jobs, check=check, notice=say)
     if html_path is not None:
         write_private(html_path, html(page.of_status(now, accounts.clock.now())))
     if form == "json":

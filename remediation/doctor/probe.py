@@ -64,7 +64,8 @@ class _Probing:
 
 def _in_worker(workers: Workers, task: _Task) -> Rows:
     try:
-        rows: Rows = workers.run(task.where.account_id, task)
+        account, region = task.where.account_id, task.where.region
+        rows: Rows = workers.run(account, task, f"account {account}, {region}")
     except AccountUnavailable as error:
         return [AccountRegionRows.of(task.where, (_lost(error),))]
     return rows
@@ -95,7 +96,8 @@ class Probe:
         if jobs <= 1:
             return _merged(self._each(tasks, self.one, SCANS), keys)
         job = _Probing(self.policy)
-        with Workers(self.collector.accounts, job, jobs, lambda _piece, _keys: None) as workers:
+        accounts, notice = self.collector.accounts, self.collector.notice
+        with Workers(accounts, job, jobs, lambda _piece, _keys: None, notice) as workers:
             found = self._each(tasks, partial(_in_worker, workers), SCANS * jobs)
         return _merged(found, keys)
 

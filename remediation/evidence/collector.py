@@ -70,6 +70,8 @@ class Collector:
     """The source of each piece. Athena replaces some of `SOURCES`."""
     jobs: int = 1
     """Number of processes that read, each whole accounts. One account needs no other process."""
+    notice: Callable[[str], None] = lambda _message: None
+    """Called with a message about each process that becomes silent."""
     _scans: Turns = field(default_factory=lambda: Turns(SCANS))
 
     def collect(
@@ -109,7 +111,9 @@ class Collector:
             group = [*known]
             account = group[0].key_arn.account_id
             try:
-                done = workers.run(account, _task(group, needed, limits), work[account])
+                task = _task(group, needed, limits)
+                what = f"account {account}, {group[0].key_arn.region}"
+                done = workers.run(account, task, what, work[account])
             except AccountUnavailable as error:
                 lost[account] = Unreadable(unreadable=str(error))
                 return []
@@ -147,7 +151,7 @@ class Collector:
 
         elsewhere = [source for source in self.sources.values() if source.read_all is not None]
         job = _Reading(tuple(map(_elsewhere, elsewhere)))
-        with Workers(self.accounts, job, jobs, tally.add) as workers:
+        with Workers(self.accounts, job, jobs, tally.add, self.notice) as workers:
             yield workers
 
     def read_one(self, evidence: Evidence, pieces: Iterable[str]) -> Evidence:

@@ -48,13 +48,16 @@ class Peer:
         self._lock = threading.Lock()
         self._numbers = itertools.count(_UNANSWERED + 1)
         self._waiting: dict[int, Future[tuple[bool, bytes]]] = {}
-        self._ended = False
+        self.ended = threading.Event()
+        """Set once the other side has ended."""
+        self.received = 0
+        """Number of messages so far."""
 
     def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """Call a function there and return its value, or raise its error. Raises PeerLost."""
         future: Future[tuple[bool, bytes]] = Future()
         with self._lock:
-            if self._ended:
+            if self.ended.is_set():
                 raise PeerLost
             number = next(self._numbers)
             self._waiting[number] = future
@@ -78,6 +81,7 @@ class Peer:
         try:
             while True:
                 number, succeeded, content = self._pipe.recv()
+                self.received += 1
                 if succeeded is not None:
                     self._waiting.pop(number).set_result((succeeded, content))
                 elif not content:
@@ -114,7 +118,7 @@ class Peer:
 
     def _close(self) -> None:
         with self._lock:
-            self._ended = True
+            self.ended.set()
             waiting = [*self._waiting.values()]
             self._waiting.clear()
         lost = pickle.dumps(PeerLost())

@@ -21,9 +21,11 @@ from .. import diagnostics
 from ..aws import Accounts
 from ..aws.concurrency import ACCOUNT_REGIONS
 from ..errors import AccountUnavailable
+from . import silence
 from .peer import Peer, PeerLost
 from .process import Setup, run_task, start
 from .remote import Home, Report
+from .silence import Silence
 
 _log: Final = logging.getLogger(__name__)
 
@@ -57,6 +59,9 @@ class _Worker:
     lost: str = ""
     """How the process ended, if it ended early."""
     lock: threading.Lock = field(default_factory=threading.Lock)
+    tasks: list[str] = field(default_factory=list)
+    """What it is reading."""
+    silence: Silence = field(default_factory=Silence)
 
 
 class Workers:
@@ -65,17 +70,27 @@ class Workers:
     Thread-safe. A context manager, at whose end no process is left.
     """
 
-    def __init__(self, accounts: Accounts, job: Job, number: int, report: Report) -> None:
+    def __init__(
+        self,
+        accounts: Accounts,
+        job: Job,
+        number: int,
+        report: Report,
+        notice: Callable[[str], None],
+    ) -> None:
+        """`notice` is called with a message about each worker that becomes silent."""
         self._home = Home(accounts, report)
         self._job = job
         self._number = number
+        self._notice = notice
+        self._ending = threading.Event()
         self._workers: list[_Worker] = []
         self._of_accounts: dict[str, _Worker] = {}
         self._started = 0
         self._lock = threading.Lock()
 
-    def run(self, account_id: str, task: Any, work: int = 1) -> Any:
-        """Do a task of this account in its worker.
+    def run(self, account_id: str, task: Any, what: str, work: int = 1) -> Any:
+        """Do a task of this account in its worker; `what` names it in messages.
 
         `work` is how much all tasks of the account are, compared with those of others. Raises
         AccountUnavailable if the worker ended early, now or at an earlier task of the account.
@@ -91,6 +106,7 @@ class Workers:
                         "Fix: run the same command again with --jobs 1"
                     ) from error
                 worker.work += work
+        worker.tasks.append(what)
         try:
             return worker.peer.call(run_task, task)
         except PeerLost as error:
@@ -98,6 +114,8 @@ class Workers:
                 f"The process that read account {account_id} ended early ({self._end_of(worker)}). "
                 "Fix: run the same command again, with fewer --jobs if memory was short"
             ) from error
+        finally:
+            worker.tasks.remove(what)
 
     def _with_least_work(self) -> _Worker:
         """The worker whose accounts are the least work, or a new one."""
@@ -133,7 +151,16 @@ class Workers:
             worker.lost = worker.lost or _ended(worker.process)
             return worker.lost
 
+    def _watch(self) -> None:
+        """Name the tasks of workers that become silent."""
+        while not self._ending.wait(silence.SECONDS):
+            for worker in [*self._workers]:
+                tasks = [*worker.tasks]
+                if worker.silence.begins(worker.peer.received, busy=bool(tasks)):
+                    self._notice(silence.message(worker.process.pid, tasks))
+
     def __enter__(self) -> Self:
+        threading.Thread(target=self._watch, name="watch of workers", daemon=True).start()
         return self
 
     def __exit__(
@@ -142,6 +169,7 @@ class Workers:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        self._ending.set()
         for worker in self._workers:
             with suppress(PeerLost):
                 worker.peer.end()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import logging
 import os
+import threading
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -15,6 +16,7 @@ from ..aws import Access, ClientSettings
 from ..aws.clock import Clock
 from ..aws.concurrency import ACCOUNT_REGIONS
 from ..errors import present
+from . import silence
 from .peer import Peer, PeerLost
 from .remote import Home, RemoteAccounts
 
@@ -57,8 +59,20 @@ def start(worker: Worker, setup: Setup) -> None:
         worker.log.enter_context(
             diagnostics.to_parent(lambda text: tell_log(peer, text), setup.log_label)
         )
+    threading.Thread(target=_show_life, args=(peer,), name="signs of life", daemon=True).start()
     accounts = RemoteAccounts(setup.access, setup.settings, setup.clock, peer.call)
     worker.do = setup.job.start(accounts, lambda piece, keys: peer.tell(report, piece, keys))
+
+
+def _show_life(peer: Peer) -> None:
+    """Send a message now and then, also while all threads wait."""
+    with suppress(PeerLost):
+        while not peer.ended.wait(silence.SECONDS):
+            peer.tell(alive)
+
+
+def alive(_home: Home) -> None:
+    """Take a sign of life. The parent counts all messages."""
 
 
 def run_task(worker: Worker, task: Any) -> Any:

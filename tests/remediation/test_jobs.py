@@ -10,10 +10,11 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import boto3
 import pytest
@@ -30,7 +31,7 @@ from keysweep.remediation.aws import Access, Accounts
 from keysweep.remediation.aws.clock import Clock
 from keysweep.remediation.errors import AccountUnavailable, InvariantError
 from keysweep.remediation.models import AccountRegion
-from keysweep.remediation.workers import Workers
+from keysweep.remediation.workers import Workers, pool, process, silence
 from keysweep.remediation.workers.peer import Peer, PeerError, PeerLost
 from keysweep.remediation.workers.process import tell_log, write_log
 
@@ -222,13 +223,13 @@ def test_a_worker_has_no_client_that_writes_and_its_errors_are_those_of_the_run(
         for name, value in as_operator().items():
             patch.setenv(name, value)
         accounts = Accounts(Access(role_name="KeysweepOperator"))
-        with Workers(accounts, Writing(), 2, lambda *one: read.append(one)) as workers:
+        with Workers(accounts, Writing(), 2, lambda *one: read.append(one), print) as workers:
             for account, cause in ((SHOP, InvariantError), (DATA, ZeroDivisionError)):
                 with pytest.raises(PeerError, match=cause.__name__):
-                    workers.run(account, AccountRegion("aws", account, "eu-west-1"))
+                    workers.run(account, AccountRegion("aws", account, "eu-west-1"), account)
             nowhere = AccountRegion("aws", "999999999999", "eu-west-1")
             with pytest.raises(AccountUnavailable, match="999999999999"):
-                workers.run(nowhere.account_id, nowhere)
+                workers.run(nowhere.account_id, nowhere, "nowhere")
     assert len(read) == 3
     assert {call["account"] for call in aws.calls(operation="ListKeys")} == {SHOP, DATA}
 
@@ -247,13 +248,76 @@ class Numbered:
 
 def test_accounts_are_shared_out_by_their_work(monkeypatch: pytest.MonkeyPatch) -> None:
     workers_here.as_threads(monkeypatch)
-    with Workers(Accounts(), Numbered(), 2, lambda _piece, _keys: None) as workers:
+    with Workers(Accounts(), Numbered(), 2, lambda _piece, _keys: None, print) as workers:
         work = {"large": 5, "small": 1, "second": 3, "third": 2, "last": 1}
-        worker_of = {account: workers.run(account, None, size) for account, size in work.items()}
-        assert workers.run("second", None) == worker_of["second"]
+        worker_of = {account: workers.run(account, None, "keys", size) for account, size in work.items()}
+        assert workers.run("second", None, "keys") == worker_of["second"]
     assert worker_of["small"] == worker_of["second"] != worker_of["large"]
     assert worker_of["third"] == worker_of["small"]
     assert worker_of["last"] == worker_of["large"]
+
+
+class Waiting:
+    """A job whose tasks wait for a message about their worker, or for its messages."""
+
+    peers: ClassVar[list[Peer]] = []
+    released = threading.Event()
+
+    def start(
+        self, accounts: Accounts, report: Callable[[str, int], None]
+    ) -> Callable[[str], bool]:
+        def do(what: str) -> bool:
+            if what == "notice":
+                return self.released.wait(60)
+            wait_for(lambda: self.peers[0].received > 3)
+            return True
+
+        return do
+
+
+def test_the_tasks_of_a_silent_worker_are_named_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    workers_here.as_threads(monkeypatch)
+    monkeypatch.setattr(process, "_show_life", lambda _peer: None)
+    monkeypatch.setattr(silence, "SECONDS", 0.01)
+    monkeypatch.setattr(Waiting, "released", threading.Event())
+    notices: list[str] = []
+
+    def notice(message: str) -> None:
+        notices.append(message)
+        Waiting.released.set()
+
+    with Workers(Accounts(), Waiting(), 1, lambda _piece, _keys: None, notice) as workers:
+        assert workers.run(SHOP, "notice", f"account {SHOP}, eu-west-1") is True
+    (message,) = notices
+    assert f"account {SHOP}, eu-west-1" in message
+
+
+def test_a_worker_whose_tasks_wait_is_not_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Counted(Peer):
+        def __init__(self, *arguments: Any) -> None:
+            super().__init__(*arguments)
+            Waiting.peers.append(self)
+
+    workers_here.as_threads(monkeypatch)
+    monkeypatch.setattr(pool, "Peer", Counted)
+    monkeypatch.setattr(silence, "SECONDS", 0.01)
+    monkeypatch.setattr(Waiting, "peers", [])
+    with Workers(Accounts(), Waiting(), 1, lambda _piece, _keys: None, print) as workers:
+        assert workers.run(SHOP, "messages", "keys") is True
+
+
+def test_silence_begins_after_some_looks_at_a_worker_with_a_task() -> None:
+    def looks(received: Iterable[int], *, busy: bool) -> list[bool]:
+        silent = silence.Silence()
+        return [silent.begins(number, busy=busy) for number in received]
+
+    often = 3 * silence.LOOKS
+    found = looks([0] * often, busy=True)
+    assert (found.index(True), found.count(True)) == (silence.LOOKS - 1, 1)
+    assert not any(looks([0] * often, busy=False))
+    assert not any(looks(range(often), busy=True))
+    twice = looks([*[0] * often, *[1] * often], busy=True)
+    assert twice.count(True) == 2
 
 
 # --- real processes -------------------------------------------------------------------------------
