@@ -250,7 +250,9 @@ def test_accounts_are_shared_out_by_their_work(monkeypatch: pytest.MonkeyPatch) 
     workers_here.as_threads(monkeypatch)
     with Workers(Accounts(), Numbered(), 2, lambda _piece, _keys: None, print) as workers:
         work = {"large": 5, "small": 1, "second": 3, "third": 2, "last": 1}
-        worker_of = {account: workers.run(account, None, "keys", size) for account, size in work.items()}
+        worker_of = {
+            account: workers.run(account, None, "keys", size) for account, size in work.items()
+        }
         assert workers.run("second", None, "keys") == worker_of["second"]
     assert worker_of["small"] == worker_of["second"] != worker_of["large"]
     assert worker_of["third"] == worker_of["small"]
