@@ -20,7 +20,7 @@ from ..guard import GuardRow
 from ..interrupt import at_once
 from ..journal import Journal, JournalFailed, JournalName, JournalUnusable, Location
 from ..lifecycle import NEAR_DAYS
-from ..models import KeyArn, Outcome, PlanItem
+from ..models import KeyArn, KeyResult, Outcome, PlanItem
 from ..policy import MAX_WINDOW_DAYS
 from ..report import tables
 from ..report.confirmation import rows_to_cancel
@@ -217,23 +217,56 @@ def _cancel(
             yes=yes,
             listing=listing,
         )
-        done, written = cancel_batches(
-            "guard",
-            batches,
-            accounts,
-            stop,
-            known=history,
-            caller=caller,
-            protected_tag=protected_tag,
+        cancelled, written, failures = _cancel_each(
+            batches, accounts, stop, history, caller, protected_tag
         )
     except KeysweepError:
         found()
         raise
-    done = identified(done, planned, history.keys)
+    for failure in failures:
+        say(str(failure))
+        code = INCOMPLETE
+    done = identified(sorted(cancelled, key=lambda one: one.key_arn), planned, history.keys)
     if any(one.outcome is Outcome.FAILED for one in done):
         code = INCOMPLETE
     say_what_still_fails(done, written, accounts.access)
     return guard_stage.with_cancellations(rows, done), exit_code_at_end(stop, written, code)
+
+
+def _cancel_each(
+    batches: Sequence[Batch],
+    accounts: Accounts,
+    stop: Stop,
+    history: journal_stage.History,
+    caller: str | None,
+    protected_tag: str | None,
+) -> tuple[list[KeyResult], list[Journal], list[KeysweepError]]:
+    """Cancel the deletions of each journal by itself: a lock holds up those of no other.
+
+    Raises the first error if no journal could be written.
+    """
+    results: list[KeyResult] = []
+    written: list[Journal] = []
+    failures: list[KeysweepError] = []
+    for path in dict.fromkeys(batch.journal for batch in batches):
+        try:
+            some, journals = cancel_batches(
+                "guard",
+                [batch for batch in batches if batch.journal == path],
+                accounts,
+                stop,
+                known=history,
+                caller=caller,
+                protected_tag=protected_tag,
+            )
+        except KeysweepError as error:
+            failures.append(error)
+        else:
+            results += some
+            written += journals
+    if failures and not written:
+        raise failures[0]
+    return results, written, failures
 
 
 def _print(

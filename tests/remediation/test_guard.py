@@ -132,6 +132,39 @@ def test_a_key_that_an_application_tries_to_use_on_day_12_is_found_and_restored(
     assert quiet.out.startswith("4 keys checked: "), "what is restored is no longer watched"
 
 
+def test_a_locked_journal_holds_up_no_key_of_another(
+    aws: EmbeddedAws,
+    planned: Path,
+    keysweep: Callable[..., Any],
+    state_only: Path,
+    tmp_path: Path,
+) -> None:
+    used = {}
+    for region, name in (("eu-west-1", "dead-2"), ("us-east-1", "dead-far")):
+        journal = tmp_path / f"{region}.jsonl"
+        applied = keysweep(
+            *("apply", planned, "--region", region, "--journal", journal, "--yes", *ROLE)
+        )
+        assert applied.code == 0
+        used[region] = aws.key_arn(SHOP, region, name)
+        with pytest.raises(ClientError):
+            kms(aws, region).encrypt(KeyId=used[region], Plaintext=b"order")
+    paths = [tmp_path / f"{region}.jsonl" for region in used]
+    journals = [word for path in paths for word in ("--journal", path)]
+    with Journal(paths[0]):
+        done = keysweep(
+            *("guard", *journals, "--policy", state_only, "--cancel", "--yes", *ROLE),
+            *("--format", "json"),
+        )
+    assert done.code == 1
+    assert paths[0].name in done.err
+    assert {key for key, row in rows(done).items() if row["in_use"]} == {*used.values()}
+    restored = {key for key, row in rows(done).items() if row["cancellation"]}
+    assert restored == {used["us-east-1"]}
+    assert aws.key(used["us-east-1"])["state"] == "Disabled"
+    assert aws.key(used["eu-west-1"])["state"] == "PendingDeletion"
+
+
 def test_without_keys_their_state_is_not_reported() -> None:
     restored = GuardRow(key_arn=ARN, state="Disabled")
     assert guard_summary(()) != guard_summary([restored])
