@@ -22,8 +22,8 @@ from . import DONE, INCOMPLETE
 if TYPE_CHECKING:
     from ..journal import Journal
     from ..models import KeyArn, KeyResult
+    from ..report.key_rows import KeyRow
     from ..report.tables import Report
-    from ..report.view import KeyRow
     from ..runner import Stop
 
 

@@ -1,5 +1,5 @@
 """Reports for people and programs: terminal, Markdown, CSV and HTML.
 
-`view` gathers the facts, `tables` and `page` arrange them, `render` and `html` print them. Each
-escapes text from outside (descriptions, tags, aliases, file names) with `escape`.
+`key_rows` and `view` gather the facts, `tables` and `page` arrange them, `render` and `html` print
+them. Each escapes text from outside (descriptions, tags, aliases, file names) with `escape`.
 """

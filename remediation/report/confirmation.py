@@ -12,10 +12,8 @@ from typing import Final
 from ..journal import KeyRecord
 from ..models import UNKNOWN, KeyArn, PlanItem
 from ..wording import counted
-from .tables import Report
-from .view import (
+from .key_rows import (
     KeyRow,
-    Sum,
     Table,
     exceptions_text,
     joined_exceptions,
@@ -23,6 +21,8 @@ from .view import (
     money,
     plan_row,
 )
+from .tables import Report
+from .view import Sum
 
 MOST_LISTED: Final = 20
 """More keys are summed by account."""

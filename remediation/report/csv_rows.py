@@ -12,7 +12,7 @@ from ..escape import csv_cell
 from ..models import UNKNOWN, KeyArn, KeyResult, PlanItem, Unmapped
 from ..plan import Plan
 from ..plan_diff import KeyDiff
-from .view import exceptions_text
+from .key_rows import exceptions_text
 
 if TYPE_CHECKING:  # it imports AWS's libraries
     from ..audit import AuditRow

@@ -9,8 +9,8 @@ from typing import Final
 from ..doctor.findings import FIXES, Examination, Row
 from ..wording import counted, first_few
 from .gap_rows import MANY_SERVICES, OF_A_REGION, cause
+from .key_rows import Table
 from .tables import Report
-from .view import Table
 
 _ORDER: Final = tuple(FIXES)
 

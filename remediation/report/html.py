@@ -15,8 +15,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from ..escape import printable
 from ..wording import counted
 from .evidence_words import moment
+from .key_rows import money
 from .page import Page
-from .view import money
 
 _TEMPLATE: Final = "page.html.j2"
 

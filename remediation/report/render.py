@@ -12,8 +12,8 @@ from rich.text import Text
 
 from ..escape import markdown_text, printable, printable_lines
 from .console import PeoplesConsole
+from .key_rows import Table
 from .tables import Report
-from .view import Table
 
 _WIDE: Final = 120
 """On narrower terminals, rows take more lines."""

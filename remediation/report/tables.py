@@ -22,26 +22,28 @@ from ..wording import counted
 from . import page
 from .evidence_words import moment
 from .gap_rows import GapRow, services_text
-from .view import (
-    FIRST_REASONS,
+from .key_rows import (
     IDENTITY,
-    READABLE_ROWS,
     KeyRow,
-    PlanView,
-    ResultsView,
-    Section,
-    Sum,
     Table,
     audit_table,
-    code_tables,
     exception_text,
     guard_row,
     joined_exceptions,
     key_table,
     money,
+    status_row,
+)
+from .view import (
+    FIRST_REASONS,
+    READABLE_ROWS,
+    PlanView,
+    ResultsView,
+    Section,
+    Sum,
+    code_tables,
     plan_view,
     results_view,
-    status_row,
 )
 
 if TYPE_CHECKING:  # they import AWS's libraries

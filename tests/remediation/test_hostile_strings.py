@@ -36,7 +36,7 @@ from keysweep.remediation.files import demand_writable, write_private
 from keysweep.remediation.journal import KeyRecord
 from keysweep.remediation.models import AppliedException, KeyArn, PlanItem
 from keysweep.remediation.report.confirmation import rows_to_cancel, rows_to_schedule
-from keysweep.remediation.report.view import KeyRow
+from keysweep.remediation.report.key_rows import KeyRow
 
 ESCAPES = "\x1b[31mred\x07 \x9b2J \u202egpj.exe\u2066 \u200b\u2028"
 MARKUP = "<img src=x onerror=alert(1)> [a](javascript:b) |c| `d` **e** &lt; ~~f~~"

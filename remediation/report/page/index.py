@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from ...plan import LIMITS
 from ...wording import counted
-from ..view import Link, Table, money
+from ..key_rows import Link, Table, money
 from .parts import Figure, Page
 
 if TYPE_CHECKING:  # it imports AWS's libraries

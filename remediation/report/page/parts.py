@@ -8,7 +8,8 @@ from typing import Final
 
 from ...models import AppliedException, VerdictKind
 from ...wording import counted
-from ..view import KeyRow, Owners, Sum, Table, exception_text, money
+from ..key_rows import KeyRow, Table, exception_text, money
+from ..view import Owners, Sum
 
 MOST_KEYS: Final = 1000
 """Keys in one group of a page, so that a browser can scroll it; the other formats have all."""

@@ -10,7 +10,8 @@ from ...models import VerdictKind
 from ...plan import Plan
 from ...wording import counted
 from ..evidence_words import moment
-from ..view import FIRST_REASONS, PlanView, Section, Table, code_tables, money, plan_view
+from ..key_rows import Table, money
+from ..view import FIRST_REASONS, PlanView, Section, code_tables, plan_view
 from .parts import (
     MOST_KEYS,
     Bar,

@@ -10,7 +10,8 @@ from ...models import KeyResult, Outcome
 from ...plan import Plan
 from ...wording import counted
 from ..evidence_words import moment
-from ..view import ResultsView, applied_view, money
+from ..key_rows import money
+from ..view import ResultsView, applied_view
 from .parts import (
     MOST_KEYS,
     Bar,

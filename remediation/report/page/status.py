@@ -11,7 +11,7 @@ from ...models import PENDING_DELETION, AccountRegion
 from ...plan import LIMITS
 from ...wording import counted
 from ..evidence_words import moment
-from ..view import Table, audit_row, money, status_row
+from ..key_rows import Table, audit_row, money, status_row
 from .parts import MOST_KEYS, Figure, Group, Page
 from .waiting_periods import timeline
 

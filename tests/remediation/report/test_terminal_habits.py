@@ -13,7 +13,7 @@ from keysweep.remediation.cli.console import progress
 from keysweep.remediation.policy_view import describe_policy
 from keysweep.remediation.report import render
 from keysweep.remediation.report.tables import Report, of_policy
-from keysweep.remediation.report.view import Table
+from keysweep.remediation.report.key_rows import Table
 
 KEY = "99dfeb9f-b3ce-5e5e-ba83-4a0ddbf47341"
 REPLICA = "mrk-99dfeb9fb3ce5e5eba834a0ddbf47341"
