@@ -12,7 +12,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from .evidence.references.entries import reference_list
-from .policy import FileContext, Policy, PolicyFile, policies_folder
+from .policy import Policy, PolicyFile, policies_folder
+from .policy_values import FileContext
 from .rules import RULES
 from .strict_yaml import read
 

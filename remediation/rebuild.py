@@ -43,7 +43,7 @@ from .models import (
     UnreadAccountRegion,
 )
 from .plan import Plan
-from .policy import MAX_WINDOW_DAYS, MIN_WINDOW_DAYS
+from .policy_values import MAX_WINDOW_DAYS, MIN_WINDOW_DAYS
 
 _WORDS: Final = {
     RebuildReason.ANOTHER_CALLER: "Not scheduled by Keysweep",

@@ -44,7 +44,7 @@ from .models import (
     NotFound,
     Outcome,
 )
-from .policy import MAX_WINDOW_DAYS, MIN_WINDOW_DAYS
+from .policy_values import MAX_WINDOW_DAYS, MIN_WINDOW_DAYS
 
 READ_BACK_PAUSES: Final = (0.0, 0.5, 1.0, 2.0)
 """Seconds before each DescribeKey after a lost answer: it may lag behind ("ScheduleKeyDeletion",

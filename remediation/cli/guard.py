@@ -21,7 +21,7 @@ from ..interrupt import at_once
 from ..journal import Journal, JournalFailed, JournalName, JournalUnusable, Location
 from ..lifecycle import NEAR_DAYS
 from ..models import KeyArn, KeyResult, Outcome, PlanItem
-from ..policy import MAX_WINDOW_DAYS
+from ..policy_values import MAX_WINDOW_DAYS
 from ..report import tables
 from ..report.confirmation import rows_to_cancel
 from ..report.view import identified

@@ -31,7 +31,8 @@ from ..journal.lines import BEGINNING
 from ..lifecycle import is_pending
 from ..models import KeyDescription
 from ..plan import Plan
-from ..policy import MAX_WINDOW_DAYS, MIN_WINDOW_DAYS, Policy
+from ..policy import Policy
+from ..policy_values import MAX_WINDOW_DAYS, MIN_WINDOW_DAYS
 from ..report import csv_rows, page, tables
 from ..report.html import html
 from . import DONE, INCOMPLETE, next_steps

@@ -15,7 +15,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keysweep.remediation import policy as stage
 from keysweep.remediation.errors import BadInput
 from keysweep.remediation.key_globs import can_match_alias, can_match_key
 from keysweep.remediation.models import (
@@ -26,8 +25,9 @@ from keysweep.remediation.models import (
     Evidence,
     KeyArn,
 )
-from keysweep.remediation.policy import OverridableDays, Override, Policy
+from keysweep.remediation.policy import OverridableDays, Override, Policy, policies_folder
 from keysweep.remediation.policy_file import load
+from keysweep.remediation.policy_values import MAX_COVERAGE_EXCEPTION
 from keysweep.remediation.rules import RULES
 
 KEY = KeyArn.parse("arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab")
@@ -52,7 +52,7 @@ def test_the_default_file_has_the_defaults_of_the_model() -> None:
 
 
 def test_every_value_of_the_default_file_has_a_comment_before_it() -> None:
-    lines = (stage.policies_folder() / "retirement.yaml").read_text(encoding="utf-8").splitlines()
+    lines = (policies_folder() / "retirement.yaml").read_text(encoding="utf-8").splitlines()
     named = {
         n: i for i, line in enumerate(lines) if (n := line.split(":")[0]) in Policy.model_fields
     }
@@ -226,7 +226,7 @@ def written(name: str, parts: Mapping[str, str]) -> str:
 
 def next_year(days: int) -> date:
     """The last day on which a coverage exception can end, or one some days later."""
-    return datetime.now(UTC).date() + stage.MAX_COVERAGE_EXCEPTION + timedelta(days)
+    return datetime.now(UTC).date() + MAX_COVERAGE_EXCEPTION + timedelta(days)
 
 
 REFUSED_COVERAGE = {

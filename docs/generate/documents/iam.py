@@ -26,7 +26,8 @@ from keysweep.remediation.journal.s3_lock import LOCK
 from keysweep.remediation.journal.s3_store import LINES
 from keysweep.remediation.key_listing import LIST_PERMISSION as LIST_KEYS
 from keysweep.remediation.planner import FOR_REVIEW
-from keysweep.remediation.policy import MAX_WINDOW_DAYS, Policy
+from keysweep.remediation.policy import Policy
+from keysweep.remediation.policy_values import MAX_WINDOW_DAYS
 from keysweep.remediation.write import CANCEL, ENABLE, SCHEDULE, TAG
 
 from .formatting import Json, json_text

@@ -6,7 +6,8 @@ from typing import Final
 
 from keysweep.remediation.evidence import SOURCES
 from keysweep.remediation.models import Cost
-from keysweep.remediation.policy import MAX_WINDOW_DAYS, Policy
+from keysweep.remediation.policy import Policy
+from keysweep.remediation.policy_values import MAX_WINDOW_DAYS
 from keysweep.remediation.policy_view import need
 from keysweep.remediation.rules import RULES, Rule
 from keysweep.remediation.write import CANCEL, ENABLE, SCHEDULE, TAG, Operation
