@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -153,7 +153,8 @@ def apply(
     now = collector.accounts.clock.now()
     expired = _has_expired(plan, now)
     watch_use_from = now - USE_REPORTING_DELAY
-    again = {} if expired else _read_expensive_again(plan, records, collector, stop)
+    unfinished = (item for item in items if not _is_done(plan, records.get(item.key_arn)))
+    again = {} if expired else _read_expensive_again(plan, unfinished, collector, stop)
 
     def one(item: PlanItem) -> KeyResult:
         record = records.get(item.key_arn)
@@ -418,31 +419,28 @@ def _is_expensive(piece: str) -> bool:
 
 
 def _read_expensive_again(
-    plan: Plan,
-    records: Mapping[KeyArn, KeyRecord],
-    collector: Collector,
-    stop: Stop,
+    plan: Plan, items: Iterable[PlanItem], collector: Collector, stop: Stop
 ) -> Mapping[KeyArn, Evidence]:
-    """Read history and use again for all keys together, and references unless they are fresh."""
+    """Read history and use of these items again, all together, and references unless fresh."""
     now = collector.accounts.clock.now()
     start = plan.evidence_from
     fresh = start is not None and now - start < REFERENCES_FRESH_FOR
     shared: dict[frozenset[str], frozenset[str]] = {}
     pieces_of: dict[KeyArn, frozenset[str]] = {}
-    for item in plan.chosen:
+    for item in items:
         pieces = frozenset(
             piece
             for piece in _used_pieces(plan, item, now)
             if _is_expensive(piece)
             and not (fresh and SOURCES[piece].cost is Cost.ACCOUNT_REGION_SCAN)
         )
-        if pieces and not _is_done(plan, records.get(item.key_arn)):
+        if pieces:
             pieces_of[item.key_arn] = shared.setdefault(pieces, pieces)
 
-    items = plan.by_key
+    planned = plan.by_key
 
     def begin(arn: KeyArn) -> Evidence:
-        return items[arn].evidence.model_copy(update=dict.fromkeys(pieces_of[arn]))
+        return planned[arn].evidence.model_copy(update=dict.fromkeys(pieces_of[arn]))
 
     def needed(evidence: Evidence) -> frozenset[str]:
         pieces = frozenset[str]() if stop.requested else pieces_of[evidence.key_arn]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -132,6 +133,19 @@ def test_the_evidence_that_apply_reads_again(run: Stages) -> None:
     run.aws.clear_calls()
     run.apply(plan)
     assert run.aws.calls(operation="ListSecrets") != []
+
+
+def test_a_run_of_one_region_reads_nothing_again_of_another(run: Stages) -> None:
+    regions = {
+        region: {"keys": [{"name": region, **DEAD}]} for region in ("eu-west-1", "us-east-1")
+    }
+    run.aws.reset({"accounts": {SHOP: {"regions": regions}}})
+    plan = run.plan()
+    run.access = replace(run.access, regions=frozenset({"us-east-1"}))
+    run.aws.clear_calls()
+    assert outcomes(run.apply(plan)) == {"us-east-1": "scheduled"}
+    read_again = {call["key"] for call in run.aws.calls(operation="GetKeyLastUsage")}
+    assert read_again == {run.aws.key_arn(SHOP, "us-east-1", "us-east-1")}
 
 
 def _by_key(run: Stages) -> int:
