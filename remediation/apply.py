@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -12,9 +12,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 from .aws import Clock, Connection
 from .aws.failures import explain
 from .errors import RUN_AGAIN, AccountUnavailable, Refused, TruncatedResponse, present
-from .evidence import SOURCES, Collector
+from .evidence import Collector
 from .evidence.description import describe
-from .evidence.history.joining import join_changes
 from .journal import (
     USE_REPORTING_DELAY,
     History,
@@ -36,7 +35,6 @@ from .lifecycle import (
 )
 from .models import (
     PENDING_DELETION,
-    Cost,
     Evidence,
     KeyArn,
     KeyDescription,
@@ -44,16 +42,11 @@ from .models import (
     NotFound,
     Outcome,
     PlanItem,
-    References,
     Unreadable,
-    UseAttempts,
-    VerdictKind,
     known,
 )
 from .plan import Plan
-from .planner import verdict
-from .policy import Policy
-from .rules import evaluate, pieces_used
+from .reread import changed_row, is_expensive, joined, read_expensive, used_pieces
 from .runner import Stop, Stopped, each_key
 from .wording import counted
 from .write import (
@@ -67,16 +60,6 @@ from .write import (
     reconcile,
     write,
 )
-
-REFERENCES_FRESH_FOR: Final = timedelta(minutes=15)
-"""Age of the evidence up to which references are not read again: they take about 220 listings in
-each account-Region. The other expensive pieces are read again for every plan (rule 3 of
-docs/safety.md)."""
-
-EXPENSIVE: Final = frozenset(
-    {Cost.ACCOUNT_REGION_SCAN, Cost.EVENT_NAME, Cost.LAST_USE, Cost.EVENT_KEY}
-)
-"""Costs too high to read a piece again for each key right before its call."""
 
 VERIFIED_AGAIN_FOR: Final = timedelta(hours=1)
 """Age of a deletion up to which a rerun verifies it again: the run that scheduled the key may have
@@ -154,7 +137,7 @@ def apply(
     expired = _has_expired(plan, now)
     watch_use_from = now - USE_REPORTING_DELAY
     unfinished = (item for item in items if not _is_done(plan, records.get(item.key_arn)))
-    again = {} if expired else _read_expensive_again(plan, unfinished, collector, stop)
+    again = {} if expired else read_expensive(plan, unfinished, collector, stop)
 
     def one(item: PlanItem) -> KeyResult:
         record = records.get(item.key_arn)
@@ -163,10 +146,8 @@ def apply(
         except AccountUnavailable as error:
             return _row(item, Outcome.FAILED, str(error))
         scheduling = _Scheduling(plan, item, connection, collector, journal, stop, watch_use_from)
-        reread_from = _reread_from(plan)
-        evidence = _joined(item.evidence, again.get(item.key_arn), reread_from)
-        if evidence is not None and plan.history is not None:
-            evidence = join_changes(item.evidence, evidence, reread_from or plan.created_at)
+        read = again.get(item.key_arn)
+        evidence = item.evidence if read is None else joined(plan, item, read)
         return scheduling.run(record, evidence)
 
     return each_key(items, one, _failed, stop=stop, done=done)
@@ -192,7 +173,7 @@ class _Scheduling:
     stop: Stop
     watch_use_from: datetime
 
-    def run(self, record: KeyRecord | None, expensive: Evidence | None) -> KeyResult:
+    def run(self, record: KeyRecord | None, expensive: Evidence) -> KeyResult:
         """Reconcile open intents, then schedule the deletion."""
         still_open: tuple[IntentLine, ...] = ()
         if record is not None:
@@ -211,11 +192,11 @@ class _Scheduling:
     def _schedule(
         self,
         record: KeyRecord | None,
-        expensive: Evidence | None,
+        expensive: Evidence,
         still_open: tuple[IntentLine, ...],
     ) -> KeyResult:
         """Read the key again, schedule its deletion, and verify it once more."""
-        used = _used_pieces(self.plan, self.item, self._now())
+        used = used_pieces(self.plan, self.item, self._now())
         try:
             now = self._read_again(used, expensive)
         except (ClientError, BotoCoreError, TruncatedResponse) as error:
@@ -297,7 +278,7 @@ class _Scheduling:
 
     def _verify_against_plan(self, result: KeyResult) -> KeyResult:
         """Verify a key that an earlier run scheduled, against the reviewed evidence."""
-        used = _used_pieces(self.plan, self.item, self._now())
+        used = used_pieces(self.plan, self.item, self._now())
         return self._verify(used, self.item.evidence, result)
 
     def _still_scheduled(self, record: KeyRecord, *, undo_failed: bool) -> KeyResult:
@@ -338,10 +319,10 @@ class _Scheduling:
         message = f"{CANCELLED_ELSEWHERE}: the key is {seen.key_state}"
         return _row(self.item, Outcome.CHANGED, message)
 
-    def _read_again(self, used: frozenset[str], expensive: Evidence | None) -> Evidence:
+    def _read_again(self, used: frozenset[str], expensive: Evidence) -> Evidence:
         """The evidence read again; DescribeKey comes last, right before the call."""
-        cheap = {piece for piece in used if not _is_expensive(piece)} - {"description"}
-        evidence = self.collector.read_one(expensive or self.item.evidence, cheap)
+        cheap = {piece for piece in used if not is_expensive(piece)} - {"description"}
+        evidence = self.collector.read_one(expensive, cheap)
         seen = describe(self.connection, self.item.key_arn)
         return evidence.model_copy(update={"description": seen})
 
@@ -401,88 +382,6 @@ def _most_telling(other: KeyResult | None, done: Reconciliation) -> KeyResult | 
     return other or (None if done.result.outcome is Outcome.FAILED else done.result)
 
 
-def _used_pieces(plan: Plan, item: PlanItem, now: datetime) -> frozenset[str]:
-    """Pieces of evidence that the item's verdict rests on, under the plan's policy.
-
-    Includes those of a rule whose exception has ended since.
-    """
-    used = {"description"}
-    for moment in (plan.created_at, now):
-        used |= pieces_used(item.evidence, plan.policy, moment)
-    for piece in tuple(used & SOURCES.keys()):
-        used.update(SOURCES[piece].after)
-    return frozenset(piece for piece in used if getattr(item.evidence, piece) is not None)
-
-
-def _is_expensive(piece: str) -> bool:
-    return piece in SOURCES and SOURCES[piece].cost in EXPENSIVE
-
-
-def _read_expensive_again(
-    plan: Plan, items: Iterable[PlanItem], collector: Collector, stop: Stop
-) -> Mapping[KeyArn, Evidence]:
-    """Read history and use of these items again, all together, and references unless fresh."""
-    now = collector.accounts.clock.now()
-    start = plan.evidence_from
-    fresh = start is not None and now - start < REFERENCES_FRESH_FOR
-    shared: dict[frozenset[str], frozenset[str]] = {}
-    pieces_of: dict[KeyArn, frozenset[str]] = {}
-    for item in items:
-        pieces = frozenset(
-            piece
-            for piece in _used_pieces(plan, item, now)
-            if _is_expensive(piece)
-            and not (fresh and SOURCES[piece].cost is Cost.ACCOUNT_REGION_SCAN)
-        )
-        if pieces:
-            pieces_of[item.key_arn] = shared.setdefault(pieces, pieces)
-
-    planned = plan.by_key
-
-    def begin(arn: KeyArn) -> Evidence:
-        return planned[arn].evidence.model_copy(update=dict.fromkeys(pieces_of[arn]))
-
-    def needed(evidence: Evidence) -> frozenset[str]:
-        pieces = frozenset[str]() if stop.requested else pieces_of[evidence.key_arn]
-        return frozenset(piece for piece in pieces if getattr(evidence, piece) is None)
-
-    if (reread_from := _reread_from(plan)) is not None:
-        collector = _since(collector, reread_from)
-    return collector.collect(pieces_of, needed, begin)
-
-
-def _reread_from(plan: Plan) -> datetime | None:
-    """The time from which attempts to use a key are read again; None: the whole history."""
-    return None if plan.evidence_from is None else plan.evidence_from - USE_REPORTING_DELAY
-
-
-def _since(collector: Collector, start: datetime) -> Collector:
-    """The collector, limited to events since then for sources that can."""
-    sources = {
-        piece: source if source.since is None else source.since(start)
-        for piece, source in collector.sources.items()
-    }
-    return replace(collector, sources=sources)
-
-
-def _joined(
-    before: Evidence, again: Evidence | None, reread_from: datetime | None
-) -> Evidence | None:
-    """The evidence read again, with the earlier attempts to use the key and the new ones.
-
-    A history that now begins later than requested has a gap: only its own part counts.
-    """
-    if again is None:
-        return None
-    old, new = before.use_attempts, again.use_attempts
-    if not isinstance(old, UseAttempts) or not isinstance(new, UseAttempts):
-        return again
-    both = tuple(dict.fromkeys((*new.attempts, *old.attempts)))
-    whole = reread_from is None or new.since <= reread_from
-    joined = {"attempts": both, "since": min(old.since, new.since) if whole else new.since}
-    return again.model_copy(update={"use_attempts": old.model_copy(update=joined)})
-
-
 def _is_done(plan: Plan, record: KeyRecord | None) -> bool:
     """Whether an earlier run of this plan has scheduled the key."""
     return record is not None and (
@@ -495,42 +394,3 @@ def _was_cancelled(plan: Plan, record: KeyRecord | None) -> bool:
     return record is not None and (
         record.cancelled is not None and record.cancelled.time >= plan.created_at
     )
-
-
-def changed_row(
-    used: frozenset[str], item: PlanItem, now: Evidence, policy: Policy, moment: datetime
-) -> KeyResult | None:
-    """The row of a key that has changed since the review; None if it has not."""
-    for piece in sorted(used):
-        why = _unreadable(getattr(now, piece), getattr(item.evidence, piece))
-        if why is not None:
-            name = piece.replace("_", " ").capitalize()
-            return _row(item, Outcome.FAILED, f"{name} could not be read: {why}")
-    differing = now.difference(item.evidence)
-    if differing:
-        return _row(item, Outcome.CHANGED, f"Changed since the plan: {'; '.join(differing)}")
-    # The evidence is newer than any finding, so the age of the finding no longer matters.
-    evaluation = evaluate(now.model_copy(update={"finding_time": None}), policy, moment)
-    kind, reasons = verdict(now, evaluation)
-    if kind is not VerdictKind.SCHEDULE:
-        message = "; ".join(f"{reason.rule}: {reason.message}" for reason in reasons)
-        return _row(item, Outcome.CHANGED, message)
-    # When one exception has ended and another begins to count, nobody has reviewed the other.
-    other = [one for one in evaluation.exceptions if one not in item.exceptions]
-    if other:
-        ends = ", ".join(f"{one.rule} (approved by {one.approved_by})" for one in other)
-        return _row(
-            item, Outcome.CHANGED, f"Rests on exceptions that the plan does not show: {ends}"
-        )
-    return None
-
-
-def _unreadable(now: object, before: object) -> str | None:
-    """Why a piece of the plan could not be read again completely; None if it could."""
-    if isinstance(now, Unreadable) and not isinstance(before, Unreadable):
-        return now.unreadable
-    if isinstance(now, References) and isinstance(before, References):
-        gaps = [gap for gap in now.gaps if gap.answer not in before.unread]
-        if gaps and set(now.found) <= set(before.found):
-            return "; ".join(f"{gap.service} in {gap.region}: {gap.why}" for gap in gaps[:3])
-    return None

@@ -25,7 +25,7 @@ from keysweep.remediation import apply as apply_stage
 from keysweep.remediation import cancel as cancel_stage
 from keysweep.remediation import guard as guard_stage
 from keysweep.remediation import journal as journal_stage
-from keysweep.remediation import planfile, planner
+from keysweep.remediation import planfile, planner, reread
 from keysweep.remediation import write as write_stage
 from keysweep.remediation.alarms import NO_ALARM
 from keysweep.remediation.aws import Access, Accounts, ClientSettings
@@ -290,7 +290,7 @@ def nothing_on_cut_evidence(stages: Stages, plan: Plan, candidates: set[str]) ->
         if item.verdict is not VerdictKind.SCHEDULE:
             assert item.reasons, name
             continue
-        used = apply_stage._used_pieces(plan, item, plan.created_at) | {"description", "tags"}
+        used = reread.used_pieces(plan, item, plan.created_at) | {"description", "tags"}
         unknown = {p for p in used if isinstance(getattr(item.evidence, p), Unreadable | None)}
         assert not unknown, (name, unknown)
 

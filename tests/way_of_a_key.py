@@ -16,6 +16,7 @@ PICTURE = ROOT / "docs" / "_static" / "way-of-a-key.svg"
 STAGES = {
     "cancel": "undoes it",
     "apply": "schedules what was reviewed",
+    "reread": "what changed since the review",
     "report": "tables, JSON, Markdown, CSV, HTML",
     "mutelist": "for Prowler",
     "guard": "watches the waiting period",

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from keysweep.remediation import apply as apply_stage
-from keysweep.remediation import lifecycle, planfile, planner, runner
+from keysweep.remediation import lifecycle, planfile, planner, reread, runner
 from keysweep.remediation import status as status_stage
 from keysweep.remediation import write as write_stage
 from keysweep.remediation.aws import ClientSettings, response_integrity
@@ -113,7 +113,7 @@ def _no_waves(patch: Patch) -> None:
 
 def _no_code(patch: Patch) -> None:
     rules = tuple(rule for rule in RULES if rule.id != "declared-in-code")
-    for stage in (planner, apply_stage):
+    for stage in (planner, reread):
         patch.setattr(stage, "evaluate", partial(evaluate, rules=rules))
 
 

@@ -46,8 +46,8 @@ from keysweep.remediation.models import (
 )
 from keysweep.remediation.plan import Plan
 from keysweep.remediation.policy import Policy, policies_folder
-from keysweep.remediation.report.tables import guard_summary
 from keysweep.remediation.report.key_rows import guard_row
+from keysweep.remediation.report.tables import guard_summary
 
 SHOP, DATA = "111122223333", "444455556666"
 ROLE = ("--role-name", "KeysweepOperator")

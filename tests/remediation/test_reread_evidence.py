@@ -6,15 +6,10 @@ from datetime import timedelta
 
 from dead_key import NOW, changed, decision_on, evaluated, gap_of, plan_item, policy
 
-from keysweep.remediation.apply import changed_row
-from keysweep.remediation.models import (
-    CoverageGap,
-    Outcome,
-    PlanItem,
-    References,
-)
+from keysweep.remediation.models import CoverageGap, Outcome, PlanItem, References
 from keysweep.remediation.plan_diff import compare
 from keysweep.remediation.policy import Policy
+from keysweep.remediation.reread import changed_row
 
 GAP = gap_of("s3", "eu-west-1", "GetBucketPolicy was denied for 3 of 10")
 USED = frozenset({"description", "references"})

@@ -14,11 +14,11 @@ from dead_key import changed
 from stages import DEAD, SHOP, Stages, few_references, lines_of, outcomes, work_here
 
 from embedded_aws.process import EmbeddedAws
-from keysweep.remediation import apply as apply_stage
 from keysweep.remediation import policy_file
 from keysweep.remediation.evidence.history.events import ALIAS_CHANGES, STATE_CHANGES
 from keysweep.remediation.journal import read
 from keysweep.remediation.models import UseAttempts
+from keysweep.remediation.reread import with_earlier_attempts
 
 DEAD_AT = datetime(2026, 11, 1, tzinfo=UTC)
 MANY = {"name": "DescribeKey", "days_ago": 20, "by": "scanner", "count": 120}
@@ -168,6 +168,5 @@ def test_a_history_that_begins_late_does_not_borrow_the_plans(begins: int, since
     old = UseAttempts(since=DEAD_AT - timedelta(days=90))
     new = UseAttempts(since=start + timedelta(seconds=begins))
     before, again = (changed(use_attempts=one) for one in (old, new))
-    joined = apply_stage._joined(before, again, start)
-    assert joined is not None
+    joined = with_earlier_attempts(again, before, start)
     assert joined.use_attempts == {"old": old, "new": new}[since]

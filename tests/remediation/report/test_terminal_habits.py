@@ -12,8 +12,8 @@ from keysweep.remediation import policy_file
 from keysweep.remediation.cli.console import progress
 from keysweep.remediation.policy_view import describe_policy
 from keysweep.remediation.report import render
-from keysweep.remediation.report.tables import Report, of_policy
 from keysweep.remediation.report.key_rows import Table
+from keysweep.remediation.report.tables import Report, of_policy
 
 KEY = "99dfeb9f-b3ce-5e5e-ba83-4a0ddbf47341"
 REPLICA = "mrk-99dfeb9fb3ce5e5eba834a0ddbf47341"
