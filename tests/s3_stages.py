@@ -8,7 +8,8 @@ from functools import cache
 from typing import Any
 
 import boto3
-from stages import SHOP, Stages
+from scenarios import SHOP
+from stages import Stages
 
 from embedded_aws.process import EmbeddedAws
 from keysweep.remediation import journal as journal_stage

@@ -19,6 +19,7 @@ from typing import Any
 import boto3
 from command_runs import Done, run_here
 from prowler_records import prowler_record
+from scenarios import SHOP
 
 from embedded_aws.process import EmbeddedAws
 from keysweep.remediation import apply as apply_stage
@@ -46,9 +47,7 @@ from keysweep.remediation.policy import Policy, RuleException
 from keysweep.remediation.rules import RULES
 from keysweep.remediation.runner import Stop
 
-SHOP, DATA = "111122223333", "444455556666"
 ROLE = "KeysweepOperator"
-DEAD: Mapping[str, Any] = {"state": "Disabled", "created_days_ago": 900, "disabled_days_ago": 400}
 QUICK = ClientSettings(quota_share=100, connect_timeout=60, read_timeout=60, attempts=2)
 """The embedded AWS counts no requests by default, so nothing has to wait for a quota."""
 

@@ -13,6 +13,7 @@ from typing import Any
 import prowler_ways
 import pytest
 from prowler_ways import ScanResult
+from scenarios import DATA, DEAD, SHOP
 
 from embedded_aws.network import AT_ONCE
 from embedded_aws.ordinary import row_of
@@ -20,8 +21,6 @@ from embedded_aws.process import EmbeddedAws
 
 REGIONS = ("eu-west-1", "eu-central-1", "us-east-1")
 TESTS = Path(__file__).resolve().parents[1]
-SHOP, DATA = "111122223333", "444455556666"
-DEAD = {"state": "Disabled", "created_days_ago": 900, "disabled_days_ago": 400}
 CLOSED = row_of("kendra", "ListIndices").model_dump(
     include={"service", "operation", "code", "message"}
 )

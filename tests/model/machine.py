@@ -29,6 +29,7 @@ from command_runs import Done
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 from prowler_records import prowler_record
+from scenarios import DEAD
 
 from keysweep.remediation import journal as journal_stage
 from keysweep.remediation.models import UNKNOWN
@@ -50,11 +51,9 @@ from model.simulation import (
 
 __all__ = ["Fault", "Histories", "Kill", "Lag", "Late", "Meddling", "Options"]
 
-_DEAD = {"state": "Disabled", "created_days_ago": 900, "disabled_days_ago": 400}
-
 
 def _key(name: str, **more: Any) -> dict[str, Any]:
-    return {"name": name, "aliases": [f"alias/{name}"], **_DEAD, **more}
+    return {"name": name, "aliases": [f"alias/{name}"], **DEAD, **more}
 
 
 HERE, THERE = "eu-west-1", "us-east-1"

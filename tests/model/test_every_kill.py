@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 from command_runs import Done
 from prowler_records import prowler_record
+from scenarios import DEAD
 
 from keysweep.remediation import journal as journal_stage
 from keysweep.remediation.cancel import batch
@@ -37,7 +38,6 @@ from model.simulation import (
     begun,
 )
 
-DEAD = {"state": "Disabled", "created_days_ago": 900, "disabled_days_ago": 400}
 NAMES = {"eu-west-1": ("one", "two"), "us-east-1": ("far",)}
 SCENARIO = {
     "accounts": {

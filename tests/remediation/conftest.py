@@ -13,14 +13,12 @@ from typing import Any
 import pytest
 from command_runs import Done, run_here, send_at_once
 from prowler_records import prowler_record
+from scenarios import DATA, DEAD, SHOP
 from shared_models import share_reduced_models
 
 from embedded_aws.process import EmbeddedAws
 
 share_reduced_models()
-
-SHOP = "111122223333"
-DATA = "444455556666"
 
 STATE_ONLY_RULES = (
     "active-grant",
@@ -74,7 +72,6 @@ def scenario(server: EmbeddedAws) -> Callable[[Mapping[str, Any]], EmbeddedAws]:
 @pytest.fixture
 def aws(scenario: Callable[[Mapping[str, Any]], EmbeddedAws]) -> EmbeddedAws:
     """Two accounts with dead keys and some that are not."""
-    dead = {"state": "Disabled", "created_days_ago": 900, "disabled_days_ago": 400}
     return scenario(
         {
             SHOP: {
@@ -82,18 +79,18 @@ def aws(scenario: Callable[[Mapping[str, Any]], EmbeddedAws]) -> EmbeddedAws:
                     "eu-west-1": {
                         "managed": ["ebs"],
                         "keys": [
-                            {"name": "dead-{n}", "count": 3, "aliases": ["alias/dead-{n}"], **dead},
-                            {"name": "kept", "tags": {"keysweep:keep": ""}, **dead},
+                            {"name": "dead-{n}", "count": 3, "aliases": ["alias/dead-{n}"], **DEAD},
+                            {"name": "kept", "tags": {"keysweep:keep": ""}, **DEAD},
                             {"name": "alive"},
                             {"name": "pending", "state": "PendingDeletion"},
                         ],
                     },
-                    "us-east-1": {"keys": [{"name": "dead-far", **dead}]},
+                    "us-east-1": {"keys": [{"name": "dead-far", **DEAD}]},
                 }
             },
             DATA: {
                 "roles": ["KeysweepOperator"],
-                "regions": {"eu-west-1": {"keys": [{"name": "dead-other", **dead}]}},
+                "regions": {"eu-west-1": {"keys": [{"name": "dead-other", **DEAD}]}},
             },
         }
     )

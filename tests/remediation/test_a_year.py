@@ -17,6 +17,7 @@ from botocore.exceptions import ClientError
 from command_runs import Done, run_here
 from ordinary_runs import in_front_of, operator
 from prowler_records import prowler_record
+from scenarios import DEAD
 
 from embedded_aws.ordinary import QUIET, RESTRICTED, ROLE
 from embedded_aws.process import EmbeddedAws
@@ -43,7 +44,7 @@ def scenario() -> dict[str, Any]:
 
     def key(name: str, days: int) -> dict[str, Any]:
         alias, tags = f"alias/{name}", {"owner": f"team-{name}"}
-        disabled = {"state": "Disabled", "created_days_ago": 900, "disabled_days_ago": days}
+        disabled = {**DEAD, "disabled_days_ago": days}
         return {"name": name, "aliases": [alias], "tags": tags, **disabled}
 
     own = [key(name, days) for name, days in DAYS_DISABLED.items() if name != "tickets"]

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from stages import DEAD, SHOP, Stages, few_references, outcomes, work_here
+from scenarios import DEAD, in_shop
+from stages import Stages, few_references, outcomes, work_here
 
 from embedded_aws.process import EmbeddedAws
 from keysweep.remediation import policy_file
@@ -24,7 +25,7 @@ KEYS = [
 def run(own_server: EmbeddedAws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stages:
     work_here(monkeypatch, own_server)
     few_references(monkeypatch)
-    own_server.reset({"accounts": {SHOP: {"regions": {"eu-west-1": {"keys": KEYS}}}}})
+    own_server.reset(in_shop(*KEYS))
     return Stages(own_server, tmp_path, policy_file.load())
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from prowler_records import prowler_record
+from scenarios import DEAD, SHOP
 
 from embedded_aws.process import EmbeddedAws
 from keysweep.remediation.aws import Accounts, ClientSettings
@@ -23,9 +24,8 @@ from keysweep.remediation.plan import Plan
 from keysweep.remediation.planner import build
 from keysweep.remediation.policy_file import load
 
-SHOP, PARTNER = "111122223333", "999988887777"
+PARTNER = "999988887777"
 REGION, FAR = "eu-west-1", "us-east-1"
-LONG_DEAD = {"state": "Disabled", "created_days_ago": 900, "disabled_days_ago": 400}
 
 
 @dataclass(frozen=True)
@@ -293,11 +293,11 @@ Planned = tuple[Plan, dict[str, str]]
 @pytest.fixture(scope="module")
 def planned(server: EmbeddedAws, tmp_path_factory: pytest.TempPathFactory) -> Planned:
     """The plan of the whole scenario, and the names of its keys in the first Region by ARN."""
-    keys = [{"name": "dead-{n}", "count": 100, **LONG_DEAD}]
-    keys += [{"name": name, **LONG_DEAD, **(need.key or {})} for name, need in NEEDED.items()]
+    keys = [{"name": "dead-{n}", "count": 100, **DEAD}]
+    keys += [{"name": name, **DEAD, **(need.key or {})} for name, need in NEEDED.items()]
     for key in keys:
         key["disabled_days_ago"] = min(key["disabled_days_ago"], key["created_days_ago"])
-    keys += [{"name": name, **LONG_DEAD, **key} for name, key in ALL_THE_SAME_DEAD.items()]
+    keys += [{"name": name, **DEAD, **key} for name, key in ALL_THE_SAME_DEAD.items()]
     server.reset(
         {
             "accounts": {

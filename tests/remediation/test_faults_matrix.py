@@ -14,13 +14,11 @@ from typing import Any
 import pytest
 import stages as held
 from botocore.exceptions import ClientError
+from scenarios import DATA, DEAD, SHOP
 from stages import (
-    DATA,
-    DEAD,
     QUICK,
     REFERENCES,
     ROLE,
-    SHOP,
     Stages,
     few_references,
     outcomes,

@@ -25,7 +25,8 @@ from dead_key import NOW, changed, plan_item
 from hypothesis import given
 from hypothesis import strategies as st
 from prowler_records import prowler_record
-from stages import DATA, DEAD, ROLE, SHOP, state_only
+from scenarios import DATA, DEAD, SHOP, in_shop
+from stages import ROLE, state_only
 
 from embedded_aws.process import EmbeddedAws
 from keysweep.remediation.cli.console import confirm
@@ -124,7 +125,7 @@ def hostile(own_server: EmbeddedAws) -> EmbeddedAws:
         }
         for number, text in enumerate(FORMULAS)
     ]
-    own_server.reset({"accounts": {SHOP: {"regions": {"eu-west-1": {"keys": keys}}}}})
+    own_server.reset(in_shop(*keys))
     return own_server
 
 

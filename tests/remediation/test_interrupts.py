@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 import stages as held
 from command_runs import Done
-from stages import DEAD, SHOP, Stages, outcomes, state_only, wait_for, work_here
+from scenarios import DEAD, SHOP, in_shop
+from stages import Stages, outcomes, state_only, wait_for, work_here
 
 from embedded_aws.process import EmbeddedAws
 from keysweep.remediation.aws.concurrency import keys_at_a_time
@@ -33,7 +34,7 @@ APPLY = ("apply", "plan.json", "--yes", "--journal", "journal.jsonl", "--format"
 def run(own_server: EmbeddedAws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stages:
     work_here(monkeypatch, own_server)
     keys = [{"name": "key-{n}", "count": 24, **DEAD}]
-    own_server.reset({"accounts": {SHOP: {"regions": {"eu-west-1": {"keys": keys}}}}})
+    own_server.reset(in_shop(*keys))
     return Stages(own_server, tmp_path, state_only())
 
 

@@ -23,6 +23,7 @@ from botocore.exceptions import ClientError
 from command_runs import Done, run_here
 from ordinary_runs import in_front_of, operator, records
 from prowler_records import prowler_record
+from scenarios import DATA, DEAD, SHOP
 from stages import wait_for
 
 from embedded_aws import ordinary
@@ -35,8 +36,6 @@ from keysweep.remediation.workers import Workers, pool, process, silence
 from keysweep.remediation.workers.peer import Peer, PeerError, PeerLost
 from keysweep.remediation.workers.process import tell_log, write_log
 
-SHOP = "111122223333"
-DATA = "444455556666"
 TESTS = Path(__file__).parents[1]
 ROLE = ("--role-name", "KeysweepOperator")
 JSON = ("--format", "json")
@@ -343,8 +342,7 @@ class Hanging:
 def hanging(
     own_server: EmbeddedAws, tmp_path: Path, state_only: Path
 ) -> Iterator[Callable[[], Hanging]]:
-    dead = {"state": "Disabled", "created_days_ago": 900, "disabled_days_ago": 400}
-    regions = {name: {"keys": [{"name": "dead", **dead}]} for name in ("eu-west-1", "us-east-1")}
+    regions = {name: {"keys": [{"name": "dead", **DEAD}]} for name in ("eu-west-1", "us-east-1")}
     accounts = {SHOP: {"regions": regions}, DATA: {"roles": [ROLE[1]], "regions": regions}}
     own_server.reset({"accounts": accounts})
     own_server.fault(

@@ -13,6 +13,7 @@ import pytest
 from botocore.exceptions import ClientError
 from command_runs import Done
 from s3_stages import BUCKET, NAME, make_bucket
+from scenarios import DEAD, SHOP
 
 from documents.iam import YOUR_BUCKET, iam_policies
 from embedded_aws.process import EmbeddedAws
@@ -20,7 +21,6 @@ from keysweep.remediation.journal.bucket import Bucket
 from keysweep.remediation.journal.s3_lock import LOCK
 from keysweep.remediation.journal.s3_store import object_name
 
-SHOP = "111122223333"
 ROLE = ("--role-name", "KeysweepOperator")
 JSON = ("--format", "json")
 JOURNAL = ("--journal", NAME)
@@ -198,8 +198,7 @@ def test_the_generated_document_is_enough_and_deletes_no_line(
     document = json.loads(text)
     deletes = [s for s in document["Statement"] if "s3:DeleteObject" in s["Action"]]
     assert [one["Resource"] for one in deletes] == [[f"arn:aws:s3:::{BUCKET}/*lock.json"]]
-    dead = {"state": "Disabled", "created_days_ago": 900, "disabled_days_ago": 400}
-    keys = {"regions": {"eu-west-1": {"keys": [{"name": "dead-1", **dead}]}}}
+    keys = {"regions": {"eu-west-1": {"keys": [{"name": "dead-1", **DEAD}]}}}
     fill = {"Statement": [{"Effect": "Allow", "Resource": "*",
                            "Action": ["s3:CreateBucket", "s3:PutBucketVersioning"]}]}  # fmt: skip
     tasks = [policies["plan"], policies["apply"], policies["cancel"], fill]

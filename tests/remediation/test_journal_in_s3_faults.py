@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 import stages as held
 from s3_stages import NAME, S3Stages, make_bucket
-from stages import DEAD, QUICK, SHOP, outcomes, state_only, wait_for, work_here
+from scenarios import DEAD, in_shop
+from stages import QUICK, outcomes, state_only, wait_for, work_here
 
 from embedded_aws.process import EmbeddedAws
 from keysweep.remediation.aws import ClientSettings
@@ -31,8 +32,7 @@ def kinds(names: tuple[str, ...]) -> list[Any]:
 
 @pytest.fixture
 def run(own_server: EmbeddedAws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> S3Stages:
-    keys = {"keys": [{"name": "dead", **DEAD}]}
-    own_server.reset({"accounts": {SHOP: {"regions": {"eu-west-1": keys}}}})
+    own_server.reset(in_shop({"name": "dead", **DEAD}))
     make_bucket(own_server)
     work_here(monkeypatch, own_server)
     return S3Stages(own_server, tmp_path, state_only())

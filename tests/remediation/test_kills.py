@@ -16,7 +16,8 @@ from typing import Any
 
 import pytest
 import stages as held
-from stages import DATA, DEAD, ROLE, SHOP, Stages, outcomes, state_only, wait_for, work_here
+from scenarios import DATA, DEAD, SHOP
+from stages import ROLE, Stages, outcomes, state_only, wait_for, work_here
 from stages_child import WISHES, child
 
 from embedded_aws.process import EmbeddedAws

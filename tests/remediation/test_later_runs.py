@@ -13,7 +13,8 @@ import pytest
 from botocore.exceptions import ClientError
 from command_runs import run_here
 from prowler_records import prowler_record
-from stages import DEAD, SHOP, Stages, few_references, outcomes, state_only, work_here
+from scenarios import DEAD, SHOP
+from stages import Stages, few_references, outcomes, state_only, work_here
 
 from embedded_aws.process import EmbeddedAws
 from keysweep.remediation import apply as apply_stage

@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from scenarios import DEAD, SHOP
 
 from documents.iam import iam_policies
 from embedded_aws.process import EmbeddedAws
 
 OPERATOR = "444455556666"
-SHOP = "111122223333"
-DEAD = {"state": "Disabled", "created_days_ago": 900, "disabled_days_ago": 400}
 POLICIES = iam_policies()
 REFERENCES = [policy for name, policy in POLICIES.items() if name.startswith("references-")]
 

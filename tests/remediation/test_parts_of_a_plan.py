@@ -13,12 +13,11 @@ from typing import Any
 
 import pytest
 from command_runs import Done
+from scenarios import DATA, DEAD, SHOP
 from stages import few_references
 
 from embedded_aws.process import EmbeddedAws
 
-SHOP = "111122223333"
-DATA = "444455556666"
 ROLE = ("--role-name", "KeysweepOperator")
 Run = Callable[..., Done]
 
@@ -33,8 +32,7 @@ def owned(
     """A plan of keys of two owners and one without, in two accounts and Regions."""
 
     def key(name: str, **tags: str) -> dict[str, Any]:
-        dead = {"state": "Disabled", "created_days_ago": 900, "disabled_days_ago": 400}
-        return {"name": name, "aliases": [f"alias/{name}"], "tags": tags, **dead}
+        return {"name": name, "aliases": [f"alias/{name}"], "tags": tags, **DEAD}
 
     aws = scenario(
         {

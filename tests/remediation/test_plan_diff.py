@@ -12,7 +12,8 @@ import boto3
 import pytest
 import yaml
 from prowler_records import prowler_record
-from stages import DEAD, SHOP, state_only
+from scenarios import DEAD, SHOP, in_shop
+from stages import state_only
 
 from embedded_aws.process import EmbeddedAws
 from keysweep.remediation.cli.main import run as run_cli
@@ -27,7 +28,7 @@ def aws(
     monkeypatch.chdir(tmp_path)
     keys = [{"name": name, **DEAD} for name in ("same", "kept", "fixed", "fresh", "freed")]
     keys[-1] = {**keys[-1], "tags": {"keysweep:keep": ""}}
-    own_server.reset({"accounts": {SHOP: {"regions": {"eu-west-1": {"keys": keys}}}}})
+    own_server.reset(in_shop(*keys))
     policy = state_only().model_dump(mode="json", include={"exceptions", "version"})
     Path("policy.yaml").write_text(yaml.safe_dump(policy), encoding="utf-8")
     return own_server

@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 import stages as held
 from botocore.exceptions import ClientError
-from stages import DEAD, ROLE, SHOP, Stages, few_references, outcomes, state_only, work_here
+from scenarios import DEAD, SHOP, in_shop
+from stages import ROLE, Stages, few_references, outcomes, state_only, work_here
 
 from embedded_aws.process import EmbeddedAws
 from keysweep.remediation import apply as apply_stage
@@ -48,7 +49,7 @@ def run(own_server: EmbeddedAws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         {"name": "raced", "grants": [{"grantee": f"arn:aws:iam::{SHOP}:role/x"}], **DEAD},
         {"name": "calm", **DEAD},
     ]
-    own_server.reset({"accounts": {SHOP: {"regions": {"eu-west-1": {"keys": keys}}}}})
+    own_server.reset(in_shop(*keys))
     policy = policy_file.load()
     grants = [
         {

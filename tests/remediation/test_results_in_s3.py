@@ -10,11 +10,11 @@ from typing import Any
 
 import boto3
 import pytest
+from scenarios import DATA, DEAD, SHOP
 
 from documents.iam import YOUR_BUCKET, iam_policies
 from embedded_aws.process import EmbeddedAws
 
-SHOP, DATA = "111122223333", "444455556666"
 BUCKET = "audit-results"
 PENDING_CHECK = "kms_cmk_not_deleted_unintentionally"
 
@@ -321,8 +321,7 @@ def test_the_generated_document_is_enough_and_names_the_bucket_alone(
     for statement in document["Statement"]:
         assert statement["Resource"].startswith(("arn:aws:s3:::amzn", "arn:aws:kms:*:111122223333"))
     document = json.loads(json.dumps(document).replace(YOUR_BUCKET, BUCKET))
-    dead = {"state": "Disabled", "created_days_ago": 900, "disabled_days_ago": 400}
-    keys = {"regions": {"eu-west-1": {"keys": [{"name": "dead-1", **dead}]}}}
+    keys = {"regions": {"eu-west-1": {"keys": [{"name": "dead-1", **DEAD}]}}}
     fill = {"Statement": [{"Effect": "Allow", "Action": ["s3:CreateBucket", "s3:PutObject"],
                            "Resource": "*"}]}  # fmt: skip
     for allowed, code in (([document], 0), ([], 1)):

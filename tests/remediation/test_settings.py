@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 import pytest
+from scenarios import DATA, DEAD, SHOP
 
 from embedded_aws.process import EmbeddedAws
 from keysweep.remediation import planfile
@@ -18,7 +19,6 @@ from keysweep.remediation.errors import BadInput
 from keysweep.remediation.findings import expected_accounts
 from keysweep.remediation.policy import policies_folder
 
-SHOP, DATA = "111122223333", "444455556666"
 ROLE = ("--role-name", "KeysweepOperator")
 ACCESS = {
     *("--profile", "--region", "--account", "--role-session-name", "--external-id", "--role-name"),
@@ -120,13 +120,12 @@ def test_status_and_mutelist_need_the_read_only_role_alone(
     state_only: Path,
 ) -> None:
     document = json.loads((policies_folder() / "iam" / "plan.json").read_text(encoding="utf-8"))
-    dead = {"state": "Disabled", "created_days_ago": 900, "disabled_days_ago": 400}
     aws = scenario(
         {
             SHOP: {"regions": {"eu-west-1": {"keys": []}}},
             DATA: {
                 "roles": {"KeysweepOperator": {}, "KeysweepPlan": {"policies": [document]}},
-                "regions": {"eu-west-1": {"keys": [{"name": "dead", **dead}]}},
+                "regions": {"eu-west-1": {"keys": [{"name": "dead", **DEAD}]}},
             },
         }
     )

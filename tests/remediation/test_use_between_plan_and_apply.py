@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 from dead_key import changed
-from stages import DEAD, SHOP, Stages, few_references, lines_of, outcomes, work_here
+from scenarios import DEAD, SHOP, in_shop
+from stages import Stages, few_references, lines_of, outcomes, work_here
 
 from embedded_aws.process import EmbeddedAws
 from keysweep.remediation import policy_file
@@ -29,7 +30,7 @@ def run(own_server: EmbeddedAws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     work_here(monkeypatch, own_server)
     few_references(monkeypatch)
     keys = [{"name": name, "events": [MANY], **DEAD} for name in ("used", "calm")]
-    own_server.reset({"accounts": {SHOP: {"regions": {"eu-west-1": {"keys": keys}}}}})
+    own_server.reset(in_shop(*keys))
     return Stages(own_server, tmp_path, policy_file.load())
 
 

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from scenarios import DATA, DEAD, SHOP
 
 from embedded_aws.process import EmbeddedAws
 from keysweep.remediation.aws import Accounts, ClientSettings
@@ -21,11 +22,8 @@ from keysweep.remediation.models import (
     Unreadable,
 )
 
-SHOP = "111122223333"
-DATA = "444455556666"
 FAST = ClientSettings(quota_share=100)
 """The embedded AWS counts no requests here, so nothing has to wait for a quota."""
-DEAD = {"state": "Disabled", "created_days_ago": 900, "disabled_days_ago": 400}
 
 Read = Callable[..., dict[str, Evidence]]
 

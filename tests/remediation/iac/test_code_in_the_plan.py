@@ -11,6 +11,7 @@ from typing import Any
 import boto3
 import pytest
 from code_findings import finding
+from scenarios import SHOP
 
 from embedded_aws.process import EmbeddedAws
 from keysweep.remediation import planfile, planner
@@ -22,9 +23,6 @@ from keysweep.remediation.models import Finding, FindingStatus, KeyArn, VerdictK
 from keysweep.remediation.plan import Plan
 from keysweep.remediation.policy_file import load
 
-SHOP = "111122223333"
-DATA = "444455556666"
-DEAD = {"state": "Disabled", "created_days_ago": 900, "disabled_days_ago": 400}
 LIFTED = (
     "active-grant",
     "alias-moved",

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from dead_key import ACCOUNT, ARN, changed
+from scenarios import DEAD
 
 from embedded_aws.process import EmbeddedAws
 from keysweep.remediation.aws import Accounts, ClientSettings
@@ -198,8 +199,6 @@ def test_a_new_move_is_a_difference_and_an_aged_one_is_none() -> None:
 
 
 # --- against the embedded AWS -------------------------------------------------------------------
-
-DEAD = {"state": "Disabled", "created_days_ago": 900, "disabled_days_ago": 400}
 
 
 def past(name: str, days_ago: float, alias: str = "alias/shop", **more: object) -> dict[str, Any]:

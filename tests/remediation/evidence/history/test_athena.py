@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from dead_key import ACCOUNT, DEAD, changed
+from scenarios import DEAD as DEAD_KEY
 
 from embedded_aws.process import EmbeddedAws
 from keysweep.remediation.aws import Accounts, ClientSettings
@@ -22,7 +23,6 @@ from keysweep.remediation.policy import Policy
 from keysweep.remediation.rules import evaluate
 
 OTHER = "444455556666"
-DEAD_KEY = {"state": "Disabled", "created_days_ago": 900, "disabled_days_ago": 400}
 FAST = ClientSettings(quota_share=100)
 NAME = "athena:history/audit.trail"
 DAYS = 95
