@@ -12,12 +12,12 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import date
 from pathlib import Path
 from typing import Any
 
 import boto3
 from command_runs import Done, run_here
+from lifted_rules import lift, rules_besides
 from prowler_records import prowler_record
 from scenarios import SHOP
 
@@ -43,8 +43,7 @@ from keysweep.remediation.models import (
     VerdictKind,
 )
 from keysweep.remediation.plan import Plan
-from keysweep.remediation.policy import Policy, RuleException
-from keysweep.remediation.rules import RULES
+from keysweep.remediation.policy import Policy
 from keysweep.remediation.runner import Stop
 
 ROLE = "KeysweepOperator"
@@ -242,19 +241,9 @@ def few_references(monkeypatch: Any) -> None:
 
 def state_only(*, tags: bool = True, also: Iterable[str] = ()) -> Policy:
     """A policy that reads DescribeKey, and tags, alone, to test what follows evaluation."""
-    needs = {"description", "tags"} if tags else {"description"}
-    exceptions = {
-        rule.id for rule in RULES if set(rule.needs) - needs or rule.id == "stale-finding"
-    }
-    exceptions |= {*also}
-    return Policy(
-        exceptions=tuple(
-            RuleException(
-                key="all", rule=rule, reason="test", approved_by="security", until=date(2099, 1, 1)
-            )
-            for rule in exceptions
-        )
-    )
+    rules = rules_besides("description", *(("tags",) if tags else ()))
+    lifted = sorted({*rules, "stale-finding", *also})
+    return Policy.model_validate({"exceptions": [*map(lift, lifted)]})
 
 
 def caller(accounts: Accounts, keys: list[KeyArn]) -> None:

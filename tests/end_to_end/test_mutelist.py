@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from lifted_rules import file_lifting, rules_besides
 
 from embedded_aws.process import EmbeddedAws
 
@@ -18,11 +19,6 @@ pytestmark = pytest.mark.sample
 
 SHOP = "111122223333"
 CHECK = "kms_cmk_not_deleted_unintentionally"
-
-RULES = (
-    *("active-grant", "alias-moved", "declared-in-code", "disabled-too-recently", "in-use"),
-    *("not-cancellable", "restored", "shared-outside", "use-attempted", "used-recently"),
-)
 
 
 def environment(aws: EmbeddedAws) -> dict[str, str]:
@@ -57,13 +53,8 @@ def test_prowler_mutes_what_our_journal_scheduled(
     by_hand = aws.key_arn(SHOP, "eu-west-1", "pending")
     records = [candidates(arn, aws.now()) for arn in sorted(ours)]
     (tmp_path / "results.json").write_text(json.dumps(records), encoding="utf-8")
-    exceptions = "".join(
-        f"  - {{key: all, rule: {rule}, reason: test, approved_by: security, until: 2099-01-01}}\n"
-        for rule in RULES
-    )
-    (tmp_path / "policy.yaml").write_text(
-        f"version: 1\nexceptions:\n{exceptions}", encoding="utf-8"
-    )
+    policy = file_lifting(rules_besides("description", "tags", "aliases"))
+    (tmp_path / "policy.yaml").write_text(policy, encoding="utf-8")
     assert keysweep(tmp_path, "plan", "results.json", "--policy", "policy.yaml")[0] == 0
     assert keysweep(tmp_path, "apply", "plan.json", "--yes")[0] == 0
     assert {key["arn"] for key in aws.keys(state="PendingDeletion")} == {*ours, by_hand}

@@ -28,6 +28,7 @@ from typing import Any, TypeVar
 from command_runs import Done
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+from lifted_rules import file_lifting
 from prowler_records import prowler_record
 from scenarios import DEAD
 
@@ -79,14 +80,9 @@ KEYS = len(_NAMES) + 1
 PRIMARY = 4
 
 EVENT_RULES = ("disabled-too-recently", "restored", "use-attempted", "used-recently")
-LIFTED = (*EVENT_RULES, "replicas-remain")
 POLICIES = {
     "strict": "version: 1\n",
-    "patient": "version: 1\nexceptions:\n"
-    + "".join(
-        f"  - {{key: all, rule: {rule}, reason: test, approved_by: security, until: 2027-06-01}}\n"
-        for rule in LIFTED
-    ),
+    "patient": file_lifting((*EVENT_RULES, "replicas-remain")),
 }
 
 EVIDENCE = (

@@ -17,12 +17,12 @@ from typing import Any
 
 import pytest
 from command_runs import Done
+from lifted_rules import file_lifting, rules_besides
 from prowler_records import prowler_record
 from scenarios import DEAD
 
 from keysweep.remediation import journal as journal_stage
 from keysweep.remediation.cancel import batch
-from keysweep.remediation.rules import RULES
 from model.reference import MINUTE, PROTECTED, WRITES, Reference, Run
 from model.simulation import (
     AFTER,
@@ -52,11 +52,7 @@ SCENARIO = {
 LAGS = (0.0, 3.0)
 """Seconds after which DescribeKey shows a change; a run waits for up to 3.5."""
 JOURNAL = "journal.jsonl"
-STATE_ONLY = "version: 1\nexceptions:\n" + "".join(
-    f"  - {{key: all, rule: {rule.id}, reason: test, approved_by: security, until: 2027-06-01}}\n"
-    for rule in RULES
-    if set(rule.needs) - {"description", "tags"} or rule.id == "stale-finding"
-)
+STATE_ONLY = file_lifting({*rules_besides("description", "tags"), "stale-finding"})
 """A policy for which little is read: other runs show that the reads do no harm."""
 
 

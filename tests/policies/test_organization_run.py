@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from lifted_rules import lift
 from organization_runs import (
     BUCKET,
     HISTORY,
@@ -24,19 +25,7 @@ from keysweep.remediation import planfile
 from keysweep.remediation.models import UseAttempts
 
 SHOP = "444455556666"
-POLICY = {
-    "version": 1,
-    "history_days": 210,
-    "exceptions": [
-        {
-            "rule": "in-use",
-            "key": "all",
-            "reason": "test",
-            "approved_by": "security",
-            "until": "2099-01-01",
-        }
-    ],
-}
+POLICY = {"version": 1, "history_days": 210, "exceptions": [lift("in-use")]}
 """Services that are not there hold nothing."""
 TWICE, THRICE = "200000000112", "200000000111"
 

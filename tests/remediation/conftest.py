@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from command_runs import Done, run_here, send_at_once
+from lifted_rules import file_lifting, rules_besides
 from prowler_records import prowler_record
 from scenarios import DATA, DEAD, SHOP
 from shared_models import share_reduced_models
@@ -19,19 +20,6 @@ from shared_models import share_reduced_models
 from embedded_aws.process import EmbeddedAws
 
 share_reduced_models()
-
-STATE_ONLY_RULES = (
-    "active-grant",
-    "alias-moved",
-    "declared-in-code",
-    "disabled-too-recently",
-    "in-use",
-    "not-cancellable",
-    "restored",
-    "shared-outside",
-    "use-attempted",
-    "used-recently",
-)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -170,11 +158,8 @@ def results(server: EmbeddedAws, tmp_path: Path) -> Callable[..., Path]:
 def state_only(tmp_path: Path) -> Path:
     """A policy that reads DescribeKey and tags alone, to test what follows evaluation."""
     path = tmp_path / "state-only.yaml"
-    exceptions = "".join(
-        f"  - {{key: all, rule: {rule}, reason: test, approved_by: security, until: 2099-01-01}}\n"
-        for rule in STATE_ONLY_RULES
-    )
-    path.write_text(f"version: 1\nexceptions:\n{exceptions}", encoding="utf-8")
+    rules = rules_besides("description", "tags", "aliases")
+    path.write_text(file_lifting(rules), encoding="utf-8")
     return path
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from command_runs import Done
+from lifted_rules import lift
 from stages import few_references
 
 from embedded_aws.process import EmbeddedAws
@@ -47,11 +48,10 @@ def policy(tmp_path: Path) -> Callable[..., Path]:
     """A policy with these values, in which services that are not there hold nothing."""
 
     def write(**values: object) -> Path:
-        lifted = {"rule": "in-use", "key": "all", "reason": "test", "approved_by": "security"}
         document = {
             "version": 1,
             "history_days": 320,
-            "exceptions": [{**lifted, "until": "2099-01-01"}],
+            "exceptions": [lift("in-use")],
             **values,
         }
         path = tmp_path / "policy.yaml"

@@ -15,6 +15,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 from dead_key import ARN, NOW, changed, decision_on, event, gap_of, plan_item, plan_of
+from lifted_rules import lift
 from stages import Stages, few_references
 
 from embedded_aws.process import EmbeddedAws
@@ -632,19 +633,7 @@ def test_a_gap_is_reported_until_the_policy_excepts_it() -> None:
 
 
 def exception_for(rule: str) -> Policy:
-    return Policy.model_validate(
-        {
-            "exceptions": [
-                {
-                    "key": "all",
-                    "rule": rule,
-                    "reason": "x",
-                    "approved_by": "security",
-                    "until": "2099-01-01",
-                }
-            ]
-        }
-    )
+    return Policy.model_validate({"exceptions": [lift(rule)]})
 
 
 def test_an_exception_lifts_what_lasts_and_never_what_happens() -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import stages as held
 from botocore.exceptions import ClientError
+from lifted_rules import lift
 from scenarios import DEAD, SHOP, in_shop
 from stages import ROLE, Stages, few_references, outcomes, state_only, work_here
 
@@ -51,15 +52,7 @@ def run(own_server: EmbeddedAws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ]
     own_server.reset(in_shop(*keys))
     policy = policy_file.load()
-    grants = [
-        {
-            "key": "all",
-            "rule": "active-grant",
-            "reason": "test",
-            "approved_by": "security",
-            "until": "2099-01-01",
-        }
-    ]
+    grants = [lift("active-grant")]
     return Stages(
         own_server, tmp_path, Policy.model_validate({**dict(policy), "exceptions": grants})
     )
@@ -239,15 +232,7 @@ def test_the_next_run_checks_keys_that_a_killed_run_did_not(run: Stages) -> None
 
 def test_a_key_is_held_again_when_its_exception_has_ended_since_the_plan(run: Stages) -> None:
     today = datetime.fromtimestamp(run.aws.now(), UTC).date()
-    grants = [
-        {
-            "key": "all",
-            "rule": "active-grant",
-            "reason": "test",
-            "approved_by": "security",
-            "until": str(today),
-        }
-    ]
+    grants = [lift("active-grant", str(today))]
     run.policy = Policy.model_validate({**dict(run.policy), "exceptions": grants})
     plan = run.plan()
     assert {item.verdict.value for item in plan.items} == {"schedule"}

@@ -11,6 +11,7 @@ from typing import Any
 import boto3
 import pytest
 from code_findings import finding
+from lifted_rules import file_lifting, rules_besides
 from scenarios import SHOP
 
 from embedded_aws.process import EmbeddedAws
@@ -23,17 +24,6 @@ from keysweep.remediation.models import Finding, FindingStatus, KeyArn, VerdictK
 from keysweep.remediation.plan import Plan
 from keysweep.remediation.policy_file import load
 
-LIFTED = (
-    "active-grant",
-    "alias-moved",
-    "disabled-too-recently",
-    "in-use",
-    "not-cancellable",
-    "restored",
-    "shared-outside",
-    "use-attempted",
-    "used-recently",
-)
 QUICK = ClientSettings(quota_share=100, attempts=2)
 
 
@@ -41,12 +31,8 @@ QUICK = ClientSettings(quota_share=100, attempts=2)
 def by_code(tmp_path: Path) -> Path:
     """A policy that reads DescribeKey, tags and code alone."""
     path = tmp_path / "by-code.yaml"
-    lines = [
-        f"  - {{key: all, rule: {rule}, reason: test, approved_by: security, until: 2099-01-01}}"
-        for rule in LIFTED
-    ]
-    head = ("version: 1", "min_age_days: 0", "exceptions:")
-    path.write_text("\n".join((*head, *lines, "")), encoding="utf-8")
+    rules = rules_besides("description", "tags", "aliases", "declarations")
+    path.write_text(file_lifting(rules, min_age_days=0), encoding="utf-8")
     return path
 
 

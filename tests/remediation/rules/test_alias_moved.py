@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dead_key import NOW, changed, days_ago, held_by, policy
+from lifted_rules import lift
 
 from keysweep.remediation.models import AliasMove, Unreadable
 
@@ -24,12 +25,5 @@ def test_a_history_that_cannot_be_read_or_is_short_holds() -> None:
 
 
 def test_an_exception_lifts_it() -> None:
-    lifted = {
-        "key": "all",
-        "rule": "alias-moved",
-        "reason": "x",
-        "approved_by": "security",
-        "until": NOW.date(),
-    }
     key = changed(alias_moves={"moved": (MOVE,), "possible": (MOVE,)})
-    assert held_by(key, policy(exceptions=[lifted])) == set()
+    assert held_by(key, policy(exceptions=[lift("alias-moved", NOW.date())])) == set()

@@ -22,6 +22,7 @@ from dead_key import (
 )
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from lifted_rules import lift
 
 from keysweep.remediation.models import (
     PIECES,
@@ -122,10 +123,7 @@ def policies(draw: st.DrawFn) -> Policy:
     exceptions = draw(st.sets(st.sampled_from(RULE_IDS), max_size=5))
     until = draw(st.sampled_from([date(2026, 10, 31), date(2026, 11, 1), date(2027, 1, 1)]))
     return policy(
-        exceptions=[
-            {"key": "all", "rule": r, "reason": "x", "approved_by": "security", "until": until}
-            for r in sorted(exceptions)
-        ],
+        exceptions=[lift(rule, until) for rule in sorted(exceptions)],
         coverage_exceptions=draw(st.sampled_from([[], [decision_on(GAP)]])),
         protected_keys=draw(st.sampled_from([[], ["alias/prod*"], ["all"]])),
         accounts=draw(st.sampled_from([{}, {"deny": [ACCOUNT]}])),
@@ -241,16 +239,7 @@ def test_each_unreadable_piece_alone_holds_and_names_what_clears_it() -> None:
 
 
 def test_no_exception_lifts_the_unreadable_key() -> None:
-    everything = [
-        {
-            "key": "all",
-            "rule": rule,
-            "reason": "x",
-            "approved_by": "security",
-            "until": "2027-01-01",
-        }
-        for rule in RULE_IDS
-    ]
+    everything = [*map(lift, RULE_IDS)]
     for nothing in (UNKNOWN, NotFound()):
         evaluation = evaluated(changed(description=nothing), policy(exceptions=everything))
         assert {hold.rule for hold in evaluation.holds} == {UNREADABLE}
