@@ -94,8 +94,7 @@ class Story:
 
     def __init__(self, aws: EmbeddedAws) -> None:
         self.aws = aws
-        keep = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-        self.environment = {**keep, **aws.environment(SHOP), "PYTHONSAFEPATH": "1"}
+        self.environment = aws.process_environment(SHOP, PYTHONSAFEPATH="1")
         self.environment.setdefault("COLUMNS", "120")
 
     def keysweep(self, *arguments: str, expect: int = 0, answer: str = "") -> None:

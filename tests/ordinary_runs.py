@@ -65,8 +65,7 @@ def records(aws: EmbeddedAws, *accounts: str) -> str:
 
 def operator(aws: EmbeddedAws) -> dict[str, str]:
     """The environment of the quiet account's operator, who calls AWS's own hosts."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-    return network.without_endpoint({**kept, **aws.environment(ordinary.QUIET), "COLUMNS": "160"})
+    return network.without_endpoint(aws.process_environment(ordinary.QUIET, COLUMNS="160"))
 
 
 @contextlib.contextmanager

@@ -6,7 +6,6 @@ Quicker than the command as a process, which test_loop.py tries; what is run is 
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import time
@@ -147,18 +146,14 @@ class Stages:
 
     def command(self, *arguments: str) -> Done:
         """Run the command in this process, as an operator of the shop."""
-        return run_here(arguments, self.folder, self._environment())
-
-    def _environment(self) -> dict[str, str]:
-        keep = {k: v for k, v in os.environ.items() if not k.startswith("AWS_")}
-        return {**keep, **self.aws.environment(SHOP)}
+        return run_here(arguments, self.folder, self.aws.process_environment(SHOP))
 
     def start(self, *arguments: str, **options: Any) -> subprocess.Popen[str]:
         """Begin the command as a process, as an operator of the shop."""
         return subprocess.Popen(
             [sys.executable, "-P", "-m", "keysweep.remediation", *arguments],
             cwd=self.folder,
-            env=self._environment(),
+            env=self.aws.process_environment(SHOP),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -102,6 +102,13 @@ class EmbeddedAws:
         """Return the variables that make AWS's SDKs call this server as the operator."""
         return names.environment(self.endpoint, region, *names.access_key(account))
 
+    def process_environment(
+        self, account: str, region: str = "us-east-1", **variables: str
+    ) -> dict[str, str]:
+        """Return a process's variables: this one's, but as the operator, and these."""
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+        return {**kept, **self.environment(account, region), **variables}
+
     def client_arguments(self, account: str, region: str = "us-east-1") -> dict[str, str]:
         """Return the keyword arguments of `boto3.client` for the operator of an account."""
         key, secret = names.access_key(account)

@@ -81,8 +81,7 @@ def aws() -> Iterator[EmbeddedAws]:
 
 def environment(aws: EmbeddedAws) -> dict[str, str]:
     """The operator of the shop's account, and nothing else of AWS."""
-    keep = {k: v for k, v in os.environ.items() if not k.startswith("AWS_")}
-    return {**keep, **aws.environment(SHOP), "COLUMNS": "160", "NO_COLOR": "1"}
+    return aws.process_environment(SHOP, COLUMNS="160", NO_COLOR="1")
 
 
 @pytest.fixture(scope="module")

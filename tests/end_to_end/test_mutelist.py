@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,32 +11,14 @@ from typing import Any
 
 import pytest
 from lifted_rules import file_lifting, rules_besides
+from prowler_records import prowler_record
+from scenarios import SHOP
 
 from embedded_aws.process import EmbeddedAws
 
 pytestmark = pytest.mark.sample
 
-SHOP = "111122223333"
 CHECK = "kms_cmk_not_deleted_unintentionally"
-
-
-def environment(aws: EmbeddedAws) -> dict[str, str]:
-    """The operator of the shop's account, and nothing else of AWS."""
-    keep = {k: v for k, v in os.environ.items() if not k.startswith("AWS_")}
-    return {**keep, **aws.environment(SHOP)}
-
-
-def candidates(arn: str, time: float) -> dict[str, Any]:
-    """A record of our check, as Prowler 5.46.0 writes it, with the fields that are read."""
-    return {
-        "metadata": {"event_code": "kms_cmk_not_disabled", "product": {"name": "Prowler"}},
-        "class_uid": 2004,
-        "status": "New",
-        "status_code": "FAIL",
-        "time": int(time),
-        "cloud": {"account": {"uid": SHOP}, "provider": "aws"},
-        "resources": [{"uid": arn, "region": arn.split(":")[3]}],
-    }
 
 
 def test_prowler_mutes_what_our_journal_scheduled(
@@ -51,7 +32,7 @@ def test_prowler_mutes_what_our_journal_scheduled(
         aws.key_arn(SHOP, "eu-central-1", "dead-far"),
     }
     by_hand = aws.key_arn(SHOP, "eu-west-1", "pending")
-    records = [candidates(arn, aws.now()) for arn in sorted(ours)]
+    records = [prowler_record(arn, aws.now()) for arn in sorted(ours)]
     (tmp_path / "results.json").write_text(json.dumps(records), encoding="utf-8")
     policy = file_lifting(rules_besides("description", "tags", "aliases"))
     (tmp_path / "policy.yaml").write_text(policy, encoding="utf-8")
@@ -61,7 +42,7 @@ def test_prowler_mutes_what_our_journal_scheduled(
 
     made = subprocess.run(
         [sys.executable, "-P", "-m", "keysweep.remediation", "mutelist", "--out", "mutelist.yaml"],
-        env=environment(aws),
+        env=aws.process_environment(SHOP),
         cwd=tmp_path,
         check=False,
         timeout=300,

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import json
-import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
@@ -274,9 +273,8 @@ class Simulation:
         if self._spoilt:  # clients count the failures of their calls
             _clients.cache_clear()
             self._spoilt = False
-        keep = {k: v for k, v in os.environ.items() if not k.startswith("AWS_")}
         own = {"COLUMNS": "160", "KEYSWEEP_ROLE_NAME": ROLE}
-        environment = {**keep, **self.aws.environment(SHOP), **own}
+        environment = self.aws.process_environment(SHOP, **own)
         self._kill, self._dead, self._ours = kill, False, True
         self.events.clear()
         self.errors.clear()

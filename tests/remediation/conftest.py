@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -89,14 +88,8 @@ def as_operator(server: EmbeddedAws) -> Callable[..., dict[str, str]]:
     """The environment of the command: an operator of an account, and nothing else of AWS."""
 
     def environment(account: str = SHOP, **variables: str) -> dict[str, str]:
-        keep = {k: v for k, v in os.environ.items() if not k.startswith("AWS_")}
-        return {
-            **keep,
-            **server.environment(account),
-            "COLUMNS": "160",
-            "KEYSWEEP_JOBS": "1",
-            **variables,
-        }
+        limits = {"COLUMNS": "160", "KEYSWEEP_JOBS": "1"}
+        return server.process_environment(account, **{**limits, **variables})
 
     return environment
 

@@ -31,11 +31,10 @@ def at_a_terminal(
 ) -> tuple[int, str, str]:
     """Exit code, standard output and what the terminal showed; the answer follows the question."""
     ours, theirs = pty.openpty()
-    keep = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     process = subprocess.Popen(
         [sys.executable, "-P", "-m", "keysweep.remediation", *arguments],
         cwd=folder,
-        env={**keep, **server.environment("111122223333"), "TERM": "xterm", "COLUMNS": "160"},
+        env=server.process_environment("111122223333", TERM="xterm", COLUMNS="160"),
         stdin=theirs,
         stdout=subprocess.PIPE,
         stderr=theirs,
@@ -156,11 +155,10 @@ def test_a_page_that_can_no_longer_be_written_is_reported_after_the_work(
 
 
 def _started(server: EmbeddedAws, plan: Path, *options: str) -> subprocess.Popen[str]:
-    keep = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     return subprocess.Popen(
         [sys.executable, "-P", "-m", "keysweep.remediation", "apply", plan.name, *ROLE, *options],
         cwd=plan.parent,
-        env={**keep, **server.environment("111122223333")},
+        env=server.process_environment("111122223333"),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,

@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from command_runs import run_here
 from prowler_records import prowler_record
 from scenarios import DEAD, SHOP
 from stages import Stages, few_references, outcomes, state_only, work_here
@@ -50,8 +49,7 @@ def run(own_server: EmbeddedAws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def _command(run: Stages, *arguments: str) -> tuple[int, str, str]:
-    keep = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-    done = run_here(arguments, run.folder, {**keep, **run.aws.environment(SHOP)})
+    done = run.command(*arguments)
     return done.code, done.out, done.err
 
 

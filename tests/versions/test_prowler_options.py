@@ -7,7 +7,6 @@ its id, in chosen Regions and through a role, is in test_scan_to_cancel; by serv
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -74,8 +73,7 @@ def scan(aws: EmbeddedAws, prowler: Path, tmp_path: Path) -> Scan:
     """Run the pinned Prowler, which has the pack installed, as the operator of the shop."""
 
     def run(*options: str) -> ScanResult:
-        keep = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-        variables = {**keep, **aws.environment(SHOP, "eu-west-1"), "COLUMNS": "160"}
+        variables = aws.process_environment(SHOP, "eu-west-1", COLUMNS="160")
         return prowler_ways.scan(prowler, options, variables, tmp_path)
 
     return run

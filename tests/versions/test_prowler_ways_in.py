@@ -64,8 +64,7 @@ def aws() -> Iterator[EmbeddedAws]:
 @pytest.fixture
 def variables(row: Row, aws: EmbeddedAws, tmp_path_factory: pytest.TempPathFactory) -> Variables:
     """The operator's environment; older Prowlers are led to the embedded AWS's STS as well."""
-    keep = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-    settings = {**keep, **aws.environment(ACCOUNT), "COLUMNS": "160"}
+    settings = aws.process_environment(ACCOUNT, COLUMNS="160")
     if tuple(map(int, row.prowler.split("."))) < verify_prowler.USES_ENDPOINT_URL:
         leads = tmp_path_factory.mktemp("leads")
         source = Path(verify_prowler.__file__).with_name("sts_endpoint.py")
