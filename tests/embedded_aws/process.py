@@ -105,7 +105,7 @@ class EmbeddedAws:
     def process_environment(
         self, account: str, region: str = "us-east-1", **variables: str
     ) -> dict[str, str]:
-        """Return a process's variables: this one's, but as the operator, and these."""
+        """Return this process's variables without those of AWS, with the operator's and these."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
         return {**kept, **self.environment(account, region), **variables}
 
