@@ -55,11 +55,28 @@ def _open_standard_streams() -> None:
             setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115
 
 
+def _standalone(arguments: list[str]) -> int:
+    """Run a command that argparse answers; 1 if its output could not be written."""
+    from . import standalone
+
+    try:
+        try:
+            code = standalone.main(arguments)
+        except SystemExit as ended:  # after help and usage errors
+            code = int(ended.code or 0)
+        sys.stdout.flush()
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        sys.stderr.write(f"keysweep: Standard output could not be written: {error.strerror}.\n")
+        sys.stdout = None  # else Python flushes it again at exit
+        return 1
+    return code
+
+
 def _run(arguments: list[str]) -> None:
     if arguments[:1] and arguments[0] in {"path", "verify"}:
-        from . import standalone
-
-        sys.exit(standalone.main(arguments))
+        sys.exit(_standalone(arguments))
     missing = [name for name in LIBRARIES if importlib.util.find_spec(name) is None]
     if missing:
         sys.stderr.write(

@@ -277,7 +277,10 @@ class _Document:
                 "Fix: pass the same scan's OCSF too (--output-formats json-ocsf)"
             )
         elif self._format is None and self.unusable and not self._other_products:
-            raise _Foreign(f"{name} holds no record of Prowler's or Checkov's JSON")
+            raise _Foreign(
+                f"{name} holds no record of Prowler's or Checkov's JSON. Fix: name a file that "
+                "prowler aws --output-formats json-ocsf or checkov --output json wrote"
+            )
         elif self._format is None and not self._other_products:
             self._warn(
                 f"{name} has no records: the scan found nothing, or its filters left nothing"

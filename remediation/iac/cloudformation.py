@@ -115,8 +115,8 @@ def read_stack(option: StackOption, accounts: Accounts) -> Stack:
         where = f"account {connection.account_id}, {connection.region}"
         if isinstance(error, ClientError) and error.response["Error"]["Code"] == "ValidationError":
             raise BadInput(
-                f"--cfn-stack {option.stack}: no such stack in {where}. Fix: name its Region, "
-                f"such as {option.stack}@eu-west-1, or give its ARN"
+                f"--cfn-stack {option.stack}: no such stack in {where}. Fix: check its name and "
+                f"Region, such as {option.stack}@eu-west-1, or give its ARN"
             ) from error
         why = explain(error, connection, PERMISSIONS)
         fix = f". Fix: allow {why.permission}" if why.permission else ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -96,9 +97,12 @@ def _verify(options: argparse.Namespace) -> int:
         return BAD_USAGE
     checks_folder = options.checks_folder
     given = None if checks_folder is None else Path(checks_folder or folder("prowler")).absolute()
-    named = (("-x", "folder of checks", given), ("--config-file", "file", options.config_file))
-    for option, what, path in named:
-        if path is not None and not path.exists():
+    named = (
+        ("-x", "folder of checks", os.path.isdir, given),
+        ("--config-file", "file", os.path.isfile, options.config_file),
+    )
+    for option, what, is_there, path in named:
+        if path is not None and not is_there(path):
             sys.stderr.write(
                 f"keysweep: {path} not found. Fix: give an existing {what}, or omit {option}\n"
             )

@@ -97,14 +97,24 @@ def test_closed_standard_streams_change_nothing(
     assert (plan["unread_accounts"], plan["summary"]["schedule"]) == ([], 5)
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [("apply", "plan.json", "--yes"), ("path", "prowler"), ("path", "--help")],
+    ids=" ".join,
+)
 def test_output_that_cannot_be_written_is_one_sentence(
-    planned: Path, as_operator: Callable[..., dict[str, str]], tmp_path: Path
+    arguments: tuple[str, ...],
+    request: pytest.FixtureRequest,
+    as_operator: Callable[..., dict[str, str]],
+    tmp_path: Path,
 ) -> None:
+    if arguments[0] == "apply":
+        request.getfixturevalue("planned")
     with Path("/dev/full").open("w", encoding="utf-8") as full:
         done = subprocess.run(
-            [sys.executable, "-P", "-m", "keysweep.remediation", "apply", planned, "--yes"],
+            [sys.executable, "-P", "-m", "keysweep.remediation", *arguments],
             cwd=tmp_path,
-            env=as_operator(),
+            env={**as_operator(), "PYTHONUNBUFFERED": ""},
             stdout=full,
             stderr=subprocess.PIPE,
             text=True,
@@ -113,4 +123,5 @@ def test_output_that_cannot_be_written_is_one_sentence(
         )
     assert done.returncode == 1
     assert os.strerror(errno.ENOSPC) in done.stderr.splitlines()[-1]
+    assert done.stderr.splitlines()[-1].startswith("keysweep: ")
     assert "Traceback" not in done.stderr

@@ -59,6 +59,17 @@ def test_without_a_scanner_verify_prints_one_line_and_exits_with_2(
     assert output.err.count("\n") == 1
 
 
+@pytest.mark.parametrize("option", ["-x", "--config-file"])
+def test_a_folder_for_a_file_and_a_file_for_a_folder_are_bad_usage(
+    nowhere: Path, capsys: pytest.CaptureFixture[str], option: str
+) -> None:
+    given = nowhere / "given"
+    given.mkdir() if option == "--config-file" else given.touch()
+    program(nowhere / "checkov")
+    assert standalone.main(["verify", option, str(given)]) == 2
+    assert str(given) in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("option", "what"), [("-x", "folder of checks"), ("--config-file", "file")]
 )
