@@ -24,7 +24,7 @@ from typing import Any
 from . import cloudtrail, names
 from .clock import DAY, iso
 from .errors import AwsError
-from .scenario import AthenaTable, LogFiles, Scenario
+from .scenario import AthenaTable, LogFiles, Scenario, TrailChange
 from .trail import Trail
 
 Json = dict[str, Any]
@@ -243,6 +243,13 @@ class Athena:
                     by_day[_day(moment)].append(_background(owner, region, moment))
                 for event in self._trail.everything([owner], [region]):
                     by_day[_day(event.time)].append(cloudtrail.record(event))
+                for change in table.changes:
+                    if (change.account or account, self._home_region(table)) == (owner, region):
+                        moment = self._now - change.days_ago * DAY
+                        by_day[_day(moment)].append(_changed(change, owner, region, moment))
+                for day in self._days(table.quiet, owner, region):
+                    read = by_day[day][0]
+                    by_day[day] = [read | {"eventSource": "sts.amazonaws.com"}]
                 for day in self._days(table.missing, owner, region):
                     by_day.pop(day, None)
                 for day in self._days(table.archived, owner, region):
@@ -252,6 +259,9 @@ class Athena:
                     path.parent.mkdir(parents=True, exist_ok=True)
                     with gzip.open(path, "wt", compresslevel=1) as file:
                         json.dump({"Records": records}, file)
+
+    def _home_region(self, table: AthenaTable) -> str:
+        return next(region for (_, region), one in self._tables.items() if one is table)
 
     def _days(self, files: Iterable[LogFiles], owner: str, region: str) -> set[str]:
         """The days of those files that are of an account-Region."""
@@ -327,6 +337,27 @@ def _background(account: str, region: str, moment: float) -> Json:
         "awsRegion": region,
         "readOnly": True,
         "recipientAccountId": account,
+    }
+
+
+def _changed(change: TrailChange, account: str, region: str, moment: float) -> Json:
+    """The event of a change of a trail. Only three operations answer with its ARN."""
+    partition = names.partition(region)
+    own = f"arn:{partition}:cloudtrail:{region}:{account}:trail/{change.trail}"
+    arn = change.trail if change.trail.startswith("arn:") else own
+    answers = change.name in {"CreateTrail", "PutEventSelectors", "UpdateTrail"}
+    named = "trailName" if change.name == "PutEventSelectors" else "name"
+    return {
+        "eventTime": iso(moment),
+        "eventSource": "cloudtrail.amazonaws.com",
+        "eventName": change.name,
+        "awsRegion": region,
+        "readOnly": False,
+        "recipientAccountId": account,
+        "userIdentity": {"arn": f"arn:{partition}:iam::{account}:user/administrator"},
+        "requestParameters": {named: change.trail},
+        "responseElements": {"trailARN": arn} if answers and not change.error else None,
+        "errorCode": change.error,
     }
 
 

@@ -231,6 +231,18 @@ class LogFiles(_Strict):
     region: str | None = None
 
 
+class TrailChange(_Strict):
+    """A change of a trail, which log files of the table show."""
+
+    name: str
+    days_ago: Days
+    trail: str = "all"
+    """What the request names: an ARN, or the name of a trail of the caller's account."""
+    account: str | None = None
+    """The caller's account; None: the trail's."""
+    error: str | None = None
+
+
 class AthenaTable(_Strict):
     """A table in Athena over the log files of a trail, its workgroup, and the trail itself."""
 
@@ -257,8 +269,11 @@ class AthenaTable(_Strict):
     selectors: dict[str, Any] = {}
     days: int = 100
     """Days that have a read of KMS in each account-Region."""
+    changes: tuple[TrailChange, ...] = ()
     missing: tuple[LogFiles, ...] = ()
     """Files that CloudTrail did not deliver."""
+    quiet: tuple[LogFiles, ...] = ()
+    """Days whose files have only an event of another service than AWS KMS."""
     archived: tuple[LogFiles, ...] = ()
     """Days of which S3 Glacier has all log files but one with a read of KMS."""
     lifecycle: tuple[dict[str, Any], ...] = ()

@@ -14,12 +14,13 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
-from typing import Final, Self
+from itertools import chain
+from typing import Any, Final, NamedTuple, Self
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -42,9 +43,10 @@ from .alias_moves import AFTER, Moves
 from .athena_query import AthenaName, demand_cutoff, demand_table, rows, run
 from .athena_sql import COLUMNS, statements
 from .athena_table import NotWhole, Trail, TrailTable, demand_logging, table_of, trails_of
-from .events import ALIAS_CHANGES, TrailEvent, is_use, target_of
+from .events import ALIAS_CHANGES, TrailEvent, is_use, target_of, time_of
 from .log_files import Loss, is_archived, worst_loss
 from .sources import CANCELLATION, history_of
+from .trail_log import TrailLog
 
 LIST_BUCKET: Final = "s3:ListBucket"
 """What ListObjectsV2 needs."""
@@ -237,13 +239,13 @@ class AthenaHistory:
 
     def _covered(
         self, keys: Iterable[KeyArn], known: Mapping[KeyArn, Evidence], whole: _Whole, keep: Keep
-    ) -> dict[str, list[KeyArn]]:
-        """The keys that trails, table and log files cover, by Region."""
+    ) -> _Covered:
+        """The keys that trails, table and log files cover."""
         groups: defaultdict[AccountRegion, list[KeyArn]] = defaultdict(list)
         for arn in keys:
             groups[arn.account_region].append(arn)
 
-        def covered(account_region: AccountRegion) -> list[KeyArn]:
+        def covered(account_region: AccountRegion) -> dict[KeyArn, date]:
             first: dict[KeyArn, date] = {}
             for evidence in map(known.__getitem__, groups[account_region]):
                 if gap := whole.gap(evidence):
@@ -253,14 +255,16 @@ class AthenaHistory:
             if first and (why := self._archived(whole.table, account_region, min(first.values()))):
                 for arn in first:
                     keep(_unreadable(arn, why))
-                return []
-            return [*first]
+                return {}
+            return first
 
         by_region: defaultdict[str, list[KeyArn]] = defaultdict(list)
+        earliest = date.max
         with ThreadPoolExecutor(_LISTINGS_AT_A_TIME) as threads:
-            for arns in filter(None, threads.map(covered, groups)):
-                by_region[arns[0].region] += arns
-        return by_region
+            for first in filter(None, threads.map(covered, groups)):
+                by_region[next(iter(first)).region] += first
+                earliest = min(earliest, min(first.values()))
+        return _Covered(by_region, earliest)
 
     def _archived(
         self, table: TrailTable, account_region: AccountRegion, first: date
@@ -286,30 +290,46 @@ class AthenaHistory:
     def _query(
         self,
         whole: _Whole,
-        by_region: Mapping[str, Sequence[KeyArn]],
+        covered: _Covered,
         known: Mapping[KeyArn, Evidence],
         keep: Keep,
     ) -> None:
-        """Query each Region of these keys, and read the rows of some Regions at a time."""
-        athena = self.accounts.own_client("athena")
+        """Query each Region of these keys, and read the rows of some Regions at a time.
+
+        The home Regions of the trails come first: the keys of all Regions depend on their rows.
+        """
+        by_region = covered.by_region
+        if not by_region:
+            return
         today = self.accounts.clock.now().date()
+        athena = self.accounts.own_client("athena")
+        own = self.accounts.own_account_region().account_id
+        queries = _Queries(athena, self.name, whole, self.until, today, known, own)
+        logs = [TrailLog(trail, whole.since.date(), self.until.date()) for trail in whole.trails]
+        homes = self._read_homes(queries, logs, covered)
+        if isinstance(homes, Unreadable):
+            for arn in chain.from_iterable(by_region.values()):
+                keep(_unreadable(arn, homes))
+            return
+        whole = replace(whole, logs={log.trail.arn: log for log in logs})
         turns = threading.Semaphore(_READ_AT_A_TIME)
 
+        def is_whole(arn: KeyArn) -> bool:
+            if all(log.is_whole for log in logs):  # the usual case, in which no key is looked at
+                return True
+            if gap := whole.gap(known[arn]):
+                keep(_unreadable(arn, Unreadable(unreadable=gap)))
+            return gap is None
+
         def read(region: str) -> None:
-            keys = by_region[region]
-            ids = (arn.key_id for arn in keys)
-            texts = statements(whole.table, region, ids, whole.since.date(), today)
+            keys = dict.fromkeys(filter(is_whole, by_region[region]))
             try:
-                queries = [run(athena, self.name, text) for text in texts]
+                ids = () if region in homes or not keys else queries.run(region, keys)
                 with turns:
-                    reading = _Reading(whole.since, self.until)
-                    for arn in keys:
-                        reading.expect(known[arn])
-                    for query in queries:
-                        for row in rows(athena, query, COLUMNS):
-                            reading.add(row)
+                    reading = homes.pop(region, None) or queries.read(ids, keys)
                     for evidence in reading.pieces(whole.table.name):
-                        keep(evidence)
+                        if evidence.key_arn in keys:
+                            keep(evidence)
             except _FAILURES as error:
                 why = self._explain(error)
                 for arn in keys:
@@ -318,6 +338,75 @@ class AthenaHistory:
         with ThreadPoolExecutor(_AT_A_TIME) as threads:
             for _ in threads.map(read, by_region):
                 pass
+
+    def _read_homes(
+        self, queries: _Queries, logs: Sequence[TrailLog], covered: _Covered
+    ) -> dict[str, _Reading] | Unreadable:
+        """Read the rows of the trails' home Regions, also into the trails' logs."""
+        by_home: defaultdict[str, list[TrailLog]] = defaultdict(list)
+        for log in logs:
+            by_home[log.trail.region].append(log)
+            table = queries.whole.table
+            if why := self._archived(table, log.trail.home, covered.first_day):
+                return why
+        found = {}
+        try:
+            for region, own in by_home.items():
+                keys = covered.by_region.get(region, ())
+                found[region] = queries.read(queries.run(region, keys, own), keys, own)
+        except _FAILURES as error:
+            return self._explain(error)
+        return found
+
+
+class _Covered(NamedTuple):
+    """The keys that trails, table and log files cover."""
+
+    by_region: Mapping[str, Sequence[KeyArn]]
+    first_day: date
+    """The first day of all their windows."""
+
+
+@dataclass(frozen=True)
+class _Queries:
+    """Queries of a table, and the readings of their rows."""
+
+    athena: Any
+    name: AthenaName
+    whole: _Whole
+    until: datetime
+    today: date
+    known: Mapping[KeyArn, Evidence]
+    own_account: str
+    """The account of the credentials, often CloudTrail's delegated administrator."""
+
+    def run(
+        self, region: str, keys: Collection[KeyArn], logs: Sequence[TrailLog] = ()
+    ) -> Sequence[str]:
+        """Run the queries about keys of a Region, and about trails at home there.
+
+        Without keys, the log files of all accounts would cost too much to look for a change.
+        """
+        ids = (arn.key_id for arn in keys)
+        owners = {log.trail.account_id for log in logs}
+        only = set() if keys else owners | {self.own_account}
+        start = self.whole.since.date()
+        texts = statements(self.whole.table, region, ids, start, self.today, owners, only)
+        return [run(self.athena, self.name, text) for text in texts]
+
+    def read(
+        self, queries: Iterable[str], keys: Iterable[KeyArn], logs: Sequence[TrailLog] = ()
+    ) -> _Reading:
+        """Read the rows of such queries."""
+        reading = _Reading(self.whole.since, self.until)
+        for arn in keys:
+            reading.expect(self.known[arn])
+        for query in queries:
+            for row in rows(self.athena, query, COLUMNS):
+                for log in logs:
+                    log.add(row)
+                reading.add(row)
+        return reading
 
 
 @dataclass(frozen=True)
@@ -328,6 +417,8 @@ class _Whole:
     table: TrailTable
     trails: Sequence[Trail]
     loss: Loss | None
+    logs: Mapping[str, TrailLog] = field(default_factory=dict)
+    """By the trail's ARN; those that were read."""
 
     def gap(self, evidence: Evidence) -> str | None:
         """Why no query shows all events of a key. None: one does."""
@@ -336,12 +427,21 @@ class _Whole:
         arn, first = evidence.key_arn, first_day(evidence, self.since)
         if gap := self.table.gap(arn, first):
             return gap
-        gaps = [trail.gap(arn, _start(evidence, self.since)) for trail in self.trails]
+        gaps = [self._trail_gap(trail, evidence) for trail in self.trails]
         if None not in gaps:
             return gaps[0]
         if self.loss is not None and first < self.loss.until:
             return f"{self.loss.why}, and they are needed since {first}. Fix: lower history_days"
         return None
+
+    def _trail_gap(self, trail: Trail, evidence: Evidence) -> str | None:
+        """Why a trail does not show all events of a key. None: it does, as far as was read."""
+        start, log = _start(evidence, self.since), self.logs.get(trail.arn)
+        return (
+            trail.gap(evidence.key_arn, start)
+            or self.table.gap(trail.home, first_day(evidence, self.since))
+            or (None if log is None else log.gap(start))
+        )
 
 
 class _Pieces(Mapping[KeyArn, Piece]):
@@ -527,13 +627,10 @@ def _newest(events: Iterable[TrailEvent]) -> list[TrailEvent]:
 def _event(row: Mapping[str, str]) -> TrailEvent:
     """A row as an event. Raises ValueError if its time or its account is not one."""
     mentions = frozenset(row["names"].split())
-    time = datetime.fromisoformat(row["latest"])
-    if time.tzinfo is None:
-        raise ValueError(f"a time without a time zone: {row['latest']}")
     is_alias = row["event"] in ALIAS_CHANGES
     return TrailEvent(
         name=row["event"],
-        time=time.astimezone(UTC),
+        time=time_of(row["latest"]),
         who=row["who"] or None,
         error=row["error"] or None,
         mentions=mentions,

@@ -2,13 +2,15 @@
 
 A query costs by the data that it scans, whatever it asks, so one is about all keys of a Region. It
 lists the ends of their ids, as long as they fit, and reads every key if they do not. So there are
-rows of other keys, which the reader leaves out. There are four kinds of rows:
+rows of other keys, which the reader leaves out. There are six kinds of rows:
 
 * `day`: the days, counted from the first, on which an account-Region logged a read of KMS;
 * `change`: a change of a key's state;
 * `alias`: a change of an alias;
 * `use`: the last of a key's uses with the same names, caller's account, operation and error. Uses
-  that name a key by its alias alone are among them, whatever the key.
+  that name a key by its alias alone are among them, whatever the key;
+* `trail`: a change of a trail, in the query of a trail's home Region;
+* `seen`: the days on which the trail's account logged anything there.
 
 Only validated names and numbers become part of the text.
 """
@@ -21,7 +23,7 @@ from datetime import date, timedelta
 from typing import Final
 
 from ...errors import demand
-from .athena_table import TrailTable
+from .athena_table import Part, TrailTable
 from .events import (
     ALIAS_CHANGES,
     IN_REQUEST,
@@ -32,6 +34,7 @@ from .events import (
     TWO_KEYS,
     USES,
 )
+from .trail_log import IN_TRAIL, TRAIL_CHANGES
 
 MOST_BYTES: Final = 262_144
 """Bytes that a query may have ("Service Quotas", Amazon Athena User Guide)."""
@@ -55,49 +58,60 @@ COLUMNS: Final = (
 _STATEMENT: Final = """\
 SELECT kind, account, event, error, names, alias, target, changed,
   max(moment) AS latest, max_by(caller, moment) AS who, max_by(sharing, moment) AS shared,
-  array_join(array_sort(array_agg(DISTINCT day) FILTER (WHERE kind = 'day' AND reads = 'true')), \
-' ') AS days,
+  array_join(array_sort(array_agg(DISTINCT day) FILTER (
+    WHERE kind IN ('seen', 'trail') OR (kind = 'day' AND reads = 'true')
+  )), ' ') AS days,
   count(*) OVER () AS total
 FROM (
   SELECT kind, account, moment, caller, sharing, reads,
     date_diff('day', DATE '{start}', CAST(substr(moment, 1, 10) AS date)) AS day,
-    CASE WHEN kind = 'day' THEN '' ELSE event END AS event,
-    CASE WHEN kind = 'day' THEN '' ELSE error END AS error,
-    CASE WHEN kind = 'day' THEN '' ELSE names END AS names,
-    CASE WHEN kind = 'alias' THEN alias ELSE '' END AS alias,
+    CASE WHEN kind IN ('day', 'seen') THEN '' ELSE event END AS event,
+    CASE WHEN kind IN ('day', 'seen') THEN '' ELSE error END AS error,
+    CASE WHEN kind IN ('day', 'seen', 'trail') THEN '' ELSE names END AS names,
+    CASE WHEN kind IN ('alias', 'trail') THEN alias ELSE '' END AS alias,
     CASE WHEN kind = 'alias' THEN target ELSE '' END AS target,
-    CASE WHEN kind IN ('alias', 'change') THEN moment ELSE '' END AS changed
+    CASE WHEN kind IN ('alias', 'change', 'trail') THEN moment ELSE '' END AS changed
   FROM (
     SELECT events.*, CASE
-        WHEN mark = 'day' THEN 'day'
-        WHEN mark = 'alias' THEN 'alias'
+        WHEN mark IN ('day', 'alias', 'seen', 'trail') THEN mark
         WHEN event IN ({changes}) THEN 'change'
         ELSE 'use'
       END AS kind
     FROM (
       SELECT recipientaccountid AS account, eventname AS event, eventtime AS moment,
-        coalesce(errorcode, '') AS error, readonly AS reads,
+        coalesce(errorcode, '') AS error, readonly AS reads, eventsource AS source,
         coalesce(useridentity.arn, useridentity.invokedby) AS caller, sharedeventid AS sharing,
-        coalesce(json_extract_scalar(requestparameters, '$.aliasName'), '') AS alias,
+        coalesce(json_extract_scalar(requestparameters, '$.aliasName'), {trail}, '') AS alias,
         coalesce(json_extract_scalar(requestparameters, '$.targetKeyId'), '') AS target,
         concat_ws(' ', array_join(transform(resources, r -> r.arn), ' '), {names},
           array_join(regexp_extract_all(errormessage, '{in_text}'), ' ')) AS names
       FROM "{database}"."{table}"
-      WHERE "{day}" >= '{first_folder}' AND "{day}" < '{next_folder}'{regions}
-        AND eventsource = 'kms.amazonaws.com' AND awsregion = '{region}'
-        AND eventtime >= '{start}'
+      WHERE "{day}" >= '{first_folder}' AND "{day}" < '{next_folder}'{partitions}
+        AND (eventsource = 'kms.amazonaws.com'{trails})
+        AND awsregion = '{region}' AND eventtime >= '{start}'
     ) AS events
-    CROSS JOIN UNNEST(concat(regexp_extract_all(names, '{key}', 1), ARRAY['day', CASE
+    CROSS JOIN UNNEST(CASE
+      WHEN source = 'kms.amazonaws.com'
+      THEN concat(regexp_extract_all(names, '{key}', 1), ARRAY['day', CASE
         WHEN event IN ({aliases}) THEN 'alias'
         WHEN event IN ({uses}) AND (NOT regexp_like(names, '{key}')
           OR (event = '{two_keys}' AND names LIKE '%alias/%')) THEN 'named'
         ELSE 'day'
-      END])) AS marks (mark)
-    WHERE mark IN ('day', 'alias', 'named') OR (event IN ({changes}, {uses}){listed})
+      END])
+      WHEN source = 'cloudtrail.amazonaws.com' AND event IN ({trail_changes})
+      THEN ARRAY['trail']
+      ELSE ARRAY['seen']
+    END) AS marks (mark)
+    WHERE mark IN ('day', 'alias', 'named', 'seen', 'trail')
+      OR (event IN ({changes}, {uses}){listed})
   ) AS kinds
 ) AS rows_of_kinds
 GROUP BY kind, account, event, error, names, alias, target, changed
 """
+
+_TRAILS: Final = """
+          OR recipientaccountid IN ({owners})
+          OR (eventsource = 'cloudtrail.amazonaws.com' AND eventname IN ({trail_changes}))"""
 
 _ENDS: Final = """
         AND substr(mark, -{length}) IN (
@@ -106,19 +120,32 @@ _ENDS: Final = """
 
 
 def statements(
-    table: TrailTable, region: str, key_ids: Iterable[str], start: date, end: date
+    table: TrailTable,
+    region: str,
+    key_ids: Iterable[str],
+    start: date,
+    end: date,
+    owners: Iterable[str] = (),
+    only: Iterable[str] = (),
 ) -> list[str]:
     """Queries for all of these keys of one Region since a day; `end` is today.
 
-    Each reads other days of the table's folders, as many as it may read.
+    Each reads other days of the table's folders, as many as it may read, of all accounts or `only`
+    of some. `owners` are the accounts of trails that are at home in this Region, and whose changes
+    to look for.
     """
-    listed = _listed_ids(frozenset(key_ids))
-    days = max(1, MOST_PARTITIONS // max(1, len(table.account.values or ())))
+    some = sorted(only)
+    conditions = {
+        "listed": _listed_ids(frozenset(key_ids)),
+        "trails": _trails(sorted(owners)),
+        "partitions": _one_of(table.region, [region]) + _one_of(table.account, some),
+    }
+    days = max(1, MOST_PARTITIONS // max(1, len(some or table.account.values or ())))
     after = end + timedelta(days=1)
     first = [start + timedelta(days=n) for n in range(0, (after - start).days, days)]
     made = []
     for since, until in zip(first, [*first[1:], after], strict=True):
-        text = _text(table, region, start, (since, until), listed)
+        text = _text(table, region, start, (since, until), **conditions)
         demand(len(text.encode()) <= MOST_BYTES, "a query of so many keys is too long")
         made.append(text)
     return made
@@ -133,37 +160,54 @@ def _listed_ids(key_ids: AbstractSet[str]) -> str:
     return ""
 
 
+def _trails(owners: Sequence[str]) -> str:
+    """The condition that an event shows a change of a trail, or that its account logs events."""
+    if not owners:
+        return ""
+    return _TRAILS.format(owners=_quoted(owners), trail_changes=_quoted(TRAIL_CHANGES))
+
+
+def _one_of(part: Part, values: Sequence[str]) -> str:
+    """The condition that folders are of these accounts or Regions; empty: of any."""
+    if part.column is None or not values:
+        return ""
+    test = f"= '{values[0]}'" if len(values) == 1 else f"IN ({_quoted(values)})"
+    return f'\n        AND "{part.column}" {test}'
+
+
 def _text(
-    table: TrailTable, region: str, start: date, folders: tuple[date, date], listed: str
+    table: TrailTable, region: str, start: date, folders: tuple[date, date], **conditions: str
 ) -> str:
     database, name = table.name.split(".")
-    column = table.region.column
     return _STATEMENT.format(
         start=start.isoformat(),
         day=table.day_column,
         first_folder=f"{folders[0]:%Y/%m/%d}",
         next_folder=f"{folders[1]:%Y/%m/%d}",
         region=region,
-        regions="" if column is None else f"\n        AND \"{column}\" = '{region}'",
+        **conditions,
         database=database,
         table=name,
         changes=_quoted(STATE_CHANGES),
         aliases=_quoted(ALIAS_CHANGES),
         uses=_quoted(USES),
-        listed=listed,
+        trail_changes=_quoted(TRAIL_CHANGES),
+        trail=_extracted((("responseelements", ("trailARN",)), ("requestparameters", IN_TRAIL))),
         two_keys=TWO_KEYS,
         key=rf"(?:^|\s){KEY}",
         in_text=KEY_IN_TEXT.pattern,
-        names=", ".join(
-            f"json_extract_scalar({part}, '$.{path}')"
-            for part, paths in (
-                ("requestparameters", IN_REQUEST),
-                ("responseelements", IN_RESPONSE),
-            )
-            for path in paths
+        names=_extracted(
+            (("requestparameters", IN_REQUEST), ("responseelements", IN_RESPONSE))
         ),
     )
 
 
 def _quoted(names: Sequence[str]) -> str:
     return ", ".join(f"'{name}'" for name in names)
+
+
+def _extracted(parts: Iterable[tuple[str, Iterable[str]]]) -> str:
+    """The values at these paths of columns."""
+    return ", ".join(
+        f"json_extract_scalar({part}, '$.{path}')" for part, paths in parts for path in paths
+    )

@@ -31,6 +31,12 @@ _TEMPLATE: Final = re.compile(
     rf"\$\{{(?P<day>{_NAME})\}}/?",
     re.ASCII,
 )
+_TRAIL_ARN: Final = re.compile(
+    r"arn:aws[a-z-]*:cloudtrail:(?P<region>[a-z0-9-]+):(?P<account>[0-9]{12}):trail/[\w.-]+",
+    re.ASCII,
+)
+"""Its Region is the home Region, in which the trail was created."""
+
 _RANGE: Final = re.compile(r"\s*(?P<first>[^,]+?)\s*,\s*NOW\s*(?:\+.*)?")
 _BEFORE_NOW: Final = re.compile(r"NOW\s*-\s*(?P<count>[0-9]+)\s*(?P<unit>DAY|WEEK|MONTH|YEAR)S?")
 _DAYS: Final = {"DAY": 1, "WEEK": 7, "MONTH": 28, "YEAR": 365}
@@ -81,12 +87,12 @@ class TrailTable:
         account, region = account_region.account_id, account_region.region
         return f"{self.accounts_folder}{account}/CloudTrail/{region}/"
 
-    def gap(self, key_arn: KeyArn, first_day: date) -> str | None:
-        """Why the table does not cover a key from that day on. None: it does."""
-        if not self.account.has(key_arn.account_id):
-            return f"Table {self.name} leaves out account {key_arn.account_id}"
-        if not self.region.has(key_arn.region):
-            return f"Table {self.name} leaves out Region {key_arn.region}"
+    def gap(self, of: KeyArn | AccountRegion, first_day: date) -> str | None:
+        """Why the table does not cover an account-Region from that day on. None: it does."""
+        if not self.account.has(of.account_id):
+            return f"Table {self.name} leaves out account {of.account_id}"
+        if not self.region.has(of.region):
+            return f"Table {self.name} leaves out Region {of.region}"
         if self.first_day > first_day:
             return f"Table {self.name} begins on {self.first_day}, after {first_day}"
         return None
@@ -195,13 +201,23 @@ class Trail:
     since: datetime | None = None
     """When it was last switched on; None: not asked yet."""
 
+    @property
+    def name(self) -> str:
+        """What requests of its own account may call it."""
+        return self.arn.rsplit("/", 1)[-1]
+
+    @property
+    def home(self) -> AccountRegion:
+        """The account-Region whose log files show its changes."""
+        return AccountRegion(self.arn.split(":")[1], self.account_id, self.region)
+
     def gap(self, key_arn: KeyArn, start: datetime) -> str | None:
         """Why it has not logged a key's account-Region from then on. None: it has."""
         if self.since is None or self.since > start:
-            known = "an unknown time" if self.since is None else _utc(self.since)
+            known = "an unknown time" if self.since is None else spelled(self.since)
             return (
                 f"Trail {self.arn} has been switched on since {known}, and its log files are "
-                f"needed since {_utc(start)}. Fix: lower history_days"
+                f"needed since {spelled(start)}. Fix: lower history_days"
             )
         if not self.every_account and key_arn.account_id != self.account_id:
             return f"Trail {self.arn} logs only account {self.account_id}"
@@ -210,7 +226,8 @@ class Trail:
         return None
 
 
-def _utc(time: datetime) -> str:
+def spelled(time: datetime) -> str:
+    """A time as messages show it."""
     return f"{time:%Y-%m-%d %H:%M:%S} UTC"
 
 
@@ -221,9 +238,9 @@ def trails_of(described: Sequence[Mapping[str, Any]], table: TrailTable) -> list
     """
     found = [
         Trail(
-            arn=one["TrailARN"],
-            account_id=one["TrailARN"].split(":")[4],
-            region=one["HomeRegion"],
+            arn=match[0],
+            account_id=match["account"],
+            region=match["region"],
             every_account=bool(one.get("IsOrganizationTrail")),
             every_region=bool(one.get("IsMultiRegionTrail")),
         )
@@ -231,6 +248,7 @@ def trails_of(described: Sequence[Mapping[str, Any]], table: TrailTable) -> list
         if one["S3BucketName"] == table.bucket
         and _folder(one.get("S3KeyPrefix")) == table.prefix
         and bool(one.get("IsOrganizationTrail")) == bool(table.organization)
+        and (match := _TRAIL_ARN.fullmatch(one["TrailARN"]))
     ]
     if not found:
         raise NotWhole(

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from ...models import Evidence, KeyDescription, StateChange, UseAttempt
@@ -151,6 +151,14 @@ def parse(record: dict[str, Any]) -> TrailEvent:
         alias=request.get("aliasName"),
         target=target_of(request.get("targetKeyId"), mentioned),
     )
+
+
+def time_of(text: str) -> datetime:
+    """A time as log files show it, in UTC. Raises ValueError if it has no time zone."""
+    time = datetime.fromisoformat(text)
+    if time.tzinfo is None:
+        raise ValueError(f"a time without a time zone: {text}")
+    return time.astimezone(UTC)
 
 
 def target_of(named: str | None, mentioned: Iterable[str]) -> str | None:

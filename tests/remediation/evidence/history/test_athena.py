@@ -18,6 +18,7 @@ from keysweep.remediation.errors import AccountUnavailable, BadInput
 from keysweep.remediation.evidence import SOURCES, Collector
 from keysweep.remediation.evidence.history import athena, athena_sql
 from keysweep.remediation.evidence.history.athena import PIECES, AthenaHistory
+from keysweep.remediation.evidence.history.trail_log import TRAIL_CHANGES
 from keysweep.remediation.models import Evidence, KeyArn, Unreadable
 from keysweep.remediation.policy import Policy
 from keysweep.remediation.rules import evaluate
@@ -406,6 +407,11 @@ def test_what_is_whole_is_known(aws) -> None:
         ({"multi_region": False}, {"near": True, "far": False}),
         ({"missing": [{"days_ago": 40, "region": "us-east-1"}]}, {"near": True, "far": False}),
         ({"missing": [{"days_ago": 40, "account": OTHER}]}, {"near": True, "far": True}),
+        # The trail's home Region shows its changes, on which all keys depend.
+        ({"missing": [{"days_ago": 40, "region": "eu-west-1"}]}, {"near": False, "far": False}),
+        ({"quiet": [{"days_ago": 40, "region": "eu-west-1"}]}, {"near": False, "far": True}),
+        ({"archived": [{"days_ago": 90, "region": "eu-west-1"}]}, {"near": False, "far": False}),
+        ({"regions": ("us-east-1",)}, {"near": False, "far": False}),
         ({"archived": [{"days_ago": 90, "region": "us-east-1"}]}, {"near": True, "far": False}),
         ({"missing": [{"days_ago": 0}, {"days_ago": 1}]}, {"near": True, "far": True}),
         ({"organization": False}, {"near": True, "far": True}),
@@ -417,6 +423,62 @@ def test_each_key_depends_on_its_own_account_and_region(aws, table, known) -> No
     embedded = aws({"name": "near", **DEAD_KEY}, far=({"name": "far", **DEAD_KEY},), **table)
     found = read(embedded)
     assert {n: not isinstance(e.history, Unreadable) for n, e in found.items()} == known
+
+
+TRAIL = f"arn:aws:cloudtrail:eu-west-1:{ACCOUNT}:trail/all"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        *({"name": name} for name in TRAIL_CHANGES),
+        *({"name": name, "trail": TRAIL, "account": OTHER} for name in TRAIL_CHANGES),
+    ],
+    ids=lambda change: " by ".join([change["name"], *change.keys() & {"account"}]),
+)
+def test_what_a_trail_logged_before_a_change_is_unknown(aws, change: dict[str, str]) -> None:
+    """Also a change that a delegated administrator makes, in whose log it is."""
+    embedded = aws(
+        {"name": "old", **DEAD_KEY},
+        {"name": "young", "created_days_ago": 40},
+        far=({"name": "far", **DEAD_KEY},),
+        changes=[{"name": "UpdateTrail", "days_ago": 70}, {**change, "days_ago": 50}],
+    )
+    found = read(embedded)
+    known = {n: not isinstance(e.history, Unreadable) for n, e in found.items()}
+    assert known == {"old": False, "young": True, "far": False}
+    day = datetime.fromtimestamp(embedded.now(), UTC) - timedelta(days=50)
+    caller = f"{change.get('account', ACCOUNT)}:user/administrator"
+    for name in ("old", "far"):
+        assert all(
+            word in found[name].history.unreadable
+            for word in (TRAIL, change["name"], f"{day:%Y-%m-%d}", caller)
+        )
+    assert len(embedded.calls(operation="StartQueryExecution")) == 1, "no query for held keys"
+
+
+UNCHANGED: dict[str, dict[str, Any]] = {
+    "before the window": {"days_ago": 97},
+    "of another trail": {"trail": "other"},
+    "of a trail of that name in another account": {"account": OTHER},
+    "refused": {"error": "AccessDenied"},
+    "that changes nothing": {"name": "DescribeTrails"},
+}
+
+
+@pytest.mark.parametrize("case", UNCHANGED)
+def test_an_event_that_does_not_change_the_trail_holds_nothing(aws, case: str) -> None:
+    change = {"name": "PutEventSelectors", "days_ago": 50, **UNCHANGED[case]}
+    found = read(aws({"name": "dead", **DEAD_KEY}, changes=[change]))["dead"]
+    assert not any(isinstance(getattr(found, piece), Unreadable) for piece in PIECES)
+
+
+def test_the_home_region_of_the_trail_is_queried_without_keys_too(aws) -> None:
+    for changes, known in (([], True), ([{"name": "PutEventSelectors", "days_ago": 9}], False)):
+        embedded = aws(far=({"name": "far", **DEAD_KEY},), changes=changes)
+        found = read(embedded)["far"]
+        assert isinstance(found.history, Unreadable) is not known
+        assert len(embedded.calls(operation="StartQueryExecution")) == (2 if known else 1)
 
 
 def test_the_window_of_a_young_key_begins_with_it(aws) -> None:

@@ -275,3 +275,24 @@ def test_each_folder_is_read_by_one_query_of_as_many_as_it_may(accounts: int, qu
     most = max((until - since).days for since, until in days)
     assert most * accounts <= athena_sql.MOST_PARTITIONS
     assert all("\"region\" = 'eu-west-1'" in text for text in made)
+
+
+def test_only_the_home_region_of_a_trail_is_asked_for_its_changes() -> None:
+    start = TODAY - timedelta(days=400)
+    [without] = statements(TABLE, "us-east-1", ids(1), start, TODAY)
+    [text] = statements(TABLE, "eu-west-1", ids(1), start, TODAY, {"999988887777", "111122223333"})
+    assert "recipientaccountid IN" not in without
+    assert "recipientaccountid IN ('111122223333', '999988887777')" in text
+    assert len(text) < 8_192
+
+
+def test_without_keys_only_some_accounts_are_read() -> None:
+    listed = frozenset(f"{n:012}" for n in range(9_000))
+    table = replace(TABLE, account=Part("account", listed))
+    start = TODAY - timedelta(days=400)
+    some = {"000000000007", "000000000008"}
+    [text] = statements(table, "eu-west-1", (), start, TODAY, {"000000000007"}, some)
+    assert "\"account\" IN ('000000000007', '000000000008')" in text
+    in_path = replace(TABLE, account=Part(None, frozenset({"000000000007"})))
+    [text] = statements(in_path, "eu-west-1", (), start, TODAY, {"000000000007"}, some)
+    assert '"account"' not in text

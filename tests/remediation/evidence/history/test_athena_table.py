@@ -189,6 +189,7 @@ MANAGEMENT = {"Field": "eventCategory", "Equals": ["Management"]}
         {"S3KeyPrefix": "other"},
         {"S3KeyPrefix": None},
         {"IsOrganizationTrail": False},
+        {"TrailARN": "arn:aws:cloudtrail:eu-west-1:999988887777:trail/all'"},
     ],
 )
 def test_a_trail_that_writes_elsewhere_is_not_the_tables(other) -> None:
