@@ -22,7 +22,7 @@ from keysweep.remediation.evidence.history.athena import FRESH, AthenaHistory
 from keysweep.remediation.evidence.history.athena_query import AthenaName
 from keysweep.remediation.evidence.history.athena_sql import COLUMNS
 from keysweep.remediation.evidence.history.athena_table import COLUMNS as OF_TABLE
-from keysweep.remediation.models import Evidence, KeyArn, KeyHistory, UseAttempts
+from keysweep.remediation.models import AccountRegion, Evidence, KeyArn, KeyHistory, UseAttempts
 
 from .environments import version
 from .scenario import REGIONS
@@ -108,6 +108,10 @@ class _Athena:
     def own_client(self, service: str, region: str | None = None) -> Any:  # noqa: ARG002
         """One client for all services."""
         return self
+
+    def own_account_region(self) -> AccountRegion:
+        """The trail's account."""
+        return AccountRegion("aws", self._names[0], REGION)
 
     def get_table(self, **_: object) -> Mapping[str, Any]:
         """AWS's documented table, over the accounts."""

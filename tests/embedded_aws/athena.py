@@ -241,12 +241,8 @@ class Athena:
                 for ago in range(table.days + 1):
                     moment = self._now - ago * DAY
                     by_day[_day(moment)].append(_background(owner, region, moment))
-                for event in self._trail.everything([owner], [region]):
-                    by_day[_day(event.time)].append(cloudtrail.record(event))
-                for change in table.changes:
-                    if (change.account or account, self._home_region(table)) == (owner, region):
-                        moment = self._now - change.days_ago * DAY
-                        by_day[_day(moment)].append(_changed(change, owner, region, moment))
+                for day, record in self._recorded(table, account, owner, region):
+                    by_day[day].append(record)
                 for day in self._days(table.quiet, owner, region):
                     read = by_day[day][0]
                     by_day[day] = [read | {"eventSource": "sts.amazonaws.com"}]
@@ -260,8 +256,17 @@ class Athena:
                     with gzip.open(path, "wt", compresslevel=1) as file:
                         json.dump({"Records": records}, file)
 
-    def _home_region(self, table: AthenaTable) -> str:
-        return next(region for (_, region), one in self._tables.items() if one is table)
+    def _recorded(
+        self, table: AthenaTable, account: str, owner: str, region: str
+    ) -> Iterable[tuple[str, Json]]:
+        """Events of keys and of the trail in an account-Region, with their days."""
+        for event in self._trail.everything([owner], [region]):
+            yield _day(event.time), cloudtrail.record(event)
+        home = next(region for (_, region), one in self._tables.items() if one is table)
+        for change in table.changes:
+            if (change.account or account, home) == (owner, region):
+                moment = self._now - change.days_ago * DAY
+                yield _day(moment), _changed(change, owner, region, moment)
 
     def _days(self, files: Iterable[LogFiles], owner: str, region: str) -> set[str]:
         """The days of those files that are of an account-Region."""

@@ -166,8 +166,7 @@ class AthenaHistory:
         else:
             self._query(whole, self._covered(keys, known, whole, keep), known, keep)
             return
-        for arn in keys:
-            keep(_unreadable(arn, why))
+        _keep_unreadable(keep, keys, why)
 
     def _explain(self, error: Exception) -> Unreadable:
         if isinstance(error, AccountUnavailable):
@@ -253,18 +252,51 @@ class AthenaHistory:
                 else:
                     first[evidence.key_arn] = first_day(evidence, whole.since)
             if first and (why := self._archived(whole.table, account_region, min(first.values()))):
-                for arn in first:
-                    keep(_unreadable(arn, why))
+                _keep_unreadable(keep, first, why)
                 return {}
             return first
 
         by_region: defaultdict[str, list[KeyArn]] = defaultdict(list)
-        earliest = date.max
+        first_days: dict[str, date] = {}
+        listed: dict[AccountRegion, date] = {}
         with ThreadPoolExecutor(_LISTINGS_AT_A_TIME) as threads:
-            for first in filter(None, threads.map(covered, groups)):
-                by_region[next(iter(first)).region] += first
-                earliest = min(earliest, min(first.values()))
-        return _Covered(by_region, earliest)
+            for account_region, first in zip(groups, threads.map(covered, groups), strict=True):
+                if first:
+                    region = account_region.region
+                    by_region[region] += first
+                    listed[account_region] = min(first.values())
+                    first_days[region] = min(
+                        listed[account_region], first_days.get(region, date.max)
+                    )
+        for region, why in self._archived_regions(whole.table, first_days, listed).items():
+            _keep_unreadable(keep, by_region.pop(region), why)
+        return _Covered(by_region, min(first_days.values(), default=date.max))
+
+    def _archived_regions(
+        self,
+        table: TrailTable,
+        first_days: Mapping[str, date],
+        listed: Mapping[AccountRegion, date],
+    ) -> Mapping[str, Unreadable]:
+        """Regions in which a former lifecycle rule archived log files of an account.
+
+        A call that another account makes and AWS denies is only in that account's log. `listed` has
+        account-Regions without such files since a day.
+        """
+        others = [
+            AccountRegion(partition, account, region)
+            for partition in {one.partition for one in listed}
+            for account in sorted(present_values(table))
+            for region in first_days
+        ]
+        others = [one for one in others if listed.get(one, date.max) > first_days[one.region]]
+
+        def look(other: AccountRegion) -> Unreadable | None:
+            return self._archived(table, other, first_days[other.region])
+
+        with ThreadPoolExecutor(_LISTINGS_AT_A_TIME) as threads:
+            found = zip(others, threads.map(look, others), strict=True)
+            return {other.region: why for other, why in found if why is not None}
 
     def _archived(
         self, table: TrailTable, account_region: AccountRegion, first: date
@@ -304,20 +336,17 @@ class AthenaHistory:
         today = self.accounts.clock.now().date()
         athena = self.accounts.own_client("athena")
         own = self.accounts.own_account_region().account_id
+        whole = whole.with_logs(self.until)
         queries = _Queries(athena, self.name, whole, self.until, today, known, own)
-        logs = [TrailLog(trail, whole.since.date(), self.until.date()) for trail in whole.trails]
-        homes = self._read_homes(queries, logs, covered)
+        homes = self._read_homes(queries, covered)
         if isinstance(homes, Unreadable):
-            for arn in chain.from_iterable(by_region.values()):
-                keep(_unreadable(arn, homes))
+            _keep_unreadable(keep, chain.from_iterable(by_region.values()), homes)
             return
-        whole = replace(whole, logs={log.trail.arn: log for log in logs})
         turns = threading.Semaphore(_READ_AT_A_TIME)
 
         def is_whole(arn: KeyArn) -> bool:
-            if all(log.is_whole for log in logs):  # the usual case, in which no key is looked at
-                return True
-            if gap := whole.gap(known[arn]):
+            gap = None if whole.is_unchanged else whole.gap(known[arn])
+            if gap is not None:
                 keep(_unreadable(arn, Unreadable(unreadable=gap)))
             return gap is None
 
@@ -331,20 +360,16 @@ class AthenaHistory:
                         if evidence.key_arn in keys:
                             keep(evidence)
             except _FAILURES as error:
-                why = self._explain(error)
-                for arn in keys:
-                    keep(_unreadable(arn, why))
+                _keep_unreadable(keep, keys, self._explain(error))
 
         with ThreadPoolExecutor(_AT_A_TIME) as threads:
             for _ in threads.map(read, by_region):
                 pass
 
-    def _read_homes(
-        self, queries: _Queries, logs: Sequence[TrailLog], covered: _Covered
-    ) -> dict[str, _Reading] | Unreadable:
+    def _read_homes(self, queries: _Queries, covered: _Covered) -> dict[str, _Reading] | Unreadable:
         """Read the rows of the trails' home Regions, also into the trails' logs."""
         by_home: defaultdict[str, list[TrailLog]] = defaultdict(list)
-        for log in logs:
+        for log in queries.whole.logs.values():
             by_home[log.trail.region].append(log)
             table = queries.whole.table
             if why := self._archived(table, log.trail.home, covered.first_day):
@@ -418,7 +443,17 @@ class _Whole:
     trails: Sequence[Trail]
     loss: Loss | None
     logs: Mapping[str, TrailLog] = field(default_factory=dict)
-    """By the trail's ARN; those that were read."""
+    """By the trail's ARN. Empty: they were not read yet."""
+
+    def with_logs(self, until: datetime) -> Self:
+        """The same with a log of each trail, to read rows into."""
+        start, end = self.since.date(), until.date()
+        return replace(self, logs={one.arn: TrailLog(one, start, end) for one in self.trails})
+
+    @property
+    def is_unchanged(self) -> bool:
+        """Whether all logs are whole, which is usual: then no key needs another look."""
+        return all(log.is_whole for log in self.logs.values())
 
     def gap(self, evidence: Evidence) -> str | None:
         """Why no query shows all events of a key. None: one does."""
@@ -499,6 +534,11 @@ def first_day(evidence: Evidence, since: datetime) -> date:
 
 def _unreadable(arn: KeyArn, why: Unreadable) -> Evidence:
     return Evidence(key_arn=arn, alias_moves=why, history=why, use_attempts=why)
+
+
+def _keep_unreadable(keep: Keep, keys: Iterable[KeyArn], why: Unreadable) -> None:
+    for arn in keys:
+        keep(_unreadable(arn, why))
 
 
 class _Reading:

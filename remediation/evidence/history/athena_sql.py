@@ -196,9 +196,7 @@ def _text(
         two_keys=TWO_KEYS,
         key=rf"(?:^|\s){KEY}",
         in_text=KEY_IN_TEXT.pattern,
-        names=_extracted(
-            (("requestparameters", IN_REQUEST), ("responseelements", IN_RESPONSE))
-        ),
+        names=_extracted((("requestparameters", IN_REQUEST), ("responseelements", IN_RESPONSE))),
     )
 
 

@@ -63,7 +63,9 @@ class TrailLog:
         if row["account"] == self.trail.account_id:
             self._missing.difference_update(map(int, row["days"].split()))
         if row["kind"] == "trail" and not row["error"] and self._is_named(row):
-            change = _Change(time_of(row["latest"]), row["event"], row["who"] or "an unknown caller")
+            change = _Change(
+                time_of(row["latest"]), row["event"], row["who"] or "an unknown caller"
+            )
             self._last = change if self._last is None else max(self._last, change)
 
     def _is_named(self, row: Mapping[str, str]) -> bool:

@@ -23,7 +23,9 @@ def row(kind: str, account: str = OWNER, **more: str) -> dict[str, str]:
 
 def change(event: str, day: int, **more: str) -> dict[str, str]:
     time = f"{START + timedelta(days=day):%Y-%m-%dT%H:%M:%SZ}"
-    return row("trail", **{"event": event, "latest": time, "alias": ARN, "who": "x", **more})
+    return row(
+        **{"kind": "trail", "event": event, "latest": time, "alias": ARN, "who": "x", **more}
+    )
 
 
 def log_of(*rows: dict[str, str]) -> TrailLog:
