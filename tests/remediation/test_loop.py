@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from lifted_rules import lift, rules_besides
 from message_parts import figures
 from stages import few_references, nothing_but_the_alarm
 
@@ -517,10 +518,9 @@ def test_a_rule_whose_exception_has_ended_is_evaluated_on_what_is_true_now(
 
     arn = aws.key_arn(SHOP, "eu-west-1", "dead-1")
     today = datetime.fromtimestamp(aws.now(), UTC).date()
-    with state_only.open("a", encoding="utf-8") as file:
-        file.write(
-            f"  - {{key: all, rule: protected-tag, reason: x, approved_by: me, until: {today}}}\n"
-        )
+    rules = rules_besides("description", "tags", "aliases")
+    decided = [*map(lift, sorted(rules)), lift("protected-tag", str(today))]
+    state_only.write_text(json.dumps({"version": 1, "exceptions": decided}), encoding="utf-8")
     assert keysweep("plan", results(arn), "--policy", state_only, "--explain").code == 0
     assert json.loads((tmp_path / "plan.json").read_text("utf-8"))["all_reasons"]
     aws.advance(days=1)
