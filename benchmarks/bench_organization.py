@@ -34,7 +34,7 @@ def measure(runs: int, quick: bool) -> list[Row]:
     _, cpu = measured(quick=quick)
     rows = []
     with credentials():
-        turn = scan_seconds(simulate(SHARES[0], 1, regions), regions)
+        turn = scan_seconds(regions)
         for share in SHARES:
             if share.kept or share.one_disabled_in == 1:
                 continue

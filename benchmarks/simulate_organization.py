@@ -4,9 +4,9 @@ The real planner makes a plan of whole accounts: collector, rules, limiter, sess
 botocore's clients, signing and parsing. Only the last step is not real, the sending: the light AWS
 answers in this process, with AWS's quotas, after 40 ms; and nobody waits in real time
 (`virtual_time`). Accounts and Regions have quotas of their own and share nothing but the machine
-that plans; so some Regions of one account are simulated in full, two accounts to see that they are
-twice one, and the rest is multiplied. Processor time is measured apart, of real commands that send
-real requests, with one process and with two.
+that plans; so some Regions of one account are simulated in full, several accounts to see how long
+each waits for its scan, and the rest is multiplied. Processor time is measured apart, of real
+commands that send real requests, with one process and with two.
 
 Prints the tables of docs/scale.md.
 """
@@ -28,7 +28,7 @@ from botocore.httpsession import URLLib3Session
 
 from keysweep.remediation import planner, policy_file
 from keysweep.remediation.aws import Access, Accounts, ClientSettings
-from keysweep.remediation.aws.concurrency import ACCOUNT_REGIONS
+from keysweep.remediation.aws.concurrency import ACCOUNT_REGIONS, SCANS
 from keysweep.remediation.aws.quotas import per_second
 from keysweep.remediation.evidence import SOURCES, ahead, collector
 from keysweep.remediation.evidence.history.athena import FRESH, AthenaHistory, Keep
@@ -275,7 +275,7 @@ def credentials() -> Any:
 
 def _print(regions: int) -> None:
     one = {share: scaled(simulate(share, 1, regions), 1 / regions) for share in SHARES}
-    turn = scan_seconds(one[SHARES[0]], regions)
+    turn = scan_seconds(regions)
     jobs, each = measured()
     tables = (
         _account(one, each, turn * (REGIONS_EACH - regions)),
@@ -295,9 +295,11 @@ def _print(regions: int) -> None:
     )
 
 
-def scan_seconds(one: Simulated, regions: int) -> float:
-    """Seconds that a process takes for one more account-Region: its scans wait for their turn."""
-    return (simulate(SHARES[0], 2, regions).seconds - one.seconds) / regions
+def scan_seconds(regions: int) -> float:
+    """Seconds that a process takes for one more account-Region, where scans wait for their turn."""
+    few, many = (3 * SCANS // regions, 9 * SCANS // 2 // regions)
+    waited = [simulate(SHARES[0], accounts, regions).seconds for accounts in (few, many)]
+    return (waited[1] - waited[0]) / (many - few) / regions
 
 
 def scaled(made: Simulated, times: float) -> Simulated:
