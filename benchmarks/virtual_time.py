@@ -260,10 +260,6 @@ class Pool:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.shutdown()
-
-    def shutdown(self) -> None:
-        """Wait for all calls that were not cancelled."""
         for future in self._futures:
             if not future.cancelled():
                 future.exception()

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from types import TracebackType
-from typing import Final, Self
+from contextlib import contextmanager
+from typing import Final
 
 from ..models import Evidence, KeyArn
 
@@ -21,13 +21,14 @@ class ReadAhead:
     what it still needs then, so that timing never decides about a key. Thread-safe.
     """
 
-    def __init__(self, most: int, read: Callable[[Evidence], Evidence]) -> None:
-        """`most` is the number of keys, and `read` adds what comes after the scan."""
+    def __init__(
+        self, most: int, read: Callable[[Evidence], Evidence], threads: ThreadPoolExecutor
+    ) -> None:
         self._left = most
         self._read = read
         self._begun: dict[KeyArn, Future[Evidence]] = {}
         self._lock = threading.Lock()
-        self._threads = ThreadPoolExecutor(_THREADS)
+        self._threads = threads
 
     def begin(self, evidence: Evidence) -> None:
         """Read ahead for this key, unless there are enough keys."""
@@ -47,14 +48,13 @@ class ReadAhead:
         begun = self._begun.get(arn)
         return None if begun is None else getattr(begun.result(), piece)
 
-    def __enter__(self) -> Self:
-        return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.stop()
-        self._threads.shutdown()
+@contextmanager
+def reading_ahead(most: int, read: Callable[[Evidence], Evidence]) -> Iterator[ReadAhead]:
+    """Reads ahead for at most so many keys, until the end. `read` adds what follows the scan."""
+    with ThreadPoolExecutor(_THREADS) as threads:
+        ahead = ReadAhead(most, read, threads)
+        try:
+            yield ahead
+        finally:
+            ahead.stop()

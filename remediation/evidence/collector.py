@@ -21,7 +21,7 @@ from ..aws.failures import explain
 from ..errors import AccountUnavailable, InvariantError, TruncatedResponse, present
 from ..models import AccountRegion, Cost, Evidence, KeyArn, Unreadable
 from ..spill import SpilledSequence
-from .ahead import ReadAhead
+from .ahead import ReadAhead, reading_ahead
 from .registry import SOURCES
 from .source import Piece, Source, with_piece
 from .turns import Turns
@@ -173,7 +173,7 @@ class Collector:
         known: dict[KeyArn, _Step] = {}
         keys_to_read = group
         with (
-            ReadAhead(limits.ahead, partial(self._single_pieces, needed=needed)) as ahead,
+            reading_ahead(limits.ahead, partial(self._single_pieces, needed=needed)) as ahead,
             ThreadPoolExecutor(min(limits.at_a_time, len(group))) as threads,
         ):
             while True:

@@ -31,6 +31,7 @@ from embedded_aws.process import EmbeddedAws
 from keysweep.remediation.aws import Access, Accounts
 from keysweep.remediation.aws.clock import Clock
 from keysweep.remediation.errors import AccountUnavailable, InvariantError
+from keysweep.remediation.evidence import collector
 from keysweep.remediation.models import AccountRegion
 from keysweep.remediation.workers import Workers, pool, process, silence
 from keysweep.remediation.workers.peer import Peer, PeerError, PeerLost
@@ -61,8 +62,10 @@ def test_ordinary_accounts_are_read_alike_by_one_process_and_by_several(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
+    """Several read ahead here, as they do for many account-Regions."""
     workers_here.stop_clocks(monkeypatch)
     started = workers_here.as_threads(monkeypatch)
+    monkeypatch.setattr(collector, "keys_ahead", lambda _regions, jobs: 32 if jobs > 1 else 0)
     given = records(ordinary_aws, *ACCOUNTS)
 
     def run(jobs: int) -> Done:
