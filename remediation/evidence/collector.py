@@ -176,8 +176,8 @@ class Collector:
             reading_ahead(limits.ahead, partial(self._single_pieces, needed=needed)) as ahead,
             ThreadPoolExecutor(min(limits.at_a_time, len(group))) as threads,
         ):
+            read_on = partial(self._one_key, needed=needed, tally=tally, ahead=ahead)
             while True:
-                read_on = partial(self._one_key, needed=needed, tally=tally, ahead=ahead)
                 for step in threads.map(read_on, keys_to_read):
                     known[step.evidence.key_arn] = step
                 waiting = [step for step in known.values() if step.ready]
